@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package cache
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"vcpulab/tools/exit"
+)
+
+func open(t *testing.T, dir string) *Cache {
+	t.Helper()
+	c, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// write returns a fill function that makes one file.
+func write(content string) func(context.Context, string) error {
+	return func(_ context.Context, tmp string) error {
+		return os.WriteFile(filepath.Join(tmp, "f"), []byte(content), 0o644)
+	}
+}
+
+// leftovers lists what stands in the folder of temporary folders.
+func leftovers(t *testing.T, c *Cache) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(c.Dir(), tmpDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestPopulate(t *testing.T) {
+	c := open(t, t.TempDir())
+	for i, wantHit := range []bool{false, true} {
+		dir, hit, err := c.Populate(t.Context(), "tree", "k", write("one"))
+		if err != nil || hit != wantHit || dir != c.Path("tree", "k") {
+			t.Fatalf("call %d: Populate = %q, %v, %v; want hit %v", i, dir, hit, err, wantHit)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "f"))
+		if err != nil || string(got) != "one" {
+			t.Fatalf("call %d: content %q, %v", i, got, err)
+		}
+	}
+	keys, err := c.Keys("tree")
+	if err != nil || cmp.Diff([]string{"k"}, keys) != "" {
+		t.Errorf("Keys = %v, %v", keys, err)
+	}
+	if got := leftovers(t, c); got != nil {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+func TestPopulateFails(t *testing.T) {
+	broken := errors.New("broken")
+	cancelled, cancel := context.WithCancel(t.Context())
+	tests := map[string]struct {
+		ctx  context.Context
+		fill func(context.Context, string) error
+		want error
+	}{
+		"fill fails": {t.Context(), func(ctx context.Context, tmp string) error {
+			return errors.Join(write("half")(ctx, tmp), broken)
+		}, broken},
+		"context ends while filling": {cancelled, func(ctx context.Context, tmp string) error {
+			cancel()
+			return write("half")(ctx, tmp)
+		}, context.Canceled},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := open(t, t.TempDir())
+			if _, _, err := c.Populate(tc.ctx, "tree", "k", tc.fill); !errors.Is(err, tc.want) {
+				t.Errorf("error %v, want %v", err, tc.want)
+			}
+			if _, ok := c.Lookup("tree", "k"); ok {
+				t.Error("the entry appeared")
+			}
+			if got := leftovers(t, c); got != nil {
+				t.Errorf("left behind: %v", got)
+			}
+			// Nothing stands in the way of doing it again.
+			if _, _, err := c.Populate(t.Context(), "tree", "k", write("whole")); err != nil {
+				t.Errorf("second try: %v", err)
+			}
+		})
+	}
+}
+
+func TestPopulateOnceAmongMany(t *testing.T) {
+	dir := t.TempDir()
+	var fills, waits atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		c := open(t, dir) // as if each were a process of its own
+		c.Waiting = func(_, _ string) { waits.Add(1) }
+		wg.Go(func() {
+			_, _, err := c.Populate(t.Context(), "kernel", "k", func(ctx context.Context, tmp string) error {
+				fills.Add(1)
+				return write("x")(ctx, tmp)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if fills.Load() != 1 {
+		t.Errorf("filled %d times", fills.Load())
+	}
+}
+
+func TestLockWaitsUntilContextEnds(t *testing.T) {
+	c := open(t, t.TempDir())
+	unlock, err := c.Lock(t.Context(), "tree", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.Waiting = func(_, _ string) { cancel() }
+	if _, err := c.Lock(ctx, "tree", "k"); !errors.Is(err, context.Canceled) {
+		t.Errorf("second Lock: %v", err)
+	}
+	unlock()
+	again, err := c.Lock(t.Context(), "tree", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}
+
+func TestBadNames(t *testing.T) {
+	c := open(t, t.TempDir())
+	for _, key := range []string{"", ".", "..", ".tmp", "a/b", "../x", "a b", "a\x00b", strings.Repeat("a", 300)} {
+		if _, _, err := c.Populate(t.Context(), "tree", key, write("x")); err == nil {
+			t.Errorf("key %q accepted", key)
+		}
+		if _, _, err := c.Populate(t.Context(), key, "k", write("x")); err == nil {
+			t.Errorf("kind %q accepted", key)
+		}
+	}
+}
+
+func TestRemove(t *testing.T) {
+	c := open(t, t.TempDir())
+	if err := c.Remove(t.Context(), "tree", "k"); err != nil {
+		t.Errorf("of what is not there: %v", err)
+	}
+	if _, _, err := c.Populate(t.Context(), "tree", "k", write("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(t.Context(), "tree", "k"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := c.Lookup("tree", "k"); ok {
+		t.Error("still there")
+	}
+	if got := leftovers(t, c); got != nil {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+func TestOpenFindsItsFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	t.Setenv(EnvDir, dir)
+	if got := open(t, "").Dir(); got != dir {
+		t.Errorf("with %s: %s", EnvDir, got)
+	}
+	t.Setenv(EnvDir, "")
+	home := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", home)
+	if got := open(t, "").Dir(); got != filepath.Join(home, "vcpulab") {
+		t.Errorf("without: %s", got)
+	}
+}
+
+func TestKeyTellsPartsApart(t *testing.T) {
+	seen := map[string][]string{}
+	for _, parts := range [][]string{nil, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"a", "b", ""}, {"b", "a"}} {
+		k := Key(parts...)
+		if other, ok := seen[k]; ok {
+			t.Errorf("%q and %q have the same key", parts, other)
+		}
+		seen[k] = parts
+	}
+}
+
+// TestKilledFillIsSwept kills a process in the middle of filling an entry.
+func TestKilledFillIsSwept(t *testing.T) {
+	if dir := os.Getenv("CACHE_TEST_HANG_IN"); dir != "" {
+		c, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = c.Populate(context.Background(), "tree", "k", func(ctx context.Context, tmp string) error {
+			if err := write("half")(ctx, tmp); err != nil {
+				return err
+			}
+			os.Stdout.WriteString("filling\n")
+			select {}
+		})
+		t.Fatal(err)
+	}
+
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledFillIsSwept$")
+	cmd.Env = append(os.Environ(), "CACHE_TEST_HANG_IN="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := out.Read(make([]byte, 8)); n == 0 {
+		t.Fatal(err)
+	}
+	// As long as it lives, nobody takes its work away.
+	if got := leftovers(t, open(t, dir)); len(got) != 1 {
+		t.Errorf("while it is being filled: %v", got)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	c := open(t, dir)
+	if got := leftovers(t, c); got != nil {
+		t.Errorf("after its death: %v", got)
+	}
+	if _, hit, err := c.Populate(t.Context(), "tree", "k", write("x")); hit || err != nil {
+		t.Errorf("Populate: hit %v, %v", hit, err)
+	}
+}
+
+func TestSpace(t *testing.T) {
+	c := open(t, t.TempDir())
+	if err := c.Need("test", 1); err != nil {
+		t.Errorf("one byte: %v", err)
+	}
+	err := c.Need("unpack linux-7.3.4", 1<<60)
+	var full *SpaceError
+	if !errors.As(err, &full) || exit.Code(err) != exit.MachineLacks || !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("an exabyte: %v", err)
+	}
+	for _, want := range []string{"unpack linux-7.3.4", c.Dir(), "GB free", EnvDir} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	wrapped := &fs.PathError{Op: "write", Path: "x", Err: unix.ENOSPC}
+	if err := c.Full("test", wrapped); !errors.As(err, &full) {
+		t.Errorf("Full(ENOSPC) = %v", err)
+	}
+	if err := c.Full("test", fs.ErrExist); err != fs.ErrExist {
+		t.Errorf("Full(other) = %v", err)
+	}
+}
