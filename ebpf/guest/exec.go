@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/wire"
+)
+
+// killGrace is how long a program that was killed may hold on to its output.
+const killGrace = 5 * time.Second
+
+// execPrograms runs the programs of a JobExec one after the other. How a
+// program ended is its result, not an error of the job.
+func execPrograms(ctx context.Context, g *guest, job wire.Job) error {
+	var params wire.Exec
+	if err := job.Decode(&params); err != nil {
+		return err
+	}
+	for _, p := range params.Programs {
+		if err := g.test(runProgram(ctx, p)); err != nil {
+			return fmt.Errorf("result of %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// runProgram runs one program and waits for it and its process group.
+func runProgram(ctx context.Context, p wire.Program) wire.Test {
+	t := wire.Test{Name: p.Name}
+	if p.TimeoutMillis > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.Timeout())
+		defer cancel()
+	}
+	out := newBounded(p.MaxOutput)
+	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Dir = "/"
+	cmd.Env = append([]string{"PATH=/bin:/sbin", "HOME=/", "TMPDIR=/tmp"}, p.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = killGrace
+
+	start := monotonic()
+	err := cmd.Run()
+	t.Nanos = monotonic() - start
+	if cmd.Process != nil {
+		// What the program left behind must not disturb the next one.
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	}
+	t.Output, t.Dropped = out.result()
+	switch exit := (*exec.ExitError)(nil); {
+	case ctx.Err() != nil:
+		t.Outcome = wire.OutcomeTimeout
+	case err == nil || errors.Is(err, exec.ErrWaitDelay):
+		t.Outcome = wire.OutcomeExit
+	case errors.As(err, &exit):
+		ended(&t, exit.Sys().(syscall.WaitStatus))
+	default:
+		t.Outcome, t.Message = wire.OutcomeError, err.Error()
+	}
+	return t
+}
+
+// ended puts a wait status into t.
+func ended(t *wire.Test, ws syscall.WaitStatus) {
+	if !ws.Signaled() {
+		t.Outcome, t.Code = wire.OutcomeExit, ws.ExitStatus()
+		return
+	}
+	t.Outcome = wire.OutcomeSignal
+	if t.Signal = unix.SignalName(ws.Signal()); t.Signal == "" {
+		t.Signal = fmt.Sprintf("signal %d", ws.Signal())
+	}
+}
+
+// bounded keeps the first and the last part of what is written to it.
+type bounded struct {
+	mu      sync.Mutex
+	half    int
+	head    []byte
+	tail    []byte // a ring once it is full
+	next    int    // where the ring is written next
+	dropped int64
+}
+
+func newBounded(limit int) *bounded {
+	if limit <= 0 {
+		limit = wire.DefaultMaxOutput
+	}
+	return &bounded{half: max(limit/2, 1)}
+}
+
+// Write takes all of p and never fails.
+func (b *bounded) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(p)
+	k := min(b.half-len(b.head), len(p))
+	b.head, p = append(b.head, p[:k]...), p[k:]
+	k = min(b.half-len(b.tail), len(p))
+	b.tail, p = append(b.tail, p[:k]...), p[k:]
+	b.dropped += int64(len(p))
+	if skip := len(p) - b.half; skip > 0 {
+		p = p[skip:]
+	}
+	for len(p) > 0 {
+		k := copy(b.tail[b.next:], p)
+		p, b.next = p[k:], (b.next+k)%b.half
+	}
+	return n, nil
+}
+
+// result returns what was kept and how many bytes of the middle were not.
+func (b *bounded) result() (string, int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := string(b.head)
+	if b.dropped > 0 {
+		text += fmt.Sprintf("\n[... %d bytes left out ...]\n", b.dropped)
+	}
+	return text + string(b.tail[b.next:]) + string(b.tail[:b.next]), b.dropped
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/wire"
+)
+
+// handler does a job. It streams what it finds through g as it finds it; its
+// error becomes the last Error record and a failed status.
+type handler func(ctx context.Context, g *guest, job wire.Job) error
+
+// handlers is what the guest can do, by Job.Kind.
+func handlers() map[string]handler {
+	return map[string]handler{
+		wire.JobBoot: func(context.Context, *guest, wire.Job) error { return nil },
+		wire.JobExec: execPrograms,
+	}
+}
+
+// guest is what a handler speaks to the host through. Its methods may be
+// called by several goroutines.
+type guest struct {
+	enc *wire.Encoder
+}
+
+// sample sends v, in JSON, as a sample of the named type.
+func (g *guest) sample(name string, v any) error {
+	data, err := marshal(v)
+	if err != nil {
+		return fmt.Errorf("sample %s: %w", name, err)
+	}
+	return g.enc.Send(wire.Record{Kind: wire.KindSample, Sample: &wire.Sample{Type: name, Data: data}})
+}
+
+// test sends the result of one program.
+func (g *guest) test(t wire.Test) error {
+	return g.enc.Send(wire.Record{Kind: wire.KindTest, Test: &t})
+}
+
+// logf sends a line for people. That it cannot be sent is no reason to stop:
+// the numbers of the records show it.
+func (g *guest) logf(format string, args ...any) {
+	_ = g.enc.Send(wire.Record{Kind: wire.KindLog, Log: &wire.Log{Text: fmt.Sprintf(format, args...)}})
+}
+
+// fail sends err as an Error record.
+func (g *guest) fail(err error) {
+	e := wire.Error{Where: "job", Message: err.Error()}
+	if p := (*panicError)(nil); errors.As(err, &p) {
+		e.Where, e.Stack = "panic", string(p.stack)
+	}
+	_ = g.enc.Send(wire.Record{Kind: wire.KindError, Error: &e})
+}
+
+// beat sends a heartbeat every millis until the function that it returns is
+// called; 0 sends none.
+func (g *guest) beat(millis int64) (stop func()) {
+	if millis <= 0 {
+		return func() {}
+	}
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		t := time.NewTicker(time.Duration(millis) * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				_ = g.enc.Send(wire.Record{Kind: wire.KindBeat})
+			}
+		}
+	}()
+	return func() { close(done); <-gone }
+}
+
+// panicError is a panic of the guest program itself.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
+
+// hello describes the guest. What cannot be read is left empty: the host
+// decides whether it can do without.
+func hello(job wire.Job) wire.Record {
+	h := &wire.Hello{
+		Version:     wire.Version,
+		Job:         job.Kind,
+		Cmdline:     readLine("/proc/cmdline"),
+		BootID:      readLine("/proc/sys/kernel/random/boot_id"),
+		Clocksource: readLine("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+		OnlineCPUs:  readLine("/sys/devices/system/cpu/online"),
+	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err == nil {
+		h.Kernel = unix.ByteSliceToString(uts.Release[:])
+		h.Build = unix.ByteSliceToString(uts.Version[:])
+		h.Machine = unix.ByteSliceToString(uts.Machine[:])
+	}
+	if f := strings.Fields(readLine("/proc/meminfo")); len(f) > 1 {
+		h.MemTotalKiB, _ = strconv.ParseInt(f[1], 10, 64)
+	}
+	return wire.Record{Kind: wire.KindHello, Hello: h}
+}
+
+// readLine returns the first line of a file, "" if there is none.
+func readLine(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return line
+}

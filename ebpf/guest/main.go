@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Command guest is the program that runs as init in a guest: it mounts what
+// its job needs, loads the job's modules, does the job, streams what it
+// finds over a virtio-serial port and ends the guest.
+//
+// It is built static and is the only program of the initramfs. Under icount
+// every instruction that it runs is time, so it starts no shell, no other
+// process and, unless the job asks for heartbeats, no timer.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/wire"
+)
+
+// fatalPrefix starts a line on the console that says why there are no
+// records. The host knows it (tools/vm, console.go).
+const fatalPrefix = "vcpulab-guest: fatal: "
+
+// heapLimit is where the garbage collector begins to work, in bytes: guests
+// are short-lived and a collection in a measured stretch would be noise.
+const heapLimit = 256 << 20
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "guest: this program is the init of a guest that vcpulab starts; it does nothing elsewhere")
+		os.Exit(2)
+	}
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(heapLimit)
+	if err := boot(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s%v\n", fatalPrefix, err)
+	}
+	powerOff()
+}
+
+// boot does everything between the start of init and the end record. Its
+// error is one that no record could carry.
+func boot() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := mountBasics(); err != nil {
+		return err
+	}
+	port, err := openPort(wire.PortName)
+	if err != nil {
+		return err
+	}
+	g := &guest{enc: wire.NewEncoder(port, monotonic)}
+
+	data, err := os.ReadFile(wire.JobPath)
+	if err != nil {
+		return fmt.Errorf("read the job: %w", err)
+	}
+	job, err := wire.ParseJob(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", wire.JobPath, err)
+	}
+	if err := g.enc.Send(hello(job)); err != nil {
+		return err
+	}
+	stop := g.beat(job.HeartbeatMillis)
+	status := wire.StatusOK
+	if err := g.run(job); err != nil {
+		status = wire.StatusFailed
+		g.fail(err)
+	}
+	stop()
+	return g.enc.Send(wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: status}})
+}
+
+// run does the job. A panic in it becomes an error with the stack.
+func (g *guest) run(job wire.Job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			stack := debug.Stack()
+			fmt.Fprintf(os.Stderr, "vcpulab-guest: panic: %v\n%s\n", p, stack)
+			err = &panicError{value: p, stack: stack}
+		}
+	}()
+	do, ok := handlers()[job.Kind]
+	if !ok {
+		return fmt.Errorf("job of kind %q: this guest program does not know it", job.Kind)
+	}
+	for _, name := range job.Mounts {
+		if err := mountNamed(name); err != nil {
+			return err
+		}
+	}
+	for _, m := range job.Modules {
+		if err := loadModule(m); err != nil {
+			return err
+		}
+	}
+	return do(context.Background(), g, job)
+}
+
+// monotonic is the guest's CLOCK_MONOTONIC in nanoseconds.
+func monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0
+	}
+	return ts.Nano()
+}
+
+// powerOff ends the guest. The host starts QEMU so that a restart is its end.
+func powerOff() {
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
+		fmt.Fprintf(os.Stderr, "%sreboot: %v\n", fatalPrefix, err)
+	}
+	select {}
+}
