@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package progress shows what a long command is doing: on a terminal as lines
+// that are redrawn, elsewhere as plain lines with a heartbeat.
+//
+// A nil *Log and a nil *Step are silent, so that nobody who reports progress
+// has to ask whether somebody listens.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// How often and when something is written. Off a terminal a step that is done
+// within silence gets one line only.
+const (
+	redraw    = 200 * time.Millisecond
+	silence   = 2 * time.Second
+	heartbeat = 20 * time.Second
+)
+
+// Log writes the progress of steps, several of which may be under way at a
+// time. Its methods may be called by several goroutines.
+type Log struct {
+	mu     sync.Mutex
+	w      io.Writer
+	live   bool       // on a terminal: lines are redrawn
+	colour bool       // and may be coloured
+	width  func() int // of the terminal, in columns
+
+	active []*Step       // in the order of their start
+	drawn  int           // lines of the live display that stand on the terminal
+	stop   chan struct{} // ends the goroutine that ticks; nil when none does
+}
+
+// New returns a log that writes to w. If w is a terminal that can be redrawn,
+// the active steps are shown live, in colour unless NO_COLOR is set. A nil w
+// gives a silent log.
+func New(w io.Writer) *Log {
+	if w == nil {
+		return nil
+	}
+	l := &Log{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		l.live = true
+		l.colour = os.Getenv("NO_COLOR") == ""
+		l.width = func() int {
+			if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+				return columns
+			}
+			return 80
+		}
+	}
+	return l
+}
+
+// Printf writes a line of its own that stays, above the live display.
+func (l *Log) Printf(format string, args ...any) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.line(fmt.Sprintf(format, args...))
+}
+
+// Step begins a step and shows it until Done or Fail. name says what is being
+// done, in a few words ("build base").
+func (l *Log) Step(name string) *Step {
+	if l == nil {
+		return nil
+	}
+	now := time.Now()
+	s := &Step{log: l, name: name, start: now, next: now.Add(silence)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active = append(l.active, s)
+	if l.stop == nil {
+		l.stop = make(chan struct{})
+		go l.tick(l.stop)
+	}
+	return s
+}
+
+// tick redraws, or writes the lines that are due, until stop is closed.
+func (l *Log) tick(stop chan struct{}) {
+	t := time.NewTicker(redraw)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-t.C:
+			l.mu.Lock()
+			if l.stop == stop {
+				l.show(now)
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+// show redraws the live display, or writes the lines that are due. Called
+// with mu held, as all methods below.
+func (l *Log) show(now time.Time) {
+	if l.live {
+		l.erase()
+		l.draw(now)
+		return
+	}
+	for _, s := range l.active {
+		if now.Before(s.next) {
+			continue
+		}
+		s.next = now.Add(heartbeat)
+		fmt.Fprintf(l.w, "%s ...%s (%s)\n", s.name, before(" ", s.state), elapsed(now.Sub(s.start)))
+	}
+}
+
+// line writes a line that stays.
+func (l *Log) line(text string) {
+	l.erase()
+	fmt.Fprintf(l.w, "%s\n", strings.TrimRight(text, "\n"))
+	if l.live {
+		l.draw(time.Now())
+	}
+}
+
+// erase takes the live display off the terminal.
+func (l *Log) erase() {
+	if l.drawn > 0 {
+		fmt.Fprintf(l.w, "\x1b[%dA\x1b[J", l.drawn)
+		l.drawn = 0
+	}
+}
+
+// draw puts a line for each active step on the terminal. Lines are cut to its
+// width: one that wraps could not be erased.
+func (l *Log) draw(now time.Time) {
+	for _, s := range l.active {
+		text := fmt.Sprintf("%6s  %s%s", elapsed(now.Sub(s.start)), s.name, before(": ", s.state))
+		fmt.Fprintf(l.w, "%s\n", l.paint("2", cut(text, l.width()-1)))
+	}
+	l.drawn = len(l.active)
+}
+
+// end takes a step out of the display and writes its last line.
+func (l *Log) end(s *Step, colour, mark, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.active, s)
+	if i < 0 {
+		return // has ended already
+	}
+	l.active = slices.Delete(l.active, i, i+1)
+	if len(l.active) == 0 {
+		close(l.stop)
+		l.stop = nil
+	}
+	took := elapsed(time.Since(s.start))
+	if l.live {
+		l.line(fmt.Sprintf("%6s  %s%s%s", took, l.paint(colour, s.name), before(" ", mark), before(": ", text)))
+		return
+	}
+	l.line(fmt.Sprintf("%s%s%s (%s)", s.name, before(" ", mark), before(": ", text), took))
+}
+
+// paint wraps text in an SGR colour.
+func (l *Log) paint(sgr, text string) string {
+	if !l.colour {
+		return text
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
+
+// Step is one thing that takes a while.
+type Step struct {
+	log   *Log
+	name  string
+	start time.Time
+	state string    // how far it is
+	next  time.Time // when its next line is due, off a terminal
+}
+
+// Update says how far the step is ("12 of 96 files"). It is cheap enough to
+// be called often: what is written is decided by time.
+func (s *Step) Update(format string, args ...any) {
+	if s == nil {
+		return
+	}
+	state := oneLine(fmt.Sprintf(format, args...))
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.state = state
+}
+
+// Done ends the step; the text, which may be empty, says what came of it.
+func (s *Step) Done(format string, args ...any) {
+	if s == nil {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	mark := ""
+	if text == "" {
+		mark = "done"
+	}
+	s.log.end(s, "32", mark, oneLine(text))
+}
+
+// Fail ends the step with an error, of which the first line is shown. After
+// Done it does nothing, so that it can be deferred.
+func (s *Step) Fail(err error) {
+	if s == nil {
+		return
+	}
+	text := ""
+	if err != nil {
+		text = oneLine(err.Error())
+	}
+	s.log.end(s, "31", "failed", text)
+}
+
+// End is Done or Fail, as err says.
+func (s *Step) End(err error, format string, args ...any) {
+	if err != nil {
+		s.Fail(err)
+		return
+	}
+	s.Done(format, args...)
+}
+
+// oneLine returns the first line of s.
+func oneLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return strings.TrimSpace(s)
+}
+
+// before puts sep before text unless that is empty.
+func before(sep, text string) string {
+	if text == "" {
+		return ""
+	}
+	return sep + text
+}
+
+// cut shortens text to at most n characters.
+func cut(text string, n int) string {
+	r := []rune(text)
+	if len(r) <= n || n < 1 {
+		return text
+	}
+	return string(r[:n-1]) + "…"
+}
+
+// elapsed formats a duration for people: 0.4s, 12s, 3m05s, 1h02m.
+func elapsed(d time.Duration) string {
+	switch s := int(d.Round(time.Second) / time.Second); {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	default:
+		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
+	}
+}
