@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package tree
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// The modes that git knows.
+const (
+	ModeFile       = "100644"
+	ModeExecutable = "100755"
+	ModeSymlink    = "120000"
+	modeTree       = "40000"
+)
+
+// Entry is a file or symbolic link of a tree as git sees it.
+type Entry struct {
+	Path string // relative, with slashes
+	Mode string // ModeFile, ModeExecutable or ModeSymlink
+	Blob string // git's id of the content, 40 hexadecimal digits
+}
+
+// Entries reads all files of the tree in dir and returns them sorted by path.
+// keep, unless nil, is asked for each path whether it belongs to the tree; a
+// folder that does not is left out with all that is in it. Files that are
+// neither regular nor symbolic links are an error, empty folders are left
+// out.
+func Entries(ctx context.Context, dir string, keep func(name string, isDir bool) bool) ([]Entry, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the tree: %w", err)
+	}
+	defer root.Close()
+	var names []string
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		switch {
+		case err != nil:
+			return err
+		case name == ".":
+			return nil
+		case keep != nil && !keep(name, d.IsDir()):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case d.IsDir():
+			return nil
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
+	}
+	entries := make([]Entry, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	const chunk = 256
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for at := 0; at < len(names); at += chunk {
+		part := names[at:min(at+chunk, len(names))]
+		g.Go(func() error {
+			for i, name := range part {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				e, err := entry(root, name)
+				if err != nil {
+					return err
+				}
+				entries[at+i] = e
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
+	return entries, nil
+}
+
+func entry(root *os.Root, name string) (Entry, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Path: name, Mode: ModeFile}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		e.Mode = ModeSymlink
+	case info.Mode()&0o100 != 0:
+		e.Mode = ModeExecutable
+	}
+	e.Blob, err = FileBlobID(root, name)
+	return e, err
+}
+
+// GitID returns the id that git gives to a tree with these entries, which is
+// what git write-tree prints. They need not be sorted.
+func GitID(entries []Entry) (string, error) {
+	top := newGitDir()
+	for _, e := range entries {
+		id, err := hex.DecodeString(e.Blob)
+		if err != nil || len(id) != sha1.Size {
+			return "", fmt.Errorf("%s: %q is no git blob id", e.Path, e.Blob)
+		}
+		if !fs.ValidPath(e.Path) || e.Path == "." {
+			return "", fmt.Errorf("%q is no path in a tree", e.Path)
+		}
+		if err := top.add(e.Path, e.Mode, id); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(top.id()), nil
+}
+
+// gitDir is a folder on the way to its id.
+type gitDir struct {
+	dirs  map[string]*gitDir
+	files map[string]gitFile
+}
+
+type gitFile struct {
+	mode string
+	id   []byte
+}
+
+func newGitDir() *gitDir {
+	return &gitDir{dirs: map[string]*gitDir{}, files: map[string]gitFile{}}
+}
+
+func (d *gitDir) add(name, mode string, id []byte) error {
+	dir, base := path.Split(name)
+	for part := range strings.SplitSeq(strings.TrimSuffix(dir, "/"), "/") {
+		if part == "" {
+			continue
+		}
+		sub := d.dirs[part]
+		if sub == nil {
+			sub = newGitDir()
+			d.dirs[part] = sub
+		}
+		d = sub
+	}
+	if _, twice := d.files[base]; twice {
+		return errors.New(name + ": listed twice")
+	}
+	d.files[base] = gitFile{mode, id}
+	return nil
+}
+
+func (d *gitDir) id() []byte {
+	type item struct {
+		sortKey, name, mode string
+		id                  []byte
+	}
+	items := make([]item, 0, len(d.dirs)+len(d.files))
+	for name, f := range d.files {
+		items = append(items, item{name, name, f.mode, f.id})
+	}
+	for name, sub := range d.dirs {
+		// git sorts folders as if their names ended in a slash.
+		items = append(items, item{name + "/", name, modeTree, sub.id()})
+	}
+	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.sortKey, b.sortKey) })
+	var body []byte
+	for _, it := range items {
+		body = append(body, it.mode+" "+it.name+"\x00"...)
+		body = append(body, it.id...)
+	}
+	h := sha1.New()
+	fmt.Fprintf(h, "tree %d\x00", len(body))
+	h.Write(body)
+	return h.Sum(nil)
+}
