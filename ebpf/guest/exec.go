@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 
@@ -42,7 +41,11 @@ func runProgram(ctx context.Context, p wire.Program) wire.Test {
 		ctx, cancel = context.WithTimeout(ctx, p.Timeout())
 		defer cancel()
 	}
-	out := newBounded(p.MaxOutput)
+	limit := p.MaxOutput
+	if limit <= 0 {
+		limit = wire.DefaultMaxOutput
+	}
+	out := wire.NewExcerpt(limit)
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir = "/"
@@ -58,7 +61,7 @@ func runProgram(ctx context.Context, p wire.Program) wire.Test {
 		// What the program left behind must not disturb the next one.
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
-	t.Output, t.Dropped = out.result()
+	t.Output, t.Dropped = out.String(), out.Dropped()
 	switch exit := (*exec.ExitError)(nil); {
 	case ctx.Err() != nil:
 		t.Outcome = wire.OutcomeTimeout
@@ -82,52 +85,4 @@ func ended(t *wire.Test, ws syscall.WaitStatus) {
 	if t.Signal = unix.SignalName(ws.Signal()); t.Signal == "" {
 		t.Signal = fmt.Sprintf("signal %d", ws.Signal())
 	}
-}
-
-// bounded keeps the first and the last part of what is written to it.
-type bounded struct {
-	mu      sync.Mutex
-	half    int
-	head    []byte
-	tail    []byte // a ring once it is full
-	next    int    // where the ring is written next
-	dropped int64
-}
-
-func newBounded(limit int) *bounded {
-	if limit <= 0 {
-		limit = wire.DefaultMaxOutput
-	}
-	return &bounded{half: max(limit/2, 1)}
-}
-
-// Write takes all of p and never fails.
-func (b *bounded) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := len(p)
-	k := min(b.half-len(b.head), len(p))
-	b.head, p = append(b.head, p[:k]...), p[k:]
-	k = min(b.half-len(b.tail), len(p))
-	b.tail, p = append(b.tail, p[:k]...), p[k:]
-	b.dropped += int64(len(p))
-	if skip := len(p) - b.half; skip > 0 {
-		p = p[skip:]
-	}
-	for len(p) > 0 {
-		k := copy(b.tail[b.next:], p)
-		p, b.next = p[k:], (b.next+k)%b.half
-	}
-	return n, nil
-}
-
-// result returns what was kept and how many bytes of the middle were not.
-func (b *bounded) result() (string, int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	text := string(b.head)
-	if b.dropped > 0 {
-		text += fmt.Sprintf("\n[... %d bytes left out ...]\n", b.dropped)
-	}
-	return text + string(b.tail[b.next:]) + string(b.tail[:b.next]), b.dropped
 }

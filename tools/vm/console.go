@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"sync"
+
+	"vcpulab/ebpf/wire"
+)
+
+// Limits of what is kept of a console, in bytes.
+const (
+	// DefaultConsoleLimit bounds the console that is kept.
+	DefaultConsoleLimit = 1 << 20
+	// maxConsoleLine bounds a line that is searched for splats.
+	maxConsoleLine = 4 << 10
+)
+
+// guestFatal starts the line with which the guest program says why there are
+// no records (ebpf/guest, main.go).
+const guestFatal = "vcpulab-guest: fatal: "
+
+// console takes what a serial port sends, keeps a bounded part of it and
+// looks for splats line by line, so that a fault is seen as it arises. It is
+// safe for use by several goroutines.
+type console struct {
+	live io.Writer // gets everything as it comes; may be nil
+
+	mu    sync.Mutex
+	kept  *wire.Excerpt
+	part  []byte // of the line that is not yet complete
+	long  bool   // the line is longer than maxConsoleLine
+	seen  splats
+	guest string // why the guest program gave up
+}
+
+func newConsole(limit int, live io.Writer) *console {
+	if limit <= 0 {
+		limit = DefaultConsoleLimit
+	}
+	return &console{kept: wire.NewExcerpt(limit), live: live}
+}
+
+// Write takes all of p and never fails: a full disk behind live must not
+// hide what the kernel said.
+func (c *console) Write(p []byte) (int, error) {
+	if c.live != nil {
+		_, _ = c.live.Write(p)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = c.kept.Write(p)
+	for rest := p; len(rest) > 0; {
+		line, after, ended := bytes.Cut(rest, []byte("\n"))
+		rest = after
+		if room := maxConsoleLine - len(c.part); room < len(line) {
+			line, c.long = line[:room], true
+		}
+		c.part = append(c.part, line...)
+		if ended {
+			c.line()
+		}
+	}
+	return len(p), nil
+}
+
+// line looks at the line that is complete.
+func (c *console) line() {
+	c.seen.line(c.part)
+	if c.guest == "" && bytes.HasPrefix(c.part, []byte(guestFatal)) {
+		c.guest = strings.TrimSpace(string(c.part[len(guestFatal):]))
+	}
+	c.part, c.long = c.part[:0], false
+}
+
+// close takes the last line if nothing ended it: a panic may be cut short.
+func (c *console) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.part) > 0 {
+		c.line()
+	}
+}
+
+// splats returns what was found so far.
+func (c *console) splats() []Splat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Splat(nil), c.seen.found...)
+}
+
+// fatal tells whether the kernel has said that it will not go on.
+func (c *console) fatal() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.seen.found {
+		if s.Kind != KernelWarning {
+			return true
+		}
+	}
+	return false
+}
+
+// guestReason returns why the guest program gave up, "" if it did not say.
+func (c *console) guestReason() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.guest
+}
+
+func (c *console) text() string {
+	return strings.ReplaceAll(c.kept.String(), "\r\n", "\n")
+}
+
+// Lines of the console that a Fault carries.
+const (
+	tailLines   = 24
+	splatLines  = 48
+	splatBefore = 3
+)
+
+// excerpt returns the lines of text that tell most: from a little before the
+// splat if there is one, else the last ones.
+func excerpt(text string, s *Splat) []string {
+	text = strings.Map(printable, strings.TrimRight(text, "\r\n\x00"))
+	if text == "" {
+		return nil
+	}
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], "\r")
+		if len(lines[i]) > 512 {
+			lines[i] = lines[i][:512] + "..."
+		}
+	}
+	if s != nil {
+		// Lines are looked for by their text: what was left out of the
+		// middle has moved the numbers.
+		for i, l := range lines {
+			if kind, ok := findSplat(kernelMessage([]byte(l))); ok && kind == s.Kind {
+				lines = lines[max(0, i-splatBefore):]
+				return lines[:min(len(lines), splatLines)]
+			}
+		}
+	}
+	return lines[max(0, len(lines)-tailLines):]
+}
+
+// printable keeps control characters of a guest off the user's terminal.
+func printable(r rune) rune {
+	if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) {
+		return r
+	}
+	if r == '\r' {
+		return -1
+	}
+	return '.'
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cavaliergopher/cpio"
+)
+
+// File is a file of an initramfs.
+type File struct {
+	// Path is where it goes: clean, slash-separated, with or without a
+	// leading slash.
+	Path string
+	// Mode are its permission bits; 0 is 0644.
+	Mode fs.FileMode
+	// Data is its content, unless Host is set.
+	Data []byte
+	// Host is the path of a file of this machine whose content it has.
+	Host string
+}
+
+// WriteInitramfs writes an initramfs with these files and the folders that
+// they need, in cpio's newc format. The same files give the same bytes: they
+// are sorted, belong to root and carry no time. It is not compressed: a guest
+// takes longer to unpack than to be handed the bytes.
+func WriteInitramfs(w io.Writer, files []File) error {
+	byPath := make(map[string]File, len(files))
+	for _, f := range files {
+		name, err := cleanName(f.Path)
+		if err != nil {
+			return err
+		}
+		if _, ok := byPath[name]; ok {
+			return fmt.Errorf("initramfs: %s is there twice", name)
+		}
+		byPath[name] = f
+	}
+	dirs := map[string]bool{}
+	for name := range byPath {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			if _, ok := byPath[dir]; ok {
+				return fmt.Errorf("initramfs: %s is a file and the folder of %s", dir, name)
+			}
+			dirs[dir] = true
+		}
+	}
+	cw := cpio.NewWriter(w)
+	var inode int64
+	for _, name := range slices.Sorted(maps.Keys(dirs)) {
+		inode++
+		h := &cpio.Header{Name: name, Mode: cpio.TypeDir | 0o755, Links: 2, Inode: inode}
+		if err := cw.WriteHeader(h); err != nil {
+			return fmt.Errorf("initramfs: %s: %w", name, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byPath)) {
+		inode++
+		if err := writeFile(cw, name, inode, byPath[name]); err != nil {
+			return fmt.Errorf("initramfs: %s: %w", name, err)
+		}
+	}
+	if err := cw.Close(); err != nil {
+		return fmt.Errorf("initramfs: %w", err)
+	}
+	return nil
+}
+
+// cleanName returns a name as the archive has it and refuses one that would
+// lie elsewhere.
+func cleanName(name string) (string, error) {
+	rel := strings.TrimPrefix(name, "/")
+	if !fs.ValidPath(rel) || rel == "." || strings.ContainsRune(rel, 0) {
+		return "", fmt.Errorf("initramfs: %q: expected a clean path of a file", name)
+	}
+	return rel, nil
+}
+
+func writeFile(cw *cpio.Writer, name string, inode int64, f File) error {
+	mode := f.Mode.Perm()
+	if f.Mode == 0 {
+		mode = 0o644
+	}
+	size, content := int64(len(f.Data)), io.Reader(bytes.NewReader(f.Data))
+	if f.Host != "" {
+		file, err := os.Open(f.Host)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a regular file", f.Host)
+		}
+		size, content = info.Size(), file
+	}
+	h := &cpio.Header{Name: name, Mode: cpio.TypeReg | cpio.FileMode(mode), Links: 1, Inode: inode, Size: size}
+	if err := cw.WriteHeader(h); err != nil {
+		return err
+	}
+	n, err := io.Copy(cw, content)
+	if err != nil {
+		return err
+	}
+	if n != size {
+		return fmt.Errorf("expected %d bytes, found %d: the file changed while it was read", size, n)
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vcpulab/ebpf/wire"
+)
+
+// Defaults of Options.
+const (
+	DefaultTimeout = 2 * time.Minute
+	DefaultSilence = 10 * time.Second
+)
+
+// Bounds of how long QEMU may take to end after it has no more to do.
+const (
+	settleEnd   = 2 * time.Second // after the end record
+	settleFatal = 3 * time.Second // after the kernel said that it will not go on
+)
+
+// stderrLimit bounds what is kept of QEMU's own messages, in bytes.
+const stderrLimit = 16 << 10
+
+// Options say how a machine is run.
+type Options struct {
+	// Timeout bounds the whole run; 0 is DefaultTimeout.
+	Timeout time.Duration
+	// Silence is how long neither console nor records may go on before the
+	// guest counts as hung; 0 is DefaultSilence. Give a job without
+	// heartbeats as long as its longest step takes.
+	Silence time.Duration
+	// AllowWarnings takes a kernel that warned and went on for good; the
+	// warnings are in Result.Splats.
+	AllowWarnings bool
+	// OnRecord is called with every record but beats, in order, as it
+	// arrives; nil for nobody. An error ends the run.
+	OnRecord func(wire.Record) error
+	// Console gets the console as it comes; nil for nobody.
+	Console io.Writer
+	// ConsoleLimit bounds the console that is kept, in bytes; 0 is
+	// DefaultConsoleLimit.
+	ConsoleLimit int
+	// KeepDir is a folder of this run's own, made when it is not there, in
+	// which console.log is kept and, by Boot after a fault, the initramfs,
+	// so that the run can be repeated by hand. "" keeps nothing.
+	KeepDir string
+}
+
+// Result is a run that came to its end record.
+type Result struct {
+	Hello   wire.Hello
+	Samples []wire.Sample
+	Tests   []wire.Test
+	Logs    []string
+	Errors  []wire.Error
+	End     wire.End
+	// Splats are complaints of the kernel: warnings only, unless Run
+	// returned a Fault as well.
+	Splats []Splat
+	// Console is the kept part of the console.
+	Console string
+	// Command repeats the run, quoted for a shell.
+	Command string
+	Timing  Timing
+}
+
+// Timing is when something happened, since QEMU was started.
+type Timing struct {
+	Hello time.Duration `json:"hello_ns"` // the first record arrived
+	End   time.Duration `json:"end_ns"`   // the last record arrived
+	Gone  time.Duration `json:"gone_ns"`  // QEMU was gone
+}
+
+// Run starts the machine, collects its records and returns when QEMU is gone.
+//
+// The error is a *Fault for everything that went wrong in QEMU, the kernel or
+// the guest; then the Result, never nil once QEMU ran, holds what arrived and
+// is no result to draw conclusions from. It is ctx's own when ctx ended,
+// OnRecord's when that failed. QEMU, its sockets and its folder are gone in
+// every case.
+func Run(ctx context.Context, m Machine, o Options) (*Result, error) {
+	m = m.withDefaults()
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Silence <= 0 {
+		o.Silence = DefaultSilence
+	}
+	if o.KeepDir != "" {
+		if err := os.MkdirAll(o.KeepDir, 0o755); err != nil {
+			return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
+		}
+	}
+	r := &run{
+		m:        m,
+		o:        o,
+		console:  newConsole(o.ConsoleLimit, o.Console),
+		stderr:   wire.NewExcerpt(stderrLimit),
+		progress: make(chan struct{}, 1),
+		res:      &Result{Command: m.Command(filepath.Join(o.KeepDir, "records.jsonl"))},
+	}
+	return r.do(ctx)
+}
+
+// run is one run under way.
+type run struct {
+	m       Machine
+	o       Options
+	console *console
+	stderr  *wire.Excerpt
+	start   time.Time
+	// progress holds a token when the guest showed a sign of life.
+	progress chan struct{}
+	res      *Result
+
+	collected chan struct{} // closed after the end record or an error
+	drained   chan struct{} // closed when nothing more can come
+	// What the reader of records found; valid once drained is closed, the
+	// second one once collected is.
+	streamErr error // why there is no end record, nil when there is
+	recordErr error // of OnRecord
+}
+
+// Write lets the run see the console go by.
+func (r *run) Write(p []byte) (int, error) {
+	n, err := r.console.Write(p)
+	r.alive()
+	return n, err
+}
+
+func (r *run) alive() {
+	select {
+	case r.progress <- struct{}{}:
+	default:
+	}
+}
+
+func (r *run) do(ctx context.Context) (*Result, error) {
+	r.start = time.Now()
+	p, err := startProcess(r.m.command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	defer p.kill()
+	r.collected, r.drained = make(chan struct{}), make(chan struct{})
+	go r.read(p.records)
+	consoleDone, stderrDone := copyTo(r, p.console), copyTo(r.stderr, p.stderr)
+	mon := startMonitor(p.qmp)
+
+	stopped := r.watch(ctx, p)
+	where := ""
+	if stopped == stopHang {
+		where = mon.whereabouts()
+	}
+	p.kill()
+	<-consoleDone
+	<-stderrDone
+	<-r.drained
+	p.qmp.Close()
+	<-mon.done
+	r.res.Timing.Gone = time.Since(r.start)
+	r.console.close()
+	r.res.Console, r.res.Splats = r.console.text(), r.console.splats()
+	kept, err := r.keep()
+	if err != nil {
+		return r.res, err
+	}
+	if stopped == stopContext {
+		return r.res, fmt.Errorf("boot %s: %w", r.m.Arch.Name, context.Cause(ctx))
+	}
+	if r.recordErr != nil {
+		return r.res, r.recordErr
+	}
+	how, good := p.ended()
+	fault := diagnose(evidence{
+		stopped:   stopped,
+		ended:     how,
+		good:      good,
+		shutdown:  mon.shutdown,
+		where:     where,
+		streamErr: r.streamErr,
+		console:   r.res.Console,
+		splats:    r.res.Splats,
+		guest:     r.console.guestReason(),
+		stderr:    r.stderr.String(),
+		result:    r.res,
+		options:   r.o,
+	})
+	if fault == nil {
+		return r.res, nil
+	}
+	fault.Arch, fault.Console, fault.Command = r.m.Arch.Name, kept, r.res.Command
+	return r.res, fault
+}
+
+// keep writes the console into KeepDir.
+func (r *run) keep() (string, error) {
+	if r.o.KeepDir == "" {
+		return "", nil
+	}
+	file := filepath.Join(r.o.KeepDir, "console.log")
+	if err := os.WriteFile(file, []byte(r.res.Console), 0o644); err != nil {
+		return "", fmt.Errorf("boot %s: keep the console: %w", r.m.Arch.Name, err)
+	}
+	return file, nil
+}
+
+// stop is why a run was ended from outside.
+type stop int
+
+const (
+	stopNone    stop = iota // QEMU ended by itself
+	stopSettled             // QEMU had no more to do and did not end
+	stopHang                // silence
+	stopTimeout             // the whole run took too long
+	stopContext             // the caller's context ended
+)
+
+// watch returns when QEMU is gone or has to be ended.
+func (r *run) watch(ctx context.Context, p *process) stop {
+	timeout := time.NewTimer(r.o.Timeout)
+	defer timeout.Stop()
+	silence := time.NewTimer(r.o.Silence)
+	defer silence.Stop()
+	var settled <-chan time.Time // set once there is nothing more to wait for
+	collected := r.collected
+	for {
+		select {
+		case <-p.done:
+			return stopNone
+		case <-ctx.Done():
+			return stopContext
+		case <-settled:
+			return stopSettled
+		case <-timeout.C:
+			return stopTimeout
+		case <-silence.C:
+			return stopHang
+		case <-collected:
+			// The end record, or a stream that cannot be trusted any
+			// more, or OnRecord's wish.
+			collected = nil
+			if r.recordErr != nil {
+				return stopSettled
+			}
+			if settled == nil {
+				settled = time.After(settleEnd)
+			}
+		case <-r.progress:
+			silence.Reset(r.o.Silence)
+			if settled == nil && r.console.fatal() {
+				settled = time.After(settleFatal)
+			}
+		}
+	}
+}
+
+// read collects records until the end record or the first error, then what
+// should not follow, so that QEMU is not kept from ending.
+func (r *run) read(f io.Reader) {
+	defer close(r.drained)
+	dec := wire.NewDecoder(f)
+	r.streamErr, r.recordErr = r.collect(dec)
+	close(r.collected)
+	if r.streamErr == nil && r.recordErr == nil {
+		if _, err := dec.Next(); !errors.Is(err, io.EOF) {
+			r.streamErr = err
+		}
+	}
+	_, _ = io.Copy(io.Discard, f)
+}
+
+// collect returns after the end record, or with the error of the stream or
+// of OnRecord.
+func (r *run) collect(dec *wire.Decoder) (streamErr, recordErr error) {
+	for {
+		rec, err := dec.Next()
+		if err != nil {
+			return err, nil
+		}
+		r.alive()
+		if err := r.take(rec); err != nil {
+			return nil, err
+		}
+		if rec.Kind == wire.KindEnd {
+			return nil, nil
+		}
+	}
+}
+
+// take puts a record into the result.
+func (r *run) take(rec wire.Record) error {
+	switch rec.Kind {
+	case wire.KindHello:
+		r.res.Timing.Hello = time.Since(r.start)
+		r.res.Hello = *rec.Hello
+	case wire.KindLog:
+		r.res.Logs = append(r.res.Logs, rec.Log.Text)
+	case wire.KindSample:
+		r.res.Samples = append(r.res.Samples, *rec.Sample)
+	case wire.KindTest:
+		r.res.Tests = append(r.res.Tests, *rec.Test)
+	case wire.KindError:
+		r.res.Errors = append(r.res.Errors, *rec.Error)
+	case wire.KindEnd:
+		r.res.Timing.End = time.Since(r.start)
+		r.res.End = *rec.End
+	case wire.KindBeat:
+		return nil
+	}
+	if r.o.OnRecord == nil {
+		return nil
+	}
+	if err := r.o.OnRecord(rec); err != nil {
+		return fmt.Errorf("boot %s: record %d: %w", r.m.Arch.Name, rec.Seq, err)
+	}
+	return nil
+}

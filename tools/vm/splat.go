@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// A Splat is a complaint of the kernel on its console.
+type Splat struct {
+	// Kind is one of KernelPanic, KernelOops, KernelWarning, NoInit and
+	// InitDied.
+	Kind FaultKind `json:"kind"`
+	// Title is its first line, without time stamp, and the function that it
+	// happened in where a later line says so.
+	Title string `json:"title"`
+	// Line is where it begins, counted from 1 in lines of the console.
+	Line int `json:"line"`
+}
+
+// A complaint is one way in which a splat begins.
+type complaint struct {
+	kind   FaultKind
+	prefix string // of the line without its time stamp
+}
+
+// complaints are tried in order: the first whose prefix fits counts. The
+// texts are those of the pinned kernel's sources.
+var complaints = [...]complaint{
+	{InitDied, "Kernel panic - not syncing: Attempted to kill init!"},
+	{NoInit, "Kernel panic - not syncing: No working init found"},
+	{NoInit, "Kernel panic - not syncing: Requested init "},
+	{NoInit, "Kernel panic - not syncing: VFS: Unable to mount root fs"},
+	{KernelPanic, "Kernel panic - not syncing: "},
+
+	{KernelWarning, "BUG: KCSAN: "}, // a race, after which the kernel goes on
+	{KernelWarning, "BUG: sleeping function called from invalid context"},
+	{KernelWarning, "BUG: scheduling while atomic"},
+	{KernelWarning, "BUG: workqueue lockup"},
+	{KernelWarning, "BUG: Bad page state"},
+	{KernelWarning, "BUG: Bad rss-counter state"},
+	{KernelWarning, "BUG: spinlock "},
+	{KernelWarning, "BUG: memory leak"},
+	{KernelWarning, "BUG: MAX_LOCK"},
+	{KernelOops, "BUG: "},
+	{KernelOops, "kernel BUG at "},
+	{KernelOops, "Oops: "},
+	{KernelOops, "Oops - "},
+	{KernelOops, "general protection fault"},
+	{KernelOops, "invalid opcode: "},
+	{KernelOops, "divide error: "},
+	{KernelOops, "stack segment: "},
+	{KernelOops, "int3: "},
+	{KernelOops, "PANIC: double fault"},
+	{KernelOops, "Unable to handle kernel "},
+	{KernelOops, "Internal error: "},
+	{KernelOops, "Insufficient stack space to handle exception"},
+
+	{KernelWarning, "WARNING: possible "},
+	{KernelWarning, "WARNING: inconsistent lock state"},
+	{KernelWarning, "WARNING: suspicious RCU usage"},
+	{KernelWarning, "WARNING: bad unlock balance"},
+	{KernelWarning, "WARNING: bad contention"},
+	{KernelWarning, "WARNING: held lock freed"},
+	{KernelWarning, "WARNING: lock held when returning to user space"},
+	{KernelWarning, "WARNING: Nested lock was not taken"},
+	{KernelWarning, "WARNING: chain_key collision"},
+	{KernelWarning, "UBSAN: "},
+	{KernelWarning, "KCSAN: "},
+	{KernelWarning, "kmemleak: "},
+	{KernelWarning, "rcu: INFO: "},
+	{KernelWarning, "INFO: rcu_"},
+	{KernelWarning, "INFO: trying to register non-static key"},
+	{KernelWarning, "watchdog: BUG: "},
+	{KernelWarning, "watchdog: CPU"},
+	{KernelWarning, "unchecked MSR access error"},
+	{KernelWarning, "refcount_t: "},
+	{KernelWarning, "list_add corruption"},
+	{KernelWarning, "list_del corruption"},
+}
+
+var (
+	// stamp is what printk puts before a line: [    1.234567][    T1] ...
+	stamp = regexp.MustCompile(`^(?:\[ *\d+\.\d+\])?(?:\[ *[TC]\d+\])? ?`)
+	// warnAt is a WARN_ON(): WARNING: file.c:12 at func+0x1/0x2, CPU#0: ...
+	// or, before 6.18, WARNING: CPU: 0 PID: 1 at file.c:12 func+0x1/0x2.
+	warnAt = regexp.MustCompile(`^WARNING: (?:CPU: \d+ PID: \d+ at |\S+:\d+ at |at \S+, CPU#)`)
+	// lockWarn is one of lockdep's with names in front.
+	lockWarn = regexp.MustCompile(`^WARNING: \S+(?:-safe -> \S+-unsafe lock order detected|/\d+ still has locks held!)`)
+	hungTask = regexp.MustCompile(`^INFO: task \S+ blocked `)
+	// fellOver is where the processor was: RIP: 0010:func+0x1/0x2 on x86, pc
+	// : func+0x1/0x2 on arm64.
+	fellOver = regexp.MustCompile(`^(?:RIP: \w+:|pc : )([A-Za-z_][\w.]*)\+0x`)
+)
+
+// kernelMessage takes the time stamp and the line ending off a console line.
+func kernelMessage(line []byte) string {
+	line = bytes.TrimRight(line, "\r\n")
+	return string(line[len(stamp.Find(line)):])
+}
+
+// findSplat tells whether a splat begins with this message.
+func findSplat(msg string) (FaultKind, bool) {
+	for _, c := range complaints {
+		if strings.HasPrefix(msg, c.prefix) {
+			return c.kind, true
+		}
+	}
+	if warnAt.MatchString(msg) || lockWarn.MatchString(msg) || hungTask.MatchString(msg) {
+		return KernelWarning, true
+	}
+	return "", false
+}
+
+// maxSplats bounds how many splats of one console are kept.
+const maxSplats = 64
+
+// splats collects the splats of a console, a line at a time.
+type splats struct {
+	found []Splat
+	lines int
+	open  bool // the last splat found has not named its function yet
+}
+
+// line takes the next line of the console.
+func (s *splats) line(line []byte) {
+	s.lines++
+	msg := kernelMessage(line)
+	if kind, ok := findSplat(msg); ok {
+		// An oops is announced by several lines, such as BUG: and Oops:.
+		if n := len(s.found); kind == KernelOops && n > 0 && s.found[n-1].Kind == KernelOops && s.open {
+			return
+		}
+		s.open = len(s.found) < maxSplats
+		if s.open {
+			s.found = append(s.found, Splat{Kind: kind, Title: strings.TrimSpace(msg), Line: s.lines})
+		}
+		return
+	}
+	if !s.open {
+		return
+	}
+	last := &s.found[len(s.found)-1]
+	if m := fellOver.FindStringSubmatch(msg); m != nil {
+		if !strings.Contains(last.Title, m[1]) {
+			last.Title += " in " + m[1]
+		}
+		s.open = false
+	} else if strings.HasPrefix(msg, "---[ end ") {
+		s.open = false
+	}
+}
+
+// worst returns the splat that says most of why a guest ended: how init ended
+// or was missing, then the first oops, then a panic, then the first warning.
+func worst(found []Splat) (Splat, bool) {
+	for _, kind := range []FaultKind{KernelOops, NoInit, InitDied, KernelPanic, KernelWarning} {
+		for _, s := range found {
+			if s.Kind == kind {
+				return s, true
+			}
+		}
+	}
+	return Splat{}, false
+}
