@@ -23,8 +23,9 @@ type handler func(ctx context.Context, g *guest, job wire.Job) error
 // handlers is what the guest can do, by Job.Kind.
 func handlers() map[string]handler {
 	return map[string]handler{
-		wire.JobBoot: func(context.Context, *guest, wire.Job) error { return nil },
-		wire.JobExec: execPrograms,
+		wire.JobBoot:    func(context.Context, *guest, wire.Job) error { return nil },
+		wire.JobExec:    execPrograms,
+		wire.JobMeasure: measureVMs,
 	}
 }
 

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/loops"
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/probe"
+	"vcpulab/ebpf/wire"
+)
+
+// measureVMs creates the VMs that the job asks for, one after the other, and
+// sends what the creations and the lookups cost.
+func measureVMs(ctx context.Context, g *guest, job wire.Job) error {
+	var p measure.Params
+	if err := job.Decode(&p); err != nil {
+		return err
+	}
+	if p.LoopNanos < 1 || p.Repeat < 1 || p.MaxNumbers < 1 {
+		return fmt.Errorf("parameters: expected positive numbers, found %+v", p)
+	}
+	if err := raiseFileLimit(); err != nil {
+		return err
+	}
+	// The probes tell threads apart.
+	runtime.LockOSThread()
+
+	dev, err := loops.Open()
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	kvm, vcpu, err := dev.Sizes()
+	if err != nil {
+		return err
+	}
+	if err := g.sample(measure.TypeSizes, measure.Sizes{KVM: kvm, VCPU: vcpu}); err != nil {
+		return err
+	}
+	for _, vm := range p.VMs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := measureVM(g, dev, p, vm); err != nil {
+			return fmt.Errorf("%v: %w", vm, err)
+		}
+	}
+	return nil
+}
+
+func measureVM(g *guest, dev *loops.Device, p measure.Params, shape measure.VM) (err error) {
+	vm, err := newVM()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, vm.close()) }()
+
+	create, err := createVCPUs(vm, shape)
+	if err != nil {
+		return err
+	}
+	if err := g.sample(measure.TypeCreate, create); err != nil {
+		return err
+	}
+	if err := dev.Bind(vm.fd); err != nil {
+		return err
+	}
+	probes, err := probe.AttachLoops()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, probes.Close()) }()
+
+	for _, l := range loopsOf(shape, p.MaxNumbers) {
+		s, err := l.measure(dev, probes, p)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.sample.Op, err)
+		}
+		if err := g.sample(measure.TypeLoop, s); err != nil {
+			return err
+		}
+	}
+	return probes.Check()
+}
+
+// createVCPUs fills the VM, with the probes attached.
+func createVCPUs(vm *virtualMachine, shape measure.VM) (_ measure.Create, err error) {
+	out := measure.Create{VM: shape}
+	probes, err := probe.AttachCreations()
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, probes.Close()) }()
+
+	for i := range shape.VCPUs {
+		id := shape.IDs.ID(i)
+		if err := vm.createVCPU(id); err != nil {
+			return out, err
+		}
+		c, err := probes.Next()
+		if err != nil {
+			return out, err
+		}
+		if c.ID != uint64(id) || c.Ret < 0 {
+			return out, fmt.Errorf("%w: expected the creation of vCPU %d, found that of %d, which returned %d",
+				probe.ErrMissed, id, c.ID, c.Ret)
+		}
+		out.Add(c)
+	}
+	return out, probes.Check()
+}
+
+// loop is a loop to run on a VM.
+type loop struct {
+	sample  measure.Loop
+	numbers []int32
+	found   int
+}
+
+// loopsOf lists the loops that make sense on a VM of this shape.
+func loopsOf(shape measure.VM, maxNumbers int) []loop {
+	n := min(shape.VCPUs, maxNumbers)
+	var indices, ids, missing []int32
+	for i := range n {
+		// The middle of the ith of n equal parts: the mean over the
+		// numbers is the mean over all vCPUs, also for a linear scan.
+		index := (2*i + 1) * shape.VCPUs / (2 * n)
+		indices = append(indices, int32(index))
+		ids = append(ids, int32(shape.IDs.ID(index)))
+		missing = append(missing, int32(shape.IDs.Missing(index, shape.VCPUs)))
+	}
+	of := func(op measure.Op, numbers []int32, found int) loop {
+		return loop{measure.Loop{VM: shape, Op: op, Numbers: len(numbers)}, numbers, found}
+	}
+	miss := of(measure.ByID, missing, 0)
+	miss.sample.Missing = true
+	all := []loop{of(measure.Nop, indices, 0), of(measure.ByID, ids, n), miss}
+	if shape.IDs == measure.Dense {
+		all = append(all, of(measure.Get, indices, n), of(measure.Walk, indices, shape.VCPUs))
+	}
+	return all
+}
+
+// measure runs the loop with N and with 2N passes, after a run that tells how
+// large N should be. Under icount N is the same in every boot.
+func (l loop) measure(dev *loops.Device, probes *probe.Loops, p measure.Params) (measure.Loop, error) {
+	out := l.sample
+	warm, err := l.run(dev, probes, 1)
+	if err != nil {
+		return out, err
+	}
+	out.Passes = int(max(1, min(p.LoopNanos/max(warm, 1), 1<<20)))
+	for range p.Repeat {
+		once, err := l.run(dev, probes, out.Passes)
+		if err != nil {
+			return out, err
+		}
+		twice, err := l.run(dev, probes, 2*out.Passes)
+		if err != nil {
+			return out, err
+		}
+		out.Once, out.Twice = append(out.Once, once), append(out.Twice, twice)
+	}
+	return out, nil
+}
+
+// run runs the loop once and returns what the probe saw, in nanoseconds.
+func (l loop) run(dev *loops.Device, probes *probe.Loops, passes int) (int64, error) {
+	op := uint32(slices.Index(measure.Ops, l.sample.Op))
+	sum, err := dev.Run(loops.Run{Op: op, Passes: uint32(passes), Numbers: l.numbers, Found: uint32(l.found)})
+	if err != nil {
+		return 0, err
+	}
+	e, err := probes.Next()
+	if err != nil {
+		return 0, err
+	}
+	if e.Op != uint64(op) || e.Nr != uint64(len(l.numbers)) || e.Passes != uint64(passes) || e.Checksum != sum {
+		return 0, fmt.Errorf("%w: the event is of another run: %+v", probe.ErrMissed, e)
+	}
+	return e.Time.Nanoseconds(), nil
+}
+
+// raiseFileLimit makes room for a descriptor a vCPU.
+func raiseFileLimit() error {
+	const want = 8192
+	lim := unix.Rlimit{Cur: want, Max: want}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("raise the limit of open files to %d: %w", want, err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package measure holds what the host and the guest say to each other about a
+// measurement: the parameters of a wire.JobMeasure, and the samples that come
+// back.
+//
+// All times are in nanoseconds of the guest's CLOCK_MONOTONIC. Under TCG with
+// -icount shift=0 that clock counts instructions, one a nanosecond.
+package measure
+
+import (
+	"fmt"
+
+	"vcpulab/ebpf/probe"
+)
+
+// IDs is how a VM numbers its vCPUs.
+type IDs string
+
+// The ways to number vCPUs.
+const (
+	Dense  IDs = "dense"  // the ID is the index
+	Sparse IDs = "sparse" // three of four IDs are unused, as with a topology that has gaps
+)
+
+// ID returns the vcpu_id of the vCPU with this index.
+func (i IDs) ID(index int) int {
+	if i == Sparse {
+		return 4*index + 3
+	}
+	return index
+}
+
+// Missing returns the nth ID of those that no vCPU has, of a VM with vcpus of
+// them: between those in use where IDs are sparse, above them where dense.
+func (i IDs) Missing(n, vcpus int) int {
+	if i == Sparse {
+		return 4*n + 1
+	}
+	return vcpus + n
+}
+
+// VM is a virtual machine to create and to look up vCPUs in.
+type VM struct {
+	VCPUs int `json:"vcpus"`
+	IDs   IDs `json:"ids"`
+}
+
+// String returns the VM's shape as it appears in names of results.
+func (v VM) String() string { return fmt.Sprintf("vcpus=%d/ids=%s", v.VCPUs, v.IDs) }
+
+// Params are the parameters of a wire.JobMeasure.
+type Params struct {
+	VMs []VM `json:"vms"`
+	// LoopNanos is how long a loop should run, in nanoseconds. The longest
+	// pass decides if it takes longer.
+	LoopNanos int64 `json:"loop_ns"`
+	// Repeat is how often each loop runs with N passes and with 2N.
+	Repeat int `json:"repeat"`
+	// MaxNumbers bounds the numbers of a pass; they are spread evenly over
+	// the vCPUs.
+	MaxNumbers int `json:"max_numbers"`
+}
+
+// Op is a lookup.
+type Op string
+
+// The lookups, in the order of enum vcpuloops_op.
+const (
+	Nop  Op = "nop"   // none: the loop's own cost
+	Get  Op = "get"   // kvm_get_vcpu()
+	ByID Op = "by_id" // kvm_get_vcpu_by_id()
+	Walk Op = "walk"  // kvm_for_each_vcpu(), one pass is a walk
+)
+
+// Ops lists the lookups; an Op's place is its number in vcpuloops.h.
+var Ops = []Op{Nop, Get, ByID, Walk}
+
+// The types of sample.
+const (
+	TypeSizes  = "sizes"
+	TypeLoop   = "loop"
+	TypeCreate = "create"
+)
+
+// Sizes is a sample: what the kernel's structures take, in bytes.
+type Sizes struct {
+	KVM  uint32 `json:"kvm"`      // sizeof(struct kvm)
+	VCPU uint32 `json:"kvm_vcpu"` // sizeof(struct kvm_vcpu)
+}
+
+// Loop is a sample: the runs of one loop on one VM.
+type Loop struct {
+	VM VM `json:"vm"`
+	Op Op `json:"op"`
+	// Missing says that no vCPU has any of the numbers.
+	Missing bool `json:"missing,omitempty"`
+	// Numbers is how many numbers a pass looks up.
+	Numbers int `json:"numbers"`
+	// Passes is N.
+	Passes int `json:"passes"`
+	// Once and Twice are the runs with N and with 2N passes, in nanoseconds
+	// from the loop's entry to its return.
+	Once  []int64 `json:"once_ns"`
+	Twice []int64 `json:"twice_ns"`
+}
+
+// Create is a sample: all KVM_CREATE_VCPU of one VM, by ordinal. The slices
+// have the length VM.VCPUs.
+type Create struct {
+	VM VM `json:"vm"`
+	// Nanos is the whole ioctl, ArchNanos kvm_arch_vcpu_create() in it.
+	Nanos     []int64 `json:"ns"`
+	ArchNanos []int64 `json:"arch_ns"`
+	// Waits is how many grace periods were waited for, by kernel function,
+	// and WaitNanos for how long. Functions that were not called are absent.
+	Waits     map[string]uint64 `json:"waits,omitempty"`
+	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
+}
+
+// Add appends what a probe saw of the next creation.
+func (c *Create) Add(p probe.Creation) {
+	c.Nanos = append(c.Nanos, p.Time.Nanoseconds())
+	c.ArchNanos = append(c.ArchNanos, p.ArchTime.Nanoseconds())
+	for w, n := range p.Waits {
+		if n == 0 {
+			continue
+		}
+		if c.Waits == nil {
+			c.Waits, c.WaitNanos = make(map[string]uint64), make(map[string]int64)
+		}
+		name := probe.Wait(w).String()
+		c.Waits[name] += n
+		c.WaitNanos[name] += p.WaitTime[w].Nanoseconds()
+	}
+}
