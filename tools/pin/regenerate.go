@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package pin
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/tree"
+)
+
+// generatedMark begins the part of a pin file that Regenerate writes.
+const generatedMark = "# Generated from the pinned tree from here on:"
+
+// pinnedFiles says which files of a kernel the series touches or builds on:
+// KVM on every architecture and its interface, the containers and the RCU
+// that it uses, its selftests and documentation, and the kernel's own
+// programs that judge patches.
+var pinnedFiles = regexp.MustCompile(`^(` + strings.Join([]string{
+	`virt/.*`,
+	`arch/(x86|arm64|s390|powerpc|riscv|mips|loongarch)/kvm/.*`,
+	`arch/(x86|arm64|s390|powerpc|riscv|mips|loongarch)/include/(uapi/)?asm/kvm[^/]*`,
+	`include/kvm/.*`,
+	`include/(linux|uapi/linux|trace/events)/kvm[^/]*\.h`,
+	`include/linux/(xarray|idr|radix-tree|hashtable|rhashtable|rhashtable-types|list|rculist|rcupdate|rcutree|rcutiny|srcu|srcutree|srcutiny|nospec)\.h`,
+	`lib/(xarray|idr|radix-tree|rhashtable)\.c`,
+	`kernel/rcu/.*`,
+	`Documentation/virt/kvm/.*`,
+	`Documentation/process/maintainer-kvm-x86\.rst`,
+	`tools/testing/selftests/kvm/.*`,
+	`tools/testing/selftests/lib\.mk`,
+	`tools/testing/(radix-tree|shared)/.*`,
+	`scripts/(checkpatch\.pl|get_maintainer\.pl|spelling\.txt|const_structs\.checkpatch)`,
+	`MAINTAINERS`,
+	`Makefile`,
+}, "|") + `)$`)
+
+// noSources are files that lie beside sources and matter to nobody.
+var noSources = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
+
+// Regenerate returns the content of the pin file old with the blob ids of the
+// tree in dir. What stands above the generated part is kept. Pinned are the
+// files that the package's own rule names, and those of extra.
+//
+// dir must be as it was unpacked from the package or the tarball, with the
+// times of its files: by these the files are told that Debian has patched,
+// because the tarball of a release has one time for all.
+func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("regenerate the pin: %w", err)
+	}
+	defer root.Close()
+
+	var names []string
+	times := map[string]int64{}
+	count := map[int64]int{}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		times[name] = info.ModTime().Unix()
+		count[times[name]]++
+		if pinnedFiles.MatchString(name) && !noSources.MatchString(name) || slices.Contains(extra, name) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("regenerate the pin: %w", err)
+	}
+	for _, name := range extra {
+		if _, ok := times[name]; !ok {
+			return nil, fmt.Errorf("regenerate the pin: %s has no file %s", dir, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("regenerate the pin: %w", &NotKernelError{dir, "it has none of the files that are pinned"})
+	}
+	release := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b int64) int {
+		return cmp.Or(cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
+	})
+
+	blobs := Blobs{All: map[string]string{}, Debian: map[string]string{}}
+	for _, name := range names {
+		id, err := tree.FileBlobID(root, name)
+		if err != nil {
+			return nil, fmt.Errorf("regenerate the pin: %w", err)
+		}
+		if times[name] == release {
+			blobs.All[name] = id
+		} else {
+			blobs.Debian[name] = id
+		}
+	}
+	head, _, ok := bytes.Cut(old, []byte(generatedMark))
+	if !ok {
+		return nil, errors.New("regenerate the pin: the file has no line that begins with " + generatedMark)
+	}
+	return append(bytes.Clone(head), blobs.format()...), nil
+}
+
+// format writes the generated part of a pin file.
+func (b *Blobs) format() []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s\n# go test ./tools/pin -run TestCommittedPin -update\n", generatedMark)
+	for _, table := range []struct {
+		name, comment string
+		ids           map[string]string
+	}{
+		{"all", "the same in every source", b.All},
+		{"debian", "patched by Debian: verified in its package only", b.Debian},
+	} {
+		if len(table.ids) == 0 {
+			continue
+		}
+		fmt.Fprintf(&out, "\n# %s\n[blobs.%s]\n", table.comment, table.name)
+		for _, name := range slices.Sorted(maps.Keys(table.ids)) {
+			fmt.Fprintf(&out, "%q = %q\n", name, table.ids[name])
+		}
+	}
+	return out.Bytes()
+}
