@@ -73,6 +73,7 @@ func measureVM(g *guest, dev *loops.Device, p measure.Params, shape measure.VM) 
 	if err := dev.Bind(vm.fd); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, dev.Bind(loops.Unbind)) }()
 	probes, err := probe.AttachLoops()
 	if err != nil {
 		return err
@@ -189,12 +190,18 @@ func (l loop) run(dev *loops.Device, probes *probe.Loops, passes int) (int64, er
 	return e.Time.Nanoseconds(), nil
 }
 
-// raiseFileLimit makes room for a descriptor a vCPU.
+// raiseFileLimit makes room for a descriptor a vCPU, and makes the table of
+// descriptors grow to that size now: it waits for a grace period each time it
+// doubles, which would show up in KVM_CREATE_VCPU.
 func raiseFileLimit() error {
 	const want = 8192
 	lim := unix.Rlimit{Cur: want, Max: want}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return fmt.Errorf("raise the limit of open files to %d: %w", want, err)
 	}
-	return nil
+	fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, want-1)
+	if err != nil {
+		return fmt.Errorf("grow the table of descriptors to %d: %w", want, err)
+	}
+	return unix.Close(fd)
 }

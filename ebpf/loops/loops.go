@@ -74,6 +74,9 @@ func Open() (*Device, error) {
 	return &Device{f}, nil
 }
 
+// Unbind lets go of the VM, which is destroyed if nobody else holds it.
+const Unbind = -1
+
 // Bind makes the following runs use the VM with this descriptor. The device
 // keeps the VM alive until the next Bind, or until it is closed.
 func (d *Device) Bind(vm int) error {

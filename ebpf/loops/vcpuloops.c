@@ -196,11 +196,14 @@ static long vcpuloops_run(struct vcpuloops *v, struct vcpuloops_run __user *arg)
 
 static long vcpuloops_bind(struct vcpuloops *v, int __user *arg)
 {
-	struct file *vm;
+	struct file *vm = NULL;
 	int fd;
 
 	if (get_user(fd, arg))
 		return -EFAULT;
+
+	if (fd < 0)
+		goto swap;
 
 	vm = fget(fd);
 	if (!vm)
@@ -212,7 +215,7 @@ static long vcpuloops_bind(struct vcpuloops *v, int __user *arg)
 		fput(vm);
 		return -EINVAL;
 	}
-
+swap:
 	if (v->vm)
 		fput(v->vm);
 	v->vm = vm;

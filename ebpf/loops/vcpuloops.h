@@ -50,7 +50,7 @@ struct vcpuloops_sizes {
 	__u32 kvm_vcpu;
 };
 
-/* Takes the descriptor of the VM that the loops run on. */
+/* Takes the descriptor of the VM that the loops run on, -1 lets go of it. */
 #define VCPULOOPS_BIND	_IOW('v', 0, int)
 #define VCPULOOPS_RUN	_IOWR('v', 1, struct vcpuloops_run)
 #define VCPULOOPS_SIZES	_IOR('v', 2, struct vcpuloops_sizes)
