@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"golang.org/x/perf/benchmath"
+
+	"vcpulab/ebpf/measure"
+)
+
+// Units of figures that are no cost.
+const (
+	UnitBytes = "B"
+	UnitWaits = "grace-periods"
+)
+
+// ErrInvalid means that samples contradict themselves: they are thrown away.
+var ErrInvalid = errors.New("measurement is invalid")
+
+// ordinals are the numbers of vCPUs that a VM has already when the creation
+// of the next one is shown.
+var ordinals = []int{0, 16, 64, 256, 512, 1016, 2040, 4080}
+
+// ordinalWindow is how many creations, from the ordinal on, the median is
+// taken of: an interrupt hits one of them, not most.
+const ordinalWindow = 8
+
+// linearity is by how much the cost of 2N passes may miss twice that of N.
+const linearity = 0.05
+
+// Draw makes the figures of all boots. The error is ErrInvalid if a boot's
+// samples contradict themselves.
+func (r *Results) Draw() error {
+	type key struct {
+		name, column, unit string
+		arm                Arm
+	}
+	figures := make(map[key]*Figure)
+	var order []key
+	for i, b := range r.Boots {
+		values, err := b.values()
+		if err != nil {
+			return fmt.Errorf("boot %d, %s: %w", i, b.Column(), err)
+		}
+		for _, v := range values {
+			k := key{v.name, b.Column(), v.unit, b.Arm}
+			f := figures[k]
+			if f == nil {
+				f = &Figure{Name: v.name, Column: b.Column(), Arm: b.Arm, Unit: v.unit}
+				figures[k] = f
+				order = append(order, k)
+			}
+			f.Boots = append(f.Boots, i)
+			f.Values = append(f.Values, v.value)
+		}
+	}
+	r.Figures = r.Figures[:0]
+	for _, k := range order {
+		f := figures[k]
+		f.summarize()
+		r.Figures = append(r.Figures, *f)
+	}
+	return nil
+}
+
+// summarize draws Value, Low and High from Values.
+func (f *Figure) summarize() {
+	sorted := slices.Sorted(slices.Values(f.Values))
+	if f.Arm.Exact() || len(sorted) == 1 {
+		f.Value = median(sorted)
+		f.Low, f.High = sorted[0], sorted[len(sorted)-1]
+		return
+	}
+	s := benchmath.AssumeNothing.Summary(benchmath.NewSample(sorted, &benchmath.DefaultThresholds), 0.95)
+	f.Value, f.Low, f.High = s.Center, s.Lo, s.Hi
+	// With few boots there is no such interval: all that was seen, then.
+	if math.IsInf(f.Low, 0) || math.IsInf(f.High, 0) {
+		f.Low, f.High = sorted[0], sorted[len(sorted)-1]
+	}
+}
+
+// value is a figure of one boot.
+type value struct {
+	name, unit string
+	value      float64
+}
+
+// values draws the figures of one boot, in the order in which to show them.
+func (b Boot) values() ([]value, error) {
+	unit := b.Arm.Unit()
+	nop := make(map[measure.VM]float64)
+	for _, l := range b.Loops {
+		if l.Op != measure.Nop {
+			continue
+		}
+		cost, err := b.perPass(l)
+		if err != nil {
+			return nil, err
+		}
+		nop[l.VM] = cost / float64(l.Numbers)
+	}
+	var out []value
+	for _, l := range b.Loops {
+		if l.Op == measure.Nop {
+			continue
+		}
+		cost, err := b.perPass(l)
+		if err != nil {
+			return nil, err
+		}
+		own, ok := nop[l.VM]
+		if !ok {
+			return nil, fmt.Errorf("%w: %s of %v: the loop's own cost was not measured", ErrInvalid, l.Op, l.VM)
+		}
+		name := fmt.Sprintf("%s/%v", l.Op, l.VM)
+		if l.Missing {
+			name += "/missing"
+		}
+		if l.Op == measure.Walk {
+			out = append(out, value{name, unit, cost / float64(l.VM.VCPUs)})
+		} else {
+			out = append(out, value{name, unit, cost/float64(l.Numbers) - own})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b value) int { return cmp.Compare(opOrder(a.name), opOrder(b.name)) })
+	for _, c := range b.Creates {
+		vs, err := createValues(c, unit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, vs...)
+	}
+	return append(out,
+		value{"sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)},
+		value{"sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU)}), nil
+}
+
+// opOrder puts get before by_id before walk.
+func opOrder(name string) int {
+	for i, op := range []measure.Op{measure.Get, measure.ByID, measure.Walk} {
+		if len(name) > len(op) && name[:len(op)] == string(op) {
+			return i
+		}
+	}
+	return len(name)
+}
+
+// perPass returns what one pass costs: the difference between 2N passes and
+// N, over N. What is around the loop falls out of it.
+func (b Boot) perPass(l measure.Loop) (float64, error) {
+	bad := func(format string, args ...any) (float64, error) {
+		return 0, fmt.Errorf("%w: %s of %v: %s", ErrInvalid, l.Op, l.VM, fmt.Sprintf(format, args...))
+	}
+	if len(l.Once) == 0 || len(l.Once) != len(l.Twice) || l.Passes < 1 || l.Numbers < 1 || l.VM.VCPUs < 1 {
+		return bad("expected runs with N and with 2N passes, found %d and %d", len(l.Once), len(l.Twice))
+	}
+	var costs []float64
+	for i, once := range l.Once {
+		twice := l.Twice[i]
+		if b.Arm.Exact() && (once != l.Once[0] || twice != l.Twice[0]) {
+			return bad("expected the same count every time, found %v and %v", l.Once, l.Twice)
+		}
+		if once <= 0 {
+			return bad("expected time to pass, found %d ns", once)
+		}
+		if ratio := float64(twice) / float64(once); math.Abs(ratio/2-1) > linearity {
+			return bad("2N passes cost %.3f times what N cost: expected 2 within %.0f %%", ratio, linearity*100)
+		}
+		costs = append(costs, float64(twice-once)/float64(l.Passes))
+	}
+	sort.Float64s(costs)
+	return median(costs), nil
+}
+
+// createValues draws the figures of a VM's creations.
+func createValues(c measure.Create, unit string) ([]value, error) {
+	if len(c.Nanos) != c.VM.VCPUs {
+		return nil, fmt.Errorf("%w: create %v: expected as many creations as vCPUs, found %d",
+			ErrInvalid, c.VM, len(c.Nanos))
+	}
+	var out []value
+	total := 0.0
+	for _, n := range c.Nanos {
+		total += float64(n)
+	}
+	for _, at := range ordinals {
+		if at+ordinalWindow > len(c.Nanos) {
+			break
+		}
+		var window []float64
+		for _, n := range c.Nanos[at : at+ordinalWindow] {
+			window = append(window, float64(n))
+		}
+		sort.Float64s(window)
+		out = append(out, value{fmt.Sprintf("create/%v/at=%d", c.VM, at), unit, median(window)})
+	}
+	waits := uint64(0)
+	for _, n := range c.Waits {
+		waits += n
+	}
+	return append(out,
+		value{fmt.Sprintf("create/%v/all", c.VM), unit, total},
+		value{fmt.Sprintf("create/%v/waits", c.VM), UnitWaits, float64(waits)}), nil
+}
+
+// median returns the median of sorted values.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	if n%2 == 1 {
+		return sorted[n/2]
+	}
+	return (sorted[n/2-1] + sorted[n/2]) / 2
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package results is what a measurement leaves behind: the raw samples of
+// every boot, what they were measured on, and the figures drawn from them. It
+// writes and reads them as JSON and writes the Go benchmark format.
+package results
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vcpulab/ebpf/measure"
+)
+
+// Format is the version of the JSON. Files of another version are refused.
+const Format = 1
+
+// maxFile bounds a file of results, in bytes.
+const maxFile = 256 << 20
+
+// ErrFormat means that a file holds no results that this version can read.
+var ErrFormat = errors.New("not results of this version")
+
+// Arm is how something was measured: it decides what its unit means.
+type Arm string
+
+// The arms.
+const (
+	// ICount: QEMU's TCG with -icount shift=0, instructions, exact.
+	ICount Arm = "tcg-icount"
+	// KVM: a real processor under QEMU with KVM, nanoseconds.
+	KVM Arm = "kvm"
+)
+
+// Unit is what the figures of the arm are in, per operation.
+func (a Arm) Unit() string {
+	if a == ICount {
+		return "insns/op"
+	}
+	return "ns/op"
+}
+
+// Exact says that two runs of the same thing give the same figure.
+func (a Arm) Exact() bool { return a == ICount }
+
+// Results is one run of the measurement.
+type Results struct {
+	Format  int       `json:"format"`
+	Created time.Time `json:"created"`
+	Host    Host      `json:"host"`
+	// Kernels lists what was measured, the baseline first.
+	Kernels []Kernel `json:"kernels"`
+	// Boots are the raw samples, in the order in which they were taken.
+	Boots []Boot `json:"boots"`
+	// Figures are drawn from Boots by Draw.
+	Figures []Figure `json:"figures"`
+	// Interrupted says that the run was ended before its last boot.
+	Interrupted bool `json:"interrupted,omitempty"`
+}
+
+// Host is the machine that measured. It has no name in it: results are for
+// others to read.
+type Host struct {
+	CPU    string `json:"cpu"`    // model name
+	Cores  int    `json:"cores"`  // that the measurement could use
+	OS     string `json:"os"`     // distribution and version
+	QEMU   string `json:"qemu"`   // version line
+	Accel  string `json:"accel"`  // what was found to work, and why
+	Go     string `json:"go"`     // version of the tool's compiler
+	Tool   string `json:"tool"`   // revision of the tool
+	Pahole string `json:"pahole"` // version of what made the kernel's BTF
+}
+
+// Kernel is one kernel that was measured.
+type Kernel struct {
+	// Name is how figures refer to it: "base" or "patched".
+	Name    string `json:"name"`
+	Release string `json:"release"` // uname -r
+	// Series identifies the patches, "" for the baseline; Patches are their
+	// subjects.
+	Series   string   `json:"series,omitempty"`
+	Patches  []string `json:"patches,omitempty"`
+	Tree     string   `json:"tree"`     // id of the source tree
+	Config   string   `json:"config"`   // sha256 of .config
+	Compiler string   `json:"compiler"` // version line
+	Image    string   `json:"image"`    // sha256 of the kernel image
+	HZ       int      `json:"hz"`
+	// Preemption and RCU are the config symbols that decide what a lookup
+	// under RCU costs.
+	Preemption string `json:"preemption"`
+	RCU        string `json:"rcu"`
+}
+
+// Boot is one boot of one kernel: the unit of repetition.
+type Boot struct {
+	Kernel string `json:"kernel"` // Kernel.Name
+	// Again marks the baseline's second boot of a round. What it differs by
+	// from the first is the noise floor.
+	Again   bool    `json:"again,omitempty"`
+	Round   int     `json:"round"`
+	Arm     Arm     `json:"arm"`
+	Command string  `json:"command"` // QEMU's
+	BootID  string  `json:"boot_id"`
+	Release string  `json:"release"`
+	Cmdline string  `json:"cmdline"` // the kernel's
+	Clock   string  `json:"clocksource"`
+	Seconds float64 `json:"seconds"` // of wall time, QEMU's start to its end
+
+	Sizes   measure.Sizes    `json:"sizes"`
+	Loops   []measure.Loop   `json:"loops"`
+	Creates []measure.Create `json:"creates"`
+}
+
+// Column names the column of a table that the boot belongs to.
+func (b Boot) Column() string {
+	if b.Again {
+		return b.Kernel + "-again"
+	}
+	return b.Kernel
+}
+
+// Figure is one number of one kernel, drawn from all boots of a column.
+type Figure struct {
+	// Name says what was measured: operation/vcpus=N/ids=dense.
+	Name   string  `json:"name"`
+	Column string  `json:"column"`
+	Arm    Arm     `json:"arm"`
+	Unit   string  `json:"unit"`
+	Value  float64 `json:"value"`
+	// Low and High are the 95 % interval, by bootstrap over boots, of a
+	// time; of an exact figure the smallest and the largest, which differ
+	// only if something is wrong.
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	// Boots are indices of Results.Boots, one a value.
+	Boots  []int     `json:"boots"`
+	Values []float64 `json:"values"`
+}
+
+// Find returns the figure of this name, column and arm.
+func (r *Results) Find(name, column string, arm Arm) (Figure, bool) {
+	for _, f := range r.Figures {
+		if f.Name == name && f.Column == column && f.Arm == arm {
+			return f, true
+		}
+	}
+	return Figure{}, false
+}
+
+// Write writes the results as JSON into a new file, whole or not at all.
+func (r *Results) Write(name string) error {
+	data, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	return writeWhole(name, append(data, '\n'))
+}
+
+// Read reads what Write has written.
+func Read(name string) (*Results, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("results: %w", err)
+	}
+	defer f.Close()
+	r, err := Parse(f)
+	if err != nil {
+		return nil, fmt.Errorf("results: %s: %w", name, err)
+	}
+	return r, nil
+}
+
+// Parse reads results as JSON. The error is ErrFormat for anything that is
+// not results of this version.
+func Parse(rd io.Reader) (*Results, error) {
+	data, err := io.ReadAll(io.LimitReader(rd, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%w: larger than %d bytes", ErrFormat, maxFile)
+	}
+	var version struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if version.Format != Format {
+		return nil, fmt.Errorf("%w: expected format %d, found %d", ErrFormat, Format, version.Format)
+	}
+	r := &Results{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	for _, f := range r.Figures {
+		if math.IsNaN(f.Value) || math.IsInf(f.Value, 0) {
+			return nil, fmt.Errorf("%w: %s is no number", ErrFormat, f.Name)
+		}
+		for _, b := range f.Boots {
+			if b < 0 || b >= len(r.Boots) {
+				return nil, fmt.Errorf("%w: %s: no boot %d", ErrFormat, f.Name, b)
+			}
+		}
+	}
+	return r, nil
+}
+
+func writeWhole(name string, data []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".results-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return os.Rename(tmp.Name(), name)
+}
