@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/tree"
+)
+
+// Options say how to apply a series.
+type Options struct {
+	// Through stops after the patch with this number; 0 applies all.
+	Through int
+	// Relocate is for a tree that may not be the one that the series was made
+	// for: files that the index lines do not name are reported as different,
+	// and their hunks are placed by their context. All of it must be there (no
+	// fuzz), in one place only. A patch that is in the tree already is left
+	// out. Files that are as the series expects are patched as strictly as
+	// without.
+	Relocate bool
+	// Copy copies the base instead of making hard links to its files: for a
+	// tree that somebody may write to.
+	Copy bool
+	// Cache is where the patched tree is made, or found. Apply needs it.
+	Cache *cache.Cache
+	// Log shows progress; nil is silent.
+	Log *progress.Log
+}
+
+// treeKind is the kind of patched trees in the cache, treeName the name of
+// the tree in such an entry: the description is stored beside it.
+const (
+	treeKind = "patched"
+	treeName = "linux"
+)
+
+// Try applies the series in memory and reports what Apply would do. It reads
+// the files of the base that are touched and changes nothing.
+func (s *Series) Try(base tree.Tree, opts Options) (*Report, error) {
+	_, report, err := s.inMemory(base, opts)
+	return report, err
+}
+
+// Apply makes the tree that results from applying the series to base, and
+// says what was done. base itself is not changed. The result is in the cache;
+// if it is there already, from a run with the same base and the same patches,
+// nothing is written. It is all or nothing: when a patch does not apply the
+// error is an *[ApplyError] and nothing was written.
+//
+// Where the patches change nothing, because base has them all, the result is
+// base.
+func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (tree.Tree, *Report, error) {
+	if opts.Cache == nil {
+		return tree.Tree{}, nil, errors.New("apply the series: no cache to make the patched tree in")
+	}
+	step := opts.Log.Step("apply")
+	img, report, err := s.inMemory(base, opts)
+	if err != nil {
+		step.Fail(err)
+		return tree.Tree{}, nil, err
+	}
+	t, hit, err := s.make(ctx, base, img, opts)
+	if err != nil {
+		err = fmt.Errorf("make the patched tree: %w", err)
+		step.Fail(err)
+		return tree.Tree{}, nil, err
+	}
+	report.TreeDir, report.TreeID, report.Cached = t.Dir, t.ID, hit
+	how := ""
+	if hit {
+		how = ", tree made before"
+	}
+	step.Done("%s, %s%s", count(len(report.Patches), "patch"), count(len(t.Changed), "file"), how)
+	return t, report, nil
+}
+
+// inMemory applies the series to what it touches of base.
+func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error) {
+	through := opts.Through
+	if through == 0 {
+		through = len(s.Patches)
+	}
+	if through < 0 || through > len(s.Patches) {
+		return nil, nil, exit.With(exit.Usage, fmt.Errorf("apply the series through patch %d: it has patches 1 to %d", through, len(s.Patches)))
+	}
+	root, err := os.OpenRoot(base.Dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("apply the series: open the tree: %w", err)
+	}
+	defer root.Close()
+	a := &applier{image: newImage(root), relocate: opts.Relocate, report: &Report{
+		SeriesID: s.ID, Through: through, Total: len(s.Patches),
+		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version,
+	}}
+	for _, p := range s.Patches[:through] {
+		if err := a.patch(p); err != nil {
+			return nil, nil, err
+		}
+	}
+	if a.report.Differences, err = differences(s.Patches[:through], a.image); err != nil {
+		return nil, nil, err
+	}
+	return a.image, a.report, nil
+}
+
+// make puts the patched tree into the cache, or finds it there. Its key is
+// made of the base's ID and what the changed files become: the same tree made
+// by patches with other messages is the same tree.
+func (s *Series) make(ctx context.Context, base tree.Tree, img *image, opts Options) (tree.Tree, bool, error) {
+	changed := img.changed()
+	slices.Sort(changed)
+	if len(changed) == 0 {
+		return base, true, nil
+	}
+	parts := []string{"patched tree", "1", base.ID}
+	for _, name := range changed {
+		mode, id := "", ""
+		if n := img.now[name]; n != nil {
+			mode, id = fmt.Sprintf("%o", n.mode), n.blobID()
+		}
+		parts = append(parts, name, mode, id)
+	}
+	key := cache.Key(parts...)
+	t := tree.Tree{
+		Dir: filepath.Join(opts.Cache.Path(treeKind, key), treeName), ID: key,
+		Version: base.Version, Base: base.Dir, Changed: changed,
+	}
+	_, hit, err := opts.Cache.Populate(ctx, treeKind, key, func(ctx context.Context, tmp string) error {
+		made := t
+		made.Dir = filepath.Join(tmp, treeName)
+		replicate := tree.Clone
+		if opts.Copy {
+			replicate = tree.Copy
+		}
+		if err := replicate(ctx, base.Dir, made.Dir); err != nil {
+			return err
+		}
+		if err := img.write(made.Dir, changed); err != nil {
+			return err
+		}
+		return tree.Save(made)
+	})
+	if err != nil {
+		return tree.Tree{}, false, err
+	}
+	return t, hit, nil
+}
+
+// write puts the changed files into the tree in dir, removals first: a file
+// may take the place of a folder.
+func (m *image) write(dir string, changed []string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range changed {
+		old, now := m.base[name], m.now[name]
+		if old == nil || now != nil && old.mode != modeSymlink && now.mode != modeSymlink {
+			continue
+		}
+		if err := tree.Remove(root, name); err != nil {
+			return err
+		}
+	}
+	for _, name := range changed {
+		n := m.now[name]
+		switch {
+		case n == nil:
+		case n.mode == modeSymlink:
+			if err := makeLink(root, name, string(n.data)); err != nil {
+				return err
+			}
+		default:
+			perm := fs.FileMode(0o644)
+			if n.mode == modeExec {
+				perm = 0o755
+			}
+			if err := tree.Replace(root, name, n.data, perm); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func makeLink(root *os.Root, name, target string) error {
+	if dir := filepath.Dir(name); dir != "." {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return root.Symlink(target, name)
+}

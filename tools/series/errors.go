@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"vcpulab/tools/exit"
+)
+
+// Why a patch does not apply. An [ApplyError] wraps one of them.
+var (
+	// ErrConflict: the tree has other lines than the patch expects.
+	ErrConflict = errors.New("the tree has other lines than the patch expects")
+	// ErrAmbiguous: the lines that a hunk expects stand in several places.
+	ErrAmbiguous = errors.New("the hunk fits in more than one place")
+	// ErrApplied: the change is in the tree already.
+	ErrApplied = errors.New("already in this tree")
+	// ErrNoContext: the hunk does not say where it belongs.
+	ErrNoContext = errors.New("the hunk has no context")
+	// ErrIndexLine: the content is not what the patch's index line says.
+	ErrIndexLine = errors.New("the content is not what the index line says")
+	// ErrUnsafePath: the path leads out of the tree or into git's own files.
+	ErrUnsafePath = errors.New("the path does not stay in the tree")
+	// ErrFile: the file is missing, there already, or of another kind.
+	ErrFile = errors.New("the file is not as the patch expects it")
+	// ErrCorrupt: the patch contradicts itself.
+	ErrCorrupt = errors.New("corrupt patch")
+	// ErrTooLarge: a limit of this package is exceeded.
+	ErrTooLarge = errors.New("too large")
+)
+
+// FormatError says that a file holds no mail with a patch as git am takes it,
+// or that the mails make no series.
+type FormatError struct {
+	File   string // name of the file or, when it is about all of them, the folder
+	Line   int    // 1-based line in the file, 0 if it is about the whole
+	Reason string
+	Err    error // ErrCorrupt, ErrTooLarge, or an error of the system; may be nil
+}
+
+func (e *FormatError) Error() string {
+	var b strings.Builder
+	b.WriteString("read the series: ")
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
+	}
+	b.WriteString(": ")
+	b.WriteString(e.Reason)
+	if e.Err != nil && e.Err != ErrCorrupt && e.Err != ErrTooLarge {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// ExitCode implements [exit.Coder].
+func (e *FormatError) ExitCode() int { return exit.PatchFailed }
+
+// ApplyError says where and why a patch does not apply. Nothing was changed
+// on disk.
+type ApplyError struct {
+	// Patch is the name of the patch's file, PatchLine the 1-based line in it
+	// that is meant; 0 where the mail's encoding hides lines.
+	Patch     string `json:"patch"`
+	PatchLine int    `json:"patch_line,omitempty"`
+	// Number is the place of the patch in the series, from 1.
+	Number int `json:"number"`
+	// File is the path in the tree, "" if the patch has none that can be said.
+	File string `json:"file,omitempty"`
+	// Hunk counts the file's hunks from 1; 0 if it is about the file.
+	Hunk int `json:"hunk,omitempty"`
+	// Line is the 1-based line in the tree's file, as all earlier patches
+	// leave it; 0 if it is about the file.
+	Line int `json:"line,omitempty"`
+	// Expected and Found are the lines, or blob ids, or modes, that differ.
+	Expected string `json:"expected,omitempty"`
+	Found    string `json:"found,omitempty"`
+	// Around are lines of the tree's file about Line.
+	Around []FileLine `json:"around,omitempty"`
+	// Candidates are the 1-based lines at which the hunk would fit.
+	Candidates []Candidate `json:"candidates,omitempty"`
+	// Reason is one sentence, Hint what can be done about it.
+	Reason string `json:"reason"`
+	Hint   string `json:"hint,omitempty"`
+	// Err is one of this package's errors.
+	Err error `json:"-"`
+}
+
+// FileLine is one line of a file of the tree.
+type FileLine struct {
+	Number int    `json:"number"`
+	Text   string `json:"text"`
+}
+
+// Candidate is a place where a hunk would fit.
+type Candidate struct {
+	Line    int    `json:"line"`
+	Heading string `json:"heading,omitempty"` // the function it is in, as diff shows it
+}
+
+// Error returns several lines: where, why, what was expected and what is
+// there.
+func (e *ApplyError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "apply %s: ", e.Patch)
+	if e.File != "" {
+		fmt.Fprintf(&b, "%s: ", e.File)
+	}
+	if e.Hunk > 0 {
+		fmt.Fprintf(&b, "hunk %d: ", e.Hunk)
+	}
+	if e.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", e.Line)
+	}
+	b.WriteString(e.Reason)
+	if e.Expected != "" || e.Found != "" {
+		fmt.Fprintf(&b, "\n  expected: %s\n  found:    %s", e.Expected, e.Found)
+	}
+	if len(e.Around) > 0 {
+		fmt.Fprintf(&b, "\n  %s has there:", e.File)
+		for _, l := range e.Around {
+			mark := ' '
+			if l.Number == e.Line {
+				mark = '>'
+			}
+			fmt.Fprintf(&b, "\n  %c %6d  %s", mark, l.Number, l.Text)
+		}
+	}
+	for _, c := range e.Candidates {
+		fmt.Fprintf(&b, "\n  it fits at line %d", c.Line)
+		if c.Heading != "" {
+			fmt.Fprintf(&b, " (in %s)", c.Heading)
+		}
+	}
+	if e.PatchLine > 0 {
+		fmt.Fprintf(&b, "\n  the patch says so at %s:%d", e.Patch, e.PatchLine)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "\n  %s", e.Hint)
+	}
+	return b.String()
+}
+
+// Unwrap returns which kind of failure it is.
+func (e *ApplyError) Unwrap() error { return e.Err }
+
+// ExitCode implements [exit.Coder].
+func (e *ApplyError) ExitCode() int { return exit.PatchFailed }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+)
+
+// headerField splits a line into a header field's name, in lower case, and
+// its value.
+func headerField(line []byte) (name, value string, ok bool) {
+	i := bytes.IndexByte(line, ':')
+	if i <= 0 {
+		return "", "", false
+	}
+	for _, c := range line[:i] {
+		if c <= ' ' || c > '~' {
+			return "", "", false
+		}
+	}
+	return strings.ToLower(string(line[:i])), strings.TrimSpace(string(line[i+1:])), true
+}
+
+// readHeader reads the header of a mail or of a part of one. It returns the
+// fields, unfolded, by their names in lower case (of fields that occur more
+// than once the last, as git mailinfo takes it), what follows the header, and
+// how many lines the header has.
+func readHeader(data []byte) (fields map[string]string, rest []byte, lines int, err error) {
+	fields = make(map[string]string)
+	rest = data
+	last := ""
+	for len(rest) > 0 {
+		line, after := cutLine(rest)
+		if lines++; lines > maxHeaderLines {
+			return nil, nil, 0, fmt.Errorf("a header of more than %d lines", maxHeaderLines)
+		}
+		name, value, ok := headerField(line)
+		switch {
+		case len(bytes.TrimRight(line, "\r\n")) == 0:
+			return fields, after, lines, nil
+		case (line[0] == ' ' || line[0] == '\t') && last != "":
+			fields[last] += " " + strings.TrimSpace(string(line))
+		case ok:
+			fields[name], last = value, name
+		case lines == 1 && (bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))):
+		default:
+			// Text without a blank line before it: the body starts here.
+			return fields, rest, lines - 1, nil
+		}
+		rest = after
+	}
+	return fields, nil, lines, nil
+}
+
+// decodeWords decodes the encoded words of RFC 2047 in a header's value. What
+// is neither encoded nor UTF-8 is taken for Latin-1, as git does.
+func decodeWords(s string) string {
+	dec := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
+		enc, err := htmlindex.Get(charset)
+		if err != nil {
+			return nil, err
+		}
+		return enc.NewDecoder().Reader(r), nil
+	}}
+	if out, err := dec.DecodeHeader(s); err == nil {
+		s = out
+	}
+	return toUTF8(s, "")
+}
+
+// toUTF8 converts text of a mail's body. With no charset said, or one that is
+// not known, text that is not UTF-8 is taken for Latin-1.
+func toUTF8(s, charset string) string {
+	if utf8.ValidString(s) && (charset == "" || isASCII(s)) {
+		return s
+	}
+	if charset != "" {
+		if enc, err := htmlindex.Get(charset); err == nil {
+			if out, err := enc.NewDecoder().String(s); err == nil {
+				return out
+			}
+		}
+	}
+	if utf8.ValidString(s) {
+		return s
+	}
+	out, err := charmap.ISO8859_1.NewDecoder().String(s)
+	if err != nil {
+		return strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return out
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// cleanSubject removes what git mailinfo removes from a subject: any number
+// of "Re:", colons and words in brackets at its start.
+func cleanSubject(s string) string {
+	for {
+		s = strings.TrimLeft(s, " \t:")
+		switch {
+		case len(s) > 3 && strings.EqualFold(s[:3], "re:"):
+			s = s[3:]
+			continue
+		case strings.HasPrefix(s, "["):
+			if i := strings.IndexByte(s, ']'); i > 0 {
+				s = s[i+1:]
+				continue
+			}
+		}
+		return strings.Join(strings.Fields(s), " ")
+	}
+}
+
+// prefix is what the words in brackets before a subject say.
+type prefix struct {
+	number, total int  // of "3/7"; -1 and 0 where there is none
+	version       int  // of "v2"; 1 where there is none
+	patch         bool // "PATCH" occurs
+	tags          []string
+}
+
+var (
+	fractionWord = regexp.MustCompile(`^(\d{1,5})/(\d{1,5})$`)
+	versionWord  = regexp.MustCompile(`^[vV](\d{1,4})$`)
+)
+
+// parsePrefix reads the words in brackets at the start of a subject, such as
+// "[RFC PATCH v2 03/10]".
+func parsePrefix(subject string) prefix {
+	p := prefix{number: -1, version: 1}
+	for {
+		subject = strings.TrimLeft(subject, " \t:")
+		if !strings.HasPrefix(subject, "[") {
+			return p
+		}
+		words, rest, ok := strings.Cut(subject[1:], "]")
+		if !ok {
+			return p
+		}
+		subject = rest
+		for _, w := range strings.Fields(words) {
+			switch m, v := fractionWord.FindStringSubmatch(w), versionWord.FindStringSubmatch(w); {
+			case m != nil && p.number < 0:
+				p.number, _ = strconv.Atoi(m[1])
+				p.total, _ = strconv.Atoi(m[2])
+			case v != nil:
+				p.version, _ = strconv.Atoi(v[1])
+			case w == "PATCH":
+				p.patch = true
+			case !slices.Contains(p.tags, w):
+				p.tags = append(p.tags, w)
+			}
+		}
+	}
+}

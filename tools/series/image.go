@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+
+	"vcpulab/tools/tree"
+)
+
+// The kinds of files that git knows, as its modes.
+const (
+	modeFile    = 0o100644
+	modeExec    = 0o100755
+	modeSymlink = 0o120000
+	modeKind    = 0o170000
+)
+
+// node is a file as git sees it: its content, or where the link points to, and
+// one of three modes.
+type node struct {
+	data []byte
+	mode uint32
+	id   string // blob id, when it was needed
+}
+
+func (n *node) blobID() string {
+	if n.id == "" {
+		n.id = tree.BlobID(n.data)
+	}
+	return n.id
+}
+
+func (n *node) same(o *node) bool {
+	return n == nil && o == nil || n != nil && o != nil && n.mode == o.mode && string(n.data) == string(o.data)
+}
+
+// image is the part of a tree that a series touches, in memory: the files of
+// the base as they were read and as the patches so far leave them. A nil node
+// is a file that does not exist.
+type image struct {
+	root *os.Root
+	base map[string]*node
+	now  map[string]*node
+	read int64
+}
+
+func newImage(root *os.Root) *image {
+	return &image{root: root, base: make(map[string]*node), now: make(map[string]*node)}
+}
+
+// get returns the file as the patches so far leave it, nil if there is none.
+// Errors are for what a patch must not touch.
+func (m *image) get(name string) (*node, error) {
+	if n, ok := m.now[name]; ok {
+		return n, nil
+	}
+	if err := checkPath(name); err != nil {
+		return nil, err
+	}
+	if err := m.checkParents(name); err != nil {
+		return nil, err
+	}
+	n, err := m.load(name)
+	if err != nil {
+		return nil, err
+	}
+	m.base[name], m.now[name] = n, n
+	return n, nil
+}
+
+// checkParents refuses a path below a symbolic link, as git does: the file
+// would be another one than the path says.
+func (m *image) checkParents(name string) error {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if n, ok := m.now[dir]; ok {
+			if n != nil && n.mode == modeSymlink {
+				return fmt.Errorf("%q is beyond the symbolic link %q: %w", name, dir, ErrUnsafePath)
+			}
+			continue
+		}
+		info, err := m.root.Lstat(dir)
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%q is beyond the symbolic link %q: %w", name, dir, ErrUnsafePath)
+		}
+	}
+	return nil
+}
+
+// load reads a file of the base tree.
+func (m *image) load(name string) (*node, error) {
+	info, err := m.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := &node{mode: modeFile}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := m.root.Readlink(name)
+		if err != nil {
+			return nil, err
+		}
+		n.mode, n.data = modeSymlink, []byte(target)
+		return n, nil
+	case info.IsDir():
+		return nil, fmt.Errorf("%q is a folder: %w", name, ErrFile)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%q is neither a file nor a symbolic link: %w", name, ErrFile)
+	}
+	if info.Mode()&0o100 != 0 {
+		n.mode = modeExec
+	}
+	f, err := m.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if n.data, err = readSized(f, info.Size()); err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	if m.read += int64(len(n.data)); m.read > MaxTouched {
+		return nil, fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
+	}
+	return n, nil
+}
+
+// readSized reads a file of which size is expected, in one allocation.
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	if size > MaxTreeFile {
+		return nil, fmt.Errorf("a file of %d bytes, more than %d: %w", size, MaxTreeFile, ErrTooLarge)
+	}
+	data := make([]byte, size)
+	_, err := io.ReadFull(r, data)
+	return data, err
+}
+
+// put takes over what a patch makes of files, nil for those it removes.
+func (m *image) put(files map[string]*node) error {
+	for name, n := range files {
+		if n == nil {
+			continue
+		}
+		if err := m.checkPlace(name, files); err != nil {
+			return err
+		}
+	}
+	total := int64(0)
+	for name, n := range files {
+		m.now[name] = n
+	}
+	for _, n := range m.now {
+		if n != nil {
+			total += int64(len(n.data))
+		}
+	}
+	if total > MaxTouched {
+		return fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
+	}
+	return nil
+}
+
+// checkPlace refuses a file where a folder has to be, and the other way round.
+func (m *image) checkPlace(name string, files map[string]*node) error {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		n, ok := files[dir]
+		if !ok {
+			if n, ok = m.now[dir]; !ok {
+				// Not touched: it may be a file of the base.
+				var err error
+				if n, err = m.load(dir); errors.Is(err, ErrFile) {
+					n = nil // a folder
+				} else if err != nil {
+					return err
+				}
+			}
+		}
+		if n != nil {
+			return fmt.Errorf("%q is a file, %q needs a folder there: %w", dir, name, ErrFile)
+		}
+	}
+	for other, n := range files {
+		if n != nil && strings.HasPrefix(other, name+"/") {
+			return fmt.Errorf("%q is a file, %q needs a folder there: %w", name, other, ErrFile)
+		}
+	}
+	for other, n := range m.now {
+		if _, ok := files[other]; !ok && n != nil && strings.HasPrefix(other, name+"/") {
+			return fmt.Errorf("%q is a file, %q needs a folder there: %w", name, other, ErrFile)
+		}
+	}
+	return nil
+}
+
+// changed returns the paths that differ from the base.
+func (m *image) changed() []string {
+	var names []string
+	for name, n := range m.now {
+		if !n.same(m.base[name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

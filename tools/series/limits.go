@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+// Limits on what is read. They are far above any series that people send, and
+// low enough that no input makes the program run out of memory.
+const (
+	// MaxMailFile is the size of a file of mails, in bytes.
+	MaxMailFile = 64 << 20
+	// MaxMails is the number of mails in a series.
+	MaxMails = 2000
+	// MaxTreeFile is the size of a file of the tree that a patch touches,
+	// before and after, in bytes.
+	MaxTreeFile = 64 << 20
+	// MaxTouched is what all touched files may have together, in bytes.
+	MaxTouched = 512 << 20
+
+	maxHeaderLines = 2000
+	maxParts       = 100
+	maxPartDepth   = 5
+	maxPathLength  = 4095
+)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Report says what applying a series did.
+type Report struct {
+	// SeriesID is the series' ID, Through the last patch that was applied,
+	// Total how many patches the series has.
+	SeriesID string `json:"series_id"`
+	Through  int    `json:"through"`
+	Total    int    `json:"total"`
+	// BaseDir, BaseID and BaseVersion are those of the tree that the series
+	// was applied to.
+	BaseDir     string `json:"base_dir"`
+	BaseID      string `json:"base_id"`
+	BaseVersion string `json:"base_version"`
+	// TreeDir and TreeID are those of the patched tree; "" if none was made.
+	TreeDir string `json:"tree_dir,omitempty"`
+	TreeID  string `json:"tree_id,omitempty"`
+	// Cached: the patched tree was there already.
+	Cached bool `json:"cached"`
+	// Patches are the patches, in order.
+	Patches []PatchReport `json:"patches"`
+	// Shifts are the hunks that were applied elsewhere than the patch says.
+	Shifts []Shift `json:"shifts,omitempty"`
+	// Differences say how far the base is from the tree that the series was
+	// made for, in the files that it touches.
+	Differences Differences `json:"differences"`
+}
+
+// PatchReport says what one patch did.
+type PatchReport struct {
+	Number     int          `json:"number"`
+	Name       string       `json:"name"`
+	Subject    string       `json:"subject"`
+	Author     Person       `json:"author"`
+	Status     Status       `json:"status"`
+	Files      []FileReport `json:"files"`
+	Insertions int          `json:"insertions"` // lines
+	Deletions  int          `json:"deletions"`  // lines
+}
+
+// Status is what became of a patch.
+type Status string
+
+// What may become of a patch. One that cannot be applied is an error.
+const (
+	Applied Status = "applied"
+	// Already: all of the patch is in the tree, so it was left out.
+	Already Status = "already in this tree"
+)
+
+// FileReport says what a patch did to one file.
+type FileReport struct {
+	Path       string `json:"path"`
+	OldPath    string `json:"old_path,omitempty"` // of a rename or copy
+	Action     Action `json:"action"`
+	Mode       string `json:"mode,omitempty"` // git's, octal; "" if deleted
+	Binary     bool   `json:"binary,omitempty"`
+	Insertions int    `json:"insertions"`
+	Deletions  int    `json:"deletions"`
+	// Before and After are git's blob ids; "" if there is no file.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+}
+
+// Action is what a patch does to a file.
+type Action string
+
+// What a patch may do to a file.
+const (
+	Modify Action = "modify"
+	Create Action = "create"
+	Delete Action = "delete"
+	Rename Action = "rename"
+	Copy   Action = "copy"
+	Chmod  Action = "chmod" // the mode alone
+)
+
+// Shift is a hunk that was applied at another line than its header says.
+type Shift struct {
+	Patch  string `json:"patch"`
+	File   string `json:"file"`
+	Hunk   int    `json:"hunk"`   // from 1
+	From   int    `json:"from"`   // 1-based line that the header says
+	To     int    `json:"to"`     // 1-based line where the lines stand
+	Offset int    `json:"offset"` // To - From
+	// ByHeading: the hunk's lines stand in more than one place, and the
+	// function that its "@@" line names told which.
+	ByHeading bool `json:"by_heading,omitempty"`
+}
+
+// Differences compares the files of the base that a series touches with those
+// that its index lines name. Files that the series itself creates count when
+// the base has them.
+type Differences struct {
+	Same      []string     `json:"same"`
+	Different []Difference `json:"different"`
+	Missing   []Difference `json:"missing"`
+	// Unknown are files whose patches have no index line.
+	Unknown []string `json:"unknown,omitempty"`
+}
+
+// Difference is one file that is not as the series expects it.
+type Difference struct {
+	Path     string `json:"path"`
+	Expected string `json:"expected"`        // blob id, abbreviated as in the patch
+	Found    string `json:"found,omitempty"` // blob id; "" if missing
+}
+
+// None reports whether no file differs or is missing.
+func (d *Differences) None() bool { return len(d.Different) == 0 && len(d.Missing) == 0 }
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	for _, p := range r.Patches {
+		fmt.Fprintf(&b, "%4d/%d  %s", p.Number, r.Total, p.Subject)
+		if p.Status != Applied {
+			fmt.Fprintf(&b, "  [%s]\n", p.Status)
+			continue
+		}
+		fmt.Fprintf(&b, "  (%s, +%d -%d)\n", count(len(p.Files), "file"), p.Insertions, p.Deletions)
+	}
+	d := &r.Differences
+	if !d.None() {
+		fmt.Fprintf(&b, "\nThis tree is not the one that the series was made for. Of %s that it touches:\n",
+			count(len(d.Same)+len(d.Different)+len(d.Missing)+len(d.Unknown), "file"))
+		fmt.Fprintf(&b, "  %d the same, %d different, %d missing\n", len(d.Same), len(d.Different), len(d.Missing))
+		for _, f := range d.Different {
+			fmt.Fprintf(&b, "  different: %s (expected %s, found %s)\n", f.Path, f.Expected, f.Found)
+		}
+		for _, f := range d.Missing {
+			fmt.Fprintf(&b, "  missing:   %s (expected %s)\n", f.Path, f.Expected)
+		}
+	}
+	if len(r.Shifts) > 0 {
+		fmt.Fprintf(&b, "\n%s applied at another line than the patch says:\n", count(len(r.Shifts), "hunk"))
+		for _, s := range r.Shifts {
+			fmt.Fprintf(&b, "  %s: %s: hunk %d: line %d -> %d (%+d)", s.Patch, s.File, s.Hunk, s.From, s.To, s.Offset)
+			if s.ByHeading {
+				b.WriteString(", told from other places by its function")
+			}
+			b.WriteByte('\n')
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"vcpulab/tools/cache"
+)
+
+// Series is a series of patches in the order in which they apply.
+type Series struct {
+	// ID identifies the series: the SHA-256, in hexadecimal, over all mails,
+	// cover letter included.
+	ID string `json:"id"`
+	// Dir is the folder or file that it was loaded from.
+	Dir string `json:"dir"`
+	// Version is the n of "[PATCH vn]", 1 where nothing is said.
+	Version int `json:"version"`
+	// Cover is the cover letter; nil if there is none.
+	Cover *Patch `json:"cover,omitempty"`
+	// Patches holds patch N at index N-1.
+	Patches []*Patch `json:"patches"`
+	// BaseCommit and Prerequisites are what git format-patch --base wrote:
+	// the commit that the series applies to and the ids of patches before it.
+	BaseCommit    string   `json:"base_commit,omitempty"`
+	Prerequisites []string `json:"prerequisites,omitempty"`
+}
+
+// Person is an author.
+type Person struct {
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// String returns the person as mails have it, "Name <email>".
+func (p Person) String() string { return p.Name + " <" + p.Email + ">" }
+
+// Patch is one mail of a series.
+type Patch struct {
+	// Number is the place in the series, from 1; 0 is the cover letter.
+	Number int `json:"number"`
+	// Total is what the subject says the series has; 0 if it says nothing.
+	Total int `json:"total,omitempty"`
+	// Version is the n of "[PATCH vn]".
+	Version int `json:"version"`
+	// Tags are the other words of the prefix, such as RFC.
+	Tags []string `json:"tags,omitempty"`
+	// Name is the name of the file; in a file of several mails that and the
+	// mail's number there ("series.mbox#2").
+	Name string `json:"name"`
+	// Line is the 1-based line of the file at which the mail starts.
+	Line int `json:"line"`
+	// Subject is without its prefix.
+	Subject string `json:"subject"`
+	// Author is whom git am records: the From of the body before the mail's.
+	Author Person    `json:"author"`
+	Date   time.Time `json:"date,omitzero"`
+	// Message is the commit message below the subject, trailers included.
+	Message string `json:"message,omitempty"`
+	// Trailers are the lines "Key: value" at the message's end.
+	Trailers []Trailer `json:"trailers,omitempty"`
+	// Files are the changes, in the order of the mail.
+	Files []*FileDiff `json:"-"`
+	// Mail is the mail as it stands in the file.
+	Mail []byte `json:"-"`
+
+	file string // the path that it was read from
+	diff []byte // from the end of the message on
+}
+
+// Trailer is a line at the end of a commit message, such as Signed-off-by.
+type Trailer struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Option changes how a series is read.
+type Option func(*loader)
+
+// KeepCR leaves line ends of CR LF in mails as they are, as git am --keep-cr
+// does: for patches to files that have them.
+func KeepCR() Option { return func(l *loader) { l.keepCR = true } }
+
+type loader struct{ keepCR bool }
+
+// Load reads the series in dir: all its files that end in .patch, .mbox or
+// .eml, in the order of their names; other files and folders are left alone.
+// dir may also be one file. Errors are *[FormatError] where a mail, or the
+// numbering, is at fault.
+func Load(dir string, opts ...Option) (*Series, error) {
+	var l loader
+	for _, o := range opts {
+		o(&l)
+	}
+	names, err := mailFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Series{Dir: dir}
+	var mails []*Patch
+	for _, name := range names {
+		more, err := l.file(name)
+		if err != nil {
+			return nil, err
+		}
+		if mails = append(mails, more...); len(mails) > MaxMails {
+			return nil, &FormatError{File: dir, Reason: fmt.Sprintf("more than %d mails", MaxMails), Err: ErrTooLarge}
+		}
+	}
+	if err := s.arrange(mails); err != nil {
+		return nil, err
+	}
+	parts := make([]string, 0, len(mails))
+	for _, p := range s.mails() {
+		parts = append(parts, string(p.Mail))
+	}
+	s.ID = cache.Key(parts...)
+	s.readBase()
+	return s, nil
+}
+
+// mails returns the cover letter, if any, and the patches.
+func (s *Series) mails() []*Patch {
+	if s.Cover == nil {
+		return s.Patches
+	}
+	return append([]*Patch{s.Cover}, s.Patches...)
+}
+
+// mailFiles returns the files of a series, sorted.
+func mailFiles(dir string) ([]string, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, &FormatError{File: dir, Reason: "cannot be opened; name a folder of mails or an mbox", Err: err}
+	}
+	if !info.IsDir() {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, &FormatError{File: dir, Reason: "cannot be listed", Err: err}
+	}
+	var names []string
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && slices.Contains([]string{".patch", ".mbox", ".eml"}, ext) {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	if len(names) == 0 {
+		return nil, &FormatError{File: dir, Reason: "holds no *.patch, *.mbox or *.eml file", Err: fs.ErrNotExist}
+	}
+	return names, nil
+}
+
+// readLimited reads a file of at most limit bytes.
+func readLimited(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("more than %d bytes: %w", limit, ErrTooLarge)
+	}
+	return data, err
+}
+
+// file reads the mails of one file.
+func (l *loader) file(name string) ([]*Patch, error) {
+	data, err := readLimited(name, MaxMailFile)
+	if err != nil {
+		return nil, &FormatError{File: name, Reason: "cannot be read", Err: err}
+	}
+	return l.parse(name, data)
+}
+
+// parse reads the mails of one file's content.
+func (l *loader) parse(name string, data []byte) ([]*Patch, error) {
+	raws, err := splitMbox(data, l.keepCR)
+	if err != nil {
+		return nil, &FormatError{File: name, Line: 1, Reason: "is no mail: " + err.Error(), Err: ErrCorrupt}
+	}
+	if len(raws) == 0 {
+		return nil, &FormatError{File: name, Reason: "is empty", Err: ErrCorrupt}
+	}
+	var patches []*Patch
+	for i, raw := range raws {
+		p, err := newPatch(name, raw)
+		if err != nil {
+			return nil, err
+		}
+		p.file, p.Name = name, filepath.Base(name)
+		if len(raws) > 1 {
+			p.Name = fmt.Sprintf("%s#%d", p.Name, i+1)
+		}
+		patches = append(patches, p)
+	}
+	return patches, nil
+}
+
+// newPatch understands one mail of the named file.
+func newPatch(name string, raw rawMail) (*Patch, error) {
+	fail := func(line int, format string, args ...any) error {
+		return &FormatError{File: name, Line: line, Reason: fmt.Sprintf(format, args...), Err: ErrCorrupt}
+	}
+	m, err := parseMail(raw.data)
+	if err != nil {
+		return nil, fail(raw.line, "%v", err)
+	}
+	pre := m.number
+	p := &Patch{
+		Number: pre.number, Total: pre.total, Version: pre.version, Tags: pre.tags,
+		Line: raw.line, Subject: cleanSubject(m.subject), Author: m.author, Date: m.date,
+		Message: m.text, Trailers: parseTrailers(m.text), Mail: raw.data, diff: m.diff,
+	}
+	if m.author.Email == "" {
+		return nil, fail(raw.line, "the mail has no From field with an address")
+	}
+	if p.Subject == "" {
+		return nil, fail(raw.line, "the mail has no subject")
+	}
+	diffLine := 0
+	if m.diffLine > 0 {
+		diffLine = raw.line + m.diffLine - 1
+	}
+	files, err := parseDiff(m.diff, diffLine)
+	if err != nil {
+		line, reason := diffErrorLine(err)
+		if line == 0 {
+			line = raw.line
+		}
+		return nil, fail(line, "%s", reason)
+	}
+	p.Files = files
+	return p, nil
+}
+
+var (
+	trailerLine    = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):[ \t]+(\S.*)$`)
+	baseLine       = regexp.MustCompile(`(?m)^base-commit: ([0-9a-f]{40,64})\s*$`)
+	prerequisiteID = regexp.MustCompile(`(?m)^prerequisite-patch-id: ([0-9a-f]{40,64})\s*$`)
+)
+
+// parseTrailers returns the trailers of a message: the lines of its last
+// paragraph, if every line of it is one, the continuation of one, or a note in
+// brackets as the kernel's maintainers add them.
+func parseTrailers(message string) []Trailer {
+	paragraph := strings.TrimRight(message, "\n")
+	if i := strings.LastIndex(paragraph, "\n\n"); i >= 0 {
+		paragraph = paragraph[i+2:]
+	}
+	var trailers []Trailer
+	for line := range strings.SplitSeq(paragraph, "\n") {
+		m := trailerLine.FindStringSubmatch(line)
+		switch {
+		case m != nil:
+			trailers = append(trailers, Trailer{Key: m[1], Value: strings.TrimSpace(m[2])})
+		case len(trailers) > 0 && strings.HasPrefix(line, " "):
+			last := &trailers[len(trailers)-1]
+			last.Value += " " + strings.TrimSpace(line)
+		case strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]"):
+		default:
+			return nil
+		}
+	}
+	return trailers
+}
+
+// readBase finds what git format-patch --base wrote into the first mail.
+func (s *Series) readBase() {
+	first := s.mails()[0]
+	for _, text := range []string{first.Message, string(first.diff)} {
+		if m := baseLine.FindStringSubmatch(text); m != nil {
+			s.BaseCommit = m[1]
+		}
+		for _, m := range prerequisiteID.FindAllStringSubmatch(text, MaxMails) {
+			s.Prerequisites = append(s.Prerequisites, m[1])
+		}
+	}
+}

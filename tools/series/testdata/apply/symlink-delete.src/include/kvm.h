@@ -1,0 +1,1 @@
+../virt/kvm/vfio.h
