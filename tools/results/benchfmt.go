@@ -5,6 +5,8 @@ package results
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
@@ -12,33 +14,31 @@ import (
 
 // WriteBench writes the figures in the Go benchmark format, a line for each
 // boot, for benchstat to read: `benchstat -col kernel FILE`. Exact units are
-// marked so.
+// marked so: those of lookups, sizes and numbers of grace periods; see
+// Arm.CreateUnit for why creations are not.
+//
+// What was measured where stands in keys that are the same on every line:
+// benchstat makes a table of its own for each set of them, and would not
+// compare kernels across two.
 func (r *Results) WriteBench(w io.Writer) error {
-	units := make(map[string]bool)
-	for _, f := range r.Figures {
-		if f.exact() {
-			units[f.Unit] = true
-		}
-	}
 	for _, u := range []string{ICount.Unit(), UnitBytes, UnitWaits} {
-		if units[u] {
+		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit == u }) {
 			if _, err := fmt.Fprintf(w, "Unit %s assume=exact\n", u); err != nil {
 				return err
 			}
 		}
 	}
+	common := r.provenance()
 	out := benchfmt.NewWriter(w)
 	for _, f := range r.Figures {
-		for i, v := range f.Values {
-			res := &benchfmt.Result{
+		config := append(slices.Clip(common), fileConfig("arm", string(f.Arm)), fileConfig("kernel", f.Column))
+		for _, v := range f.Values {
+			if err := out.Write(&benchfmt.Result{
+				Config: config,
 				Name:   benchfmt.Name(benchName(f.Name)),
 				Iters:  1,
 				Values: []benchfmt.Value{{Value: v, Unit: f.Unit}},
-			}
-			res.SetConfig("arm", string(f.Arm))
-			res.SetConfig("kernel", f.Column)
-			res.SetConfig("release", r.Boots[f.Boots[i]].Release)
-			if err := out.Write(res); err != nil {
+			}); err != nil {
 				return err
 			}
 		}
@@ -46,9 +46,48 @@ func (r *Results) WriteBench(w io.Writer) error {
 	return nil
 }
 
-// exact says that the figure is a count.
-func (f Figure) exact() bool {
-	return f.Arm.Exact() || f.Unit == UnitBytes || f.Unit == UnitWaits
+// provenance are the keys that say what was measured where. Where kernels
+// differ in something it says so of each.
+func (r *Results) provenance() []benchfmt.Config {
+	var all []benchfmt.Config
+	add := func(key, value string) {
+		if value = strings.Join(strings.Fields(value), " "); value != "" {
+			all = append(all, fileConfig(key, value))
+		}
+	}
+	each := func(key string, of func(Kernel) string) {
+		var values, named []string
+		for _, k := range r.Kernels {
+			v := of(k)
+			if v == "" {
+				continue
+			}
+			if !slices.Contains(values, v) {
+				values = append(values, v)
+			}
+			named = append(named, k.Name+"="+v)
+		}
+		if len(values) == 1 && len(named) == len(r.Kernels) {
+			named = values
+		}
+		add(key, strings.Join(named, ", "))
+	}
+	each("release", func(k Kernel) string { return k.Release })
+	each("series", func(k Kernel) string { return k.Series })
+	each("config", func(k Kernel) string { return k.Config })
+	each("compiler", func(k Kernel) string { return k.Compiler })
+	each("hz", func(k Kernel) string { return strconv.Itoa(k.HZ) })
+	each("preemption", func(k Kernel) string { return k.Preemption })
+	each("rcu", func(k Kernel) string { return k.RCU })
+	add("cpu", r.Host.CPU)
+	add("qemu", r.Host.QEMU)
+	return all
+}
+
+// fileConfig is a key that is written; those that Result.SetConfig makes are
+// not.
+func fileConfig(key, value string) benchfmt.Config {
+	return benchfmt.Config{Key: key, Value: []byte(value), File: true}
 }
 
 // benchName turns a figure's name into that of a benchmark: what has no key

@@ -44,7 +44,11 @@ func (r *Results) Draw() error {
 	}
 	figures := make(map[key]*Figure)
 	var order []key
+	columns := r.columns()
 	for i, b := range r.Boots {
+		if !slices.Contains(columns, b.Column()) {
+			return fmt.Errorf("boot %d: %w: kernel %q is not listed", i, ErrInvalid, b.Kernel)
+		}
 		values, err := b.values()
 		if err != nil {
 			return fmt.Errorf("boot %d, %s: %w", i, b.Column(), err)
@@ -61,6 +65,11 @@ func (r *Results) Draw() error {
 			f.Values = append(f.Values, v.value)
 		}
 	}
+	// Boots come in shuffled order; the first column must be the baseline,
+	// because benchstat compares with the one that it sees first.
+	slices.SortStableFunc(order, func(a, b key) int {
+		return cmp.Compare(slices.Index(columns, a.column), slices.Index(columns, b.column))
+	})
 	r.Figures = r.Figures[:0]
 	for _, k := range order {
 		f := figures[k]
@@ -68,6 +77,16 @@ func (r *Results) Draw() error {
 		r.Figures = append(r.Figures, *f)
 	}
 	return nil
+}
+
+// columns lists the columns of all kernels, each with its repetition after
+// it.
+func (r *Results) columns() []string {
+	var all []string
+	for _, k := range r.Kernels {
+		all = append(all, Boot{Kernel: k.Name}.Column(), Boot{Kernel: k.Name, Again: true}.Column())
+	}
+	return all
 }
 
 // summarize draws Value, Low and High from Values.
@@ -131,11 +150,14 @@ func (b Boot) values() ([]value, error) {
 	}
 	slices.SortStableFunc(out, func(a, b value) int { return cmp.Compare(opOrder(a.name), opOrder(b.name)) })
 	for _, c := range b.Creates {
-		vs, err := createValues(c, unit)
+		vs, err := createValues(c, b.Arm)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, vs...)
+	}
+	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
+		return nil, fmt.Errorf("%w: the structures' sizes are missing", ErrInvalid)
 	}
 	return append(out,
 		value{"sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)},
@@ -180,14 +202,18 @@ func (b Boot) perPass(l measure.Loop) (float64, error) {
 }
 
 // createValues draws the figures of a VM's creations.
-func createValues(c measure.Create, unit string) ([]value, error) {
+func createValues(c measure.Create, arm Arm) ([]value, error) {
 	if len(c.Nanos) != c.VM.VCPUs {
 		return nil, fmt.Errorf("%w: create %v: expected as many creations as vCPUs, found %d",
 			ErrInvalid, c.VM, len(c.Nanos))
 	}
 	var out []value
 	total := 0.0
-	for _, n := range c.Nanos {
+	for i, n := range c.Nanos {
+		if n <= 0 {
+			return nil, fmt.Errorf("%w: create %v: expected time to pass, found %d ns for vCPU %d",
+				ErrInvalid, c.VM, n, i)
+		}
 		total += float64(n)
 	}
 	for _, at := range ordinals {
@@ -199,14 +225,14 @@ func createValues(c measure.Create, unit string) ([]value, error) {
 			window = append(window, float64(n))
 		}
 		sort.Float64s(window)
-		out = append(out, value{fmt.Sprintf("create/%v/at=%d", c.VM, at), unit, median(window)})
+		out = append(out, value{fmt.Sprintf("create/%v/at=%d", c.VM, at), arm.CreateUnit(), median(window)})
 	}
 	waits := uint64(0)
 	for _, n := range c.Waits {
 		waits += n
 	}
 	return append(out,
-		value{fmt.Sprintf("create/%v/all", c.VM), unit, total},
+		value{fmt.Sprintf("create/%v/all", c.VM), arm.BuildUnit(), total},
 		value{fmt.Sprintf("create/%v/waits", c.VM), UnitWaits, float64(waits)}), nil
 }
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// check tells whether what was read hangs together: every figure and boot of
+// a kernel that is listed, every value with its boot, and names that are words.
+// Those who show results rely on it.
+func (r *Results) check() error {
+	names := make(map[string]bool)
+	for i, k := range r.Kernels {
+		if !word(k.Name) || names[k.Name] {
+			return fmt.Errorf("kernel %d: expected a name of its own, found %q", i, k.Name)
+		}
+		names[k.Name] = true
+	}
+	columns := r.columns()
+	for i, b := range r.Boots {
+		if !names[b.Kernel] {
+			return fmt.Errorf("boot %d: kernel %q is not listed", i, b.Kernel)
+		}
+		if !slices.Contains(Arms, b.Arm) {
+			return fmt.Errorf("boot %d: unknown arm %q", i, b.Arm)
+		}
+	}
+	type key struct {
+		name, column string
+		arm          Arm
+	}
+	seen := make(map[key]bool)
+	for i, f := range r.Figures {
+		k := key{f.Name, f.Column, f.Arm}
+		switch {
+		case !word(f.Name) || strings.HasPrefix(f.Name, "/"):
+			return fmt.Errorf("figure %d: expected a name, found %q", i, f.Name)
+		case !word(f.Unit):
+			return fmt.Errorf("figure %d, %s: expected a unit, found %q", i, f.Name, f.Unit)
+		case !slices.Contains(columns, f.Column):
+			return fmt.Errorf("figure %d, %s: column %q is of no kernel that is listed", i, f.Name, f.Column)
+		case !slices.Contains(Arms, f.Arm):
+			return fmt.Errorf("figure %d, %s: unknown arm %q", i, f.Name, f.Arm)
+		case seen[k]:
+			return fmt.Errorf("figure %d, %s: a second one of column %q", i, f.Name, f.Column)
+		case len(f.Values) == 0 || len(f.Values) != len(f.Boots):
+			return fmt.Errorf("figure %d, %s: expected a value for each boot, found %d for %d",
+				i, f.Name, len(f.Values), len(f.Boots))
+		}
+		seen[k] = true
+		for _, b := range f.Boots {
+			if b < 0 || b >= len(r.Boots) {
+				return fmt.Errorf("figure %d, %s: no boot %d", i, f.Name, b)
+			}
+		}
+	}
+	return nil
+}
+
+// word says that s can stand as one word in a line of text.
+func word(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return unicode.IsSpace(c) || !unicode.IsPrint(c)
+	})
+}
