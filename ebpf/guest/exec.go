@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -26,11 +27,24 @@ func execPrograms(ctx context.Context, g *guest, job wire.Job) error {
 		return err
 	}
 	for _, p := range params.Programs {
+		if err := g.start(p.Name); err != nil {
+			return fmt.Errorf("start of %s: %w", p.Name, err)
+		}
 		if err := g.test(runProgram(ctx, p)); err != nil {
 			return fmt.Errorf("result of %s: %w", p.Name, err)
 		}
 	}
 	return nil
+}
+
+// start says that a program is about to be run: to the host, and in the
+// kernel's log, where it stands in order with what the kernel says. It is a
+// warning there, because the console shows no less.
+func (g *guest) start(name string) error {
+	if err := os.WriteFile("/dev/kmsg", []byte("<4>"+wire.StartMark+name+"\n"), 0); err != nil {
+		return err
+	}
+	return g.enc.Send(wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: name}})
 }
 
 // runProgram runs one program and waits for it and its process group.

@@ -46,8 +46,8 @@ type Module struct {
 	Args string `json:"args,omitempty"` // module parameters, as for insmod
 }
 
-// Exec is the Params of a JobExec: programs run one after the other, a Test
-// record each.
+// Exec is the Params of a JobExec: programs run one after the other, a Start
+// and a Test record each.
 type Exec struct {
 	Programs []Program `json:"programs"`
 }

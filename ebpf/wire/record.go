@@ -10,7 +10,7 @@ import (
 
 // Version is the version of the record format. Hello carries it, and a host
 // refuses a guest of another version.
-const Version = 1
+const Version = 2
 
 // Kind tells what a Record carries.
 type Kind string
@@ -21,6 +21,7 @@ const (
 	KindLog    Kind = "log"    // a line for people
 	KindBeat   Kind = "beat"   // the guest is alive
 	KindSample Kind = "sample" // a measured value, opaque to this package
+	KindStart  Kind = "start"  // a program is about to be run
 	KindTest   Kind = "test"   // the result of one program
 	KindError  Kind = "error"  // what went wrong; the run goes on to its End
 	KindEnd    Kind = "end"    // last record: the run is complete
@@ -40,6 +41,7 @@ type Record struct {
 	Hello  *Hello  `json:"hello,omitempty"`
 	Log    *Log    `json:"log,omitempty"`
 	Sample *Sample `json:"sample,omitempty"`
+	Start  *Start  `json:"start,omitempty"`
 	Test   *Test   `json:"test,omitempty"`
 	Error  *Error  `json:"error,omitempty"`
 	End    *End    `json:"end,omitempty"`
@@ -70,6 +72,18 @@ type Sample struct {
 	Type string          `json:"type"`
 	Data json.RawMessage `json:"data"`
 }
+
+// Start says which program is about to be run, so that a guest that dies
+// leaves behind the name of what it died of. The same is written to the
+// kernel's log as StartMark and the name.
+type Start struct {
+	Name string `json:"name"`
+}
+
+// StartMark precedes the name of a program in the kernel's log, and so on the
+// console: what the kernel complains of after it, it complained of while that
+// program ran.
+const StartMark = "vcpulab: start "
 
 // Outcome is how a program ended.
 type Outcome string
@@ -127,6 +141,7 @@ func (r *Record) check() error {
 		{KindLog, r.Log != nil},
 		{KindBeat, r.Kind == KindBeat},
 		{KindSample, r.Sample != nil},
+		{KindStart, r.Start != nil},
 		{KindTest, r.Test != nil},
 		{KindError, r.Error != nil},
 		{KindEnd, r.End != nil},
