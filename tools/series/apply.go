@@ -102,10 +102,8 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 		SeriesID: s.ID, Through: through, Total: len(s.Patches),
 		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version,
 	}}
-	for _, p := range s.Patches[:through] {
-		if err := a.patch(p); err != nil {
-			return nil, nil, err
-		}
+	if err := a.all(s.Patches[:through]); err != nil {
+		return nil, nil, err
 	}
 	if a.report.Differences, err = differences(s.Patches[:through], a.image); err != nil {
 		return nil, nil, err

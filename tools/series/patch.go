@@ -12,6 +12,9 @@ type applier struct {
 	image    *image
 	relocate bool
 	report   *Report
+	// undoing: patches are taken back, to see whether they are there. One that
+	// is not there then is a failure.
+	undoing bool
 }
 
 // change is what a patch does to its files, while it is being worked out. The
@@ -59,7 +62,7 @@ func (a *applier) patch(p *Patch) error {
 		}
 	}
 	if already > 0 {
-		if open > 0 {
+		if open > 0 || a.undoing {
 			return a.partly(p, outcomes)
 		}
 		pr.Status = Already
@@ -98,6 +101,9 @@ func (a *applier) partly(p *Patch, outcomes []outcome) error {
 		if !o.already && !o.neutral && missing == nil {
 			missing = p.Files[i]
 		}
+	}
+	if missing == nil {
+		missing = there
 	}
 	return a.complete(p, there, &ApplyError{
 		Reason: fmt.Sprintf("this change is already in this tree, but the patch's change of %s is not", missing.path()),
@@ -169,6 +175,9 @@ func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
 	}
 	if err := a.exists(f, src, c, &o); err != nil || o.already {
 		return o, err
+	}
+	if a.undoing && src != nil && g.OldMode != 0 && g.NewMode != 0 && src.mode != uint32(g.OldMode) {
+		return o, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
 	}
 	result, err := a.content(p, f, src, &o)
 	if err != nil || o.already {

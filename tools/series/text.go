@@ -124,8 +124,16 @@ func (t *textFile) explain(e *ApplyError, hunk int) error {
 func (t *textFile) relocate(o *outcome) ([]*gitdiff.TextFragment, error) {
 	hunks := t.hunks()
 	for i, h := range hunks {
-		if h.LeadingContext == 0 && h.TrailingContext == 0 && int(h.OldLines) != len(t.lines) {
-			return nil, t.noContext(i, start(h.OldPosition, h.OldLines))
+		if h.LeadingContext > 0 || h.TrailingContext > 0 || h.OldLines == 0 && len(t.lines) == 0 {
+			continue
+		}
+		// It has to be all of the file: there is no other place to look at.
+		at := start(h.OldPosition, h.OldLines)
+		if hunkLine, fileLine, ok := mismatch(h, t.lines, at); !ok {
+			return nil, t.conflict(i, hunkLine, fileLine)
+		}
+		if err := t.place(i, at); err != nil {
+			return nil, err
 		}
 	}
 	f := newFinder(t.lines)

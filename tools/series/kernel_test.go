@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/tree"
+)
+
+// patchesDir is the project's own series.
+const patchesDir = "../../patches"
+
+// envTree names the unpacked pinned kernel. make test sets it.
+const envTree = "VCPULAB_TEST_TREE"
+
+// pinned returns the pinned tree. It is 1.8 GB, so a test run by hand may be
+// without; make test is not.
+func pinned(t testing.TB) tree.Tree {
+	t.Helper()
+	dir := os.Getenv(envTree)
+	if dir == "" {
+		t.Skipf("NOT TESTED: %s does not name the unpacked pinned kernel; run make test, or set it", envTree)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "virt/kvm/kvm_main.c")); err != nil {
+		t.Fatalf("%s=%s is no kernel tree: %v", envTree, dir, err)
+	}
+	return tree.Tree{Dir: dir, ID: "pinned", Version: "pinned"}
+}
+
+func ownSeries(t testing.TB) *Series {
+	t.Helper()
+	s, err := Load(patchesDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// touched returns the files of base that the series changes, and no others.
+func touched(t testing.TB, s *Series, base string) string {
+	t.Helper()
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	img := newImage(root)
+	dir := filepath.Join(t.TempDir(), "touched")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.Patches {
+		for _, f := range p.Files {
+			for _, name := range []string{f.OldPath(), f.NewPath()} {
+				if name != "" {
+					if _, err := img.get(name); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+	base2 := maps.Clone(img.base)
+	img.base = map[string]*node{}
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(base2)), func(n string) bool { return base2[n] == nil })
+	if err := img.write(dir, names); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestApplyOwnSeries holds every patch of the project's own series against git
+// am, in a repository of the files that the series touches.
+func TestApplyOwnSeries(t *testing.T) {
+	base, s := pinned(t), ownSeries(t)
+	repo := repository(t, touched(t, s, base.Dir))
+	for _, p := range s.Patches {
+		abs, err := filepath.Abs(p.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustGit(t, repo, "am", "-q", abs)
+		img, report, err := s.inMemory(base, Options{Through: p.Number})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(img.now)) {
+			if n := img.now[name]; n != nil {
+				fmt.Fprintf(&b, "%06o %s %q\n", n.mode, n.blobID(), name)
+			}
+		}
+		// Files that only later patches touch.
+		got := b.String()
+		for line := range strings.Lines(gitList(t, repo)) {
+			if !strings.Contains(got, line) {
+				name := strings.Trim(strings.Fields(line)[2], `"`)
+				if _, read := img.now[name]; read {
+					t.Errorf("through patch %d: git am has %sours is\n%s", p.Number, line, got)
+				}
+			}
+		}
+		for line := range strings.Lines(got) {
+			if !strings.Contains(gitList(t, repo), line) {
+				t.Errorf("through patch %d: git am has not %s", p.Number, line)
+			}
+		}
+		if !report.Differences.None() || len(report.Shifts) > 0 || len(report.Patches) != p.Number {
+			t.Errorf("through patch %d: unexpected report: %+v", p.Number, report)
+		}
+	}
+	compareLog(t, repo, s)
+}
+
+// TestApplyMakesTree makes the patched tree twice: every file that the series
+// does not touch is the base's own, and the second time nothing is made.
+func TestApplyMakesTree(t *testing.T) {
+	base, s := pinned(t), ownSeries(t)
+	c := kernelCache(t)
+	made, report, err := s.Apply(t.Context(), base, Options{Cache: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Cached {
+		t.Error("the first time is from the cache")
+	}
+	loaded, err := tree.Load(made.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(made, loaded); diff != "" {
+		t.Errorf("the stored description (-made +loaded):\n%s", diff)
+	}
+	again, report, err := s.Apply(t.Context(), base, Options{Cache: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(made, again); diff != "" || !report.Cached {
+		t.Errorf("the second time is another, cached %t:\n%s", report.Cached, diff)
+	}
+	files, others := 0, 0
+	err = fs.WalkDir(os.DirFS(base.Dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		files++
+		a, err := d.Info()
+		if err != nil {
+			return err
+		}
+		b, err := os.Lstat(filepath.Join(made.Dir, name))
+		if err != nil || !os.SameFile(a, b) {
+			others++
+			if _, changed := slices.BinarySearch(made.Changed, name); !changed {
+				t.Errorf("%s is not the base's file: %v", name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 50000 || others == 0 {
+		t.Errorf("%d files, %d changed", files, others)
+	}
+}
+
+// kernelCache opens a cache for trees of the size of a kernel: inside the
+// cache that the pinned tree is in, where files can be hard links to it.
+func kernelCache(t testing.TB) *cache.Cache {
+	t.Helper()
+	parent := os.Getenv(cache.EnvDir)
+	if parent == "" {
+		parent = t.TempDir()
+	}
+	dir, err := os.MkdirTemp(parent, ".test-series-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := cache.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// BenchmarkApplySeries reads the project's series and makes the patched tree
+// from the unpacked pin: what make apply-patches does when nothing is cached.
+func BenchmarkApplySeries(b *testing.B) {
+	base := pinned(b)
+	c := kernelCache(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s := ownSeries(b)
+		made, report, err := s.Apply(b.Context(), base, Options{Cache: c})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if report.Cached {
+			b.Fatal("from the cache")
+		}
+		b.StopTimer()
+		if err := c.Remove(b.Context(), treeKind, made.ID); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// BenchmarkApplySeriesInMemory is the same without making the tree: what a
+// second make apply-patches does.
+func BenchmarkApplySeriesInMemory(b *testing.B) {
+	base := pinned(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s := ownSeries(b)
+		if _, err := s.Try(base, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
