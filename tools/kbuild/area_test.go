@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/tree"
+)
+
+// files are the content of a tree by path; "->x" is a symbolic link to x.
+type files map[string]string
+
+// plant writes a tree with old times, and its description. Files that are the
+// same in base are hard links, as in trees made by applying patches.
+func plant(t *testing.T, dir, id string, base *tree.Tree, baseFiles, content files) tree.Tree {
+	t.Helper()
+	tr := tree.Tree{Dir: dir, ID: id, Version: "7.3.4"}
+	old := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, data := range content {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		switch {
+		case base != nil && baseFiles[name] == data:
+			err = os.Link(filepath.Join(base.Dir, name), p)
+		case len(data) > 2 && data[:2] == "->":
+			err = os.Symlink(data[2:], p)
+		default:
+			err = errors.Join(os.WriteFile(p, []byte(data), 0o644), os.Chtimes(p, old, old))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base != nil && baseFiles[name] != data {
+			tr.Changed = append(tr.Changed, name)
+		}
+	}
+	if base != nil {
+		tr.Base = base.Dir
+		for name := range baseFiles {
+			if _, ok := content[name]; !ok {
+				tr.Changed = append(tr.Changed, name)
+			}
+		}
+	}
+	if err := tree.Save(tr); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// harvest reads a tree back.
+func harvest(t *testing.T, dir string) files {
+	t.Helper()
+	got := files{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, p)
+		if d.Type()&fs.ModeSymlink != 0 {
+			target, err := os.Readlink(p)
+			got[rel] = "->" + target
+			return err
+		}
+		data, err := os.ReadFile(p)
+		got[rel] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func modTime(t *testing.T, name string) time.Time {
+	t.Helper()
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ModTime()
+}
+
+// garden has a base tree and trees made from it.
+type garden struct {
+	cache   *cache.Cache
+	content map[string]files
+	trees   map[string]tree.Tree
+}
+
+func newGarden(t *testing.T) *garden {
+	t.Helper()
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := files{"Makefile": "VERSION = 7\n", "virt/kvm.c": "old\n", "virt/kvm.h": "same\n", "gone.c": "x\n", "link": "->Makefile", "mm/a.c": "a\n"}
+	g := &garden{cache: c, trees: map[string]tree.Tree{}, content: map[string]files{
+		"base": base,
+		"one":  {"Makefile": base["Makefile"], "virt/kvm.c": "new\n", "virt/kvm.h": "same\n", "gone.c": "x\n", "link": "->Makefile", "mm/a.c": "a\n"},
+		"two": {"Makefile": base["Makefile"], "virt/kvm.c": "newer\n", "virt/kvm.h": "same\n", "link": "->virt/kvm.h", "mm/a.c": "a\n",
+			"virt/deep/er.c": "added\n"},
+	}}
+	dir := t.TempDir()
+	b := plant(t, filepath.Join(dir, "base"), "id-base", nil, nil, base)
+	g.trees["base"] = b
+	for _, name := range []string{"one", "two"} {
+		g.trees[name] = plant(t, filepath.Join(dir, name), "id-"+name, &b, base, g.content[name])
+	}
+	return g
+}
+
+func (g *garden) open(t *testing.T) *area {
+	t.Helper()
+	a, err := openArea(t.Context(), g.cache, "area")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (g *garden) stand(t *testing.T, a *area, name string) int {
+	t.Helper()
+	id, changed, err := root(g.trees[name])
+	if err != nil || id != "id-base" {
+		t.Fatalf("root(%s) = %s, %v", name, id, err)
+	}
+	n, err := a.stand(t.Context(), g.trees[name], changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(g.content[name], harvest(t, a.src)); d != "" {
+		t.Fatalf("after the switch to %s: %s", name, d)
+	}
+	return n
+}
+
+func TestStand(t *testing.T) {
+	g := newGarden(t)
+	a := g.open(t)
+	defer a.close()
+	for i, step := range []struct {
+		to       string
+		replaced int
+	}{
+		{"base", 0}, {"base", 0}, {"one", 1}, {"two", 4}, {"two", 0}, {"base", 4}, {"two", 4}, {"one", 4}, {"base", 1},
+	} {
+		before := time.Now().Add(-time.Second)
+		if n := g.stand(t, a, step.to); n != step.replaced {
+			t.Errorf("step %d, to %s: %d files replaced, want %d", i, step.to, n, step.replaced)
+		}
+		// kbuild rebuilds by time: what was replaced is new, the rest is as
+		// old as in the tree.
+		if step.replaced > 0 && modTime(t, filepath.Join(a.src, "virt/kvm.c")).Before(before) {
+			t.Errorf("step %d, to %s: a replaced file is old", i, step.to)
+		}
+		if modTime(t, filepath.Join(a.src, "mm/a.c")).After(before) {
+			t.Errorf("step %d, to %s: a file that is the same is new", i, step.to)
+		}
+	}
+	// Nothing of this wrote to the trees themselves.
+	for name, tr := range g.trees {
+		if d := cmp.Diff(g.content[name], harvest(t, tr.Dir)); d != "" {
+			t.Errorf("tree %s changed: %s", name, d)
+		}
+	}
+}
+
+// TestStandInterrupted switches after a switch that ended in the middle.
+func TestStandInterrupted(t *testing.T) {
+	for _, next := range []string{"base", "one", "two"} {
+		t.Run(next, func(t *testing.T) {
+			g := newGarden(t)
+			a := g.open(t)
+			g.stand(t, a, "one")
+			// As if a switch to two had died after its first file.
+			a.state.Tree, a.state.Doubtful = "", g.trees["two"].Changed
+			if err := a.save(); err != nil {
+				t.Fatal(err)
+			}
+			from, to := openRoot(t, g.trees["two"].Dir), openRoot(t, a.src)
+			if _, err := transfer(from, to, "virt/deep/er.c"); err != nil {
+				t.Fatal(err)
+			}
+			a.close()
+			b := g.open(t)
+			defer b.close()
+			g.stand(t, b, next)
+		})
+	}
+}
+
+func openRoot(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	r, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// TestCloneInterrupted dies between the clone and the state that says so.
+func TestCloneInterrupted(t *testing.T) {
+	g := newGarden(t)
+	a := g.open(t)
+	g.stand(t, a, "two")
+	a.state = areaState{Doubtful: g.trees["two"].Changed}
+	if err := a.save(); err != nil {
+		t.Fatal(err)
+	}
+	a.close()
+	b := g.open(t)
+	defer b.close()
+	g.stand(t, b, "base")
+}
+
+func TestUnreadableStateClearsTheArea(t *testing.T) {
+	g := newGarden(t)
+	a := g.open(t)
+	g.stand(t, a, "one")
+	if err := os.WriteFile(filepath.Join(a.out, "fork.o"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.stateFile(), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a.close()
+	b := g.open(t)
+	defer b.close()
+	if got := harvest(t, b.out); len(got) > 0 {
+		t.Errorf("out still has %v", got)
+	}
+	g.stand(t, b, "base")
+}
+
+// TestKilledBuildIsMended opens an area whose build was killed.
+func TestKilledBuildIsMended(t *testing.T) {
+	g := newGarden(t)
+	a := g.open(t)
+	now := time.Now()
+	for name, age := range map[string]time.Duration{"half.o": 0, "vmlinux": time.Minute, "whole.o": 3 * time.Minute} {
+		p := filepath.Join(a.out, name)
+		if err := os.WriteFile(p, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(p, now.Add(-age), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, building := range []bool{false, true} {
+		a.state.Building = building
+		if err := a.save(); err != nil {
+			t.Fatal(err)
+		}
+		a.close()
+		a = g.open(t)
+		want := files{"half.o": "", "vmlinux": "", "whole.o": ""}
+		if building {
+			want = files{"whole.o": ""}
+		}
+		if d := cmp.Diff(want, harvest(t, a.out)); d != "" {
+			t.Errorf("building %v: %s", building, d)
+		}
+	}
+	a.close()
+}
+
+func TestMatchPrefix(t *testing.T) {
+	tests := map[string]map[string]bool{
+		"virt/*":              {"virt/kvm/kvm_main.c": true, "virtual/x": false, "arch/x86/virt/x.c": false},
+		"arch/*/kvm/*":        {"arch/x86/kvm/lapic.c": true, "arch/x86/kvm/vmx/vmx.c": true, "arch/x86/include/uapi/asm/kvm.h": false},
+		"include/linux/kvm_*": {"include/linux/kvm_host.h": true, "include/linux/bits.h": false, "include/uapi/linux/kvm.h": false},
+		"arch/*/include/asm/kvm_*": {"arch/arm64/include/asm/kvm_host.h": true,
+			"arch/arm64/include/uapi/asm/kvm_para.h": false},
+	}
+	for pattern, names := range tests {
+		for name, want := range names {
+			if got := matchPrefix(pattern, name); got != want {
+				t.Errorf("matchPrefix(%q, %q) = %v", pattern, name, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/tree"
+)
+
+// version is part of every key: it is raised when this package builds
+// something else of the same input.
+const version = "1"
+
+// Kinds of the entries that this package puts into the cache.
+const (
+	kindKernel    = "kernel"
+	kindModule    = "module"
+	kindSelftests = "selftests"
+	dirLogs       = "log" // logs of builds, also of those that failed
+	dirCCache     = "ccache"
+)
+
+// Builder builds kernels. Its methods may be called by several goroutines:
+// builds in the same work area wait for each other.
+type Builder struct {
+	Cache *cache.Cache
+	// Progress shows what is being built; nil is silent.
+	Progress *progress.Log
+	// Jobs is the number of jobs that make runs at a time, 0 for one more
+	// than there are processors.
+	Jobs int
+	// NoCCache leaves ccache alone where it is installed.
+	NoCCache bool
+}
+
+func (b *Builder) jobs() int {
+	if b.Jobs > 0 {
+		return b.Jobs
+	}
+	return runtime.NumCPU() + 1
+}
+
+// ccache says whether ccache is used.
+func (b *Builder) ccache() bool {
+	_, err := exec.LookPath("ccache")
+	return err == nil && !b.NoCCache
+}
+
+// env returns the environment that builds get in addition.
+func (b *Builder) env() []string {
+	return []string{
+		"CCACHE_DIR=" + filepath.Join(b.Cache.Dir(), dirCCache),
+		"CCACHE_MAXSIZE=2G",
+		"CCACHE_COMPRESSLEVEL=1",
+		// Source trees are only read; Python would write beside its scripts.
+		"PYTHONDONTWRITEBYTECODE=1",
+	}
+}
+
+// log returns the path of the log of a build. It stays when the build fails,
+// and is replaced by the next build of the same.
+func (b *Builder) log(kind, key string) string {
+	return filepath.Join(b.Cache.Dir(), dirLogs, kind+"-"+key[:16]+".log")
+}
+
+// reproducible are the settings on make's command line that keep the time,
+// the machine and the paths of a build out of what it makes. No tracking of
+// variables is done for the debug information: it would take a twelfth of the
+// time, and only a debugger that prints local variables would know.
+func reproducible(maps ...string) []string {
+	flags := "-fno-var-tracking -fno-var-tracking-assignments"
+	for i := 0; i+1 < len(maps); i += 2 {
+		flags += " -ffile-prefix-map=" + maps[i] + "=" + maps[i+1]
+	}
+	return []string{
+		"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 2026",
+		"KBUILD_BUILD_USER=vcpulab",
+		"KBUILD_BUILD_HOST=vcpulab",
+		"KBUILD_BUILD_VERSION=1",
+		"LOCALVERSION=",
+		// The configuration records the version of a Rust compiler, of which
+		// nothing here is built.
+		"RUSTC=false",
+		"KCFLAGS=" + flags,
+		"KAFLAGS=" + flags,
+	}
+}
+
+// Build builds a kernel, or returns it from the cache. name is what the tree
+// goes by in progress and errors: "base", "patched".
+//
+// A failed build gives an *Error; settings that Kconfig did not keep a
+// *ConfigError; programs that the machine lacks a *MissingError. All have
+// exit codes.
+func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec) (*Kernel, error) {
+	cfg, err := ReadFragments(spec.Fragments...)
+	if err != nil {
+		return nil, err
+	}
+	tc, err := findToolchain(ctx, spec, b.ccache())
+	if err != nil {
+		return nil, err
+	}
+	base, changed, err := root(t)
+	if err != nil {
+		return nil, err
+	}
+	setup := []string{version, spec.Arch.Name, cfg.String(), tc.Compiler, tc.Linker, tc.Pahole}
+	k := kernelBuild{
+		Builder: b, name: name, tree: t, changed: changed, spec: spec, config: cfg, toolchain: tc,
+		key:  cache.Key(append([]string{kindKernel, t.ID}, setup...)...),
+		area: spec.Arch.Name + "-" + cache.Key(append([]string{kindArea, base}, setup...)...)[:16],
+	}
+	dir, _, err := b.Cache.Populate(ctx, kindKernel, k.key, k.fill)
+	if err != nil {
+		return nil, b.Cache.Full(k.doing(), err)
+	}
+	kernel, err := loadKernel(dir)
+	if err != nil {
+		return nil, err
+	}
+	// The same tree may stand elsewhere than when the kernel was built.
+	kernel.Tree = t
+	kernel.Toolchain.vars = tc.vars
+	return kernel, nil
+}
+
+// kernelBuild is one build of a kernel.
+type kernelBuild struct {
+	*Builder
+	name      string
+	tree      tree.Tree
+	changed   []string // paths in which the tree differs from its base
+	spec      Spec
+	config    Config
+	toolchain Toolchain
+	key       string
+	area      string // key of the work area
+}
+
+func (k *kernelBuild) doing() string {
+	return fmt.Sprintf("build linux %s (%s) for %s", k.tree.Version, k.name, k.spec.Arch.Name)
+}
+
+// fill builds the kernel and puts it into tmp.
+func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
+	step := k.Progress.Step(fmt.Sprintf("build %s kernel for %s", k.name, k.spec.Arch.Name))
+	defer func() { step.Fail(err) }()
+	a, err := openArea(ctx, k.Cache, k.area)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+
+	start := time.Now()
+	step.Update("preparing the source tree")
+	if _, err := a.stand(ctx, k.tree, k.changed); err != nil {
+		return err
+	}
+	m := k.make(a)
+	m.step = step
+	if err := os.Remove(m.log); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	step.Update("configuring")
+	final, err := k.configure(ctx, a, *m)
+	if err != nil {
+		return err
+	}
+	cold := !a.state.Started
+	if cold {
+		m.expected = k.spec.Arch.steps
+	}
+	if err := k.build(ctx, a, m); err != nil {
+		return err
+	}
+	kernel := &Kernel{
+		Key: k.key, Arch: k.spec.Arch, Tree: k.tree, Toolchain: k.toolchain, ConfigHash: configHash(final),
+		Steps: m.steps, Seconds: time.Since(start).Seconds(), Cold: cold,
+	}
+	step.Update("collecting what was built")
+	if err := kernel.collect(a.out, tmp, m.log); err != nil {
+		return fmt.Errorf("%s: collect what was built: %w", k.doing(), err)
+	}
+	step.Done("linux %s, %d steps", kernel.Release, m.steps)
+	return nil
+}
+
+// make returns the run of make that builds everything.
+func (k *kernelBuild) make(a *area) *makeRun {
+	vars := []string{"O=" + a.out, "ARCH=" + k.spec.Arch.Make}
+	vars = append(vars, k.toolchain.vars...)
+	vars = append(vars, reproducible(a.src+"/", "", a.out, ".")...)
+	targets := []string{"vmlinux"}
+	if k.spec.Arch.ImageTarget != "vmlinux" {
+		targets = append(targets, k.spec.Arch.ImageTarget)
+	}
+	return &makeRun{
+		doing: k.doing(), dir: a.src, vars: vars, targets: append(targets, "modules"),
+		jobs: k.jobs(), env: k.env(), log: k.log(kindKernel, k.key),
+	}
+}
+
+// configure makes .config: everything off that can be off, but for what the
+// fragments say. A .config that comes out the same is not touched, so that
+// nothing is rebuilt because of it.
+func (k *kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config, error) {
+	fragment := filepath.Join(a.dir, "fragment.config")
+	if err := os.WriteFile(fragment, []byte(k.config.String()), 0o644); err != nil {
+		return nil, fmt.Errorf("%s: %w", k.doing(), err)
+	}
+	m.doing = "configure " + strings.TrimPrefix(m.doing, "build ")
+	m.vars = append(append([]string(nil), m.vars...), "KCONFIG_ALLCONFIG="+fragment)
+	m.targets = []string{"allnoconfig"}
+	if err := k.build(ctx, a, &m); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(filepath.Join(a.out, ".config"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.doing, err)
+	}
+	defer f.Close()
+	final, err := ParseConfig(f.Name(), f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.doing, err)
+	}
+	dropped := k.config.dropped(final)
+	if len(dropped) == 0 {
+		return final, nil
+	}
+	for i, d := range dropped {
+		symbol := strings.TrimPrefix(d.Symbol, "CONFIG_")
+		// The explanation is worth an error less than the error itself.
+		if defs, err := findSymbol(os.DirFS(a.src), k.spec.Arch.Source, symbol); err == nil {
+			dropped[i].Hint = hint(symbol, defs, final)
+		}
+	}
+	return nil, &ConfigError{Arch: k.spec.Arch, Dropped: dropped}
+}
+
+// build runs make in the work area and keeps the area's state true.
+func (k *kernelBuild) build(ctx context.Context, a *area, m *makeRun) error {
+	configuring := m.targets[0] == "allnoconfig"
+	a.state.Building = true
+	a.state.Started = a.state.Started || !configuring
+	if err := a.save(); err != nil {
+		return err
+	}
+	clean, err := m.run(ctx)
+	a.state.Building = !clean
+	if saveErr := a.save(); err == nil {
+		err = saveErr
+	}
+	return err
+}
+
+// configHash returns the SHA-256 of a configuration without its comments.
+func configHash(c Config) string {
+	h := sha256.Sum256([]byte(c.String()))
+	return hex.EncodeToString(h[:])
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/exit"
+)
+
+// Setting is one symbol of a kernel configuration with the value that is
+// asked for.
+type Setting struct {
+	Symbol string // with its prefix: "CONFIG_KVM"
+	Value  string // as in .config: y, m, n, a number or a quoted string
+	Where  string // file:line of the fragment, for errors
+}
+
+// Config is a list of settings, each symbol once, in the order in which the
+// symbols were first seen.
+type Config []Setting
+
+var (
+	setLine   = regexp.MustCompile(`^(CONFIG_[A-Za-z0-9_]+)=(.*)$`)
+	unsetLine = regexp.MustCompile(`^# (CONFIG_[A-Za-z0-9_]+) is not set$`)
+	valueForm = regexp.MustCompile(`^([ymn]|-?[0-9]+|0[xX][0-9A-Fa-f]+|"([^"\\]|\\.)*")$`)
+)
+
+// ParseConfig reads a configuration or a fragment of one: lines
+// CONFIG_X=value and "# CONFIG_X is not set", which is the same as =n;
+// other comments and empty lines are skipped. Anything else is an error with
+// its line. A symbol that stands twice has its last value.
+func ParseConfig(name string, r io.Reader) (Config, error) {
+	var c Config
+	scan := bufio.NewScanner(r)
+	for n := 1; scan.Scan(); n++ {
+		line := strings.TrimSpace(scan.Text())
+		where := fmt.Sprintf("%s:%d", name, n)
+		if m := unsetLine.FindStringSubmatch(line); m != nil {
+			c = c.set(Setting{m[1], "n", where})
+			continue
+		}
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		m := setLine.FindStringSubmatch(line)
+		if m == nil {
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: %q is neither CONFIG_NAME=value nor a comment", where, line))
+		}
+		if !valueForm.MatchString(m[2]) {
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: %s: the value %q is neither y, m, n, a number nor a quoted string", where, m[1], m[2]))
+		}
+		c = c.set(Setting{m[1], m[2], where})
+	}
+	if err := scan.Err(); err != nil {
+		return nil, fmt.Errorf("read the configuration %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// ReadFragments reads configuration fragments; a later one overrides those
+// before it.
+func ReadFragments(paths ...string) (Config, error) {
+	var all Config
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return nil, exit.With(exit.Usage, fmt.Errorf("read a configuration fragment: %w", err))
+		}
+		c, err := ParseConfig(p, bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range c {
+			all = all.set(s)
+		}
+	}
+	return all, nil
+}
+
+func (c Config) index(symbol string) int {
+	return slices.IndexFunc(c, func(s Setting) bool { return s.Symbol == symbol })
+}
+
+func (c Config) set(s Setting) Config {
+	if i := c.index(s.Symbol); i >= 0 {
+		c[i] = s
+		return c
+	}
+	return append(c, s)
+}
+
+// Value returns the value of a symbol, "n" if it is not in c.
+func (c Config) Value(symbol string) string {
+	if i := c.index(symbol); i >= 0 {
+		return c[i].Value
+	}
+	return "n"
+}
+
+// String returns c as a configuration file.
+func (c Config) String() string {
+	var b strings.Builder
+	for _, s := range c {
+		if s.Value == "n" {
+			fmt.Fprintf(&b, "# %s is not set\n", s.Symbol)
+			continue
+		}
+		fmt.Fprintf(&b, "%s=%s\n", s.Symbol, s.Value)
+	}
+	return b.String()
+}
+
+// dropped returns the settings of c that the final configuration does not
+// have, with the value that it has instead.
+func (c Config) dropped(final Config) []Dropped {
+	values := make(map[string]string, len(final))
+	for _, s := range final {
+		values[s.Symbol] = s.Value
+	}
+	var list []Dropped
+	for _, s := range c {
+		got, ok := values[s.Symbol]
+		if !ok {
+			got = "n"
+		}
+		if got != s.Value {
+			list = append(list, Dropped{Setting: s, Got: got})
+		}
+	}
+	return list
+}
+
+// Dropped is a setting that Kconfig did not keep.
+type Dropped struct {
+	Setting
+	Got  string // the value in the final configuration
+	Hint string // why, as far as the Kconfig files tell; may be empty
+}
+
+// ConfigError says that Kconfig dropped settings that a fragment asks for:
+// the kernel would not be the one that was asked for.
+type ConfigError struct {
+	Arch    Arch
+	Dropped []Dropped
+}
+
+func (e *ConfigError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "configure %s: Kconfig did not keep %d of the settings:", e.Arch.Name, len(e.Dropped))
+	for _, d := range e.Dropped {
+		fmt.Fprintf(&b, "\n  %s: %s=%s became %s", d.Where, d.Symbol, d.Value, d.Got)
+		if d.Hint != "" {
+			fmt.Fprintf(&b, " (%s)", d.Hint)
+		}
+	}
+	b.WriteString("\nset what they depend on in the same fragment, or take them out of it")
+	return b.String()
+}
+
+// ExitCode is that of a failed build.
+func (e *ConfigError) ExitCode() int { return exit.BuildFailed }

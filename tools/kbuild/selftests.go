@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
+)
+
+// selftestsDir is where the kernel keeps its KVM selftests.
+const selftestsDir = "tools/testing/selftests/kvm"
+
+// Selftests are KVM selftests that were built: an entry of the cache.
+type Selftests struct {
+	// Dir is the absolute path of the entry.
+	Dir string
+	// Names are the tests as the kernel's Makefile names them, sorted:
+	// "kvm_create_max_vcpus", "x86/set_boot_cpu_id". Each is the path of a
+	// statically linked program relative to Dir.
+	Names []string
+}
+
+// Path returns the absolute path of a test's program.
+func (s *Selftests) Path(name string) string { return filepath.Join(s.Dir, filepath.FromSlash(name)) }
+
+// BuildSelftests builds KVM selftests of a tree. names are tests with or
+// without their folder ("set_boot_cpu_id"); none means all of the
+// architecture. They are linked statically, so that a guest needs no
+// libraries. Of spec only the architecture and the compiler count.
+//
+// Trees whose difference cannot be seen from user space share the result.
+func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (*Selftests, error) {
+	doing := fmt.Sprintf("build the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
+	if !spec.Arch.Selftests {
+		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
+	}
+	tc, err := findToolchain(ctx, spec, b.ccache())
+	if err != nil {
+		return nil, err
+	}
+	parts := []string{kindSelftests, version, spec.Arch.Name, tc.Compiler, tc.Linker}
+	seen, err := seenByTests(t)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	names = slices.Clone(names)
+	slices.Sort(names)
+	key := cache.Key(append(append(parts, seen...), names...)...)
+	s := selftestBuild{Builder: b, doing: doing, tree: t, spec: spec, toolchain: tc, key: key, names: names}
+	dir, _, err := b.Cache.Populate(ctx, kindSelftests, key, s.fill)
+	if err != nil {
+		return nil, b.Cache.Full(doing, err)
+	}
+	built := &Selftests{Dir: dir}
+	err = fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			built.Names = append(built.Names, p)
+		}
+		return err
+	})
+	return built, err
+}
+
+// unseen are folders and files whose change no test can see when it is
+// built: the kernel's own side. A test sees the headers for user space and
+// what is below tools.
+var unseen = []string{
+	"Documentation/*", "block/*", "drivers/*", "fs/*", "include/kvm/*", "include/linux/kvm_*", "include/trace/*",
+	"ipc/*", "kernel/*", "mm/*", "net/*", "virt/*",
+	"arch/*/kvm/*", "arch/*/kernel/*", "arch/*/mm/*", "arch/*/include/asm/kvm_*",
+}
+
+// seenByTests returns what identifies a tree as far as tests can see it.
+func seenByTests(t tree.Tree) ([]string, error) {
+	base, changed, err := root(t)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.OpenRoot(t.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	seen := []string{base}
+	for _, p := range changed {
+		if slices.ContainsFunc(unseen, func(pattern string) bool { return matchPrefix(pattern, p) }) {
+			continue
+		}
+		id, err := tree.FileBlobID(dir, p)
+		if errors.Is(err, fs.ErrNotExist) {
+			id, err = "removed", nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, p, id)
+	}
+	return seen, nil
+}
+
+// matchPrefix is path.Match in which a trailing * also matches slashes.
+func matchPrefix(pattern, name string) bool {
+	pattern = strings.TrimSuffix(pattern, "*")
+	n := strings.Count(pattern, "/")
+	elems := strings.SplitN(name, "/", n+2)
+	if len(elems) <= n {
+		return false
+	}
+	last := pattern[strings.LastIndexByte(pattern, '/')+1:]
+	ok, err := path.Match(path.Dir(pattern+"x"), strings.Join(elems[:n], "/"))
+	return err == nil && ok && strings.HasPrefix(elems[n], last)
+}
+
+// selftestBuild is one build of tests.
+type selftestBuild struct {
+	*Builder
+	doing     string
+	tree      tree.Tree
+	spec      Spec
+	toolchain Toolchain
+	key       string
+	names     []string
+}
+
+// fill builds the tests in a folder of tmp and moves the programs to tmp.
+func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
+	step := s.Progress.Step(s.doing)
+	defer func() { step.Fail(err) }()
+	work := filepath.Join(tmp, ".work")
+	out, headers := filepath.Join(work, "out"), filepath.Join(work, "headers")
+	for _, dir := range []string{out, headers} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	vars := append([]string{"ARCH=" + s.spec.Arch.Make}, s.toolchain.vars...)
+	m := &makeRun{
+		doing: s.doing, dir: s.tree.Dir, vars: append([]string{"O=" + headers, "RUSTC=false"}, vars...),
+		targets: []string{"headers"}, jobs: s.jobs(), env: s.env(), log: s.log(kindSelftests, s.key), step: step,
+	}
+	if err := os.Remove(m.log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := m.run(ctx); err != nil {
+		return err
+	}
+	m.dir = filepath.Join(s.tree.Dir, selftestsDir)
+	m.vars = append(vars, "OUTPUT="+out, "KHDR_INCLUDES=-isystem "+headers+"/usr/include",
+		// Where the Makefile tries compiler options: by default below the tree.
+		"TMPOUT="+filepath.Join(work, "try"))
+	// In the environment they are added to; on the command line they would
+	// replace the Makefile's own.
+	m.env = append(s.env(), "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
+	names, err := s.choose(ctx, m, out)
+	if err != nil {
+		return err
+	}
+	m.targets = nil
+	for _, n := range names {
+		m.targets = append(m.targets, filepath.Join(out, n))
+	}
+	step.Update("%d tests", len(names))
+	if _, err := m.run(ctx); err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := s.install(ctx, filepath.Join(out, n), filepath.Join(tmp, n)); err != nil {
+			return fmt.Errorf("%s: %w", s.doing, err)
+		}
+	}
+	step.Done("%d tests", len(names))
+	return os.RemoveAll(work)
+}
+
+// install moves a program without its debug information, which is most of it.
+func (s *selftestBuild) install(ctx context.Context, from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	strip := s.spec.Arch.crossPrefix() + "strip"
+	if m := clangName.FindStringSubmatch(s.spec.Compiler); m != nil {
+		strip = "llvm-strip" + m[1]
+	}
+	cmd := exec.CommandContext(ctx, strip, "-g", "-o", to, from)
+	cmd.Env = environment(nil)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("strip %s: %w: %s", filepath.Base(from), err, out)
+	}
+	return nil
+}
+
+// choose asks the Makefile which tests there are and returns those that are
+// wanted, by their full names.
+func (s *selftestBuild) choose(ctx context.Context, m *makeRun, out string) ([]string, error) {
+	const mark = "vcpulab-tests:"
+	args := append([]string{"--no-print-directory", "-C", m.dir}, m.vars...)
+	args = append(args, "--eval", "vcpulab-tests:;@echo "+mark+" $(TEST_GEN_PROGS)", "vcpulab-tests")
+	cmd := exec.CommandContext(ctx, "make", args...)
+	cmd.Env = environment(m.env)
+	output, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: list the tests: %w", s.doing, err)
+	}
+	var all []string
+	for line := range strings.Lines(string(output)) {
+		if rest, ok := strings.CutPrefix(line, mark); ok {
+			for _, p := range strings.Fields(rest) {
+				all = append(all, strings.TrimPrefix(p, out+"/"))
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: %s lists no tests", s.doing, filepath.Join(m.dir, "Makefile"))
+	}
+	if len(s.names) == 0 {
+		return all, nil
+	}
+	var chosen []string
+	for _, want := range s.names {
+		i := slices.IndexFunc(all, func(n string) bool { return n == want || path.Base(n) == want })
+		if i < 0 {
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: there is no test %q; there are %s", s.doing, want, strings.Join(all, " ")))
+		}
+		chosen = append(chosen, all[i])
+	}
+	slices.Sort(chosen)
+	return slices.Compact(chosen), nil
+}
