@@ -15,14 +15,17 @@ import (
 // wild must not fill the host's memory.
 const MaxLine = 4 << 20
 
+// MaxStream bounds all records of a run together, in bytes.
+const MaxStream = 256 << 20
+
 // Errors of a Decoder. All but ErrTooLong mean that there is no result.
 var (
 	// ErrCut: the stream stopped in the middle of a line.
 	ErrCut = errors.New("output cut in the middle of a line")
 	// ErrNoEnd: the stream stopped between two lines, before End.
 	ErrNoEnd = errors.New("output stopped before its end record")
-	// ErrTooLong: a record is longer than MaxLine. The Encoder refuses to
-	// send it, the Decoder to read it.
+	// ErrTooLong: a record is longer than MaxLine, which the Encoder refuses
+	// to send and the Decoder to read, or the stream than MaxStream.
 	ErrTooLong = errors.New("record longer than the limit")
 	// ErrMalformed: a line is no record.
 	ErrMalformed = errors.New("malformed record")
@@ -90,6 +93,7 @@ func (e *Encoder) Send(r Record) error {
 // Hello first, End last with the right count.
 type Decoder struct {
 	r     *bufio.Reader
+	read  int64 // bytes of the stream so far
 	seq   uint64
 	ended bool
 }
@@ -151,6 +155,9 @@ func (d *Decoder) line() ([]byte, error) {
 		part, err := d.r.ReadSlice('\n')
 		if len(line)+len(part) > MaxLine {
 			return nil, fmt.Errorf("after record %d: %w of %d bytes", d.seq, ErrTooLong, MaxLine)
+		}
+		if d.read += int64(len(part)); d.read > MaxStream {
+			return nil, fmt.Errorf("after record %d: all records: %w of %d bytes", d.seq, ErrTooLong, MaxStream)
 		}
 		line = append(line, part...)
 		switch {
