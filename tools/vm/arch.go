@@ -32,9 +32,9 @@ type Arch struct {
 
 	machine map[Accel]string // -machine
 	cpu     map[Accel]string // -cpu
-	args    []string         // further arguments of QEMU
 	append  []string         // further kernel arguments
 	tcg     []string         // further kernel arguments under TCG
+	tcgUP   []string         // further kernel arguments under TCG with one CPU
 }
 
 // X86_64 is a q35 with AMD's virtualization, the only one that TCG has.
@@ -47,6 +47,12 @@ func X86_64() Arch {
 		Console: "ttyS0",
 		machine: map[Accel]string{TCG: "q35", KVM: "q35"},
 		cpu:     map[Accel]string{TCG: "max,+svm", KVM: "host"},
+		// On a busy host the timer's interrupts come late and the kernel
+		// panics with "8254 timer not connected to IO-APIC".
+		tcg: []string{"no_timer_check"},
+		// Calibrating the local APIC's timer without a PM timer takes
+		// 200 million instructions, under icount 15 s; the HPET does.
+		tcgUP: []string{"nolapic_timer"},
 	}
 }
 

@@ -108,6 +108,9 @@ func (m Machine) append(devices []Device) string {
 	args = append(args, m.Arch.append...)
 	if m.Accel == TCG {
 		args = append(args, m.Arch.tcg...)
+		if m.CPUs == 1 {
+			args = append(args, m.Arch.tcgUP...)
+		}
 	}
 	for _, d := range devices {
 		args = append(args, d.Append()...)
@@ -132,7 +135,6 @@ func (m Machine) command(ch channels) []string {
 	if m.ICount {
 		args = append(args, "-icount", "shift=0,sleep=off")
 	}
-	args = append(args, m.Arch.args...)
 	for _, d := range devices {
 		args = append(args, d.Args()...)
 	}

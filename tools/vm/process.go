@@ -12,8 +12,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"vcpulab/tools/exit"
 )
 
 // pipeSize is how much a guest can say while nobody listens, in bytes.
@@ -41,9 +39,6 @@ const (
 // startProcess starts QEMU in a process group of its own. It is killed when
 // this process dies, however it dies.
 func startProcess(args []string) (_ *process, err error) {
-	if _, err := exec.LookPath(args[0]); err != nil {
-		return nil, exit.With(exit.MachineLacks, fmt.Errorf("start QEMU: %w", err))
-	}
 	p := &process{done: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {

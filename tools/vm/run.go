@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -34,7 +35,8 @@ type Options struct {
 	// Timeout bounds the whole run; 0 is DefaultTimeout.
 	Timeout time.Duration
 	// Silence is how long neither console nor records may go on before the
-	// guest counts as hung; 0 is DefaultSilence. Give a job without
+	// guest counts as hung; 0 is DefaultSilence. Time in which QEMU waited
+	// for a processor of a busy host does not count. Give a job without
 	// heartbeats as long as its longest step takes.
 	Silence time.Duration
 	// AllowWarnings takes a kernel that warned and went on for good; the
@@ -152,6 +154,9 @@ func (r *run) alive() {
 func (r *run) do(ctx context.Context) (*Result, error) {
 	r.start = time.Now()
 	p, err := startProcess(r.m.command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, lacksQEMU(r.m.Arch, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -235,8 +240,8 @@ const (
 func (r *run) watch(ctx context.Context, p *process) stop {
 	timeout := time.NewTimer(r.o.Timeout)
 	defer timeout.Stop()
-	silence := time.NewTimer(r.o.Silence)
-	defer silence.Stop()
+	quiet := newSilence(p.pid, r.o.Silence)
+	defer quiet.timer.Stop()
 	var settled <-chan time.Time // set once there is nothing more to wait for
 	collected := r.collected
 	for {
@@ -249,8 +254,10 @@ func (r *run) watch(ctx context.Context, p *process) stop {
 			return stopSettled
 		case <-timeout.C:
 			return stopTimeout
-		case <-silence.C:
-			return stopHang
+		case <-quiet.timer.C:
+			if quiet.over() {
+				return stopHang
+			}
 		case <-collected:
 			// The end record, or a stream that cannot be trusted any
 			// more, or OnRecord's wish.
@@ -262,7 +269,7 @@ func (r *run) watch(ctx context.Context, p *process) stop {
 				settled = time.After(settleEnd)
 			}
 		case <-r.progress:
-			silence.Reset(r.o.Silence)
+			quiet.broken()
 			if settled == nil && r.console.fatal() {
 				settled = time.After(settleFatal)
 			}

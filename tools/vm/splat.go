@@ -84,9 +84,10 @@ var complaints = [...]complaint{
 var (
 	// stamp is what printk puts before a line: [    1.234567][    T1] ...
 	stamp = regexp.MustCompile(`^(?:\[ *\d+\.\d+\])?(?:\[ *[TC]\d+\])? ?`)
-	// warnAt is a WARN_ON(): WARNING: file.c:12 at func+0x1/0x2, CPU#0: ...
-	// or, before 6.18, WARNING: CPU: 0 PID: 1 at file.c:12 func+0x1/0x2.
-	warnAt = regexp.MustCompile(`^WARNING: (?:CPU: \d+ PID: \d+ at |\S+:\d+ at |at \S+, CPU#)`)
+	// warnAt is a WARN_ON(): WARNING: file.c:12 at func+0x1/0x2, CPU#0: init/1,
+	// without the file when the kernel does not know it, or in older kernels
+	// WARNING: CPU: 0 PID: 1 at file.c:12 func+0x1/0x2.
+	warnAt = regexp.MustCompile(`^WARNING: (?:CPU: \d|.*\bat .*, CPU#\d)`)
 	// lockWarn is one of lockdep's with names in front.
 	lockWarn = regexp.MustCompile(`^WARNING: \S+(?:-safe -> \S+-unsafe lock order detected|/\d+ still has locks held!)`)
 	hungTask = regexp.MustCompile(`^INFO: task \S+ blocked `)

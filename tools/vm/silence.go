@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// silence measures how long a guest has shown no sign of life. A QEMU that
+// waits for a processor of a busy host is not silent: that time is taken off.
+type silence struct {
+	limit time.Duration
+	timer *time.Timer
+	// delay is how long QEMU has waited for a processor so far.
+	delay func() time.Duration
+
+	last    time.Time     // of the last sign of life
+	sampled time.Time     // when base was read
+	base    time.Duration // delay then
+}
+
+// sampleEvery bounds how often delay is read, and so how much waiting before
+// the last sign of life may be taken off by mistake.
+const sampleEvery = time.Second
+
+func newSilence(pid int, limit time.Duration) *silence {
+	s := &silence{
+		limit: limit,
+		timer: time.NewTimer(limit),
+		delay: func() time.Duration { return runDelay(fmt.Sprintf("/proc/%d/task", pid)) },
+	}
+	s.broken()
+	return s
+}
+
+// broken takes a sign of life.
+func (s *silence) broken() {
+	s.last = time.Now()
+	if s.last.Sub(s.sampled) >= sampleEvery {
+		s.sampled, s.base = s.last, s.delay()
+	}
+	s.timer.Reset(s.limit)
+}
+
+// over tells, when the timer has fired, whether the silence has lasted for
+// the limit; if not, the timer is set for what is left.
+func (s *silence) over() bool {
+	left := s.limit - (time.Since(s.last) - max(0, s.delay()-s.base))
+	if left <= 0 {
+		return true
+	}
+	s.timer.Reset(left)
+	return false
+}
+
+// runDelay returns the longest time that one of a process's threads has spent
+// waiting for a processor, 0 where the kernel does not say. tasks is the
+// process's task folder in /proc.
+func runDelay(tasks string) time.Duration {
+	files, err := filepath.Glob(filepath.Join(tasks, "*", "schedstat"))
+	if err != nil {
+		return 0
+	}
+	var longest time.Duration
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		longest = max(longest, parseSchedstat(data))
+	}
+	return longest
+}
+
+// parseSchedstat reads the second figure of a schedstat file: nanoseconds
+// spent waiting on a run queue.
+func parseSchedstat(data []byte) time.Duration {
+	fields := bytes.Fields(data)
+	if len(fields) < 2 {
+		return 0
+	}
+	ns, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if err != nil || ns < 0 {
+		return 0
+	}
+	return time.Duration(ns)
+}
