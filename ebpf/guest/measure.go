@@ -138,14 +138,24 @@ func loopsOf(shape measure.VM, maxNumbers int) []loop {
 		ids = append(ids, int32(shape.IDs.ID(index)))
 		missing = append(missing, int32(shape.IDs.Missing(index, shape.VCPUs)))
 	}
-	of := func(op measure.Op, numbers []int32, found int) loop {
-		return loop{measure.Loop{VM: shape, Op: op, Numbers: len(numbers)}, numbers, found}
-	}
-	miss := of(measure.ByID, missing, 0)
-	miss.sample.Missing = true
-	all := []loop{of(measure.Nop, indices, 0), of(measure.ByID, ids, n), miss}
-	if shape.IDs == measure.Dense {
-		all = append(all, of(measure.Get, indices, n), of(measure.Walk, indices, shape.VCPUs))
+	var all []loop
+	for _, s := range measure.LoopsOf(shape) {
+		l := loop{
+			sample: measure.Loop{VM: shape, Op: s.Op, Missing: s.Missing, Numbers: n},
+			// A loop that looks nothing up finds nothing.
+			numbers: indices,
+		}
+		switch {
+		case s.Missing:
+			l.numbers = missing
+		case s.Op == measure.ByID:
+			l.numbers, l.found = ids, n
+		case s.Op == measure.Get:
+			l.found = n
+		case s.Op == measure.Walk:
+			l.found = shape.VCPUs
+		}
+		all = append(all, l)
 	}
 	return all
 }

@@ -76,6 +76,22 @@ const (
 // Ops lists the lookups; an Op's place is its number in vcpuloops.h.
 var Ops = []Op{Nop, Get, ByID, Walk}
 
+// Shape is a loop that makes sense on a VM.
+type Shape struct {
+	Op      Op
+	Missing bool // look up IDs that no vCPU has
+}
+
+// LoopsOf lists the loops to run on a VM, Nop first. Looking up by index and
+// walking do not depend on the IDs: they are done where IDs are dense.
+func LoopsOf(vm VM) []Shape {
+	all := []Shape{{Op: Nop}, {Op: ByID}, {Op: ByID, Missing: true}}
+	if vm.IDs == Dense {
+		all = append(all, Shape{Op: Get}, Shape{Op: Walk})
+	}
+	return all
+}
+
 // The types of sample.
 const (
 	TypeSizes  = "sizes"

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/cache"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/results"
+	"vcpulab/tools/vm"
+)
+
+// Bounds of one boot. The longest a guest is silent is a loop over a linear
+// scan; the machine may be busy with other things.
+const (
+	bootTimeout = 10 * time.Minute
+	bootSilence = 90 * time.Second
+)
+
+// guestMemMiB is the guest's memory: 1024 vCPUs and their pages fit.
+const guestMemMiB = 1024
+
+// Options say how the boots are shown and kept.
+type Options struct {
+	// Log shows what is running; nil shows nothing.
+	Log *progress.Log
+	// KeepDir is where a boot that failed leaves its console and what is
+	// needed to repeat it.
+	KeepDir string
+}
+
+// runner runs the boots of one plan.
+type runner struct {
+	cache    *cache.Cache
+	subjects []Subject
+	plan     Plan
+	opts     Options
+	job      wire.Job
+
+	mu   sync.Mutex
+	left int
+}
+
+// Run boots the subjects, the baseline first among them, as the plan says and
+// returns what was measured, with figures drawn.
+//
+// If ctx ends, what was measured until then is returned with Interrupted set,
+// together with ctx's error; a boot that was cut off is not in it. Any other
+// error is the first boot's that failed, see vm.Boot, or a results.ErrInvalid.
+func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o Options) (*results.Results, error) {
+	if err := plan.check(); err != nil {
+		return nil, err
+	}
+	out := &results.Results{Format: results.Format, Created: time.Now().UTC().Truncate(time.Second)}
+	for _, s := range subjects {
+		k, err := s.describe()
+		if err != nil {
+			return nil, err
+		}
+		out.Kernels = append(out.Kernels, k)
+	}
+	job, err := wire.NewJob(wire.JobMeasure, plan.Params)
+	if err != nil {
+		return nil, err
+	}
+	job.Mounts = []string{"tracefs", "debugfs"}
+	boots := plan.boots(len(subjects))
+	r := &runner{cache: c, subjects: subjects, plan: plan, opts: o, job: job, left: len(boots)}
+
+	done := make([]*results.Boot, len(boots))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(plan.Parallel)
+	for i, b := range boots {
+		g.Go(func() error {
+			if err := gctx.Err(); err != nil {
+				return err
+			}
+			got, err := r.boot(gctx, b)
+			done[i] = got
+			return err
+		})
+	}
+	err = g.Wait()
+	for _, b := range done {
+		if b != nil {
+			out.Boots = append(out.Boots, *b)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	out.Interrupted = err != nil
+	return out, errors.Join(out.Draw(), ctx.Err())
+}
+
+// boot boots one kernel and returns its samples.
+func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) {
+	s := r.subjects[b.kernel]
+	out := &results.Boot{Kernel: s.Name, Again: b.again, Round: b.round, Arm: r.plan.Arm}
+	name := "measure " + out.Column()
+	step := r.opts.Log.Step(name)
+	defer func() { step.End(err, "%s", r.count()) }()
+	step.Update("starts, round %d of %d", b.round+1, r.plan.Rounds)
+
+	modules, err := s.modules()
+	if err != nil {
+		return nil, err
+	}
+	m := vm.Machine{
+		Arch: vm.X86_64(), Accel: vm.TCG, Kernel: s.Kernel.ImagePath(), MemMiB: guestMemMiB,
+		ICount: r.plan.Arm == results.ICount,
+		Append: []string{"clocksource=tsc", "tsc=reliable"},
+	}
+	if r.plan.Arm == results.KVM {
+		m.Accel = vm.KVM
+	} else {
+		// Under icount a cycle is a nanosecond: no need to find that out.
+		m.Append = append(m.Append, "tsc_early_khz=1000000")
+	}
+	opts := vm.Options{
+		Timeout: bootTimeout, Silence: bootSilence,
+		OnRecord: func(rec wire.Record) error { return take(out, step, rec) },
+	}
+	if r.opts.KeepDir != "" {
+		opts.KeepDir = filepath.Join(r.opts.KeepDir, fmt.Sprintf("%s-%d", out.Column(), b.round))
+	}
+	res, err := vm.Boot(ctx, r.cache, m, vm.Guest{Job: r.job, Modules: modules, ModuleDir: s.moduleDir()}, opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(res.Errors) > 0 {
+		return nil, fmt.Errorf("%s: %w: the guest says: %s", name, results.ErrInvalid, res.Errors[0].Message)
+	}
+	out.Command = res.Command
+	out.BootID = res.Hello.BootID
+	out.Release = res.Hello.Kernel
+	out.Cmdline = res.Hello.Cmdline
+	out.Clock = res.Hello.Clocksource
+	out.Seconds = res.Timing.Gone.Seconds()
+	return out, out.Complete(r.plan.Params)
+}
+
+// count takes one off the boots that are left and says how many remain.
+func (r *runner) count() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left--
+	if r.left == 1 {
+		return "1 boot left"
+	}
+	return fmt.Sprintf("%d boots left", r.left)
+}
+
+// take adds a record's sample to the boot.
+func take(b *results.Boot, step *progress.Step, rec wire.Record) error {
+	if rec.Kind != wire.KindSample {
+		return nil
+	}
+	var err error
+	switch rec.Sample.Type {
+	case measure.TypeSizes:
+		err = json.Unmarshal(rec.Sample.Data, &b.Sizes)
+	case measure.TypeCreate:
+		var c measure.Create
+		if err = json.Unmarshal(rec.Sample.Data, &c); err == nil {
+			b.Creates = append(b.Creates, c)
+			step.Update("%v", c.VM)
+		}
+	case measure.TypeLoop:
+		var l measure.Loop
+		if err = json.Unmarshal(rec.Sample.Data, &l); err == nil {
+			b.Loops = append(b.Loops, l)
+		}
+	default:
+		err = fmt.Errorf("expected a sample of a known type, found %q: the guest program is stale", rec.Sample.Type)
+	}
+	if err != nil {
+		return fmt.Errorf("sample %s: %w", rec.Sample.Type, err)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/results"
+	"vcpulab/tools/vm"
+)
+
+// Subject is a kernel to measure.
+type Subject struct {
+	// Name is "base" or "patched".
+	Name   string
+	Kernel *kbuild.Kernel
+	// Loops is the path of vcpuloops.ko, built against Kernel.
+	Loops string
+	// Series identifies the patches in Kernel's tree, and Patches are their
+	// subjects; empty for the baseline.
+	Series  string
+	Patches []string
+}
+
+// modules are the modules that a measurement loads, in addition to those
+// that they depend on.
+func (s Subject) modules() ([]vm.Module, error) {
+	kvm, err := s.Kernel.ModulePath("kvm-amd")
+	if err != nil {
+		return nil, err
+	}
+	return []vm.Module{{Host: kvm}, {Host: s.Loops}}, nil
+}
+
+// describe says in the results what was measured.
+func (s Subject) describe() (results.Kernel, error) {
+	config, err := s.Kernel.Config()
+	if err != nil {
+		return results.Kernel{}, fmt.Errorf("%s: configuration: %w", s.Name, err)
+	}
+	hz, err := strconv.Atoi(config.Value("HZ"))
+	if err != nil {
+		return results.Kernel{}, fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", s.Name, config.Value("HZ"))
+	}
+	preemption := "none"
+	for _, c := range []string{"LAZY", "VOLUNTARY", "RT"} {
+		if config.Value("PREEMPT_"+c) == "y" {
+			preemption = map[string]string{"LAZY": "lazy", "VOLUNTARY": "voluntary", "RT": "real-time"}[c]
+		}
+	}
+	if config.Value("PREEMPT") == "y" {
+		preemption = "full"
+	}
+	if config.Value("PREEMPT_DYNAMIC") == "y" {
+		preemption += " (dynamic)"
+	}
+	rcu := "non-preemptible"
+	if config.Value("PREEMPT_RCU") == "y" {
+		rcu = "preemptible"
+	}
+	return results.Kernel{
+		Name:       s.Name,
+		Release:    s.Kernel.Release,
+		Series:     s.Series,
+		Patches:    s.Patches,
+		Tree:       s.Kernel.Tree.ID,
+		Config:     s.Kernel.ConfigHash,
+		Compiler:   s.Kernel.Toolchain.Compiler,
+		Image:      s.Kernel.SHA256[s.Kernel.Image],
+		HZ:         hz,
+		Preemption: preemption,
+		RCU:        rcu,
+	}, nil
+}
+
+// moduleDir is where the kernel's own modules are.
+func (s Subject) moduleDir() string { return filepath.Join(s.Kernel.Dir, "modules") }

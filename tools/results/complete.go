@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"fmt"
+
+	"vcpulab/ebpf/measure"
+)
+
+// wantClock is the guest's clock source. If the kernel found it unstable and
+// took another one, what was measured is no result.
+const wantClock = "tsc"
+
+// Complete returns an ErrInvalid if the boot lacks something that p asks for,
+// or was measured with another clock than the one that it was given.
+func (b *Boot) Complete(p measure.Params) error {
+	if b.Clock != wantClock {
+		return fmt.Errorf("%w: expected clock source %s, found %s", ErrInvalid, wantClock, b.Clock)
+	}
+	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
+		return fmt.Errorf("%w: the sizes of the structures are missing", ErrInvalid)
+	}
+	if len(b.Creates) != len(p.VMs) {
+		return fmt.Errorf("%w: expected the creations of %d VMs, found %d", ErrInvalid, len(p.VMs), len(b.Creates))
+	}
+	loops := make(map[measure.VM]int)
+	for _, l := range b.Loops {
+		loops[l.VM]++
+	}
+	for i, vm := range p.VMs {
+		if b.Creates[i].VM != vm {
+			return fmt.Errorf("%w: expected the creations of %v, found those of %v", ErrInvalid, vm, b.Creates[i].VM)
+		}
+		if want := len(measure.LoopsOf(vm)); loops[vm] != want {
+			return fmt.Errorf("%w: %v: expected %d loops, found %d", ErrInvalid, vm, want, loops[vm])
+		}
+	}
+	return nil
+}
