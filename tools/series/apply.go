@@ -28,9 +28,6 @@ type Options struct {
 	// out. Files that are as the series expects are patched as strictly as
 	// without.
 	Relocate bool
-	// Copy copies the base instead of making hard links to its files: for a
-	// tree that somebody may write to.
-	Copy bool
 	// Cache is where the patched tree is made, or found. Apply needs it.
 	Cache *cache.Cache
 	// Log shows progress; nil is silent.
@@ -54,7 +51,9 @@ func (s *Series) Try(base tree.Tree, opts Options) (*Report, error) {
 // Apply makes the tree that results from applying the series to base, and
 // says what was done. base itself is not changed. The result is in the cache;
 // if it is there already, from a run with the same base and the same patches,
-// nothing is written. It is all or nothing: when a patch does not apply the
+// nothing is written. The patched tree shares files with base by hard links, so
+// base has to be one that nobody writes to, as those of package pin are. It is
+// all or nothing: when a patch does not apply the
 // error is an *[ApplyError] and nothing was written.
 //
 // Where the patches change nothing, because base has them all, the result is
@@ -63,7 +62,7 @@ func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (tree.
 	if opts.Cache == nil {
 		return tree.Tree{}, nil, errors.New("apply the series: no cache to make the patched tree in")
 	}
-	step := opts.Log.Step("apply")
+	step := opts.Log.Step("apply the series")
 	img, report, err := s.inMemory(base, opts)
 	if err != nil {
 		step.Fail(err)
@@ -136,11 +135,7 @@ func (s *Series) make(ctx context.Context, base tree.Tree, img *image, opts Opti
 	_, hit, err := opts.Cache.Populate(ctx, treeKind, key, func(ctx context.Context, tmp string) error {
 		made := t
 		made.Dir = filepath.Join(tmp, treeName)
-		replicate := tree.Clone
-		if opts.Copy {
-			replicate = tree.Copy
-		}
-		if err := replicate(ctx, base.Dir, made.Dir); err != nil {
+		if err := tree.Clone(ctx, base.Dir, made.Dir); err != nil {
 			return err
 		}
 		if err := img.write(made.Dir, changed); err != nil {

@@ -93,27 +93,26 @@ func (s *sectioner) skip() []byte {
 
 // parseDiff reads what follows a commit message: the changes of files, and
 // between them text that git ignores too. line is its first line's number in
-// the patch's file, 0 if unknown.
-func parseDiff(data []byte, line int) ([]*FileDiff, error) {
+// the patch's file, 0 if unknown. tail is what follows the last change.
+func parseDiff(data []byte, line int) (files []*FileDiff, tail []byte, err error) {
 	s := &sectioner{rest: data, number: line}
-	var files []*FileDiff
 	for len(s.rest) > 0 {
 		switch l := s.peek(); {
 		case bytes.HasPrefix(l, []byte("diff --git ")):
 			f, err := s.file()
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			files = append(files, f)
+			files, tail = append(files, f), s.rest
 		case bytes.HasPrefix(l, []byte("@@ -")):
-			return nil, &diffError{s.number, "a hunk without the header of a file before it: " + clip(l)}
+			return nil, nil, &diffError{s.number, "a hunk without the header of a file before it: " + clip(l)}
 		case s.atTraditional():
-			return nil, &diffError{s.number, "not a diff as git writes it: a file without a \"diff --git\" line; make the patch with git format-patch"}
+			return nil, nil, &diffError{s.number, "not a diff as git writes it: a file without a \"diff --git\" line; make the patch with git format-patch"}
 		default:
 			s.skip()
 		}
 	}
-	return files, nil
+	return files, tail, nil
 }
 
 // atTraditional reports whether a file header of plain diff starts here.

@@ -111,23 +111,31 @@ func isASCII(s string) bool {
 	return true
 }
 
-// cleanSubject removes what git mailinfo removes from a subject: any number
-// of "Re:", colons and words in brackets at its start.
-func cleanSubject(s string) string {
+// cutBracket takes from the start of a subject what git mailinfo takes off
+// there: any number of "Re:" and colons, then words in brackets. ok is false
+// if there are no brackets.
+func cutBracket(s string) (words, rest string, ok bool) {
 	for {
 		s = strings.TrimLeft(s, " \t:")
-		switch {
-		case len(s) > 3 && strings.EqualFold(s[:3], "re:"):
-			s = s[3:]
-			continue
-		case strings.HasPrefix(s, "["):
-			if i := strings.IndexByte(s, ']'); i > 0 {
-				s = s[i+1:]
-				continue
-			}
+		if len(s) <= 3 || !strings.EqualFold(s[:3], "re:") {
+			break
 		}
-		return strings.Join(strings.Fields(s), " ")
+		s = s[3:]
 	}
+	if inside, found := strings.CutPrefix(s, "["); found {
+		if words, rest, ok = strings.Cut(inside, "]"); ok {
+			return words, rest, true
+		}
+	}
+	return "", s, false
+}
+
+// cleanSubject returns a subject without what stands before it.
+func cleanSubject(s string) string {
+	for ok := true; ok; {
+		_, s, ok = cutBracket(s)
+	}
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // prefix is what the words in brackets before a subject say.
@@ -148,11 +156,7 @@ var (
 func parsePrefix(subject string) prefix {
 	p := prefix{number: -1, version: 1}
 	for {
-		subject = strings.TrimLeft(subject, " \t:")
-		if !strings.HasPrefix(subject, "[") {
-			return p
-		}
-		words, rest, ok := strings.Cut(subject[1:], "]")
+		words, rest, ok := cutBracket(subject)
 		if !ok {
 			return p
 		}

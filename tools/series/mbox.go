@@ -44,7 +44,7 @@ func splitMbox(data []byte, keepCR bool) ([]rawMail, error) {
 	for at < len(data) {
 		l, _ := cutLine(data[at:])
 		if at > start && isFromLine(l) {
-			if len(mails) == MaxMails {
+			if len(mails) == MaxMails-1 {
 				return nil, fmt.Errorf("more than %d mails: %w", MaxMails, ErrTooLarge)
 			}
 			mails = append(mails, rawMail{line: line, data: data[start:at]})

@@ -274,7 +274,7 @@ func TestRelocate(t *testing.T) {
 			user := userTree(t, test.user)
 			before := list(t, user.Dir)
 			c := openCache(t)
-			made, report, err := s.Apply(t.Context(), user, Options{Relocate: true, Copy: true, Cache: c})
+			made, report, err := s.Apply(t.Context(), user, Options{Relocate: true, Cache: c})
 			if now := list(t, user.Dir); now != before {
 				t.Errorf("the user's tree was changed:\n%s", cmp.Diff(before, now))
 			}

@@ -75,6 +75,7 @@ type Patch struct {
 
 	file string // the path that it was read from
 	diff []byte // from the end of the message on
+	tail []byte // what follows the last change
 }
 
 // Trailer is a line at the end of a commit message, such as Signed-off-by.
@@ -234,7 +235,7 @@ func newPatch(name string, raw rawMail) (*Patch, error) {
 	if m.diffLine > 0 {
 		diffLine = raw.line + m.diffLine - 1
 	}
-	files, err := parseDiff(m.diff, diffLine)
+	files, tail, err := parseDiff(m.diff, diffLine)
 	if err != nil {
 		line, reason := diffErrorLine(err)
 		if line == 0 {
@@ -242,7 +243,7 @@ func newPatch(name string, raw rawMail) (*Patch, error) {
 		}
 		return nil, fail(line, "%s", reason)
 	}
-	p.Files = files
+	p.Files, p.tail = files, tail
 	return p, nil
 }
 

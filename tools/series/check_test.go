@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/exit"
+)
+
+// TestOwnSeriesIsWellFormed holds the project's series to what it asks of
+// others.
+func TestOwnSeriesIsWellFormed(t *testing.T) {
+	for _, f := range ownSeries(t).Check(Placeholder()) {
+		t.Error(f)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	edit := func(p *Patch, old, new string) *Patch {
+		l := loader{}
+		mails, err := l.parse(p.Name, []byte(strings.ReplaceAll(string(p.Mail), old, new)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mails[0].Number = p.Number
+		return mails[0]
+	}
+	tests := map[string]struct {
+		mail     int // 0 is the cover letter
+		old, new string
+		want     []string // checks that find something
+	}{
+		"good":                 {1, "", "", nil},
+		"another author":       {1, "From: vcpulab", "From: a", []string{"author"}},
+		"not signed off":       {1, "Signed-off-by: vcpulab <series@vcpulab.invalid>\n", "", []string{"Signed-off-by"}},
+		"signed off by others": {1, "Signed-off-by: vcpulab", "Signed-off-by: a", []string{"Signed-off-by"}},
+		"short Fixes":          {1, "3c3c29fd0d7c (", "3c3c29f (", []string{"Fixes"}},
+		"Fixes without title":  {1, ` ("kvm-vfio: do not use module_init")`, "", []string{"Fixes"}},
+		"full stop":            {1, "that start it\n", "that start it.\n", []string{"subject", "cover letter"}},
+		"small letter":         {1, "vfio: Rename", "vfio: rename", []string{"subject", "cover letter"}},
+		"no scope":             {1, "KVM: vfio: Rename", "Rename", []string{"subject"}},
+		"long subject":         {1, "that start it\n", "that start it and go on until nobody can read\n the end of them\n", []string{"subject", "cover letter"}},
+		"no index line":        {1, "index e130a4a..634cd27 100644\n", "", []string{"index line"}},
+		"no reason":            {1, "They do more than to initialize.\n\nFixes: 3c3c29fd0d7c (\"kvm-vfio: do not use module_init\")\n", "", []string{"message"}},
+		"text after the patch": {1, "\n-- \n2.39.5\n", "\nand so on\n-- \n2.39.5\n", []string{"tail"}},
+		"cover not filled in":  {0, "Three things", "*** BLURB HERE ***", []string{"cover letter"}},
+		"cover by others":      {0, "From: vcpulab", "From: a", []string{"author"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := loadTest(t)
+			if test.old != "" {
+				if test.mail == 0 {
+					s.Cover = edit(s.Cover, test.old, test.new)
+				} else {
+					s.Patches[test.mail-1] = edit(s.Patches[test.mail-1], test.old, test.new)
+				}
+			}
+			got := make(map[string]bool)
+			for _, f := range s.Check(Placeholder()) {
+				got[f.Check] = true
+				t.Log(f)
+			}
+			want := make(map[string]bool)
+			for _, w := range test.want {
+				want[w] = true
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+	s := loadTest(t)
+	s.Cover = nil
+	if f := s.Check(Placeholder()); len(f) != 1 || f[0].String() != "cover letter: there is none" {
+		t.Errorf("without a cover letter: %v", f)
+	}
+}
+
+func TestParseCheckpatch(t *testing.T) {
+	for _, name := range []string{"findings", "clean"} {
+		r, err := parseCheckpatch(readFile(t, "testdata/checkpatch/"+name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareJSON(t, "testdata/checkpatch/"+name+".json", r)
+		if r.Clean() != (name == "clean") {
+			t.Errorf("%s: clean %t", name, r.Clean())
+		}
+	}
+}
+
+// TestCheckpatchBrokenOff: output that ends early has not passed.
+func TestCheckpatchBrokenOff(t *testing.T) {
+	out := readFile(t, "testdata/checkpatch/findings.txt")
+	tests := map[string]string{
+		"nothing":                 "",
+		"no closing line":         out[:strings.Index(out, "total:")],
+		"in the middle":           out[:len(out)/3],
+		"a finding less":          out[strings.Index(out, "\n\n")+2:],
+		"closing line twice":      out + "\n" + out[strings.Index(out, "total:"):],
+		"closing line of another": strings.Replace(out, "9 errors", "0 errors", 1),
+	}
+	for name, out := range tests {
+		if r, err := parseCheckpatch(out); err == nil {
+			t.Errorf("%s: passes: %+v", name, r)
+		}
+	}
+}
+
+// TestCheckpatch runs the real script.
+func TestCheckpatch(t *testing.T) {
+	base := pinned(t)
+	for _, name := range []string{"findings", "clean"} {
+		s, err := Load("testdata/checkpatch/" + name + ".patch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Checkpatch(t.Context(), base.Dir, s.Patches[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := parseCheckpatch(readFile(t, "testdata/checkpatch/"+name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Patch = name + ".patch"
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-recorded +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestCheckpatchOwnSeries: the project's series has no findings.
+func TestCheckpatchOwnSeries(t *testing.T) {
+	base := pinned(t)
+	for _, p := range ownSeries(t).Patches {
+		r, err := Checkpatch(t.Context(), base.Dir, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.Findings {
+			t.Errorf("%s: %s\n%s", p.Name, f, f.Excerpt)
+		}
+	}
+}
+
+func TestScriptFails(t *testing.T) {
+	p := loadTest(t).Patches[0]
+	if _, err := Checkpatch(t.Context(), t.TempDir(), p); err == nil || !strings.Contains(err.Error(), "is no kernel tree") {
+		t.Errorf("no tree: %v", err)
+	}
+	dir := userTree(t, files{checkpatchScript: "die \"no memory\\n\";\n"}).Dir
+	if _, err := Checkpatch(t.Context(), dir, p); err == nil || !strings.Contains(err.Error(), "no memory") {
+		t.Errorf("a script that dies: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	_, err := Checkpatch(t.Context(), dir, p)
+	if exit.Code(err) != exit.MachineLacks || !strings.Contains(err.Error(), "install the package perl") {
+		t.Errorf("no perl: %v", err)
+	}
+	if errors.Is(err, nil) {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// CheckpatchResult is what the kernel's scripts/checkpatch.pl says of a patch.
+type CheckpatchResult struct {
+	Patch    string              `json:"patch"`
+	Errors   int                 `json:"errors"`
+	Warnings int                 `json:"warnings"`
+	Checks   int                 `json:"checks"`
+	Lines    int                 `json:"lines"` // lines that were checked
+	Findings []CheckpatchFinding `json:"findings"`
+}
+
+// Clean reports whether there is nothing to mend.
+func (r *CheckpatchResult) Clean() bool { return len(r.Findings) == 0 }
+
+// CheckpatchFinding is one finding of checkpatch.
+type CheckpatchFinding struct {
+	Level   string `json:"level"` // ERROR, WARNING or CHECK
+	Type    string `json:"type"`  // such as LONG_LINE, for --ignore
+	Message string `json:"message"`
+	// PatchLine is the 1-based line in the mail; 0 if it is about all of it.
+	PatchLine int `json:"patch_line,omitempty"`
+	// File and Line are the place in the tree, after the patch; "" and 0 if
+	// it is about the mail.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	// Excerpt are the lines of the patch that are meant.
+	Excerpt string `json:"excerpt,omitempty"`
+}
+
+// String returns the finding in one line.
+func (f CheckpatchFinding) String() string {
+	where := ""
+	switch {
+	case f.File != "":
+		where = fmt.Sprintf("%s:%d: ", f.File, f.Line)
+	case f.PatchLine > 0:
+		where = fmt.Sprintf("line %d of the mail: ", f.PatchLine)
+	}
+	return fmt.Sprintf("%s%s:%s: %s", where, f.Level, f.Type, f.Message)
+}
+
+const checkpatchScript = "scripts/checkpatch.pl"
+
+// Checkpatch runs the checkpatch.pl of the kernel tree in treeDir, with
+// --strict, on one patch; a cover letter is none. Findings are no error. Perl is needed; without it
+// the error has the exit code for a machine that lacks something.
+func Checkpatch(ctx context.Context, treeDir string, p *Patch) (*CheckpatchResult, error) {
+	out, status, err := script(ctx, treeDir, checkpatchScript, p.Mail,
+		"--strict", "--show-types", "--no-color", "--root="+treeDir, "-")
+	if err != nil {
+		return nil, fmt.Errorf("check the style of %s: %w", p.Name, err)
+	}
+	r, err := parseCheckpatch(string(out))
+	if err == nil && (status == 0) != (r.Errors+r.Warnings+r.Checks == 0) {
+		err = fmt.Errorf("exit status %d does not go with %d findings", status, len(r.Findings))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("check the style of %s: read the output of %s: %w", p.Name, checkpatchScript, err)
+	}
+	r.Patch = p.Name
+	return r, nil
+}
+
+var (
+	checkpatchHead  = regexp.MustCompile(`^(ERROR|WARNING|CHECK):([A-Z][A-Z0-9_]*): (.*)$`)
+	checkpatchPlace = regexp.MustCompile(`^#(\d{1,9}): ?(?:FILE: (.+):(\d{1,9}):)?$`)
+	checkpatchTotal = regexp.MustCompile(`^total: (\d{1,9}) errors, (\d{1,9}) warnings, (?:(\d{1,9}) checks, )?(\d{1,9}) lines checked$`)
+)
+
+// parseCheckpatch reads the output of checkpatch.pl --show-types. Output
+// without the closing line, or whose findings are not as many as it says, is
+// an error: a check that broke off has not passed.
+func parseCheckpatch(out string) (*CheckpatchResult, error) {
+	r := &CheckpatchResult{Findings: []CheckpatchFinding{}}
+	var current *CheckpatchFinding
+	total := false
+	counts := make(map[string]int)
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\r\n")
+		// Between findings there is a blank line: what looks like the start of
+		// one, but is inside another, is quoted from the mail.
+		if m := checkpatchTotal.FindStringSubmatch(line); m != nil && current == nil {
+			if total {
+				return nil, fmt.Errorf("two closing lines, the second is %q", line)
+			}
+			total = true
+			for i, n := range []*int{&r.Errors, &r.Warnings, &r.Checks, &r.Lines} {
+				*n, _ = strconv.Atoi(m[i+1])
+			}
+			continue
+		}
+		if m := checkpatchHead.FindStringSubmatch(line); m != nil && current == nil && !total {
+			r.Findings = append(r.Findings, CheckpatchFinding{Level: m[1], Type: m[2], Message: m[3]})
+			current = &r.Findings[len(r.Findings)-1]
+			counts[m[1]]++
+			continue
+		}
+		switch m := checkpatchPlace.FindStringSubmatch(line); {
+		case current == nil:
+		case line == "":
+			current.Excerpt = strings.TrimSuffix(current.Excerpt, "\n")
+			current = nil
+		case m != nil && current.PatchLine == 0:
+			current.PatchLine, _ = strconv.Atoi(m[1])
+			current.File = m[2]
+			current.Line, _ = strconv.Atoi(m[3])
+		default:
+			current.Excerpt += line + "\n"
+		}
+	}
+	if !total {
+		return nil, fmt.Errorf("it has no closing line (\"total: ...\")")
+	}
+	if counts["ERROR"] != r.Errors || counts["WARNING"] != r.Warnings || counts["CHECK"] != r.Checks {
+		return nil, fmt.Errorf("it says %d errors, %d warnings and %d checks; %d, %d and %d were found",
+			r.Errors, r.Warnings, r.Checks, counts["ERROR"], counts["WARNING"], counts["CHECK"])
+	}
+	return r, nil
+}

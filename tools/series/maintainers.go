@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Recipient is somebody, or a list, that the kernel's MAINTAINERS file names
+// for what a series touches.
+type Recipient struct {
+	Name    string `json:"name,omitempty"` // "" for a list
+	Address string `json:"address"`
+	// Roles are what the file says, such as "maintainer:KERNEL VIRTUAL MACHINE
+	// (KVM)" or "open list".
+	Roles []string `json:"roles"`
+}
+
+// String returns the recipient as mails have it.
+func (r Recipient) String() string {
+	if r.Name == "" {
+		return r.Address
+	}
+	return mailName(r.Name) + " <" + r.Address + ">"
+}
+
+// To reports whether the mails go to the recipient, rather than in copy:
+// those who decide.
+func (r Recipient) To() bool {
+	return slices.ContainsFunc(r.Roles, func(role string) bool {
+		return strings.HasPrefix(role, "maintainer") || strings.HasPrefix(role, "supporter")
+	})
+}
+
+const maintainerScript = "scripts/get_maintainer.pl"
+
+// Maintainers asks the get_maintainer.pl of the kernel tree in treeDir who
+// gets the series. It looks at MAINTAINERS alone, not at git's history: that
+// gives the same answer everywhere.
+func Maintainers(ctx context.Context, treeDir string, s *Series) ([]Recipient, error) {
+	var patches bytes.Buffer
+	for _, p := range s.Patches {
+		patches.Write(p.Mail)
+	}
+	out, _, err := script(ctx, treeDir, maintainerScript, patches.Bytes(),
+		"--nogit", "--nogit-fallback", "--nofixes", "--roles", "--norolestats")
+	if err != nil {
+		return nil, fmt.Errorf("find the recipients: %w", err)
+	}
+	list, err := parseMaintainers(string(out))
+	if err != nil {
+		return nil, fmt.Errorf("find the recipients: read the output of %s: %w", maintainerScript, err)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("find the recipients: %s names nobody", maintainerScript)
+	}
+	return list, nil
+}
+
+var maintainerLine = regexp.MustCompile(`^(?:(.*?) )?<?([^\s<>()"@]+@[^\s<>()"@]+?)>? \((.+)\)$`)
+
+// parseMaintainers reads the output of get_maintainer.pl --roles: a line per
+// address, "Name <address> (role,role)".
+func parseMaintainers(out string) ([]Recipient, error) {
+	var list []Recipient
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		m := maintainerLine.FindStringSubmatch(line)
+		if m == nil {
+			return nil, fmt.Errorf("no address and role in %q", clip([]byte(line)))
+		}
+		list = append(list, Recipient{Name: strings.Trim(strings.TrimSpace(m[1]), `"`), Address: m[2], Roles: splitRoles(m[3])})
+	}
+	return list, nil
+}
+
+// roleWords are what a role starts with (get_maintainer_role() and
+// get_list_role() in get_maintainer.pl).
+var roleWords = []string{
+	"maintainer", "supporter", "reviewer", "odd fixer", "orphan minder", "obsolete", "chief penguin",
+	"open list", "moderated list", "subscriber list",
+}
+
+// splitRoles separates roles. Subsystems have commas and parentheses in their
+// names, and names are cut off in the middle: only a comma before the start of
+// a role is one between roles.
+func splitRoles(s string) []string {
+	var roles []string
+	from := 0
+	for i := range len(s) {
+		if s[i] != ',' {
+			continue
+		}
+		for _, w := range roleWords {
+			if strings.HasPrefix(s[i+1:], w) {
+				roles, from = append(roles, s[from:i]), i+1
+				break
+			}
+		}
+	}
+	return append(roles, s[from:])
+}

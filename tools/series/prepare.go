@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"vcpulab/tools/exit"
+)
+
+// PrepareOptions say how a series is to be sent.
+type PrepareOptions struct {
+	// Submitter is who sends it: author and Signed-off-by of every mail.
+	Submitter Person
+	// Version is the n of "[PATCH vn]"; 1 (or 0) is written as "[PATCH]".
+	Version int
+	// Tag is a word before PATCH, such as RFC; may be "".
+	Tag string
+	// Base names what the series applies to, for people, such as "Linux
+	// 7.3.4". It is put at the end of the cover letter.
+	Base string
+	// TreeDir is the kernel tree whose MAINTAINERS file names the recipients.
+	TreeDir string
+	// OutDir is the folder that is made for the mails. It must not exist.
+	OutDir string
+}
+
+// Prepared is a series that is ready to be sent.
+type Prepared struct {
+	// Dir is the folder of the mails, Mails their paths in order.
+	Dir   string   `json:"dir"`
+	Mails []string `json:"mails"`
+	// Recipients are those that the kernel's MAINTAINERS file names.
+	Recipients []Recipient `json:"recipients"`
+	// Command is the git send-email command, by words, that sends them.
+	Command []string `json:"command"`
+}
+
+// Prepare writes the mails of the series as somebody sends them: the author of
+// the repository's mails replaced by the submitter, the version in subjects
+// and names of files, the base in the cover letter. Nothing is sent. When it
+// fails nothing is left.
+func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
+	if err := o.check(s); err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("prepare the series for sending: %w", err))
+	}
+	recipients, err := Maintainers(ctx, o.TreeDir, s)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the series for sending: %w", err)
+	}
+	out := &Prepared{Dir: o.OutDir, Recipients: recipients, Command: []string{"git", "send-email"}}
+	tmp := o.OutDir + ".new"
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		return nil, fmt.Errorf("prepare the series for sending: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	for _, p := range s.mails() {
+		mail, err := stamp(p, len(s.Patches), o)
+		if err != nil {
+			return nil, fmt.Errorf("prepare the series for sending: %s: %w", p.Name, err)
+		}
+		name := sendName(p, o.Version)
+		if err := os.WriteFile(filepath.Join(tmp, name), mail, 0o644); err != nil {
+			return nil, fmt.Errorf("prepare the series for sending: %w", err)
+		}
+		out.Mails = append(out.Mails, filepath.Join(o.OutDir, name))
+	}
+	if err := os.Rename(tmp, o.OutDir); err != nil {
+		return nil, fmt.Errorf("prepare the series for sending: %w", err)
+	}
+	for _, r := range recipients {
+		how := "--cc="
+		if r.To() {
+			how = "--to="
+		}
+		out.Command = append(out.Command, how+r.String())
+	}
+	out.Command = append(out.Command, out.Mails...)
+	return out, nil
+}
+
+func (o *PrepareOptions) check(s *Series) error {
+	if strings.TrimSpace(o.Submitter.Name) == "" || !strings.Contains(o.Submitter.Email, "@") {
+		return fmt.Errorf("%q is no name and address; the kernel wants those of a person who can sign off", o.Submitter)
+	}
+	if strings.ContainsAny(o.Submitter.Name+o.Submitter.Email, "<>\r\n\x00") || strings.ContainsAny(o.Submitter.Email, " \t") {
+		return fmt.Errorf("%q: a name or address with characters that no mail can have there", o.Submitter)
+	}
+	if strings.HasSuffix(o.Submitter.Email, ".invalid") {
+		return fmt.Errorf("%s is no address that anybody could answer to", o.Submitter.Email)
+	}
+	if o.Version < 0 || o.Version > 999 || strings.ContainsAny(o.Tag, "[]\r\n") {
+		return fmt.Errorf("version %d, tag %q: not what stands before a subject", o.Version, o.Tag)
+	}
+	if s.Cover == nil {
+		return errors.New("the series has no cover letter (0000-cover-letter.patch)")
+	}
+	if _, err := os.Lstat(o.OutDir); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already; name a folder that is not", o.OutDir)
+	}
+	return nil
+}
+
+// versionName is the prefix of git format-patch -v2's files.
+var versionName = regexp.MustCompile(`^v\d+-`)
+
+func sendName(p *Patch, version int) string {
+	name := versionName.ReplaceAllString(strings.ReplaceAll(p.Name, "#", "-"), "")
+	if !fileNumber.MatchString(name) {
+		name = fmt.Sprintf("%04d-%s", p.Number, strings.TrimSuffix(name, filepath.Ext(name))+".patch")
+	}
+	if version > 1 {
+		name = fmt.Sprintf("v%d-%s", version, name)
+	}
+	return name
+}
+
+// stamp rewrites one mail.
+func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
+	fields, body, lines, err := readHeader(p.Mail)
+	if err != nil {
+		return nil, err
+	}
+	if enc := strings.ToLower(fields["content-transfer-encoding"]); enc != "" && enc != "8bit" && enc != "7bit" {
+		return nil, fmt.Errorf("the mail is encoded as %s; make it with git format-patch", enc)
+	}
+	body = bytes.ReplaceAll(body, []byte(placeholder.String()), []byte(o.Submitter.String()))
+	if p.Number == 0 {
+		// The shortlog: "vcpulab (3):".
+		body = bytes.ReplaceAll(body, []byte("\n"+placeholder.Name+" ("), []byte("\n"+o.Submitter.Name+" ("))
+		body = addBase(body, o.Base)
+	}
+	var mail bytes.Buffer
+	first, _ := cutLine(p.Mail)
+	if lines > 0 && bytes.HasPrefix(first, []byte("From ")) {
+		mail.Write(first)
+	}
+	fmt.Fprintf(&mail, "From: %s <%s>\n", mailName(o.Submitter.Name), o.Submitter.Email)
+	if d := fields["date"]; d != "" {
+		fmt.Fprintf(&mail, "Date: %s\n", d)
+	}
+	subject := subjectPrefix(p, total, o) + " " + p.Subject
+	fmt.Fprintf(&mail, "Subject: %s\n", encodeField(subject))
+	if !isASCII(string(body)) {
+		mail.WriteString("MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n")
+	}
+	mail.WriteByte('\n')
+	mail.Write(body)
+	if bytes.Contains(mail.Bytes(), []byte(placeholder.Email)) {
+		return nil, fmt.Errorf("%s is still in it, at another place than From and Signed-off-by", placeholder.Email)
+	}
+	return mail.Bytes(), nil
+}
+
+// subjectPrefix is what stands in brackets, with numbers as git writes them.
+func subjectPrefix(p *Patch, total int, o PrepareOptions) string {
+	words := []string{"PATCH"}
+	if o.Tag != "" {
+		words = []string{o.Tag, "PATCH"}
+	}
+	if o.Version > 1 {
+		words = append(words, fmt.Sprintf("v%d", o.Version))
+	}
+	width := len(fmt.Sprint(total))
+	words = append(words, fmt.Sprintf("%0*d/%d", width, p.Number, total))
+	return "[" + strings.Join(words, " ") + "]"
+}
+
+// addBase puts a line on the base before the signature, or at the end.
+func addBase(body []byte, base string) []byte {
+	if base == "" {
+		return body
+	}
+	line := []byte("\nThis series applies to " + base + ".\n")
+	at := bytes.LastIndex(body, []byte("\n-- \n"))
+	if at < 0 {
+		return append(bytes.TrimRight(body, "\n"), append([]byte("\n"), line...)...)
+	}
+	return bytes.Join([][]byte{body[:at+1], line, body[at+1:]}, nil)
+}
+
+// mailName quotes or encodes a name for an address field.
+func mailName(name string) string {
+	if !isASCII(name) {
+		return mime.QEncoding.Encode("UTF-8", name)
+	}
+	if strings.ContainsAny(name, `()<>@,;:\".[]`) {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	}
+	return name
+}
+
+// encodeField encodes a subject that is not ASCII.
+func encodeField(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	prefix, rest, _ := strings.Cut(s, "] ")
+	return prefix + "] " + mime.QEncoding.Encode("UTF-8", rest)
+}
