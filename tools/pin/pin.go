@@ -117,12 +117,12 @@ func Parse(name string, data []byte) (*Pin, error) {
 		var syntax *toml.DecodeError
 		var strict *toml.StrictMissingError
 		switch {
-		case errors.As(err, &syntax):
-			fe.Line, fe.Column = syntax.Position()
 		case errors.As(err, &strict) && len(strict.Errors) > 0:
 			first := &strict.Errors[0]
 			fe.Line, fe.Column = first.Position()
 			fe.Err = fmt.Errorf("nothing is called %q here", strings.Join(first.Key(), "."))
+		case errors.As(err, &syntax):
+			fe.Line, fe.Column = syntax.Position()
 		}
 		return nil, fe
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -181,4 +182,74 @@ func symlink(in, out int, base string) error {
 		return err
 	}
 	return unix.Symlinkat(string(buf[:n]), out, base)
+}
+
+// CopyEntries makes dst, which must not exist, a tree of copies of the files of
+// src that entries list. A file that is not any more what its entry says is an
+// error. When it fails or ctx ends, dst is removed.
+func CopyEntries(ctx context.Context, src, dst string, entries []Entry) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("copy the tree %s to %s: %w", src, dst, err)
+		}
+	}()
+	from, err := os.OpenRoot(src)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := os.Mkdir(dst, 0o755); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dst)
+		}
+	}()
+	to, err := os.OpenRoot(dst)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	made := map[string]bool{".": true}
+	for _, e := range entries {
+		if dir := path.Dir(e.Path); !made[dir] {
+			made[dir] = true
+			if err := to.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	return inParallel(ctx, len(entries), func(i int) error { return copyEntry(from, to, entries[i]) })
+}
+
+func copyEntry(from, to *os.Root, e Entry) error {
+	changed := fmt.Errorf("%s: changed while it was copied", e.Path)
+	if e.Mode == ModeSymlink {
+		target, err := from.Readlink(e.Path)
+		if err != nil {
+			return err
+		}
+		if BlobID([]byte(target)) != e.Blob {
+			return changed
+		}
+		return to.Symlink(target, e.Path)
+	}
+	data, err := from.ReadFile(e.Path)
+	if err != nil {
+		return err
+	}
+	if BlobID(data) != e.Blob {
+		return changed
+	}
+	mode := fs.FileMode(0o644)
+	if e.Mode == ModeExecutable {
+		mode = 0o755
+	}
+	f, err := to.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Chmod(mode), f.Close())
 }

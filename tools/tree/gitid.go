@@ -69,31 +69,53 @@ func Entries(ctx context.Context, dir string, keep func(name string, isDir bool)
 	if err != nil {
 		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
 	}
+	return read(ctx, root, names)
+}
+
+// ReadEntries reads the named files of the tree in dir, relative paths with
+// slashes, and returns them sorted by path.
+func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the tree: %w", err)
+	}
+	defer root.Close()
+	return read(ctx, root, names)
+}
+
+func read(ctx context.Context, root *os.Root, names []string) ([]Entry, error) {
 	entries := make([]Entry, len(names))
+	err := inParallel(ctx, len(names), func(i int) (err error) {
+		entries[i], err = entry(root, names[i])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", root.Name(), err)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
+	return entries, nil
+}
+
+// inParallel calls do for 0 to n-1, in chunks: a goroutine for each of 96,000
+// files would cost more than some of them. It ends at the first error.
+func inParallel(ctx context.Context, n int, do func(i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	const chunk = 256
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for at := 0; at < len(names); at += chunk {
-		part := names[at:min(at+chunk, len(names))]
+	for from := 0; from < n; from += chunk {
 		g.Go(func() error {
-			for i, name := range part {
+			for i := from; i < min(from+chunk, n); i++ {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				e, err := entry(root, name)
-				if err != nil {
+				if err := do(i); err != nil {
 					return err
 				}
-				entries[at+i] = e
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
-	}
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
-	return entries, nil
+	return g.Wait()
 }
 
 func entry(root *os.Root, name string) (Entry, error) {

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package pin
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParsePackages(t *testing.T) {
+	// As a suite has it: several versions of a package, fields that go on in
+	// the next line, other packages between.
+	data, err := os.ReadFile("testdata/Packages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parsePackages(strings.NewReader(string(data)), sourcePackages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Package{
+		{"linux-source-7.2", "7.2.12-1~bpo13+1", "pool/main/l/linux/linux-source-7.2_7.2.12-1~bpo13+1_all.deb", 164744800, "73ca6c22599ba411ab3179642d33501ca2c90174e13c3c8d86e996ea1cbf2a8f"},
+		{"linux-source-7.3", "7.3.4-1~bpo13+1", "pool/main/l/linux/linux-source-7.3_7.3.4-1~bpo13+1_all.deb", 166780612, "703e369ddd4cce971452f5a593ee55df3a5c10c83caf0fa0df039633ed181ee3"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("packages (-want +got):\n%s", diff)
+	}
+	for name, tc := range map[string]struct{ in, says string }{
+		"no field":         {"Package: linux-source-1\nnonsense\n", "line 2"},
+		"size":             {"Size: many\n", `"many" is no size`},
+		"path that climbs": {"Package: linux-source-1\nVersion: 1\nFilename: ../x\n", "is no path"},
+		"incomplete":       {"Package: linux-source-1\n\n", "no Version or no Filename"},
+		"endless line":     {strings.Repeat("x", maxLine+1), "token too long"},
+	} {
+		if _, err := parsePackages(strings.NewReader(tc.in), sourcePackages); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzPackages(f *testing.F) {
+	data, err := os.ReadFile("testdata/Packages")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(data))
+	f.Add("Package: linux-source-1\nVersion: 1\nFilename: x\n\n\nPackage: a\n")
+	f.Fuzz(func(t *testing.T, data string) {
+		got, err := parsePackages(strings.NewReader(data), "linux-source-")
+		if err != nil {
+			return
+		}
+		for _, p := range got {
+			if !strings.HasPrefix(p.Name, "linux-source-") || p.Version == "" || !fs.ValidPath(p.Path) || p.Size < 0 {
+				t.Errorf("package %+v", p)
+			}
+		}
+	})
+}
+
+func TestParseSites(t *testing.T) {
+	mirrors := func(name string) ([]byte, error) {
+		if name == "/etc/apt/mirrors/debian.list" {
+			return []byte("http://m1.example.org/debian/\tpriority:1\n# comment\nhttps://m2.example.org/debian\n"), nil
+		}
+		return nil, errors.New("no such file")
+	}
+	for name, tc := range map[string]struct {
+		in   string
+		want []string
+	}{
+		"each once, security last": {
+			"http://a.example.org/debian-security|Debian-Security\nhttp://a.example.org/debian|Debian\nhttp://a.example.org/debian/|Debian\nhttps://b.example.org/x|Debian\n",
+			[]string{"http://a.example.org/debian", "https://b.example.org/x", "http://a.example.org/debian-security"},
+		},
+		"list of mirrors":      {"mirror+file:/etc/apt/mirrors/debian.list|Debian\n", []string{"http://m1.example.org/debian", "https://m2.example.org/debian"}},
+		"list that is missing": {"mirror+file:/none|Debian\n", nil},
+		"not by http":          {"cdrom://x|Debian\nfile:/srv|Debian\n|\n", nil},
+		"nothing":              {"", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, parseSites(tc.in, mirrors)); diff != "" {
+				t.Errorf("sites (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAptProxy(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "")
+	t.Setenv("HTTPS_PROXY", "")
+	for name, tc := range map[string]struct{ config, url, want string }{
+		"none":                 {`APT::Architecture "amd64";`, "http://m.example.org/x", ""},
+		"for all":              {`Acquire::http::Proxy "http://p.example.org:3142";`, "http://m.example.org/x", "http://p.example.org:3142"},
+		"without quotes":       {`Acquire::http::Proxy http://p.example.org:3142`, "http://m.example.org/x", "http://p.example.org:3142"},
+		"also for https":       {`Acquire::http::Proxy "http://p.example.org:3142";`, "https://m.example.org/x", "http://p.example.org:3142"},
+		"https has its own":    {"Acquire::http::Proxy \"http://p:1\";\nAcquire::https::Proxy \"http://q:1\";", "https://m.example.org/x", "http://q:1"},
+		"none for one host":    {"Acquire::http::Proxy \"http://p:1\";\nAcquire::http::Proxy::m.example.org \"DIRECT\";", "http://m.example.org/x", ""},
+		"but for another":      {"Acquire::http::Proxy \"http://p:1\";\nAcquire::http::Proxy::m.example.org \"DIRECT\";", "http://n.example.org/x", "http://p:1"},
+		"apt knows no case":    {`acquire::HTTP::proxy "http://p:1";`, "http://m.example.org/x", "http://p:1"},
+		"address of no server": {`Acquire::http::Proxy "http://[";`, "http://m.example.org/x", "error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequest(http.MethodGet, tc.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := proxyOf(parseAptConfig(tc.config))(req)
+			got := ""
+			switch {
+			case err != nil:
+				got = "error"
+			case u != nil:
+				got = u.String()
+			}
+			if got != tc.want {
+				t.Errorf("proxy %q, want %q (%v)", got, tc.want, err)
+			}
+		})
+	}
+}
+
+func TestParseContentRange(t *testing.T) {
+	for in, want := range map[string][2]int64{
+		"bytes 5-9/10": {5, 10}, "bytes 5-9/*": {5, -1}, "bytes */10": {-1, 10}, "bytes 0-0/1": {0, 1},
+	} {
+		from, size, err := parseContentRange(in)
+		if from != want[0] || size != want[1] || err != nil {
+			t.Errorf("%q: %d, %d, %v", in, from, size, err)
+		}
+	}
+	for _, in := range []string{"", "bytes", "bytes 5", "bytes 5-/9", "bytes 9-5/10", "bytes 5-10/10", "bytes -1-5/9", "lines 1-2/3", "bytes 1-2/-3"} {
+		if _, _, err := parseContentRange(in); err == nil {
+			t.Errorf("%q is accepted", in)
+		}
+	}
+}
+
+func FuzzContentRange(f *testing.F) {
+	f.Add("bytes 5-9/10")
+	f.Add("bytes */10")
+	f.Fuzz(func(t *testing.T, s string) {
+		from, size, err := parseContentRange(s)
+		if err == nil && (from < -1 || size < -1 || size >= 0 && from >= size) {
+			t.Errorf("%q: %d, %d", s, from, size)
+		}
+	})
+}
+
+func FuzzSums(f *testing.F) {
+	sum := strings.Repeat("0123456789abcdef", 4)
+	f.Add("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + sum + "  linux.tar.xz\n")
+	f.Add(sum + "  linux.tar.xz\n" + strings.Repeat("f", 64) + "  linux.tar.xz\n")
+	f.Fuzz(func(t *testing.T, list string) {
+		if got, err := findSum(strings.NewReader(list), "linux.tar.xz"); err == nil && !isHex(got, 64) {
+			t.Errorf("sum %q", got)
+		}
+	})
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package pin
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
+)
+
+func gitDo(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
+		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// state is everything about a folder that writing to it would change.
+func state(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	err := filepath.Walk(dir, func(name string, info os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		all = append(all, fmt.Sprint(name, info.Mode(), info.Size(), st.Ino, st.Nlink, st.Mtim))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestUserTree(t *testing.T) {
+	p := testPin(nil)
+	changed := tree.BlobID([]byte("mine\n"))
+	tests := map[string]struct {
+		prepare func(t *testing.T, dir string)
+		files   []string
+		has     map[string]string // name and content, "" when it must not be there
+		differs []Mismatch
+	}{
+		"plain": {
+			prepare: func(*testing.T, string) {},
+			has:     kernelFiles(),
+		},
+		"plain with changes": {
+			prepare: func(t *testing.T, dir string) {
+				writeTree(t, dir, map[string]string{"lib/xarray.c": "mine\n", "lib/new.c": "new\n"})
+			},
+			has:     map[string]string{"lib/xarray.c": "mine\n", "lib/new.c": "new\n"},
+			differs: []Mismatch{{"lib/xarray.c", p.Blobs.All["lib/xarray.c"], changed}},
+		},
+		"differs elsewhere than in the files asked for": {
+			prepare: func(t *testing.T, dir string) { writeTree(t, dir, map[string]string{"lib/xarray.c": "mine\n"}) },
+			files:   []string{"virt/kvm/kvm_main.c", "include/linux/kvm_host.h"},
+		},
+		"plain that was built in": {
+			prepare: func(t *testing.T, dir string) {
+				writeTree(t, dir, map[string]string{
+					".config": "CONFIG_KVM=y\n", "include/config/auto.conf": "x\n", "include/generated/autoconf.h": "x\n",
+					"arch/x86/include/generated/asm/x.h": "x\n", "virt/kvm/kvm_main.o": "x\n", "virt/kvm/.kvm_main.o.cmd": "x\n",
+					"vmlinux": "x\n", ".clang-format": "x\n",
+				})
+			},
+			has: map[string]string{
+				".config": "", "include/config": "", "include/generated": "", "arch": "",
+				"virt/kvm/kvm_main.o": "", "virt/kvm/.kvm_main.o.cmd": "", "vmlinux": "", ".clang-format": "x\n",
+			},
+		},
+		"checkout with local changes": {
+			prepare: func(t *testing.T, dir string) {
+				writeTree(t, dir, map[string]string{".gitignore": "*.o\n", "gone.c": "x\n"})
+				gitDo(t, dir, "init", "-q")
+				gitDo(t, dir, "add", "-A")
+				gitDo(t, dir, "commit", "-qm", "x")
+				writeTree(t, dir, map[string]string{"lib/xarray.c": "mine\n", "untracked.c": "new\n", "ignored.o": "x\n"})
+				if err := os.Remove(filepath.Join(dir, "gone.c")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			has:     map[string]string{"lib/xarray.c": "mine\n", "untracked.c": "new\n", "ignored.o": "", "gone.c": "", ".git": ""},
+			differs: []Mismatch{{"lib/xarray.c", p.Blobs.All["lib/xarray.c"], changed}},
+		},
+		"worktree of a repository": {
+			prepare: func(t *testing.T, dir string) {
+				repo := dir + "-repo"
+				writeTree(t, repo, kernelFiles())
+				gitDo(t, repo, "init", "-q")
+				gitDo(t, repo, "add", "-A")
+				gitDo(t, repo, "commit", "-qm", "x")
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+				gitDo(t, repo, "worktree", "add", "-q", dir)
+			},
+			has: map[string]string{"lib/xarray.c": kernelFiles()["lib/xarray.c"], ".git": ""},
+		},
+		"plain in the checkout of something that ignores it": {
+			prepare: func(t *testing.T, dir string) {
+				gitDo(t, filepath.Dir(dir), "init", "-q")
+				writeTree(t, filepath.Dir(dir), map[string]string{".gitignore": "*\n"})
+			},
+			has: kernelFiles(),
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "linux")
+			writeTree(t, dir, kernelFiles())
+			tc.prepare(t, dir)
+			before := state(t, dir)
+			opts := UserOptions{Cache: options(t).Cache, Files: tc.files}
+			var first tree.Tree
+			for i := range 2 {
+				got, differs, err := UserTree(t.Context(), p, dir, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tc.differs, differs); diff != "" {
+					t.Errorf("differs (-want +got):\n%s", diff)
+				}
+				if i == 0 {
+					first = got
+				} else if cmp.Diff(first, got) != "" {
+					t.Errorf("second time %+v, first %+v", got, first)
+				}
+				if got.Version != "7.3.4" {
+					t.Errorf("version %q", got.Version)
+				}
+				entries, err := tree.Entries(t.Context(), got.Dir, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if id, err := tree.GitID(entries); id != got.ID {
+					t.Errorf("id %s, the copy's is %s, %v", got.ID, id, err)
+				}
+				for file, want := range tc.has {
+					data, err := os.ReadFile(filepath.Join(got.Dir, file))
+					if (err == nil) != (want != "") || string(data) != want {
+						t.Errorf("%s: %.30q, %v", file, data, err)
+					}
+				}
+			}
+			if diff := cmp.Diff(before, state(t, dir)); diff != "" {
+				t.Errorf("the user's tree changed:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestUserTreeRefuses(t *testing.T) {
+	p, dir := testPin(nil), t.TempDir()
+	noVersion := kernelFiles()
+	noVersion["Makefile"] = "all:\n"
+	writeTree(t, filepath.Join(dir, "make"), noVersion)
+	writeTree(t, dir, map[string]string{"file": "x", "empty/x": "x"})
+	for name, says := range map[string]string{
+		"make": "VERSION", "file": "it is no folder", "empty": "it has no Makefile", "not-there": "no such file",
+	} {
+		_, _, err := UserTree(t.Context(), p, filepath.Join(dir, name), UserOptions{Cache: options(t).Cache})
+		if !as[*NotKernelError](err) || exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	writeTree(t, filepath.Join(dir, "good"), kernelFiles())
+	opts := UserOptions{Cache: options(t).Cache, Files: []string{"drivers/x.c"}}
+	if _, _, err := UserTree(t.Context(), p, filepath.Join(dir, "good"), opts); err == nil || !strings.Contains(err.Error(), "not pinned") {
+		t.Errorf("a file that is not pinned: %v", err)
+	}
+}
+
+func TestUserTreeCopyIsVerified(t *testing.T) {
+	p, dir := testPin(nil), filepath.Join(t.TempDir(), "linux")
+	writeTree(t, dir, kernelFiles())
+	opts := UserOptions{Cache: options(t).Cache}
+	got, _, err := UserTree(t.Context(), p, dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeTree(t, got.Dir, map[string]string{"lib/xarray.c": "altered\n"})
+	if _, _, err := UserTree(t.Context(), p, dir, opts); !as[*ContentError](err) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestMakefileVersion(t *testing.T) {
+	for name, tc := range map[string]struct{ in, want string }{
+		"release":       {"VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\nEXTRAVERSION =\n", "7.3.4"},
+		"candidate":     {"VERSION = 7\nPATCHLEVEL = 4\nSUBLEVEL = 0\nEXTRAVERSION = -rc2\n", "7.4.0-rc2"},
+		"later changes": {"VERSION = 7\nPATCHLEVEL = 3\nVERSION = 8\nVERSION := 9\n", "7.3"},
+	} {
+		if got, err := makefileVersion(strings.NewReader(tc.in)); got != tc.want || err != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
