@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// Of the lines through raw samples: how many neighbours on either side a
+// running median takes, and how many points a line has at most.
+const (
+	neighbours = 8
+	maxPoints  = 256
+)
+
+// headroom is how much of a plot stays free above the highest line.
+const headroom = 1.2
+
+// part is which part of a creation is drawn.
+type part struct {
+	title, caption string
+	ids            measure.IDs
+	of             func(measure.Create) []int64
+}
+
+// creationPlots draw the raw samples of KVM_CREATE_VCPU of the largest VM:
+// each one by ordinal, and their sum.
+func (s *sheet) creationPlots(arm results.Arm) []figureOf {
+	var out []figureOf
+	for _, p := range []part{
+		{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
+		{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl},
+		{"KVM_CREATE_VCPU less kvm_arch_vcpu_create()", "What is not the architecture's", measure.Dense, generic},
+	} {
+		if f, ok := s.ordinalPlot(arm, p, len(out)); ok {
+			out = append(out, f)
+		}
+	}
+	if f, ok := s.buildPlot(arm, len(out)); ok {
+		out = append(out, f)
+	}
+	return out
+}
+
+// wholeIoctl is all of each creation.
+func wholeIoctl(c measure.Create) []int64 { return c.Nanos }
+
+// generic is the part of each creation outside of kvm_arch_vcpu_create(), nil
+// if that was not measured.
+func generic(c measure.Create) []int64 {
+	if len(c.ArchNanos) != len(c.Nanos) {
+		return nil
+	}
+	var out []int64
+	for i, n := range c.Nanos {
+		out = append(out, n-c.ArchNanos[i])
+	}
+	return out
+}
+
+// samplesOf returns the raw creations of the largest VM with such IDs, of one
+// kernel, a slice a boot.
+func (s *sheet) samplesOf(arm results.Arm, column string, want part) [][]int64 {
+	var out [][]int64
+	for _, b := range s.r.Boots {
+		if b.Arm != arm || b.Column() != column {
+			continue
+		}
+		for _, c := range b.Creates {
+			if c.VM.VCPUs != s.largest || c.VM.IDs != want.ids {
+				continue
+			}
+			if samples := want.of(c); len(samples) == s.largest {
+				out = append(out, samples)
+			}
+		}
+	}
+	return out
+}
+
+// ordinalPlot draws what each creation cost.
+func (s *sheet) ordinalPlot(arm results.Arm, want part, n int) (figureOf, bool) {
+	p := plot{title: want.title}
+	top, boots, dots := 0.0, 0, []float64(nil)
+	var lines []series
+	for k, column := range append([]string{s.base}, s.against...) {
+		samples := s.samplesOf(arm, column, want)
+		if len(samples) == 0 {
+			continue
+		}
+		boots = max(boots, len(samples))
+		costs := medians(samples)
+		dots = append(dots, costs...)
+		cloud := series{kernel: k}
+		for i, c := range costs {
+			cloud.points = append(cloud.points, point{float64(i), c})
+		}
+		p.series = append(p.series, cloud)
+		line := series{name: column, kernel: k, line: true}
+		for i := range costs {
+			if keep(i, len(costs)) {
+				m := middle(costs[max(i-neighbours, 0):min(i+neighbours+1, len(costs))])
+				line.points = append(line.points, point{float64(i), m})
+				top = max(top, m)
+			}
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) == 0 {
+		return figureOf{}, false
+	}
+	// Lines last, above the dots.
+	p.series = append(p.series, lines...)
+	p.x = countAxis("vCPUs there already", s.largest)
+	p.y = linear(unitName(arm), top*headroom)
+	dot := "one ioctl"
+	if boots > 1 {
+		dot = "the median over boots"
+	}
+	caption := fmt.Sprintf("%s, for each vCPU of a VM of %d with %s IDs: a dot is %s, the line a running median. ",
+		want.caption, s.largest, want.ids, dot)
+	above, largest := 0, 0.0
+	for _, d := range dots {
+		if d > p.y.max {
+			above++
+		}
+		largest = max(largest, d)
+	}
+	if above > 0 {
+		caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ",
+			above, len(dots), number(largest, 0))
+	}
+	return s.finish(p, arm, caption, n), true
+}
+
+// buildPlot draws what all creations of a VM cost together, against their
+// number.
+func (s *sheet) buildPlot(arm results.Arm, n int) (figureOf, bool) {
+	p := plot{title: "Building a VM: all its KVM_CREATE_VCPU"}
+	top := 0.0
+	for k, column := range append([]string{s.base}, s.against...) {
+		samples := s.samplesOf(arm, column, part{ids: measure.Dense, of: wholeIoctl})
+		if len(samples) == 0 {
+			continue
+		}
+		line := series{name: column, kernel: k, line: true}
+		for i, sum := range medians(sums(samples)) {
+			if keep(i, s.largest) {
+				line.points = append(line.points, point{float64(i + 1), sum})
+				top = max(top, sum)
+			}
+		}
+		p.series = append(p.series, line)
+		if whole := s.builds(arm, column, k); len(whole.points) > 0 {
+			p.series = append(p.series, whole)
+		}
+	}
+	if len(p.series) == 0 {
+		return figureOf{}, false
+	}
+	p.x = countAxis("vCPUs of the VM", s.largest)
+	p.y = linear(unitName(arm), top)
+	caption := fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
+		"Marks are VMs that were built to that size only. ", s.largest)
+	return s.finish(p, arm, caption, n), true
+}
+
+// builds returns the totals of VMs of every size as marks.
+func (s *sheet) builds(arm results.Arm, column string, kernel int) series {
+	out := series{kernel: kernel, marks: true}
+	for _, f := range s.r.Figures {
+		sh := parseShape(f.Name)
+		if f.Arm == arm && f.Column == column && sh.op == "create" && sh.part == "all" && sh.ids == measure.Dense {
+			out.points = append(out.points, point{float64(sh.vcpus), f.Value})
+		}
+	}
+	return out
+}
+
+// medians returns the median over boots of each ordinal.
+func medians(samples [][]int64) []float64 {
+	out := make([]float64, len(samples[0]))
+	column := make([]float64, len(samples))
+	for i := range out {
+		for j, s := range samples {
+			column[j] = float64(s[i])
+		}
+		out[i] = middle(column)
+	}
+	return out
+}
+
+// sums returns the running sums of each boot.
+func sums(samples [][]int64) [][]int64 {
+	var out [][]int64
+	for _, s := range samples {
+		sum, all := int64(0), make([]int64, len(s))
+		for i, v := range s {
+			sum += v
+			all[i] = sum
+		}
+		out = append(out, all)
+	}
+	return out
+}
+
+// middle is the median of values, which it leaves as they are.
+func middle(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n%2 == 1 {
+		return sorted[n/2]
+	}
+	return (sorted[n/2-1] + sorted[n/2]) / 2
+}
+
+// keep says which of n points a line is drawn through: the first, the last
+// and so many between them as can be seen.
+func keep(i, n int) bool {
+	return i%max(n/maxPoints, 1) == 0 || i == n-1
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"vcpulab/tools/results"
+)
+
+// noise is what measuring the same thing again gave.
+type noise struct {
+	arms map[results.Arm]*repetition
+	// varied are the figures of lookups that were not the same in every boot
+	// although they are counts: something is wrong with each.
+	varied []results.Figure
+}
+
+// repetition compares the baseline with its repetition on one arm.
+type repetition struct {
+	figures   int
+	identical int
+	// largest difference of those that differ, as a part of the value, and
+	// whose it is
+	largest float64
+	of      string
+}
+
+func noiseOf(r *results.Results) noise {
+	n := noise{arms: make(map[results.Arm]*repetition)}
+	for _, f := range r.Figures {
+		if f.Arm.Exact() && f.Unit == f.Arm.Unit() && f.Low != f.High {
+			n.varied = append(n.varied, f)
+		}
+		if len(r.Kernels) == 0 || f.Column != r.Kernels[0].Name {
+			continue
+		}
+		b, ok := r.Find(f.Name, again(f.Column), f.Arm)
+		if !ok {
+			continue
+		}
+		rep := n.arms[f.Arm]
+		if rep == nil {
+			rep = &repetition{}
+			n.arms[f.Arm] = rep
+		}
+		rep.figures++
+		if f.Value == b.Value {
+			rep.identical++
+			continue
+		}
+		if d := math.Abs(b.Value-f.Value) / max(math.Abs(f.Value), math.Abs(b.Value)); d > rep.largest {
+			rep.largest, rep.of = d, f.Name
+		}
+	}
+	return n
+}
+
+// differs says that the repetition gave another number somewhere.
+func (n noise) differs(arm results.Arm) bool {
+	rep := n.arms[arm]
+	return rep != nil && rep.identical < rep.figures
+}
+
+// sentence is the noise floor of an arm in words.
+func (n noise) sentence(arm results.Arm) string {
+	rep := n.arms[arm]
+	if rep == nil {
+		return "A/A: the baseline was not measured twice, the noise floor is not known."
+	}
+	text := fmt.Sprintf("A/A: identical in %d of %s", rep.identical, count(rep.figures, "figure"))
+	if rep.identical == rep.figures {
+		return text + "."
+	}
+	percent := rep.largest * 100
+	digits := 1
+	if percent < 0.1 {
+		digits = 3
+	}
+	return text + fmt.Sprintf("; largest difference %.*f%% (%s).", digits, percent, rep.of)
+}
+
+// finding says which counts varied, "" if none did.
+func (n noise) finding() string {
+	if len(n.varied) == 0 {
+		return ""
+	}
+	var names []string
+	for _, f := range n.varied {
+		names = append(names, fmt.Sprintf("%s of %s (%s to %s)",
+			f.Name, f.Column, number(f.Low, 2), number(f.High, 2)))
+		if len(names) == 3 && len(n.varied) > 4 {
+			names = append(names, fmt.Sprintf("and %d more", len(n.varied)-3))
+			break
+		}
+	}
+	return "Not the same in every boot, although exact: " + strings.Join(names, ", ") + "."
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/results"
+)
+
+// figureOf is a plot with what is said about it.
+type figureOf struct {
+	Title   string
+	Caption string
+	SVG     template.HTML
+}
+
+// lookupPlots draw what a lookup costs against the number of vCPUs.
+func (s *sheet) lookupPlots(arm results.Arm) []figureOf {
+	var out []figureOf
+	for _, want := range []struct {
+		kind  kind
+		title string
+		label func(string) bool
+		what  string
+	}{
+		{kindGet, "kvm_get_vcpu()", anyLabel, "Lookup of indices"},
+		{kindWalk, "kvm_for_each_vcpu(), per vCPU", anyLabel, "Cost of a walk over all vCPUs, divided by their number,"},
+		{kindByID, "kvm_get_vcpu_by_id(), found", func(l string) bool { return !strings.HasPrefix(l, missing) },
+			"Lookup of IDs that vCPUs have"},
+		{kindByID, "kvm_get_vcpu_by_id(), not found", func(l string) bool { return strings.HasPrefix(l, missing) },
+			"Lookup of IDs that no vCPU has"},
+	} {
+		p := plot{title: want.title}
+		s.addSeries(&p, want.kind, want.label, arm)
+		if len(p.series) == 0 {
+			continue
+		}
+		p.x = sizesAxis("vCPUs of the VM, logarithmic", s.largest)
+		caption := want.what + " in VMs of " + measuredSizes(p.series) + " vCPUs. "
+		lo, hi := p.span()
+		if lo > 0 && hi/lo > 20 {
+			p.y = decades(unitName(arm)+" (log)", lo, hi)
+			caption += "Both axes are logarithmic: what rises tenfold from 10 to 100 vCPUs is a linear search. "
+		} else {
+			p.y = linear(unitName(arm), hi)
+		}
+		out = append(out, s.finish(p, arm, caption, len(out)))
+	}
+	return out
+}
+
+func anyLabel(string) bool { return true }
+
+// addSeries adds a line for every label and kernel of a kind.
+func (s *sheet) addSeries(p *plot, k kind, label func(string) bool, arm results.Arm) {
+	for _, g := range s.groups {
+		if g.kind != k {
+			continue
+		}
+		var labels []string
+		for _, r := range g.rows {
+			if label(r.label) && !slices.Contains(labels, r.label) {
+				labels = append(labels, r.label)
+			}
+		}
+		for i, l := range labels {
+			for n, kernel := range append([]string{s.base}, s.against...) {
+				line := series{kernel: n, dashed: i > 0, line: true, marks: true, name: kernel}
+				if len(labels) > 1 {
+					ids, _, _ := strings.Cut(strings.TrimPrefix(l, missing), " ")
+					line.name += ", " + ids
+				}
+				for _, r := range g.rows {
+					if f, ok := r.cells[cell{arm, kernel}]; ok && r.label == l {
+						line.points = append(line.points, point{float64(r.sizes[0]), f.Value})
+					}
+				}
+				if len(line.points) > 0 {
+					p.series = append(p.series, line)
+				}
+			}
+		}
+	}
+}
+
+// span returns the smallest and the largest value.
+func (p plot) span() (lo, hi float64) {
+	for i, s := range p.series {
+		for j, at := range s.points {
+			if i == 0 && j == 0 {
+				lo, hi = at.y, at.y
+			}
+			lo, hi = min(lo, at.y), max(hi, at.y)
+		}
+	}
+	return lo, hi
+}
+
+// finish draws the plot and completes its caption.
+func (s *sheet) finish(p plot, arm results.Arm, caption string, n int) figureOf {
+	p.id = fmt.Sprintf("%s-%s-%d", arm, strings.ToLower(strings.Fields(p.title)[0]), n)
+	p.id = strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
+			return c
+		}
+		return -1
+	}, p.id)
+	var said []string
+	for _, line := range p.series {
+		if line.marks && line.name != "" {
+			said = append(said, line.describe())
+		}
+	}
+	p.text = strings.Join(said, " ")
+	return figureOf{p.title, caption + s.howOften(arm), template.HTML(p.svg())}
+}
+
+// describe lists a line's points in words.
+func (s series) describe() string {
+	var parts []string
+	for _, at := range s.points {
+		parts = append(parts, fmt.Sprintf("%s at %.0f", number(at.y, 1), at.x))
+	}
+	return s.name + ": " + strings.Join(parts, ", ") + "."
+}
+
+// howOften says where a plot's figures are from.
+func (s *sheet) howOften(arm results.Arm) string {
+	boots := 0
+	for _, b := range s.r.Boots {
+		if b.Arm == arm && b.Column() == s.base {
+			boots++
+		}
+	}
+	unit := "instructions, counted by QEMU's TCG"
+	if arm != results.ICount {
+		unit = "nanoseconds under QEMU with KVM, medians"
+	}
+	return fmt.Sprintf("%s%s; %s of each kernel.", strings.ToUpper(unit[:1]), unit[1:], count(boots, "boot"))
+}
+
+func measuredSizes(all []series) string {
+	var sizes []int
+	for _, s := range all {
+		for _, at := range s.points {
+			sizes = append(sizes, int(at.x))
+		}
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
+	text := fmt.Sprint(sizes[0])
+	for i, n := range sizes[1:] {
+		if i == len(sizes)-2 {
+			text += fmt.Sprintf(" and %d", n)
+		} else {
+			text += fmt.Sprintf(", %d", n)
+		}
+	}
+	return text
+}

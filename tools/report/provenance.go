@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// armName is how an arm is headed.
+func armName(arm results.Arm) string {
+	switch arm {
+	case results.ICount:
+		return "TCG icount"
+	case results.KVM:
+		return "KVM"
+	}
+	return string(arm)
+}
+
+// unitName is what the arm's figures count.
+func unitName(arm results.Arm) string {
+	if arm == results.ICount {
+		return "instructions"
+	}
+	return "ns"
+}
+
+// armSentence says what the arm's unit means.
+func armSentence(arm results.Arm) string {
+	switch arm {
+	case results.ICount:
+		return "Instructions, counted by QEMU's TCG with -icount: exact, and no time."
+	case results.KVM:
+		return "ns: on a real processor, QEMU with KVM; medians over boots."
+	}
+	return ""
+}
+
+// subject says which kernels are compared.
+func (s *sheet) subject() string {
+	if len(s.r.Kernels) == 0 {
+		return "No kernel was measured."
+	}
+	base := s.r.Kernels[0]
+	text := "Linux " + base.Release
+	for i, k := range s.r.Kernels[1:] {
+		if i > 0 {
+			text += ", " + k.Name
+		} else {
+			text += ": " + base.Name + " against " + k.Name
+		}
+		var facts []string
+		if k.Release != base.Release {
+			facts = append(facts, k.Release)
+		}
+		if n := len(k.Patches); n == 1 {
+			facts = append(facts, "1 patch")
+		} else if n > 0 {
+			facts = append(facts, fmt.Sprintf("%d patches", n))
+		}
+		if k.Series != "" {
+			facts = append(facts, "series "+short(k.Series))
+		}
+		if len(facts) > 0 {
+			text += " (" + strings.Join(facts, ", ") + ")"
+		}
+	}
+	return text
+}
+
+// repeated says how often was measured.
+func (s *sheet) repeated() string {
+	counts := make(map[string]int)
+	var order []string
+	for _, b := range s.r.Boots {
+		if counts[b.Column()] == 0 {
+			order = append(order, b.Column())
+		}
+		counts[b.Column()]++
+	}
+	slices.SortFunc(order, func(a, b string) int { return s.rank(a) - s.rank(b) })
+	var parts []string
+	for _, c := range order {
+		parts = append(parts, fmt.Sprintf("%d of %s", counts[c], c))
+	}
+	text := count(len(s.r.Boots), "boot")
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	if s.r.Interrupted {
+		text += ". The run was INTERRUPTED before its last boot"
+	}
+	return text + "."
+}
+
+// rank orders columns as the kernels are listed.
+func (s *sheet) rank(column string) int {
+	for i, k := range s.r.Kernels {
+		if column == k.Name {
+			return 2 * i
+		}
+		if column == again(k.Name) {
+			return 2*i + 1
+		}
+	}
+	return 2 * len(s.r.Kernels)
+}
+
+// where says where and with what was measured, one fact an element.
+func (s *sheet) where() []string {
+	var out []string
+	add := func(format string, value string) {
+		if value != "" {
+			out = append(out, fmt.Sprintf(format, value))
+		}
+	}
+	add("%s", shortQEMU(s.r.Host.QEMU))
+	if s.r.Host.CPU != "" {
+		out = append(out, fmt.Sprintf("%s (%s)", s.r.Host.CPU, count(s.r.Host.Cores, "core")))
+	}
+	add("%s", s.r.Host.OS)
+	add("%s", s.each(func(k results.Kernel) string { return k.Compiler }))
+	add("%s preemption", s.each(func(k results.Kernel) string { return k.Preemption }))
+	add("%s RCU", s.each(func(k results.Kernel) string { return k.RCU }))
+	add("HZ=%s", s.each(func(k results.Kernel) string { return fmt.Sprint(k.HZ) }))
+	add("config %s", s.each(func(k results.Kernel) string { return short(k.Config) }))
+	return out
+}
+
+// each returns what all kernels have in common, or what each has.
+func (s *sheet) each(of func(results.Kernel) string) string {
+	var values, named []string
+	for _, k := range s.r.Kernels {
+		v := of(k)
+		if !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+		named = append(named, k.Name+": "+v)
+	}
+	if len(values) == 1 {
+		return values[0]
+	}
+	return strings.Join(named, ", ")
+}
+
+// measuredAt lists the sizes of VMs that were measured.
+func (s *sheet) measuredAt() []int {
+	var out []int
+	for _, b := range s.r.Boots {
+		for _, c := range b.Creates {
+			out = append(out, c.VM.VCPUs)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// short is the beginning of a hash.
+func short(hash string) string {
+	if len(hash) > 12 {
+		return hash[:12]
+	}
+	return hash
+}
+
+// shortQEMU leaves the package's version out of QEMU's line.
+func shortQEMU(line string) string {
+	line, _, _ = strings.Cut(line, "(")
+	return strings.TrimSpace(strings.Replace(line, "QEMU emulator version", "QEMU", 1))
+}
+
+// explanations say what the words in the sheet mean.
+func (s *sheet) explanations() []string {
+	var out []string
+	has := func(k kind, ids measure.IDs) bool {
+		return slices.ContainsFunc(s.groups, func(g group) bool {
+			return g.kind == k && slices.ContainsFunc(g.rows, func(r row) bool {
+				return ids == "" || strings.Contains(r.label, string(ids))
+			})
+		})
+	}
+	if has(kindByID, measure.Sparse) {
+		out = append(out, "Dense IDs: the ID is the index. Sparse IDs: 3, 7, 11, ...")
+	}
+	if has(kindWalk, "") {
+		out = append(out, "The walk's cost includes the addition that its body makes.")
+	}
+	if has(kindCreate, "") {
+		out = append(out, fmt.Sprintf(
+			"One KVM_CREATE_VCPU: median of eight, from the ordinal on, in a VM of %d vCPUs.", s.largest))
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"strconv"
+	"strings"
+
+	"vcpulab/ebpf/measure"
+)
+
+// shape is a figure's name, taken apart: operation/key=value/.../flag.
+type shape struct {
+	op      string // of measure.Ops, or create, sizeof
+	vcpus   int    // of the VM, 0 if the figure is of none
+	ids     measure.IDs
+	missing bool   // no vCPU has the ID
+	at      int    // vCPUs that are there already; -1 if it does not matter
+	part    string // of create: all, waits
+	object  string // of sizeof: the struct's name
+	known   bool   // nothing of the name is left over
+}
+
+func parseShape(name string) shape {
+	parts := strings.Split(name, "/")
+	s := shape{op: parts[0], at: -1, known: true}
+	number := func(v string) int {
+		n, err := strconv.Atoi(v)
+		s.known = s.known && err == nil && n >= 0
+		return n
+	}
+	for _, p := range parts[1:] {
+		key, v, _ := strings.Cut(p, "=")
+		switch key {
+		case "vcpus":
+			s.vcpus = number(v)
+		case "ids":
+			s.ids = measure.IDs(v)
+		case "at":
+			s.at = number(v)
+		case "missing":
+			s.missing = true
+		case "all", "waits":
+			s.part = key
+		case "struct":
+			s.object = v
+		default:
+			s.known = false
+		}
+	}
+	return s
+}
+
+// numbered describes how the VM numbers its vCPUs.
+func (s shape) numbered() string {
+	switch s.ids {
+	case measure.Dense:
+		return "dense IDs"
+	case measure.Sparse:
+		return "sparse IDs"
+	case "":
+		return ""
+	}
+	return string(s.ids) + " IDs"
+}
+
+// place says where a figure stands in the sheet: which group, which label in
+// it, and which number it is of. ok is false for figures that repeat what
+// another one says: an ordinal of a VM that is not the largest.
+func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
+	if !s.known {
+		return kindOther, "", 0, true
+	}
+	switch {
+	case s.op == string(measure.Get):
+		return kindGet, "", s.vcpus, true
+	case s.op == string(measure.ByID) && s.missing:
+		return kindByID, missing + s.numbered(), s.vcpus, true
+	case s.op == string(measure.ByID):
+		return kindByID, s.numbered(), s.vcpus, true
+	case s.op == string(measure.Walk):
+		return kindWalk, "", s.vcpus, true
+	case s.op == "create" && s.at >= 0:
+		return kindCreate, s.numbered(), s.at, s.vcpus == largest
+	case s.op == "create" && s.part == "all":
+		return kindBuild, s.numbered(), s.vcpus, true
+	case s.op == "create" && s.part == "waits":
+		return kindWaits, s.numbered(), s.vcpus, true
+	case s.op == "sizeof":
+		return kindSizeof, "struct " + s.object, 0, true
+	}
+	return kindOther, "", 0, true
+}
+
+// missing begins the label of lookups that find nothing.
+const missing = "missing, "
+
+// kind is a group of the sheet.
+type kind int
+
+const (
+	kindGet kind = iota
+	kindByID
+	kindWalk
+	kindCreate
+	kindBuild
+	kindWaits
+	kindSizeof
+	kindOther
+	numKinds
+)
+
+// about says what a kind's figures are: the title, what one unit of it is
+// for, and what the size is a number of.
+func (k kind) about() (title, per, sizes string) {
+	switch k {
+	case kindGet:
+		return "kvm_get_vcpu()", "a call", "vCPUs"
+	case kindByID:
+		return "kvm_get_vcpu_by_id()", "a call", "vCPUs"
+	case kindWalk:
+		return "kvm_for_each_vcpu()", "a vCPU", "vCPUs"
+	case kindCreate:
+		return "KVM_CREATE_VCPU, by vCPUs there already", "an ioctl", "there"
+	case kindBuild:
+		return "KVM_CREATE_VCPU, all of a VM", "a VM", "vCPUs"
+	case kindWaits:
+		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
+	case kindSizeof:
+		return "sizeof", "bytes", ""
+	}
+	return "Other", "", ""
+}
