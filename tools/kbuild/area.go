@@ -27,7 +27,7 @@ const kindArea = "kbuild"
 type area struct {
 	dir    string
 	src    string // hard links to a tree, and files of our own where it was switched
-	out    string // kbuild's output
+	out    string // kbuild's output, in src: see kernelBuild.make
 	state  areaState
 	unlock func()
 }
@@ -79,8 +79,9 @@ func openArea(ctx context.Context, c *cache.Cache, key string) (a *area, err err
 		}
 	}()
 	a = &area{dir: c.Path(kindArea, key), unlock: unlock}
-	a.src, a.out = filepath.Join(a.dir, "src"), filepath.Join(a.dir, "out")
-	if err := os.MkdirAll(a.out, 0o755); err != nil {
+	a.src = filepath.Join(a.dir, "src")
+	a.out = filepath.Join(a.src, "out")
+	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a work area: %w", err)
 	}
 	data, err := os.ReadFile(a.stateFile())
@@ -155,7 +156,7 @@ func dropRecent(dir string, age time.Duration) error {
 		files = append(files, file{name, info.ModTime()})
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, f := range files {
@@ -216,12 +217,12 @@ func (a *area) stand(ctx context.Context, t tree.Tree, changed []string) (replac
 // clear makes an area empty: what is in out is of no use without the files
 // in src that it was made of.
 func (a *area) clear() error {
-	for _, dir := range []string{a.src, a.src + ".new", a.out} {
+	for _, dir := range []string{a.src, a.src + ".new"} {
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("clear a work area: %w", err)
 		}
 	}
-	return os.MkdirAll(a.out, 0o755)
+	return nil
 }
 
 // clone makes src from nothing.
@@ -232,6 +233,9 @@ func (a *area) clone(ctx context.Context, t tree.Tree, changed []string) error {
 	tmp := a.src + ".new"
 	if err := tree.Clone(ctx, t.Dir, tmp); err != nil {
 		return err
+	}
+	if err := os.Mkdir(filepath.Join(tmp, filepath.Base(a.out)), 0o755); err != nil {
+		return fmt.Errorf("make a work area: %w", err)
 	}
 	a.state = areaState{Doubtful: changed}
 	if err := a.save(); err != nil {

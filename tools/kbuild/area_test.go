@@ -65,6 +65,9 @@ func harvest(t *testing.T, dir string) files {
 	t.Helper()
 	got := files{}
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() && d.Name() == "out" && p != dir {
+			return fs.SkipDir
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -240,8 +243,8 @@ func TestUnreadableStateClearsTheArea(t *testing.T) {
 	a.close()
 	b := g.open(t)
 	defer b.close()
-	if got := harvest(t, b.out); len(got) > 0 {
-		t.Errorf("out still has %v", got)
+	if _, err := os.Lstat(a.out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("out is still there: %v", err)
 	}
 	g.stand(t, b, "base")
 }
@@ -250,6 +253,7 @@ func TestUnreadableStateClearsTheArea(t *testing.T) {
 func TestKilledBuildIsMended(t *testing.T) {
 	g := newGarden(t)
 	a := g.open(t)
+	g.stand(t, a, "base")
 	now := time.Now()
 	for name, age := range map[string]time.Duration{"half.o": 0, "vmlinux": time.Minute, "whole.o": 3 * time.Minute} {
 		p := filepath.Join(a.out, name)

@@ -64,6 +64,7 @@ func (b *Builder) env() []string {
 		"CCACHE_DIR=" + filepath.Join(b.Cache.Dir(), dirCCache),
 		"CCACHE_MAXSIZE=2G",
 		"CCACHE_COMPRESSLEVEL=1",
+		"CCACHE_NOHASHDIR=1", // paths are mapped away, see reproducible
 		// Source trees are only read; Python would write beside its scripts.
 		"PYTHONDONTWRITEBYTECODE=1",
 	}
@@ -80,10 +81,7 @@ func (b *Builder) log(kind, key string) string {
 // variables is done for the debug information: it would take a twelfth of the
 // time, and only a debugger that prints local variables would know.
 func reproducible(maps ...string) []string {
-	flags := "-fno-var-tracking -fno-var-tracking-assignments"
-	for i := 0; i+1 < len(maps); i += 2 {
-		flags += " -ffile-prefix-map=" + maps[i] + "=" + maps[i+1]
-	}
+	flags := strings.Join(append([]string{"-fno-var-tracking", "-fno-var-tracking-assignments"}, maps...), " ")
 	return []string{
 		"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 2026",
 		"KBUILD_BUILD_USER=vcpulab",
@@ -199,10 +197,15 @@ func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 }
 
 // make returns the run of make that builds everything.
+//
+// The output folder is in the source folder, where kbuild calls the source
+// ".." and no path of the machine gets into its commands: ccache finds what
+// was compiled for another work area. The one that is left is the folder in
+// which the compiler runs, which the debug information would name.
 func (k *kernelBuild) make(a *area) *makeRun {
 	vars := []string{"O=" + a.out, "ARCH=" + k.spec.Arch.Make}
 	vars = append(vars, k.toolchain.vars...)
-	vars = append(vars, reproducible(a.src+"/", "", a.out, ".")...)
+	vars = append(vars, reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
 	targets := []string{"vmlinux"}
 	if k.spec.Arch.ImageTarget != "vmlinux" {
 		targets = append(targets, k.spec.Arch.ImageTarget)

@@ -109,6 +109,7 @@ var faultPatterns = []faultPattern{
 	{Objtool, regexp.MustCompile(`^error: objtool: (?P<message>.*)$`)},
 	// gcc and clang; the assembler writes a capital E and no column.
 	{Compile, regexp.MustCompile(`^(?P<file>[^:\s][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?[Ee]rror: (?P<message>.*)$`)},
+	{Compile, regexp.MustCompile(`^(?P<file>\S+\.[sS]): Fatal error: (?P<message>.*)$`)},
 	{Kconfig, regexp.MustCompile(`^(?P<file>\S*Kconfig[^:\s]*):(?P<line>\d+):\s*(?:error: )?(?P<message>.*)$`)},
 	{Modpost, regexp.MustCompile(`^ERROR: modpost: "(?P<symbol>[^"]*)" \[(?P<file>[^\]]+)\] (?P<message>undefined!)$`)},
 	{Modpost, regexp.MustCompile(`^ERROR: modpost: (?P<message>.*)$`)},
@@ -119,9 +120,11 @@ var faultPatterns = []faultPattern{
 	{MissingProgram, regexp.MustCompile(`^env: .(?P<program>[^:\s'"]+).: (?P<message>No such file or directory)$`)},
 	{OutOfMemory, regexp.MustCompile(`^\S*(?:gcc|clang)[\w.-]*: (?:fatal )?error: (?P<message>Killed signal terminated program \S+)$`)},
 	{Compile, regexp.MustCompile(`^\S*(?:gcc|cc1|clang|as)[\w.-]*: (?:fatal )?error: (?P<message>.*)$`)},
-	{Link, regexp.MustCompile(`^\S*\bld(?:\.\w+)?: error: (?P<message>.*)$`)},
-	{Link, regexp.MustCompile(`^\S*\bld(?:\.\w+)?: (?P<message>(?:cannot find|final link failed|cannot open|unrecognized|.*: No such file).*)$`)},
+	{Link, regexp.MustCompile(`^\S*\bld(?:\.[\w-]+)?: error: (?P<message>.*)$`)},
+	{Link, regexp.MustCompile(`^\S*\bld(?:\.[\w-]+)?: (?P<message>(?:cannot find|final link failed|cannot open|unrecognized|.*: No such file).*)$`)},
 	{Makefile, regexp.MustCompile(`^(?P<file>[^:\s]+):(?P<line>\d+): \*\*\* (?P<message>.*?)(?:  Stop\.)?$`)},
+	{Kconfig, regexp.MustCompile(`^\*\*\* (?P<message>Can't .*)$`)},
+	{DiskFull, regexp.MustCompile(`^(?P<message>.*No space left on device.*)$`)},
 }
 
 var (
@@ -129,6 +132,10 @@ var (
 	makeFailed = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* \[(?:[^\]]*: )?([^\]\s]+)\] (.*)$`)
 	makeStop   = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* (.*?)(?:  Stop\.)?$`)
 	waiting    = "Waiting for unfinished jobs"
+	// lld says where a symbol is used in a line of its own
+	referenced = regexp.MustCompile(`^>>> (?:referenced by|defined at) ([^:\s]+):(\d+)`)
+	// what every log has, before and after: the command, the folders of make
+	noise = regexp.MustCompile(`^(?:# |make(?:\[\d+\])?: (?:Entering|Leaving) directory )`)
 	// where an error line's file was included from, and which function it is in
 	lead = regexp.MustCompile(`^(In file included from |\s+from |\S+: (?:In|At) |\S*ld(?:\.\w+)?: .*: in function )`)
 )
@@ -157,6 +164,9 @@ func matchFault(line string) (Fault, bool) {
 				f.Message += strings.TrimSpace(m[i])
 			}
 		}
+		if f.Message == "" {
+			continue
+		}
 		if f.Kind == Kconfig && strings.HasPrefix(f.Message, "warning:") {
 			continue
 		}
@@ -171,6 +181,8 @@ func (f Fault) refine() Fault {
 	switch {
 	case strings.Contains(f.Message, "No space left on device"):
 		f.Kind = DiskFull
+	case strings.Contains(f.Message, "out of memory") || strings.Contains(f.Message, "annot allocate memory"):
+		f.Kind = OutOfMemory
 	case f.Kind == Compile && what == "No such file or directory" && libraryOf(header) != "":
 		f.Kind = MissingLibrary
 	}
@@ -232,9 +244,12 @@ func (s *faultScan) line(line string) {
 	}
 	if m := makeStop.FindStringSubmatch(line); m != nil {
 		s.open = false
-		if s.stop == "" && !strings.Contains(line, waiting) {
+		if s.stop == "" && m[1] != "" && !strings.Contains(line, waiting) {
 			s.stop = m[1]
 		}
+		return
+	}
+	if noise.MatchString(line) {
 		return
 	}
 	if stepLine.MatchString(line) {
@@ -243,7 +258,11 @@ func (s *faultScan) line(line string) {
 	}
 	s.recent = appendBounded(s.recent, line, excerptBefore+excerptAfter)
 	if s.found != nil {
-		if s.open && s.after < excerptAfter && strings.HasPrefix(line, " ") {
+		if m := referenced.FindStringSubmatch(line); m != nil && s.open && s.found.File == "" {
+			s.found.File = m[1]
+			s.found.Line, _ = strconv.Atoi(m[2])
+		}
+		if s.open && s.after < excerptAfter && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, ">>>")) {
 			s.found.Excerpt = append(s.found.Excerpt, line)
 			s.after++
 		} else {

@@ -104,7 +104,7 @@ func (m *makeRun) run(ctx context.Context) (clean bool, err error) {
 	if readErr != nil {
 		return clean, fmt.Errorf("%s: %w (and reading its log failed: %v)", m.doing, err, readErr)
 	}
-	fault.File = strings.TrimPrefix(fault.File, m.dir+"/")
+	fault.File = strings.TrimPrefix(strings.TrimPrefix(fault.File, m.dir+"/"), "../")
 	return clean, &Error{Doing: m.doing, Fault: fault, Log: m.log, Command: m.command(), Err: err}
 }
 

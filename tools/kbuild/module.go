@@ -42,7 +42,8 @@ func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko
 		build := filepath.Join(k.Dir, dirBuild)
 		vars := []string{"O=" + build, "M=" + work, "ARCH=" + k.Arch.Make}
 		vars = append(vars, k.Toolchain.vars...)
-		vars = append(vars, reproducible(k.Tree.Dir+"/", "", build, ".", work, filepath.Base(srcDir))...)
+		vars = append(vars, reproducible("-ffile-prefix-map="+k.Tree.Dir+"/=",
+			"-ffile-prefix-map="+work+"="+filepath.Base(srcDir))...)
 		m := &makeRun{
 			doing: doing, dir: k.Tree.Dir, vars: vars, targets: []string{"modules"},
 			jobs: b.jobs(), env: b.env(), log: b.log(kindModule, key), step: step,
