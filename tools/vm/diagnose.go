@@ -39,7 +39,7 @@ func diagnose(e evidence) *Fault {
 	if kind == "" {
 		return nil
 	}
-	f := &Fault{Kind: kind, Title: title, Err: err, Splats: e.splats, Stderr: strings.Map(printable, e.stderr)}
+	f := &Fault{Kind: kind, Title: strings.Map(printable, title), Err: err, Splats: e.splats, Stderr: strings.Map(printable, e.stderr)}
 	var about *Splat
 	for i, s := range e.splats {
 		if s.Kind == kind && s.Title == title {

@@ -41,6 +41,10 @@ type Machine struct {
 	Devices []Device
 	// QEMU is the program to start; "" is Arch's.
 	QEMU string
+
+	// recordDevice is what takes records to a file of the host; nil is the
+	// virtio-serial port. Tests have guests that know no virtio.
+	recordDevice func(file string) Device
 }
 
 // channels are the files that a machine speaks to its host through.
@@ -86,7 +90,11 @@ func (m Machine) check() error {
 
 // devices returns all devices, those that every machine has first.
 func (m Machine) devices(ch channels) []Device {
-	all := []Device{serialConsole{m.Arch.Console}, recordPort{wire.PortName, ch.records}}
+	var records Device = recordPort{wire.PortName, ch.records}
+	if m.recordDevice != nil {
+		records = m.recordDevice(ch.records)
+	}
+	all := []Device{serialConsole{m.Arch.Console}, records}
 	if ch.qmp != "" {
 		all = append(all, monitor{ch.qmp})
 	}

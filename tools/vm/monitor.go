@@ -83,8 +83,9 @@ func (m *qmpMonitor) ask(command string) json.RawMessage {
 }
 
 // whereabouts says what QEMU knows of a guest that is silent: its state and
-// the address that each processor is at. It is "" when QEMU is silent too.
-func (m *qmpMonitor) whereabouts() string {
+// the address that each processor is at, with the function of the kernel. It
+// is "" when QEMU is silent too.
+func (m *qmpMonitor) whereabouts(kernel string) string {
 	var status struct {
 		Status string `json:"status"`
 	}
@@ -95,18 +96,24 @@ func (m *qmpMonitor) whereabouts() string {
 	text := "QEMU says it is " + status.Status
 	var registers string
 	_ = json.Unmarshal(m.ask(`{"execute":"human-monitor-command","arguments":{"command-line":"info registers -a"}}`), &registers)
-	if pcs := programCounters(registers); len(pcs) > 0 {
+	pcs := programCounters(registers)
+	for i, pc := range pcs {
+		if name := symbolAt(kernel, pc); name != "" {
+			pcs[i] += " (" + name + ")"
+		}
+	}
+	if len(pcs) > 0 {
 		text += ", its processors at " + strings.Join(pcs, ", ")
 	}
 	return text
 }
 
 // programCounters finds the program counters in the monitor's list of
-// registers: RIP=... on x86, PC=... on arm64.
+// registers: RIP=... or EIP=... on x86, PC=... on arm64.
 func programCounters(registers string) []string {
 	var pcs []string
 	for _, field := range strings.Fields(registers) {
-		for _, name := range []string{"RIP=", "PC="} {
+		for _, name := range []string{"RIP=", "EIP=", "PC="} {
 			if pc, ok := strings.CutPrefix(field, name); ok && len(pcs) < 8 {
 				pcs = append(pcs, "0x"+pc)
 			}

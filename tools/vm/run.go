@@ -36,8 +36,8 @@ type Options struct {
 	Timeout time.Duration
 	// Silence is how long neither console nor records may go on before the
 	// guest counts as hung; 0 is DefaultSilence. Time in which QEMU waited
-	// for a processor of a busy host does not count. Give a job without
-	// heartbeats as long as its longest step takes.
+	// for a processor of a busy host does not count, within limits. Give a
+	// job without heartbeats as long as its longest step takes.
 	Silence time.Duration
 	// AllowWarnings takes a kernel that warned and went on for good; the
 	// warnings are in Result.Splats.
@@ -170,7 +170,7 @@ func (r *run) do(ctx context.Context) (*Result, error) {
 	stopped := r.watch(ctx, p)
 	where := ""
 	if stopped == stopHang {
-		where = mon.whereabouts()
+		where = mon.whereabouts(r.m.Kernel)
 	}
 	p.kill()
 	<-consoleDone
@@ -255,7 +255,7 @@ func (r *run) watch(ctx context.Context, p *process) stop {
 		case <-timeout.C:
 			return stopTimeout
 		case <-quiet.timer.C:
-			if quiet.over() {
+			if settled == nil && quiet.over() {
 				return stopHang
 			}
 		case <-collected:

@@ -47,10 +47,16 @@ func (s *silence) broken() {
 	s.timer.Reset(s.limit)
 }
 
+// maxStretch bounds how far waiting stretches the limit: a guest that spins
+// on a busy host waits without end.
+const maxStretch = 3
+
 // over tells, when the timer has fired, whether the silence has lasted for
 // the limit; if not, the timer is set for what is left.
 func (s *silence) over() bool {
-	left := s.limit - (time.Since(s.last) - max(0, s.delay()-s.base))
+	passed := time.Since(s.last)
+	waited := min(max(0, s.delay()-s.base), (maxStretch-1)*s.limit)
+	left := s.limit - (passed - waited)
 	if left <= 0 {
 		return true
 	}

@@ -115,7 +115,8 @@ func findSplat(msg string) (FaultKind, bool) {
 	return "", false
 }
 
-// maxSplats bounds how many splats of one console are kept.
+// maxSplats bounds how many warnings of one console are kept, and how many of
+// the other splats.
 const maxSplats = 64
 
 // splats collects the splats of a console, a line at a time.
@@ -123,6 +124,8 @@ type splats struct {
 	found []Splat
 	lines int
 	open  bool // the last splat found has not named its function yet
+
+	warnings, fatal int // how many there were, kept or not
 }
 
 // line takes the next line of the console.
@@ -134,9 +137,14 @@ func (s *splats) line(line []byte) {
 		if n := len(s.found); kind == KernelOops && n > 0 && s.found[n-1].Kind == KernelOops && s.open {
 			return
 		}
-		s.open = len(s.found) < maxSplats
-		if s.open {
-			s.found = append(s.found, Splat{Kind: kind, Title: strings.TrimSpace(msg), Line: s.lines})
+		count := &s.fatal
+		if kind == KernelWarning {
+			count = &s.warnings
+		}
+		*count++
+		if s.open = *count <= maxSplats; s.open {
+			title := strings.Map(printable, strings.TrimSpace(msg))
+			s.found = append(s.found, Splat{Kind: kind, Title: title, Line: s.lines})
 		}
 		return
 	}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/exit"
+)
+
+// quick are options for guests that are done in a moment.
+func quick() Options { return Options{Silence: 2 * time.Second, Timeout: time.Minute} }
+
+func TestRunGood(t *testing.T) {
+	var kinds []wire.Kind
+	var live strings.Builder
+	o := quick()
+	o.KeepDir = filepath.Join(t.TempDir(), "kept")
+	o.OnRecord = func(r wire.Record) error { kinds = append(kinds, r.Kind); return nil }
+	o.Console = &live
+	m := machine(t, console1("hello, console\r\n"), record1(speech(t, wire.StatusOK)), reset)
+	res, err := Run(t.Context(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(kinds); got != "[hello sample end]" {
+		t.Errorf("expected hello, sample and end, found %s", got)
+	}
+	if res.Hello.Kernel != "tiny" || len(res.Samples) != 1 || string(res.Samples[0].Data) != "42" || res.End.Records != 3 {
+		t.Errorf("the result differs: %+v", res)
+	}
+	kept, err := os.ReadFile(filepath.Join(o.KeepDir, "console.log"))
+	if err != nil || string(kept) != "hello, console\n" || live.String() != "hello, console\r\n" || res.Console != string(kept) {
+		t.Errorf("the console differs: kept %q (%v), live %q, result %q", kept, err, live.String(), res.Console)
+	}
+	if tm := res.Timing; tm.Hello <= 0 || tm.End < tm.Hello || tm.Gone < tm.End {
+		t.Errorf("the times are out of order: %+v", tm)
+	}
+}
+
+// TestRunFaults makes each fault happen that a guest without a kernel can.
+func TestRunFaults(t *testing.T) {
+	good := speech(t, wire.StatusOK)
+	for name, tt := range map[string]struct {
+		guest []tiny
+		edit  func(*Machine, *Options)
+		kind  FaultKind
+		title string // a part of it
+		text  string // a part of the whole message
+		code  int
+	}{
+		"silent reset": {guest: []tiny{reset}, kind: SilentReset, title: "guest-reset", text: "console stayed empty"},
+		"reset after hello": {guest: []tiny{record1(strings.SplitAfter(good, "\n")[0]), reset},
+			kind: SilentReset, title: "before its end record"},
+		"cut in a line": {guest: []tiny{record1(good[:len(good)-9]), reset}, kind: CutOutput, title: "after 2 records"},
+		"line lost": {guest: []tiny{record1(strings.Join(without(strings.SplitAfter(good, "\n"), 1), "")), reset},
+			kind: LostRecords, title: "expected record 2, found 3"},
+		"garbage":            {guest: []tiny{record1("Illegal instruction\n"), halt}, kind: LostRecords, title: "Illegal instruction"},
+		"more after the end": {guest: []tiny{record1(good + "{}\n"), reset}, kind: LostRecords, title: "follows the end"},
+		"hang halted":        {guest: []tiny{console1("booting\r\n"), halt}, kind: Hang, title: "its processors at 0x", text: "\n    booting"},
+		"hang spinning":      {guest: []tiny{spin}, kind: Hang, title: "QEMU says it is running"},
+		"endless console": {guest: []tiny{babel}, edit: func(_ *Machine, o *Options) { o.Timeout = 1500 * time.Millisecond },
+			kind: Deadline, title: "1.5s", code: exit.TimedOut},
+		"panic": {guest: []tiny{console1("[    0.1] Kernel panic - not syncing: no reason\r\n"), reset},
+			kind: KernelPanic, title: "no reason"},
+		"panic that does not reset": {guest: []tiny{console1("Kernel panic - not syncing: stuck\r\n"), halt}, kind: KernelPanic, title: "stuck"},
+		"panic after the end":       {guest: []tiny{record1(good), console1("Kernel panic - not syncing: late\r\n"), reset}, kind: KernelPanic},
+		"oops": {guest: []tiny{console1("BUG: kernel NULL pointer dereference\r\nRIP: 0010:faulty+0x1/0x2\r\n"), halt},
+			kind: KernelOops, title: " in faulty"},
+		"warning": {guest: []tiny{console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(good), reset}, kind: KernelWarning},
+		"no init": {guest: []tiny{console1("Kernel panic - not syncing: No working init found.\r\n"), reset}, kind: NoInit},
+		"init died": {guest: []tiny{console1("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"), reset},
+			kind: InitDied, title: "exitcode=0x00000100"},
+		"guest program gave up": {guest: []tiny{console1(guestFatal + "no port\r\n"), reset}, kind: GuestFailed, title: "no port"},
+		"job failed":            {guest: []tiny{record1(speech(t, wire.StatusFailed)), reset}, kind: JobFailed, code: exit.CheckFailed},
+		"no such processor": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Devices = []Device{Args{QEMU: []string{"-cpu", "nonsense"}}} },
+			kind: QEMUFailed, title: "status 1", text: "unable to find CPU model 'nonsense'"},
+		"no such option": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Devices = []Device{Args{QEMU: []string{"-nonsense"}}} },
+			kind: QEMUFailed, text: "-nonsense"},
+		"no kernel": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Kernel += ".gone" }, kind: QEMUFailed, text: "could not open kernel file"},
+		"no initramfs": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Initrd = "/nope" },
+			kind: QEMUFailed, text: "error reading initrd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, o := machine(t, tt.guest...), quick()
+			if tt.edit != nil {
+				tt.edit(&m, &o)
+			}
+			res, err := Run(t.Context(), m, o)
+			fault, ok := errors.AsType[*Fault](err)
+			if !ok {
+				t.Fatalf("expected a fault, found %v and %+v", err, res)
+			}
+			if fault.Kind != tt.kind || !strings.Contains(fault.Title, tt.title) {
+				t.Errorf("expected %s with %q, found %s: %s", tt.kind, tt.title, fault.Kind, fault.Title)
+			}
+			if !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("expected a message with %q, found:\n%s", tt.text, err)
+			}
+			want := tt.code
+			if want == 0 {
+				want = exit.BootFailed
+			}
+			if got := exit.Code(err); got != want {
+				t.Errorf("expected exit code %d, found %d", want, got)
+			}
+			whose, other := ErrKernel, ErrInfrastructure
+			if tt.kind == QEMUFailed {
+				whose, other = other, whose
+			}
+			if !errors.Is(err, whose) || errors.Is(err, other) {
+				t.Errorf("expected %v, not %v", whose, other)
+			}
+			if !strings.Contains(fault.Command, m.Kernel) || !strings.Contains(err.Error(), fault.Command) {
+				t.Errorf("the message does not show how to repeat the run:\n%s", err)
+			}
+		})
+	}
+}
+
+func without[T any](s []T, i int) []T { return append(append([]T(nil), s[:i]...), s[i+1:]...) }
+
+func TestAllowWarnings(t *testing.T) {
+	o := quick()
+	o.AllowWarnings = true
+	m := machine(t, console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(speech(t, wire.StatusOK)), reset)
+	res, err := Run(t.Context(), m, o)
+	if err != nil || len(res.Splats) != 1 {
+		t.Errorf("expected one splat and no error, found %+v and %v", res.Splats, err)
+	}
+}
+
+// TestEndWithoutReset: a guest that said all and then does not end is ended.
+func TestEndWithoutReset(t *testing.T) {
+	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), quick()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnRecordEndsRun(t *testing.T) {
+	enough := errors.New("enough")
+	o := quick()
+	o.OnRecord = func(wire.Record) error { return enough }
+	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), o); !errors.Is(err, enough) {
+		t.Errorf("expected %v, found %v", enough, err)
+	}
+}
+
+// firstWrite closes a channel when something arrives.
+type firstWrite struct {
+	once sync.Once
+	c    chan struct{}
+}
+
+func (f *firstWrite) Write(p []byte) (int, error) {
+	f.once.Do(func() { close(f.c) })
+	return len(p), nil
+}
+
+// TestCancel ends the context of a guest that runs.
+func TestCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	running := &firstWrite{c: make(chan struct{})}
+	o := quick()
+	o.Silence, o.Console = time.Minute, running
+	go func() { <-running.c; cancel() }()
+	start := time.Now()
+	_, err := Run(ctx, machine(t, console1("x"), spin), o)
+	if !errors.Is(err, context.Canceled) || exit.Code(err) != exit.Interrupted {
+		t.Errorf("expected %v, found %v", context.Canceled, err)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	if _, err := Run(ctx, machine(t, spin), o); !errors.Is(err, context.Canceled) {
+		t.Errorf("a run with a dead context: %v", err)
+	}
+}
+
+// TestParallel runs several guests of one Machine at once.
+func TestParallel(t *testing.T) {
+	m := machine(t, record1(speech(t, wire.StatusOK)), reset)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if res, err := Run(t.Context(), m, quick()); err != nil || len(res.Samples) != 1 {
+				t.Errorf("found %+v and %v", res, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestKilledFromOutside: QEMU is killed by somebody else, as when memory runs
+// out.
+func TestKilledFromOutside(t *testing.T) {
+	running := &firstWrite{c: make(chan struct{})}
+	m := machine(t, console1("x"), spin)
+	p, err := startProcess(m.withDefaults().command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	go func() { _, _ = io.Copy(running, p.console) }()
+	<-running.c
+	p.kill()
+	how, good := p.ended()
+	if good || !strings.Contains(how, "SIGKILL") {
+		t.Errorf("expected an end by SIGKILL, found %q (good: %v)", how, good)
+	}
+	kind, _, _ := evidence{stopped: stopNone, ended: how, good: good, streamErr: wire.ErrNoEnd, result: &Result{}}.verdict()
+	if kind != QEMUFailed {
+		t.Errorf("expected %s, found %s", QEMUFailed, kind)
+	}
+}
+
+func TestBadMachine(t *testing.T) {
+	arch := X86_64()
+	for name, m := range map[string]Machine{
+		"no architecture":   {Kernel: "k"},
+		"no kernel":         {Arch: arch},
+		"no accelerator":    {Arch: arch, Kernel: "k", Accel: "xen"},
+		"counting with KVM": {Arch: arch, Kernel: "k", Accel: KVM, ICount: true},
+		"counting with two": {Arch: arch, Kernel: "k", CPUs: 2, ICount: true},
+		"negative":          {Arch: arch, Kernel: "k", CPUs: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Run(t.Context(), m, Options{}); err == nil {
+				t.Error("it was started")
+			}
+		})
+	}
+	_, err := Run(t.Context(), Machine{Arch: arch, Kernel: "k", QEMU: "qemu-system-nope"}, Options{})
+	if exit.Code(err) != exit.MachineLacks || !strings.Contains(err.Error(), arch.Package) {
+		t.Errorf("expected the package that lacks, found %v", err)
+	}
+}
