@@ -5,7 +5,6 @@ package pin
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -107,7 +106,7 @@ func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
 	}
 	head, _, ok := bytes.Cut(old, []byte(generatedMark))
 	if !ok {
-		return nil, errors.New("regenerate the pin: the file has no line that begins with " + generatedMark)
+		return nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
 	}
 	return append(bytes.Clone(head), blobs.format()...), nil
 }

@@ -14,9 +14,11 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"vcpulab/tools/tree"
 )
@@ -57,6 +59,7 @@ func untar(ctx context.Context, r io.Reader, dir string, lim limits, progress fu
 	u.group.SetLimit(2 * runtime.GOMAXPROCS(0))
 
 	err = u.all(ctx, r, progress)
+	u.folder.release()
 	// A failed writer ends ctx: its error is the cause, not ctx's.
 	if werr := u.group.Wait(); werr != nil {
 		err = werr
@@ -81,6 +84,37 @@ type untarrer struct {
 	byPath  map[string]*tree.Entry
 	bytes   int64
 	pending sync.WaitGroup // files that are being written
+	folder  *folder        // of the last file
+}
+
+// folder is a folder that files are written to. Archives list the files of a
+// folder one after the other: to open it once saves most of the system calls,
+// as os.Root goes down the path of each file step by step.
+type folder struct {
+	name string
+	root *os.Root
+	refs atomic.Int32 // it is closed by the last of its users
+}
+
+func (f *folder) release() {
+	if f != nil && f.refs.Add(-1) == 0 {
+		f.root.Close()
+	}
+}
+
+// enter returns the folder of that name, which exists, for one more user.
+func (u *untarrer) enter(name string) (*folder, error) {
+	if u.folder == nil || u.folder.name != name {
+		root, err := u.root.OpenRoot(name)
+		if err != nil {
+			return nil, err
+		}
+		u.folder.release()
+		u.folder = &folder{name: name, root: root}
+		u.folder.refs.Store(1)
+	}
+	u.folder.refs.Add(1)
+	return u.folder, nil
 }
 
 func (u *untarrer) all(ctx context.Context, r io.Reader, progress func(int)) error {
@@ -229,14 +263,19 @@ func (u *untarrer) file(ctx context.Context, h *tar.Header, in io.Reader, e *tre
 		e.Mode, mode = tree.ModeExecutable, 0o755
 	}
 	modTime := h.ModTime
+	dir, err := u.enter(path.Dir(e.Path))
+	if err != nil {
+		return err
+	}
 	u.pending.Add(1)
 	u.group.Go(func() error {
 		defer u.pending.Done()
+		defer dir.release()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		e.Blob = tree.BlobID(data)
-		if err := writeFile(u.root, e.Path, data, mode, modTime); err != nil {
+		if err := writeFile(dir.root, path.Base(e.Path), data, mode, modTime); err != nil {
 			return &ArchiveError{Member: h.Name, Err: err}
 		}
 		return nil
@@ -250,11 +289,9 @@ func writeFile(root *os.Root, name string, data []byte, mode fs.FileMode, modTim
 		return err
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err != nil {
-		return err
-	}
-	return root.Chtimes(name, modTime, modTime)
+	err = errors.Join(err, f.Chmod(mode)) // whatever the umask is
+	when := unix.NsecToTimeval(modTime.UnixNano())
+	return errors.Join(err, unix.Futimes(int(f.Fd()), []unix.Timeval{when, when}), f.Close())
 }
 
 // hardLink makes a link to a file that was unpacked before.
