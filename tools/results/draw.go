@@ -29,8 +29,15 @@ var ErrInvalid = errors.New("measurement is invalid")
 var ordinals = []int{0, 16, 64, 256, 512, 1016, 2040, 4080}
 
 // ordinalWindow is how many creations, from the ordinal on, the median is
-// taken of: an interrupt hits one of them, not most.
+// taken of: an interrupt hits one of them, not most. Whether the allocators
+// have what they need at hand makes two in a row differ by some per cent, the
+// same in every boot of a kernel and otherwise in another's: so what the median
+// may be is drawn from the window, not from the boots alone.
 const ordinalWindow = 8
+
+// windowConfidence is that of the interval: it leaves out the smallest and the
+// largest of the window.
+const windowConfidence = 0.9
 
 // linearity is by how much the cost of 2N passes may miss twice that of N.
 const linearity = 0.05
@@ -63,6 +70,10 @@ func (r *Results) Draw() error {
 			}
 			f.Boots = append(f.Boots, i)
 			f.Values = append(f.Values, v.value)
+			if len(f.Values) == 1 {
+				f.Low, f.High = v.low, v.high
+			}
+			f.Low, f.High = min(f.Low, v.low), max(f.High, v.high)
 		}
 	}
 	// Boots come in shuffled order; the first column must be the baseline,
@@ -89,27 +100,38 @@ func (r *Results) columns() []string {
 	return all
 }
 
-// summarize draws Value, Low and High from Values.
+// summarize draws Value, Low and High from Values. Low and High hold what the
+// boots allow for already.
 func (f *Figure) summarize() {
 	sorted := slices.Sorted(slices.Values(f.Values))
+	f.Value = median(sorted)
 	if f.Arm.Exact() || len(sorted) == 1 {
-		f.Value = median(sorted)
-		f.Low, f.High = sorted[0], sorted[len(sorted)-1]
 		return
 	}
-	s := benchmath.AssumeNothing.Summary(benchmath.NewSample(sorted, &benchmath.DefaultThresholds), 0.95)
-	f.Value, f.Low, f.High = s.Center, s.Lo, s.Hi
 	// With few boots there is no such interval: all that was seen, then.
-	if math.IsInf(f.Low, 0) || math.IsInf(f.High, 0) {
-		f.Low, f.High = sorted[0], sorted[len(sorted)-1]
+	if lo, hi, ok := interval(sorted, 0.95); ok {
+		f.Low, f.High = lo, hi
 	}
+}
+
+// interval returns the interval that the median lies in with this confidence,
+// ok unless the samples are too few. They are sorted.
+func interval(sorted []float64, confidence float64) (lo, hi float64, ok bool) {
+	s := benchmath.AssumeNothing.Summary(&benchmath.Sample{
+		Values: sorted, Thresholds: &benchmath.DefaultThresholds,
+	}, confidence)
+	return s.Lo, s.Hi, !math.IsInf(s.Lo, 0) && !math.IsInf(s.Hi, 0)
 }
 
 // value is a figure of one boot.
 type value struct {
 	name, unit string
 	value      float64
+	low, high  float64 // the interval that it lies in
 }
+
+// counted is a value that is what it is.
+func counted(name, unit string, v float64) value { return value{name, unit, v, v, v} }
 
 // values draws the figures of one boot, in the order in which to show them.
 func (b Boot) values() ([]value, error) {
@@ -143,9 +165,9 @@ func (b Boot) values() ([]value, error) {
 			name += "/missing"
 		}
 		if l.Op == measure.Walk {
-			out = append(out, value{name, unit, cost / float64(l.VM.VCPUs)})
+			out = append(out, counted(name, unit, cost/float64(l.VM.VCPUs)))
 		} else {
-			out = append(out, value{name, unit, cost/float64(l.Numbers) - own})
+			out = append(out, counted(name, unit, cost/float64(l.Numbers)-own))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b value) int { return cmp.Compare(opOrder(a.name), opOrder(b.name)) })
@@ -160,8 +182,8 @@ func (b Boot) values() ([]value, error) {
 		return nil, fmt.Errorf("%w: the structures' sizes are missing", ErrInvalid)
 	}
 	return append(out,
-		value{"sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)},
-		value{"sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU)}), nil
+		counted("sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)),
+		counted("sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU))), nil
 }
 
 // opOrder puts get before by_id before walk.
@@ -225,15 +247,19 @@ func createValues(c measure.Create, arm Arm) ([]value, error) {
 			window = append(window, float64(n))
 		}
 		sort.Float64s(window)
-		out = append(out, value{fmt.Sprintf("create/%v/at=%d", c.VM, at), arm.CreateUnit(), median(window)})
+		v := counted(fmt.Sprintf("create/%v/at=%d", c.VM, at), arm.CreateUnit(), median(window))
+		if lo, hi, ok := interval(window, windowConfidence); ok {
+			v.low, v.high = lo, hi
+		}
+		out = append(out, v)
 	}
 	waits := uint64(0)
 	for _, n := range c.Waits {
 		waits += n
 	}
 	return append(out,
-		value{fmt.Sprintf("create/%v/all", c.VM), arm.BuildUnit(), total},
-		value{fmt.Sprintf("create/%v/waits", c.VM), UnitWaits, float64(waits)}), nil
+		counted(fmt.Sprintf("create/%v/all", c.VM), arm.BuildUnit(), total),
+		counted(fmt.Sprintf("create/%v/waits", c.VM), UnitWaits, float64(waits))), nil
 }
 
 // median returns the median of sorted values.

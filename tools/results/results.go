@@ -147,9 +147,11 @@ type Figure struct {
 	Arm    Arm     `json:"arm"`
 	Unit   string  `json:"unit"`
 	Value  float64 `json:"value"`
-	// Low and High are the smallest and the largest of an instruction count,
-	// which differ for a lookup only if something is wrong; of a time the
-	// 95 % interval of the median over boots.
+	// Low and High are the interval that Value lies in. An instruction count
+	// of a lookup has none: they are the smallest and the largest, and
+	// differ only if something is wrong. The cost of a creation has the 90 %
+	// interval of the median over neighbouring ones; a time the 95 %
+	// interval of the median over boots.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 	// Boots are indices of Results.Boots, one a value.
