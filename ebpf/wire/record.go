@@ -55,7 +55,7 @@ type Hello struct {
 	Build       string `json:"build"`       // uname -v
 	Machine     string `json:"machine"`     // uname -m
 	Cmdline     string `json:"cmdline"`     // /proc/cmdline
-	BootID      string `json:"boot_id"`     // random, one a boot
+	BootID      string `json:"boot_id"`     // random: another one in every boot, unless the guest is seeded
 	Clocksource string `json:"clocksource"` // the current one
 	OnlineCPUs  string `json:"online_cpus"` // a list such as 0-3
 	MemTotalKiB int64  `json:"mem_total_kib"`
