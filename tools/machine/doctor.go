@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package machine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// What a whole run takes.
+const (
+	NeedDisk   int64 = 12 << 30 // bytes, with kernels, trees and results
+	NeedMemory int64 = 8 << 30  // bytes
+)
+
+// DoctorOptions say what to look at. Only List is needed.
+type DoctorOptions struct {
+	List *List
+	// CacheDir is where trees and kernels are kept.
+	CacheDir string
+	// ProbeKVM boots a tiny guest with /dev/kvm and says whether that works,
+	// and why not. nil leaves it open. It is called only where the device
+	// opens.
+	ProbeKVM func(ctx context.Context) (works bool, why string)
+}
+
+// Report is what Doctor found. It can be written as JSON.
+type Report struct {
+	Host  Host   `json:"host"`
+	KVM   KVM    `json:"kvm"`
+	Root  string `json:"root"` // how packages can be installed: "root", "sudo" or why not
+	Tools []Tool `json:"tools"`
+	Jobs  []Job  `json:"jobs"`
+}
+
+// Tool is a package of the list on this machine.
+type Tool struct {
+	Package
+	Groups  []string `json:"groups"`
+	Missing bool     `json:"missing"`
+	Version string   `json:"version,omitempty"` // what a program says of itself
+}
+
+// Job is something that one can do with the project.
+type Job struct {
+	Name    string   `json:"name"` // the group of packages that it needs
+	Purpose string   `json:"purpose"`
+	Can     bool     `json:"can"`
+	Lacks   []string `json:"lacks,omitempty"` // in words
+}
+
+// Lacking returns the packages that are missing, for Command. Go is not among
+// them: Debian's is too old, and it has built this program.
+func (r *Report) Lacking() []Package {
+	var all []Package
+	for _, t := range r.Tools {
+		if t.Missing && t.Provides != "go" {
+			all = append(all, t.Package)
+		}
+	}
+	return all
+}
+
+// base are the programs that are expected on any machine: nothing here
+// installs them.
+var base = []Package{
+	{"golang-go", "go", "builds the tools"},
+	{"git", "git", "reads git checkouts; the witness for applied patches"},
+	{"make", "make", "builds kernels"},
+	{"gcc", "gcc", "compiles kernels"},
+}
+
+// Doctor looks at the machine: what it is, what it lacks, and what can
+// therefore be done with it.
+func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
+	r := &Report{Host: readHost("/", opts.CacheDir), KVM: readKVM("/dev/kvm")}
+	if r.KVM.Opens && opts.ProbeKVM != nil {
+		r.KVM.Works, r.KVM.Why = opts.ProbeKVM(ctx)
+	}
+	switch i, why := findInstaller(ctx, os.Geteuid()); {
+	case i == nil:
+		r.Root = why
+	case len(i.prefix) > 0:
+		r.Root = "sudo"
+	default:
+		r.Root = "root"
+	}
+
+	all, err := opts.List.Packages(opts.List.Names()...)
+	if err != nil {
+		return nil, err
+	}
+	all = append(slices.Clone(base), all...)
+	lacking, err := missing(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		t := Tool{Package: p, Missing: slices.Contains(lacking, p)}
+		for _, g := range opts.List.Groups {
+			if slices.Contains(g.Packages, p) {
+				t.Groups = append(t.Groups, g.Name)
+			}
+		}
+		if !t.Missing {
+			t.Version = version(ctx, p.Provides)
+		}
+		r.Tools = append(r.Tools, t)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	r.Jobs = r.jobs(opts.List)
+	return r, nil
+}
+
+// jobs says what can be done, by groups of packages: building takes disk and
+// memory as well.
+func (r *Report) jobs(list *List) []Job {
+	var jobs []Job
+	for _, g := range list.Groups {
+		j := Job{Name: g.Name, Purpose: g.Purpose}
+		for _, t := range r.Tools {
+			if t.Missing && (len(t.Groups) == 0 || slices.Contains(t.Groups, g.Name)) {
+				j.Lacks = append(j.Lacks, t.Name)
+			}
+		}
+		if g.Name == "build" {
+			if free := r.Host.DiskFree; free < NeedDisk {
+				j.Lacks = append(j.Lacks, fmt.Sprintf("disk space: %s free in %s, a whole run takes %s", gib(free), r.Host.CacheDir, gib(NeedDisk)))
+			}
+			if m := r.Host.Memory; m > 0 && m < NeedMemory {
+				j.Lacks = append(j.Lacks, fmt.Sprintf("memory: %s, a whole run takes %s", gib(m), gib(NeedMemory)))
+			}
+		}
+		j.Can = len(j.Lacks) == 0
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// versionTimeout bounds how long a program may take to say its version.
+const versionTimeout = 5 * time.Second
+
+// version returns the first line that a program says about its version, "" for
+// a header or a program that does not say.
+func version(ctx context.Context, program string) string {
+	if strings.HasPrefix(program, "<") {
+		return ""
+	}
+	path, err := lookPath(program)
+	if err != nil {
+		return ""
+	}
+	arg := "--version"
+	if program == "go" {
+		arg = "version"
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, arg)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" {
+			return line
+		}
+	}
+	return ""
+}
+
+func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+// Text writes the report for people.
+func (r *Report) Text(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "system\t%s, Linux %s, %s\n", r.Host.OS, r.Host.Kernel, r.Host.Arch)
+	fmt.Fprintf(w, "processor\t%d cores, %s\n", r.Host.Cores, r.Host.CPU)
+	fmt.Fprintf(w, "memory\t%s, %s available\n", gib(r.Host.Memory), gib(r.Host.Available))
+	fmt.Fprintf(w, "disk\t%s free in %s\n", gib(r.Host.DiskFree), r.Host.CacheDir)
+	kvm := "works"
+	if !r.KVM.Works {
+		kvm = "emulation will be used: " + r.KVM.Why
+	}
+	fmt.Fprintf(w, "/dev/kvm\t%s\n", kvm)
+	fmt.Fprintf(w, "packages\t%s\n", map[string]string{
+		"root": "can be installed", "sudo": "can be installed by sudo",
+	}[r.Root]+prefixed("cannot be installed: ", r.Root))
+
+	fmt.Fprintf(w, "\n")
+	for _, t := range r.Tools {
+		state := t.Version
+		switch {
+		case t.Missing:
+			state = "MISSING: " + t.Why
+		case state == "":
+			state = "there"
+		}
+		fmt.Fprintf(w, "%s\t%s\n", t.Name, state)
+	}
+	fmt.Fprintf(w, "\n")
+	for _, j := range r.Jobs {
+		state := "yes"
+		if !j.Can {
+			state = "no, lacks " + strings.Join(j.Lacks, ", ")
+		}
+		fmt.Fprintf(w, "%s\t%s: %s\n", j.Name, j.Purpose, state)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if lacking := r.Lacking(); len(lacking) > 0 {
+		_, err := fmt.Fprintf(out, "\nTo install what is missing: %s\n", Command(lacking))
+		return err
+	}
+	return nil
+}
+
+// prefixed returns why with a prefix, unless it is no reason.
+func prefixed(prefix, why string) string {
+	if why == "root" || why == "sudo" {
+		return ""
+	}
+	return prefix + why
+}
