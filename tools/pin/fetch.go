@@ -34,9 +34,11 @@ type FetchOptions struct {
 	Sites []string
 	// Client makes the requests. nil means one that uses apt's proxy.
 	Client *http.Client
+	// Unverified leaves the blob ids out, because they are what is asked for:
+	// the pin is being moved.
+	Unverified bool
 
 	// For tests; 0 means the default.
-	anyBlobs      bool          // do not verify the blob ids: the pin is being moved
 	tries         int           // of a download that breaks off
 	pause, stall  time.Duration // see download
 	unpackedBytes int64         // disk space that an unpacked kernel takes
@@ -67,7 +69,7 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	for i := range p.Sources {
 		src := &p.Sources[i]
 		if dir, ok := opts.Cache.Lookup(cacheKind, p.key(src)); ok {
-			return p.open(dir, src.Kind, opts.anyBlobs)
+			return p.open(dir, src.Kind, opts.Unverified)
 		}
 	}
 	if err := needXZ(); err != nil {
@@ -81,7 +83,7 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 			return p.fill(ctx, &opts, src, tmp)
 		})
 		if err == nil {
-			return p.open(dir, src.Kind, opts.anyBlobs)
+			return p.open(dir, src.Kind, opts.Unverified)
 		}
 		if ctx.Err() != nil {
 			return tree.Tree{}, fmt.Errorf("fetch linux-%s: %w", p.Version, ctx.Err())
@@ -192,7 +194,7 @@ func (p *Pin) finish(opts *FetchOptions, a archive, tmp string, entries []tree.E
 	if version != p.Version {
 		return &ArchiveError{Archive: a.name, Err: fmt.Errorf("it holds linux-%s, expected linux-%s", version, p.Version)}
 	}
-	if !opts.anyBlobs {
+	if !opts.Unverified {
 		bad, err := diff(dir, p.blobsOf(a.kind))
 		if err != nil {
 			return err
@@ -209,14 +211,14 @@ func (p *Pin) finish(opts *FetchOptions, a archive, tmp string, entries []tree.E
 
 // open returns the tree of a cache entry after verifying the files that the
 // pin names.
-func (p *Pin) open(entry string, kind Kind, anyBlobs bool) (tree.Tree, error) {
+func (p *Pin) open(entry string, kind Kind, unverified bool) (tree.Tree, error) {
 	dir := filepath.Join(entry, treeName)
 	next := removeHint(entry)
 	t, err := tree.Load(dir)
 	if err != nil {
 		return tree.Tree{}, exit.With(exit.CheckFailed, fmt.Errorf("%w\n%s", err, next))
 	}
-	if anyBlobs {
+	if unverified {
 		return t, nil
 	}
 	bad, err := diff(dir, p.blobsOf(kind))

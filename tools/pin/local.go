@@ -79,7 +79,7 @@ func (p *Pin) populateLocal(ctx context.Context, opts *FetchOptions, content str
 	if err != nil {
 		return tree.Tree{}, err
 	}
-	return p.open(dir, kind, opts.anyBlobs)
+	return p.open(dir, kind, opts.Unverified)
 }
 
 func fileSum(name string) (string, error) {

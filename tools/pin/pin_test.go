@@ -55,7 +55,7 @@ func TestCommittedPin(t *testing.T) {
 	if _, ok := c.Lookup(cacheKind, p.key(&p.Sources[0])); !ok && !*update {
 		t.Skipf("THE PIN IS NOT COMPARED WITH ITS TREE: linux-%s is not in the cache %s", p.Version, c.Dir())
 	}
-	kernel, err := p.Fetch(t.Context(), FetchOptions{Cache: c, Log: progress.New(os.Stderr), anyBlobs: *update})
+	kernel, err := p.Fetch(t.Context(), FetchOptions{Cache: c, Log: progress.New(os.Stderr), Unverified: *update})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +228,11 @@ func TestRegenerate(t *testing.T) {
 	}
 	if !bytes.HasPrefix(got, []byte("# kept\n")) {
 		t.Error("the head was not kept")
+	}
+	// What was pinned besides stays pinned.
+	again, err := Regenerate(got, dir)
+	if err != nil || !bytes.Equal(got, again) {
+		t.Errorf("once more: %v\n%s", err, cmp.Diff(string(got), string(again)))
 	}
 	for name, try := range map[string]func() ([]byte, error){
 		"no mark":          func() ([]byte, error) { return Regenerate([]byte(goodPin), dir) },

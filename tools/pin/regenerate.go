@@ -42,17 +42,33 @@ var pinnedFiles = regexp.MustCompile(`^(` + strings.Join([]string{
 	`Makefile`,
 }, "|") + `)$`)
 
+// generatedLine is a file in that part.
+var generatedLine = regexp.MustCompile(`(?m)^"([^"]+)" = "[0-9a-f]{40}"$`)
+
 // noSources are files that lie beside sources and matter to nobody.
 var noSources = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
 
 // Regenerate returns the content of the pin file old with the blob ids of the
 // tree in dir. What stands above the generated part is kept. Pinned are the
-// files that the package's own rule names, and those of extra.
+// files that the package's own rule names, those of extra, and those that old
+// has pinned and the tree still has.
 //
 // dir must be as it was unpacked from the package or the tarball, with the
 // times of its files: by these the files are told that Debian has patched,
 // because the tarball of a release has one time for all.
 func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
+	head, rest, ok := bytes.Cut(old, []byte(generatedMark))
+	if !ok {
+		return nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
+	}
+	wanted := map[string]bool{}
+	for _, name := range extra {
+		wanted[name] = true
+	}
+	for _, m := range generatedLine.FindAllSubmatch(rest, -1) {
+		wanted[string(m[1])] = true
+	}
+
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("regenerate the pin: %w", err)
@@ -72,7 +88,7 @@ func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
 		}
 		times[name] = info.ModTime().Unix()
 		count[times[name]]++
-		if pinnedFiles.MatchString(name) && !noSources.MatchString(name) || slices.Contains(extra, name) {
+		if pinnedFiles.MatchString(name) && !noSources.MatchString(name) || wanted[name] {
 			names = append(names, name)
 		}
 		return nil
@@ -103,10 +119,6 @@ func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
 		} else {
 			blobs.Debian[name] = id
 		}
-	}
-	head, _, ok := bytes.Cut(old, []byte(generatedMark))
-	if !ok {
-		return nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
 	}
 	return append(bytes.Clone(head), blobs.format()...), nil
 }
