@@ -103,7 +103,7 @@ func hello(job wire.Job) wire.Record {
 		Job:         job.Kind,
 		Cmdline:     readLine("/proc/cmdline"),
 		BootID:      readLine("/proc/sys/kernel/random/boot_id"),
-		Clocksource: readLine("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+		Clocksource: clockSource(),
 		OnlineCPUs:  readLine("/sys/devices/system/cpu/online"),
 	}
 	var uts unix.Utsname
@@ -116,6 +116,11 @@ func hello(job wire.Job) wire.Record {
 		h.MemTotalKiB, _ = strconv.ParseInt(f[1], 10, 64)
 	}
 	return wire.Record{Kind: wire.KindHello, Hello: h}
+}
+
+// clockSource returns the name of the clock source that the kernel uses.
+func clockSource() string {
+	return readLine("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 }
 
 // readLine returns the first line of a file, "" if there is none.

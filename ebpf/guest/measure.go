@@ -45,6 +45,7 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) error {
 	if err := g.sample(measure.TypeSizes, measure.Sizes{KVM: kvm, VCPU: vcpu}); err != nil {
 		return err
 	}
+	clock := measure.Clock{Before: clockSource()}
 	for _, vm := range p.VMs {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -53,7 +54,8 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) error {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
-	return nil
+	clock.After = clockSource()
+	return g.sample(measure.TypeClock, clock)
 }
 
 func measureVM(g *guest, dev *loops.Device, p measure.Params, shape measure.VM) (err error) {

@@ -97,7 +97,15 @@ const (
 	TypeSizes  = "sizes"
 	TypeLoop   = "loop"
 	TypeCreate = "create"
+	TypeClock  = "clock"
 )
+
+// Clock is a sample, the last one: the kernel's clock source before the first
+// measurement and after the last.
+type Clock struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
 
 // Sizes is a sample: what the kernel's structures take, in bytes.
 type Sizes struct {

@@ -146,7 +146,6 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	out.BootID = res.Hello.BootID
 	out.Release = res.Hello.Kernel
 	out.Cmdline = res.Hello.Cmdline
-	out.Clock = res.Hello.Clocksource
 	out.Seconds = res.Timing.Gone.Seconds()
 	return out, out.Complete(r.plan.Params)
 }
@@ -171,6 +170,8 @@ func take(b *results.Boot, step *progress.Step, rec wire.Record) error {
 	switch rec.Sample.Type {
 	case measure.TypeSizes:
 		err = json.Unmarshal(rec.Sample.Data, &b.Sizes)
+	case measure.TypeClock:
+		err = json.Unmarshal(rec.Sample.Data, &b.Clock)
 	case measure.TypeCreate:
 		var c measure.Create
 		if err = json.Unmarshal(rec.Sample.Data, &c); err == nil {

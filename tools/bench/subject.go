@@ -41,24 +41,24 @@ func (s Subject) describe() (results.Kernel, error) {
 	if err != nil {
 		return results.Kernel{}, fmt.Errorf("%s: configuration: %w", s.Name, err)
 	}
-	hz, err := strconv.Atoi(config.Value("HZ"))
+	hz, err := strconv.Atoi(config.Value("CONFIG_HZ"))
 	if err != nil {
-		return results.Kernel{}, fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", s.Name, config.Value("HZ"))
+		return results.Kernel{}, fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", s.Name, config.Value("CONFIG_HZ"))
 	}
 	preemption := "none"
 	for _, c := range []string{"LAZY", "VOLUNTARY", "RT"} {
-		if config.Value("PREEMPT_"+c) == "y" {
+		if config.Value("CONFIG_PREEMPT_"+c) == "y" {
 			preemption = map[string]string{"LAZY": "lazy", "VOLUNTARY": "voluntary", "RT": "real-time"}[c]
 		}
 	}
-	if config.Value("PREEMPT") == "y" {
+	if config.Value("CONFIG_PREEMPT") == "y" {
 		preemption = "full"
 	}
-	if config.Value("PREEMPT_DYNAMIC") == "y" {
+	if config.Value("CONFIG_PREEMPT_DYNAMIC") == "y" {
 		preemption += " (dynamic)"
 	}
 	rcu := "non-preemptible"
-	if config.Value("PREEMPT_RCU") == "y" {
+	if config.Value("CONFIG_PREEMPT_RCU") == "y" {
 		rcu = "preemptible"
 	}
 	return results.Kernel{

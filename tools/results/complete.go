@@ -4,19 +4,22 @@ package results
 
 import (
 	"fmt"
+	"slices"
 
 	"vcpulab/ebpf/measure"
 )
 
-// wantClock is the guest's clock source. If the kernel found it unstable and
-// took another one, what was measured is no result.
-const wantClock = "tsc"
+// clocks are the guest's clock sources that count cycles, hence instructions
+// under icount. If the kernel takes another one, or changes from one to the
+// other and with it the length of a cycle, what was measured is no result.
+var clocks = []string{"tsc", "tsc-early"}
 
 // Complete returns an ErrInvalid if the boot lacks something that p asks for,
 // or was measured with another clock than the one that it was given.
 func (b *Boot) Complete(p measure.Params) error {
-	if b.Clock != wantClock {
-		return fmt.Errorf("%w: expected clock source %s, found %s", ErrInvalid, wantClock, b.Clock)
+	if !slices.Contains(clocks, b.Clock.Before) || b.Clock.After != b.Clock.Before {
+		return fmt.Errorf("%w: expected one of the clock sources %v all the time, found %q before and %q after",
+			ErrInvalid, clocks, b.Clock.Before, b.Clock.After)
 	}
 	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
 		return fmt.Errorf("%w: the sizes of the structures are missing", ErrInvalid)

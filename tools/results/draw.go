@@ -42,6 +42,11 @@ const windowConfidence = 0.9
 // linearity is by how much the cost of 2N passes may miss twice that of N.
 const linearity = 0.05
 
+// wholeness is by how much the instructions of a pass may miss a whole number:
+// the clock that counts them is converted to nanoseconds and back. If it is
+// more the clock does not count instructions one by one.
+const wholeness = 0.01
+
 // Draw makes the figures of all boots. The error is ErrInvalid if a boot's
 // samples contradict themselves.
 func (r *Results) Draw() error {
@@ -217,7 +222,11 @@ func (b Boot) perPass(l measure.Loop) (float64, error) {
 		if ratio := float64(twice) / float64(once); math.Abs(ratio/2-1) > linearity {
 			return bad("2N passes cost %.3f times what N cost: expected 2 within %.0f %%", ratio, linearity*100)
 		}
-		costs = append(costs, float64(twice-once)/float64(l.Passes))
+		cost := float64(twice-once) / float64(l.Passes)
+		if b.Arm.Exact() && math.Abs(cost-math.Round(cost)) > wholeness {
+			return bad("a pass costs %.4f instructions: expected a whole number", cost)
+		}
+		costs = append(costs, cost)
 	}
 	sort.Float64s(costs)
 	return median(costs), nil

@@ -116,15 +116,15 @@ type Boot struct {
 	Kernel string `json:"kernel"` // Kernel.Name
 	// Again marks the baseline's second boot of a round. What it differs by
 	// from the first is the noise floor.
-	Again   bool    `json:"again,omitempty"`
-	Round   int     `json:"round"`
-	Arm     Arm     `json:"arm"`
-	Command string  `json:"command"` // QEMU's
-	BootID  string  `json:"boot_id"`
-	Release string  `json:"release"`
-	Cmdline string  `json:"cmdline"` // the kernel's
-	Clock   string  `json:"clocksource"`
-	Seconds float64 `json:"seconds"` // of wall time, QEMU's start to its end
+	Again   bool          `json:"again,omitempty"`
+	Round   int           `json:"round"`
+	Arm     Arm           `json:"arm"`
+	Command string        `json:"command"` // QEMU's
+	BootID  string        `json:"boot_id"`
+	Release string        `json:"release"`
+	Cmdline string        `json:"cmdline"` // the kernel's
+	Clock   measure.Clock `json:"clock"`
+	Seconds float64       `json:"seconds"` // of wall time, QEMU's start to its end
 
 	Sizes   measure.Sizes    `json:"sizes"`
 	Loops   []measure.Loop   `json:"loops"`
