@@ -71,8 +71,11 @@ func (e *CutOffError) Error() string {
 	if e.Size > 0 {
 		of = fmt.Sprintf(" of %d", e.Size)
 	}
-	return fmt.Sprintf("%s: cut off after %d%s bytes, %d tries: %v; what arrived is kept: run the command again to go on from there",
-		e.File, e.Got, of, e.Tries, e.Err)
+	next := "run the command again"
+	if e.Got > 0 {
+		next = "what arrived is kept: run the command again to go on from there"
+	}
+	return fmt.Sprintf("%s: cut off after %d%s bytes, %d tries: %v; %s", e.File, e.Got, of, e.Tries, e.Err, next)
 }
 
 func (e *CutOffError) Unwrap() error { return e.Err }
