@@ -101,6 +101,7 @@ func (g *guest) run(job wire.Job) (err error) {
 		if err := loadModule(m); err != nil {
 			return err
 		}
+		g.logf("loaded %s %s", m.Path, m.Args)
 	}
 	return do(context.Background(), g, job)
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vcpulab/ebpf/wire"
+)
+
+// TestBootKeepsWhatRepeatsIt: after a fault the command of the message does
+// the same again, by hand.
+func TestBootKeepsWhatRepeatsIt(t *testing.T) {
+	o := quick()
+	o.KeepDir = filepath.Join(t.TempDir(), "it's kept")
+	m := machine(t, console1("here I am\r\n"), reset)
+	_, err := Boot(t.Context(), testCache(t), m, bootJob(), o)
+	fault, ok := errors.AsType[*Fault](err)
+	if !ok || fault.Kind != SilentReset {
+		t.Fatalf("expected a silent reset, found %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "/bin/sh", "-c", "exec "+fault.Command).CombinedOutput()
+	if err != nil || string(out) != "here I am\r\n" {
+		t.Errorf("%s\nexpected the console again, found %q and %v", fault.Command, out, err)
+	}
+	for _, name := range []string{"console.log", "initramfs.cpio", "records.jsonl"} {
+		if _, err := os.Stat(filepath.Join(o.KeepDir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestBootLeavesNothing: neither a good run nor a fault nor Ctrl-C leaves a
+// folder behind.
+func TestBootLeavesNothing(t *testing.T) {
+	c := testCache(t)
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	running := &firstWrite{c: make(chan struct{})}
+	o := quick()
+	o.Silence, o.Console = time.Minute, running
+	go func() { <-running.c; cancel() }()
+	if _, err := Boot(ctx, c, machine(t, console1("x"), spin), bootJob(), o); !errors.Is(err, context.Canceled) {
+		t.Errorf("expected %v, found %v", context.Canceled, err)
+	}
+	if _, err := Boot(t.Context(), c, machine(t, record1(speech(t, wire.StatusOK)), reset), bootJob(), quick()); err != nil {
+		t.Error(err)
+	}
+	if _, err := Boot(t.Context(), c, machine(t, reset), bootJob(), quick()); err == nil {
+		t.Error("a reset was taken for a result")
+	}
+	if left, err := filepath.Glob(filepath.Join(tmp, "*")); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// TestBootBadInput: what is wrong is said before QEMU is started.
+func TestBootBadInput(t *testing.T) {
+	c, m := testCache(t), machine(t, halt)
+	for name, tt := range map[string]struct {
+		g    Guest
+		want string
+	}{
+		"no job":        {Guest{}, "expected a kind"},
+		"no module":     {Guest{Job: bootJob().Job, Modules: []Module{{Host: "/nope.ko"}}}, "/nope.ko"},
+		"no module dir": {Guest{Job: bootJob().Job, ModuleDir: "/nope"}, "/nope"},
+		"no file":       {Guest{Job: bootJob().Job, Files: []File{{Path: "a", Host: "/nope"}}}, "/nope"},
+		"file twice":    {Guest{Job: bootJob().Job, Files: []File{{Path: "/init"}}}, "init is there twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Boot(t.Context(), c, m, tt.g, quick()); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("expected an error with %q, found %v", tt.want, err)
+			}
+		})
+	}
+}
