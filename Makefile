@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The commands that people type. Each calls the one program that does the
+# work: bin/vcpulab --help shows what else it can do.
+
+VCPULAB := bin/vcpulab
+
+# A kernel tree of your own in the place of the pinned one; it is only read.
+export KERNEL_SRC
+
+.PHONY: help bench-ebpf test test-kernel apply-patches check build doctor generate clean $(VCPULAB)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make bench-ebpf     measure the patched kernel against the pinned one, from nothing
+bench-ebpf: $(VCPULAB)
+	$(VCPULAB) install build boot
+	$(VCPULAB) bench
+
+## make test           run the project's own tests
+test: $(VCPULAB)
+	$(VCPULAB) install build boot bpf check
+	$(VCPULAB) test
+
+## make test-kernel    run KVM's selftests on both kernels and compare
+test-kernel: $(VCPULAB)
+	$(VCPULAB) install build boot selftests
+	$(VCPULAB) selftest
+
+## make apply-patches  apply the series and print where the patched tree is
+apply-patches: $(VCPULAB)
+	$(VCPULAB) apply
+
+## make check          check the series as a maintainer would
+check: $(VCPULAB)
+	$(VCPULAB) install check
+	$(VCPULAB) check
+
+## make build          build both kernels
+build: $(VCPULAB)
+	$(VCPULAB) install build
+	$(VCPULAB) build
+
+## make doctor         say what this machine lacks
+doctor: $(VCPULAB)
+	$(VCPULAB) doctor
+
+## make generate       compile the eBPF programs again
+generate: $(VCPULAB)
+	$(VCPULAB) install bpf
+	go generate ./...
+
+## make clean          remove the program and the results, not the cache
+clean:
+	rm -rf bin out
+
+$(VCPULAB):
+	@go build -o $@ ./tools/cmd/vcpulab

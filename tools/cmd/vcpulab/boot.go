@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"time"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/vm"
+)
+
+// bootCmd boots a kernel to its first record and ends it.
+type bootCmd struct {
+	sourceFlags
+	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
+	Arch   string `help:"x86_64 or arm64." default:"x86_64" placeholder:"ARCH"`
+	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
+}
+
+// Run prints how long the boot took.
+func (c bootCmd) Run(ctx context.Context, l *lab) error {
+	base, patched, err := l.kernels(ctx, c.sourceFlags, c.Arch)
+	if err != nil {
+		return err
+	}
+	k := patched
+	if c.Kernel == nameBase {
+		k = base
+	}
+	arch, err := vm.ArchByName(c.Arch)
+	if err != nil {
+		return err
+	}
+	v, err := l.accel(ctx, c.Accel, k)
+	if err != nil {
+		return err
+	}
+	res, err := vm.Boot(ctx, l.cache,
+		vm.Machine{Arch: arch, Accel: v.Accel, Kernel: k.ImagePath()},
+		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}}, vm.Options{})
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(res)
+	}
+	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+	l.printf("%s %s: Linux %s with %s: first record after %v, QEMU gone after %v\n",
+		c.Kernel, arch.Name, res.Hello.Kernel, v.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
+	return nil
+}
+
+// accel returns the accelerator to use for ordinary guests of this kernel's
+// architecture: the one that was asked for, or the one that works.
+func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Verdict, error) {
+	arch, err := vm.ArchByName(k.Arch.Name)
+	if err != nil {
+		return vm.Verdict{}, err
+	}
+	if want == "auto" {
+		want = ""
+	}
+	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key})
+}

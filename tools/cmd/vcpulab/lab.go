@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/pin"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+	"vcpulab/tools/vm"
+)
+
+// globals are the flags that every verb has.
+type globals struct {
+	Root  string `help:"The clone of the repository to work in (default: found from the working directory, else from the program)." placeholder:"DIR" type:"existingdir"`
+	Cache string `help:"Where trees and kernels are kept." placeholder:"DIR" env:"VCPULAB_CACHE"`
+	JSON  bool   `name:"json" help:"Print the result as JSON."`
+	Quiet bool   `short:"q" help:"Show no progress."`
+}
+
+// lab is what the verbs have in common: the rooms of the house in the order in
+// which the data flows through them.
+type lab struct {
+	globals
+	root   string
+	cache  *cache.Cache
+	log    *progress.Log
+	stdout io.Writer
+	stderr io.Writer
+}
+
+func newLab(g globals, stdout, stderr io.Writer) (*lab, error) {
+	l := &lab{globals: g, stdout: stdout, stderr: stderr}
+	var err error
+	if l.root = g.Root; l.root == "" {
+		if l.root, err = vm.SourceRoot(); err != nil {
+			return nil, err
+		}
+	}
+	if l.cache, err = cache.Open(g.Cache); err != nil {
+		return nil, err
+	}
+	if !g.Quiet {
+		l.log = progress.New(stderr)
+	}
+	return l, nil
+}
+
+// path returns the absolute path of something in the repository.
+func (l *lab) path(elem ...string) string {
+	return filepath.Join(append([]string{l.root}, elem...)...)
+}
+
+// printf writes a line of the result.
+func (l *lab) printf(format string, args ...any) { fmt.Fprintf(l.stdout, format, args...) }
+
+// printJSON writes the result for programs.
+func (l *lab) printJSON(v any) error {
+	enc := json.NewEncoder(l.stdout)
+	enc.SetIndent("", "\t")
+	return enc.Encode(v)
+}
+
+// sourceFlags choose the tree to work on.
+type sourceFlags struct {
+	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
+}
+
+// pinFile is the pinned kernel that everything is about.
+const pinFile = "linux-7.3.4.toml"
+
+func (l *lab) pin() (*pin.Pin, error) { return pin.Load(l.path("kernel-src-pin", pinFile)) }
+
+// base returns the unpatched tree: the pinned one, or a copy of the user's.
+func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
+	p, err := l.pin()
+	if err != nil {
+		return tree.Tree{}, err
+	}
+	if f.KernelSrc == "" {
+		return p.Fetch(ctx, pin.FetchOptions{Cache: l.cache, Log: l.log})
+	}
+	// How far it is from the pin, applying the series will say.
+	t, _, err := pin.UserTree(ctx, p, f.KernelSrc, pin.UserOptions{Cache: l.cache, Log: l.log})
+	return t, err
+}
+
+func (l *lab) series() (*series.Series, error) { return series.Load(l.path("patches")) }
+
+// patched applies the series to base, up to a patch or all of it.
+func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags, through int) (tree.Tree, *series.Report, error) {
+	s, err := l.series()
+	if err != nil {
+		return tree.Tree{}, nil, err
+	}
+	return s.Apply(ctx, base, series.Options{
+		Through: through, Relocate: f.KernelSrc != "", Cache: l.cache, Log: l.log,
+	})
+}
+
+// builder builds kernels.
+func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
+
+// spec says how kernels of this architecture are configured.
+func (l *lab) spec(arch string) (kbuild.Spec, error) {
+	a, err := kbuild.FindArch(arch)
+	if err != nil {
+		return kbuild.Spec{}, err
+	}
+	return kbuild.Spec{
+		Arch:      a,
+		Fragments: []string{l.path("ci", "config", "common.config"), l.path("ci", "config", a.Name+".config")},
+	}, nil
+}
+
+// The names of the two kernels, as figures and tables have them.
+const (
+	nameBase    = "base"
+	namePatched = "patched"
+)
+
+// kernels builds the kernel without and with the series.
+func (l *lab) kernels(ctx context.Context, f sourceFlags, arch string) (base, patched *kbuild.Kernel, err error) {
+	spec, err := l.spec(arch)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := l.base(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	pt, _, err := l.patched(ctx, t, f, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if base, err = l.builder().Build(ctx, nameBase, t, spec); err != nil {
+		return nil, nil, err
+	}
+	if patched, err = l.builder().Build(ctx, namePatched, pt, spec); err != nil {
+		return nil, nil, err
+	}
+	return base, patched, nil
+}
+
+// outDir makes the folder that results go to.
+func outDir(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return abs, os.MkdirAll(abs, 0o755)
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Vcpulab fetches a pinned Linux, applies a series of KVM patches, builds the
+// kernel with and without them, boots both in QEMU and measures with eBPF
+// what looking up a vCPU costs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"vcpulab/tools/exit"
+)
+
+// cli is the command line: a field a verb, each in a file of its own.
+type cli struct {
+	globals
+
+	Install  installCmd  `cmd:"" help:"Install the packages that the other verbs need."`
+	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks, and what can be done with it."`
+	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
+	Apply    applyCmd    `cmd:"" help:"Apply the series and print where the patched tree is."`
+	Check    checkCmd    `cmd:"" help:"Check the series: order, trailers, checkpatch, git am."`
+	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the series."`
+	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
+	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
+	Bench    benchCmd    `cmd:"" help:"Measure both kernels and report."`
+	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`
+	Prepare  prepareCmd  `cmd:"" help:"Make the series ready to send in your name."`
+	Test     testCmd     `cmd:"" help:"Run the project's own tests."`
+	Pin      pinCmd      `cmd:"" help:"Bring the pin file's blob ids up to date." hidden:""`
+}
+
+const description = `How should a VM hold its vCPUs? Applies a series of KVM patches to a pinned
+Linux, builds and boots it with and without them, and measures.
+
+Examples:
+  vcpulab install build boot     install what building and booting takes
+  vcpulab bench                  measure base and patched kernel
+  vcpulab apply --through 1      stop after the first patch
+  vcpulab apply --kernel-src ~/linux
+  vcpulab selftest --only xapic_ipi_test
+
+Exit codes: 0 good, 1 a check or test failed, 2 wrong use, 3 a patch does not
+apply, 4 build failed, 5 the kernel did not boot, panicked or hung, 6 time ran
+out, 7 the machine lacks something, 130 interrupted.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole command with its exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c,
+		kong.Name("vcpulab"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(func(n int) { code = n }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		fmt.Fprintln(stderr, "vcpulab:", err)
+		return exit.Usage
+	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 { // --help was printed
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "vcpulab: %v\nvcpulab --help lists the verbs and their flags.\n", err)
+		return exit.Usage
+	}
+	l, err := newLab(c.globals, stdout, stderr)
+	if err == nil {
+		err = parsed.Run(l)
+	}
+	if err == nil {
+		return exit.Good
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "vcpulab: interrupted")
+		return exit.Interrupted
+	}
+	fmt.Fprintln(stderr, "vcpulab:", err)
+	return exit.Code(err)
+}
