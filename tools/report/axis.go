@@ -32,8 +32,8 @@ func (a axis) place(v float64) float64 {
 
 // linear is an axis from 0 to at least top, with round ticks.
 func linear(label string, top float64) axis {
-	if !(top > 0) {
-		top = 1
+	if !(top > 1e-9) {
+		top = 1 // nothing to see
 	}
 	const parts = 4
 	step := math.Pow(10, math.Floor(math.Log10(top/parts)))

@@ -108,6 +108,10 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 		Lookups:   s.lookupPlots(arm),
 		Creations: s.creationPlots(arm),
 	}
+	// Sizes are the same on every arm: said once is enough.
+	if arm != s.arms[0] {
+		a.Answers = slices.DeleteFunc(a.Answers, func(a answer) bool { return a.kind == kindSizeof })
+	}
 	for _, g := range s.groups {
 		a.Tables = append(a.Tables, s.pageTable(g, arm))
 	}

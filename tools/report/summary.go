@@ -15,6 +15,7 @@ import (
 // answer is one line of the page's first table: an operation over all sizes
 // that were measured.
 type answer struct {
+	kind   kind
 	Code   string // a function's name, "" for what is none
 	What   string
 	Sizes  string
@@ -35,7 +36,7 @@ func (s *sheet) answers(arm results.Arm) []answer {
 	var out []answer
 	for _, g := range s.groups {
 		for _, rows := range s.lines(g) {
-			a := answer{Base: g.over(rows, arm, s.base)}
+			a := answer{kind: g.kind, Base: g.over(rows, arm, s.base)}
 			a.Code, a.What = g.headline(rows[0])
 			a.Sizes = sizesOver(g.kind, rows)
 			for _, k := range s.against {
@@ -155,8 +156,6 @@ func (s *sheet) changesOver(rows []row, arm results.Arm, column string) (text, c
 	return spanOf(worst, best), class, sign
 }
 
-const noiseText = "within noise"
-
 // spanOf says from where to where changes go.
 func spanOf(worst, best change) string {
 	from, to := worst.page(), best.page()
@@ -165,7 +164,7 @@ func spanOf(worst, best change) string {
 	case from == to:
 		return from
 	case !changed(worst) && !changed(best):
-		return noiseText
+		return "≈ within noise"
 	case !changed(worst):
 		return "up to " + to
 	case !changed(best):
@@ -214,10 +213,8 @@ func (c change) order() float64 {
 // page is String as it is set on a page.
 func (c change) page() string {
 	switch {
-	case c.verdict == within && c.amount != "":
-		return c.amount + ", noise"
 	case c.verdict == within:
-		return noiseText
+		return "≈ " + c.amount
 	case c.word == "":
 		return c.String()
 	}
@@ -236,8 +233,8 @@ func (v verdict) look() (class, sign string) {
 		return "worse", "▲"
 	case same:
 		return "same", "="
-	case within:
-		return "same", "≈"
+	case within: // says so itself
+		return "same", ""
 	}
 	return "", ""
 }
