@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"vcpulab/ebpf/wire"
+)
+
+// Exit statuses of a test (KSFT_* in tools/testing/selftests/kselftest.h).
+const (
+	statusPass  = 0
+	statusXFail = 2 // it failed, as is known
+	statusSkip  = 4
+)
+
+// classify makes a result of what the guest says of a test.
+func classify(t wire.Test) Result {
+	r := Result{
+		Name:    t.Name,
+		Seconds: float64(t.Nanos) / float64(time.Second),
+		Output:  t.Output,
+		LeftOut: t.Dropped,
+	}
+	tap := ParseTAP(t.Output)
+	r.Sub = tap.Tests
+	switch t.Outcome {
+	case wire.OutcomeExit:
+		r.Outcome, r.Reason = judge(t, tap)
+	case wire.OutcomeSignal:
+		r.Outcome, r.Reason = Fail, "ended by "+t.Signal
+		if why := assertion(t.Output); why != "" {
+			r.Reason += ": " + why
+		}
+	case wire.OutcomeTimeout:
+		r.Outcome, r.Reason = Timeout, fmt.Sprintf("it had not ended after %.0f s", r.Seconds)
+	default:
+		r.Outcome, r.Reason = Fail, "it could not be started: "+t.Message
+	}
+	r.Reason = clip(r.Reason, maxReason)
+	return r
+}
+
+// judge tells how a test ended that exited by itself. Its status alone is
+// believed when it says that the test failed; when it says that it passed,
+// what the test printed must say so too.
+func judge(t wire.Test, tap TAP) (Outcome, string) {
+	switch t.Code {
+	case statusPass:
+		return judgePassed(t, tap)
+	case statusSkip:
+		return Skip, skipReason(t.Output, tap)
+	case statusXFail:
+		// Also what a program returns that does not know its arguments.
+		if tap.Speaks && failedSubs(tap.Tests) == "" {
+			return Skip, "expected to fail"
+		}
+	}
+	why := fmt.Sprintf("exit status %d", t.Code)
+	switch said := assertion(t.Output); {
+	case said != "":
+		// 254 is how every failed assertion of KVM's tests ends.
+		why = said
+	case tap.Bailed:
+		why += ": bail out: " + tap.Bail
+	case failedSubs(tap.Tests) != "":
+		why += ": " + failedSubs(tap.Tests)
+	default:
+		if last := lastLine(t.Output); last != "" {
+			why += ": " + last
+		}
+	}
+	return Fail, why
+}
+
+func judgePassed(t wire.Test, tap TAP) (Outcome, string) {
+	switch {
+	case tap.Bailed:
+		return Fail, "exit status 0 after a bail-out: " + tap.Bail
+	case failedSubs(tap.Tests) != "":
+		return Fail, "exit status 0, but " + failedSubs(tap.Tests)
+	case len(tap.Problems) > 0 && t.Dropped == 0:
+		return Fail, "exit status 0, but " + strings.Join(tap.Problems, "; ")
+	case tap.Skipped:
+		return Skip, skipReason(t.Output, tap)
+	}
+	return Pass, ""
+}
+
+// failedSubs says which subtests went wrong, "" if none did.
+func failedSubs(subs []Sub) string {
+	const most = 3
+	var names []string
+	bad := 0
+	for _, s := range subs {
+		if !s.Outcome.bad() {
+			continue
+		}
+		if bad++; bad <= most {
+			names = append(names, s.Name)
+		}
+	}
+	if bad == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d subtests failed: %s", bad, len(subs), strings.Join(names, ", "))
+	if bad > most {
+		text += ", ..."
+	}
+	return text
+}
+
+// skipReason finds why a test was skipped.
+func skipReason(output string, tap TAP) string {
+	if tap.SkipReason != "" {
+		return tap.SkipReason
+	}
+	for line := range strings.Lines(output) {
+		// print_skip() of KVM's tests.
+		if why, ok := strings.CutSuffix(strings.TrimSpace(line), ", skipping test"); ok {
+			return why
+		}
+	}
+	for i := len(tap.Tests) - 1; i >= 0; i-- {
+		if s := tap.Tests[i]; s.Outcome == Skip && s.Reason != "" {
+			return s.Reason
+		}
+	}
+	if last := lastLine(output); last != "" && !strings.HasPrefix(last, "#") {
+		return last
+	}
+	return "the test does not say why"
+}
+
+const assertionMark = "==== Test Assertion Failure ===="
+
+var (
+	// assertionWhere is "  file.c:12: condition".
+	assertionWhere = regexp.MustCompile(`^  (\S+:\d+: .*)`)
+	// assertionErrno is "  pid=12 tid=12 errno=38 - Function not implemented".
+	assertionErrno = regexp.MustCompile(`^  pid=\d+ tid=\d+ errno=\d+ - `)
+	// assertionStack is "     1	0x402a2c: main at file.c:12".
+	assertionStack = regexp.MustCompile(`^\s+\d+\t0x|^\s+\d+\s+\?\? |^  \(stack trace empty\)`)
+	// assertionText is the message; other threads may print between.
+	assertionText = regexp.MustCompile(`^  \S`)
+)
+
+// assertion returns where and why the first assertion of one of KVM's tests
+// failed, "" if none did (test_assert() in lib/assert.c).
+func assertion(output string) string {
+	_, after, found := strings.Cut(output, assertionMark)
+	if !found {
+		return ""
+	}
+	where := ""
+	for line := range strings.Lines(after) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case where == "":
+			if m := assertionWhere.FindStringSubmatch(line); m != nil {
+				where = m[1]
+			}
+		case strings.Contains(line, assertionMark):
+			return where
+		case assertionErrno.MatchString(line), assertionStack.MatchString(line):
+		case assertionText.MatchString(line):
+			return where + ": " + strings.TrimSpace(line)
+		}
+	}
+	if where == "" {
+		return "an assertion failed"
+	}
+	return where
+}
+
+// lastLine returns the last line that is not blank.
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"bytes"
+	"encoding/xml"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/vm"
+)
+
+func TestCompareOutcomes(t *testing.T) {
+	// Rows are the base, columns the patched kernel.
+	outcomes := []Outcome{Pass, Skip, Fail, Timeout, Crash}
+	want := map[Outcome][]Verdict{
+		Pass:    {Same, Regressed, Regressed, Regressed, Regressed},
+		Skip:    {New, Same, Regressed, Regressed, Regressed},
+		Fail:    {Fixed, Changed, Same, Changed, Regressed},
+		Timeout: {Fixed, Changed, Changed, Same, Regressed},
+		Crash:   {Fixed, Changed, Changed, Changed, Same},
+	}
+	for base, row := range want {
+		for i, patched := range outcomes {
+			if got := compareOutcomes(base, patched); got != row[i] {
+				t.Errorf("%s, then %s: expected %s, found %s", base, patched, row[i], got)
+			}
+		}
+	}
+}
+
+// result makes a result with subtests, each "name outcome".
+func result(name string, o Outcome, subs ...string) Result {
+	r := Result{Name: name, Outcome: o, Seconds: 1.25}
+	if o != Pass {
+		r.Reason = "because"
+	}
+	for _, s := range subs {
+		n, out, _ := strings.Cut(s, " ")
+		r.Sub = append(r.Sub, Sub{Name: n, Outcome: Outcome(out)})
+	}
+	return r
+}
+
+func warned(name, title string) Result {
+	r := result(name, Pass)
+	r.Splats = []vm.Splat{{Kind: vm.KernelWarning, Title: title, Line: 7}}
+	return r
+}
+
+func TestCompare(t *testing.T) {
+	type counts struct{ Passed, Failed, Skipped, BothFail int }
+	nested := func(o Outcome) Result {
+		r := result("a", Pass)
+		r.Sub = []Sub{{Name: "x", Outcome: Pass, Sub: []Sub{{Name: "y", Outcome: o}}}}
+		return r
+	}
+	cut := result("a", Pass, "x pass")
+	cut.LeftOut = 100
+	tests := map[string]struct {
+		base, patched []Result
+		verdict       Verdict
+		why           []string
+		counts        counts
+	}{
+		"passes on both":         {[]Result{result("a", Pass)}, []Result{result("a", Pass)}, Same, nil, counts{Passed: 1}},
+		"skipped on both":        {[]Result{result("a", Skip)}, []Result{result("a", Skip)}, Same, nil, counts{Skipped: 1}},
+		"fails on both":          {[]Result{result("a", Fail)}, []Result{result("a", Fail)}, Same, nil, counts{BothFail: 1}},
+		"crashes on both":        {[]Result{result("a", Crash)}, []Result{result("a", Crash)}, Same, nil, counts{Failed: 1}},
+		"fixed":                  {[]Result{result("a", Fail)}, []Result{result("a", Pass)}, Fixed, nil, counts{Passed: 1}},
+		"no longer skipped":      {[]Result{result("a", Skip)}, []Result{result("a", Pass)}, New, nil, counts{Passed: 1}},
+		"now skipped":            {[]Result{result("a", Pass)}, []Result{result("a", Skip)}, Regressed, nil, counts{Failed: 1}},
+		"failed, now skipped":    {[]Result{result("a", Fail)}, []Result{result("a", Skip)}, Changed, nil, counts{Skipped: 1}},
+		"regressed":              {[]Result{result("a", Pass)}, []Result{result("a", Timeout)}, Regressed, nil, counts{Failed: 1}},
+		"vanished":               {[]Result{result("a", Pass)}, nil, Vanished, []string{"there is no result on the patched kernel"}, counts{Failed: 1}},
+		"vanished, failed once":  {[]Result{result("a", Fail)}, nil, Vanished, []string{"there is no result on the patched kernel"}, counts{Failed: 1}},
+		"new and passes":         {nil, []Result{result("a", Pass)}, New, nil, counts{Passed: 1}},
+		"new and fails":          {nil, []Result{result("a", Fail)}, New, nil, counts{Failed: 1}},
+		"new and skipped":        {nil, []Result{result("a", Skip)}, New, nil, counts{Skipped: 1}},
+		"subtest vanished":       {[]Result{result("a", Pass, "x pass", "y pass")}, []Result{result("a", Pass, "x pass")}, Regressed, []string{"subtest y vanished"}, counts{Failed: 1}},
+		"subtest new":            {[]Result{result("a", Pass, "x pass")}, []Result{result("a", Pass, "x pass", "y pass")}, Same, nil, counts{Passed: 1}},
+		"subtest now skipped":    {[]Result{result("a", Pass, "x pass")}, []Result{result("a", Pass, "x skip")}, Regressed, []string{"subtest x: pass on the base, now skip"}, counts{Failed: 1}},
+		"another subtest fails":  {[]Result{result("a", Fail, "x fail", "y pass")}, []Result{result("a", Fail, "x pass", "y fail")}, Regressed, []string{"subtest y: pass on the base, now fail"}, counts{Failed: 1}},
+		"nested subtest":         {[]Result{nested(Pass)}, []Result{nested(Fail)}, Regressed, []string{"subtest x / y: pass on the base, now fail"}, counts{Failed: 1}},
+		"subtests not all known": {[]Result{result("a", Pass, "x pass", "y pass")}, []Result{cut}, Same, nil, counts{Passed: 1}},
+		"timed out, subtests missing": {[]Result{result("a", Pass, "x pass", "y pass")}, []Result{result("a", Timeout, "x pass")},
+			Regressed, nil, counts{Failed: 1}},
+		"new warning": {[]Result{result("a", Pass)}, []Result{warned("a", "WARNING: a.c:12 at f+0x1/0x20, CPU#1: a/77")}, Regressed,
+			[]string{"kernel warning, which the base kernel did not have: WARNING: a.c:12 at f+0x1/0x20, CPU#1: a/77"}, counts{Failed: 1}},
+		"warning on both": {[]Result{warned("a", "WARNING: a.c:12 at f+0x1/0x20, CPU#1: a/77")},
+			[]Result{warned("a", "WARNING: a.c:14 at f+0x3/0x28, CPU#0: a/78")}, Same, nil, counts{Passed: 1}},
+		"new and warned": {nil, []Result{warned("a", "WARNING: a.c:12 at f")}, Regressed,
+			[]string{"kernel warning, which the base kernel did not have: WARNING: a.c:12 at f"}, counts{Failed: 1}},
+		"twice, the worse counts": {[]Result{result("a", Pass)}, []Result{result("a", Pass), result("a", Fail), result("a", Pass)}, Regressed, nil, counts{Failed: 1}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := Compare(tc.base, tc.patched)
+			if len(c.Tests) != 1 {
+				t.Fatalf("expected 1 test, found %v", c.Tests)
+			}
+			if p := c.Tests[0]; p.Verdict != tc.verdict || !cmp.Equal(p.Why, tc.why) {
+				t.Errorf("expected %s %q, found %s %q", tc.verdict, tc.why, p.Verdict, p.Why)
+			}
+			if got := (counts{c.Passed, c.Failed, c.Skipped, c.BothFail}); got != tc.counts {
+				t.Errorf("expected %+v, found %+v", tc.counts, got)
+			}
+			want := exit.Good
+			if tc.counts.Failed > 0 {
+				want = exit.CheckFailed
+			}
+			if got := exit.Code(c.Err()); got != want {
+				t.Errorf("expected exit code %d, found %d: %v", want, got, c.Err())
+			}
+		})
+	}
+}
+
+func TestCompareNothing(t *testing.T) {
+	if err := Compare(nil, nil).Err(); exit.Code(err) != exit.CheckFailed {
+		t.Errorf("expected an error, found %v", err)
+	}
+}
+
+// everything is a comparison with a bit of all.
+func everything() Comparison {
+	crashed := result("x86/recalc_apic_map_test", Crash)
+	crashed.Reason = "kernel oops: BUG: kernel NULL pointer dereference in kvm_recalculate_apic_map"
+	crashed.Command = "qemu-system-x86_64 -append 'a b'"
+	crashed.Log = "logs/patched-guest1/x86_recalc_apic_map_test.log"
+	crashed.Splats = []vm.Splat{{Kind: vm.KernelOops, Title: "BUG: kernel NULL pointer dereference in kvm_recalculate_apic_map", Line: 90}}
+	odd := result("x86/xapic_ipi_test", Fail)
+	odd.Output, odd.Reason = "control \x01 and ]]> in it\n", "a <b> & c\x02"
+	return Compare(
+		[]Result{
+			result("kvm_create_max_vcpus", Pass), result("kvm_binary_stats_test", Pass, "vm0 pass", "vm1 pass"),
+			result("x86/recalc_apic_map_test", Pass), result("x86/smm_test", Skip), result("x86/set_boot_cpu_id", Pass),
+			result("x86/xapic_ipi_test", Fail), result("rseq_test", Timeout),
+		},
+		[]Result{
+			result("kvm_create_max_vcpus", Pass), result("kvm_binary_stats_test", Pass, "vm0 pass"),
+			crashed, result("x86/smm_test", Skip), odd, result("rseq_test", Pass), result("x86/vcpu_lookup_test", Pass),
+		})
+}
+
+func TestWrite(t *testing.T) {
+	c := everything()
+	if sum := c.Passed + c.Failed + c.Skipped + c.BothFail; sum != len(c.Tests) {
+		t.Errorf("expected figures that add up to %d, found %d", len(c.Tests), sum)
+	}
+	writers := map[string]func(*bytes.Buffer) error{
+		"text":  func(b *bytes.Buffer) error { return c.WriteText(b, "vcpulab selftest --only %s") },
+		"json":  func(b *bytes.Buffer) error { return c.WriteJSON(b) },
+		"junit": func(b *bytes.Buffer) error { return c.WriteJUnit(b) },
+	}
+	for name, write := range writers {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			if name == "junit" {
+				var back junitSuites
+				if err := xml.Unmarshal(b.Bytes(), &back); err != nil {
+					t.Errorf("what was written cannot be read: %v", err)
+				}
+			}
+			golden(t, "testdata/write/"+name+".golden", b.Bytes())
+		})
+	}
+}

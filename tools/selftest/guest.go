@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/vm"
+)
+
+const (
+	// heartbeat is how often a guest says that it is alive.
+	heartbeat = time.Second
+	// silence is how long it may say nothing: longer than the 21 s after
+	// which the kernel complains of a processor that is stuck.
+	silence = 45 * time.Second
+	// bootAllowance is for what a guest does besides its tests.
+	bootAllowance = 2 * time.Minute
+	// killAllowance is how long after its time a test may take to die. One
+	// that hangs in the kernel does not.
+	killAllowance = 30 * time.Second
+	// maxOutput bounds what is kept of a test's output, in bytes.
+	maxOutput = 256 << 10
+)
+
+// mounts are the file systems that tests look at.
+var mounts = []string{"tmpfs", "shm", "debugfs", "tracefs", "cgroup2"}
+
+// errStuck ends a guest in which a test cannot be ended.
+var errStuck = errors.New("the test could not be ended")
+
+// guest is one guest and the tests that it is started for.
+type guest struct {
+	r       *runner
+	number  int
+	tests   []Test
+	console *consoleLog
+	stop    context.CancelCauseFunc
+	overdue *time.Timer // ends the guest if the test that runs cannot be ended
+
+	running string    // test that was started and has not ended
+	since   time.Time // when it was
+	results []Result
+}
+
+func newGuest(r *runner, number int, tests []Test) *guest {
+	return &guest{r: r, number: number, tests: tests, console: newConsoleLog()}
+}
+
+// run runs the tests and returns those that were not run because an earlier
+// one took the guest down. An error means that the guest is of no use.
+func (g *guest) run(ctx context.Context) (rest []Test, err error) {
+	job, files, total, err := g.job()
+	if err != nil {
+		return nil, err
+	}
+	s, o := g.r.subject, g.r.opts
+	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Kernel}
+	gctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	g.stop = stop
+	defer func() {
+		if g.overdue != nil {
+			g.overdue.Stop()
+		}
+	}()
+	res, err := vm.Boot(gctx, g.r.cache, m,
+		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Files: files},
+		vm.Options{
+			Timeout: total + bootAllowance, Silence: silence, AllowWarnings: true,
+			OnRecord: g.take, Console: g.console, KeepDir: g.keepDir(),
+		})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := g.blame(err); err != nil {
+		return nil, err
+	}
+	g.attribute(res.Splats)
+	if err := g.writeLogs(); err != nil {
+		return nil, err
+	}
+	for _, t := range g.tests {
+		if g.result(t.Name) == nil {
+			rest = append(rest, t)
+		}
+	}
+	if err == nil && len(rest) > 0 {
+		return nil, fmt.Errorf("the guest ended well and gave no result of %s", rest[0].Name)
+	}
+	return rest, nil
+}
+
+// job returns what the guest is to do, the files that it needs and how long
+// the tests may take together.
+func (g *guest) job() (wire.Job, []vm.File, time.Duration, error) {
+	var params wire.Exec
+	var files []vm.File
+	var total time.Duration
+	for _, t := range g.tests {
+		limit := g.r.opts.limit(t.Name)
+		total += limit + killAllowance
+		in := path.Join("/tests", t.Name)
+		params.Programs = append(params.Programs, wire.Program{
+			Name: t.Name, Path: in, Args: t.Args, TimeoutMillis: limit.Milliseconds(), MaxOutput: maxOutput,
+		})
+		files = append(files, vm.File{Path: strings.TrimPrefix(in, "/"), Mode: 0o755, Host: t.Path})
+	}
+	job, err := wire.NewJob(wire.JobExec, params)
+	job.Mounts = mounts
+	job.HeartbeatMillis = heartbeat.Milliseconds()
+	return job, files, total, err
+}
+
+// take follows the guest.
+func (g *guest) take(rec wire.Record) error {
+	switch rec.Kind {
+	case wire.KindStart:
+		g.running, g.since = rec.Start.Name, time.Now()
+		g.overdue = time.AfterFunc(g.r.opts.limit(g.running)+killAllowance, func() { g.stop(errStuck) })
+		g.r.started(g.number, g.running)
+	case wire.KindTest:
+		g.overdue.Stop()
+		g.running = ""
+		g.results = append(g.results, classify(*rec.Test))
+		g.r.started(g.number, "")
+	}
+	return nil
+}
+
+// result returns the result of a test of this guest, nil if there is none.
+func (g *guest) result(name string) *Result {
+	i := slices.IndexFunc(g.results, func(r Result) bool { return r.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &g.results[i]
+}
+
+// blame turns the way in which the guest ended into the result of the test
+// that was running, or, if the guest died after a test and before the next
+// one, of the test before: what it left behind brought the kernel down. It
+// returns the errors that no test is to blame for.
+func (g *guest) blame(err error) error {
+	if err == nil {
+		return nil
+	}
+	if last := g.console.last(); g.running == "" && last != "" && g.result(last) == nil {
+		// The guest died before the record that it starts was on its way.
+		g.running, g.since = last, time.Now()
+	}
+	blamed := &Result{Name: g.running, Seconds: time.Since(g.since).Seconds()}
+	fault, isFault := errors.AsType[*vm.Fault](err)
+	switch {
+	case g.running == "" && len(g.results) == 0:
+		return err
+	case g.running == "":
+		blamed = &g.results[len(g.results)-1]
+	}
+	switch {
+	case errors.Is(err, errStuck):
+		blamed.Outcome = Timeout
+		blamed.Reason = fmt.Sprintf("it had not ended after %v and could not be killed", g.r.opts.limit(g.running))
+	case !isFault || fault.Infrastructure() || fault.Kind == vm.JobFailed || fault.Kind == vm.GuestFailed:
+		return err
+	case fault.Kind == vm.Deadline:
+		blamed.Outcome, blamed.Reason, blamed.Command = Timeout, fault.Title, fault.Command
+	default:
+		after := ""
+		if g.running == "" {
+			after = fmt.Sprintf(", after the test had ended (%s)", blamed.Outcome)
+		}
+		blamed.Outcome = Crash
+		blamed.Reason = clip(fmt.Sprintf("%s: %s%s", fault.Kind, fault.Title, after), maxReason)
+		blamed.Command = fault.Command
+	}
+	if g.running != "" {
+		g.results = append(g.results, *blamed)
+	}
+	return nil
+}
+
+// attribute gives the kernel's complaints to the tests during which they
+// came, and those from before the first test to that one, so that somebody
+// owns them.
+func (g *guest) attribute(splats []vm.Splat) {
+	for _, s := range splats {
+		owner := g.console.owner(s.Line)
+		before := owner == ""
+		if before {
+			owner = g.tests[0].Name
+		}
+		r := g.result(owner)
+		if r == nil {
+			r = &g.results[len(g.results)-1]
+		}
+		r.Splats = append(r.Splats, s)
+		if before && r.Console == "" {
+			r.Console = g.console.during("")
+		}
+	}
+	for i := range g.results {
+		r := &g.results[i]
+		if len(r.Splats) > 0 || r.Outcome == Crash || r.Outcome == Timeout {
+			r.Console += g.console.during(r.Name)
+		}
+	}
+}
+
+// keepDir is this guest's folder.
+func (g *guest) keepDir() string {
+	if g.r.opts.KeepDir == "" {
+		return ""
+	}
+	return filepath.Join(g.r.opts.KeepDir, fmt.Sprintf("%s-guest%d", g.r.subject.Name, g.number))
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/vm"
+)
+
+// The environment that tests which boot a kernel find it by.
+const (
+	envKernel    = "VCPULAB_TEST_KERNEL"    // a kernel's image
+	envModules   = "VCPULAB_TEST_MODULES"   // the folder of its modules
+	envSelftests = "VCPULAB_TEST_SELFTESTS" // a folder of KVM selftests, built statically
+)
+
+// need returns the value of a variable, or skips the test.
+func need(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		t.Skipf("NOT TESTED: %s is not set; run vcpulab test, which sets it", name)
+	}
+	return v
+}
+
+// testCache is the user's own where it is set, so that the guest program is
+// built once.
+func testCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	dir := os.Getenv(cache.EnvDir)
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	c, err := cache.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// faulty builds the program that ends in all the ways in which a test can.
+func faulty(t *testing.T, hows ...string) []Test {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "faulty")
+	cmd := exec.Command("go", "build", "-o", program, "./testdata/faulty")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+vm.X86_64().GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build testdata/faulty: %v\n%s", err, out)
+	}
+	var tests []Test
+	for _, how := range hows {
+		tests = append(tests, Test{Name: how, Path: program, Args: []string{how}})
+	}
+	return tests
+}
+
+// TestRunFaulty runs tests that end in every way, two of which take the guest
+// with them. None may be lost, and none that failed may pass.
+func TestRunFaulty(t *testing.T) {
+	kernel := need(t, envKernel)
+	tests := faulty(t, "endless", "fail", "killed", "lost", "nonsense", "panic", "pass", "reset", "skip")
+	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: kernel, Tests: append(tests, Test{
+		Name: "no program", Path: filepath.Join("testdata", "faulty", "main.go"),
+	})}
+	keep := t.TempDir()
+	var streamed int
+	got, err := Run(context.Background(), testCache(t), s, Options{
+		MemMiB: 256, KeepDir: keep, OnResult: func(Result) { streamed++ },
+		// The order: the worst in the middle of a guest's tests.
+		Expect: map[string]float64{"pass": 12, "panic": 11, "reset": 10, "skip": 9, "endless": 1e-3},
+		Limit:  5 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"endless":    "timeout: it had not ended after ",
+		"fail":       "fail: exit status 1: 1 of 2 subtests failed: two",
+		"killed":     "fail: ended by SIGKILL",
+		"lost":       "fail: exit status 0, but planned 2 tests, found 1",
+		"no program": "fail: it could not be started: fork/exec /tests/no program: exec format error",
+		"nonsense":   "fail: exit status 2: faulty: it does not know how to nonsense",
+		"panic":      "crash: kernel panic: Kernel panic - not syncing: Out of memory: ",
+		"pass":       "pass: ",
+		"reset":      "crash: silent reset: ",
+		"skip":       "skip: Requirement not met: has_a_reason()",
+	}
+	if streamed != len(want) || len(got) != len(want) {
+		t.Errorf("expected %d results, found %d, of which %d were streamed", len(want), len(got), streamed)
+	}
+	for _, r := range got {
+		t.Logf("%s: %s, %.1f s, %s", r.Name, r.Outcome, r.Seconds, r.Reason)
+		if said := string(r.Outcome) + ": " + r.Reason; !strings.HasPrefix(said, want[r.Name]) {
+			t.Errorf("%s: expected %q, found %q", r.Name, want[r.Name], said)
+		}
+		if log, err := os.ReadFile(r.Log); err != nil || !strings.Contains(string(log), r.Reason) {
+			t.Errorf("%s: log %s: expected the reason in it, found %q, error %v", r.Name, r.Log, log, err)
+		}
+		if r.Outcome == Crash && (r.Command == "" || !strings.Contains(r.Console, "vcpulab: start "+r.Name)) {
+			t.Errorf("%s: expected the command and the console of its guest, found %q and %q", r.Name, r.Command, r.Console)
+		}
+		if r.Name == "panic" && len(r.Splats) == 0 {
+			t.Error("panic: expected a splat, found none")
+		}
+	}
+}
+
+// TestRunNoKernel: a kernel that cannot be booted is no result.
+func TestRunNoKernel(t *testing.T) {
+	need(t, envKernel)
+	file := filepath.Join(t.TempDir(), "kernel")
+	if err := os.WriteFile(file, make([]byte, 4096), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: file, Tests: faulty(t, "pass")}
+	got, err := Run(context.Background(), testCache(t), s, Options{MemMiB: 256})
+	if fault, ok := errors.AsType[*vm.Fault](err); !ok || len(got) > 0 {
+		t.Errorf("expected a fault and no results, found %v (%T) and %v", err, fault, got)
+	}
+}
+
+// TestRunCancelled: what ended until then is returned, with the reason.
+func TestRunCancelled(t *testing.T) {
+	kernel := need(t, envKernel)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: kernel, Tests: faulty(t, "pass", "endless")}
+	time.AfterFunc(4*time.Second, cancel)
+	got, err := Run(ctx, testCache(t), s, Options{MemMiB: 256, Parallel: 1})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("expected %v, found %v", context.Canceled, err)
+	}
+	for _, r := range got {
+		if r.Name != "pass" {
+			t.Errorf("expected no result of %s, found %v", r.Name, r)
+		}
+	}
+}
+
+// TestRunSelftests runs KVM's own tests.
+func TestRunSelftests(t *testing.T) {
+	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: need(t, envKernel), ModuleDir: need(t, envModules)}
+	s.Modules = []vm.Module{{Host: filepath.Join(s.ModuleDir, "kvm-amd.ko")}}
+	dir := need(t, envSelftests)
+	var all []Test
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, p)
+		all = append(all, Test{Name: name, Path: p})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Tests, err = Select(all, []string{"set_boot_cpu_id", "max_vcpuid_cap_test", "kvm_binary_stats_test"}); err != nil {
+		t.Fatal(err)
+	}
+	if more := os.Getenv("VCPULAB_TEST_SELFTESTS_ONLY"); more != "" {
+		if s.Tests, err = Select(all, strings.Fields(more)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	got, err := Run(context.Background(), testCache(t), s, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range got {
+		t.Logf("%s: %s, %.1f s, %d subtests, %v %s", r.Name, r.Outcome, r.Seconds, len(r.Sub), r.Splats, r.Reason)
+		if r.Outcome != Pass {
+			t.Errorf("%s: expected %s, found %s: %s", r.Name, Pass, r.Outcome, r.Output)
+		}
+	}
+	t.Logf("%.1f s in all", time.Since(start).Seconds())
+	if diff := cmp.Diff(len(s.Tests), len(got)); diff != "" {
+		t.Error(diff)
+	}
+}

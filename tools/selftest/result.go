@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"vcpulab/tools/vm"
+)
+
+// Outcome is how a test ended.
+type Outcome string
+
+// The outcomes of a test.
+const (
+	Pass    Outcome = "pass"
+	Skip    Outcome = "skip"    // the test says that it cannot be run here, or that it is known to fail
+	Fail    Outcome = "fail"    // the test failed, died by a signal or could not be started
+	Timeout Outcome = "timeout" // it did not end in time
+	Crash   Outcome = "crash"   // it took the guest with it
+)
+
+// rank orders outcomes: a smaller one is worse.
+func (o Outcome) rank() int {
+	switch o {
+	case Pass:
+		return 3
+	case Skip:
+		return 2
+	case Crash:
+		return 0
+	}
+	return 1
+}
+
+// bad tells whether something is wrong.
+func (o Outcome) bad() bool { return o.rank() < Skip.rank() }
+
+// Result is what became of one test on one kernel.
+type Result struct {
+	// Name is the test's name in the kernel's Makefile, such as
+	// x86/set_boot_cpu_id.
+	Name    string  `json:"name"`
+	Outcome Outcome `json:"outcome"`
+	// Reason says why, "" for a test that passed.
+	Reason string `json:"reason,omitempty"`
+	// Seconds is how long it ran, of the guest's clock.
+	Seconds float64 `json:"seconds"`
+	// Sub are its subtests, for a test that speaks TAP.
+	Sub []Sub `json:"sub,omitempty"`
+	// Splats are what the kernel complained of while the test ran.
+	Splats []vm.Splat `json:"splats,omitempty"`
+	// Output is what the test printed, bounded; LeftOut is how many bytes
+	// are missing from its middle. If any are, the subtests are not all
+	// known.
+	Output  string `json:"output,omitempty"`
+	LeftOut int64  `json:"left_out,omitempty"`
+	// Console is what the kernel said while the test ran, bounded; empty if
+	// there were no splats and the guest lived.
+	Console string `json:"console,omitempty"`
+	// Log is the path of a file with all of this, "" if none was kept.
+	Log string `json:"log,omitempty"`
+	// Command starts the guest again that died, quoted for a shell.
+	Command string `json:"command,omitempty"`
+}
+
+// Sub is a subtest, as the test reports it. Names are unique among the
+// subtests of one parent.
+type Sub struct {
+	Name    string  `json:"name"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"`
+	Sub     []Sub   `json:"sub,omitempty"`
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/vm"
+)
+
+// Defaults of Options.
+const (
+	DefaultParallel = 2
+	DefaultCPUs     = 2
+	DefaultMemMiB   = 2048
+)
+
+// Options say how tests are run.
+type Options struct {
+	// Accel is how guests are run; "" is TCG.
+	Accel vm.Accel
+	// Parallel is how many guests run at a time; 0 is DefaultParallel.
+	Parallel int
+	// CPUs and MemMiB are what each guest has; 0 is the default.
+	CPUs   int
+	MemMiB int
+	// Limit is the time that a test is given if it is not known how long it
+	// takes; 0 is 240 s under TCG and 120 s under KVM.
+	Limit time.Duration
+	// Expect is how long tests took on another kernel, in seconds; see the
+	// function Expect. Limits and order follow from it.
+	Expect map[string]float64
+	// Log shows what is running; nil shows nothing.
+	Log *progress.Log
+	// KeepDir is a folder in which a log of every test is kept and what is
+	// needed to start a guest again that died; "" keeps nothing.
+	KeepDir string
+	// OnResult is called with every result once the guest that it is from
+	// has ended, by one goroutine at a time; nil for nobody.
+	OnResult func(Result)
+}
+
+func (o Options) withDefaults() Options {
+	o.Accel = cmp.Or(o.Accel, vm.TCG)
+	o.Parallel = cmp.Or(o.Parallel, DefaultParallel)
+	o.CPUs = cmp.Or(o.CPUs, DefaultCPUs)
+	o.MemMiB = cmp.Or(o.MemMiB, DefaultMemMiB)
+	return o
+}
+
+// runner runs the tests of one subject.
+type runner struct {
+	cache   *cache.Cache
+	subject Subject
+	opts    Options
+	queue   *queue
+	step    *progress.Step
+
+	mu      sync.Mutex
+	results []Result
+	guests  int            // that were started
+	running map[int]string // test that runs in a guest, by the guest's number
+}
+
+// Run runs the tests of s and returns a result for each, sorted by name.
+//
+// A test that takes its guest down is a result: a Crash. The error is that of
+// the first guest in which no test could be run at all: a *vm.Fault if the
+// kernel did not boot or QEMU failed, or ctx's own. Then the results are
+// those of the tests that had ended.
+func Run(ctx context.Context, c *cache.Cache, s Subject, o Options) (_ []Result, err error) {
+	o = o.withDefaults()
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	r := &runner{cache: c, subject: s, opts: o, queue: newQueue(s.Tests, o.Parallel, o), running: map[int]string{}}
+	r.step = o.Log.Step("selftests on " + s.Name)
+	defer func() { r.step.End(err, "%s", tally(r.results)) }()
+	r.show()
+
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(o.Parallel, len(s.Tests)) {
+		g.Go(func() error { return r.work(gctx) })
+	}
+	err = g.Wait()
+	slices.SortFunc(r.results, func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
+	if err != nil {
+		return r.results, fmt.Errorf("selftests on %s: %w", s.Name, err)
+	}
+	return r.results, nil
+}
+
+// check refuses what would lose results.
+func (s Subject) check() error {
+	seen := make(map[string]bool, len(s.Tests))
+	for _, t := range s.Tests {
+		switch {
+		case t.Name == "" || strings.ContainsAny(t.Name, "\r\n"):
+			return fmt.Errorf("selftests on %s: %q is no name of a test", s.Name, t.Name)
+		case seen[t.Name]:
+			return fmt.Errorf("selftests on %s: test %s is there twice", s.Name, t.Name)
+		}
+		seen[t.Name] = true
+	}
+	return nil
+}
+
+// work starts guests until no test is left.
+func (r *runner) work(ctx context.Context) error {
+	for {
+		batch := r.queue.take()
+		if len(batch) == 0 {
+			return nil
+		}
+		r.mu.Lock()
+		r.guests++
+		number := r.guests
+		r.mu.Unlock()
+		g := newGuest(r, number, batch)
+		rest, err := g.run(ctx)
+		r.finish(number, g.results)
+		if err != nil {
+			return err
+		}
+		r.queue.putBack(rest)
+	}
+}
+
+// finish takes the results of a guest that has ended.
+func (r *runner) finish(number int, results []Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, number)
+	r.results = append(r.results, results...)
+	if r.opts.OnResult == nil {
+		return
+	}
+	for _, res := range results {
+		r.opts.OnResult(res)
+	}
+}
+
+// started notes which test runs in a guest, "" for none.
+func (r *runner) started(number int, name string) {
+	r.mu.Lock()
+	r.running[number] = name
+	r.mu.Unlock()
+	r.show()
+}
+
+// show tells how far the tests are.
+func (r *runner) show() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for _, n := range r.running {
+		if n != "" {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	text := fmt.Sprintf("%d of %d", len(r.results), len(r.subject.Tests))
+	if len(names) > 0 {
+		text += ", running " + strings.Join(names, " and ")
+	}
+	r.step.Update("%s", text)
+}
+
+// tally says how many tests had which outcome.
+func tally(results []Result) string {
+	count := map[Outcome]int{}
+	for _, r := range results {
+		count[r.Outcome]++
+	}
+	var parts []string
+	for _, o := range []Outcome{Pass, Fail, Timeout, Crash, Skip} {
+		if count[o] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[o], o))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"vcpulab/tools/vm"
+)
+
+// usual is about how long tests take under TCG on an idle host, in seconds:
+// those that take longer than most. It decides which start first.
+var usual = map[string]float64{
+	"kvm_create_max_vcpus":   20,
+	"recalc_apic_map_test":   8,
+	"xapic_ipi_test":         5,
+	"xen_shinfo_test":        5,
+	"sync_regs_test":         8,
+	"set_memory_region_test": 30,
+	"hardware_disable_test":  120,
+	"kvm_page_table_test":    120,
+	"rseq_test":              120,
+}
+
+// otherwise is what a test that is not listed is taken to need, in seconds.
+const otherwise = 2
+
+// expected is how long a test should take, in seconds.
+func (o Options) expected(name string) float64 {
+	if s := o.Expect[name]; s > 0 {
+		return s
+	}
+	if s := usual[path.Base(name)]; s > 0 {
+		return s
+	}
+	return otherwise
+}
+
+// The time that a test is given. The kernel's own limit for KVM's tests is
+// 120 s, meant for real hardware.
+const (
+	limitKVM = 120 * time.Second
+	limitTCG = 240 * time.Second
+	// usualSlack is how many times as long as usual a test may take at least:
+	// a host with other things to do is slow.
+	usualSlack = 20
+	// knownSlack is how many times as long as on the other kernel a test may
+	// take, and limitKnown what it is given in any case.
+	knownSlack = 10
+	limitKnown = 90 * time.Second
+)
+
+// limit is the time that a test is given.
+func (o Options) limit(name string) time.Duration {
+	most := limitTCG
+	if o.Accel == vm.KVM {
+		most = limitKVM
+	}
+	if o.Limit > 0 {
+		most = o.Limit
+	}
+	known := time.Duration(o.Expect[name] * float64(time.Second))
+	if known <= 0 {
+		return max(most, usualSlack*time.Duration(o.expected(name)*float64(time.Second)))
+	}
+	return max(knownSlack*known, min(limitKnown, most))
+}
+
+// Expect returns how long tests took, for Options.Expect of a run on another
+// kernel. Those that did not come to their end are left out.
+func Expect(results []Result) map[string]float64 {
+	m := make(map[string]float64, len(results))
+	for _, r := range results {
+		if finished(&r) {
+			m[r.Name] = r.Seconds
+		}
+	}
+	return m
+}
+
+// batchSeconds is how much work a guest is given at least, in expected
+// seconds, so that starting it is worth while.
+const batchSeconds = 16
+
+// queue hands out tests in batches, the longest first. It is safe for use by
+// several goroutines.
+type queue struct {
+	guests int
+	opts   Options
+
+	mu    sync.Mutex
+	tests []Test
+}
+
+func newQueue(tests []Test, guests int, o Options) *queue {
+	q := &queue{guests: guests, opts: o, tests: slices.Clone(tests)}
+	slices.SortStableFunc(q.tests, func(a, b Test) int {
+		return cmp.Or(cmp.Compare(o.expected(b.Name), o.expected(a.Name)), cmp.Compare(a.Name, b.Name))
+	})
+	return q
+}
+
+// take returns the tests for the next guest, none when there are none left. A
+// guest gets a share of what is left that shrinks, so that all end at about
+// the same time.
+func (q *queue) take() []Test {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left := 0.0
+	for _, t := range q.tests {
+		left += q.opts.expected(t.Name)
+	}
+	share := max(batchSeconds, left/float64(2*q.guests))
+	n := 0
+	for got := 0.0; n < len(q.tests) && got < share; n++ {
+		got += q.opts.expected(q.tests[n].Name)
+	}
+	batch := q.tests[:n:n]
+	q.tests = q.tests[n:]
+	return batch
+}
+
+// putBack returns tests that were not run: they come next.
+func (q *queue) putBack(tests []Test) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.tests = append(slices.Clone(tests), q.tests...)
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/vm"
+)
+
+func named(names ...string) []Test {
+	var tests []Test
+	for _, n := range names {
+		tests = append(tests, Test{Name: n})
+	}
+	return tests
+}
+
+func names(tests []Test) string {
+	var all []string
+	for _, t := range tests {
+		all = append(all, t.Name)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestQueue(t *testing.T) {
+	six := named("kvm_binary_stats_test", "kvm_create_max_vcpus", "x86/max_vcpuid_cap_test",
+		"x86/recalc_apic_map_test", "x86/set_boot_cpu_id", "x86/xapic_ipi_test")
+	var many []Test
+	expect := map[string]float64{}
+	for i := range 100 {
+		name := fmt.Sprintf("t%02d", i)
+		many = append(many, Test{Name: name})
+		expect[name] = float64(i + 1)
+	}
+	tests := map[string]struct {
+		tests  []Test
+		guests int
+		opts   Options
+		want   []string // the batches; nil not to look
+	}{
+		"none": {nil, 2, Options{}, []string{}},
+		"the six of continuous integration": {six, 2, Options{}, []string{
+			"kvm_create_max_vcpus",
+			"x86/recalc_apic_map_test x86/xapic_ipi_test kvm_binary_stats_test x86/max_vcpuid_cap_test",
+			"x86/set_boot_cpu_id",
+		}},
+		"known times": {named("a", "b", "c"), 1, Options{Expect: map[string]float64{"a": 1, "b": 30, "c": 20}}, []string{"b", "c", "a"}},
+		"many":        {many, 2, Options{Expect: expect}, nil},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue(tc.tests, tc.guests, tc.opts)
+			got := []string{}
+			count := 0
+			for batch := q.take(); len(batch) > 0; batch = q.take() {
+				got = append(got, names(batch))
+				count += len(batch)
+			}
+			if count != len(tc.tests) {
+				t.Errorf("expected %d tests, found %d", len(tc.tests), count)
+			}
+			if tc.want != nil {
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+func TestQueuePutBack(t *testing.T) {
+	q := newQueue(named("a", "b", "c"), 1, Options{Expect: map[string]float64{"a": 60, "b": 50, "c": 40}})
+	first := q.take()
+	q.putBack(named("x", "y"))
+	if got := names(first) + ", " + names(q.tests); got != "a b, x y c" {
+		t.Errorf("expected a b, x y c, found %s", got)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	known := map[string]float64{"quick": 0.5, "slow": 30}
+	tests := map[string]struct {
+		opts Options
+		test string
+		want time.Duration
+	}{
+		"unknown, TCG":          {Options{}, "a", limitTCG},
+		"unknown, KVM":          {Options{Accel: vm.KVM}, "a", limitKVM},
+		"unknown, asked for":    {Options{Limit: 5 * time.Minute}, "a", 5 * time.Minute},
+		"usually slow":          {Options{}, "x86/kvm_create_max_vcpus", 400 * time.Second},
+		"known to be quick":     {Options{Expect: known}, "quick", limitKnown},
+		"known to be slow":      {Options{Expect: known}, "slow", 300 * time.Second},
+		"quick, less asked for": {Options{Expect: known, Limit: 10 * time.Second}, "quick", 10 * time.Second},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.opts.limit(tc.test); got != tc.want {
+				t.Errorf("expected %v, found %v", tc.want, got)
+			}
+		})
+	}
+}
+
+func TestExpect(t *testing.T) {
+	got := Expect([]Result{{Name: "a", Outcome: Pass, Seconds: 2}, {Name: "b", Outcome: Timeout, Seconds: 240}, {Name: "c", Outcome: Crash, Seconds: 1}})
+	if diff := cmp.Diff(map[string]float64{"a": 2}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	all := named("kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/set_sregs_test")
+	tests := map[string]struct {
+		patterns []string
+		want     string
+		fails    bool
+	}{
+		"all":                  {nil, "kvm_binary_stats_test x86/set_boot_cpu_id x86/set_sregs_test", false},
+		"full name":            {[]string{"x86/set_boot_cpu_id"}, "x86/set_boot_cpu_id", false},
+		"name without folder":  {[]string{"set_boot_cpu_id"}, "x86/set_boot_cpu_id", false},
+		"pattern":              {[]string{"set_*"}, "x86/set_boot_cpu_id x86/set_sregs_test", false},
+		"pattern with folder":  {[]string{"x86/*_test", "kvm*"}, "kvm_binary_stats_test x86/set_sregs_test", false},
+		"none fits":            {[]string{"set_*", "xapic"}, "", true},
+		"malformed pattern":    {[]string{"["}, "", true},
+		"the same more often":  {[]string{"set_boot*", "x86/set_boot*"}, "x86/set_boot_cpu_id", false},
+		"empty pattern":        {[]string{""}, "", true},
+		"pattern of no folder": {[]string{"*"}, "kvm_binary_stats_test x86/set_boot_cpu_id x86/set_sregs_test", false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := Select(all, tc.patterns)
+			if tc.fails {
+				if exit.Code(err) != exit.Usage {
+					t.Errorf("expected an error with exit code %d, found %v", exit.Usage, err)
+				}
+				return
+			}
+			if err != nil || names(got) != tc.want {
+				t.Errorf("expected %s, found %s, error %v", tc.want, names(got), err)
+			}
+		})
+	}
+}
+
+func TestSubjectCheck(t *testing.T) {
+	for name, tests := range map[string][]Test{"twice": named("a", "b", "a"), "no name": named(""), "a newline": named("a\nb")} {
+		t.Run(name, func(t *testing.T) {
+			if err := (Subject{Name: "base", Tests: tests}).check(); err == nil {
+				t.Error("expected an error, found none")
+			}
+		})
+	}
+}

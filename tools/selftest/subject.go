@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/vm"
+)
+
+// Subject is a kernel and the tests to run on it.
+type Subject struct {
+	// Name is what the kernel is called in what is shown: base, patched.
+	Name string
+	Arch vm.Arch
+	// Kernel is the path of the image to boot.
+	Kernel string
+	// Modules are loaded before the tests; what they depend on is looked for
+	// in ModuleDir.
+	Modules   []vm.Module
+	ModuleDir string
+	Tests     []Test
+}
+
+// Test is a test that was built.
+type Test struct {
+	// Name is its name in the kernel's Makefile, such as x86/xapic_ipi_test.
+	Name string
+	// Path is the path of the program, linked statically.
+	Path string
+	// Args are its arguments.
+	Args []string
+}
+
+// NewSubject returns the subject that a kernel and tests built from its tree
+// are.
+func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm.Accel) (Subject, error) {
+	arch, err := vm.ArchByName(k.Arch.Name)
+	if err != nil {
+		return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
+	}
+	s := Subject{Name: name, Arch: arch, Kernel: k.ImagePath(), ModuleDir: filepath.Join(k.Dir, "modules")}
+	if mod := kvmModule(arch, accel); mod != "" {
+		file, err := k.ModulePath(mod)
+		if err != nil {
+			return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
+		}
+		s.Modules = []vm.Module{{Host: file}}
+	}
+	for _, n := range tests.Names {
+		s.Tests = append(s.Tests, Test{Name: n, Path: tests.Path(n)})
+	}
+	return s, nil
+}
+
+// kvmModule returns the module that brings KVM, "" where it is built in. TCG
+// has AMD's virtualization only; under KVM it is that of this machine.
+func kvmModule(arch vm.Arch, accel vm.Accel) string {
+	if arch.Name != vm.X86_64().Name {
+		return ""
+	}
+	if accel == vm.KVM {
+		if info, err := os.ReadFile("/proc/cpuinfo"); err == nil && strings.Contains(string(info), " vmx ") {
+			return "kvm-intel"
+		}
+	}
+	return "kvm-amd"
+}
+
+// Select returns the tests that a pattern of path.Match fits, with or without
+// the folder in the test's name. No patterns select all. A pattern that fits
+// no test is an error that stands for exit.Usage.
+func Select(tests []Test, patterns []string) ([]Test, error) {
+	if len(patterns) == 0 {
+		return tests, nil
+	}
+	used := make([]bool, len(patterns))
+	var selected []Test
+	for _, t := range tests {
+		fits := false
+		for i, p := range patterns {
+			full, err := path.Match(p, t.Name)
+			if err != nil {
+				return nil, exit.With(exit.Usage, fmt.Errorf("select selftests: pattern %q: %w", p, err))
+			}
+			short, _ := path.Match(p, path.Base(t.Name))
+			if full || short {
+				fits, used[i] = true, true
+			}
+		}
+		if fits {
+			selected = append(selected, t)
+		}
+	}
+	if i := slices.Index(used, false); i >= 0 {
+		names := make([]string, len(tests))
+		for k, t := range tests {
+			names[k] = t.Name
+		}
+		return nil, exit.With(exit.Usage, fmt.Errorf("select selftests: no test fits %q; there are %s",
+			patterns[i], strings.Join(names, " ")))
+	}
+	return selected, nil
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Command faulty ends in the ways in which a test can end. It is run in a
+// guest, as root; its argument says how.
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch how := os.Args[1]; how {
+	case "pass":
+		fmt.Println("TAP version 13\n1..2\nok 1 one\nok 2 two")
+	case "lost":
+		fmt.Println("TAP version 13\n1..2\nok 1 one")
+	case "fail":
+		fmt.Println("TAP version 13\n1..2\nok 1 one\nnot ok 2 two")
+		os.Exit(1)
+	case "skip":
+		fmt.Println("1..0 # SKIP - Requirement not met: has_a_reason()")
+		os.Exit(4)
+	case "killed":
+		must(syscall.Kill(os.Getpid(), syscall.SIGKILL))
+		time.Sleep(time.Minute)
+	case "endless":
+		time.Sleep(time.Hour)
+	case "panic":
+		// The kernel is told to panic when memory runs out; then it does.
+		must(os.WriteFile("/proc/sys/vm/panic_on_oom", []byte("2"), 0))
+		var all [][]byte
+		for {
+			b := make([]byte, 1<<24)
+			for i := 0; i < len(b); i += 4096 {
+				b[i] = 1
+			}
+			all = append(all, b)
+		}
+	case "reset":
+		must(syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART))
+	default:
+		fmt.Fprintf(os.Stderr, "faulty: it does not know how to %s\n", how)
+		os.Exit(2)
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "faulty:", err)
+		os.Exit(3)
+	}
+}
