@@ -84,6 +84,7 @@ var (
 func parseCheckpatch(out string) (*CheckpatchResult, error) {
 	r := &CheckpatchResult{Findings: []CheckpatchFinding{}}
 	var current *CheckpatchFinding
+	var excerpt strings.Builder
 	total := false
 	counts := make(map[string]int)
 	for line := range strings.Lines(out) {
@@ -109,14 +110,15 @@ func parseCheckpatch(out string) (*CheckpatchResult, error) {
 		switch m := checkpatchPlace.FindStringSubmatch(line); {
 		case current == nil:
 		case line == "":
-			current.Excerpt = strings.TrimSuffix(current.Excerpt, "\n")
+			current.Excerpt = strings.TrimSuffix(excerpt.String(), "\n")
 			current = nil
+			excerpt.Reset()
 		case m != nil && current.PatchLine == 0:
 			current.PatchLine, _ = strconv.Atoi(m[1])
 			current.File = m[2]
 			current.Line, _ = strconv.Atoi(m[3])
 		default:
-			current.Excerpt += line + "\n"
+			excerpt.WriteString(line + "\n")
 		}
 	}
 	if !total {

@@ -27,8 +27,7 @@ func (a *applier) exists(f *FileDiff, src *node, c *change, o *outcome) error {
 	there := target != nil
 	same := false // what is there is what the patch makes
 	if there {
-		state, err := checkID(g.NewOIDPrefix, target)
-		same = err == nil && state == idSame
+		same = checkID(g.NewOIDPrefix, target) == idSame
 	}
 	switch {
 	case !g.IsNew && src == nil && (g.IsDelete || same):
@@ -84,10 +83,7 @@ func setMode(f *FileDiff, src, result *node) error {
 // content works out the content that a diff makes of src. The result has no
 // mode yet.
 func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, error) {
-	before, err := checkID(f.git.OldOIDPrefix, src)
-	if err != nil {
-		return nil, &ApplyError{Reason: err.Error(), Err: ErrCorrupt}
-	}
+	before := checkID(f.git.OldOIDPrefix, src)
 	if src == nil {
 		src = new(node)
 	}
@@ -95,7 +91,8 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 	if g.IsBinary && (len(g.OldOIDPrefix) != 40 || len(g.NewOIDPrefix) != 40) {
 		return nil, &ApplyError{Reason: "a binary patch without the whole blob ids; make it with git format-patch --binary --full-index", Err: ErrCorrupt}
 	}
-	if after, err := checkID(g.NewOIDPrefix, src); before == idDifferent && err == nil && after == idSame && !g.IsRename && !g.IsCopy {
+	if before == idDifferent && checkID(g.NewOIDPrefix, src) == idSame &&
+		!g.IsRename && !g.IsCopy && (g.NewMode == 0 || uint32(g.NewMode) == src.mode) {
 		if a.relocate {
 			o.already = true
 			return nil, nil
@@ -105,7 +102,8 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 	exact := before != idDifferent && !(a.relocate && before == idAbsent)
 	hunks := g.TextFragments
 	if len(hunks) > 0 {
-		t := &textFile{patch: p, diff: f, lines: splitLines(src.data)}
+		t := &textFile{patch: p, diff: f, lines: splitLines(src.data), mode: src.mode}
+		var err error
 		if exact || !a.relocate {
 			err = t.strict()
 		} else {
@@ -129,9 +127,7 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 	if g.IsDelete || !exact {
 		return result, nil
 	}
-	if after, err := checkID(g.NewOIDPrefix, result); err != nil {
-		return nil, &ApplyError{Reason: err.Error(), Err: ErrCorrupt}
-	} else if after == idDifferent {
+	if checkID(g.NewOIDPrefix, result) == idDifferent {
 		return nil, &ApplyError{
 			Reason:   "the patch makes another content than its index line says",
 			Expected: g.NewOIDPrefix, Found: describeID(result, g.NewOIDPrefix),

@@ -282,6 +282,9 @@ func parseSection(text []byte) (f *gitdiff.File, err error) {
 		return nil, fmt.Errorf("%d files where one was expected", len(files))
 	}
 	f = files[0]
+	if err := checkIndexLine(f); err != nil {
+		return nil, err
+	}
 	if f.OldMode>>31 != 0 || f.NewMode>>31 != 0 {
 		return nil, errors.New("impossible mode")
 	}

@@ -45,10 +45,8 @@ func (d *Differences) add(name, expected string, img *image, seen map[string]boo
 			return err
 		}
 	}
-	state, err := checkID(expected, n)
+	state := checkID(expected, n)
 	switch {
-	case err != nil:
-		return err
 	case state == idAbsent:
 		d.Unknown = append(d.Unknown, name)
 	case state == idSame && n != nil:
@@ -57,10 +55,11 @@ func (d *Differences) add(name, expected string, img *image, seen map[string]boo
 	case n == nil:
 		d.Missing = append(d.Missing, Difference{Path: name, Expected: expected})
 	default:
+		found := describeID(n, expected)
 		if expected == zeroID[:len(expected)] {
 			expected = "no file"
 		}
-		d.Different = append(d.Different, Difference{Path: name, Expected: expected, Found: describeID(n, expected)})
+		d.Different = append(d.Different, Difference{Path: name, Expected: expected, Found: found})
 	}
 	return nil
 }

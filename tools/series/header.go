@@ -42,8 +42,8 @@ func readHeader(data []byte) (fields map[string]string, rest []byte, lines int, 
 	last := ""
 	for len(rest) > 0 {
 		line, after := cutLine(rest)
-		if lines++; lines > maxHeaderLines {
-			return nil, nil, 0, fmt.Errorf("a header of more than %d lines", maxHeaderLines)
+		if lines++; lines > maxHeaderLines || len(data)-len(after) > maxHeaderBytes {
+			return nil, nil, 0, fmt.Errorf("a header of more than %d lines or %d bytes", maxHeaderLines, maxHeaderBytes)
 		}
 		name, value, ok := headerField(line)
 		switch {
@@ -170,7 +170,7 @@ func parsePrefix(subject string) prefix {
 				p.version, _ = strconv.Atoi(v[1])
 			case w == "PATCH":
 				p.patch = true
-			case !slices.Contains(p.tags, w):
+			case len(p.tags) < maxTags && !slices.Contains(p.tags, w):
 				p.tags = append(p.tags, w)
 			}
 		}

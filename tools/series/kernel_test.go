@@ -60,15 +60,9 @@ func touched(t testing.TB, s *Series, base string) string {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range s.Patches {
-		for _, f := range p.Files {
-			for _, name := range []string{f.OldPath(), f.NewPath()} {
-				if name != "" {
-					if _, err := img.get(name); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
+	for _, name := range s.Paths() {
+		if _, err := img.get(name); err != nil {
+			t.Fatal(err)
 		}
 	}
 	base2 := maps.Clone(img.base)
@@ -121,6 +115,46 @@ func TestApplyOwnSeries(t *testing.T) {
 		}
 	}
 	compareLog(t, repo, s)
+}
+
+// TestOwnSeriesOnAnotherTree applies the project's series to the same files
+// with lines put in above: every hunk is found, and the result is the patched
+// file with those lines.
+func TestOwnSeriesOnAnotherTree(t *testing.T) {
+	base, s := pinned(t), ownSeries(t)
+	other := touched(t, s, base.Dir)
+	above := files{}
+	strict, _, err := s.inMemory(base, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range strict.base {
+		if n != nil && strings.HasSuffix(name, ".c") {
+			above[name] = "/* one line more */\n/* and another */\n" + string(n.data)
+		}
+	}
+	above.write(t, other)
+	img, report, err := s.inMemory(tree.Tree{Dir: other, ID: "other"}, Options{Relocate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range strict.now {
+		want := string(n.data)
+		if above[name] != "" {
+			want = "/* one line more */\n/* and another */\n" + want
+		}
+		if diff := cmp.Diff(want, string(img.now[name].data)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if len(report.Shifts) == 0 || len(report.Differences.Different) != len(above) {
+		t.Errorf("%d shifts, differences %+v", len(report.Shifts), report.Differences)
+	}
+	for _, shift := range report.Shifts {
+		if shift.Offset != 2 {
+			t.Errorf("moved by %d: %+v", shift.Offset, shift)
+		}
+	}
 }
 
 // TestApplyMakesTree makes the patched tree twice: every file that the series

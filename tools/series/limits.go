@@ -16,6 +16,10 @@ const (
 	MaxTouched = 512 << 20
 
 	maxHeaderLines = 2000
+	maxHeaderBytes = 1 << 20
+	maxInBody      = 64 << 10 // bytes of a header field in a body
+	maxTags        = 20
+	maxPresent     = 200 // patches that are looked for in a tree
 	maxParts       = 100
 	maxPartDepth   = 5
 	maxPathLength  = 4095

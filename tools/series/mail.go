@@ -237,6 +237,9 @@ func inBodyHeader(fields map[string]string, line []byte, last string) (bool, str
 	if len(bytes.TrimRight(line, "\r\n")) == 0 {
 		return last == "", "" // a blank line after the fields ends them
 	}
+	if len(line) > maxInBody || len(fields[last]) > maxInBody {
+		return false, ""
+	}
 	if last != "" && (line[0] == ' ' || line[0] == '\t') {
 		fields[last] += " " + strings.TrimSpace(string(line))
 		return true, last

@@ -52,7 +52,7 @@ func (a *applier) all(patches []*Patch) error {
 // lines: so they are taken back, the last one first, and are there if that
 // works for all.
 func (a *applier) present(patches []*Patch) int {
-	for n := len(patches); n > 0; n-- {
+	for n := min(len(patches), maxPresent); n > 0; n-- {
 		trial := &applier{
 			image:    &image{root: a.image.root, base: maps.Clone(a.image.base), now: maps.Clone(a.image.now), read: a.image.read},
 			relocate: true, undoing: true, report: new(Report),

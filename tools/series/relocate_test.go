@@ -257,6 +257,9 @@ func TestRelocate(t *testing.T) {
 		"removed file differs": {
 			states: []files{base, base.with(files{"g": ""})}, user: base.with(files{"g": base["g"] + "more\n"}), err: ErrConflict,
 		},
+		"edit is there, rename is not": {
+			states: []files{base, {"f": "", "moved": edit(lines, 20)}}, user: base.with(files{"f": "new\n" + edit(lines, 20)}), err: ErrApplied,
+		},
 		"renamed and edited file differs": {
 			states: []files{base, {"f": "", "moved": edit(lines, 20)}}, user: base.with(files{"f": "new\n" + lines}), am: true,
 			want: []Shift{{Patch: "0001-KVM-Step-1.patch", File: "moved", Hunk: 1, From: 17, To: 18, Offset: 1}},

@@ -29,6 +29,10 @@ func TestLoad(t *testing.T) {
 	if s.BaseCommit == "" || s.Version != 1 || len(s.ID) != 64 {
 		t.Errorf("base %q, version %d, id %q", s.BaseCommit, s.Version, s.ID)
 	}
+	paths := []string{"virt/kvm/Makefile.common", "virt/kvm/Makefile.kvm", "virt/kvm/binary_stats.c", "virt/kvm/vcpu_map.h", "virt/kvm/vfio.h"}
+	if diff := cmp.Diff(paths, s.Paths()); diff != "" {
+		t.Errorf("paths (-want +got):\n%s", diff)
+	}
 	p := s.Patches[0]
 	want := &Patch{
 		Number: 1, Total: 3, Version: 1, Name: "0001-KVM-vfio-Rename-the-functions-that-start-it.patch", Line: 1,

@@ -14,6 +14,7 @@ type textFile struct {
 	patch *Patch
 	diff  *FileDiff
 	lines []string
+	mode  uint32 // git's
 }
 
 func (t *textFile) hunks() []*gitdiff.TextFragment { return t.diff.git.TextFragments }
@@ -139,11 +140,16 @@ func (t *textFile) relocate(o *outcome) ([]*gitdiff.TextFragment, error) {
 	f := newFinder(t.lines)
 	p := f.locate(hunks)
 	if p.failed >= 0 {
-		if f.applied(hunks) {
-			o.already = true
-			return nil, nil
+		if !f.applied(hunks) {
+			return nil, t.unplaced(f, p)
 		}
-		return nil, t.unplaced(f, p)
+		if g := t.diff.git; g.IsRename || g.IsCopy || g.NewMode != 0 && uint32(g.NewMode) != t.mode {
+			e := t.fail(0, f.places(reversed(hunks[0]))[0], ErrApplied, "the patch's change of the content is already in this tree, its change of name or mode is not")
+			e.File = t.diff.OldPath()
+			return nil, e
+		}
+		o.already = true
+		return nil, nil
 	}
 	moved := make([]*gitdiff.TextFragment, len(hunks))
 	for i, h := range hunks {

@@ -3,12 +3,13 @@
 package series
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
-)
 
-// minAbbrev is the shortest blob id that git takes for one.
-const minAbbrev = 4
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+)
 
 // idState is what a blob id of an index line says of a file's content.
 type idState int
@@ -19,23 +20,33 @@ const (
 	idDifferent
 )
 
+// blobID is an id of an index line: of git's SHA-1, abbreviated or not.
+var blobID = regexp.MustCompile(`^[0-9a-f]{4,40}$`)
+
+// checkIndexLine refuses an index line whose ids are none.
+func checkIndexLine(g *gitdiff.File) error {
+	for _, id := range []string{g.OldOIDPrefix, g.NewOIDPrefix} {
+		if !blobID.MatchString(id) && (g.OldOIDPrefix != "" || g.NewOIDPrefix != "") {
+			return fmt.Errorf("the index line has %q, which is no blob id of git's", id)
+		}
+	}
+	return nil
+}
+
 // checkID compares an id of an index line, abbreviated as it stands there,
 // with a file; nil is a file that does not exist, which git writes as zeros.
-func checkID(prefix string, n *node) (idState, error) {
-	if prefix == "" {
-		return idAbsent, nil
-	}
-	if len(prefix) < minAbbrev || len(prefix) > 40 || strings.Trim(prefix, "0123456789abcdef") != "" {
-		return idDifferent, fmt.Errorf("the index line has %q, which is no blob id of git's", prefix)
-	}
+func checkID(prefix string, n *node) idState {
 	id := zeroID
-	if n != nil {
+	if n != nil && prefix != "" {
 		id = n.blobID()
 	}
-	if strings.HasPrefix(id, prefix) {
-		return idSame, nil
+	switch {
+	case prefix == "":
+		return idAbsent
+	case strings.HasPrefix(id, prefix):
+		return idSame
 	}
-	return idDifferent, nil
+	return idDifferent
 }
 
 const zeroID = "0000000000000000000000000000000000000000"
@@ -46,5 +57,5 @@ func describeID(n *node, like string) string {
 	if n == nil {
 		return "no file"
 	}
-	return n.blobID()[:min(40, max(minAbbrev, len(like)))]
+	return n.blobID()[:cmp.Or(len(like), 40)]
 }
