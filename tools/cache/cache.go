@@ -215,11 +215,12 @@ func (c *Cache) Keys(kind string) ([]string, error) {
 }
 
 // tmpName and its inverse name the temporary folder and the lock file of an
-// entry. A space is in no kind and no key.
-func tmpName(kind, key string) string { return kind + " " + key }
+// entry. An @ is in no kind and no key; a space, which make cannot have in a
+// path, would keep kernels from being built there.
+func tmpName(kind, key string) string { return kind + "@" + key }
 
 func splitTmpName(name string) (kind, key string, ok bool) {
-	kind, key, ok = strings.Cut(name, " ")
+	kind, key, ok = strings.Cut(name, "@")
 	return kind, key, ok && checkName(kind, key) == nil
 }
 
