@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -45,7 +47,7 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) error {
 	if err := g.sample(measure.TypeSizes, measure.Sizes{KVM: kvm, VCPU: vcpu}); err != nil {
 		return err
 	}
-	clock := measure.Clock{Before: clockSource()}
+	clock := measure.Clock{Before: settledClock(ctx)}
 	for _, vm := range p.VMs {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -200,6 +202,22 @@ func (l loop) run(dev *loops.Device, probes *probe.Loops, passes int) (int64, er
 		return 0, fmt.Errorf("%w: the event is of another run: %+v", probe.ErrMissed, e)
 	}
 	return e.Time.Nanoseconds(), nil
+}
+
+// settledClock returns the clock source once the kernel has made up its mind:
+// on x86 it starts with one that it replaces after a second, when it knows
+// how long a cycle is.
+func settledClock(ctx context.Context) string {
+	for range 100 {
+		if !strings.HasSuffix(clockSource(), "-early") {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return clockSource()
 }
 
 // raiseFileLimit makes room for a descriptor a vCPU, and makes the table of

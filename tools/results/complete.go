@@ -12,7 +12,7 @@ import (
 // clocks are the guest's clock sources that count cycles, hence instructions
 // under icount. If the kernel takes another one, or changes from one to the
 // other and with it the length of a cycle, what was measured is no result.
-var clocks = []string{"tsc", "tsc-early"}
+var clocks = []string{"tsc"}
 
 // Complete returns an ErrInvalid if the boot lacks something that p asks for,
 // or was measured with another clock than the one that it was given.
