@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -103,7 +104,7 @@ type faultPattern struct {
 var faultPatterns = []faultPattern{
 	// ld: kvm_main.c:(.text+0x12): undefined reference to `x'; with debug
 	// information ld has the line instead of the section.
-	{Link, regexp.MustCompile(`^(?:\S*ld(?:\.\w+)?: )?(?P<file>[^:\s]+):(?:(?P<line>\d+)|\([^)]*\)): (?P<message>(?:undefined reference to|multiple definition of|relocation truncated) .*)$`)},
+	{Link, regexp.MustCompile(`^(?:\S*ld(?:\.\w+)?: )?(?:[^:\s]+\.[oa]:)?(?P<file>[^:\s]+):(?:(?P<line>\d+)|\([^)]*\)): (?P<message>(?:undefined reference to|multiple definition of|relocation truncated) .*)$`)},
 	{Link, regexp.MustCompile(`^(?:\S*ld(?:\.\w+)?: )(?P<file>[^:\s]+):(?:[^:]*:)? (?P<message>(?:undefined reference to|multiple definition of|file not recognized|relocation ).*)$`)},
 	{Objtool, regexp.MustCompile(`^(?P<file>[^:\s]+): error: objtool: (?P<message>.*)$`)},
 	{Objtool, regexp.MustCompile(`^error: objtool: (?P<message>.*)$`)},
@@ -112,6 +113,7 @@ var faultPatterns = []faultPattern{
 	{Compile, regexp.MustCompile(`^(?P<file>\S+\.[sS]): Fatal error: (?P<message>.*)$`)},
 	{Kconfig, regexp.MustCompile(`^(?P<file>\S*Kconfig[^:\s]*):(?P<line>\d+):\s*(?:error: )?(?P<message>.*)$`)},
 	{Modpost, regexp.MustCompile(`^ERROR: modpost: "(?P<symbol>[^"]*)" \[(?P<file>[^\]]+)\] (?P<message>undefined!)$`)},
+	{Modpost, regexp.MustCompile(`^ERROR: modpost: (?P<file>[^:\s]+\.k?o): (?P<message>.*)$`)},
 	{Modpost, regexp.MustCompile(`^ERROR: modpost: (?P<message>.*)$`)},
 	{BTF, regexp.MustCompile(`^(?P<message>FAILED:? .*)$`)},
 	{BTF, regexp.MustCompile(`^BTF: [^:]*: (?P<message>.*)$`)},
@@ -123,6 +125,7 @@ var faultPatterns = []faultPattern{
 	{Link, regexp.MustCompile(`^\S*\bld(?:\.[\w-]+)?: error: (?P<message>.*)$`)},
 	{Link, regexp.MustCompile(`^\S*\bld(?:\.[\w-]+)?: (?P<message>(?:cannot find|final link failed|cannot open|unrecognized|.*: No such file).*)$`)},
 	{Makefile, regexp.MustCompile(`^(?P<file>[^:\s]+):(?P<line>\d+): \*\*\* (?P<message>.*?)(?:  Stop\.)?$`)},
+	{Kconfig, regexp.MustCompile(`^error: (?P<message>recursive dependency detected!)$`)},
 	{Kconfig, regexp.MustCompile(`^\*\*\* (?P<message>Can't .*)$`)},
 	{DiskFull, regexp.MustCompile(`^(?P<message>.*No space left on device.*)$`)},
 }
@@ -132,10 +135,12 @@ var (
 	makeFailed = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* \[(?:[^\]]*: )?([^\]\s]+)\] (.*)$`)
 	makeStop   = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* (.*?)(?:  Stop\.)?$`)
 	waiting    = "Waiting for unfinished jobs"
+	// what follows an error and belongs to it
+	tail = regexp.MustCompile(`^[ \t]|^>>>|^\S+: note: `)
 	// lld says where a symbol is used in a line of its own
 	referenced = regexp.MustCompile(`^>>> (?:referenced by|defined at) ([^:\s]+):(\d+)`)
 	// what every log has, before and after: the command, the folders of make
-	noise = regexp.MustCompile(`^(?:# |make(?:\[\d+\])?: (?:Entering|Leaving) directory )`)
+	noise = regexp.MustCompile(`^(?:#|make(?:\[\d+\])?: (?:Entering|Leaving) directory )`)
 	// where an error line's file was included from, and which function it is in
 	lead = regexp.MustCompile(`^(In file included from |\s+from |\S+: (?:In|At) |\S*ld(?:\.\w+)?: .*: in function )`)
 )
@@ -170,9 +175,19 @@ func matchFault(line string) (Fault, bool) {
 		if f.Kind == Kconfig && strings.HasPrefix(f.Message, "warning:") {
 			continue
 		}
+		f.File = cleanPath(f.File)
 		return f.refine(), true
 	}
 	return Fault{}, false
+}
+
+// cleanPath takes the detours out of the paths that kbuild makes:
+// ../arch/x86/kvm/../../../virt/kvm/kvm_main.c.
+func cleanPath(p string) string {
+	if p == "" {
+		return ""
+	}
+	return path.Clean(p)
 }
 
 // refine tells faults of the machine from faults of the source.
@@ -192,7 +207,7 @@ func (f Fault) refine() Fault {
 // How much of a log is kept around a fault, in lines.
 const (
 	excerptBefore = 5
-	excerptAfter  = 6
+	excerptAfter  = 8
 )
 
 // maxLogLine is where lines of a log are cut, in bytes: a compiler's command
@@ -238,7 +253,10 @@ func (s *faultScan) line(line string) {
 	if m := makeFailed.FindStringSubmatch(line); m != nil {
 		s.open = false
 		if s.target == "" {
-			s.target, s.stop = m[1], strings.TrimSpace(m[2])
+			s.target = m[1]
+		}
+		if s.stop == "" {
+			s.stop = strings.TrimSpace(m[2])
 		}
 		return
 	}
@@ -262,7 +280,7 @@ func (s *faultScan) line(line string) {
 			s.found.File = m[1]
 			s.found.Line, _ = strconv.Atoi(m[2])
 		}
-		if s.open && s.after < excerptAfter && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, ">>>")) {
+		if s.open && s.after < excerptAfter && tail.MatchString(line) {
 			s.found.Excerpt = append(s.found.Excerpt, line)
 			s.after++
 		} else {

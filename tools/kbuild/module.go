@@ -23,6 +23,9 @@ import (
 // The kernel's source tree must be there; its work area is not needed.
 func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko []string, err error) {
 	doing := fmt.Sprintf("build the module %s against linux %s for %s", filepath.Base(srcDir), k.Release, k.Arch.Name)
+	if err := b.checkDir(); err != nil {
+		return nil, err
+	}
 	sources, err := readSources(srcDir)
 	if err != nil {
 		return nil, exit.With(exit.Usage, fmt.Errorf("%s: %w", doing, err))

@@ -46,6 +46,9 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if !spec.Arch.Selftests {
 		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
 	}
+	if err := b.checkDir(); err != nil {
+		return nil, err
+	}
 	tc, err := findToolchain(ctx, spec, b.ccache())
 	if err != nil {
 		return nil, err
