@@ -94,7 +94,7 @@ func (k *Kernel) ModulePath(name string) (string, error) {
 	return "", fmt.Errorf("linux %s for %s has no module %s, only %v", k.Release, k.Arch.Name, name, k.Modules)
 }
 
-// HZ returns CONFIG_HZ, timer interrupts in a second.
+// Config reads the final configuration.
 func (k *Kernel) Config() (Config, error) {
 	f, err := os.Open(k.ConfigPath())
 	if err != nil {

@@ -47,7 +47,7 @@ func (b *Builder) Reproduce(ctx context.Context, name string, t tree.Tree, spec 
 		return nil, err
 	}
 	again := &Builder{Cache: other, Progress: b.Progress, Jobs: b.Jobs, NoCCache: true}
-	second, err := again.Build(ctx, name+", again", t, spec)
+	second, err := again.Build(ctx, "second "+name, t, spec)
 	if err != nil {
 		return nil, err
 	}
