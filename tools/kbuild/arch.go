@@ -4,6 +4,7 @@ package kbuild
 
 import (
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -76,6 +77,12 @@ func FindArch(name string) (Arch, error) {
 
 // HostArch returns the architecture of this machine.
 func HostArch() (Arch, error) { return FindArch(runtime.GOARCH) }
+
+// Fragments returns the configuration fragments of an architecture in dir,
+// which is ci/config: what all have in common, then its own.
+func (a Arch) Fragments(dir string) []string {
+	return []string{filepath.Join(dir, "common.config"), filepath.Join(dir, a.Make+".config")}
+}
 
 // crossPrefix returns the prefix of the compiler's programs on this machine,
 // "" for the machine's own.

@@ -80,14 +80,18 @@ func TestReadFragments(t *testing.T) {
 
 // TestFragments reads the fragments that the project builds with.
 func TestFragments(t *testing.T) {
-	for _, arch := range []string{"x86_64", "arm64"} {
-		c, err := ReadFragments("../../ci/config/common.config", "../../ci/config/"+arch+".config")
+	for _, name := range []string{"x86_64", "arm64"} {
+		arch, err := FindArch(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadFragments(arch.Fragments("../../ci/config")...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, symbol := range []string{"CONFIG_SMP", "CONFIG_DEBUG_INFO_BTF", "CONFIG_PREEMPT_RCU", "CONFIG_MEMCG"} {
 			if c.Value(symbol) != "y" {
-				t.Errorf("%s: %s is %s", arch, symbol, c.Value(symbol))
+				t.Errorf("%s: %s is %s", name, symbol, c.Value(symbol))
 			}
 		}
 	}

@@ -164,7 +164,6 @@ type stepWriter struct {
 	run  *makeRun
 	log  io.Writer
 	part []byte // a line that is not complete yet
-	err  error
 }
 
 func (w *stepWriter) Write(p []byte) (int, error) {

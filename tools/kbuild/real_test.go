@@ -39,7 +39,7 @@ func realBuilder(t *testing.T) (*Builder, tree.Tree, Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := Spec{Arch: arch, Fragments: []string{"../../ci/config/common.config", "../../ci/config/" + arch.Make + ".config"}}
+	spec := Spec{Arch: arch, Fragments: arch.Fragments("../../ci/config")}
 	return &Builder{Cache: c, Progress: progress.New(os.Stderr)}, tr, spec
 }
 
