@@ -24,7 +24,9 @@ var errNoApt = errors.New("this machine has no apt to take a Debian mirror from"
 // aptSites returns the mirrors that this machine's apt installs from, those
 // for security updates last: they have few packages.
 func aptSites(ctx context.Context) ([]string, error) {
-	out, err := command(ctx, "apt-get", "indextargets", "--format", "$(SITE)|$(LABEL)").Output()
+	// Without the option only sites are listed whose index was fetched before,
+	// and a fresh machine has fetched none.
+	out, err := command(ctx, "apt-get", "indextargets", "--no-release-info", "--format", "$(SITE)|$(LABEL)").Output()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
