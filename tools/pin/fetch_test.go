@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
@@ -432,6 +434,44 @@ func TestFetchTriesAllSources(t *testing.T) {
 			opts.Sites = []string{}
 			if again, err := p.Fetch(t.Context(), opts); err != nil || again.ID != got.ID {
 				t.Errorf("second Fetch = %+v, %v", again, err)
+			}
+		})
+	}
+}
+
+// TestFetchDiskFull fills a small file system, while downloading and while
+// unpacking.
+func TestFetchDiskFull(t *testing.T) {
+	archive := deb(t, kernelMembers(kernelFiles())) // 1 kB, 0.3 MB unpacked
+	padded := kernelFiles()
+	random := make([]byte, 300<<10)
+	rand.NewChaCha8([32]byte{}).Read(random)
+	padded["random"] = string(random)
+	for name, archive := range map[string][]byte{
+		"unpacking":   archive,
+		"downloading": deb(t, kernelMembers(padded)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
+				t.Skipf("THE FULL DISK IS NOT TESTED: cannot mount a small one: %v", err)
+			}
+			defer unix.Unmount(dir, unix.MNT_DETACH)
+			opts := options(t, serve(t, &mirror{files: map[string][]byte{debPath: archive}}))
+			c, err := cache.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opts.Cache = c
+			p := testPin(archive)
+			// As if the disk had filled after it was looked at.
+			p.Sources[0].Size, opts.unpackedBytes = int64(len(archive)), -int64(len(archive))
+			_, err = p.Fetch(t.Context(), opts)
+			if full, ok := errors.AsType[*cache.SpaceError](err); !ok || full.Dir != dir || exit.Code(err) != exit.MachineLacks {
+				t.Errorf("error %v", err)
+			}
+			if left := content(t, dir); left != nil {
+				t.Errorf("left behind: %v", left)
 			}
 		})
 	}

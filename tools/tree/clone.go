@@ -220,33 +220,50 @@ func CopyEntries(ctx context.Context, src, dst string, entries []Entry) (err err
 			}
 		}
 	}
-	return inParallel(ctx, len(entries), func(i int) error { return copyEntry(from, to, entries[i]) })
+	return inParallel(ctx, len(entries), func(i int, dirs *folders) error {
+		e := entries[i]
+		in, err := dirs.enter(from, path.Dir(e.Path))
+		if err != nil {
+			return err
+		}
+		out, err := dirs.enter(to, path.Dir(e.Path))
+		if err != nil {
+			return err
+		}
+		if err := copyEntry(in, out, path.Base(e.Path), e); err != nil {
+			return fmt.Errorf("%s: %w", e.Path, err)
+		}
+		return nil
+	})
 }
 
-func copyEntry(from, to *os.Root, e Entry) error {
-	changed := fmt.Errorf("%s: changed while it was copied", e.Path)
+var errChanged = errors.New("changed while it was copied")
+
+// copyEntry copies the file base, which is the entry e, from one folder to
+// another.
+func copyEntry(from, to *os.Root, base string, e Entry) error {
 	if e.Mode == ModeSymlink {
-		target, err := from.Readlink(e.Path)
+		target, err := from.Readlink(base)
 		if err != nil {
 			return err
 		}
 		if BlobID([]byte(target)) != e.Blob {
-			return changed
+			return errChanged
 		}
-		return to.Symlink(target, e.Path)
+		return to.Symlink(target, base)
 	}
-	data, err := from.ReadFile(e.Path)
+	data, err := from.ReadFile(base)
 	if err != nil {
 		return err
 	}
 	if BlobID(data) != e.Blob {
-		return changed
+		return errChanged
 	}
 	mode := fs.FileMode(0o644)
 	if e.Mode == ModeExecutable {
 		mode = 0o755
 	}
-	f, err := to.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := to.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // The modes that git knows.
@@ -85,53 +82,23 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 
 func read(ctx context.Context, root *os.Root, names []string) ([]Entry, error) {
 	entries := make([]Entry, len(names))
-	err := inParallel(ctx, len(names), func(i int) (err error) {
-		entries[i], err = entry(root, names[i])
-		return err
+	err := inParallel(ctx, len(names), func(i int, dirs *folders) error {
+		in, err := dirs.enter(root, path.Dir(names[i]))
+		if err != nil {
+			return err
+		}
+		mode, blob, err := modeAndBlob(in, path.Base(names[i]))
+		if err != nil {
+			return fmt.Errorf("%s: %w", names[i], err)
+		}
+		entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the tree %s: %w", root.Name(), err)
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
 	return entries, nil
-}
-
-// inParallel calls do for 0 to n-1, in chunks: a goroutine for each of 96,000
-// files would cost more than some of them. It ends at the first error.
-func inParallel(ctx context.Context, n int, do func(i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	const chunk = 256
-	g.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for from := 0; from < n; from += chunk {
-		g.Go(func() error {
-			for i := from; i < min(from+chunk, n); i++ {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := do(i); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-func entry(root *os.Root, name string) (Entry, error) {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return Entry{}, err
-	}
-	e := Entry{Path: name, Mode: ModeFile}
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		e.Mode = ModeSymlink
-	case info.Mode()&0o100 != 0:
-		e.Mode = ModeExecutable
-	}
-	e.Blob, err = FileBlobID(root, name)
-	return e, err
 }
 
 // GitID returns the id that git gives to a tree with these entries, which is

@@ -21,6 +21,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"sync"
 )
 
 // Tree is a kernel source tree on disk.
@@ -97,34 +98,50 @@ func BlobID(data []byte) string {
 // FileBlobID returns the id that git gives to the named file of root. A
 // symbolic link's content is where it points to, and is not followed.
 func FileBlobID(root *os.Root, name string) (string, error) {
+	_, id, err := modeAndBlob(root, name)
+	return id, err
+}
+
+// buffers are for reading files: a new one for each of 96,000 files would
+// keep the garbage collector busier than the disk.
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// modeAndBlob returns what git has of a file.
+func modeAndBlob(root *os.Root, name string) (mode, id string, err error) {
 	info, err := root.Lstat(name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
+	mode = ModeFile
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
 		target, err := root.Readlink(name)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		return BlobID([]byte(target)), nil
+		return ModeSymlink, BlobID([]byte(target)), nil
 	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s: neither a file nor a symbolic link", name)
+		return "", "", fmt.Errorf("%s: neither a file nor a symbolic link", name)
+	case info.Mode()&0o100 != 0:
+		mode = ModeExecutable
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer f.Close()
 	h := blobHash(info.Size())
-	n, err := io.Copy(h, f)
+	buf := buffers.Get().(*[64 << 10]byte)
+	defer buffers.Put(buf)
+	// Without its other methods f cannot bring a buffer of its own.
+	n, err := io.CopyBuffer(h, struct{ io.Reader }{f}, buf[:])
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if n != info.Size() {
-		return "", fmt.Errorf("%s: changed while it was read (%d bytes, then %d)", name, info.Size(), n)
+		return "", "", fmt.Errorf("%s: changed while it was read (%d bytes, then %d)", name, info.Size(), n)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return mode, hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Replace puts a file with this content and mode in the place of name, a

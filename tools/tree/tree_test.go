@@ -166,6 +166,47 @@ func TestCloneAndCopy(t *testing.T) {
 	}
 }
 
+func TestCopyEntries(t *testing.T) {
+	src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
+	entries, err := Entries(t.Context(), src, func(name string, _ bool) bool { return name != "Documentation" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := GitID(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CopyEntries(t.Context(), src, dst, entries); err != nil {
+		t.Fatal(err)
+	}
+	if got := gitID(t, dst); got != want {
+		t.Errorf("content differs: %s, want %s", got, want)
+	}
+	// A file that changes after it was listed, or a link.
+	for _, name := range []string{"virt/kvm/kvm_main.c", "scripts/link"} {
+		src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
+		r := root(t, src)
+		if err := r.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		if name == "scripts/link" {
+			err = r.Symlink("elsewhere", name)
+		} else {
+			err = r.WriteFile(name, []byte("changed\n"), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		err := CopyEntries(t.Context(), src, dst, entries)
+		if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: something was left: %v", name, err)
+		}
+	}
+}
+
 // TestCloneAcrossFileSystems goes to memory, where no hard link can go.
 func TestCloneAcrossFileSystems(t *testing.T) {
 	shm, err := os.MkdirTemp("/dev/shm", "tree")
