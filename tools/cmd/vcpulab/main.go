@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 )
 
@@ -55,18 +56,30 @@ out, 7 the machine lacks something, 130 interrupted.`
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// What is set to nothing is not set: scripts and make pass on empty ones.
+	for _, name := range []string{"ACCEL", "KERNEL_SRC", cache.EnvDir} {
+		if os.Getenv(name) == "" {
+			os.Unsetenv(name)
+		}
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// newParser returns the parser of the command line. Where it prints help it
+// calls exit.
+func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("vcpulab"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
+		kong.BindTo(ctx, (*context.Context)(nil)))
 }
 
 // run is the whole command with its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	code := -1
-	parser, err := kong.New(&c,
-		kong.Name("vcpulab"), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Exit(func(n int) { code = n }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
-		kong.BindTo(ctx, (*context.Context)(nil)))
+	parser, err := newParser(ctx, &c, stdout, stderr, func(n int) { code = n })
 	if err != nil {
 		fmt.Fprintln(stderr, "vcpulab:", err)
 		return exit.Usage
