@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the command a program that scripts can run: this binary
+// again, under its name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"vcpulab": main})
+}
+
+// TestScript runs the scripts in testdata/script, one for each feature of the
+// command. Each has a folder of its own and, unless it wants the real one, a
+// cache of its own.
+//
+// In a script, besides what testscript has:
+//
+//	$ROOT             the repository
+//	$PROGRAM          the folder of the program vcpulab, to make a PATH of
+//	exits N cmd...    cmd has to end with the exit code N
+//	json FILE key...  FILE ("stdout", too) has to be one JSON value with these keys
+//	lab               see labCmd
+//	mirror MODE       see mirror
+//	interrupt, ended  see interruptCmd
+//	real              use the cache with the pinned kernel
+//	[tree]            there is the pinned tree, in $TREE
+//	[kernel]          there is the unpatched kernel, too
+func TestScript(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{envTree, envKernel} {
+		if os.Getenv(name) == "" {
+			t.Logf("SKIPPED IN PART: %s is not set: what needs it is not tested; make test sets it", name)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               func(e *testscript.Env) error { return setup(e, root) },
+		Condition:           condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exitsCmd,
+			"json":      jsonCmd,
+			"lab":       labCmd,
+			"mirror":    mirrorCmd,
+			"interrupt": interruptCmd,
+			"ended":     endedCmd,
+			"real":      realCmd,
+		},
+	})
+}
+
+func setup(e *testscript.Env, root string) error {
+	program, err := exec.LookPath("vcpulab")
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"ROOT": root, "PROGRAM": filepath.Dir(program), "VCPULAB_CACHE": filepath.Join(e.WorkDir, "cache"),
+		"TREE": os.Getenv(envTree), envTree: os.Getenv(envTree), envKernel: os.Getenv(envKernel),
+		// git is not to ask who one is, nor to read the user's settings.
+		"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
+		"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
+		"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org",
+		// What the make that runs the tests was given is not for the scripts.
+		"ACCEL": "", "KERNEL_SRC": "", "MAKEFLAGS": "", "MAKELEVEL": "",
+	} {
+		e.Setenv(name, value)
+	}
+	e.Values[stateKey{}] = &state{}
+	// The go command finds its caches by HOME, which scripts do not have.
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB").Output()
+	if err != nil {
+		return fmt.Errorf("go env: %w", err)
+	}
+	var vars map[string]string
+	if err := json.Unmarshal(out, &vars); err != nil {
+		return err
+	}
+	for name, value := range vars {
+		e.Setenv(name, value)
+	}
+	return nil
+}
+
+// state is what the commands of one script remember.
+type state struct {
+	mirror      *mirror
+	interrupted *interrupted
+}
+
+type stateKey struct{}
+
+func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
+
+func condition(cond string) (bool, error) {
+	switch cond {
+	case "tree":
+		return os.Getenv(envTree) != "", nil
+	case "kernel":
+		return os.Getenv(envTree) != "" && os.Getenv(envKernel) != "", nil
+	case "root":
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", cond)
+}
+
+// realCmd makes a script use the cache that has the pinned kernel.
+func realCmd(ts *testscript.TestScript, neg bool, args []string) {
+	tree := os.Getenv(envTree)
+	if neg || len(args) > 0 || tree == "" {
+		ts.Fatalf("usage: real, where [tree] holds")
+	}
+	// <cache>/pin/<key>/linux
+	ts.Setenv("VCPULAB_CACHE", filepath.Dir(filepath.Dir(filepath.Dir(tree))))
+}
+
+// exitsCmd runs a program that has to end with an exit code.
+func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	want := -1
+	if len(args) > 1 {
+		want, _ = strconv.Atoi(args[0])
+	}
+	if neg || want < 0 {
+		ts.Fatalf("usage: exits CODE program [args...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	found := 0
+	if ee, ok := errors.AsType[*exec.ExitError](err); ok {
+		found = ee.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if found != want {
+		ts.Fatalf("expected exit code %d, found %d", want, found)
+	}
+}
+
+// jsonCmd looks whether a file is one JSON value, an object with these keys.
+// A key a.b is the key b of the object a.
+func jsonCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: json file [key...]")
+	}
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		ts.Fatalf("%s is not JSON: %v", args[0], err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		ts.Fatalf("%s: expected one JSON value, found more", args[0])
+	}
+	for _, key := range args[1:] {
+		at := value
+		for part := range strings.SplitSeq(key, ".") {
+			object, ok := at.(map[string]any)
+			if at, ok = object[part]; !ok {
+				ts.Fatalf("%s: expected the key %s, found none", args[0], key)
+			}
+		}
+	}
+}
