@@ -40,6 +40,7 @@ func classify(t wire.Test) Result {
 		r.Outcome, r.Reason = Timeout, fmt.Sprintf("it had not ended after %.0f s", r.Seconds)
 	default:
 		r.Outcome, r.Reason = Fail, "it could not be started: "+t.Message
+		r.Seconds = 0
 	}
 	r.Reason = clip(r.Reason, maxReason)
 	return r

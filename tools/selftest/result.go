@@ -56,6 +56,9 @@ type Result struct {
 	// Console is what the kernel said while the test ran, bounded; empty if
 	// there were no splats and the guest lived.
 	Console string `json:"console,omitempty"`
+	// Earlier are the tries before this one, of a test that was run again
+	// because it had failed.
+	Earlier []Try `json:"earlier,omitempty"`
 	// Log is the path of a file with all of this, "" if none was kept.
 	Log string `json:"log,omitempty"`
 	// Command starts the guest again that died, quoted for a shell.
@@ -69,4 +72,12 @@ type Sub struct {
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`
 	Sub     []Sub   `json:"sub,omitempty"`
+}
+
+// Try is a run of a test that was not its last.
+type Try struct {
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"`
+	Seconds float64 `json:"seconds"`
+	Log     string  `json:"log,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ const (
 	DefaultParallel = 2
 	DefaultCPUs     = 2
 	DefaultMemMiB   = 2048
+	DefaultRetries  = 2
 )
 
 // Options say how tests are run.
@@ -37,6 +39,13 @@ type Options struct {
 	// Limit is the time that a test is given if it is not known how long it
 	// takes; 0 is 240 s under TCG and 120 s under KVM.
 	Limit time.Duration
+	// Retries is how often a test that failed is run again, with no other
+	// guest beside it: some of KVM's tests ask for an answer within a second,
+	// which a busy host does not always give. What they failed of is kept in
+	// Result.Earlier. A test that took the guest down, did not end, or that
+	// the kernel complained of meanwhile, is never run again. 0 is
+	// DefaultRetries, less is none.
+	Retries int
 	// Expect is how long tests took on another kernel, in seconds; see the
 	// function Expect. Limits and order follow from it.
 	Expect map[string]float64
@@ -46,7 +55,8 @@ type Options struct {
 	// needed to start a guest again that died; "" keeps nothing.
 	KeepDir string
 	// OnResult is called with every result once the guest that it is from
-	// has ended, by one goroutine at a time; nil for nobody.
+	// has ended, by one goroutine at a time; again for a test that was run
+	// again. nil for nobody.
 	OnResult func(Result)
 }
 
@@ -55,6 +65,7 @@ func (o Options) withDefaults() Options {
 	o.Parallel = cmp.Or(o.Parallel, DefaultParallel)
 	o.CPUs = cmp.Or(o.CPUs, DefaultCPUs)
 	o.MemMiB = cmp.Or(o.MemMiB, DefaultMemMiB)
+	o.Retries = max(0, cmp.Or(o.Retries, DefaultRetries))
 	return o
 }
 
@@ -63,11 +74,10 @@ type runner struct {
 	cache   *cache.Cache
 	subject Subject
 	opts    Options
-	queue   *queue
 	step    *progress.Step
 
 	mu      sync.Mutex
-	results []Result
+	results map[string]Result
 	guests  int            // that were started
 	running map[int]string // test that runs in a guest, by the guest's number
 }
@@ -83,21 +93,51 @@ func Run(ctx context.Context, c *cache.Cache, s Subject, o Options) (_ []Result,
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	r := &runner{cache: c, subject: s, opts: o, queue: newQueue(s.Tests, o.Parallel, o), running: map[int]string{}}
+	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}}
 	r.step = o.Log.Step("selftests on " + s.Name)
-	defer func() { r.step.End(err, "%s", tally(r.results)) }()
+	defer func() { r.step.End(err, "%s", tally(r.sorted())) }()
 	r.show()
 
-	g, gctx := errgroup.WithContext(ctx)
-	for range min(o.Parallel, len(s.Tests)) {
-		g.Go(func() error { return r.work(gctx) })
+	err = r.guestsFor(ctx, s.Tests, o.Parallel)
+	for range o.Retries {
+		again := r.failed()
+		if err != nil || len(again) == 0 {
+			break
+		}
+		err = r.guestsFor(ctx, again, 1)
 	}
-	err = g.Wait()
-	slices.SortFunc(r.results, func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 	if err != nil {
-		return r.results, fmt.Errorf("selftests on %s: %w", s.Name, err)
+		return r.sorted(), fmt.Errorf("selftests on %s: %w", s.Name, err)
 	}
-	return r.results, nil
+	return r.sorted(), nil
+}
+
+// guestsFor runs tests in so many guests at a time.
+func (r *runner) guestsFor(ctx context.Context, tests []Test, parallel int) error {
+	q := newQueue(tests, parallel, r.opts)
+	g, gctx := errgroup.WithContext(ctx)
+	for range min(parallel, len(tests)) {
+		g.Go(func() error { return r.work(gctx, q) })
+	}
+	return g.Wait()
+}
+
+// failed returns the tests that are worth another try: not those that could
+// not be started, which took no time.
+func (r *runner) failed() []Test {
+	var again []Test
+	for _, t := range r.subject.Tests {
+		res, ok := r.results[t.Name]
+		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 {
+			again = append(again, t)
+		}
+	}
+	return again
+}
+
+// sorted returns the results by name.
+func (r *runner) sorted() []Result {
+	return slices.SortedFunc(maps.Values(r.results), func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // check refuses what would lose results.
@@ -116,9 +156,9 @@ func (s Subject) check() error {
 }
 
 // work starts guests until no test is left.
-func (r *runner) work(ctx context.Context) error {
+func (r *runner) work(ctx context.Context, q *queue) error {
 	for {
-		batch := r.queue.take()
+		batch := q.take()
 		if len(batch) == 0 {
 			return nil
 		}
@@ -132,7 +172,7 @@ func (r *runner) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.queue.putBack(rest)
+		q.putBack(rest)
 	}
 }
 
@@ -141,12 +181,14 @@ func (r *runner) finish(number int, results []Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.running, number)
-	r.results = append(r.results, results...)
-	if r.opts.OnResult == nil {
-		return
-	}
 	for _, res := range results {
-		r.opts.OnResult(res)
+		if old, again := r.results[res.Name]; again {
+			res.Earlier = append(old.Earlier, Try{old.Outcome, old.Reason, old.Seconds, old.Log})
+		}
+		r.results[res.Name] = res
+		if r.opts.OnResult != nil {
+			r.opts.OnResult(res)
+		}
 	}
 }
 

@@ -12,12 +12,15 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// usual is about how long tests take under TCG on an idle host, in seconds:
-// those that take longer than most. It decides which start first.
+// usual is about how long tests take under TCG on an idle host, in seconds. It
+// decides which start first.
 var usual = map[string]float64{
-	"kvm_create_max_vcpus":   20,
-	"recalc_apic_map_test":   8,
+	"kvm_create_max_vcpus":   10,
+	"recalc_apic_map_test":   6,
 	"xapic_ipi_test":         5,
+	"set_boot_cpu_id":        0.3,
+	"kvm_binary_stats_test":  0.2,
+	"max_vcpuid_cap_test":    0.1,
 	"xen_shinfo_test":        5,
 	"sync_regs_test":         8,
 	"set_memory_region_test": 30,
@@ -47,7 +50,7 @@ const (
 	limitTCG = 240 * time.Second
 	// usualSlack is how many times as long as usual a test may take at least:
 	// a host with other things to do is slow.
-	usualSlack = 20
+	usualSlack = 40
 	// knownSlack is how many times as long as on the other kernel a test may
 	// take, and limitKnown what it is given in any case.
 	knownSlack = 10
@@ -83,8 +86,12 @@ func Expect(results []Result) map[string]float64 {
 }
 
 // batchSeconds is how much work a guest is given at least, in expected
-// seconds, so that starting it is worth while.
-const batchSeconds = 16
+// seconds, so that starting it is worth while; less than leftSeconds is not
+// left to another guest.
+const (
+	batchSeconds = 8
+	leftSeconds  = 3
+)
 
 // queue hands out tests in batches, the longest first. It is safe for use by
 // several goroutines.
@@ -116,7 +123,7 @@ func (q *queue) take() []Test {
 	}
 	share := max(batchSeconds, left/float64(2*q.guests))
 	n := 0
-	for got := 0.0; n < len(q.tests) && got < share; n++ {
+	for got := 0.0; n < len(q.tests) && (got < share || left-got < leftSeconds); n++ {
 		got += q.opts.expected(q.tests[n].Name)
 	}
 	batch := q.tests[:n:n]

@@ -54,6 +54,9 @@ func (r *Result) cell() string {
 		return "-"
 	}
 	s := fmt.Sprintf("%s %.1f s", r.Outcome, r.Seconds)
+	if n := len(r.Earlier); n > 0 {
+		s += fmt.Sprintf(", try %d", n+1)
+	}
 	if n := len(r.Splats); n == 1 {
 		s += ", 1 splat"
 	} else if n > 1 {
@@ -83,6 +86,9 @@ func (p Pair) details(again string) string {
 func (r *Result) describe(b *strings.Builder, kernel, said string) {
 	if r == nil {
 		return
+	}
+	for i, e := range r.Earlier {
+		fmt.Fprintf(b, "  %s: try %d: %s: %s\n", kernel, i+1, e.Outcome, e.Reason)
 	}
 	if r.Reason != "" {
 		fmt.Fprintf(b, "  %s: %s: %s\n", kernel, r.Outcome, r.Reason)

@@ -29,15 +29,17 @@ func main() {
 	case "endless":
 		time.Sleep(time.Hour)
 	case "panic":
-		// The kernel is told to panic when memory runs out; then it does.
-		must(os.WriteFile("/proc/sys/vm/panic_on_oom", []byte("2"), 0))
-		var all [][]byte
-		for {
-			b := make([]byte, 1<<24)
-			for i := 0; i < len(b); i += 4096 {
-				b[i] = 1
-			}
-			all = append(all, b)
+		// The kernel is told to panic when memory runs out, that of a cgroup
+		// too; then it does.
+		const cgroup = "/sys/fs/cgroup/faulty"
+		write("/proc/sys/vm/panic_on_oom", "2")
+		write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")
+		must(os.Mkdir(cgroup, 0o755))
+		write(cgroup+"/memory.max", "16777216")
+		write(cgroup+"/cgroup.procs", "0")
+		b := make([]byte, 1<<26)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
 		}
 	case "reset":
 		must(syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART))
@@ -46,6 +48,8 @@ func main() {
 		os.Exit(2)
 	}
 }
+
+func write(file, text string) { must(os.WriteFile(file, []byte(text), 0)) }
 
 func must(err error) {
 	if err != nil {
