@@ -21,7 +21,7 @@ import (
 
 // measureVMs creates the VMs that the job asks for, one after the other, and
 // sends what the creations and the lookups cost.
-func measureVMs(ctx context.Context, g *guest, job wire.Job) error {
+func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 	var p measure.Params
 	if err := job.Decode(&p); err != nil {
 		return err
@@ -48,44 +48,73 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) error {
 		return err
 	}
 	clock := measure.Clock{Before: settledClock(ctx)}
+	m, err := newMeter(p, dev)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
 	for _, vm := range p.VMs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := measureVM(g, dev, p, vm); err != nil {
+		if err := m.measure(g, vm); err != nil {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
+	}
+	if err := m.check(); err != nil {
+		return err
 	}
 	clock.After = clockSource()
 	return g.sample(measure.TypeClock, clock)
 }
 
-func measureVM(g *guest, dev *loops.Device, p measure.Params, shape measure.VM) (err error) {
+// meter is what a measurement is made with. Both groups of probes are attached
+// all the time: neither is on the path of what the other measures, and loading
+// them takes an emulated guest longer than all that it measures.
+type meter struct {
+	params    measure.Params
+	dev       *loops.Device
+	loops     *probe.Loops
+	creations *probe.Creations
+}
+
+func newMeter(p measure.Params, dev *loops.Device) (*meter, error) {
+	l, err := probe.AttachLoops()
+	if err != nil {
+		return nil, err
+	}
+	c, err := probe.AttachCreations()
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &meter{p, dev, l, c}, nil
+}
+
+func (m *meter) check() error { return errors.Join(m.loops.Check(), m.creations.Check()) }
+func (m *meter) close() error { return errors.Join(m.loops.Close(), m.creations.Close()) }
+
+// measure creates a VM, runs the loops on it and destroys it.
+func (m *meter) measure(g *guest, shape measure.VM) (err error) {
 	vm, err := newVM()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, vm.close()) }()
 
-	create, err := createVCPUs(vm, shape)
+	create, err := m.createVCPUs(vm, shape)
 	if err != nil {
 		return err
 	}
 	if err := g.sample(measure.TypeCreate, create); err != nil {
 		return err
 	}
-	if err := dev.Bind(vm.fd); err != nil {
+	if err := m.dev.Bind(vm.fd); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dev.Bind(loops.Unbind)) }()
-	probes, err := probe.AttachLoops()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, probes.Close()) }()
+	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
 
-	for _, l := range loopsOf(shape, p.MaxNumbers) {
-		s, err := l.measure(dev, probes, p)
+	for _, l := range loopsOf(shape, m.params.MaxNumbers) {
+		s, err := m.loop(l)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.sample.Op, err)
 		}
@@ -93,24 +122,18 @@ func measureVM(g *guest, dev *loops.Device, p measure.Params, shape measure.VM) 
 			return err
 		}
 	}
-	return probes.Check()
+	return nil
 }
 
-// createVCPUs fills the VM, with the probes attached.
-func createVCPUs(vm *virtualMachine, shape measure.VM) (_ measure.Create, err error) {
+// createVCPUs fills the VM.
+func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Create, error) {
 	out := measure.Create{VM: shape}
-	probes, err := probe.AttachCreations()
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, probes.Close()) }()
-
 	for i := range shape.VCPUs {
 		id := shape.IDs.ID(i)
 		if err := vm.createVCPU(id); err != nil {
 			return out, err
 		}
-		c, err := probes.Next()
+		c, err := m.creations.Next()
 		if err != nil {
 			return out, err
 		}
@@ -120,7 +143,7 @@ func createVCPUs(vm *virtualMachine, shape measure.VM) (_ measure.Create, err er
 		}
 		out.Add(c)
 	}
-	return out, probes.Check()
+	return out, nil
 }
 
 // loop is a loop to run on a VM.
@@ -164,21 +187,21 @@ func loopsOf(shape measure.VM, maxNumbers int) []loop {
 	return all
 }
 
-// measure runs the loop with N and with 2N passes, after a run that tells how
-// large N should be. Under icount N is the same in every boot.
-func (l loop) measure(dev *loops.Device, probes *probe.Loops, p measure.Params) (measure.Loop, error) {
+// loop runs a loop with N and with 2N passes, after a run that tells how large
+// N should be. Under icount N is the same in every boot.
+func (m *meter) loop(l loop) (measure.Loop, error) {
 	out := l.sample
-	warm, err := l.run(dev, probes, 1)
+	warm, err := m.run(l, 1)
 	if err != nil {
 		return out, err
 	}
-	out.Passes = int(max(1, min(p.LoopNanos/max(warm, 1), 1<<20)))
-	for range p.Repeat {
-		once, err := l.run(dev, probes, out.Passes)
+	out.Passes = int(max(1, min(m.params.LoopNanos/max(warm, 1), 1<<20)))
+	for range m.params.Repeat {
+		once, err := m.run(l, out.Passes)
 		if err != nil {
 			return out, err
 		}
-		twice, err := l.run(dev, probes, 2*out.Passes)
+		twice, err := m.run(l, 2*out.Passes)
 		if err != nil {
 			return out, err
 		}
@@ -188,13 +211,13 @@ func (l loop) measure(dev *loops.Device, probes *probe.Loops, p measure.Params) 
 }
 
 // run runs the loop once and returns what the probe saw, in nanoseconds.
-func (l loop) run(dev *loops.Device, probes *probe.Loops, passes int) (int64, error) {
+func (m *meter) run(l loop, passes int) (int64, error) {
 	op := uint32(slices.Index(measure.Ops, l.sample.Op))
-	sum, err := dev.Run(loops.Run{Op: op, Passes: uint32(passes), Numbers: l.numbers, Found: uint32(l.found)})
+	sum, err := m.dev.Run(loops.Run{Op: op, Passes: uint32(passes), Numbers: l.numbers, Found: uint32(l.found)})
 	if err != nil {
 		return 0, err
 	}
-	e, err := probes.Next()
+	e, err := m.loops.Next()
 	if err != nil {
 		return 0, err
 	}

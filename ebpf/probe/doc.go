@@ -2,8 +2,7 @@
 
 // Package probe holds the eBPF programs that measure, and loads them.
 //
-// There are two groups, attached apart so that neither disturbs what the other
-// measures: Loops brackets the loops of vcpuloops.ko, Creations brackets
+// There are two groups: Loops brackets the loops of vcpuloops.ko, Creations brackets
 // KVM_CREATE_VCPU and counts the grace periods that it waits for.
 //
 // The generated files are committed: building the project needs no clang.

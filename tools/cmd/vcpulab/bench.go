@@ -81,7 +81,8 @@ func (c benchCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject,
 		case r == nil:
 			return all, err
 		case all == nil:
-			all, all.Host = r, host
+			all = r
+			all.Host = host
 		default:
 			all.Boots = append(all.Boots, r.Boots...)
 			all.Interrupted = r.Interrupted
@@ -124,11 +125,12 @@ func (l *lab) subjects(ctx context.Context, f sourceFlags) ([]bench.Subject, err
 	if err != nil {
 		return nil, err
 	}
-	src, err := os.MkdirTemp("", "vcpulab-loops-")
+	tmp, err := os.MkdirTemp("", "vcpulab-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(src)
+	defer os.RemoveAll(tmp)
+	src := filepath.Join(tmp, "vcpuloops")
 	if err := os.CopyFS(src, loops.Source); err != nil {
 		return nil, fmt.Errorf("write the loops' source: %w", err)
 	}

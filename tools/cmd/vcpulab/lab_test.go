@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing/fstest"
 	"time"
@@ -35,18 +36,24 @@ const (
 )
 
 // labCmd makes a lab in the script's folder. After linux/ was changed,
-// "lab pack" makes package and pin anew.
+// "lab pack" makes package and pin anew; "lab again" puts back what the script
+// has changed in linux/ and root/.
 func labCmd(ts *testscript.TestScript, neg bool, args []string) {
-	switch {
-	case neg || len(args) > 1 || len(args) == 1 && args[0] != "pack":
-		ts.Fatalf("usage: lab [pack]")
-	case len(args) == 0:
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: lab [pack | again]")
+	}
+	if !slices.Equal(args, []string{"pack"}) {
 		root := ts.Getenv("ROOT")
 		from := filepath.Join(root, "tools/cmd/vcpulab/testdata/lab")
-		ts.Check(os.CopyFS(ts.MkAbs("linux"), os.DirFS(filepath.Join(from, "linux"))))
-		ts.Check(os.CopyFS(ts.MkAbs("root/patches"), os.DirFS(filepath.Join(from, "patches"))))
-		ts.Check(os.CopyFS(ts.MkAbs("root/ci"), os.DirFS(filepath.Join(root, "ci"))))
+		for to, from := range map[string]string{
+			"linux": filepath.Join(from, "linux"), "root/patches": filepath.Join(from, "patches"), "root/ci": filepath.Join(root, "ci"),
+		} {
+			ts.Check(os.RemoveAll(ts.MkAbs(to)))
+			ts.Check(os.CopyFS(ts.MkAbs(to), os.DirFS(from)))
+		}
 		ts.Check(os.MkdirAll(ts.MkAbs("root/kernel-src-pin"), 0o755))
+	}
+	if len(args) == 0 {
 		startMirror(ts)
 	}
 	deb, err := packKernel(ts.MkAbs("linux"))
@@ -161,21 +168,31 @@ func xz(data []byte) ([]byte, error) {
 //
 //	good      they get it
 //	gone      there is no such file any more
-//	cutoff    they get half of it, each time
+//	once      the first gets half of it and is cut off
 //	stall     they get half of it and nothing more
 type mirror struct {
 	file string
 
 	mu       sync.Mutex
 	mode     string
-	requests int
+	requests int // since the mode was set
+	resumed  int // those of them that asked for the rest of the file
 	done     chan struct{}
 }
+
+// packed is when the package was made.
+var packed = time.Date(2026, 11, 10, 18, 10, 0, 0, time.UTC)
 
 func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	m.requests++
+	if r.Header.Get("Range") != "" {
+		m.resumed++
+	}
 	mode := m.mode
+	if mode == "once" {
+		m.mode = "good"
+	}
 	m.mu.Unlock()
 	data, err := os.ReadFile(m.file)
 	if mode == "gone" || err != nil || r.URL.Path != "/debian/"+labDeb {
@@ -183,9 +200,10 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if mode == "good" {
-		http.ServeContent(w, r, "", time.Unix(0, 0), bytes.NewReader(data))
+		http.ServeContent(w, r, "", packed, bytes.NewReader(data))
 		return
 	}
+	w.Header().Set("Last-Modified", packed.Format(http.TimeFormat))
 	w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(data[:len(data)/2])
@@ -216,20 +234,25 @@ func startMirror(ts *testscript.TestScript) {
 	ts.Setenv("APT_CONFIG", conf)
 }
 
-// mirrorCmd sets the mirror's mode. "mirror asked N" looks how often it was
-// asked since.
+// mirrorCmd sets the mirror's mode, or looks how often it was asked since:
+//
+//	mirror MODE
+//	mirror asked N      requests
+//	mirror resumed N    requests for the rest of the file
 func mirrorCmd(ts *testscript.TestScript, neg bool, args []string) {
 	m := stateOf(ts).mirror
 	if neg || m == nil || len(args) == 0 {
-		ts.Fatalf("usage: mirror MODE | mirror asked N, after lab")
+		ts.Fatalf("usage: mirror MODE | mirror asked N | mirror resumed N, after lab")
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if args[0] == "asked" {
-		if found := fmt.Sprint(m.requests); len(args) != 2 || found != args[1] {
-			ts.Fatalf("expected %s requests, found %s", args[1:], found)
-		}
+	count := map[string]int{"asked": m.requests, "resumed": m.resumed}
+	found, ok := count[args[0]]
+	if !ok {
+		m.mode, m.requests, m.resumed = args[0], 0, 0
 		return
 	}
-	m.mode, m.requests = args[0], 0
+	if len(args) != 2 || fmt.Sprint(found) != args[1] {
+		ts.Fatalf("expected %s requests, found %d", args[1:], found)
+	}
 }
