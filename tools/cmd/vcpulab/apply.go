@@ -7,7 +7,6 @@ import "context"
 // applyCmd applies the series.
 type applyCmd struct {
 	sourceFlags
-	Through int `help:"Stop after this patch." placeholder:"N"`
 }
 
 // Run prints what each patch did and, last, where the patched tree is.
@@ -16,7 +15,7 @@ func (c applyCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	t, report, err := l.patched(ctx, base, c.sourceFlags, c.Through)
+	t, report, err := l.patched(ctx, base, c.sourceFlags)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,9 @@ func (l *lab) subjects(ctx context.Context, f sourceFlags) ([]bench.Subject, err
 	}
 	subjects := []bench.Subject{{Name: nameBase, Kernel: base}, {Name: namePatched, Kernel: patched, Series: s.ID}}
 	for _, p := range s.Patches {
-		subjects[1].Patches = append(subjects[1].Patches, p.Subject)
+		if f.Through == 0 || p.Number <= f.Through {
+			subjects[1].Patches = append(subjects[1].Patches, p.Subject)
+		}
 	}
 	for i := range subjects {
 		built, err := l.builder().BuildModule(ctx, subjects[i].Kernel, src)

@@ -36,7 +36,7 @@ func (checkCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	// Strict: context and index lines must be those of the pinned tree.
-	if _, _, err := l.patched(ctx, base, sourceFlags{}, 0); err != nil {
+	if _, _, err := l.patched(ctx, base, sourceFlags{}); err != nil {
 		return err
 	}
 	out := checked{Findings: s.Check(series.Placeholder())}

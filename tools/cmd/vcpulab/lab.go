@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/pin"
 	"vcpulab/tools/progress"
@@ -72,6 +73,7 @@ func (l *lab) printJSON(v any) error {
 
 // sourceFlags choose the tree to work on.
 type sourceFlags struct {
+	Through   int    `help:"Stop after this patch of the series." placeholder:"N"`
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
@@ -97,13 +99,13 @@ func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
 func (l *lab) series() (*series.Series, error) { return series.Load(l.path("patches")) }
 
 // patched applies the series to base, up to a patch or all of it.
-func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags, through int) (tree.Tree, *series.Report, error) {
+func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.Tree, *series.Report, error) {
 	s, err := l.series()
 	if err != nil {
 		return tree.Tree{}, nil, err
 	}
 	return s.Apply(ctx, base, series.Options{
-		Through: through, Relocate: f.KernelSrc != "", Cache: l.cache, Log: l.log,
+		Through: f.Through, Relocate: f.KernelSrc != "", Cache: l.cache, Log: l.log,
 	})
 }
 
@@ -114,12 +116,9 @@ func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache,
 func (l *lab) spec(arch string) (kbuild.Spec, error) {
 	a, err := kbuild.FindArch(arch)
 	if err != nil {
-		return kbuild.Spec{}, err
+		return kbuild.Spec{}, exit.With(exit.Usage, err)
 	}
-	return kbuild.Spec{
-		Arch:      a,
-		Fragments: []string{l.path("ci", "config", "common.config"), l.path("ci", "config", a.Name+".config")},
-	}, nil
+	return kbuild.Spec{Arch: a, Fragments: a.Fragments(l.path("ci", "config"))}, nil
 }
 
 // The names of the two kernels, as figures and tables have them.
@@ -138,7 +137,7 @@ func (l *lab) kernels(ctx context.Context, f sourceFlags, arch string) (base, pa
 	if err != nil {
 		return nil, nil, err
 	}
-	pt, _, err := l.patched(ctx, t, f, 0)
+	pt, _, err := l.patched(ctx, t, f)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,7 +13,7 @@ import (
 // reportCmd shows results again.
 type reportCmd struct {
 	File   string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
-	Format string `help:"table, markdown, bench (for benchstat) or html." enum:"table,markdown,bench,html" default:"table"`
+	Format string `help:"table, markdown, mail (plain text), bench (for benchstat) or html." enum:"table,markdown,mail,bench,html" default:"table"`
 }
 
 // Run prints the report.
@@ -25,6 +25,8 @@ func (c reportCmd) Run(l *lab) error {
 	switch c.Format {
 	case "markdown":
 		return report.Markdown(l.stdout, r)
+	case "mail":
+		return report.Mail(l.stdout, r)
 	case "bench":
 		return r.WriteBench(l.stdout)
 	case "html":
