@@ -27,7 +27,7 @@ const kvmDevice = "/dev/kvm"
 // Bounds of the guest that KVM is tried with. The same guest takes TCG little
 // more than a second.
 const (
-	probeTimeout = 10 * time.Second
+	probeTimeout = 30 * time.Second
 	probeSilence = 6 * time.Second
 )
 
@@ -43,8 +43,13 @@ type Probe struct {
 	// Kernel is an ordinary kernel for Arch: a tiny one would prove less. ""
 	// leaves TCG.
 	Kernel string
-	// KernelID is under what the verdict is remembered for that kernel, such
-	// as the key of its build; "" does not remember it.
+	// Modules are loaded in the guest, with what they depend on from
+	// ModuleDir. With kvm-amd or kvm-intel it is tried, too, whether KVM
+	// nests.
+	Modules   []Module
+	ModuleDir string
+	// KernelID is under what the verdict is remembered for that kernel and
+	// those modules, such as the key of their build; "" does not remember it.
 	KernelID string
 }
 
@@ -116,7 +121,15 @@ func (p Probe) key(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return cache.Key(p.Arch.Name, unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]),
-		version, cpuModel(), p.KernelID), nil
+		version, cpuModel(), p.KernelID, strings.Join(p.moduleNames(), ",")), nil
+}
+
+func (p Probe) moduleNames() []string {
+	names := make([]string, len(p.Modules))
+	for i, m := range p.Modules {
+		names[i] = filepath.Base(m.Host) + " " + m.Args
+	}
+	return names
 }
 
 // remember returns the verdict of the cache, or finds it out and keeps it.
@@ -152,9 +165,13 @@ func (p Probe) remember(ctx context.Context, c *cache.Cache, key string) (Verdic
 func (p Probe) try(ctx context.Context, c *cache.Cache) (Verdict, error) {
 	m := Machine{Arch: p.Arch, Accel: KVM, Kernel: p.Kernel}
 	o := Options{Timeout: probeTimeout, Silence: probeSilence, AllowWarnings: true}
-	res, err := Boot(ctx, c, m, Guest{Job: wire.Job{Kind: wire.JobBoot}}, o)
+	g := Guest{Job: wire.Job{Kind: wire.JobBoot}, Modules: p.Modules, ModuleDir: p.ModuleDir}
+	res, err := Boot(ctx, c, m, g, o)
 	if fault, ok := errors.AsType[*Fault](err); ok {
 		why := fmt.Sprintf("%s opens, but an ordinary kernel does not boot: %s", kvmDevice, fault.Kind)
+		if fault.Kind == JobFailed {
+			why = "KVM boots an ordinary kernel, but does not nest"
+		}
 		if fault.Title != "" {
 			why += ": " + fault.Title
 		}

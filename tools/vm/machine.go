@@ -121,9 +121,9 @@ func (m Machine) append(devices []Device) string {
 	args = append(args, m.Arch.append...)
 	if m.Accel == TCG {
 		args = append(args, m.Arch.tcg...)
-		if m.CPUs == 1 {
-			args = append(args, m.Arch.tcgUP...)
-		}
+	}
+	if m.ICount {
+		args = append(args, m.Arch.icount...)
 	}
 	for _, d := range devices {
 		args = append(args, d.Append()...)
