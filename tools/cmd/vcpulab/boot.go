@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
 )
@@ -17,19 +19,20 @@ type bootCmd struct {
 	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
 	Arch   string `help:"x86_64 or arm64." default:"x86_64" placeholder:"ARCH"`
 	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
+	Out    string `help:"Folder for the console, and for what repeats a boot that failed." default:"out/boot" placeholder:"DIR"`
 }
 
 // Run prints how long the boot took.
 func (c bootCmd) Run(ctx context.Context, l *lab) error {
-	base, patched, err := l.kernels(ctx, c.sourceFlags, c.Arch)
+	arch, err := vm.ArchByName(c.Arch)
+	if err != nil {
+		return exit.With(exit.Usage, err)
+	}
+	out, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
-	k := patched
-	if c.Kernel == nameBase {
-		k = base
-	}
-	arch, err := vm.ArchByName(c.Arch)
+	k, err := c.build(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -39,7 +42,7 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	}
 	res, err := vm.Boot(ctx, l.cache,
 		vm.Machine{Arch: arch, Accel: v.Accel, Kernel: k.ImagePath()},
-		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}}, vm.Options{})
+		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
 	if err != nil {
 		return err
 	}
@@ -50,6 +53,24 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	l.printf("%s %s: Linux %s with %s: first record after %v, QEMU gone after %v\n",
 		c.Kernel, arch.Name, res.Hello.Kernel, v.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
 	return nil
+}
+
+// build builds the kernel that is to be booted, and no other.
+func (c bootCmd) build(ctx context.Context, l *lab) (*kbuild.Kernel, error) {
+	spec, err := l.spec(c.Arch)
+	if err != nil {
+		return nil, err
+	}
+	t, err := l.base(ctx, c.sourceFlags)
+	if err != nil {
+		return nil, err
+	}
+	if c.Kernel == namePatched {
+		if t, _, err = l.patched(ctx, t, c.sourceFlags); err != nil {
+			return nil, err
+		}
+	}
+	return l.builder().Build(ctx, c.Kernel, t, spec)
 }
 
 // accel returns the accelerator to use for ordinary guests of this kernel's
