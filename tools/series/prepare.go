@@ -59,6 +59,9 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 	}
 	out := &Prepared{Dir: o.OutDir, Recipients: recipients, Command: []string{"git", "send-email"}}
 	tmp := o.OutDir + ".new"
+	if err := os.MkdirAll(filepath.Dir(tmp), 0o755); err != nil {
+		return nil, fmt.Errorf("prepare the series for sending: %w", err)
+	}
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return nil, fmt.Errorf("prepare the series for sending: %w", err)
 	}
