@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+)
+
+func TestComplete(t *testing.T) {
+	vm := measure.VM{VCPUs: 8, IDs: measure.Dense}
+	params := measure.Params{VMs: []measure.VM{vm}}
+	whole := func() Boot {
+		b := smallBoot("base", false, ICount, 0)
+		b.Clock = measure.Clock{Before: "tsc", After: "tsc"}
+		b.Loops = nil
+		for range measure.LoopsOf(vm) {
+			b.Loops = append(b.Loops, loopOf(vm, measure.Nop, 5))
+		}
+		return b
+	}
+	for name, test := range map[string]struct {
+		spoil func(*Boot)
+		says  string // "" if the boot is complete
+	}{
+		"complete":           {func(*Boot) {}, ""},
+		"clock changed":      {func(b *Boot) { b.Clock.After = "hpet" }, `found "tsc" before and "hpet" after`},
+		"no clock":           {func(b *Boot) { b.Clock = measure.Clock{} }, "expected one of the clock sources"},
+		"clock of its own":   {func(b *Boot) { b.Clock = measure.Clock{Before: "hpet", After: "hpet"} }, "expected one of the clock sources"},
+		"no sizes":           {func(b *Boot) { b.Sizes.VCPU = 0 }, "sizes of the structures are missing"},
+		"no creations":       {func(b *Boot) { b.Creates = nil }, "creations of 1 VMs, found 0"},
+		"creations too many": {func(b *Boot) { b.Creates = append(b.Creates, b.Creates[0]) }, "found 2"},
+		"another VM":         {func(b *Boot) { b.Creates[0].VM.IDs = measure.Sparse }, "expected the creations of vcpus=8/ids=dense"},
+		"a loop is missing":  {func(b *Boot) { b.Loops = slices.Delete(b.Loops, 1, 2) }, "vcpus=8/ids=dense: expected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := whole()
+			test.spoil(&b)
+			err := b.Complete(params)
+			if test.says == "" {
+				if err != nil {
+					t.Errorf("expected a complete boot, found %v", err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("expected ErrInvalid that says %q, found %v", test.says, err)
+			}
+		})
+	}
+}

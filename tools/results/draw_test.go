@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/ebpf/measure"
+)
+
+// The figures in a file are those that its samples give.
+func TestDrawAgain(t *testing.T) {
+	r := readFixture(t)
+	want := slices.Clone(r.Figures)
+	for range 2 {
+		if err := r.Draw(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, r.Figures); diff != "" {
+			t.Errorf("drawn other figures (-want +got)\n%s", diff)
+		}
+	}
+}
+
+// What boots give does not hang on the order in which they came.
+func TestDrawInAnyOrder(t *testing.T) {
+	r := readFixture(t)
+	want := valuesOf(r)
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(r.Boots), func(i, j int) { r.Boots[i], r.Boots[j] = r.Boots[j], r.Boots[i] })
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, valuesOf(r)); diff != "" {
+		t.Errorf("another order gave other figures (-want +got)\n%s", diff)
+	}
+}
+
+func valuesOf(r *Results) []Figure {
+	out := slices.Clone(r.Figures)
+	for i := range out {
+		out[i].Boots, out[i].Values = nil, slices.Sorted(slices.Values(out[i].Values))
+	}
+	return out
+}
+
+func TestDraw(t *testing.T) {
+	r := small(ICount)
+	figure := func(name, column string) Figure {
+		f, ok := r.Find(name, column, ICount)
+		if !ok {
+			t.Fatalf("no figure %s of %s", name, column)
+		}
+		return f
+	}
+	for name, test := range map[string]struct {
+		figure, column string
+		value          float64
+		unit           string
+		spread         float64
+	}{
+		"get":          {"get/vcpus=8/ids=dense", "base", 75, "insns/op", 0},
+		"get patched":  {"get/vcpus=8/ids=dense", "patched", 18, "insns/op", 0},
+		"by ID":        {"by_id/vcpus=8/ids=dense", "base-again", 75, "insns/op", 0},
+		"walk":         {"walk/vcpus=8/ids=dense", "base", 75, "insns/op", 0},
+		"create":       {"create/vcpus=8/ids=dense/at=0", "base", 45003.5, "insns/ioctl", 2.5},
+		"all creation": {"create/vcpus=8/ids=dense/all", "base", 8*45000 + 28, "insns/vm", 0},
+		"waits":        {"create/vcpus=8/ids=dense/waits", "base", 0, "grace-periods", 0},
+		"sizeof":       {"sizeof/struct=kvm", "base", 10240, "B", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := figure(test.figure, test.column)
+			if f.Value != test.value || f.Unit != test.unit || f.Low != f.Value-test.spread || f.High != f.Value+test.spread {
+				t.Errorf("expected %v %s, found %v %s (%v to %v)",
+					test.value, test.unit, f.Value, f.Unit, f.Low, f.High)
+			}
+			if len(f.Boots) != 2 || len(f.Values) != 2 {
+				t.Errorf("expected a value of each of 2 boots, found %v of %v", f.Values, f.Boots)
+			}
+		})
+	}
+	// The baseline first, its repetition after it.
+	var columns []string
+	for _, f := range r.Figures {
+		columns = append(columns, f.Column)
+	}
+	if diff := cmp.Diff([]string{"base", "base-again", "patched"}, slices.Compact(columns)); diff != "" {
+		t.Errorf("order of columns (-want +got)\n%s", diff)
+	}
+}
+
+func TestDrawTimes(t *testing.T) {
+	r := small(KVM)
+	// One boot of the two is slower throughout.
+	for i := range r.Boots[5].Loops {
+		l := &r.Boots[5].Loops[i]
+		for j := range l.Once {
+			l.Once[j], l.Twice[j] = l.Once[j]*2, l.Twice[j]*2
+		}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := r.Find("get/vcpus=8/ids=dense", "base", KVM)
+	if f.Unit != "ns/op" || f.Value != 112.5 || f.Low != 75 || f.High != 150 {
+		t.Errorf("expected 112.5 ns/op, 75 to 150, found %v %s, %v to %v", f.Value, f.Unit, f.Low, f.High)
+	}
+}
+
+func TestDrawWaits(t *testing.T) {
+	r := small(ICount)
+	for i := range r.Boots {
+		r.Boots[i].Creates[0].Waits = map[string]uint64{"synchronize_srcu": 2, "synchronize_rcu": 1}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	if f, _ := r.Find("create/vcpus=8/ids=dense/waits", "base", ICount); f.Value != 3 {
+		t.Errorf("expected 3 grace periods, found %v", f.Value)
+	}
+}
+
+// An interrupt that hits one creation does not move the figure.
+func TestDrawCreationHit(t *testing.T) {
+	r := small(ICount)
+	want, _ := r.Find("create/vcpus=8/ids=dense/at=0", "base", ICount)
+	r.Boots[2].Creates[0].Nanos[7] += 9000
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := r.Find("create/vcpus=8/ids=dense/at=0", "base", ICount)
+	if got.Value != want.Value {
+		t.Errorf("expected %v, found %v", want.Value, got.Value)
+	}
+}
+
+func TestDrawRefuses(t *testing.T) {
+	first := func(b *Boot, op measure.Op) *measure.Loop {
+		i := slices.IndexFunc(b.Loops, func(l measure.Loop) bool { return l.Op == op })
+		return &b.Loops[i]
+	}
+	for name, test := range map[string]struct {
+		arm   Arm
+		spoil func(b *Boot)
+		says  string
+	}{
+		"2N is not twice N": {KVM, func(b *Boot) {
+			l := first(b, measure.Get)
+			l.Twice[1] = l.Once[1] * 22 / 10
+		}, "2.200 times"},
+		"the guest was paused": {KVM, func(b *Boot) { first(b, measure.Walk).Once[0] += 1e9 }, "walk of vcpus=8/ids=dense: 2N passes"},
+		"count changes": {ICount, func(b *Boot) {
+			l := first(b, measure.Get)
+			l.Once[1]++
+			l.Twice[1] += 2
+		}, "the same count every time"},
+		"clock went back":  {KVM, func(b *Boot) { first(b, measure.ByID).Once[0] = -5 }, "found -5 ns"},
+		"runs are missing": {ICount, func(b *Boot) { first(b, measure.Get).Twice = nil }, "found 2 and 0"},
+		"no pass":          {ICount, func(b *Boot) { first(b, measure.Get).Passes = 0 }, "get of"},
+		"no nop loop":      {ICount, func(b *Boot) { b.Loops = b.Loops[1:] }, "the loop's own cost was not measured"},
+		"nop of another VM": {ICount, func(b *Boot) { first(b, measure.Nop).VM.VCPUs = 9 },
+			"the loop's own cost was not measured"},
+		"creation is missing": {ICount, func(b *Boot) { b.Creates[0].Nanos = b.Creates[0].Nanos[1:] },
+			"as many creations as vCPUs, found 7"},
+		"creation in no time": {ICount, func(b *Boot) { b.Creates[0].Nanos[3] = 0 }, "found 0 ns for vCPU 3"},
+		"no sizes":            {ICount, func(b *Boot) { b.Sizes = measure.Sizes{} }, "sizes are missing"},
+		"kernel is not listed": {ICount, func(b *Boot) { b.Kernel = "new" },
+			`kernel "new" is not listed`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := small(test.arm)
+			test.spoil(&r.Boots[1])
+			err := r.Draw()
+			if !errors.Is(err, ErrInvalid) {
+				t.Fatalf("expected ErrInvalid, found %v", err)
+			}
+			if !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "boot 1") {
+				t.Errorf("expected an error that names boot 1 and says %q, found: %v", test.says, err)
+			}
+		})
+	}
+}
+
+func TestArms(t *testing.T) {
+	units := make(map[string]bool)
+	for _, arm := range Arms {
+		for _, u := range []string{arm.Unit(), arm.CreateUnit(), arm.BuildUnit()} {
+			if units[u] {
+				t.Errorf("two things are in %s", u)
+			}
+			units[u] = true
+			if nanos := strings.HasPrefix(u, "ns/"); nanos == arm.Exact() {
+				t.Errorf("%s: %s", arm, u)
+			}
+		}
+	}
+}
