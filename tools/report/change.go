@@ -43,8 +43,9 @@ func (c change) String() string {
 }
 
 // compare tells how f differs from base. again is the baseline's second
-// column: what lies within the span of the two is noise.
-func compare(base, again, f results.Figure) change {
+// column: what lies within the span of the two is noise, and so is a ratio
+// that is not further from 1 than floor.
+func compare(base, again, f results.Figure, floor float64) change {
 	if f.Value == base.Value {
 		return change{verdict: same, ratio: 1}
 	}
@@ -60,7 +61,8 @@ func compare(base, again, f results.Figure) change {
 		c.amount = amount(c.ratio)
 		c.word = words(f.Unit, c.verdict)
 	}
-	if f.Low <= max(base.High, again.High) && f.High >= min(base.Low, again.Low) {
+	if f.Low <= max(base.High, again.High) && f.High >= min(base.Low, again.Low) ||
+		math.Abs(c.ratio-1) <= floor {
 		c.verdict = within
 		if !math.IsNaN(c.ratio) {
 			c.amount = "0%"
@@ -87,14 +89,18 @@ func words(unit string, v verdict) string {
 	return "more"
 }
 
+// inPercent is up to where a change is said in per cent. What is more is said
+// in times.
+const inPercent = 25
+
 // amount says how far a ratio is from 1, without which way.
 func amount(ratio float64) string {
 	if ratio < 1 {
-		if percent := (1 - ratio) * 100; percent < 10 {
+		if percent := (1 - ratio) * 100; percent < inPercent {
 			return percentage(percent)
 		}
 		ratio = 1 / ratio
-	} else if percent := (ratio - 1) * 100; percent < 10 {
+	} else if percent := (ratio - 1) * 100; percent < inPercent {
 		return percentage(percent)
 	}
 	if ratio < 9.95 {

@@ -16,6 +16,16 @@ type noise struct {
 	// varied are the figures of lookups that were not the same in every boot
 	// although they are counts: something is wrong with each.
 	varied []results.Figure
+	// apart are the differences of the figures that are not exact.
+	apart []difference
+}
+
+// difference is one between the baseline and its repetition.
+type difference struct {
+	arm  results.Arm
+	unit string
+	size int // of what was measured
+	part float64
 }
 
 // repetition compares the baseline with its repetition on one arm.
@@ -51,11 +61,28 @@ func noiseOf(r *results.Results) noise {
 			rep.identical++
 			continue
 		}
-		if d := math.Abs(b.Value-f.Value) / max(math.Abs(f.Value), math.Abs(b.Value)); d > rep.largest {
+		d := math.Abs(b.Value-f.Value) / max(math.Abs(f.Value), math.Abs(b.Value))
+		n.apart = append(n.apart, difference{f.Arm, f.Unit, parseShape(f.Name).size(), d})
+		if d > rep.largest {
 			rep.largest, rep.of = d, f.Name
 		}
 	}
 	return n
+}
+
+// floor is the smallest part by which figures of this unit and size must differ
+// to be told apart: what the repetition differed by, here or at a larger size.
+// More vCPUs make less noise, so a larger size says what a smaller one has at
+// least. One figure's own repetition would say too little: that it came out
+// the same twice may be luck.
+func (n noise) floor(arm results.Arm, unit string, size int) float64 {
+	floor := 0.0
+	for _, d := range n.apart {
+		if d.arm == arm && d.unit == unit && d.size >= size {
+			floor = max(floor, d.part)
+		}
+	}
+	return floor
 }
 
 // differs says that the repetition gave another number somewhere.

@@ -58,9 +58,10 @@ func signed(v float64, decimals int) string {
 }
 
 // decimalsOf is how many decimals a figure is worth showing: none if it is
-// whole or large.
+// whole or large. There are only whole instructions: the rest is what the end
+// of each pass adds, shared among the lookups of a pass.
 func decimalsOf(f results.Figure) int {
-	if math.Abs(f.Value) >= thousand || math.Abs(f.Value-math.Round(f.Value)) < 0.005 {
+	if strings.HasPrefix(f.Unit, "insns/") || math.Abs(f.Value) >= thousand || math.Abs(f.Value-math.Round(f.Value)) < 0.005 {
 		return 0
 	}
 	return 1
@@ -74,10 +75,23 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// enumerate lists numbers, of which there is one at least: 1, 8 and 64.
+func enumerate(numbers []int) string {
+	text := strconv.Itoa(numbers[0])
+	for i, n := range numbers[1:] {
+		if i == len(numbers)-2 {
+			text += " and " + strconv.Itoa(n)
+		} else {
+			text += ", " + strconv.Itoa(n)
+		}
+	}
+	return text
+}
+
 // sizeList lists numbers of vCPUs; many are shortened to the first and the last.
 func sizeList(sizes []int) string {
 	if n := len(sizes); n > 2 {
-		return fmt.Sprintf("%d to %d", sizes[0], sizes[n-1])
+		return fmt.Sprintf("%d-%d", sizes[0], sizes[n-1])
 	}
 	var out []string
 	for _, s := range sizes {

@@ -151,14 +151,5 @@ func measuredSizes(all []series) string {
 		}
 	}
 	slices.Sort(sizes)
-	sizes = slices.Compact(sizes)
-	text := fmt.Sprint(sizes[0])
-	for i, n := range sizes[1:] {
-		if i == len(sizes)-2 {
-			text += fmt.Sprintf(" and %d", n)
-		} else {
-			text += fmt.Sprintf(", %d", n)
-		}
-	}
-	return text
+	return enumerate(slices.Compact(sizes))
 }

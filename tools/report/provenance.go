@@ -34,7 +34,7 @@ func unitName(arm results.Arm) string {
 func armSentence(arm results.Arm) string {
 	switch arm {
 	case results.ICount:
-		return "Instructions, counted by QEMU's TCG with -icount: exact, and no time."
+		return "Instructions, counted by QEMU's TCG with -icount; they are no time. Exact, but for creations."
 	case results.KVM:
 		return "ns: on a real processor, QEMU with KVM; medians over boots."
 	}
@@ -177,6 +177,9 @@ func shortQEMU(line string) string {
 // explanations say what the words in the sheet mean.
 func (s *sheet) explanations() []string {
 	var out []string
+	if at := s.measuredAt(); len(at) > 0 {
+		out = append(out, "Measured with "+enumerate(at)+" vCPUs.")
+	}
 	has := func(k kind, ids measure.IDs) bool {
 		return slices.ContainsFunc(s.groups, func(g group) bool {
 			return g.kind == k && slices.ContainsFunc(g.rows, func(r row) bool {

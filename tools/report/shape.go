@@ -64,6 +64,14 @@ func (s shape) numbered() string {
 	return string(s.ids) + " IDs"
 }
 
+// size is the number that a figure is of.
+func (s shape) size() int {
+	if s.at >= 0 {
+		return s.at
+	}
+	return s.vcpus
+}
+
 // place says where a figure stands in the sheet: which group, which label in
 // it, and which number it is of. ok is false for figures that repeat what
 // another one says: an ordinal of a VM that is not the largest.

@@ -155,7 +155,7 @@ func (s *sheet) alike(g group, a, b row) bool {
 			}
 		}
 		for _, column := range s.against {
-			if s.change(a, arm, column) != s.change(b, arm, column) {
+			if s.change(a, arm, column).String() != s.change(b, arm, column).String() {
 				return false
 			}
 		}
@@ -186,5 +186,5 @@ func (s *sheet) change(r row, arm results.Arm, column string) change {
 	if !ok {
 		again = base
 	}
-	return compare(base, again, f)
+	return compare(base, again, f, s.noise.floor(arm, f.Unit, r.sizes[0]))
 }

@@ -125,11 +125,12 @@ func (g group) over(rows []row, arm results.Arm, column string) string {
 		return ""
 	}
 	lo, hi := slices.Index(values, slices.Min(values)), slices.Index(values, slices.Max(values))
+	unbroken := func(text string) string { return strings.ReplaceAll(text, " ", "\u00a0") }
 	if texts[lo] == texts[hi] {
-		return texts[lo]
+		return unbroken(texts[lo])
 	}
 	// May be broken after the dash, and nowhere else.
-	return strings.ReplaceAll(texts[lo]+" –", " ", "\u00a0") + " " + strings.ReplaceAll(texts[hi], " ", "\u00a0")
+	return unbroken(texts[lo]+" –") + " " + unbroken(texts[hi])
 }
 
 // changesOver is the span of a kernel's changes over the rows, from the

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Small, so that a change of it can be read: a page's size is that of its
+// raw samples.
+func TestHTML(t *testing.T) {
+	golden(t, "page.html", render(t, "html", upTo(t, readFixture(t), 8)))
+}
+
+// element is one of a page, with what it stands in.
+type element struct {
+	xml.StartElement
+	parents []string
+}
+
+func (e element) attr(name string) string {
+	for _, a := range e.Attr {
+		if a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// elements reads a page. It must be well-formed.
+func elements(t *testing.T, page []byte) []element {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(page))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	var out []element
+	var open []string
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatalf("not well-formed: %v", err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			out = append(out, element{e.Copy(), append([]string(nil), open...)})
+			open = append(open, e.Name.Local)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		}
+	}
+}
+
+func TestHTMLNeedsNothingElse(t *testing.T) {
+	page := render(t, "html", withTimes(t, readFixture(t)))
+	for _, e := range elements(t, page) {
+		switch e.Name.Local {
+		case "script", "link", "img", "iframe", "object", "embed", "base":
+			t.Errorf("has a <%s>", e.Name.Local)
+		}
+		for _, a := range e.Attr {
+			if strings.Contains(a.Value, "//") || strings.HasPrefix(a.Name.Local, "on") || a.Name.Local == "src" {
+				t.Errorf("<%s %s=%q> leads outside", e.Name.Local, a.Name.Local, a.Value)
+			}
+		}
+	}
+	if match := regexp.MustCompile(`@import|url\(|@font-face`).Find(page); match != nil {
+		t.Errorf("the style has %s", match)
+	}
+}
+
+func TestHTMLIsAccessible(t *testing.T) {
+	page := render(t, "html", withTimes(t, readFixture(t)))
+	ids := make(map[string]int)
+	inSVG := make(map[string]int)
+	count := make(map[string]int)
+	all := elements(t, page)
+	for _, e := range all {
+		count[e.Name.Local]++
+		if id := e.attr("id"); id != "" {
+			ids[id]++
+		}
+		if n := len(e.parents); n > 0 && e.parents[n-1] == "svg" {
+			inSVG[e.Name.Local]++
+		}
+	}
+	for id, n := range ids {
+		if n > 1 {
+			t.Errorf("%d elements have the id %s", n, id)
+		}
+	}
+	for _, e := range all {
+		for _, id := range strings.Fields(e.attr("aria-labelledby")) {
+			if ids[id] == 0 {
+				t.Errorf("<%s> is labelled by %s, which is not there", e.Name.Local, id)
+			}
+		}
+		if e.Name.Local == "th" && e.attr("scope") == "" {
+			t.Errorf("a th heads nothing: %v", e.parents)
+		}
+	}
+	if n := count["svg"]; n == 0 || inSVG["title"] != n || inSVG["desc"] != n || count["figcaption"] != n {
+		t.Errorf("%d plots, %d titles, %d descriptions, %d captions", n, inSVG["title"], inSVG["desc"], count["figcaption"])
+	}
+	if count["h1"] != 1 || count["main"] != 1 {
+		t.Errorf("expected one h1 and one main, found %d and %d", count["h1"], count["main"])
+	}
+}
+
+// What comes from a file of results is text and nothing else.
+func TestHTMLEscapes(t *testing.T) {
+	r := readFixture(t)
+	const evil = `<script>alert("&'")</script>`
+	r.Host.CPU, r.Host.QEMU, r.Kernels[1].Patches = evil, evil, []string{evil}
+	r.Kernels[0].Compiler, r.Boots[0].Command, r.Boots[0].BootID = evil, evil, evil
+	r.Kernels[0].Name = evil
+	for i := range r.Boots {
+		if r.Boots[i].Kernel == "base" {
+			r.Boots[i].Kernel = evil
+		}
+	}
+	for i := range r.Figures {
+		r.Figures[i].Column = strings.Replace(r.Figures[i].Column, "base", evil, 1)
+	}
+	for _, e := range elements(t, render(t, "html", r)) {
+		if e.Name.Local == "script" {
+			t.Fatalf("a script in %v", e.parents)
+		}
+	}
+}
+
+func TestHTMLNamesTheRawSamples(t *testing.T) {
+	page := string(render(t, "html", readFixture(t)))
+	for _, want := range []string{JSONFile, BenchFile} {
+		if !strings.Contains(page, `<a href="`+want+`">`) {
+			t.Errorf("does not link to %s", want)
+		}
+	}
+}
+
+// Letters must differ from what they stand on as WCAG's level AA asks for, in
+// the light and in the dark.
+func TestHTMLContrast(t *testing.T) {
+	schemes := regexp.MustCompile(`(?s):root \{(.*?)\}`).FindAllStringSubmatch(pageStyle, 2)
+	for i, scheme := range schemes {
+		colours := make(map[string]float64)
+		for _, m := range regexp.MustCompile(`--(\w+): #([0-9a-f]{6})`).FindAllStringSubmatch(scheme[1], -1) {
+			colours[m[1]] = luminance(t, m[2])
+		}
+		for _, text := range []string{"ink", "soft", "k0", "k1", "k2", "k3", "better", "worse"} {
+			for _, ground := range []string{"paper", "sheet"} {
+				lo, hi := min(colours[text], colours[ground]), max(colours[text], colours[ground])
+				if ratio := (hi + 0.05) / (lo + 0.05); ratio < 4.5 {
+					t.Errorf("scheme %d: %s on %s: contrast %.1f, expected 4.5", i, text, ground, ratio)
+				}
+			}
+		}
+	}
+}
+
+// luminance is WCAG's relative luminance of a colour.
+func luminance(t *testing.T, hex string) float64 {
+	t.Helper()
+	sum := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		v, err := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := float64(v) / 255
+		if c <= 0.04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+0.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
+}
+
+// Each kernel that is measured gets a line of its own.
+func TestHTMLManyKernels(t *testing.T) {
+	r := readFixture(t)
+	for _, name := range []string{"list", "rcu", "array"} {
+		k := r.Kernels[1]
+		k.Name = name
+		r.Kernels = append(r.Kernels, k)
+		for _, b := range r.Boots {
+			if b.Kernel == "patched" {
+				b.Kernel = name
+				r.Boots = append(r.Boots, b)
+			}
+		}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	page := string(render(t, "html", r))
+	for i := range r.Kernels {
+		if class := `<g class="k` + strconv.Itoa(i) + `">`; i < 4 && !strings.Contains(page, class) {
+			t.Errorf("no line of kernel %d", i)
+		}
+	}
+	table := string(render(t, "table", r))
+	if n := strings.Count(strings.SplitN(table, "\n\n", 2)[1], "change"); n != 4 {
+		t.Errorf("expected 4 columns of changes, found %d", n)
+	}
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestMail(t *testing.T) {
+	var b bytes.Buffer
+	if err := Mail(&b, readFixture(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(b.String(), "\n") {
+		if utf8.RuneCountInString(line) > 75 || strings.TrimRight(line, " ") != line {
+			t.Errorf("does not fit into a mail: %q", line)
+		}
+	}
+	golden(t, "mail.txt", b.Bytes())
+}
+
+func TestMailRefuses(t *testing.T) {
+	one := readFixture(t)
+	one.Kernels = one.Kernels[:1]
+	half := readFixture(t)
+	only(half, "base")
+	for name, r := range map[string]func() error{
+		"one kernel":       func() error { return Mail(&bytes.Buffer{}, one) },
+		"of one kernel":    func() error { return Mail(&bytes.Buffer{}, half) },
+		"disk that's full": func() error { return Mail(broken{}, readFixture(t)) },
+	} {
+		if r() == nil {
+			t.Errorf("%s: expected an error", name)
+		}
+	}
+}

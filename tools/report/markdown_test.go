@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestMarkdown(t *testing.T) {
+	golden(t, "table.md", render(t, "markdown", readFixture(t)))
+}
+
+// Every line of a table has the cells of its first, and is as long.
+func TestMarkdownAligned(t *testing.T) {
+	text := string(render(t, "markdown", withTimes(t, readFixture(t))))
+	tables, head := 0, ""
+	for _, line := range strings.Split(text, "\n") {
+		if !strings.HasPrefix(line, "|") {
+			head = ""
+			continue
+		}
+		if head == "" {
+			head = line
+			tables++
+		}
+		if strings.Count(line, " | ") != strings.Count(head, " | ") ||
+			utf8.RuneCountInString(line) != utf8.RuneCountInString(head) {
+			t.Errorf("does not match the table's head:\n%s\n%s", head, line)
+		}
+	}
+	if tables != 2 {
+		t.Errorf("expected a table for each of 2 arms, found %d", tables)
+	}
+}
+
+// It says where and how it was measured.
+func TestMarkdownSaysWhere(t *testing.T) {
+	r := readFixture(t)
+	text := string(render(t, "markdown", r))
+	k := r.Kernels[0]
+	for _, want := range []string{
+		"Linux " + k.Release, shortQEMU(r.Host.QEMU), escapeMarkdown(k.Compiler), "HZ=",
+		escapeMarkdown(k.Preemption), escapeMarkdown(k.RCU), short(k.Config),
+	} {
+		if want == "" || !strings.Contains(text, want) {
+			t.Errorf("does not say %q", want)
+		}
+	}
+}
+
+func TestEscapeMarkdown(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain text 1.5":         "plain text 1.5",
+		"a|b":                    `a\|b`,
+		"<script>":               `\<script\>`,
+		"`code` *bold* [link]":   "\\`code\\` \\*bold\\* \\[link\\]",
+		"KVM_CREATE_VCPU":        "KVM_CREATE_VCPU",
+		"_emphasis_ and _":       `\_emphasis\_ and \_`,
+		"two\nlines\t and blank": "two lines and blank",
+	} {
+		if got := escapeMarkdown(in); got != want {
+			t.Errorf("%q: expected %q, found %q", in, want, got)
+		}
+	}
+}
