@@ -60,7 +60,7 @@ type ioctlSizes struct{ kvm, vcpu uint32 }
 
 // The numbers of the requests, as _IOW() and friends make them.
 const (
-	ioctlBind   = 1<<30 | uint(unsafe.Sizeof(int32(0)))<<16 | 'v'<<8 | 0
+	ioctlBind   = 1<<30 | uint(unsafe.Sizeof(int32(0)))<<16 | 'v'<<8
 	ioctlRunNum = 3<<30 | uint(unsafe.Sizeof(ioctlRun{}))<<16 | 'v'<<8 | 1
 	ioctlSize   = 2<<30 | uint(unsafe.Sizeof(ioctlSizes{}))<<16 | 'v'<<8 | 2
 )
