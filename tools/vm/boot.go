@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/cache"
 )
@@ -33,9 +35,13 @@ type Guest struct {
 // moduleFolder is where modules lie in the guest.
 const moduleFolder = "modules"
 
+// initramfsName is what the initramfs is called in Options.KeepDir.
+const initramfsName = "initramfs.cpio"
+
 // Boot builds the guest program, unless c has it, and the initramfs, and runs
 // the machine with it. m.Initrd is not looked at. See Run for what it
-// returns; a Fault's command works as long as o.KeepDir is there.
+// returns. The command of a Fault works when o.KeepDir is given and as long
+// as that is there.
 func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*Result, error) {
 	program, err := GuestProgram(ctx, c, m.Arch)
 	if err != nil {
@@ -45,24 +51,16 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	tmp, err := os.MkdirTemp("", "vcpulab-vm-")
-	if err != nil {
+	m.Initrd = filepath.Join(o.KeepDir, initramfsName)
+	if m.initramfs, err = memoryInitramfs(files); err != nil {
 		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
 	}
-	defer os.RemoveAll(tmp)
-	made := filepath.Join(tmp, "initramfs.cpio")
-	if err := writeInitramfsFile(made, files); err != nil {
-		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
-	}
-	m.Initrd = made
+	defer m.initramfs.Close()
 	res, err := Run(ctx, m, o)
-	if fault, ok := errors.AsType[*Fault](err); ok && o.KeepDir != "" {
-		m.Initrd = filepath.Join(o.KeepDir, "initramfs.cpio")
-		if keepErr := moveFile(made, m.Initrd); keepErr != nil {
+	if _, ok := errors.AsType[*Fault](err); ok && o.KeepDir != "" {
+		if keepErr := keepFile(m.initramfs, m.Initrd); keepErr != nil {
 			return res, errors.Join(err, fmt.Errorf("keep the initramfs: %w", keepErr))
 		}
-		fault.Command = m.Command(filepath.Join(o.KeepDir, "records.jsonl"))
-		res.Command = fault.Command
 	}
 	return res, err
 }
@@ -95,34 +93,32 @@ func (g Guest) files(program string) ([]File, error) {
 	return append(files, g.Files...), nil
 }
 
-func writeInitramfsFile(name string, files []File) (err error) {
-	f, err := os.Create(name)
+// memoryInitramfs writes an initramfs to memory: QEMU inherits the file, and
+// however this process ends, nothing is left on a disk.
+func memoryInitramfs(files []File) (*os.File, error) {
+	fd, err := unix.MemfdCreate(initramfsName, unix.MFD_CLOEXEC)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("initramfs: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	f := os.NewFile(uintptr(fd), initramfsName)
 	w := bufio.NewWriterSize(f, 1<<20)
-	if err := WriteInitramfs(w, files); err != nil {
-		return err
+	if err := errors.Join(WriteInitramfs(w, files), w.Flush()); err != nil {
+		f.Close()
+		return nil, err
 	}
-	return w.Flush()
+	return f, nil
 }
 
-// moveFile moves a file, across file systems by copying.
-func moveFile(from, to string) (err error) {
-	if os.Rename(from, to) == nil {
-		return nil
-	}
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
+// keepFile copies all of f to a file of that name.
+func keepFile(f *os.File, name string) (err error) {
+	out, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	_, err = io.Copy(out, in)
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err = io.Copy(out, f)
 	return err
 }

@@ -123,10 +123,12 @@ func TestKernelFaults(t *testing.T) {
 	own := func(code []byte) func(t *testing.T) (*Result, error) {
 		return func(t *testing.T) (*Result, error) {
 			m := m
-			m.Initrd = filepath.Join(t.TempDir(), "initramfs.cpio")
-			if err := writeInitramfsFile(m.Initrd, []File{{Path: "init", Mode: 0o755, Data: program(code)}}); err != nil {
+			var err error
+			m.initramfs, err = memoryInitramfs([]File{{Path: "init", Mode: 0o755, Data: program(code)}})
+			if err != nil {
 				t.Fatal(err)
 			}
+			defer m.initramfs.Close()
 			o := patient(t)
 			o.Silence = 4 * time.Second
 			return Run(t.Context(), m, o)

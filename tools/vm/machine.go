@@ -3,8 +3,10 @@
 package vm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -47,6 +49,8 @@ type Machine struct {
 	// QEMU is the program to start; "" is Arch's.
 	QEMU string
 
+	// initramfs, when set, is what QEMU reads instead of Initrd.
+	initramfs *os.File
 	// recordDevice is what takes records to a file of the host; nil is the
 	// virtio-serial port. Tests have guests that know no virtio.
 	recordDevice func(file string) Device
@@ -56,6 +60,7 @@ type Machine struct {
 type channels struct {
 	records string // path that QEMU writes records to
 	qmp     string // number of the inherited monitor socket; "" for none
+	initrd  string // path that QEMU reads the initramfs from; "" is Machine.Initrd
 }
 
 func (m Machine) withDefaults() Machine {
@@ -155,8 +160,8 @@ func (m Machine) command(ch channels) []string {
 		args = append(args, d.Args()...)
 	}
 	args = append(args, "-kernel", m.Kernel)
-	if m.Initrd != "" {
-		args = append(args, "-initrd", m.Initrd)
+	if initrd := cmp.Or(ch.initrd, m.Initrd); initrd != "" {
+		args = append(args, "-initrd", initrd)
 	}
 	return append(args, "-append", m.append(devices))
 }

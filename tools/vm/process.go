@@ -32,13 +32,25 @@ type process struct {
 
 // Numbers of the files that QEMU inherits besides the standard three.
 const (
-	recordsFD = "3"
-	qmpFD     = "4"
+	recordsFD   = "3"
+	qmpFD       = "4"
+	initramfsFD = "5" // when the machine has one
 )
+
+// inherited are the channels of a machine that is started here: no name in
+// the file system, so nothing to collide with or to be left behind.
+func (m Machine) inherited() channels {
+	ch := channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}
+	if m.initramfs != nil {
+		ch.initrd = "/dev/fd/" + initramfsFD
+	}
+	return ch
+}
 
 // startProcess starts QEMU in a process group of its own. It is killed when
 // this process dies, however it dies.
-func startProcess(args []string) (_ *process, err error) {
+func startProcess(m Machine) (_ *process, err error) {
+	args := m.command(m.inherited())
 	p := &process{done: make(chan struct{})}
 	var theirs []*os.File
 	defer func() {
@@ -74,6 +86,9 @@ func startProcess(args []string) (_ *process, err error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = theirs[0], theirs[1]
 	cmd.ExtraFiles = theirs[2:]
+	if m.initramfs != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, m.initramfs)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {

@@ -25,8 +25,7 @@ func TestMain(m *testing.M) {
 	if kernel == "" {
 		os.Exit(m.Run())
 	}
-	p, err := startProcess(Machine{Arch: X86_64(), Kernel: kernel, MemMiB: 32, recordDevice: debugPort}.
-		withDefaults().command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	p, err := startProcess(Machine{Arch: X86_64(), Kernel: kernel, MemMiB: 32, recordDevice: debugPort}.withDefaults())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -86,7 +85,7 @@ func gone(t *testing.T, pid int) {
 // terminal reaches us alone and we end QEMU.
 func TestOwnGroup(t *testing.T) {
 	m := machine(t, spin)
-	p, err := startProcess(m.withDefaults().command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	p, err := startProcess(m.withDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}

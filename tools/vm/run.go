@@ -153,7 +153,7 @@ func (r *run) alive() {
 
 func (r *run) do(ctx context.Context) (*Result, error) {
 	r.start = time.Now()
-	p, err := startProcess(r.m.command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	p, err := startProcess(r.m)
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, lacksQEMU(r.m.Arch, err)
 	}

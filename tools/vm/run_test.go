@@ -208,7 +208,7 @@ func TestParallel(t *testing.T) {
 func TestKilledFromOutside(t *testing.T) {
 	running := &firstWrite{c: make(chan struct{})}
 	m := machine(t, console1("x"), spin)
-	p, err := startProcess(m.withDefaults().command(channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}))
+	p, err := startProcess(m.withDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}
