@@ -144,7 +144,7 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	if len(res.Errors) > 0 {
 		return nil, fmt.Errorf("%s: %w: the guest says: %s", name, results.ErrInvalid, res.Errors[0].Message)
 	}
-	out.Command = res.Command
+	out.Command = withoutFolders(res.Command)
 	out.BootID = res.Hello.BootID
 	out.Release = res.Hello.Kernel
 	out.Cmdline = res.Hello.Cmdline

@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 
 	"vcpulab/tools/kbuild"
@@ -75,6 +76,13 @@ func (s Subject) describe() (results.Kernel, error) {
 		RCU:        rcu,
 	}, nil
 }
+
+// folder is the folder of an absolute path in a command line.
+var folder = regexp.MustCompile(`(^|[ =,'])/[^ =,']+/`)
+
+// withoutFolders leaves the names of the files in a command line: where they
+// lie on the machine that measured is nobody's business.
+func withoutFolders(command string) string { return folder.ReplaceAllString(command, "$1") }
 
 // moduleDir is where the kernel's own modules are.
 func (s Subject) moduleDir() string { return filepath.Join(s.Kernel.Dir, "modules") }
