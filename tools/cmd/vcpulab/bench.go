@@ -25,6 +25,14 @@ type benchCmd struct {
 	Seed   uint64 `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
 
+// Validate refuses what cannot be measured, before anything is done.
+func (c benchCmd) Validate() error {
+	if c.Rounds < 0 {
+		return fmt.Errorf("--rounds: expected 1 or more, found %d", c.Rounds)
+	}
+	return nil
+}
+
 // Run prints the table and the paths of the three files.
 func (c benchCmd) Run(ctx context.Context, l *lab) error {
 	out, err := outDir(c.Out)
@@ -36,7 +44,8 @@ func (c benchCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	r, runErr := c.measure(ctx, l, subjects, filepath.Join(out, "failed"))
-	if r == nil {
+	if r == nil || len(r.Boots) == 0 {
+		// Nothing takes the place of results that are there.
 		return runErr
 	}
 	files, err := writeResults(out, r)

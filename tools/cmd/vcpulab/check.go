@@ -78,7 +78,7 @@ func (c checked) print(l *lab, patches int) error {
 		}
 		for _, r := range c.Checkpatch {
 			for _, f := range r.Findings {
-				l.printf("checkpatch: %v\n", f)
+				l.printf("%s: checkpatch: %v\n", r.Patch, f)
 			}
 		}
 		l.printf("%d patches, %d findings\n", patches, findings)

@@ -150,11 +150,14 @@ func (l *lab) kernels(ctx context.Context, f sourceFlags, arch string) (base, pa
 	return base, patched, nil
 }
 
-// outDir makes the folder that results go to.
+// outDir makes the folder that results go to, and returns its absolute path.
 func outDir(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = os.MkdirAll(abs, 0o755)
 	}
-	return abs, os.MkdirAll(abs, 0o755)
+	if err != nil {
+		return "", exit.With(exit.Usage, fmt.Errorf("make the folder for the results: %w", err))
+	}
+	return abs, nil
 }

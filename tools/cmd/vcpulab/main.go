@@ -28,7 +28,7 @@ type cli struct {
 	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks, and what can be done with it."`
 	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
 	Apply    applyCmd    `cmd:"" help:"Apply the series and print where the patched tree is."`
-	Check    checkCmd    `cmd:"" help:"Check the series: order, trailers, checkpatch, git am."`
+	Check    checkCmd    `cmd:"" help:"Check the series: order, trailers, context, checkpatch."`
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the series."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
