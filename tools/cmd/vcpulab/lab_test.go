@@ -86,6 +86,7 @@ url = "https://127.0.0.1:1/linux-7.3.4.tar.xz"
 sums = "https://127.0.0.1:1/sha256sums.asc"
 size = 1000000
 
+# Generated from the pinned tree from here on:
 [blobs.all]
 `, labDeb, labMember, len(deb), sha256.Sum256(deb))
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
