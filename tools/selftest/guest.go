@@ -64,6 +64,11 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	}
 	s, o := g.r.subject, g.r.opts
 	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Kernel}
+	if s.Arch.Name == vm.X86_64().Name {
+		// On a busy host TCG's time stamp counter looks unstable, and KVM
+		// works in another way with one that is.
+		m.Append = []string{"tsc=reliable"}
+	}
 	gctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	g.stop = stop
