@@ -3,18 +3,10 @@
 package pin
 
 import (
-	"cmp"
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"runtime"
 	"slices"
-	"sync"
-	"syscall"
-
-	"golang.org/x/sync/errgroup"
 
 	"vcpulab/tools/tree"
 )
@@ -52,7 +44,7 @@ func (p *Pin) blobsOf(kind Kind) map[string]string {
 // Diff compares files of the tree in dir with the pin, all pinned ones if
 // none are named, and returns those that differ, sorted. A named file that is
 // not pinned is an error.
-func (p *Pin) Diff(dir string, names ...string) ([]Mismatch, error) {
+func (p *Pin) Diff(ctx context.Context, dir string, names ...string) ([]Mismatch, error) {
 	want := p.Blobs.All // upstream's trees are those that users have
 	if len(names) > 0 {
 		want = make(map[string]string, len(names))
@@ -64,45 +56,21 @@ func (p *Pin) Diff(dir string, names ...string) ([]Mismatch, error) {
 			want[name] = id
 		}
 	}
-	return diff(dir, want)
+	return diff(ctx, dir, want)
 }
 
 // diff returns the files in dir that do not have the wanted blob ids.
-func diff(dir string, want map[string]string) ([]Mismatch, error) {
-	root, err := os.OpenRoot(dir)
+func diff(ctx context.Context, dir string, want map[string]string) ([]Mismatch, error) {
+	names := slices.Sorted(maps.Keys(want))
+	ids, err := tree.BlobIDs(ctx, dir, names)
 	if err != nil {
 		return nil, fmt.Errorf("verify the kernel tree: %w", err)
 	}
-	defer root.Close()
-	names := slices.Sorted(maps.Keys(want))
-
-	var mu sync.Mutex
 	var found []Mismatch
-	var g errgroup.Group
-	const chunk = 32
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for part := range slices.Chunk(names, chunk) {
-		g.Go(func() error {
-			for _, name := range part {
-				id, err := tree.FileBlobID(root, name)
-				if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-					id, err = "", nil
-				}
-				if err != nil {
-					return fmt.Errorf("verify the kernel tree %s: %w", dir, err)
-				}
-				if id != want[name] {
-					mu.Lock()
-					found = append(found, Mismatch{Path: name, Expected: want[name], Found: id})
-					mu.Unlock()
-				}
-			}
-			return nil
-		})
+	for _, name := range names {
+		if ids[name] != want[name] {
+			found = append(found, Mismatch{Path: name, Expected: want[name], Found: ids[name]})
+		}
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(found, func(a, b Mismatch) int { return cmp.Compare(a.Path, b.Path) })
 	return found, nil
 }

@@ -69,7 +69,7 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	for i := range p.Sources {
 		src := &p.Sources[i]
 		if dir, ok := opts.Cache.Lookup(cacheKind, p.key(src)); ok {
-			return p.open(dir, src.Kind, opts.Unverified)
+			return p.open(ctx, dir, src.Kind, opts.Unverified)
 		}
 	}
 	if err := needXZ(); err != nil {
@@ -83,7 +83,7 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 			return p.fill(ctx, &opts, src, tmp)
 		})
 		if err == nil {
-			return p.open(dir, src.Kind, opts.Unverified)
+			return p.open(ctx, dir, src.Kind, opts.Unverified)
 		}
 		if ctx.Err() != nil {
 			return tree.Tree{}, fmt.Errorf("fetch linux-%s: %w", p.Version, ctx.Err())
@@ -181,11 +181,11 @@ func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, a archive, tmp str
 	if err != nil {
 		return err
 	}
-	return p.finish(opts, a, tmp, entries)
+	return p.finish(ctx, opts, a, tmp, entries)
 }
 
 // finish verifies the tree in tmp and writes its description.
-func (p *Pin) finish(opts *FetchOptions, a archive, tmp string, entries []tree.Entry) error {
+func (p *Pin) finish(ctx context.Context, opts *FetchOptions, a archive, tmp string, entries []tree.Entry) error {
 	dir := filepath.Join(tmp, treeName)
 	version, err := Version(dir)
 	if err != nil {
@@ -195,7 +195,7 @@ func (p *Pin) finish(opts *FetchOptions, a archive, tmp string, entries []tree.E
 		return &ArchiveError{Archive: a.name, Err: fmt.Errorf("it holds linux-%s, expected linux-%s", version, p.Version)}
 	}
 	if !opts.Unverified {
-		bad, err := diff(dir, p.blobsOf(a.kind))
+		bad, err := diff(ctx, dir, p.blobsOf(a.kind))
 		if err != nil {
 			return err
 		}
@@ -211,7 +211,7 @@ func (p *Pin) finish(opts *FetchOptions, a archive, tmp string, entries []tree.E
 
 // open returns the tree of a cache entry after verifying the files that the
 // pin names.
-func (p *Pin) open(entry string, kind Kind, unverified bool) (tree.Tree, error) {
+func (p *Pin) open(ctx context.Context, entry string, kind Kind, unverified bool) (tree.Tree, error) {
 	dir := filepath.Join(entry, treeName)
 	next := removeHint(entry)
 	t, err := tree.Load(dir)
@@ -221,7 +221,7 @@ func (p *Pin) open(entry string, kind Kind, unverified bool) (tree.Tree, error) 
 	if unverified {
 		return t, nil
 	}
-	bad, err := diff(dir, p.blobsOf(kind))
+	bad, err := diff(ctx, dir, p.blobsOf(kind))
 	if err != nil {
 		return tree.Tree{}, exit.With(exit.CheckFailed, fmt.Errorf("%w\n%s", err, next))
 	}

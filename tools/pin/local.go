@@ -79,7 +79,7 @@ func (p *Pin) populateLocal(ctx context.Context, opts *FetchOptions, content str
 	if err != nil {
 		return tree.Tree{}, err
 	}
-	return p.open(dir, kind, opts.Unverified)
+	return p.open(ctx, dir, kind, opts.Unverified)
 }
 
 func fileSum(name string) (string, error) {
@@ -102,7 +102,7 @@ func (p *Pin) fetchFolder(ctx context.Context, opts *FetchOptions) (tree.Tree, e
 		return tree.Tree{}, err
 	}
 	kind := Upstream
-	bad, err := diff(opts.Local, p.blobsOf(kind))
+	bad, err := diff(ctx, opts.Local, p.blobsOf(kind))
 	if err != nil {
 		return tree.Tree{}, err
 	}
@@ -118,7 +118,7 @@ func (p *Pin) fetchFolder(ctx context.Context, opts *FetchOptions) (tree.Tree, e
 		if err := tree.CopyEntries(ctx, opts.Local, filepath.Join(tmp, treeName), entries); err != nil {
 			return err
 		}
-		return p.finish(opts, archive{name: opts.Local, sha256: id, kind: kind, source: opts.Local}, tmp, entries)
+		return p.finish(ctx, opts, archive{name: opts.Local, sha256: id, kind: kind, source: opts.Local}, tmp, entries)
 	})
 }
 
@@ -160,7 +160,7 @@ func (p *Pin) fetchTag(ctx context.Context, opts *FetchOptions, tag string) (tre
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		return p.finish(opts, archive{name: name, sha256: strings.TrimSpace(id), kind: Upstream, source: name}, tmp, entries)
+		return p.finish(ctx, opts, archive{name: name, sha256: strings.TrimSpace(id), kind: Upstream, source: name}, tmp, entries)
 	})
 }
 

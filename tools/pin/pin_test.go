@@ -93,7 +93,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Skipf("linux-%s is not in the cache %s", p.Version, c.Dir())
 	}
 	for b.Loop() {
-		if _, err := p.open(entry, Debian, false); err != nil {
+		if _, err := p.open(b.Context(), entry, Debian, false); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -251,17 +251,17 @@ func TestDiff(t *testing.T) {
 	files["lib/xarray.c"] = "changed\n"
 	delete(files, "scripts/checkpatch.pl")
 	writeTree(t, dir, files)
-	bad, err := p.Diff(dir)
+	bad, err := p.Diff(t.Context(), dir)
 	if err != nil || len(bad) != 2 || bad[0].Path != "lib/xarray.c" || bad[1].Found != "" {
 		t.Errorf("Diff = %v, %v", bad, err)
 	}
 	// Upstream's Makefile is not known: that it differs from Debian's says
 	// nothing, unless it is asked for.
 	writeTree(t, dir, map[string]string{"Makefile": "upstream's\n"})
-	if bad, err := p.Diff(dir); len(bad) != 2 || err != nil {
+	if bad, err := p.Diff(t.Context(), dir); len(bad) != 2 || err != nil {
 		t.Errorf("Diff = %v, %v", bad, err)
 	}
-	if bad, err := p.Diff(dir, "Makefile"); len(bad) != 1 || err != nil {
+	if bad, err := p.Diff(t.Context(), dir, "Makefile"); len(bad) != 1 || err != nil {
 		t.Errorf("Diff of the Makefile = %v, %v", bad, err)
 	}
 }

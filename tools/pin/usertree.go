@@ -52,7 +52,7 @@ func UserTree(ctx context.Context, p *Pin, dir string, opts UserOptions) (t tree
 	if err != nil {
 		return t, nil, err
 	}
-	differs, err = p.Diff(dir, opts.Files...)
+	differs, err = p.Diff(ctx, dir, opts.Files...)
 	if err != nil {
 		return t, nil, err
 	}
@@ -78,21 +78,21 @@ func UserTree(ctx context.Context, p *Pin, dir string, opts UserOptions) (t tree
 	}
 	t, err = tree.Load(filepath.Join(entry, treeName))
 	if err == nil && hit {
-		err = p.verifyCopy(entry, entries)
+		err = p.verifyCopy(ctx, entry, entries)
 	}
 	return t, differs, err
 }
 
 // verifyCopy compares the pinned files of a copy in the cache with what was
 // read of the user's tree.
-func (p *Pin) verifyCopy(entry string, entries []tree.Entry) error {
+func (p *Pin) verifyCopy(ctx context.Context, entry string, entries []tree.Entry) error {
 	want := map[string]string{}
 	for _, e := range entries {
 		if _, pinned := p.BlobID(e.Path); pinned {
 			want[e.Path] = e.Blob
 		}
 	}
-	bad, err := diff(filepath.Join(entry, treeName), want)
+	bad, err := diff(ctx, filepath.Join(entry, treeName), want)
 	if err == nil && len(bad) > 0 {
 		err = &ContentError{Tree: filepath.Join(entry, treeName), Files: bad, Next: removeHint(entry)}
 	}

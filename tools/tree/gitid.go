@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // The modes that git knows.
@@ -78,6 +79,40 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 	}
 	defer root.Close()
 	return read(ctx, root, names)
+}
+
+// BlobIDs returns git's blob ids of the named files of the tree in dir, by
+// path. Files that are not there are left out.
+func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the tree: %w", err)
+	}
+	defer root.Close()
+	found := make([]string, len(names))
+	err = inParallel(ctx, len(names), func(i int, dirs *folders) error {
+		in, err := dirs.enter(root, path.Dir(names[i]))
+		if err == nil {
+			_, found[i], err = modeAndBlob(in, path.Base(names[i]))
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", names[i], err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
+	}
+	ids := make(map[string]string, len(names))
+	for i, name := range names {
+		if found[i] != "" {
+			ids[name] = found[i]
+		}
+	}
+	return ids, nil
 }
 
 func read(ctx context.Context, root *os.Root, names []string) ([]Entry, error) {

@@ -111,6 +111,23 @@ func TestIDsAreGits(t *testing.T) {
 	}
 }
 
+func TestBlobIDs(t *testing.T) {
+	dir := fixture(t)
+	names := []string{"Makefile", "virt/kvm/kvm_main.c", "virt/kvm/none.c", "none/at/all", "Makefile/x", "scripts/link"}
+	got, err := BlobIDs(t.Context(), dir, names)
+	want := map[string]string{
+		"Makefile":            BlobID([]byte("VERSION = 7\nPATCHLEVEL = 3\n")),
+		"virt/kvm/kvm_main.c": BlobID([]byte("int main;\n")),
+		"scripts/link":        BlobID([]byte("../arch/x86")),
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if _, err := BlobIDs(t.Context(), dir, []string{"arch"}); err == nil {
+		t.Error("the id of a folder")
+	}
+}
+
 func TestGitIDRefuses(t *testing.T) {
 	good := strings.Repeat("0", 40)
 	for name, entries := range map[string][]Entry{
