@@ -94,6 +94,8 @@ func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string
 		in, err := dirs.enter(root, path.Dir(names[i]))
 		if err == nil {
 			_, found[i], err = modeAndBlob(in, path.Base(names[i]))
+		} else if _, statErr := root.Lstat(names[i]); statErr != nil {
+			err = statErr // that a folder is a file, only this error tells
 		}
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			return nil
