@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,19 +87,25 @@ func setup(e *testscript.Env, root string) error {
 		e.Setenv(name, value)
 	}
 	e.Values[stateKey{}] = &state{}
-	// The go command finds its caches by HOME, which scripts do not have.
-	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB").Output()
+	vars, err := goEnv()
 	if err != nil {
-		return fmt.Errorf("go env: %w", err)
-	}
-	var vars map[string]string
-	if err := json.Unmarshal(out, &vars); err != nil {
 		return err
 	}
 	for name, value := range vars {
 		e.Setenv(name, value)
 	}
 	return nil
+}
+
+// goEnv returns what the go command otherwise finds by HOME, which is another
+// one in tests.
+func goEnv() (map[string]string, error) {
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	var vars map[string]string
+	return vars, json.Unmarshal(out, &vars)
 }
 
 // state is what the commands of one script remember.
@@ -124,12 +132,15 @@ func condition(cond string) (bool, error) {
 
 // realCmd makes a script use the cache that has the pinned kernel.
 func realCmd(ts *testscript.TestScript, neg bool, args []string) {
-	tree := os.Getenv(envTree)
-	if neg || len(args) > 0 || tree == "" {
+	if neg || len(args) > 0 || os.Getenv(envTree) == "" {
 		ts.Fatalf("usage: real, where [tree] holds")
 	}
-	// <cache>/pin/<key>/linux
-	ts.Setenv("VCPULAB_CACHE", filepath.Dir(filepath.Dir(filepath.Dir(tree))))
+	ts.Setenv("VCPULAB_CACHE", realCache())
+}
+
+// realCache is the cache that the pinned tree, <cache>/pin/<key>/linux, is in.
+func realCache() string {
+	return filepath.Dir(filepath.Dir(filepath.Dir(os.Getenv(envTree))))
 }
 
 // exitsCmd runs a program that has to end with an exit code.
@@ -173,6 +184,29 @@ func jsonCmd(ts *testscript.TestScript, neg bool, args []string) {
 			object, ok := at.(map[string]any)
 			if at, ok = object[part]; !ok {
 				ts.Fatalf("%s: expected the key %s, found none", args[0], key)
+			}
+		}
+	}
+}
+
+// TestEveryVerb looks whether each verb has scripts for good and for bad use.
+func TestEveryVerb(t *testing.T) {
+	var scripts strings.Builder
+	err := fs.WalkDir(os.DirFS("testdata/script"), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join("testdata/script", name))
+		scripts.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range verbsOf(t) {
+		for what, start := range map[string]string{"good": `exec`, "bad": `exits [1-9]`} {
+			if !regexp.MustCompile(`(?m)^!? ?` + start + ` vcpulab (.* )?` + verb + `\b`).MatchString(scripts.String()) {
+				t.Errorf("%s: expected a script for its %s use, found none", verb, what)
 			}
 		}
 	}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// covered says what runs a command of README.md.
+type covered struct {
+	// run is set for those that TestReadmeCommands runs; it is a regular
+	// expression for what they print.
+	run string
+	// prepare is run before, in the same folder.
+	prepare string
+	// kernel says that it needs the unpatched kernel, not the tree alone.
+	kernel bool
+	// ci is, for those that take minutes, a regular expression for the line of
+	// .ci/run that runs them, and why how that comes to the same.
+	ci, why string
+}
+
+// Each command of README.md, in its order.
+var readmeCommands = []struct {
+	line string
+	covered
+}{
+	{"make bench-ebpf", covered{ci: `^if make bench-ebpf;`, why: "boots three kernels"}},
+	{"make test", covered{ci: `^for goal in test `, why: "this test is part of it"}},
+	{"make apply-patches", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
+	{"make apply-patches KERNEL_SRC=~/linux", covered{
+		prepare: `mkdir ~/linux && cd "$TREE" && cp --parents Makefile Kconfig Kbuild virt/kvm/kvm_main.c include/linux/kvm_host.h ~/linux`,
+		run:     `(?m)^/.*/patched/[0-9a-f]+/linux$`,
+	}},
+	{"make build", covered{ci: `^for goal in .*\btest-kernel\b`, why: "make test-kernel begins with the same builds"}},
+	{"make test-kernel", covered{ci: `^for goal in .*\btest-kernel\b`, why: "builds a kernel and runs its selftests twice"}},
+	{"make check", covered{run: `(?m)^[1-9][0-9]* patches, 0 findings$`}},
+	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
+	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
+	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^if make bench-ebpf;`, why: "make bench-ebpf is the same with one round"}},
+	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
+	{"go tool benchstat -col kernel out/results.bench", covered{
+		prepare: `bin/vcpulab report --format bench out/results.json > out/results.bench`,
+		run:     `Get/vcpus=1024/ids=dense`,
+	}},
+	{`bin/vcpulab prepare --name "Your Name" --email you@example.org`, covered{run: `git send-email '--to=Paolo Bonzini <pbonzini@redhat.com>'`}},
+}
+
+// TestReadme holds README.md to the program: commands that there are, each run
+// by a test, verbs and make goals that exist, links to files that are there.
+func TestReadme(t *testing.T) {
+	readme := readRoot(t, "README.md")
+	var lines []string
+	for _, c := range readmeCommands {
+		lines = append(lines, c.line)
+	}
+	found := commandLines(readme)
+	for _, line := range found {
+		if !slices.Contains(lines, line) {
+			t.Errorf("%q: nothing runs it: add it to readmeCommands", line)
+		}
+	}
+	for _, line := range lines {
+		if !slices.Contains(found, line) {
+			t.Errorf("%q is not in README.md any more: take it out of readmeCommands", line)
+		}
+	}
+
+	ci := readRoot(t, ".ci/run")
+	for _, c := range readmeCommands {
+		switch {
+		case c.ci != "" && !regexp.MustCompile("(?m)"+c.ci).MatchString(ci):
+			t.Errorf("%q should be run by .ci/run (%s): expected a line %s there, found none", c.line, c.why, c.ci)
+		case c.ci == "" && c.run == "":
+			t.Errorf("%q is run by nothing", c.line)
+		}
+	}
+
+	verbs := verbsOf(t)
+	for _, m := range regexp.MustCompile(`\bvcpulab ([a-z]+)`).FindAllStringSubmatch(readme, -1) {
+		if !slices.Contains(verbs, m[1]) {
+			t.Errorf("%q: there is no such verb", m[0])
+		}
+	}
+	goals := goalsOf(t)
+	for _, m := range regexp.MustCompile("(?m)(?:^    |`)make ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
+		if !slices.Contains(goals, m[1]) {
+			t.Errorf("%q: there is no such goal in the Makefile", m[0])
+		}
+	}
+	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(readme, -1)
+	links = append(links, regexp.MustCompile("(?m)^\\| `([^`]+/)` \\|").FindAllStringSubmatch(readme, -1)...)
+	for _, m := range links {
+		if u, err := url.Parse(m[1]); err == nil && (u.Scheme != "" || u.Path == "") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join("../../..", m[1])); err != nil {
+			t.Errorf("link to %s: %v", m[1], err)
+		}
+	}
+}
+
+// TestMakeGoals holds the Makefile to the program: each goal's commands are
+// ones that it takes.
+func TestMakeGoals(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("no make")
+	}
+	for _, goal := range goalsOf(t) {
+		t.Run(goal, func(t *testing.T) {
+			cmd := exec.Command("make", "-n", goal)
+			cmd.Dir = "../../.."
+			cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("make -n %s: %v", goal, err)
+			}
+			for line := range strings.Lines(string(out)) {
+				if words := splitWords(t, line); len(words) > 1 && words[0] == "bin/vcpulab" {
+					if err := parses(t, words[1:]); err != nil {
+						t.Errorf("%s: %v", strings.TrimSpace(line), err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// commandLines returns the commands of a Markdown text: the lines of indented
+// blocks, without their comments. Fenced blocks are what commands print.
+func commandLines(text string) []string {
+	var lines []string
+	fenced := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+		}
+		command, ok := strings.CutPrefix(line, "    ")
+		if fenced || !ok {
+			continue
+		}
+		command, _, _ = strings.Cut(command, "  #")
+		lines = append(lines, strings.TrimSpace(command))
+	}
+	return lines
+}
+
+// splitWords splits a command line as a shell does.
+func splitWords(t *testing.T, line string) []string {
+	t.Helper()
+	if line = strings.TrimSpace(line); strings.ContainsAny(line, "\n;|&<>$`") {
+		return nil
+	}
+	out, err := exec.Command("sh", "-c", `for w in `+line+`; do printf '%s\0' "$w"; done`).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+}
+
+// parses says whether the program takes a command line, without running it.
+func parses(t *testing.T, args []string) error {
+	t.Helper()
+	var c cli
+	parser, err := newParser(context.Background(), &c, io.Discard, io.Discard, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(args)
+	return err
+}
+
+// verbsOf returns all verbs, hidden ones, too.
+func verbsOf(t *testing.T) []string {
+	t.Helper()
+	parser, err := newParser(context.Background(), new(cli), io.Discard, io.Discard, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verbs []string
+	for _, node := range parser.Model.Children {
+		if node.Type == kong.CommandNode {
+			verbs = append(verbs, node.Name)
+		}
+	}
+	return verbs
+}
+
+// goalsOf returns the goals of the Makefile that people type.
+func goalsOf(t *testing.T) []string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^\.PHONY:(.*)$`).FindStringSubmatch(readRoot(t, "Makefile"))
+	if m == nil {
+		t.Fatal("Makefile: expected a line .PHONY:, found none")
+	}
+	return slices.DeleteFunc(strings.Fields(m[1]), func(goal string) bool { return strings.Contains(goal, "$") })
+}
+
+// readRoot returns a file of the repository.
+func readRoot(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../../..", filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
