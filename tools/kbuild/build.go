@@ -141,6 +141,9 @@ func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec
 	if err != nil {
 		return nil, b.Cache.Full(k.doing(), err)
 	}
+	if err := used(b.Cache, kindKernel, k.key); err != nil {
+		return nil, err
+	}
 	kernel, err := loadKernel(dir)
 	if err != nil {
 		return nil, err
@@ -172,11 +175,21 @@ func (k *kernelBuild) doing() string {
 func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 	step := k.Progress.Step(fmt.Sprintf("build %s kernel for %s", k.name, k.spec.Arch.Name))
 	defer func() { step.Fail(err) }()
+	if err := trim(ctx, k.Cache, kindKernel, keepKernels-1); err != nil {
+		return err
+	}
 	a, err := openArea(ctx, k.Cache, k.area)
 	if err != nil {
 		return err
 	}
 	defer a.close()
+	if err := used(k.Cache, kindArea, k.area); err != nil {
+		return err
+	}
+	// This one is locked and stays.
+	if err := trim(ctx, k.Cache, kindArea, keepAreas); err != nil {
+		return err
+	}
 
 	start := time.Now()
 	step.Update("preparing the source tree")
