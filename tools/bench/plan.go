@@ -62,6 +62,14 @@ func (p Plan) check() error {
 		return fmt.Errorf("plan: %d guests at a time would disturb each other's times", p.Parallel)
 	case len(p.Params.VMs) == 0:
 		return fmt.Errorf("plan: no VM to measure")
+	case p.Params.LoopNanos < 1 || p.Params.Repeat < 1 || p.Params.MaxNumbers < 1:
+		return fmt.Errorf("plan: expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
+			p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
+	}
+	for _, vm := range p.Params.VMs {
+		if vm.VCPUs < 1 {
+			return fmt.Errorf("plan: a VM with %d vCPUs", vm.VCPUs)
+		}
 	}
 	return nil
 }

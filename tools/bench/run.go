@@ -62,6 +62,9 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
+	if len(subjects) == 0 {
+		return nil, errors.New("bench: no kernel to measure")
+	}
 	out := &results.Results{Format: results.Format, Created: time.Now().UTC().Truncate(time.Second)}
 	for _, s := range subjects {
 		k, err := s.describe()
@@ -87,8 +90,11 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 				return err
 			}
 			got, err := r.boot(gctx, b)
+			if err != nil {
+				return err
+			}
 			done[i] = got
-			return err
+			return nil
 		})
 	}
 	err = g.Wait()

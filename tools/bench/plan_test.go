@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+func TestCheck(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(*Plan)
+		says  string // "" if the plan is good
+	}{
+		"as it is":     {func(*Plan) {}, ""},
+		"no rounds":    {func(p *Plan) { p.Rounds = 0 }, "at least one round and one guest at a time, found 0 and 2"},
+		"no guests":    {func(p *Plan) { p.Parallel = -1 }, "found 1 and -1"},
+		"disturbed":    {func(p *Plan) { p.Arm = results.KVM }, "2 guests at a time would disturb each other's times"},
+		"no VMs":       {func(p *Plan) { p.Params.VMs = nil }, "no VM to measure"},
+		"empty VM":     {func(p *Plan) { p.Params.VMs[3].VCPUs = 0 }, "a VM with 0 vCPUs"},
+		"no time":      {func(p *Plan) { p.Params.LoopNanos = 0 }, "positive numbers"},
+		"not repeated": {func(p *Plan) { p.Params.Repeat = 0 }, "positive numbers"},
+		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := DefaultPlan(results.ICount)
+			tt.spoil(&p)
+			err := p.check()
+			if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected an error that says %q, found %v", tt.says, err)
+			}
+		})
+	}
+}
+
+// TestDefaultPlan says what a measurement consists of.
+func TestDefaultPlan(t *testing.T) {
+	var want []measure.VM
+	for _, ids := range []measure.IDs{measure.Dense, measure.Sparse} {
+		for _, n := range []int{1, 8, 64, 65, 512, 1024} {
+			want = append(want, measure.VM{VCPUs: n, IDs: ids})
+		}
+	}
+	for _, arm := range results.Arms {
+		p := DefaultPlan(arm)
+		if err := p.check(); err != nil {
+			t.Errorf("%s: %v", arm, err)
+		}
+		if diff := gocmp.Diff(want, p.Params.VMs); diff != "" {
+			t.Errorf("%s: VMs (-expected +found):\n%s", arm, diff)
+		}
+		if one := p.Rounds == 1; one != arm.Exact() {
+			t.Errorf("%s: %d rounds: exact figures take one, others several", arm, p.Rounds)
+		}
+		if arm.Exact() && p.Parallel < 2 {
+			t.Errorf("%s: expected guests side by side, found %d", arm, p.Parallel)
+		}
+	}
+}
+
+// TestBoots looks at what is booted: every round each kernel once and the
+// baseline twice, in an order that depends on the seed alone.
+func TestBoots(t *testing.T) {
+	for _, kernels := range []int{1, 2, 4} {
+		t.Run(fmt.Sprint(kernels), func(t *testing.T) {
+			p := Plan{Rounds: 20, Seed: 7}
+			got := p.boots(kernels)
+			if want := p.Rounds * (kernels + 1); len(got) != want {
+				t.Fatalf("expected %d boots, found %d", want, len(got))
+			}
+			first := make(map[int]bool) // kernels that a round began with
+			for round := range p.Rounds {
+				one := slices.Clone(got[round*(kernels+1) : (round+1)*(kernels+1)])
+				first[one[0].kernel] = true
+				slices.SortFunc(one, func(a, b boot) int {
+					if c := cmp.Compare(a.kernel, b.kernel); c != 0 || a.again == b.again {
+						return c
+					}
+					if a.again {
+						return 1
+					}
+					return -1
+				})
+				want := []boot{{0, false, round}, {0, true, round}}
+				for k := 1; k < kernels; k++ {
+					want = append(want, boot{k, false, round})
+				}
+				if !slices.Equal(one, want) {
+					t.Errorf("round %d: expected %v, found %v", round, want, one)
+				}
+			}
+			if len(first) != kernels {
+				t.Errorf("expected each kernel to be first in a round, found %v", first)
+			}
+			if !slices.Equal(got, p.boots(kernels)) {
+				t.Error("expected the same order again, found another")
+			}
+			p.Seed++
+			if slices.Equal(got, p.boots(kernels)) {
+				t.Error("expected another order with another seed, found the same")
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/cache"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/results"
+)
+
+func sample(kind string, value any) wire.Record {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return wire.Record{Kind: wire.KindSample, Sample: &wire.Sample{Type: kind, Data: data}}
+}
+
+// TestTake collects what a guest sends.
+func TestTake(t *testing.T) {
+	vm := measure.VM{VCPUs: 8, IDs: measure.Sparse}
+	loop := measure.Loop{VM: vm, Op: measure.ByID, Missing: true, Numbers: 8, Passes: 100, Once: []int64{700}, Twice: []int64{1400}}
+	create := measure.Create{VM: vm, Nanos: []int64{40000}, ArchNanos: []int64{20000}, Waits: map[string]uint64{"synchronize_srcu": 1}}
+	clock := measure.Clock{Before: "tsc", After: "tsc"}
+	b := results.Boot{Kernel: "base"}
+	for _, rec := range []wire.Record{
+		{Kind: wire.KindBeat},
+		{Kind: wire.KindLog, Log: &wire.Log{Text: "hello"}},
+		sample(measure.TypeSizes, measure.Sizes{KVM: 1, VCPU: 2}),
+		sample(measure.TypeCreate, create),
+		sample(measure.TypeLoop, loop),
+		sample(measure.TypeLoop, loop),
+		sample(measure.TypeClock, clock),
+	} {
+		if err := take(&b, nil, rec); err != nil {
+			t.Fatalf("%s: %v", rec.Kind, err)
+		}
+	}
+	want := results.Boot{
+		Kernel: "base", Clock: clock, Sizes: measure.Sizes{KVM: 1, VCPU: 2},
+		Loops: []measure.Loop{loop, loop}, Creates: []measure.Create{create},
+	}
+	if diff := cmp.Diff(want, b); diff != "" {
+		t.Errorf("boot (-expected +found):\n%s", diff)
+	}
+}
+
+// TestTakeRefuses is about samples that this version does not know.
+func TestTakeRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rec  wire.Record
+		says string
+	}{
+		"unknown type":  {sample("latency", 1), `found "latency": the guest program is stale`},
+		"no loop":       {sample(measure.TypeLoop, "fast"), "sample loop: json: cannot unmarshal string"},
+		"no creation":   {sample(measure.TypeCreate, []int{1}), "sample create: json: cannot unmarshal array"},
+		"sizes as text": {sample(measure.TypeSizes, map[string]string{"kvm": "big"}), "sample sizes: json: cannot unmarshal string"},
+		"clock":         {sample(measure.TypeClock, 1), "sample clock: json: cannot unmarshal number"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b results.Boot
+			err := take(&b, nil, tt.rec)
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected an error that says %q, found %v", tt.says, err)
+			}
+			if len(b.Loops)+len(b.Creates) > 0 {
+				t.Errorf("expected nothing to be taken, found %+v", b)
+			}
+		})
+	}
+}
+
+// TestRunRefuses is about measurements that are refused before a guest is
+// started.
+func TestRunRefuses(t *testing.T) {
+	kernel := func(config string) Subject {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return Subject{Name: "base", Kernel: &kbuild.Kernel{Dir: dir}}
+	}
+	good := "CONFIG_HZ=1000\n"
+	for name, tt := range map[string]struct {
+		subjects []Subject
+		plan     Plan
+		says     string
+	}{
+		"nothing planned":   {[]Subject{kernel(good)}, Plan{}, "at least one round"},
+		"no kernel":         {nil, DefaultPlan(results.ICount), "no kernel to measure"},
+		"no configuration":  {[]Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, DefaultPlan(results.ICount), "base: configuration: "},
+		"no timer":          {[]Subject{kernel("CONFIG_KVM=m\n")}, DefaultPlan(results.ICount), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
+		"kernel has no KVM": {[]Subject{kernel(good)}, DefaultPlan(results.ICount), "has no module kvm-amd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := cache.Open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := Run(t.Context(), c, tt.subjects, tt.plan, Options{})
+			if r != nil || err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected no results and an error that says %q, found %v, %v", tt.says, r, err)
+			}
+		})
+	}
+}
+
+// TestRunInterrupted ends a measurement before its first boot: what there is,
+// which is nothing, is marked as interrupted.
+func TestRunInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte("CONFIG_HZ=1000\nCONFIG_PREEMPT_LAZY=y\nCONFIG_PREEMPT_DYNAMIC=y\nCONFIG_PREEMPT_RCU=y\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := Run(ctx, c, []Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.3.4"}}}, DefaultPlan(results.ICount), Options{})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("expected the context's error, found %v", err)
+	}
+	if r == nil || !r.Interrupted || len(r.Boots) > 0 {
+		t.Fatalf("expected results without a boot, marked as interrupted, found %+v", r)
+	}
+	want := results.Kernel{Name: "base", Release: "7.3.4", HZ: 1000, Preemption: "lazy (dynamic)", RCU: "preemptible"}
+	if diff := cmp.Diff(want, r.Kernels[0]); diff != "" {
+		t.Errorf("kernel (-expected +found):\n%s", diff)
+	}
+}
