@@ -135,7 +135,11 @@ func (g *guest) take(rec wire.Record) error {
 	case wire.KindTest:
 		g.overdue.Stop()
 		g.running = ""
-		g.results = append(g.results, classify(*rec.Test))
+		r := classify(*rec.Test)
+		if r.Outcome == Fail || r.Outcome == Timeout {
+			r.Reason += busy()
+		}
+		g.results = append(g.results, r)
 		g.r.started(g.number, "")
 	}
 	return nil
