@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"vcpulab/ebpf/loops"
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/cache"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/results"
+)
+
+// What make test sets.
+const (
+	envTree   = "VCPULAB_TEST_TREE"   // the pinned kernel's tree
+	envKernel = "VCPULAB_TEST_KERNEL" // the unpatched kernel's image
+)
+
+// TestRunKernel measures the unpatched kernel, twice, on small VMs: module,
+// probes and guest are the real ones.
+func TestRunKernel(t *testing.T) {
+	tree, image := os.Getenv(envTree), os.Getenv(envKernel)
+	if tree == "" || image == "" {
+		t.Skipf("NOT RUN: %s and %s are not set: there is no kernel to measure; make test sets them", envTree, envKernel)
+	}
+	// <cache>/pin/<key>/linux
+	c, err := cache.Open(filepath.Dir(filepath.Dir(filepath.Dir(tree))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kbuild.Kernel{Dir: filepath.Dir(image)}
+	data, err := os.ReadFile(filepath.Join(k.Dir, "kernel.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, k); err != nil {
+		t.Fatal(err)
+	}
+	src := t.TempDir()
+	if err := os.CopyFS(src, loops.Source); err != nil {
+		t.Fatal(err)
+	}
+	b := &kbuild.Builder{Cache: c}
+	built, err := b.BuildModule(t.Context(), k, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	plan := DefaultPlan(results.ICount)
+	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Sparse}}
+	plan.Params.LoopNanos = 100_000
+	keep := filepath.Join(t.TempDir(), "failed")
+	start := time.Now()
+	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: built[0]}}, plan, Options{KeepDir: keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("two boots in %v", time.Since(start).Round(time.Millisecond))
+
+	if len(r.Boots) != 2 || r.Boots[0].Again == r.Boots[1].Again {
+		t.Fatalf("expected two boots, found %d", len(r.Boots))
+	}
+	figure := func(name, column string) results.Figure {
+		t.Helper()
+		f, ok := r.Find(name, column, results.ICount)
+		if !ok {
+			var names []string
+			for _, f := range r.Figures {
+				names = append(names, f.Column+" "+f.Name)
+			}
+			t.Fatalf("expected a figure %s of %s, found only %q", name, column, names)
+		}
+		return f
+	}
+	// A lookup costs the same in every boot, to the instruction.
+	for _, f := range r.Figures {
+		if f.Column == "base" && f.Unit == results.ICount.Unit() {
+			if again := figure(f.Name, "base-again"); !slices.Equal(f.Values, again.Values) {
+				t.Errorf("%s: expected the same in both boots, found %v and %v", f.Name, f.Values, again.Values)
+			}
+		}
+	}
+	// The xarray of the vCPUs is two levels deeper with 65 of them, and an ID
+	// that is no index takes a walk.
+	get := func(vcpus int) float64 { return figure(fmt.Sprintf("get/vcpus=%d/ids=dense", vcpus), "base").Value }
+	if one, many := get(1), get(65); one < 10 || many <= one {
+		t.Errorf("kvm_get_vcpu(): expected some instructions, and more with 65 vCPUs, found %v and %v", one, many)
+	}
+	dense, sparse := figure("by_id/vcpus=65/ids=dense", "base").Value, figure("by_id/vcpus=65/ids=sparse", "base").Value
+	if sparse < 10*dense {
+		t.Errorf("kvm_get_vcpu_by_id(): expected a walk where IDs are no indices, found %v instructions, and %v where they are", sparse, dense)
+	}
+}
