@@ -181,7 +181,8 @@ func jsonCmd(ts *testscript.TestScript, neg bool, args []string) {
 	for _, key := range args[1:] {
 		at := value
 		for part := range strings.SplitSeq(key, ".") {
-			object, ok := at.(map[string]any)
+			object, _ := at.(map[string]any) // nil, if it is none
+			var ok bool
 			if at, ok = object[part]; !ok {
 				ts.Fatalf("%s: expected the key %s, found none", args[0], key)
 			}
