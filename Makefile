@@ -20,7 +20,7 @@ bench-ebpf: $(VCPULAB)
 
 ## make test           run the project's own tests
 test: $(VCPULAB)
-	$(VCPULAB) install build boot bpf check
+	$(VCPULAB) install build boot bpf check selftests
 	$(VCPULAB) test
 
 ## make test-kernel    run KVM's selftests on both kernels and compare
@@ -30,6 +30,7 @@ test-kernel: $(VCPULAB)
 
 ## make apply-patches  apply the series and print where the patched tree is
 apply-patches: $(VCPULAB)
+	$(VCPULAB) install build
 	$(VCPULAB) apply
 
 ## make check          check the series as a maintainer would

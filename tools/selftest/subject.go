@@ -42,7 +42,7 @@ type Test struct {
 // NewSubject returns the subject that a kernel and tests built from its tree
 // are.
 func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm.Accel) (Subject, error) {
-	arch, err := vm.ArchByName(k.Arch.Name)
+	arch, err := vm.ArchByName(k.Arch.GoArch)
 	if err != nil {
 		return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
 	}

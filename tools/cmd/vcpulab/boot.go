@@ -76,7 +76,7 @@ func (c bootCmd) build(ctx context.Context, l *lab) (*kbuild.Kernel, error) {
 // accel returns the accelerator to use for ordinary guests of this kernel's
 // architecture: the one that was asked for, or the one that works.
 func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Verdict, error) {
-	arch, err := vm.ArchByName(k.Arch.Name)
+	arch, err := vm.ArchByName(k.Arch.GoArch)
 	if err != nil {
 		return vm.Verdict{}, err
 	}

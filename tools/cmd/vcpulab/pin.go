@@ -16,7 +16,12 @@ type pinCmd struct{}
 
 // Run rewrites the pin file.
 func (pinCmd) Run(ctx context.Context, l *lab) error {
-	t, err := l.base(ctx, sourceFlags{})
+	p, err := l.pin()
+	if err != nil {
+		return err
+	}
+	// The blob ids that it has are those of the kernel before it.
+	t, err := p.Fetch(ctx, pin.FetchOptions{Cache: l.cache, Log: l.log, Unverified: true})
 	if err != nil {
 		return err
 	}

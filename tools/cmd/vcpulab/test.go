@@ -27,6 +27,8 @@ const (
 	envTree    = "VCPULAB_TEST_TREE"    // the pinned kernel's tree
 	envKernel  = "VCPULAB_TEST_KERNEL"  // the unpatched kernel's image
 	envModules = "VCPULAB_TEST_MODULES" // the folder of its modules
+	// the folder of KVM's selftests, built from its tree
+	envSelftests = "VCPULAB_TEST_SELFTESTS"
 )
 
 // Run prints what failed and, last, how many tests passed and failed.
@@ -114,7 +116,12 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if k, err = l.builder().Build(ctx, nameBase, base, spec); err != nil {
 		return nil, err
 	}
+	tests, err := l.builder().BuildSelftests(ctx, base, spec, quickTests)
+	if err != nil {
+		return nil, err
+	}
 	return []string{
+		envSelftests + "=" + tests.Dir,
 		envTree + "=" + base.Dir,
 		envKernel + "=" + k.ImagePath(),
 		envModules + "=" + filepath.Join(k.Dir, "modules"),
