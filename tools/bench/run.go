@@ -119,18 +119,20 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	defer func() { step.End(err, "%s", r.count()) }()
 	step.Update("starts, round %d of %d", b.round+1, r.plan.Rounds)
 
-	modules, err := s.modules()
+	accel := vm.TCG
+	if r.plan.Arm == results.KVM {
+		accel = vm.KVM
+	}
+	modules, err := s.modules(accel)
 	if err != nil {
 		return nil, err
 	}
 	m := vm.Machine{
-		Arch: vm.X86_64(), Accel: vm.TCG, Kernel: s.Kernel.ImagePath(), MemMiB: guestMemMiB,
+		Arch: vm.X86_64(), Accel: accel, Kernel: s.Kernel.ImagePath(), MemMiB: guestMemMiB,
 		ICount: r.plan.Arm == results.ICount,
 		Append: []string{"clocksource=tsc", "tsc=reliable"},
 	}
-	if r.plan.Arm == results.KVM {
-		m.Accel = vm.KVM
-	} else {
+	if accel == vm.TCG {
 		// Under icount a cycle is a nanosecond. The kernel is told, and kept
 		// from measuring it against other timers: what it would find is off
 		// by some parts in a million, which shows in what it counts.

@@ -28,8 +28,8 @@ type Subject struct {
 
 // modules are the modules that a measurement loads, in addition to those
 // that they depend on.
-func (s Subject) modules() ([]vm.Module, error) {
-	kvm, err := s.Kernel.ModulePath("kvm-amd")
+func (s Subject) modules(accel vm.Accel) ([]vm.Module, error) {
+	kvm, err := s.Kernel.ModulePath(vm.KVMModule(vm.X86_64(), accel))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ package selftest
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -47,7 +46,7 @@ func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm
 		return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
 	}
 	s := Subject{Name: name, Arch: arch, Kernel: k.ImagePath(), ModuleDir: filepath.Join(k.Dir, "modules")}
-	if mod := kvmModule(arch, accel); mod != "" {
+	if mod := vm.KVMModule(arch, accel); mod != "" {
 		file, err := k.ModulePath(mod)
 		if err != nil {
 			return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
@@ -58,20 +57,6 @@ func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm
 		s.Tests = append(s.Tests, Test{Name: n, Path: tests.Path(n)})
 	}
 	return s, nil
-}
-
-// kvmModule returns the module that brings KVM, "" where it is built in. TCG
-// has AMD's virtualization only; under KVM it is that of this machine.
-func kvmModule(arch vm.Arch, accel vm.Accel) string {
-	if arch.Name != vm.X86_64().Name {
-		return ""
-	}
-	if accel == vm.KVM {
-		if info, err := os.ReadFile("/proc/cpuinfo"); err == nil && strings.Contains(string(info), " vmx ") {
-			return "kvm-intel"
-		}
-	}
-	return "kvm-amd"
 }
 
 // Select returns the tests that a pattern of path.Match fits, with or without
