@@ -8,7 +8,7 @@ VCPULAB := bin/vcpulab
 # A kernel tree of your own in the place of the pinned one; it is only read.
 export KERNEL_SRC
 
-.PHONY: help bench-ebpf test test-kernel apply-patches check build doctor generate clean $(VCPULAB)
+.PHONY: help bench-ebpf test test-kernel apply-patches check build doctor generate regenerate-patches clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -20,7 +20,7 @@ bench-ebpf: $(VCPULAB)
 
 ## make test           run the project's own tests
 test: $(VCPULAB)
-	$(VCPULAB) install build boot bpf check selftests
+	$(VCPULAB) install build boot bpf check generate selftests
 	$(VCPULAB) test
 
 ## make test-kernel    run KVM's selftests on both kernels and compare
@@ -35,7 +35,7 @@ apply-patches: $(VCPULAB)
 
 ## make check          check the series as a maintainer would
 check: $(VCPULAB)
-	$(VCPULAB) install check
+	$(VCPULAB) install check generate
 	$(VCPULAB) check
 
 ## make build          build both kernels
@@ -51,6 +51,11 @@ doctor: $(VCPULAB)
 generate: $(VCPULAB)
 	$(VCPULAB) install bpf
 	go generate ./...
+
+## make regenerate-patches  make the patches again that semantic patches generate
+regenerate-patches: $(VCPULAB)
+	$(VCPULAB) install generate
+	$(VCPULAB) generate --write
 
 ## make clean          remove the program and the results, not the cache
 clean:

@@ -19,6 +19,8 @@ type checked struct {
 	Checkpatch []*series.CheckpatchResult `json:"checkpatch"`
 	// Unpinned are the files that a patch touches and the pin does not know.
 	Unpinned []string `json:"unpinned"`
+	// Generated are the patches that semantic patches generate.
+	Generated []generated `json:"generated"`
 }
 
 // Run prints every finding; there must be none.
@@ -40,6 +42,9 @@ func (checkCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	out := checked{Findings: s.Check(series.Placeholder())}
+	if out.Generated, err = l.checkGenerated(ctx, s); err != nil {
+		return err
+	}
 	made := make(map[string]bool) // by an earlier patch
 	for _, patch := range s.Patches {
 		r, err := series.Checkpatch(ctx, base.Dir, patch)
@@ -65,6 +70,11 @@ func (c checked) print(l *lab, patches int) error {
 	for _, r := range c.Checkpatch {
 		findings += len(r.Findings)
 	}
+	for i := range c.Generated {
+		if g := &c.Generated[i]; g.Status != notChecked && !g.good() {
+			findings++
+		}
+	}
 	if l.JSON {
 		if err := l.printJSON(c); err != nil {
 			return err
@@ -79,6 +89,11 @@ func (c checked) print(l *lab, patches int) error {
 		for _, r := range c.Checkpatch {
 			for _, f := range r.Findings {
 				l.printf("%s: checkpatch: %v\n", r.Patch, f)
+			}
+		}
+		for i := range c.Generated {
+			if g := &c.Generated[i]; !g.good() {
+				g.print(l)
 			}
 		}
 		l.printf("%d patches, %d findings\n", patches, findings)

@@ -29,6 +29,7 @@ type cli struct {
 	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
 	Apply    applyCmd    `cmd:"" help:"Apply the series and print where the patched tree is."`
 	Check    checkCmd    `cmd:"" help:"Check the series: order, trailers, context, checkpatch."`
+	Generate generateCmd `cmd:"" help:"Make the patches that are generated from a semantic patch, and compare."`
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the series."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`

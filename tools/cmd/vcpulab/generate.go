@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/cocci"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/pin"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+)
+
+// generateCmd makes patches from semantic patches.
+type generateCmd struct {
+	Patch     string `arg:"" optional:"" help:"Number or file of the patch, or file of the semantic patch (default: all)."`
+	Check     bool   `help:"Compare with the patches in the series. This is the default." xor:"what"`
+	Write     bool   `help:"Replace diffstat and diff of the patches in the series." xor:"what"`
+	KernelSrc string `help:"Another kernel tree, which is only read: print the diff that the semantic patch makes there." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
+	Output    string `short:"o" help:"File for that diff (default: standard output)." placeholder:"FILE"`
+}
+
+// status is what became of a patch that a rule generates.
+type status string
+
+const (
+	same       status = "same"
+	different  status = "different"
+	written    status = "written"
+	notChecked status = "not checked"
+)
+
+// generated is a patch of the series and what its rule generates.
+type generated struct {
+	Rule    string `json:"rule"`
+	Patch   string `json:"patch"`
+	Number  int    `json:"number"`
+	Subject string `json:"subject"`
+	Status  status `json:"status"`
+	// Why is set where it was not checked.
+	Why        string            `json:"why,omitempty"`
+	Difference *cocci.Difference `json:"difference,omitempty"`
+	*cocci.Result
+}
+
+// good says whether the patch is what its rule generates, and the rule
+// changes all that it should.
+func (g *generated) good() bool {
+	return (g.Status == same || g.Status == written) && len(g.Left) == 0
+}
+
+// Run compares, replaces or prints.
+func (c generateCmd) Run(ctx context.Context, l *lab) error {
+	s, err := l.series()
+	if err != nil {
+		return err
+	}
+	rules, err := cocci.Load(s.Dir)
+	if err != nil {
+		return err
+	}
+	if c.Patch != "" {
+		if rules, err = c.choose(s, rules); err != nil {
+			return err
+		}
+	}
+	if c.KernelSrc != "" {
+		return c.convert(ctx, l, s, rules)
+	}
+	if c.Output != "" {
+		return exit.With(exit.Usage, errors.New("--output is for --kernel-src: the patches of the series have their files"))
+	}
+	list, err := l.generate(ctx, s, rules, c.Write)
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for i := range list {
+		if !list[i].good() {
+			bad++
+		}
+	}
+	if l.JSON {
+		err = l.printJSON(list)
+	} else {
+		for i := range list {
+			list[i].print(l)
+		}
+		l.printf("%s, %d not as generated\n", count(len(list), "generated patch"), bad)
+	}
+	if err == nil && bad > 0 {
+		err = exit.With(exit.CheckFailed, fmt.Errorf(`generate: expected every patch to be what its semantic patch generates and nothing to be left over, found %d patches of which that does not hold
+vcpulab generate --write replaces patches; what is left over wants a patch by hand before`, bad))
+	}
+	return err
+}
+
+// choose returns the one rule that the user has named.
+func (c generateCmd) choose(s *series.Series, rules []*cocci.Rule) ([]*cocci.Rule, error) {
+	name := filepath.Base(c.Patch)
+	var names []string
+	for _, r := range rules {
+		if name == r.Name || name+cocci.Ext == r.Name {
+			return []*cocci.Rule{r}, nil
+		}
+		names = append(names, r.Name)
+		if p, err := r.Patch(s); err == nil {
+			if name == p.Name || c.Patch == fmt.Sprint(p.Number) {
+				return []*cocci.Rule{r}, nil
+			}
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{"no semantic patch"}
+	}
+	return nil, exit.With(exit.Usage, fmt.Errorf("%q is neither a semantic patch nor one that is generated; in %s there are: %s",
+		c.Patch, s.Dir, strings.Join(names, ", ")))
+}
+
+// generate runs rules on the pinned kernel with what stands before their
+// patches in the series, and compares with or replaces those patches.
+func (l *lab) generate(ctx context.Context, s *series.Series, rules []*cocci.Rule, write bool) ([]generated, error) {
+	list := []generated{}
+	var base tree.Tree
+	for i, r := range rules {
+		p, err := r.Patch(s)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			if base, err = l.base(ctx, sourceFlags{}); err != nil {
+				return nil, err
+			}
+		}
+		src, err := before(s, p, base, false)
+		if err != nil {
+			return nil, err
+		}
+		g := generated{Rule: r.Name, Patch: p.Name, Number: p.Number, Subject: p.Subject, Status: same}
+		if g.Result, err = r.Run(ctx, src, cocci.RunOptions{Cache: l.cache, Log: l.log}); err != nil {
+			return nil, err
+		}
+		mail, err := cocci.Mail(p, g.Change)
+		if err != nil {
+			return nil, exit.With(exit.CheckFailed, fmt.Errorf("generate from %s: %w", r.Name, err))
+		}
+		if g.Difference = cocci.Compare(p.Mail, mail); g.Difference != nil {
+			g.Status = different
+			if write {
+				if err := replacePatch(s, p, mail); err != nil {
+					return nil, err
+				}
+				g.Status, g.Difference = written, nil
+			}
+		}
+		list = append(list, g)
+	}
+	return list, nil
+}
+
+// before returns the tree with what stands before a patch in the series.
+func before(s *series.Series, p *series.Patch, base tree.Tree, relocate bool) (cocci.Source, error) {
+	src := cocci.Source{Dir: base.Dir}
+	if p.Number == 1 {
+		return src, nil
+	}
+	var err error
+	src.Overlay, _, err = s.Overlay(base, series.Options{Through: p.Number - 1, Relocate: relocate})
+	return src, err
+}
+
+// replacePatch writes a patch of the series anew.
+func replacePatch(s *series.Series, p *series.Patch, mail []byte) error {
+	name := filepath.Join(s.Dir, p.Name)
+	if strings.Contains(p.Name, "#") {
+		return exit.With(exit.Usage, fmt.Errorf("write %s: it shares its file with other mails; give it one of its own", p.Name))
+	}
+	err := os.WriteFile(name+".new", mail, 0o644)
+	if err == nil {
+		err = os.Rename(name+".new", name)
+	}
+	if err != nil {
+		return fmt.Errorf("write a generated patch: %w", err)
+	}
+	return nil
+}
+
+// print shows what became of a patch.
+func (g *generated) print(l *lab) {
+	l.printf("%s: %s", g.Patch, g.Status)
+	if g.Status == notChecked {
+		l.printf(" against %s: %s\n", g.Rule, g.Why)
+		return
+	}
+	l.printf(", %s changes %s in %s\n", g.Rule, count(g.Converted(), "place"), count(len(g.Files), "file"))
+	if d := g.Difference; d != nil {
+		l.printf("  line %d of the patch\n    committed: %s\n    generated: %s\n", d.Line, d.Committed, d.Generated)
+		if d.HeadingsOnly {
+			l.printf("  Only names of functions after @@ differ: another git than %s made the patch.\n", g.Git)
+		}
+	}
+	g.printLeft(l.stdout)
+}
+
+// count returns a number of things.
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "ch"):
+		what += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// printLeft shows what a rule has not changed and what spatch said.
+func (g *generated) printLeft(w io.Writer) {
+	for _, left := range g.Left {
+		fmt.Fprintf(w, "  left over: %s:%d: %s\n", left.File, left.Line, left.Text)
+	}
+	for _, line := range g.Said {
+		fmt.Fprintf(w, "  spatch: %s\n", line)
+	}
+}
+
+// conversion is what a rule makes of another kernel.
+type conversion struct {
+	generated
+	KernelSrc string `json:"kernel_src"`
+	Version   string `json:"version"`
+	// Before says whether the patches that stand before this one were applied
+	// first, and Why why not.
+	Before bool   `json:"before"`
+	Diff   string `json:"diff"`
+}
+
+// convert prints what one rule makes of a tree of the user's. Where the
+// patches before it apply there, they are applied first, in memory.
+func (c generateCmd) convert(ctx context.Context, l *lab, s *series.Series, rules []*cocci.Rule) error {
+	if c.Write || c.Check {
+		return exit.With(exit.Usage, errors.New("--write and --check are for the pinned kernel; --kernel-src (or KERNEL_SRC) prints a diff"))
+	}
+	if len(rules) != 1 {
+		return exit.With(exit.Usage, fmt.Errorf("name one semantic patch to run on %s: there are %d in %s", c.KernelSrc, len(rules), s.Dir))
+	}
+	r := rules[0]
+	version, err := pin.Version(c.KernelSrc)
+	if err != nil {
+		return err
+	}
+	base := tree.Tree{Dir: c.KernelSrc, Version: version}
+	out := conversion{KernelSrc: c.KernelSrc, Version: version, generated: generated{Rule: r.Name, Subject: r.Subject, Status: written}}
+	src := cocci.Source{Dir: base.Dir}
+	p, err := r.Patch(s)
+	if err == nil {
+		out.Patch, out.Number = p.Name, p.Number
+		if src, err = before(s, p, base, true); err == nil {
+			out.Before = true
+		}
+	}
+	if err != nil {
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		out.Why, src = why, cocci.Source{Dir: base.Dir}
+	}
+	if out.Result, err = r.Run(ctx, src, cocci.RunOptions{Cache: l.cache, Log: l.log}); err != nil {
+		return err
+	}
+	if out.Places == 0 {
+		return exit.With(exit.CheckFailed, fmt.Errorf("run %s on %s: found nothing to change below %s", r.Name, c.KernelSrc, strings.Join(r.Paths, " ")))
+	}
+	return c.deliver(l, &out)
+}
+
+// deliver writes the diff and says what it is.
+func (c generateCmd) deliver(l *lab, out *conversion) error {
+	report := l.stderr
+	switch {
+	case c.Output != "":
+		if err := os.WriteFile(c.Output, out.Change, 0o644); err != nil {
+			return exit.With(exit.Usage, fmt.Errorf("write the diff: %w", err))
+		}
+		report = l.stdout
+	case !l.JSON:
+		if _, err := l.stdout.Write(out.Change); err != nil {
+			return err
+		}
+	}
+	if l.JSON {
+		out.Diff = string(out.Change)
+		return l.printJSON(out)
+	}
+	fmt.Fprintf(report, "Linux %s in %s: %s changes %d of %s, in %s\n",
+		out.Version, out.KernelSrc, out.Rule, out.Converted(), count(out.Places, "place"), count(len(out.Files), "file"))
+	if out.Before {
+		fmt.Fprintf(report, "  to be applied after what stands before %s in the series\n", out.Patch)
+	} else {
+		fmt.Fprintf(report, "  of the tree as it is: %s\n", out.Why)
+	}
+	out.printLeft(report)
+	return nil
+}
+
+// checkGenerated compares the generated patches with what their rules
+// generate, where spatch is there.
+func (l *lab) checkGenerated(ctx context.Context, s *series.Series) ([]generated, error) {
+	rules, err := cocci.Load(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := l.generate(ctx, s, rules, false)
+	if !errors.Is(err, cocci.ErrNoSpatch) {
+		return list, err
+	}
+	list = []generated{}
+	for _, r := range rules {
+		p, patchErr := r.Patch(s)
+		if patchErr != nil {
+			return nil, patchErr
+		}
+		list = append(list, generated{
+			Rule: r.Name, Patch: p.Name, Number: p.Number, Subject: p.Subject,
+			Status: notChecked, Why: err.Error(), Result: new(cocci.Result),
+		})
+	}
+	return slices.Clip(list), nil
+}
