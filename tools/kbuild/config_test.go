@@ -97,6 +97,27 @@ func TestFragments(t *testing.T) {
 	}
 }
 
+// TestDebugFragment reads what a kernel that looks for its own faults has
+// besides: it turns on what finds them and off what makes it slow to build.
+func TestDebugFragment(t *testing.T) {
+	arch, err := FindArch("x86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadFragments(append(arch.Fragments("../../ci/config"), "../../ci/config/debug.config")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for symbol, want := range map[string]string{
+		"CONFIG_KASAN": "y", "CONFIG_PROVE_RCU": "y", "CONFIG_DEBUG_ATOMIC_SLEEP": "y", "CONFIG_DEBUG_KMEMLEAK": "y",
+		"CONFIG_FAILSLAB": "y", "CONFIG_FAIL_PAGE_ALLOC": "y", "CONFIG_DEBUG_INFO_BTF": "n", "CONFIG_KVM_AMD": "m",
+	} {
+		if got := c.Value(symbol); got != want {
+			t.Errorf("%s: expected %s, found %s", symbol, want, got)
+		}
+	}
+}
+
 func TestDropped(t *testing.T) {
 	parse := func(text string) Config {
 		c, err := ParseConfig("f", strings.NewReader(text))

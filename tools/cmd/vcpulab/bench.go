@@ -130,7 +130,7 @@ func (l *lab) subjects(ctx context.Context, f sourceFlags) ([]bench.Subject, err
 	if err != nil {
 		return nil, err
 	}
-	base, patched, err := l.kernels(ctx, f, "x86_64")
+	base, patched, err := l.kernels(ctx, kernelFlags{sourceFlags: f}, "x86_64")
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // bootCmd boots a kernel to its first record and ends it.
 type bootCmd struct {
-	sourceFlags
+	kernelFlags
 	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
 	Arch   string `help:"x86_64 or arm64." default:"x86_64" placeholder:"ARCH"`
 	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
@@ -57,7 +57,7 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 
 // build builds the kernel that is to be booted, and no other.
 func (c bootCmd) build(ctx context.Context, l *lab) (*kbuild.Kernel, error) {
-	spec, err := l.spec(c.Arch)
+	spec, err := l.spec(c.kernelFlags, c.Arch)
 	if err != nil {
 		return nil, err
 	}

@@ -11,13 +11,13 @@ import (
 
 // buildCmd builds both kernels.
 type buildCmd struct {
-	sourceFlags
+	kernelFlags
 	Arch string `help:"Architecture to build for." default:"x86_64" placeholder:"ARCH"`
 }
 
 // Run prints where the two images are.
 func (c buildCmd) Run(ctx context.Context, l *lab) error {
-	base, patched, err := l.kernels(ctx, c.sourceFlags, c.Arch)
+	base, patched, err := l.kernels(ctx, c.kernelFlags, c.Arch)
 	if err != nil {
 		return err
 	}

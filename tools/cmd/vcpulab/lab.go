@@ -77,6 +77,19 @@ type sourceFlags struct {
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
+// configDebug is the configuration of kernels that look for faults of their
+// own; see ci/config/debug.config.
+const configDebug = "debug"
+
+// kernelFlags choose the kernels to work on.
+type kernelFlags struct {
+	sourceFlags
+	Config string `help:"default, or debug: with KASAN, lockdep, kmemleak and fault injection, some ten times as slow." enum:"default,debug" default:"default"`
+}
+
+// debug tells whether kernels are to look for faults of their own.
+func (f kernelFlags) debug() bool { return f.Config == configDebug }
+
 // pinFile is the pinned kernel that everything is about.
 const pinFile = "linux-7.3.4.toml"
 
@@ -113,12 +126,17 @@ func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.
 func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
 
 // spec says how kernels of this architecture are configured.
-func (l *lab) spec(arch string) (kbuild.Spec, error) {
+func (l *lab) spec(f kernelFlags, arch string) (kbuild.Spec, error) {
 	a, err := kbuild.FindArch(arch)
 	if err != nil {
 		return kbuild.Spec{}, exit.With(exit.Usage, err)
 	}
-	return kbuild.Spec{Arch: a, Fragments: a.Fragments(l.path("ci", "config"))}, nil
+	dir := l.path("ci", "config")
+	s := kbuild.Spec{Arch: a, Fragments: a.Fragments(dir)}
+	if f.debug() {
+		s.Fragments = append(s.Fragments, filepath.Join(dir, configDebug+".config"))
+	}
+	return s, nil
 }
 
 // The names of the two kernels, as figures and tables have them.
@@ -128,16 +146,16 @@ const (
 )
 
 // kernels builds the kernel without and with the series.
-func (l *lab) kernels(ctx context.Context, f sourceFlags, arch string) (base, patched *kbuild.Kernel, err error) {
-	spec, err := l.spec(arch)
+func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string) (base, patched *kbuild.Kernel, err error) {
+	spec, err := l.spec(f, arch)
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := l.base(ctx, f)
+	t, err := l.base(ctx, f.sourceFlags)
 	if err != nil {
 		return nil, nil, err
 	}
-	pt, _, err := l.patched(ctx, t, f)
+	pt, _, err := l.patched(ctx, t, f.sourceFlags)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // selftestCmd runs KVM's selftests on both kernels.
 type selftestCmd struct {
-	sourceFlags
+	kernelFlags
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	Out   string   `help:"Folder for logs, JSON and JUnit." default:"out/selftests" placeholder:"DIR"`
@@ -41,7 +41,7 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	base, patched, err := l.kernels(ctx, c.sourceFlags, "x86_64")
+	base, patched, err := l.kernels(ctx, c.kernelFlags, "x86_64")
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 
 // subject builds the tests of the kernel's own tree.
 func (c selftestCmd) subject(ctx context.Context, l *lab, name string, k *kbuild.Kernel, o selftest.Options) (selftest.Subject, error) {
-	spec, err := l.spec(k.Arch.Name)
+	spec, err := l.spec(c.kernelFlags, k.Arch.Name)
 	if err != nil {
 		return selftest.Subject{}, err
 	}

@@ -108,7 +108,7 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec, err := l.spec("x86_64")
+	spec, err := l.spec(kernelFlags{}, "x86_64")
 	if err != nil {
 		return nil, err
 	}
