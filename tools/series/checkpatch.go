@@ -18,6 +18,8 @@ type CheckpatchResult struct {
 	Checks   int                 `json:"checks"`
 	Lines    int                 `json:"lines"` // lines that were checked
 	Findings []CheckpatchFinding `json:"findings"`
+	// Explained are findings that stay, with the reason that the mail gives.
+	Explained []CheckpatchFinding `json:"explained,omitempty"`
 }
 
 // Clean reports whether there is nothing to mend.
@@ -36,6 +38,8 @@ type CheckpatchFinding struct {
 	Line int    `json:"line,omitempty"`
 	// Excerpt are the lines of the patch that are meant.
 	Excerpt string `json:"excerpt,omitempty"`
+	// Reason is why it stays; "" if it does not.
+	Reason string `json:"reason,omitempty"`
 }
 
 // String returns the finding in one line.
@@ -53,8 +57,10 @@ func (f CheckpatchFinding) String() string {
 const checkpatchScript = "scripts/checkpatch.pl"
 
 // Checkpatch runs the checkpatch.pl of the kernel tree in treeDir, with
-// --strict, on one patch; a cover letter is none. Findings are no error. Perl is needed; without it
-// the error has the exit code for a machine that lacks something.
+// --strict, on one patch; a cover letter is none. Findings are no error. A
+// mail can give a reason for a finding that stays, see [CheckpatchResult].
+// Perl is needed; without it the error has the exit code for a machine that
+// lacks something.
 func Checkpatch(ctx context.Context, treeDir string, p *Patch) (*CheckpatchResult, error) {
 	out, status, err := script(ctx, treeDir, checkpatchScript, p.Mail,
 		"--strict", "--show-types", "--no-color", "--root="+treeDir, "-")
@@ -69,6 +75,7 @@ func Checkpatch(ctx context.Context, treeDir string, p *Patch) (*CheckpatchResul
 		return nil, fmt.Errorf("check the style of %s: read the output of %s: %w", p.Name, checkpatchScript, err)
 	}
 	r.Patch = p.Name
+	r.explain(string(p.Mail))
 	return r, nil
 }
 

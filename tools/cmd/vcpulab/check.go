@@ -90,6 +90,9 @@ func (c checked) print(l *lab, patches int) error {
 			for _, f := range r.Findings {
 				l.printf("%s: checkpatch: %v\n", r.Patch, f)
 			}
+			for _, f := range r.Explained {
+				l.printf("%s: checkpatch, explained: %v (%s)\n", r.Patch, f, f.Reason)
+			}
 		}
 		for i := range c.Generated {
 			if g := &c.Generated[i]; !g.good() {
