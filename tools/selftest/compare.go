@@ -22,6 +22,8 @@ const (
 	Changed   Verdict = "changed"   // otherwise not better: it was bad and is no longer run, or bad in another way
 	Regressed Verdict = "regressed" // worse on the patched kernel
 	Vanished  Verdict = "vanished"  // not there on the patched kernel
+	Proved    Verdict = "proved"    // bad on the base, as a Proof has to be, and passes on the patched kernel
+	Unproved  Verdict = "unproved"  // a Proof that is not bad on the base, or does not pass on the patched kernel
 )
 
 // Pair is one test on both kernels.
@@ -35,11 +37,14 @@ type Pair struct {
 	Patched *Result `json:"patched"`
 }
 
+// bad tells whether a verdict fails the comparison.
+func (v Verdict) bad() bool { return v == Regressed || v == Vanished || v == Unproved }
+
 // failed tells whether a pair fails the comparison: what is worse with the
-// patches, and a test that takes the patched kernel down whatever the base
-// did.
+// patches, what proves nothing though it has to, and a test that takes the
+// patched kernel down whatever the base did.
 func (p Pair) failed() bool {
-	if p.Verdict == Regressed || p.Verdict == Vanished {
+	if p.Verdict.bad() {
 		return true
 	}
 	return p.Patched.Outcome == Crash || p.Base == nil && p.Patched.Outcome.bad()
@@ -62,7 +67,7 @@ type Comparison struct {
 
 // Compare puts the results of two kernels side by side, by name. Of two
 // results of one name the worse counts.
-func Compare(base, patched []Result) Comparison {
+func Compare(base, patched []Result, e Expectations) Comparison {
 	b, p := byName(base), byName(patched)
 	names := make([]string, 0, len(b))
 	for n := range b {
@@ -78,7 +83,7 @@ func Compare(base, patched []Result) Comparison {
 	var c Comparison
 	for _, n := range names {
 		pair := Pair{Name: n, Base: b[n], Patched: p[n]}
-		pair.Verdict, pair.Why = decide(pair.Base, pair.Patched, known)
+		pair.Verdict, pair.Why = e.decide(n, pair.Base, pair.Patched, known)
 		c.add(pair)
 	}
 	return c
@@ -107,34 +112,6 @@ func (c *Comparison) add(p Pair) {
 	default:
 		c.BothFail++
 	}
-}
-
-// decide compares one test. known are the splats that the base kernel had.
-func decide(base, patched *Result, known map[string]bool) (Verdict, []string) {
-	if patched == nil {
-		return Vanished, []string{"there is no result on the patched kernel"}
-	}
-	var why []string
-	for _, s := range patched.Splats {
-		if title := splatTitle(s.Title); !known[title] {
-			why = append(why, fmt.Sprintf("%s, which the base kernel did not have: %s", s.Kind, s.Title))
-		}
-	}
-	if base == nil {
-		if len(why) > 0 {
-			return Regressed, why
-		}
-		return New, nil
-	}
-	v := compareOutcomes(base.Outcome, patched.Outcome)
-	if known := finished(base) && finished(patched); known {
-		worse := compareSubs("", base.Sub, patched.Sub, patched.LeftOut > 0)
-		why = append(why, worse...)
-	}
-	if len(why) > 0 {
-		v = Regressed
-	}
-	return v, why
 }
 
 func compareOutcomes(base, patched Outcome) Verdict {
@@ -218,7 +195,7 @@ func (c Comparison) Err() error {
 
 // sort says in one word what is wrong with a pair that failed.
 func (p Pair) sort() string {
-	if p.Verdict == Regressed || p.Verdict == Vanished {
+	if p.Verdict.bad() {
 		return string(p.Verdict)
 	}
 	return string(p.Patched.Outcome)

@@ -99,7 +99,7 @@ func TestCompare(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := Compare(tc.base, tc.patched)
+			c := Compare(tc.base, tc.patched, Expectations{})
 			if len(c.Tests) != 1 {
 				t.Fatalf("expected 1 test, found %v", c.Tests)
 			}
@@ -121,7 +121,7 @@ func TestCompare(t *testing.T) {
 }
 
 func TestCompareNothing(t *testing.T) {
-	if err := Compare(nil, nil).Err(); exit.Code(err) != exit.CheckFailed {
+	if err := Compare(nil, nil, Expectations{}).Err(); exit.Code(err) != exit.CheckFailed {
 		t.Errorf("expected an error, found %v", err)
 	}
 }
@@ -137,16 +137,22 @@ func everything() Comparison {
 	odd.Output, odd.Reason = "control \x01 and ]]> in it\n", "a <b> & c\x02"
 	fixed := result("rseq_test", Pass)
 	fixed.Earlier = []Try{{Outcome: Fail, Reason: "not in time", Seconds: 3}}
+	crashed.Console = "[    9.1] a\n[   10.1] BUG: kernel NULL pointer dereference, address: 00\n[   10.2] RIP: 0010:kvm_recalculate_apic_map+0x1/0x2\n"
 	return Compare(
 		[]Result{
 			result("kvm_create_max_vcpus", Pass), result("kvm_binary_stats_test", Pass, "vm0 pass", "vm1 pass"),
 			result("x86/recalc_apic_map_test", Pass), result("x86/smm_test", Skip), result("x86/set_boot_cpu_id", Pass),
 			result("x86/xapic_ipi_test", Fail), result("rseq_test", Timeout),
+			result("x86/proves_test", Fail), result("x86/proves_nothing_test", Pass),
 		},
 		[]Result{
 			result("kvm_create_max_vcpus", Pass), result("kvm_binary_stats_test", Pass, "vm0 pass"),
 			crashed, result("x86/smm_test", Skip), odd, fixed, result("x86/vcpu_lookup_test", Pass),
-		})
+			result("x86/proves_test", Pass), result("x86/proves_nothing_test", Pass),
+		},
+		Expectations{Proofs: []Proof{
+			{Test: "x86/proves_test", Patch: "KVM: Fix it"}, {Test: "x86/proves_nothing_test", Patch: "KVM: Fix the rest"},
+		}})
 }
 
 func TestWrite(t *testing.T) {

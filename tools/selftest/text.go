@@ -32,8 +32,11 @@ func (c Comparison) WriteText(w io.Writer, again string) error {
 	fmt.Fprintln(t, "TEST\tBASE\tPATCHED\tVERDICT")
 	for _, p := range c.Tests {
 		verdict := string(p.Verdict)
-		if p.failed() {
+		switch {
+		case p.failed():
 			verdict = "FAILED: " + p.sort()
+		case p.Verdict == Proved:
+			verdict = "fails without the series, as it must"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, p.Base.cell(), p.Patched.cell(), verdict)
 	}
@@ -76,6 +79,9 @@ func (p Pair) details(again string) string {
 	if b.Len() == 0 {
 		return ""
 	}
+	if p.failed() && p.Patched != nil {
+		b.WriteString(p.Patched.splatLines())
+	}
 	if again != "" && p.failed() {
 		fmt.Fprintf(&b, "  to run it again: "+again+"\n", p.Name)
 	}
@@ -105,6 +111,32 @@ func (r *Result) describe(b *strings.Builder, kernel, said string) {
 	if r.Command != "" {
 		fmt.Fprintf(b, "  %s: to start the guest again: %s\n", kernel, r.Command)
 	}
+}
+
+// splatLinesMost bounds how much of the console is shown for a splat.
+const splatLinesMost = 40
+
+// splatLines returns what the kernel said from its first splat on, "" if that
+// is not known.
+func (r *Result) splatLines() string {
+	if len(r.Splats) == 0 {
+		return ""
+	}
+	// The function's name was put behind the title that the line has.
+	title, _, _ := strings.Cut(r.Splats[0].Title, " in ")
+	i := strings.Index(r.Console, title)
+	if i < 0 {
+		return ""
+	}
+	i = strings.LastIndexByte(r.Console[:i], '\n') + 1
+	var b strings.Builder
+	for line := range strings.Lines(r.Console[i:]) {
+		fmt.Fprintf(&b, "  | %s\n", strings.TrimRight(line, "\r\n"))
+		if strings.Count(b.String(), "\n") == splatLinesMost {
+			break
+		}
+	}
+	return b.String()
 }
 
 // WriteJSON writes the comparison with all results.

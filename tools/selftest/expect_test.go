@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/vm"
+)
+
+func TestProofs(t *testing.T) {
+	proof := []Proof{{Test: "a", Patch: "KVM: Fix it"}}
+	must := `it has to fail without, and to pass with, "KVM: Fix it"`
+	splat := result("a", Pass)
+	splat.Splats = []vm.Splat{{Kind: vm.KernelWarning, Title: "WARNING: x"}}
+	tests := map[string]struct {
+		base, patched []Result
+		verdict       Verdict
+		why           string
+		failed        int
+	}{
+		"fails without":         {[]Result{result("a", Fail)}, []Result{result("a", Pass)}, Proved, `it fails without "KVM: Fix it", as it must`, 0},
+		"crashes without":       {[]Result{result("a", Crash)}, []Result{result("a", Pass)}, Proved, `it fails without "KVM: Fix it", as it must`, 0},
+		"passes without":        {[]Result{result("a", Pass)}, []Result{result("a", Pass)}, Unproved, must + ": on the base kernel the outcome is: pass", 1},
+		"skipped without":       {[]Result{result("a", Skip)}, []Result{result("a", Pass)}, Unproved, must + ": on the base kernel the outcome is: skip: because", 1},
+		"not in time without":   {[]Result{result("a", Timeout)}, []Result{result("a", Pass)}, Unproved, must + ": on the base kernel the outcome is: timeout: because", 1},
+		"no result without":     {nil, []Result{result("a", Pass)}, Unproved, must + ": there is no result on the base kernel", 1},
+		"fails with it, too":    {[]Result{result("a", Fail)}, []Result{result("a", Fail)}, Unproved, must + ": on the patched kernel the outcome is: fail", 1},
+		"skipped with it":       {[]Result{result("a", Fail)}, []Result{result("a", Skip)}, Unproved, must + ": on the patched kernel the outcome is: skip", 1},
+		"no result with it":     {[]Result{result("a", Fail)}, nil, Vanished, "there is no result on the patched kernel", 1},
+		"warns with it":         {[]Result{result("a", Fail)}, []Result{splat}, Regressed, "kernel warning, which the base kernel did not have: WARNING: x", 1},
+		"of another test":       {[]Result{result("b", Pass)}, []Result{result("b", Pass)}, Same, "", 0},
+		"another test is fixed": {[]Result{result("b", Fail)}, []Result{result("b", Pass)}, Fixed, "", 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := Compare(tc.base, tc.patched, Expectations{Proofs: proof})
+			p := c.Tests[0]
+			if why := strings.Join(p.Why, "\n"); p.Verdict != tc.verdict || why != tc.why || c.Failed != tc.failed {
+				t.Errorf("expected %s, %d failed: %s\nfound %s, %d failed: %s", tc.verdict, tc.failed, tc.why, p.Verdict, c.Failed, why)
+			}
+		})
+	}
+}
+
+func TestExpectations(t *testing.T) {
+	both := func(o Outcome) [2][]Result { return [2][]Result{{result("a", o)}, {result("a", o)}} }
+	noisy := [2][]Result{{warned("a", "WARNING: x at 1")}, {warned("a", "WARNING: x at 2")}}
+	tests := map[string]struct {
+		results [2][]Result
+		e       Expectations
+		verdict Verdict
+		failed  int
+	}{
+		"of the kernel, fails on both":     {both(Fail), Expectations{Added: []string{"b"}}, Same, 0},
+		"of the series, fails on both":     {both(Fail), Expectations{Added: []string{"a"}}, Regressed, 1},
+		"of the series, passes on both":    {both(Pass), Expectations{Added: []string{"a"}}, Same, 0},
+		"of the series, skipped on both":   {both(Skip), Expectations{Added: []string{"a"}}, Same, 0},
+		"complaints on both":               {noisy, Expectations{}, Same, 0},
+		"complaints on both, to be silent": {noisy, Expectations{Silent: true}, Regressed, 1},
+		"no complaints, to be silent":      {both(Pass), Expectations{Silent: true}, Same, 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := Compare(tc.results[0], tc.results[1], tc.e)
+			if p := c.Tests[0]; p.Verdict != tc.verdict || c.Failed != tc.failed {
+				t.Errorf("expected %s, %d failed; found %s, %d failed: %q", tc.verdict, tc.failed, p.Verdict, c.Failed, p.Why)
+			}
+		})
+	}
+}
+
+func TestLoadProofs(t *testing.T) {
+	tests := map[string]struct {
+		text string
+		want []Proof
+		err  string
+	}{
+		"none":       {"# nothing is proved\n", nil, ""},
+		"two":        {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"b\"\npatch = \"A\"\n", []Proof{{"a", "A"}, {"b", "A"}}, ""},
+		"no patch":   {"[[proof]]\ntest = \"a\"\n", nil, `proof 1: expected a test and a patch, found "a" and ""`},
+		"twice":      {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"a\"\npatch = \"B\"\n", nil, "proof 2: a is there twice"},
+		"misspelled": {"[[proof]]\ntest = \"a\"\npath = \"A\"\n", nil, "strict mode"},
+		"not TOML":   {"test: a\n", nil, "read which tests prove which patches"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "proofs.toml")
+			if err := os.WriteFile(file, []byte(tc.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got, err := LoadProofs(file)
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Error(d)
+			}
+			switch {
+			case tc.err == "" && err != nil, tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)):
+				t.Errorf("expected an error with %q, found %v", tc.err, err)
+			case err != nil && exit.Code(err) != exit.Usage:
+				t.Errorf("expected exit code %d, found %d", exit.Usage, exit.Code(err))
+			}
+		})
+	}
+	if _, err := LoadProofs(filepath.Join(t.TempDir(), "none")); exit.Code(err) != exit.Usage {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
