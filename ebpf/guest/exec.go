@@ -26,12 +26,21 @@ func execPrograms(ctx context.Context, g *guest, job wire.Job) error {
 	if err := job.Decode(&params); err != nil {
 		return err
 	}
+	if params.Leaks {
+		// What was lost before is no program's fault.
+		if _, err := findLeaks(ctx); err != nil {
+			return err
+		}
+	}
 	for _, p := range params.Programs {
 		if err := g.start(p.Name); err != nil {
 			return fmt.Errorf("start of %s: %w", p.Name, err)
 		}
 		if err := g.test(runProgram(ctx, p)); err != nil {
 			return fmt.Errorf("result of %s: %w", p.Name, err)
+		}
+		if err := g.leaks(ctx, params, p.Name); err != nil {
+			return fmt.Errorf("leaks of %s: %w", p.Name, err)
 		}
 	}
 	return nil

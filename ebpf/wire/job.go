@@ -52,6 +52,9 @@ type Module struct {
 // and a Test record each.
 type Exec struct {
 	Programs []Program `json:"programs"`
+	// Leaks asks kmemleak after each program for memory that nothing points
+	// to, and puts what it says into the kernel's log.
+	Leaks bool `json:"leaks,omitempty"`
 }
 
 // Program is one static program to run in the guest.

@@ -27,6 +27,8 @@ const (
 	// killAllowance is how long after its time a test may take to die. One
 	// that hangs in the kernel does not.
 	killAllowance = 30 * time.Second
+	// leakAllowance is how long looking for leaks may take.
+	leakAllowance = 5 * time.Minute
 	// maxOutput bounds what is kept of a test's output, in bytes.
 	maxOutput = 256 << 10
 )
@@ -107,12 +109,15 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 // job returns what the guest is to do, the files that it needs and how long
 // the tests may take together.
 func (g *guest) job() (wire.Job, []vm.File, time.Duration, error) {
-	var params wire.Exec
+	params := wire.Exec{Leaks: g.r.opts.Leaks}
 	var files []vm.File
 	var total time.Duration
 	for _, t := range g.tests {
 		limit := g.r.opts.limit(t.Name)
 		total += limit + killAllowance
+		if g.r.opts.Leaks {
+			total += leakAllowance
+		}
 		in := path.Join("/tests", t.Name)
 		params.Programs = append(params.Programs, wire.Program{
 			Name: t.Name, Path: in, Args: t.Args, TimeoutMillis: limit.Milliseconds(), MaxOutput: maxOutput,

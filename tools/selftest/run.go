@@ -46,6 +46,9 @@ type Options struct {
 	// the kernel complained of meanwhile, is never run again. 0 is
 	// DefaultRetries, less is none.
 	Retries int
+	// Leaks has kmemleak look for leaks after each test, which takes some
+	// seconds; the kernel must have it. A leak is a splat.
+	Leaks bool
 	// Expect is how long tests took on another kernel, in seconds; see the
 	// function Expect. Limits and order follow from it.
 	Expect map[string]float64
