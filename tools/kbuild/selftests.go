@@ -22,6 +22,23 @@ import (
 // selftestsDir is where the kernel keeps its KVM selftests.
 const selftestsDir = "tools/testing/selftests/kvm"
 
+// SelftestName returns the name of the KVM selftest that a file of a kernel's
+// tree is the source of, if it is one: a program, not a part of the library.
+func SelftestName(file string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(file, selftestsDir+"/")
+	if !ok || path.Ext(name) != ".c" || strings.HasPrefix(name, "lib/") {
+		return "", false
+	}
+	return strings.TrimSuffix(name, ".c"), true
+}
+
+// HasSelftest tells whether a tree has the source of the KVM selftest of this
+// name.
+func HasSelftest(t tree.Tree, name string) bool {
+	info, err := os.Stat(filepath.Join(t.Dir, selftestsDir, filepath.FromSlash(name)+".c"))
+	return err == nil && info.Mode().IsRegular()
+}
+
 // Selftests are KVM selftests that were built: an entry of the cache.
 type Selftests struct {
 	// Dir is the absolute path of the entry.

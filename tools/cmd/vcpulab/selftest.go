@@ -7,10 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"time"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
+	"vcpulab/tools/series"
+	"vcpulab/tools/vm"
 )
 
 // selftestCmd runs KVM's selftests on both kernels.
@@ -21,20 +27,36 @@ type selftestCmd struct {
 	Out   string   `help:"Folder for logs, JSON and JUnit." default:"out/selftests" placeholder:"DIR"`
 }
 
-// quickTests are the tests that use the lookups, and take seconds.
+// quickTests are the kernel's own tests that use the lookups and take seconds.
+// Those that the series adds come on top.
 var quickTests = []string{
 	"kvm_create_max_vcpus", "kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/max_vcpuid_cap_test",
 	"x86/recalc_apic_map_test", "x86/xapic_ipi_test",
 }
 
+// proofsFile says which tests have to fail on the base kernel.
+const proofsFile = "proofs.toml"
+
+// The guests of kernels that look for faults of their own.
+const (
+	debugMemMiB = 4096
+	debugLimit  = 40 * time.Minute
+)
+
 // Run prints both kernels' results side by side, and a line that counts them.
 func (c selftestCmd) Run(ctx context.Context, l *lab) error {
-	// A name that no test has is said before kernels are built for it.
-	var quick []selftest.Test
-	for _, name := range quickTests {
-		quick = append(quick, selftest.Test{Name: name})
+	// What is wrong is said before kernels are built for it.
+	ser, err := l.series()
+	if err != nil {
+		return err
 	}
-	if _, err := selftest.Select(quick, c.Only); err != nil {
+	added := addedTests(ser, c.Through)
+	names := slices.Concat(quickTests, added)
+	if names, err = c.selected(names); err != nil {
+		return err
+	}
+	e := selftest.Expectations{Added: added, Silent: c.debug()}
+	if e.Proofs, err = c.proofs(l, ser, added); err != nil {
 		return err
 	}
 	out, err := outDir(c.Out)
@@ -49,43 +71,113 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
+	subjects, err := c.subjects(ctx, l, base, patched, names, v.Accel)
+	if err != nil {
+		return err
+	}
 	opts := selftest.Options{Accel: v.Accel, Log: l.log}
 	if v.Accel == "kvm" {
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
 	}
+	if c.debug() {
+		opts.Parallel, opts.MemMiB, opts.Limit, opts.Leaks = 1, debugMemMiB, debugLimit, true
+	}
 	var results [2][]selftest.Result
-	for i, k := range []*kbuild.Kernel{base, patched} {
-		name := [...]string{nameBase, namePatched}[i]
-		s, err := c.subject(ctx, l, name, k, opts)
-		if err != nil {
-			return err
-		}
-		opts.KeepDir = filepath.Join(out, name)
+	for i, s := range subjects {
+		opts.KeepDir = filepath.Join(out, s.Name)
 		if results[i], err = selftest.Run(ctx, l.cache, s, opts); err != nil {
 			return err
 		}
 		opts.Expect = selftest.Expect(results[i])
 	}
-	return c.show(l, out, selftest.Compare(results[0], results[1]))
+	return c.show(l, out, selftest.Compare(results[0], results[1], e))
 }
 
-// subject builds the tests of the kernel's own tree.
-func (c selftestCmd) subject(ctx context.Context, l *lab, name string, k *kbuild.Kernel, o selftest.Options) (selftest.Subject, error) {
-	spec, err := l.spec(c.kernelFlags, k.Arch.Name)
-	if err != nil {
-		return selftest.Subject{}, err
+// selected returns the names of the tests to run.
+func (c selftestCmd) selected(names []string) ([]string, error) {
+	var tests []selftest.Test
+	for _, name := range names {
+		tests = append(tests, selftest.Test{Name: name})
 	}
-	built, err := l.builder().BuildSelftests(ctx, k.Tree, spec, quickTests)
-	if err != nil {
-		return selftest.Subject{}, err
+	tests, err := selftest.Select(tests, c.Only)
+	names = nil
+	for _, t := range tests {
+		names = append(names, t.Name)
 	}
-	s, err := selftest.NewSubject(name, k, built, o.Accel)
-	if err != nil {
-		return selftest.Subject{}, err
+	return names, err
+}
+
+// addedTests returns the names of the tests for x86 that the series adds, up
+// to a patch or all of it.
+func addedTests(s *series.Series, through int) []string {
+	var names []string
+	for _, p := range s.Patches {
+		if through > 0 && p.Number > through {
+			break
+		}
+		for _, f := range p.Files {
+			if name, ok := kbuild.SelftestName(f.NewPath()); ok && f.OldPath() == "" {
+				if dir := path.Dir(name); dir == "." || dir == "x86" {
+					names = append(names, name)
+				}
+			}
+		}
 	}
-	s.Tests, err = selftest.Select(s.Tests, c.Only)
-	return s, err
+	return names
+}
+
+// proofs returns which of the added tests have to fail on the base kernel.
+func (c selftestCmd) proofs(l *lab, s *series.Series, added []string) ([]selftest.Proof, error) {
+	all, err := selftest.LoadProofs(l.path("ci", proofsFile))
+	if err != nil {
+		return nil, err
+	}
+	var proofs []selftest.Proof
+	for _, p := range all {
+		if !slices.Contains(added, p.Test) {
+			fmt.Fprintf(l.stderr, "ci/%s: the series does not have %s\n", proofsFile, p.Test)
+			continue
+		}
+		if !slices.ContainsFunc(s.Patches, func(patch *series.Patch) bool { return patch.Subject == p.Patch }) {
+			return nil, exit.With(exit.Usage, fmt.Errorf("ci/%s: %s is to prove %q: no patch of the series has that subject", proofsFile, p.Test, p.Patch))
+		}
+		proofs = append(proofs, p)
+	}
+	return proofs, nil
+}
+
+// subjects are both kernels, each with the tests of its own tree. Tests that
+// only the series has are run on the base kernel as well, as built with it.
+func (c selftestCmd) subjects(ctx context.Context, l *lab, base, patched *kbuild.Kernel, names []string, accel vm.Accel) ([]selftest.Subject, error) {
+	spec, err := l.spec(c.kernelFlags, patched.Arch.Name)
+	if err != nil {
+		return nil, err
+	}
+	built, err := l.builder().BuildSelftests(ctx, patched.Tree, spec, names)
+	if err != nil {
+		return nil, err
+	}
+	withSeries, err := selftest.NewSubject(namePatched, patched, built, accel)
+	if err != nil {
+		return nil, err
+	}
+	own := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !kbuild.HasSelftest(base.Tree, n) })
+	if len(own) == 0 {
+		built = &kbuild.Selftests{}
+	} else if built, err = l.builder().BuildSelftests(ctx, base.Tree, spec, own); err != nil {
+		return nil, err
+	}
+	without, err := selftest.NewSubject(nameBase, base, built, accel)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range withSeries.Tests {
+		if !slices.Contains(own, t.Name) {
+			without.Tests = append(without.Tests, t)
+		}
+	}
+	return []selftest.Subject{without, withSeries}, nil
 }
 
 // show prints the comparison and writes it for programs.
@@ -102,7 +194,15 @@ func (c selftestCmd) show(l *lab, out string, cmp selftest.Comparison) error {
 		return errors.Join(cmp.WriteJSON(l.stdout), cmp.Err())
 	}
 	l.printf("logs: %s\n\n", out)
-	return errors.Join(cmp.WriteText(l.stdout, "bin/vcpulab selftest --only %s"), cmp.Err())
+	return errors.Join(cmp.WriteText(l.stdout, c.again()), cmp.Err())
+}
+
+// again is how a test is run again, with %s for its name.
+func (c selftestCmd) again() string {
+	if c.debug() {
+		return "bin/vcpulab selftest --config " + configDebug + " --only %s"
+	}
+	return "bin/vcpulab selftest --only %s"
 }
 
 // writeFile writes a file of results, whole or not at all.
