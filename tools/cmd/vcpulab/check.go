@@ -19,6 +19,9 @@ type checked struct {
 	Checkpatch []*series.CheckpatchResult `json:"checkpatch"`
 	// Unpinned are the files that a patch touches and the pin does not know.
 	Unpinned []string `json:"unpinned"`
+	// Fixes is the number of Fixes tags. That their commits exist is not
+	// checked.
+	Fixes int `json:"fixes"`
 	// Generated are the patches that semantic patches generate.
 	Generated []generated `json:"generated"`
 }
@@ -52,6 +55,11 @@ func (checkCmd) Run(ctx context.Context, l *lab) error {
 			return err
 		}
 		out.Checkpatch = append(out.Checkpatch, r)
+		for _, trailer := range patch.Trailers {
+			if trailer.Key == "Fixes" {
+				out.Fixes++
+			}
+		}
 		for _, f := range patch.Files {
 			if name := f.OldPath(); name != "" && !made[name] {
 				if _, ok := p.BlobID(name); !ok {
@@ -98,6 +106,9 @@ func (c checked) print(l *lab, patches int) error {
 			if g := &c.Generated[i]; !g.good() {
 				g.print(l)
 			}
+		}
+		if c.Fixes > 0 {
+			l.printf("%d Fixes tags: their form was checked, not that the commits exist: the pinned tree has no history\n", c.Fixes)
 		}
 		l.printf("%d patches, %d findings\n", patches, findings)
 	}

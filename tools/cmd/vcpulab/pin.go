@@ -30,9 +30,15 @@ func (pinCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	var touched []string
+	made := make(map[string]bool) // by an earlier patch, or by this one
 	for _, p := range s.Patches {
 		for _, f := range p.Files {
-			touched = append(touched, f.OldPath())
+			if name := f.OldPath(); name != "" && !made[name] {
+				touched = append(touched, name)
+			}
+		}
+		for _, f := range p.Files {
+			made[f.NewPath()] = true
 		}
 	}
 	name := l.path("kernel-src-pin", pinFile)
@@ -40,15 +46,15 @@ func (pinCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	made, err := pin.Regenerate(old, t.Dir, touched...)
+	renewed, err := pin.Regenerate(old, t.Dir, touched...)
 	if err != nil {
 		return err
 	}
-	if string(made) == string(old) {
+	if string(renewed) == string(old) {
 		l.printf("%s is up to date\n", name)
 		return nil
 	}
-	if err := os.WriteFile(name, made, 0o644); err != nil {
+	if err := os.WriteFile(name, renewed, 0o644); err != nil {
 		return fmt.Errorf("write the pin: %w", err)
 	}
 	l.printf("%s written\n", name)
