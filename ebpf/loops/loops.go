@@ -20,7 +20,7 @@ import (
 
 // Source is the module's source: everything that kbuild needs.
 //
-//go:embed Kbuild vcpuloops.c vcpuloops.h
+//go:embed Kbuild device.c memory.c vcpuloops.h
 var Source embed.FS
 
 // Module is the file name of the built module.
@@ -32,10 +32,10 @@ const Path = "/dev/vcpuloops"
 // MaxNumbers is the most numbers that a loop takes.
 const MaxNumbers = 16384
 
-// Errors of Device.Run that mean that the kernel returned a wrong vCPU.
+// Errors of Device.Run and Device.Memory that mean that the kernel returned a wrong vCPU.
 var (
 	// ErrFound: other means found more or fewer vCPUs than expected.
-	ErrFound = errors.New("the VM does not have the vCPUs that the loop expects")
+	ErrFound = errors.New("the VM does not have the vCPUs that it should have")
 	// ErrChecksum: the loop's lookups returned other vCPUs than a walk.
 	ErrChecksum = errors.New("wrong checksum: a lookup returned the wrong vCPU")
 )
@@ -58,11 +58,17 @@ type ioctlRun struct {
 
 type ioctlSizes struct{ kvm, vcpu uint32 }
 
+type ioctlMemory struct {
+	container, kvm, vcpu uint64
+	objects, vcpus       uint32
+}
+
 // The numbers of the requests, as _IOW() and friends make them.
 const (
 	ioctlBind   = 1<<30 | uint(unsafe.Sizeof(int32(0)))<<16 | 'v'<<8
 	ioctlRunNum = 3<<30 | uint(unsafe.Sizeof(ioctlRun{}))<<16 | 'v'<<8 | 1
 	ioctlSize   = 2<<30 | uint(unsafe.Sizeof(ioctlSizes{}))<<16 | 'v'<<8 | 2
+	ioctlMem    = 2<<30 | uint(unsafe.Sizeof(ioctlMemory{}))<<16 | 'v'<<8 | 3
 )
 
 // Open opens the device. The module must be loaded.
@@ -118,6 +124,32 @@ func (d *Device) Sizes() (kvm, vcpu uint32, err error) {
 		return 0, 0, fmt.Errorf("ask for the structures' sizes: %w", err)
 	}
 	return arg.kvm, arg.vcpu, nil
+}
+
+// Memory is what a VM takes, in bytes by the account of the kernel's allocators:
+// with what pads each object.
+type Memory struct {
+	Container uint64 // of all that holds its vCPUs, beyond struct kvm and struct kvm_vcpu
+	Objects   uint32 // how many objects that is
+	KVM       uint64 // of the object that has struct kvm
+	VCPU      uint64 // of the object that has a struct kvm_vcpu
+}
+
+// Memory returns what the VM takes, which must have this many vCPUs, one at
+// least, all found in what was counted: else the error is ErrFound.
+func (d *Device) Memory(vcpus int) (Memory, error) {
+	var arg ioctlMemory
+	err := d.ioctl(ioctlMem, unsafe.Pointer(&arg))
+	switch {
+	case errors.Is(err, unix.ENODATA):
+		err = ErrFound
+	case err == nil && int(arg.vcpus) != vcpus:
+		err = fmt.Errorf("%w: expected %d, found %d", ErrFound, vcpus, arg.vcpus)
+	}
+	if err != nil {
+		return Memory{}, fmt.Errorf("count the VM's memory: %w", err)
+	}
+	return Memory{Container: arg.container, Objects: arg.objects, KVM: arg.kvm, VCPU: arg.vcpu}, nil
 }
 
 // Close closes the device and lets go of the VM.

@@ -31,6 +31,7 @@ int main(void)
 	SHOW(VCPULOOPS_BIND);
 	SHOW(VCPULOOPS_RUN);
 	SHOW(VCPULOOPS_SIZES);
+	SHOW(VCPULOOPS_MEMORY);
 	SHOW(VCPULOOPS_MAX_NUMBERS);
 	SHOW(sizeof(struct vcpuloops_run));
 	SHOW(offsetof(struct vcpuloops_run, op));
@@ -43,6 +44,12 @@ int main(void)
 	SHOW(sizeof(struct vcpuloops_sizes));
 	SHOW(offsetof(struct vcpuloops_sizes, kvm));
 	SHOW(offsetof(struct vcpuloops_sizes, kvm_vcpu));
+	SHOW(sizeof(struct vcpuloops_memory));
+	SHOW(offsetof(struct vcpuloops_memory, container));
+	SHOW(offsetof(struct vcpuloops_memory, kvm));
+	SHOW(offsetof(struct vcpuloops_memory, kvm_vcpu));
+	SHOW(offsetof(struct vcpuloops_memory, objects));
+	SHOW(offsetof(struct vcpuloops_memory, vcpus));
 	SHOW(VCPULOOPS_NOP);
 	SHOW(VCPULOOPS_GET);
 	SHOW(VCPULOOPS_BY_ID);
@@ -74,6 +81,7 @@ func TestHeader(t *testing.T) {
 
 	var run ioctlRun
 	var sizes ioctlSizes
+	var memory ioctlMemory
 	op := make(map[measure.Op]int)
 	for i, o := range measure.Ops {
 		op[o] = i
@@ -86,6 +94,7 @@ func TestHeader(t *testing.T) {
 		{"VCPULOOPS_BIND", uint64(ioctlBind)},
 		{"VCPULOOPS_RUN", uint64(ioctlRunNum)},
 		{"VCPULOOPS_SIZES", uint64(ioctlSize)},
+		{"VCPULOOPS_MEMORY", uint64(ioctlMem)},
 		{"VCPULOOPS_MAX_NUMBERS", MaxNumbers},
 		{"sizeof(struct vcpuloops_run)", uint64(unsafe.Sizeof(run))},
 		{"offsetof(struct vcpuloops_run, op)", uint64(unsafe.Offsetof(run.op))},
@@ -98,6 +107,12 @@ func TestHeader(t *testing.T) {
 		{"sizeof(struct vcpuloops_sizes)", uint64(unsafe.Sizeof(sizes))},
 		{"offsetof(struct vcpuloops_sizes, kvm)", uint64(unsafe.Offsetof(sizes.kvm))},
 		{"offsetof(struct vcpuloops_sizes, kvm_vcpu)", uint64(unsafe.Offsetof(sizes.vcpu))},
+		{"sizeof(struct vcpuloops_memory)", uint64(unsafe.Sizeof(memory))},
+		{"offsetof(struct vcpuloops_memory, container)", uint64(unsafe.Offsetof(memory.container))},
+		{"offsetof(struct vcpuloops_memory, kvm)", uint64(unsafe.Offsetof(memory.kvm))},
+		{"offsetof(struct vcpuloops_memory, kvm_vcpu)", uint64(unsafe.Offsetof(memory.vcpu))},
+		{"offsetof(struct vcpuloops_memory, objects)", uint64(unsafe.Offsetof(memory.objects))},
+		{"offsetof(struct vcpuloops_memory, vcpus)", uint64(unsafe.Offsetof(memory.vcpus))},
 		{"VCPULOOPS_NOP", uint64(op[measure.Nop])},
 		{"VCPULOOPS_GET", uint64(op[measure.Get])},
 		{"VCPULOOPS_BY_ID", uint64(op[measure.ByID])},
@@ -120,7 +135,8 @@ func TestHeader(t *testing.T) {
 func TestSource(t *testing.T) {
 	for name, says := range map[string]string{
 		"Kbuild":      "obj-m",
-		"vcpuloops.c": `#include "vcpuloops.h"`,
+		"device.c":    `#include "vcpuloops.h"`,
+		"memory.c":    "vcpuloops_count_memory",
 		"vcpuloops.h": "VCPULOOPS_RUN",
 	} {
 		data, err := fs.ReadFile(Source, name)
@@ -169,5 +185,8 @@ func TestWithoutModule(t *testing.T) {
 	}
 	if _, _, err := d.Sizes(); err == nil {
 		t.Error("Sizes: expected an error, found none")
+	}
+	if _, err := d.Memory(1); err == nil || !strings.Contains(err.Error(), "count the VM's memory") {
+		t.Errorf("Memory: expected an error that says what was done, found %v", err)
 	}
 }

@@ -50,9 +50,34 @@ struct vcpuloops_sizes {
 	__u32 kvm_vcpu;
 };
 
+/**
+ * struct vcpuloops_memory - what a VM and its vCPUs take, by the allocators'
+ *			     account, with what pads each object
+ * @container: bytes of all that holds the vCPUs of the VM, beyond struct kvm
+ *	       and struct kvm_vcpu
+ * @kvm: bytes of the object that has the VM's struct kvm
+ * @kvm_vcpu: bytes of the object that has the struct kvm_vcpu of a vCPU
+ * @objects: how many objects @container is the sum of
+ * @vcpus: how many vCPUs the VM has
+ */
+struct vcpuloops_memory {
+	__u64 container;
+	__u64 kvm;
+	__u64 kvm_vcpu;
+	__u32 objects;
+	__u32 vcpus;
+};
+
 /* Takes the descriptor of the VM that the loops run on, -1 lets go of it. */
 #define VCPULOOPS_BIND	_IOW('v', 0, int)
 #define VCPULOOPS_RUN	_IOWR('v', 1, struct vcpuloops_run)
 #define VCPULOOPS_SIZES	_IOR('v', 2, struct vcpuloops_sizes)
+#define VCPULOOPS_MEMORY _IOR('v', 3, struct vcpuloops_memory)
+
+#ifdef __KERNEL__
+struct kvm;
+
+int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m);
+#endif
 
 #endif

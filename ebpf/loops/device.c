@@ -232,6 +232,21 @@ static long vcpuloops_sizes(struct vcpuloops_sizes __user *arg)
 	return copy_to_user(arg, &sizes, sizeof(sizes)) ? -EFAULT : 0;
 }
 
+static long vcpuloops_memory(struct vcpuloops *v, struct vcpuloops_memory __user *arg)
+{
+	struct vcpuloops_memory memory;
+	int r;
+
+	if (!v->vm)
+		return -EBADFD;
+
+	r = vcpuloops_count_memory(v->vm->private_data, &memory);
+	if (r)
+		return r;
+
+	return copy_to_user(arg, &memory, sizeof(memory)) ? -EFAULT : 0;
+}
+
 static long vcpuloops_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct vcpuloops *v = file->private_data;
@@ -245,6 +260,8 @@ static long vcpuloops_ioctl(struct file *file, unsigned int cmd, unsigned long a
 		return vcpuloops_run(v, (void __user *)arg);
 	case VCPULOOPS_SIZES:
 		return vcpuloops_sizes((void __user *)arg);
+	case VCPULOOPS_MEMORY:
+		return vcpuloops_memory(v, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//go:build ignore
+/*
+ * What a VM takes to hold its vCPUs, by the account of the allocators: each
+ * object counts with all that the allocator set aside for it, which is what
+ * the tracepoints of kmem call bytes_alloc.
+ *
+ * Tables and nodes that were replaced, and wait for a grace period to be freed,
+ * aren't the VM's any more and don't count.
+ */
+#include <linux/kvm_host.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <linux/xarray.h>
+
+#include "slab.h"
+#include "vcpuloops.h"
+
+#if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE)
+#error struct kvm has neither the vcpu_array nor the vcpus that this file counts
+#endif
+
+/* Bytes that the allocator set aside for the object that begins at @p. */
+static size_t allocated(const void *p)
+{
+	struct slab *slab;
+	size_t bytes = 0;
+
+	if (is_vmalloc_addr(p)) {
+		/* A page that isn't mapped guards the end of an area. */
+		while (vmalloc_to_page(p + bytes))
+			bytes += PAGE_SIZE;
+		return bytes;
+	}
+
+	slab = virt_to_slab(p);
+	/* ksize() leaves out what padding of an object is used for. */
+	return slab ? slab->slab_cache->size : ksize(p);
+}
+
+static void count(struct vcpuloops_memory *m, const void *p)
+{
+	m->container += allocated(p);
+	m->objects++;
+}
+
+#ifdef VM_HAS_XARRAY
+/* Counts the node with all nodes below it, returns how many vCPUs it has. */
+static u32 count_node(struct vcpuloops_memory *m, const struct xa_node *node)
+{
+	u32 vcpus = 0;
+	int i;
+
+	count(m, node);
+	for (i = 0; i < XA_CHUNK_SIZE; i++) {
+		void *entry = rcu_dereference(node->slots[i]);
+
+		if (xa_is_node(entry))
+			vcpus += count_node(m, xa_to_node(entry));
+		else if (entry)
+			vcpus++;
+	}
+
+	return vcpus;
+}
+
+static int count_array(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	void *entry = rcu_dereference(kvm->vcpu_array.xa_head);
+	u32 vcpus = entry ? 1 : 0;
+
+	/* An array of one entry at index 0 has no node. */
+	if (xa_is_node(entry))
+		vcpus = count_node(m, xa_to_node(entry));
+
+	return vcpus == m->vcpus ? 0 : -ENODATA;
+}
+#else
+static int count_array(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
+#endif
+
+#ifdef VM_HAS_TABLE
+static int count_table(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	struct kvm_vcpu **vcpus = rcu_dereference(kvm->vcpus);
+	unsigned long offset = (unsigned long)vcpus - (unsigned long)kvm;
+	u32 i;
+
+	if (!vcpus)
+		return -ENODATA;
+
+	/* The first table may be a part of struct kvm. */
+	if (offset >= sizeof(*kvm))
+		count(m, vcpus);
+
+	for (i = 0; i < m->vcpus; i++) {
+		if (vcpus[i]->vcpu_idx != i)
+			return -ENODATA;
+	}
+
+	return 0;
+}
+#else
+static int count_table(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
+#endif
+
+#ifdef VM_HAS_ID_MAP
+static int count_id_map(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	struct kvm_vcpu_id_map *map = READ_ONCE(kvm->vcpu_id_map);
+	u32 vcpus = 0;
+	int i, j;
+
+	if (!map)
+		return 0;
+
+	count(m, map);
+	for (i = 0; i < ARRAY_SIZE(map->chunks); i++) {
+		struct kvm_vcpu_id_chunk *chunk = READ_ONCE(map->chunks[i]);
+
+		if (!chunk)
+			continue;
+
+		count(m, chunk);
+		for (j = 0; j < ARRAY_SIZE(chunk->vcpus); j++)
+			vcpus += !!READ_ONCE(chunk->vcpus[j]);
+	}
+
+	return vcpus == m->vcpus ? 0 : -ENODATA;
+}
+#else
+static int count_id_map(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
+#endif
+
+/*
+ * Fills in @m.  Fails if not all vCPUs that are online are in what was counted,
+ * i.e. if something of it was missed.  There is one vCPU at least, and none is
+ * created meanwhile.
+ */
+int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
+{
+	int r;
+
+	*m = (struct vcpuloops_memory) { .vcpus = atomic_read(&kvm->online_vcpus) };
+	if (!m->vcpus)
+		return -ENODATA;
+
+	m->kvm = allocated(kvm);
+	m->kvm_vcpu = allocated(kvm_get_vcpu(kvm, 0));
+
+	rcu_read_lock();
+	r = count_array(m, kvm) ?: count_table(m, kvm) ?: count_id_map(m, kvm);
+	rcu_read_unlock();
+
+	return r;
+}
