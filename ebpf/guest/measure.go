@@ -61,6 +61,14 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
+	for _, vm := range p.Counted {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.count(g, vm); err != nil {
+			return fmt.Errorf("%v: %w", vm, err)
+		}
+	}
 	if err := m.check(); err != nil {
 		return err
 	}
@@ -113,6 +121,9 @@ func (m *meter) measure(g *guest, shape measure.VM) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
 
+	if err := m.memory(g, shape); err != nil {
+		return err
+	}
 	for _, l := range loopsOf(shape, m.params.MaxNumbers) {
 		s, err := m.loop(l)
 		if err != nil {
@@ -123,6 +134,35 @@ func (m *meter) measure(g *guest, shape measure.VM) (err error) {
 		}
 	}
 	return nil
+}
+
+// count creates a VM, counts its memory and destroys it.
+func (m *meter) count(g *guest, shape measure.VM) (err error) {
+	vm, err := newVM()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, vm.close()) }()
+
+	if _, err := m.createVCPUs(vm, shape); err != nil {
+		return err
+	}
+	if err := m.dev.Bind(vm.fd); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
+	return m.memory(g, shape)
+}
+
+// memory sends what the VM takes that the device is bound to.
+func (m *meter) memory(g *guest, shape measure.VM) error {
+	v, err := m.dev.Memory(shape.VCPUs)
+	if err != nil {
+		return err
+	}
+	return g.sample(measure.TypeMemory, measure.Memory{
+		VM: shape, Container: v.Container, Objects: v.Objects, KVM: v.KVM, VCPU: v.VCPU,
+	})
 }
 
 // createVCPUs fills the VM.

@@ -52,6 +52,10 @@ func (v VM) String() string { return fmt.Sprintf("vcpus=%d/ids=%s", v.VCPUs, v.I
 // Params are the parameters of a wire.JobMeasure.
 type Params struct {
 	VMs []VM `json:"vms"`
+	// Counted are VMs whose memory is counted, as that of VMs is, and
+	// nothing else: what they cost grows with the square of their size on
+	// some kernels. They come after VMs.
+	Counted []VM `json:"counted,omitempty"`
 	// LoopNanos is how long a loop should run, in nanoseconds. The longest
 	// pass decides if it takes longer.
 	LoopNanos int64 `json:"loop_ns"`
@@ -97,6 +101,7 @@ const (
 	TypeSizes  = "sizes"
 	TypeLoop   = "loop"
 	TypeCreate = "create"
+	TypeMemory = "memory"
 	TypeClock  = "clock"
 )
 
@@ -111,6 +116,20 @@ type Clock struct {
 type Sizes struct {
 	KVM  uint32 `json:"kvm"`      // sizeof(struct kvm)
 	VCPU uint32 `json:"kvm_vcpu"` // sizeof(struct kvm_vcpu)
+}
+
+// Memory is a sample: what a VM takes with all its vCPUs, in bytes, by the
+// account of the kernel's allocators. What pads an object is its own.
+type Memory struct {
+	VM VM `json:"vm"`
+	// Container is all that holds the vCPUs and is neither struct kvm nor
+	// struct kvm_vcpu, Objects of how many objects it is the sum.
+	Container uint64 `json:"container"`
+	Objects   uint32 `json:"objects"`
+	// KVM and VCPU are the objects that have struct kvm and one struct
+	// kvm_vcpu, the architecture's part included.
+	KVM  uint64 `json:"kvm"`
+	VCPU uint64 `json:"kvm_vcpu"`
 }
 
 // Loop is a sample: the runs of one loop on one VM.

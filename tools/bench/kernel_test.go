@@ -56,6 +56,7 @@ func TestRunKernel(t *testing.T) {
 
 	plan := DefaultPlan(results.ICount)
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Sparse}}
+	plan.Count(2)
 	plan.Params.LoopNanos = 100_000
 	keep := filepath.Join(t.TempDir(), "failed")
 	start := time.Now()
@@ -93,6 +94,27 @@ func TestRunKernel(t *testing.T) {
 	get := func(vcpus int) float64 { return figure(fmt.Sprintf("get/vcpus=%d/ids=dense", vcpus), "base").Value }
 	if one, many := get(1), get(65); one < 10 || many <= one {
 		t.Errorf("kvm_get_vcpu(): expected some instructions, and more with 65 vCPUs, found %v and %v", one, many)
+	}
+	// An xarray of one entry has no node; 65 take two and one above them. IDs
+	// are in no container of their own.
+	for _, b := range r.Boots {
+		for _, m := range b.Memory {
+			if want := map[int]uint32{1: 0, 2: 1, 65: 3}[m.VM.VCPUs]; m.Objects != want {
+				t.Errorf("%v: expected %d nodes, found %d", m.VM, want, m.Objects)
+			}
+		}
+	}
+	// A node has 64 pointers, and little else.
+	node := figure("memory/vcpus=2/ids=dense", "base").Value
+	if all := figure("memory/vcpus=65/ids=sparse", "base").Value; node < 64*8 || node > 100*8 || all != 3*node {
+		t.Errorf("memory: expected a node to take some more than its 64 pointers, and 65 vCPUs 3 of them, found %v and %v bytes", node, all)
+	}
+	// What is allocated for a structure has room for it.
+	for _, name := range []string{"struct=kvm", "struct=kvm_vcpu"} {
+		size, object := figure("sizeof/"+name, "base").Value, figure("memory/"+name, "base").Value
+		if object < size || object > 2*size {
+			t.Errorf("%s: expected an object with little more than its %v bytes, found %v", name, size, object)
+		}
 	}
 	dense, sparse := figure("by_id/vcpus=65/ids=dense", "base").Value, figure("by_id/vcpus=65/ids=sparse", "base").Value
 	if sparse < 10*dense {

@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
@@ -25,6 +26,9 @@ type Plan struct {
 	// Seed shuffles the order of the boots.
 	Seed uint64
 }
+
+// MaxVCPUs is how many vCPUs a VM has at most: KVM_MAX_VCPUS of x86.
+const MaxVCPUs = 4096
 
 // sizes are the numbers of vCPUs to measure at: the xarray gets one level
 // deeper after 1 and after 64.
@@ -52,6 +56,14 @@ func DefaultPlan(arm results.Arm) Plan {
 	return p
 }
 
+// Count adds VMs of so many vCPUs, with dense and with sparse IDs, whose memory
+// is counted and nothing else. The most that KVM takes on x86 is MaxVCPUs.
+func (p *Plan) Count(vcpus int) {
+	for _, ids := range []measure.IDs{measure.Dense, measure.Sparse} {
+		p.Params.Counted = append(p.Params.Counted, measure.VM{VCPUs: vcpus, IDs: ids})
+	}
+}
+
 // check refuses a plan that would measure nothing, or something else.
 func (p Plan) check() error {
 	switch {
@@ -66,9 +78,9 @@ func (p Plan) check() error {
 		return fmt.Errorf("plan: expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
 			p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
 	}
-	for _, vm := range p.Params.VMs {
-		if vm.VCPUs < 1 {
-			return fmt.Errorf("plan: a VM with %d vCPUs", vm.VCPUs)
+	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted) {
+		if vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs {
+			return fmt.Errorf("plan: a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
 		}
 	}
 	return nil

@@ -26,6 +26,9 @@ func TestCheck(t *testing.T) {
 		"disturbed":    {func(p *Plan) { p.Arm = results.KVM }, "2 guests at a time would disturb each other's times"},
 		"no VMs":       {func(p *Plan) { p.Params.VMs = nil }, "no VM to measure"},
 		"empty VM":     {func(p *Plan) { p.Params.VMs[3].VCPUs = 0 }, "a VM with 0 vCPUs"},
+		"largest VM":   {func(p *Plan) { p.Count(MaxVCPUs) }, ""},
+		"too large":    {func(p *Plan) { p.Count(MaxVCPUs + 1) }, "a VM with 4097 vCPUs: expected 1 to 4096"},
+		"counts none":  {func(p *Plan) { p.Count(0) }, "a VM with 0 vCPUs"},
 		"no time":      {func(p *Plan) { p.Params.LoopNanos = 0 }, "positive numbers"},
 		"not repeated": {func(p *Plan) { p.Params.Repeat = 0 }, "positive numbers"},
 		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
@@ -57,12 +60,26 @@ func TestDefaultPlan(t *testing.T) {
 		if diff := gocmp.Diff(want, p.Params.VMs); diff != "" {
 			t.Errorf("%s: VMs (-expected +found):\n%s", arm, diff)
 		}
+		if len(p.Params.Counted) > 0 {
+			t.Errorf("%s: expected no VMs to be counted besides, found %v", arm, p.Params.Counted)
+		}
 		if one := p.Rounds == 1; one != arm.Exact() {
 			t.Errorf("%s: %d rounds: exact figures take one, others several", arm, p.Rounds)
 		}
 		if arm.Exact() && p.Parallel < 2 {
 			t.Errorf("%s: expected guests side by side, found %d", arm, p.Parallel)
 		}
+	}
+}
+
+func TestCount(t *testing.T) {
+	var p Plan
+	p.Count(2)
+	p.Count(4096)
+	want := []measure.VM{{VCPUs: 2, IDs: measure.Dense}, {VCPUs: 2, IDs: measure.Sparse},
+		{VCPUs: 4096, IDs: measure.Dense}, {VCPUs: 4096, IDs: measure.Sparse}}
+	if diff := gocmp.Diff(measure.Params{Counted: want}, p.Params); diff != "" {
+		t.Errorf("parameters (-expected +found):\n%s", diff)
 	}
 }
 

@@ -188,6 +188,12 @@ func take(b *results.Boot, step *progress.Step, rec wire.Record) error {
 			b.Creates = append(b.Creates, c)
 			step.Update("%v", c.VM)
 		}
+	case measure.TypeMemory:
+		var m measure.Memory
+		if err = json.Unmarshal(rec.Sample.Data, &m); err == nil {
+			b.Memory = append(b.Memory, m)
+			step.Update("%v", m.VM)
+		}
 	case measure.TypeLoop:
 		var l measure.Loop
 		if err = json.Unmarshal(rec.Sample.Data, &l); err == nil {

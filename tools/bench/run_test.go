@@ -33,6 +33,7 @@ func TestTake(t *testing.T) {
 	vm := measure.VM{VCPUs: 8, IDs: measure.Sparse}
 	loop := measure.Loop{VM: vm, Op: measure.ByID, Missing: true, Numbers: 8, Passes: 100, Once: []int64{700}, Twice: []int64{1400}}
 	create := measure.Create{VM: vm, Nanos: []int64{40000}, ArchNanos: []int64{20000}, Waits: map[string]uint64{"synchronize_srcu": 1}}
+	memory := measure.Memory{VM: vm, Container: 584, Objects: 1, KVM: 8192, VCPU: 7400}
 	clock := measure.Clock{Before: "tsc", After: "tsc"}
 	b := results.Boot{Kernel: "base"}
 	for _, rec := range []wire.Record{
@@ -40,6 +41,7 @@ func TestTake(t *testing.T) {
 		{Kind: wire.KindLog, Log: &wire.Log{Text: "hello"}},
 		sample(measure.TypeSizes, measure.Sizes{KVM: 1, VCPU: 2}),
 		sample(measure.TypeCreate, create),
+		sample(measure.TypeMemory, memory),
 		sample(measure.TypeLoop, loop),
 		sample(measure.TypeLoop, loop),
 		sample(measure.TypeClock, clock),
@@ -51,6 +53,7 @@ func TestTake(t *testing.T) {
 	want := results.Boot{
 		Kernel: "base", Clock: clock, Sizes: measure.Sizes{KVM: 1, VCPU: 2},
 		Loops: []measure.Loop{loop, loop}, Creates: []measure.Create{create},
+		Memory: []measure.Memory{memory},
 	}
 	if diff := cmp.Diff(want, b); diff != "" {
 		t.Errorf("boot (-expected +found):\n%s", diff)
@@ -66,6 +69,7 @@ func TestTakeRefuses(t *testing.T) {
 		"unknown type":  {sample("latency", 1), `found "latency": the guest program is stale`},
 		"no loop":       {sample(measure.TypeLoop, "fast"), "sample loop: json: cannot unmarshal string"},
 		"no creation":   {sample(measure.TypeCreate, []int{1}), "sample create: json: cannot unmarshal array"},
+		"no memory":     {sample(measure.TypeMemory, "little"), "sample memory: json: cannot unmarshal string"},
 		"sizes as text": {sample(measure.TypeSizes, map[string]string{"kvm": "big"}), "sample sizes: json: cannot unmarshal string"},
 		"clock":         {sample(measure.TypeClock, 1), "sample clock: json: cannot unmarshal number"},
 	} {
@@ -75,7 +79,7 @@ func TestTakeRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)
 			}
-			if len(b.Loops)+len(b.Creates) > 0 {
+			if len(b.Loops)+len(b.Creates)+len(b.Memory) > 0 {
 				t.Errorf("expected nothing to be taken, found %+v", b)
 			}
 		})

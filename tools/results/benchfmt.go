@@ -14,14 +14,14 @@ import (
 
 // WriteBench writes the figures in the Go benchmark format, a line for each
 // boot, for benchstat to read: `benchstat -col kernel FILE`. Exact units are
-// marked so: those of lookups, sizes and numbers of grace periods; see
+// marked so: those of lookups, sizes, memory and numbers of grace periods; see
 // Arm.CreateUnit for why creations are not.
 //
 // What was measured where stands in keys that are the same on every line:
 // benchstat makes a table of its own for each set of them, and would not
 // compare kernels across two.
 func (r *Results) WriteBench(w io.Writer) error {
-	for _, u := range []string{ICount.Unit(), UnitBytes, UnitWaits} {
+	for _, u := range []string{ICount.Unit(), UnitBytes, UnitHeld, UnitWaits} {
 		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit == u }) {
 			if _, err := fmt.Fprintf(w, "Unit %s assume=exact\n", u); err != nil {
 				return err

@@ -51,7 +51,7 @@ func TestWriteBenchReadsBack(t *testing.T) {
 			t.Errorf("%s: expected %d values, found %d", column, n, values[column])
 		}
 	}
-	exact := map[string]bool{"insns/op": true, "B": true, "grace-periods": true}
+	exact := map[string]bool{"insns/op": true, "B": true, "B/vm": true, "grace-periods": true}
 	for _, f := range r.Figures {
 		if got := rd.Units().GetAssumption(f.Unit) == benchmath.AssumeExact; got != exact[f.Unit] {
 			t.Errorf("%s: expected exact to be %v, found %v", f.Unit, exact[f.Unit], got)

@@ -13,10 +13,12 @@ import (
 
 func TestComplete(t *testing.T) {
 	vm := measure.VM{VCPUs: 8, IDs: measure.Dense}
-	params := measure.Params{VMs: []measure.VM{vm}}
+	large := measure.VM{VCPUs: 4096, IDs: measure.Sparse}
+	params := measure.Params{VMs: []measure.VM{vm}, Counted: []measure.VM{large}}
 	whole := func() Boot {
 		b := smallBoot("base", false, ICount, 0)
 		b.Clock = measure.Clock{Before: "tsc", After: "tsc"}
+		b.Memory = append(b.Memory, measure.Memory{VM: large, Container: 1, Objects: 1, KVM: 1, VCPU: 1})
 		b.Loops = nil
 		for range measure.LoopsOf(vm) {
 			b.Loops = append(b.Loops, loopOf(vm, measure.Nop, 5))
@@ -32,6 +34,9 @@ func TestComplete(t *testing.T) {
 		"no clock":           {func(b *Boot) { b.Clock = measure.Clock{} }, "expected one of the clock sources"},
 		"clock of its own":   {func(b *Boot) { b.Clock = measure.Clock{Before: "hpet", After: "hpet"} }, "expected one of the clock sources"},
 		"no sizes":           {func(b *Boot) { b.Sizes.VCPU = 0 }, "sizes of the structures are missing"},
+		"no memory":          {func(b *Boot) { b.Memory = nil }, "expected the memory of 2 VMs, found that of 0"},
+		"memory not counted": {func(b *Boot) { b.Memory = b.Memory[:1] }, "found that of 1"},
+		"memory of another":  {func(b *Boot) { b.Memory[1].VM.VCPUs = 64 }, "expected the memory of 2 VMs"},
 		"no creations":       {func(b *Boot) { b.Creates = nil }, "creations of 1 VMs, found 0"},
 		"creations too many": {func(b *Boot) { b.Creates = append(b.Creates, b.Creates[0]) }, "found 2"},
 		"another VM":         {func(b *Boot) { b.Creates[0].VM.IDs = measure.Sparse }, "expected the creations of vcpus=8/ids=dense"},

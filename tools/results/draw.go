@@ -17,8 +17,9 @@ import (
 
 // Units of figures that are no cost.
 const (
-	UnitBytes = "B"
-	UnitWaits = "grace-periods"
+	UnitBytes = "B"             // of a structure
+	UnitHeld  = "B/vm"          // of what a VM takes besides
+	UnitWaits = "grace-periods" // that were waited for
 )
 
 // ErrInvalid means that samples contradict themselves: they are thrown away.
@@ -186,6 +187,11 @@ func (b Boot) values() ([]value, error) {
 	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
 		return nil, fmt.Errorf("%w: the structures' sizes are missing", ErrInvalid)
 	}
+	vs, err := memoryValues(b.Memory)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, vs...)
 	return append(out,
 		counted("sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)),
 		counted("sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU))), nil
@@ -269,6 +275,28 @@ func createValues(c measure.Create, arm Arm) ([]value, error) {
 	return append(out,
 		counted(fmt.Sprintf("create/%v/all", c.VM), arm.BuildUnit(), total),
 		counted(fmt.Sprintf("create/%v/waits", c.VM), UnitWaits, float64(waits))), nil
+}
+
+// memoryValues draws the figures of what VMs take.
+func memoryValues(all []measure.Memory) ([]value, error) {
+	if len(all) == 0 {
+		return nil, nil // results of a version that did not count it
+	}
+	var out []value
+	first := all[0]
+	for _, m := range all {
+		switch {
+		case m.KVM == 0 || m.VCPU == 0 || (m.Container == 0) != (m.Objects == 0):
+			return nil, fmt.Errorf("%w: memory of %v: expected bytes of every object, found %+v", ErrInvalid, m.VM, m)
+		case m.KVM != first.KVM || m.VCPU != first.VCPU:
+			return nil, fmt.Errorf("%w: memory of %v: expected %d and %d bytes for struct kvm and struct kvm_vcpu, as in %v, found %d and %d",
+				ErrInvalid, m.VM, first.KVM, first.VCPU, first.VM, m.KVM, m.VCPU)
+		}
+		out = append(out, counted(fmt.Sprintf("memory/%v", m.VM), UnitHeld, float64(m.Container)))
+	}
+	return append(out,
+		counted("memory/struct=kvm", UnitBytes, float64(first.KVM)),
+		counted("memory/struct=kvm_vcpu", UnitBytes, float64(first.VCPU))), nil
 }
 
 // median returns the median of sorted values.

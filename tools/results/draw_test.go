@@ -71,6 +71,8 @@ func TestDraw(t *testing.T) {
 		"create":       {"create/vcpus=8/ids=dense/at=0", "base", 45003.5, "insns/ioctl", 2.5},
 		"all creation": {"create/vcpus=8/ids=dense/all", "base", 8*45000 + 28, "insns/vm", 0},
 		"waits":        {"create/vcpus=8/ids=dense/waits", "base", 0, "grace-periods", 0},
+		"container":    {"memory/vcpus=8/ids=dense", "base", 584, "B/vm", 0},
+		"object":       {"memory/struct=kvm_vcpu", "patched", 9232, "B", 0},
 		"sizeof":       {"sizeof/struct=kvm", "base", 10240, "B", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +111,20 @@ func TestDrawTimes(t *testing.T) {
 	f, _ := r.Find("get/vcpus=8/ids=dense", "base", KVM)
 	if f.Unit != "ns/op" || f.Value != 112.5 || f.Low != 75 || f.High != 150 {
 		t.Errorf("expected 112.5 ns/op, 75 to 150, found %v %s, %v to %v", f.Value, f.Unit, f.Low, f.High)
+	}
+}
+
+// Results of a version that did not count memory are drawn without it.
+func TestDrawWithoutMemory(t *testing.T) {
+	r := small(ICount)
+	for i := range r.Boots {
+		r.Boots[i].Memory = nil
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := r.Find("memory/vcpus=8/ids=dense", "base", ICount); ok {
+		t.Errorf("expected no figure of memory, found %+v", f)
 	}
 }
 
@@ -167,8 +183,15 @@ func TestDrawRefuses(t *testing.T) {
 			"the loop's own cost was not measured"},
 		"creation is missing": {ICount, func(b *Boot) { b.Creates[0].Nanos = b.Creates[0].Nanos[1:] },
 			"as many creations as vCPUs, found 7"},
-		"creation in no time": {ICount, func(b *Boot) { b.Creates[0].Nanos[3] = 0 }, "found 0 ns for vCPU 3"},
-		"no sizes":            {ICount, func(b *Boot) { b.Sizes = measure.Sizes{} }, "sizes are missing"},
+		"creation in no time":      {ICount, func(b *Boot) { b.Creates[0].Nanos[3] = 0 }, "found 0 ns for vCPU 3"},
+		"no sizes":                 {ICount, func(b *Boot) { b.Sizes = measure.Sizes{} }, "sizes are missing"},
+		"no memory of a structure": {ICount, func(b *Boot) { b.Memory[0].KVM = 0 }, "expected bytes of every object"},
+		"memory of no object":      {ICount, func(b *Boot) { b.Memory[0].Objects = 0 }, "expected bytes of every object"},
+		"objects without memory":   {ICount, func(b *Boot) { b.Memory[0].Container = 0 }, "expected bytes of every object"},
+		"a structure grows": {ICount, func(b *Boot) {
+			b.Memory = append(b.Memory, b.Memory[0])
+			b.Memory[1].VCPU++
+		}, "found 16384 and 9233"},
 		"kernel is not listed": {ICount, func(b *Boot) { b.Kernel = "new" },
 			`kernel "new" is not listed`},
 	} {

@@ -129,6 +129,7 @@ type Boot struct {
 	Sizes   measure.Sizes    `json:"sizes"`
 	Loops   []measure.Loop   `json:"loops"`
 	Creates []measure.Create `json:"creates"`
+	Memory  []measure.Memory `json:"memory,omitempty"`
 }
 
 // Column names the column of a table that the boot belongs to.

@@ -265,6 +265,7 @@ func smallBoot(kernel string, again bool, arm Arm, round int) Boot {
 		create.ArchNanos = append(create.ArchNanos, 40000)
 	}
 	b.Creates = []measure.Create{create}
+	b.Memory = []measure.Memory{{VM: vm, Container: 584, Objects: 1, KVM: 16384, VCPU: 9232}}
 	return b
 }
 
