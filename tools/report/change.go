@@ -54,6 +54,7 @@ func compare(base, again, f results.Figure, floor float64) change {
 		c.verdict = better
 	}
 	switch {
+	// A structure grows by a member, what a VM holds by times.
 	case f.Unit == results.UnitBytes || f.Unit == results.UnitWaits || base.Value <= 0 || f.Value <= 0:
 		c.amount = signed(f.Value-base.Value, max(decimalsOf(base), decimalsOf(f)))
 	default:

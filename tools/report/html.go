@@ -108,9 +108,9 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 		Lookups:   s.lookupPlots(arm),
 		Creations: s.creationPlots(arm),
 	}
-	// Sizes are the same on every arm: said once is enough.
+	// Sizes and memory are the same on every arm: said once is enough.
 	if arm != s.arms[0] {
-		a.Answers = slices.DeleteFunc(a.Answers, func(a answer) bool { return a.kind == kindSizeof })
+		a.Answers = slices.DeleteFunc(a.Answers, func(a answer) bool { return a.kind > kindWaits })
 	}
 	for _, g := range s.groups {
 		a.Tables = append(a.Tables, s.pageTable(g, arm))

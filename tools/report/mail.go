@@ -28,11 +28,13 @@ var mailRows = []mailRow{
 	// The first vCPU of a VM pays for code that is patched once.
 	{"KVM_CREATE_VCPU, all of a VM", "create/vcpus=%d/ids=dense/all", []int{64, 512, 1024}},
 	{" - if IDs aren't indices", "create/vcpus=%d/ids=sparse/all", []int{64, 512, 1024}},
+	{"Memory to hold vCPUs, bytes", "memory/vcpus=%d/ids=dense", []int{1, 64, 1024, 4096}},
+	{" - if IDs aren't indices", "memory/vcpus=%d/ids=sparse", []int{1, 64, 1024, 4096}},
 }
 
-// Mail writes the figures of instructions that a cover letter or a commit
-// message quotes: plain text of at most 75 columns, indented, and a line that
-// says where they are from.
+// Mail writes the figures of instructions and of memory that a cover letter or
+// a commit message quotes: plain text of at most 75 columns, indented, and a
+// line that says where they are from.
 func Mail(w io.Writer, r *results.Results) error {
 	if len(r.Kernels) < 2 {
 		return fmt.Errorf("report: expected two kernels, found %d", len(r.Kernels))

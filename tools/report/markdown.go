@@ -90,6 +90,10 @@ func (g group) markdownLabel(r row) string {
 		return "`" + strings.ReplaceAll(r.name, "`", "'") + "`"
 	case kindGet, kindByID, kindWalk:
 		title = "`" + title + "`, " + per
+	case kindMemory:
+		title += ", " + per
+	case kindObject:
+		return title + " with `" + strings.ReplaceAll(r.label, "`", "'") + "`, " + per
 	case kindSizeof:
 		return "`" + strings.ReplaceAll(title+"("+r.label+")", "`", "'") + "`, " + per
 	}

@@ -197,5 +197,9 @@ func (s *sheet) explanations() []string {
 		out = append(out, fmt.Sprintf(
 			"One KVM_CREATE_VCPU: median of eight, from the ordinal on, in a VM of %d vCPUs.", s.largest))
 	}
+	if has(kindMemory, "") {
+		out = append(out, "Memory is what the allocators set aside, padding included: what holds vCPUs is all"+
+			" beyond struct kvm and struct kvm_vcpu, which are counted with the architecture's part.")
+	}
 	return out
 }

@@ -68,6 +68,7 @@ func upTo(t testing.TB, r *results.Results, vcpus int) *results.Results {
 	for i := range r.Boots {
 		b := &r.Boots[i]
 		b.Loops = slices.DeleteFunc(b.Loops, func(l measure.Loop) bool { return l.VM.VCPUs > vcpus })
+		b.Memory = slices.DeleteFunc(b.Memory, func(m measure.Memory) bool { return m.VM.VCPUs > vcpus })
 		b.Creates = slices.DeleteFunc(b.Creates, func(c measure.Create) bool { return c.VM.VCPUs > vcpus })
 	}
 	if err := r.Draw(); err != nil {

@@ -11,13 +11,13 @@ import (
 
 // shape is a figure's name, taken apart: operation/key=value/.../flag.
 type shape struct {
-	op      string // of measure.Ops, or create, sizeof
+	op      string // of measure.Ops, or create, memory, sizeof
 	vcpus   int    // of the VM, 0 if the figure is of none
 	ids     measure.IDs
 	missing bool   // no vCPU has the ID
 	at      int    // vCPUs that are there already; -1 if it does not matter
 	part    string // of create: all, waits
-	object  string // of sizeof: the struct's name
+	object  string // of memory and sizeof: the struct's name
 	known   bool   // nothing of the name is left over
 }
 
@@ -94,6 +94,10 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return kindBuild, s.numbered(), s.vcpus, true
 	case s.op == "create" && s.part == "waits":
 		return kindWaits, s.numbered(), s.vcpus, true
+	case s.op == memory && s.object == "":
+		return kindMemory, s.numbered(), s.vcpus, true
+	case s.op == memory:
+		return kindObject, "struct " + s.object, 0, true
 	case s.op == "sizeof":
 		return kindSizeof, "struct " + s.object, 0, true
 	}
@@ -102,6 +106,9 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 
 // missing begins the label of lookups that find nothing.
 const missing = "missing, "
+
+// memory is the operation of figures that are what VMs take.
+const memory = "memory"
 
 // kind is a group of the sheet.
 type kind int
@@ -113,6 +120,8 @@ const (
 	kindCreate
 	kindBuild
 	kindWaits
+	kindMemory
+	kindObject
 	kindSizeof
 	kindOther
 	numKinds
@@ -134,6 +143,10 @@ func (k kind) about() (title, per, sizes string) {
 		return "KVM_CREATE_VCPU, all of a VM", "a VM", "vCPUs"
 	case kindWaits:
 		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
+	case kindMemory:
+		return "Memory of what holds a VM's vCPUs", "bytes a VM", "vCPUs"
+	case kindObject:
+		return "Memory of one object", "bytes", ""
 	case kindSizeof:
 		return "sizeof", "bytes", ""
 	}

@@ -17,7 +17,7 @@ type sheet struct {
 	base    string        // column of the baseline, "" without any kernel
 	against []string      // columns of the other kernels
 	groups  []group
-	largest int // vCPUs of the largest VM
+	largest int // vCPUs of the largest VM that vCPUs were looked up in
 	noise   noise
 }
 
@@ -72,7 +72,9 @@ func newSheet(r *results.Results) *sheet {
 	shapes := make([]shape, len(r.Figures))
 	for i, f := range r.Figures {
 		shapes[i] = parseShape(f.Name)
-		s.largest = max(s.largest, shapes[i].vcpus)
+		if shapes[i].op != memory {
+			s.largest = max(s.largest, shapes[i].vcpus)
+		}
 	}
 	s.groups = make([]group, 0, numKinds)
 	for k := range numKinds {

@@ -16,7 +16,7 @@ import (
 // that were measured.
 type answer struct {
 	kind   kind
-	Code   string // a function's name, "" for what is none
+	Code   string // a name of C, "" for what is none
 	What   string
 	Sizes  string
 	Base   string
@@ -84,6 +84,10 @@ func (g group) headline(r row) (code, what string) {
 		return "KVM_CREATE_VCPU", "all of a VM, " + r.label
 	case kindWaits:
 		return "KVM_CREATE_VCPU", "grace periods waited for"
+	case kindMemory:
+		return "", "Memory of what holds vCPUs, " + per + ", " + r.label
+	case kindObject:
+		return r.label, "memory, " + per
 	case kindSizeof:
 		return "sizeof(" + r.label + ")", per
 	}
