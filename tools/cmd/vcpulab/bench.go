@@ -22,6 +22,7 @@ type benchCmd struct {
 	Rounds int    `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel  string `help:"tcg counts instructions, kvm measures time; auto does both where KVM works." enum:"auto,tcg,kvm" default:"auto" env:"ACCEL"`
 	Out    string `help:"Folder for the results." default:"out" placeholder:"DIR"`
+	Count  []int  `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
 	Seed   uint64 `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
 
@@ -29,6 +30,11 @@ type benchCmd struct {
 func (c benchCmd) Validate() error {
 	if c.Rounds < 0 {
 		return fmt.Errorf("--rounds: expected 1 or more, found %d", c.Rounds)
+	}
+	for _, n := range c.Count {
+		if n < 1 || n > bench.MaxVCPUs {
+			return fmt.Errorf("--memory-at: expected 1 to %d vCPUs, found %d", bench.MaxVCPUs, n)
+		}
 	}
 	return nil
 }
@@ -84,6 +90,9 @@ func (c benchCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject,
 		plan.Seed = c.Seed
 		if c.Rounds > 0 {
 			plan.Rounds = c.Rounds
+		}
+		for _, n := range c.Count {
+			plan.Count(n)
 		}
 		r, err := bench.Run(ctx, l.cache, subjects, plan, bench.Options{Log: l.log, KeepDir: keep})
 		switch {
