@@ -18,9 +18,12 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// kindArea is the kind of work areas in the cache's folder. They are no
-// entries: they change, under their lock.
-const kindArea = "kbuild"
+// Kinds of work areas in the cache's folder, of kernels and of objects alone.
+// They are no entries: they change, under their lock.
+const (
+	kindArea       = "kbuild"
+	kindObjectArea = "kbuild-objects"
+)
 
 // area is the work area of one base tree, configuration and toolchain, held
 // under its lock.
@@ -68,8 +71,8 @@ func root(t tree.Tree) (id string, changed []string, err error) {
 
 // openArea locks a work area, makes it if it is not there, and mends what an
 // interrupted build left. close must be called.
-func openArea(ctx context.Context, c *cache.Cache, key string) (a *area, err error) {
-	unlock, err := c.Lock(ctx, kindArea, key)
+func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, err error) {
+	unlock, err := c.Lock(ctx, kind, key)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +81,7 @@ func openArea(ctx context.Context, c *cache.Cache, key string) (a *area, err err
 			unlock()
 		}
 	}()
-	a = &area{dir: c.Path(kindArea, key), unlock: unlock}
+	a = &area{dir: c.Path(kind, key), unlock: unlock}
 	a.src = filepath.Join(a.dir, "src")
 	a.out = filepath.Join(a.src, "out")
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
@@ -110,6 +113,21 @@ func openArea(ctx context.Context, c *cache.Cache, key string) (a *area, err err
 }
 
 func (a *area) close() { a.unlock() }
+
+// run runs make in the area and keeps the area's state true.
+func (a *area) run(ctx context.Context, m *makeRun, configuring bool) error {
+	a.state.Building = true
+	a.state.Started = a.state.Started || !configuring
+	if err := a.save(); err != nil {
+		return err
+	}
+	clean, err := m.run(ctx)
+	a.state.Building = !clean
+	if saveErr := a.save(); err == nil {
+		err = saveErr
+	}
+	return err
+}
 
 func (a *area) stateFile() string { return filepath.Join(a.dir, "state.json") }
 

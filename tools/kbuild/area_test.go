@@ -127,7 +127,7 @@ func newGarden(t *testing.T) *garden {
 
 func (g *garden) open(t *testing.T) *area {
 	t.Helper()
-	a, err := openArea(t.Context(), g.cache, "area")
+	a, err := openArea(t.Context(), g.cache, kindArea, "area")
 	if err != nil {
 		t.Fatal(err)
 	}

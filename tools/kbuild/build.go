@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,24 +90,26 @@ func (b *Builder) log(kind, key string) string {
 	return filepath.Join(b.Cache.Dir(), dirLogs, kind+"-"+key[:16]+".log")
 }
 
+// settled are settings on make's command line that keep the time and the
+// machine of a build out of what it makes.
+var settled = []string{
+	"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 2026",
+	"KBUILD_BUILD_USER=vcpulab",
+	"KBUILD_BUILD_HOST=vcpulab",
+	"KBUILD_BUILD_VERSION=1",
+	"LOCALVERSION=",
+	// The configuration records the version of a Rust compiler, of which
+	// nothing here is built.
+	"RUSTC=false",
+}
+
 // reproducible are the settings on make's command line that keep the time,
 // the machine and the paths of a build out of what it makes. No tracking of
 // variables is done for the debug information: it would take a twelfth of the
 // time, and only a debugger that prints local variables would know.
 func reproducible(maps ...string) []string {
 	flags := strings.Join(append([]string{"-fno-var-tracking", "-fno-var-tracking-assignments"}, maps...), " ")
-	return []string{
-		"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 2026",
-		"KBUILD_BUILD_USER=vcpulab",
-		"KBUILD_BUILD_HOST=vcpulab",
-		"KBUILD_BUILD_VERSION=1",
-		"LOCALVERSION=",
-		// The configuration records the version of a Rust compiler, of which
-		// nothing here is built.
-		"RUSTC=false",
-		"KCFLAGS=" + flags,
-		"KAFLAGS=" + flags,
-	}
+	return slices.Concat(settled, []string{"KCFLAGS=" + flags, "KAFLAGS=" + flags})
 }
 
 // Build builds a kernel, or returns it from the cache. name is what the tree
@@ -178,7 +181,7 @@ func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 	if err := trim(ctx, k.Cache, kindKernel, keepKernels-1); err != nil {
 		return err
 	}
-	a, err := openArea(ctx, k.Cache, k.area)
+	a, err := openArea(ctx, k.Cache, kindArea, k.area)
 	if err != nil {
 		return err
 	}
@@ -210,7 +213,7 @@ func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 	if cold {
 		m.expected = k.spec.Arch.steps
 	}
-	if err := k.build(ctx, a, m); err != nil {
+	if err := a.run(ctx, m, false); err != nil {
 		return err
 	}
 	kernel := &Kernel{
@@ -256,7 +259,7 @@ func (k *kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config
 	m.doing = "configure " + strings.TrimPrefix(m.doing, "build ")
 	m.vars = append(append([]string(nil), m.vars...), "KCONFIG_ALLCONFIG="+fragment)
 	m.targets = []string{"allnoconfig"}
-	if err := k.build(ctx, a, &m); err != nil {
+	if err := a.run(ctx, &m, true); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(filepath.Join(a.out, ".config"))
@@ -272,30 +275,8 @@ func (k *kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config
 	if len(dropped) == 0 {
 		return final, nil
 	}
-	for i, d := range dropped {
-		symbol := strings.TrimPrefix(d.Symbol, "CONFIG_")
-		// The explanation is worth an error less than the error itself.
-		if defs, err := findSymbol(os.DirFS(a.src), k.spec.Arch.Source, symbol); err == nil {
-			dropped[i].Hint = hint(symbol, defs, final)
-		}
-	}
+	explain(dropped, a.src, k.spec.Arch, final)
 	return nil, &ConfigError{Arch: k.spec.Arch, Dropped: dropped}
-}
-
-// build runs make in the work area and keeps the area's state true.
-func (k *kernelBuild) build(ctx context.Context, a *area, m *makeRun) error {
-	configuring := m.targets[0] == "allnoconfig"
-	a.state.Building = true
-	a.state.Started = a.state.Started || !configuring
-	if err := a.save(); err != nil {
-		return err
-	}
-	clean, err := m.run(ctx)
-	a.state.Building = !clean
-	if saveErr := a.save(); err == nil {
-		err = saveErr
-	}
-	return err
 }
 
 // configHash returns the SHA-256 of a configuration without its comments.

@@ -145,6 +145,18 @@ type Dropped struct {
 	Hint string // why, as far as the Kconfig files tell; may be empty
 }
 
+// explain adds hints to the settings that Kconfig of the tree in dir did not
+// keep.
+func explain(dropped []Dropped, dir string, arch Arch, final Config) {
+	for i, d := range dropped {
+		symbol := strings.TrimPrefix(d.Symbol, "CONFIG_")
+		// The explanation is worth an error less than the error itself.
+		if defs, err := findSymbol(os.DirFS(dir), arch.Source, symbol); err == nil {
+			dropped[i].Hint = hint(symbol, defs, final)
+		}
+	}
+}
+
 // ConfigError says that Kconfig dropped settings that a fragment asks for:
 // the kernel would not be the one that was asked for.
 type ConfigError struct {

@@ -20,6 +20,14 @@
 // seen and mended by the next build. What was built is copied from out to the
 // cache.
 //
+// # Objects
+//
+// [Builder.Objects] compiles KVM alone, for architectures whose kernels are
+// not booted here, with W=1 and sparse, and returns what they said. It has
+// work areas of its own, so that of a series patch by patch only what each
+// patch changes is compiled. make says nothing of what it does not make: a
+// ledger beside the objects has what was said of each when it was made.
+//
 // # Modules from outside
 //
 // A [Kernel] does not need its work area any more: it holds what a module

@@ -35,6 +35,7 @@ type makeRun struct {
 	jobs    int
 	env     []string // in addition to environment()
 	log     string   // file that gets all output; appended to
+	checked bool     // sparse has its say, too, which is no fault of the build
 
 	step     *progress.Step
 	expected int // number of steps, 0 if it is not known
@@ -100,7 +101,7 @@ func (m *makeRun) run(ctx context.Context) (clean bool, err error) {
 	if !errors.As(err, &exitErr) {
 		return clean, fmt.Errorf("%s: run make: %w", m.doing, err)
 	}
-	fault, readErr := faultInFile(m.log, start)
+	fault, readErr := faultInFile(m.log, start, m.checked)
 	if readErr != nil {
 		return clean, fmt.Errorf("%s: %w (and reading its log failed: %v)", m.doing, err, readErr)
 	}
@@ -217,8 +218,9 @@ func shortPath(p string) string {
 	return p
 }
 
-// faultInFile finds the first error in a log from an offset on.
-func faultInFile(name string, offset int64) (Fault, error) {
+// faultInFile finds the first error in a log from an offset on. Where sparse
+// was run, what it says is passed over.
+func faultInFile(name string, offset int64, checked bool) (Fault, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return Fault{}, err
@@ -227,5 +229,11 @@ func faultInFile(name string, offset int64) (Fault, error) {
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return Fault{}, err
 	}
-	return FirstFault(bufio.NewReader(f))
+	var r io.Reader = bufio.NewReader(f)
+	if checked {
+		if r, err = withoutChecks(r); err != nil {
+			return Fault{}, err
+		}
+	}
+	return FirstFault(r)
 }

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/tree"
+)
+
+// ObjectSpec says how KVM's objects are compiled.
+type ObjectSpec struct {
+	// Name tells specifications apart, "s390x".
+	Name string
+	Arch Arch
+	// Defconfig is the target of make that gives the configuration to begin
+	// with, Fragments are put on top of it.
+	Defconfig string
+	Fragments []string
+	// Compiler is GCC (or ""), "clang" or "clang-<version>".
+	Compiler string
+}
+
+// Objects is what was found when KVM's objects were compiled, with W=1 and
+// sparse. The objects themselves stay in the work area.
+type Objects struct {
+	// Name is the specification's, Tree what was compiled.
+	Name string    `json:"name"`
+	Tree tree.Tree `json:"tree"`
+	// Warnings are those of all objects, also of such as were compiled for
+	// another tree and have not changed since.
+	Warnings []Warning `json:"warnings"`
+	// Made is the number of KVM's targets that were made this time, All that
+	// of all.
+	Made int `json:"made"`
+	All  int `json:"all"`
+	// Seconds is how long that took.
+	Seconds   float64   `json:"seconds"`
+	Toolchain Toolchain `json:"toolchain"`
+	// Checker is sparse's version, CheckCommand how it was called.
+	Checker      string `json:"checker"`
+	CheckCommand string `json:"checkCommand"`
+	ConfigHash   string `json:"configHash"`
+	// Log is the absolute path of make's output.
+	Log string `json:"-"`
+}
+
+const (
+	kindObjects = "objects"
+	keepObjects = 500
+	// keepObjectAreas are more than there are specifications in ci/matrix:
+	// each compiles only what a patch changes as long as it has its own.
+	keepObjectAreas = 16
+	fileObjects     = "objects.json"
+	// fileConfigured is in the output folder once .config is complete.
+	fileConfigured = ".vcpulab-configured"
+)
+
+// objectBuild is one compilation.
+type objectBuild struct {
+	*Builder
+	name      string
+	tree      tree.Tree
+	changed   []string
+	spec      ObjectSpec
+	config    Config
+	toolchain Toolchain
+	checker   checker
+	key, area string
+}
+
+// CanBuildObjects says what the machine lacks to compile a specification, by
+// a *MissingError or another error with that exit code; nil if nothing.
+func (b *Builder) CanBuildObjects(ctx context.Context, spec ObjectSpec) error {
+	if _, err := findToolchain(ctx, Spec{Arch: spec.Arch, Compiler: spec.Compiler}, b.ccache()); err != nil {
+		return err
+	}
+	_, err := findChecker(ctx)
+	return err
+}
+
+// Objects compiles KVM of a tree, or returns what was found when that was
+// done before. name is what the tree goes by in progress and errors. Trees of
+// the same base share a work area, in which only what differs is compiled.
+//
+// Errors are those of Build. Warnings are none.
+func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec ObjectSpec) (*Objects, error) {
+	if err := b.checkDir(); err != nil {
+		return nil, err
+	}
+	cfg, err := ReadFragments(spec.Fragments...)
+	if err != nil {
+		return nil, err
+	}
+	tc, err := findToolchain(ctx, Spec{Arch: spec.Arch, Compiler: spec.Compiler}, b.ccache())
+	if err != nil {
+		return nil, err
+	}
+	check, err := findChecker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	base, changed, err := root(t)
+	if err != nil {
+		return nil, err
+	}
+	setup := []string{version, spec.Name, spec.Arch.Name, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
+	o := objectBuild{
+		Builder: b, name: name, tree: t, changed: changed, spec: spec, config: cfg, toolchain: tc, checker: check,
+		key:  cache.Key(append([]string{kindObjects, t.ID}, setup...)...),
+		area: spec.Name + "-" + cache.Key(append([]string{kindObjectArea, base}, setup...)...)[:16],
+	}
+	dir, _, err := b.Cache.Populate(ctx, kindObjects, o.key, o.fill)
+	if err != nil {
+		return nil, b.Cache.Full(o.doing(), err)
+	}
+	if err := used(b.Cache, kindObjects, o.key); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(dir, fileObjects))
+	if err != nil {
+		return nil, fmt.Errorf("load what was compiled before: %w", err)
+	}
+	found := &Objects{}
+	if err := json.Unmarshal(data, found); err != nil {
+		return nil, fmt.Errorf("load what was compiled before: %s: %w", dir, err)
+	}
+	found.Tree, found.Log = t, filepath.Join(dir, fileLog)
+	return found, nil
+}
+
+func (o *objectBuild) doing() string {
+	return fmt.Sprintf("compile KVM of linux %s (%s) for %s", o.tree.Version, o.name, o.spec.Name)
+}
+
+// folders are those of KVM's objects, below the output folder.
+func (o *objectBuild) folders() []string {
+	return []string{path.Join("arch", o.spec.Arch.Source, "kvm"), "virt/kvm"}
+}
+
+func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
+	step := o.Progress.Step(fmt.Sprintf("compile KVM of %s for %s", o.name, o.spec.Name))
+	defer func() { step.Fail(err) }()
+	if err := trim(ctx, o.Cache, kindObjects, keepObjects-1); err != nil {
+		return err
+	}
+	a, err := openArea(ctx, o.Cache, kindObjectArea, o.area)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	if err := used(o.Cache, kindObjectArea, o.area); err != nil {
+		return err
+	}
+	if err := trim(ctx, o.Cache, kindObjectArea, keepObjectAreas); err != nil {
+		return err
+	}
+	start := time.Now()
+	step.Update("preparing the source tree")
+	kconfig := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), isKconfig)
+	if _, err := a.stand(ctx, o.tree, o.changed); err != nil {
+		return err
+	}
+	book, err := openLedger(a, o.folders())
+	if err != nil {
+		return err
+	}
+	m := o.make(a)
+	m.step = step
+	if err := os.Remove(m.log); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	step.Update("configuring")
+	final, err := o.configure(ctx, a, *m, kconfig)
+	if err != nil {
+		return err
+	}
+	said, err := book.record(m, a.src, func() error { return a.run(ctx, m, false) })
+	if err != nil {
+		return err
+	}
+	found := Objects{
+		Name: o.spec.Name, Tree: o.tree, Warnings: book.warnings(), Made: count(said, o.folders()), All: count(book.Targets, o.folders()),
+		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain, Checker: o.checker.Version, CheckCommand: o.checker.Command,
+		ConfigHash: configHash(final),
+	}
+	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {
+		return fmt.Errorf("%s: %w", o.doing(), err)
+	}
+	data, err := json.MarshalIndent(found, "", "\t")
+	if err != nil {
+		return err
+	}
+	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
+	return os.WriteFile(filepath.Join(tmp, fileObjects), append(data, '\n'), 0o644)
+}
+
+func isKconfig(name string) bool { return strings.HasPrefix(path.Base(name), "Kconfig") }
+
+// make returns the run of make that compiles.
+func (o *objectBuild) make(a *area) *makeRun {
+	vars := []string{"O=" + a.out, "ARCH=" + o.spec.Arch.Make}
+	vars = append(vars, o.toolchain.vars...)
+	vars = append(vars, settled...)
+	// Output by target: so it is known of which object a warning is.
+	vars = append(vars, "W=1", "C=1", "CHECK="+o.checker.Command, "--output-sync=target")
+	return &makeRun{
+		doing: o.doing(), dir: a.src, vars: vars, targets: []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"},
+		jobs: o.jobs(), env: o.env(), log: o.log(kindObjects, o.key), checked: true,
+	}
+}
+
+// configure makes .config of the defconfig and the fragments, where there is
+// none or a patch has changed what can be configured.
+func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun, kconfig bool) (Config, error) {
+	name, done := filepath.Join(a.out, ".config"), filepath.Join(a.out, fileConfigured)
+	if _, err := os.Stat(done); err != nil || kconfig {
+		m.doing = "configure linux " + o.tree.Version + " for " + o.spec.Name
+		m.targets = []string{o.spec.Defconfig}
+		if err := a.run(ctx, &m, true); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString(o.config.String())
+			if closeErr := f.Close(); err == nil {
+				err = closeErr
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.doing, err)
+		}
+		m.targets = []string{"olddefconfig"}
+		if err := a.run(ctx, &m, true); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.doing, err)
+	}
+	defer f.Close()
+	final, err := ParseConfig(name, f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.doing, err)
+	}
+	if dropped := o.config.dropped(final); len(dropped) > 0 {
+		explain(dropped, a.src, o.spec.Arch, final)
+		return nil, &ConfigError{Arch: o.spec.Arch, Dropped: dropped}
+	}
+	return final, os.WriteFile(done, nil, 0o644)
+}

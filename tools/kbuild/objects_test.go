@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
+)
+
+// tinyKVM is a kernel of two files that are really compiled and checked, and
+// whose Makefile prints what kbuild prints.
+func tinyKVM(arch Arch) files {
+	return files{
+		"Makefile": `
+objects := virt/kvm/a.o arch/` + arch.Source + `/kvm/b.o
+tiny_defconfig:
+	@echo CONFIG_TINY=y >$(O)/.config
+olddefconfig:
+	@echo '  GEN     .config'
+prepare:
+arch/` + arch.Source + `/kvm/: $(addprefix $(O)/,$(objects))
+$(O)/%.o: %.c include/linux/kvm_host.h
+	@mkdir -p $(@D)
+	@echo '  CC      $*.o'
+	@cd $(O) && $(or $(CC),gcc) -I../include -Wall -Wextra -c ../$< -o $*.o
+	@echo '  CHECK   ../$<'
+	@cd $(O) && $(CHECK) -I../include ../$<
+`,
+		"include/linux/kvm_host.h":             "int get(int i);\n",
+		"virt/kvm/a.c":                         "#include <linux/kvm_host.h>\nint get(int i)\n{\n\tint unused_a;\n\treturn i;\n}\n",
+		"arch/" + arch.Source + "/kvm/b.c":     "#include <linux/kvm_host.h>\nint other(void);\nint other(void)\n{\n\treturn get(1);\n}\n",
+		"arch/" + arch.Source + "/kvm/Kconfig": "config TINY\n",
+	}
+}
+
+type kvmTrees struct {
+	b       *Builder
+	spec    ObjectSpec
+	dir     string
+	base    tree.Tree
+	content files
+}
+
+func newKVMTrees(t *testing.T) *kvmTrees {
+	t.Helper()
+	if missing := lacking("sparse", "gcc", "ld", "make", "flex", "bison", "bc", "pahole"); len(missing) > 0 {
+		t.Skipf("NOT TESTED: this machine lacks %v", missing)
+	}
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	arch, err := HostArch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kvmTrees{b: &Builder{Cache: c, NoCCache: true}, dir: t.TempDir(), content: tinyKVM(arch)}
+	fragment := filepath.Join(k.dir, "tiny.config")
+	if err := os.WriteFile(fragment, []byte("CONFIG_TINY=y\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k.spec = ObjectSpec{Name: "tiny", Arch: arch, Defconfig: "tiny_defconfig", Fragments: []string{fragment}}
+	k.base = plant(t, filepath.Join(k.dir, "base"), "base", nil, nil, k.content)
+	return k
+}
+
+// tree makes a tree in which some files are other than in the base.
+func (k *kvmTrees) tree(t *testing.T, id string, changed files) tree.Tree {
+	t.Helper()
+	content := maps.Clone(k.content)
+	maps.Copy(content, changed)
+	return plant(t, filepath.Join(k.dir, id), id, &k.base, k.content, content)
+}
+
+func (k *kvmTrees) compile(t *testing.T, tr tree.Tree) *Objects {
+	t.Helper()
+	found, err := k.b.Objects(t.Context(), tr.ID, tr, k.spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestObjects(t *testing.T) {
+	k := newKVMTrees(t)
+	b := "arch/" + k.spec.Arch.Source + "/kvm/b.c"
+	ofA := Warning{"virt/kvm/a.c", "warning: unused variable 'unused_a' [-Wunused-variable]"}
+
+	expect := func(what string, found *Objects, made int, want ...Warning) {
+		t.Helper()
+		if diff := cmp.Diff(sorted(want), found.Warnings); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+		if found.Made != made || found.All != 2 {
+			t.Errorf("%s: expected %d of 2 objects to be made, found %d of %d", what, made, found.Made, found.All)
+		}
+		if _, err := os.Stat(found.Log); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	first := k.compile(t, k.base)
+	expect("from nothing", first, 2, ofA)
+	if !strings.HasPrefix(first.Checker, "sparse ") || first.Toolchain.Compiler == "" {
+		t.Errorf("by what is it compiled? %+v", first)
+	}
+
+	// Only what differs is compiled; of the other it is known what was said.
+	worse := k.tree(t, "worse", files{b: "#include <linux/kvm_host.h>\nint other(void);\nint other(void)\n{\n\tint unused_b;\n\tchar *p = 0;\n\treturn get(p != 0);\n}\n"})
+	ofB := Warning{b, "warning: unused variable 'unused_b' [-Wunused-variable]"}
+	bySparse := Warning{b, "warning: Using plain integer as NULL pointer"}
+	expect("one file", k.compile(t, worse), 1, ofA, ofB, bySparse)
+
+	// A header is in both.
+	header := k.tree(t, "header", files{"include/linux/kvm_host.h": "int get(int i);\nint more(void);\n"})
+	expect("a header", k.compile(t, header), 2, ofA)
+
+	// What was found before is not compiled again.
+	again := k.compile(t, worse)
+	if again.Seconds == 0 || again.Log == "" {
+		t.Errorf("from the cache: %+v", again)
+	}
+	if diff := cmp.Diff([]Warning{ofA, ofB, bySparse}, again.Warnings, cmp.Transformer("sorted", sorted)); diff != "" {
+		t.Errorf("from the cache: %s", diff)
+	}
+
+	// One that does not compile, and what comes after it.
+	broken := k.tree(t, "broken", files{b: "int broken(\n"})
+	_, err := k.b.Objects(t.Context(), "broken", broken, k.spec)
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Fault.File != b || exit.Code(err) != exit.BuildFailed {
+		t.Fatalf("expected an error in %s, found %v", b, err)
+	}
+	fixed := k.tree(t, "fixed", files{b: k.content[b] + "\n"})
+	if found := k.compile(t, fixed); len(found.Warnings) != 1 || found.Warnings[0] != ofA {
+		t.Errorf("after one that failed: %v", found.Warnings)
+	}
+}
+
+// TestObjectsInterrupted is for objects of which it is not known what was
+// said: they are made again.
+func TestObjectsInterrupted(t *testing.T) {
+	k := newKVMTrees(t)
+	k.compile(t, k.base)
+	ledgers, err := filepath.Glob(filepath.Join(k.b.Cache.Dir(), kindObjectArea, "*", "src", "out", fileLedger))
+	if err != nil || len(ledgers) != 1 {
+		t.Fatalf("expected one ledger, found %v, %v", ledgers, err)
+	}
+	for name, spoil := range map[string]func() error{
+		"gone":     func() error { return os.Remove(ledgers[0]) },
+		"open":     func() error { return os.WriteFile(ledgers[0], []byte(`{"open":true,"targets":{}}`), 0o644) },
+		"cut off":  func() error { return os.WriteFile(ledgers[0], []byte(`{"tar`), 0o644) },
+		"no state": func() error { return os.Remove(filepath.Join(ledgers[0], "../../../state.json")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := spoil(); err != nil {
+				t.Fatal(err)
+			}
+			tr := k.tree(t, strings.ReplaceAll(name, " ", "-"), files{"include/linux/kvm_host.h": "int get(int i); /* " + name + " */\n"})
+			if found := k.compile(t, tr); found.Made != 2 || len(found.Warnings) != 1 {
+				t.Errorf("expected all to be made, and one warning, found %d and %v", found.Made, found.Warnings)
+			}
+		})
+	}
+}
+
+func TestObjectsBad(t *testing.T) {
+	k := newKVMTrees(t)
+	t.Setenv("PATH", t.TempDir())
+	if err := k.b.CanBuildObjects(t.Context(), k.spec); exit.Code(err) != exit.MachineLacks {
+		t.Errorf("without programs: expected exit code %d, found %v", exit.MachineLacks, err)
+	}
+}

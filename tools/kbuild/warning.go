@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/exit"
+)
+
+// Warning is what a compiler, sparse, objtool or kernel-doc says of a file,
+// without the numbers of lines: a patch that moves code makes no new one.
+type Warning struct {
+	// File is relative to the source tree, or the name of an object or
+	// program; "" if it is not said.
+	File    string `json:"file"`
+	Message string `json:"message"`
+}
+
+// String returns "file: message".
+func (w Warning) String() string {
+	if w.File == "" {
+		return w.Message
+	}
+	return w.File + ": " + w.Message
+}
+
+func compareWarnings(a, b Warning) int {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Message, b.Message))
+}
+
+// sorted returns warnings in order, each once.
+func sorted(list []Warning) []Warning {
+	list = slices.SortedFunc(slices.Values(list), compareWarnings)
+	return slices.Compact(list)
+}
+
+var (
+	// Of compilers, assemblers and sparse, whose errors do not end a build.
+	diagnosis = regexp.MustCompile(`^(\S+?):(?:\d+:)?(?:\d+:)? ((?i:warning|error|fatal error): .*)$`)
+	// Of kernel-doc.
+	docWarning = regexp.MustCompile(`^(?i:warning|error): (\S+?):\d+ (.*)$`)
+
+	placeInText  = regexp.MustCompile(`(\.[chS]):\d+(?::\d+)?`)
+	lineInText   = regexp.MustCompile(`\bline \d+`)
+	offsetInText = regexp.MustCompile(`\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
+)
+
+// parseWarning reads a line of output. dir is the source tree's folder.
+func parseWarning(line, dir string) (w Warning, ok bool) {
+	switch m := diagnosis.FindStringSubmatch(line); {
+	case m != nil:
+		w = Warning{sourcePath(m[1], dir), m[2]}
+	default:
+		if m = docWarning.FindStringSubmatch(line); m == nil {
+			return w, false
+		}
+		w = Warning{sourcePath(m[1], dir), m[2]}
+	}
+	w.Message = placeInText.ReplaceAllString(w.Message, "$1")
+	w.Message = lineInText.ReplaceAllString(w.Message, "line N")
+	w.Message = offsetInText.ReplaceAllString(w.Message, "")
+	return w, true
+}
+
+// sourcePath returns the path of a file in the source tree. kbuild's output
+// folder is below the tree, so that it comes as "../virt/kvm/kvm_main.c", and
+// files of virt/kvm by way of the architecture's folder.
+func sourcePath(name, dir string) string {
+	name = strings.TrimPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+	if !strings.Contains(name, "/") {
+		return name // a program
+	}
+	name = path.Clean(name)
+	for strings.HasPrefix(name, "../") {
+		name = name[len("../"):]
+	}
+	return name
+}
+
+// noChecker is what the kernel's Makefile says when it leaves sparse out.
+var noChecker = []byte("specified, but")
+
+// targetWarnings reads the output of make --output-sync=target and returns what was
+// said of each target that was made: an empty list for those of which there
+// was nothing to say.
+func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
+	made := make(map[string][]Warning)
+	target := ""
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 4<<20)
+	for scan.Scan() {
+		line := scan.Bytes()
+		if m := stepLine.FindSubmatch(line); m != nil {
+			// CHECK is a step of the target before it.
+			if string(m[1]) != "CHECK" {
+				target = sourcePath(string(m[2]), dir)
+				made[target] = nil
+			}
+			continue
+		}
+		if bytes.Contains(line, noChecker) && bytes.Contains(line, []byte("C=1")) {
+			return nil, exit.With(exit.MachineLacks, fmt.Errorf("kbuild left sparse out: %s", line))
+		}
+		if w, ok := parseWarning(string(line), dir); ok {
+			made[target] = append(made[target], w)
+		}
+	}
+	for target, list := range made {
+		made[target] = sorted(list)
+	}
+	return made, scan.Err()
+}
+
+// withoutChecks returns output of make without what sparse said.
+func withoutChecks(r io.Reader) (io.Reader, error) {
+	var out bytes.Buffer
+	checking := false
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 4<<20)
+	for scan.Scan() {
+		line := scan.Bytes()
+		if m := stepLine.FindSubmatch(line); m != nil {
+			checking = string(m[1]) == "CHECK"
+		} else if bytes.HasPrefix(line, []byte("make")) {
+			checking = false
+		}
+		if !checking {
+			out.Write(line)
+			out.WriteByte('\n')
+		}
+	}
+	return &out, scan.Err()
+}
