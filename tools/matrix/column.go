@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package matrix
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/kbuild"
+)
+
+// All is the name that stands for all columns.
+const All = "all"
+
+// common is the fragment that all columns have.
+const common = "common" + ext
+
+const ext = ".config"
+
+// field is a comment of a fragment that means something.
+var field = regexp.MustCompile(`(?m)^# (arch|base|compiler): *(\S+)$`)
+
+// Load reads the columns in dir, in the order of their names. A column is a
+// configuration fragment, <name>.config, with comments that say of which
+// architecture it is ("# arch: s390x"), which target of make gives the
+// configuration to begin with ("# base: defconfig") and, where it is not gcc,
+// which compiler it is for ("# compiler: clang-19"). What common.config says
+// holds for all.
+func Load(dir string) ([]kbuild.ObjectSpec, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*"+ext))
+	if err != nil {
+		return nil, err
+	}
+	var columns []kbuild.ObjectSpec
+	for _, name := range names {
+		if filepath.Base(name) == common {
+			continue
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %w", err))
+		}
+		c, err := parse(name, string(data))
+		if err != nil {
+			return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %s: %w", name, err))
+		}
+		columns = append(columns, c)
+	}
+	if len(columns) == 0 {
+		return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %s holds no *%s but %s", dir, ext, common))
+	}
+	return columns, nil
+}
+
+// parse reads the comments of a column's fragment.
+func parse(name, text string) (kbuild.ObjectSpec, error) {
+	c := kbuild.ObjectSpec{Name: strings.TrimSuffix(filepath.Base(name), ext)}
+	if shared := filepath.Join(filepath.Dir(name), common); exists(shared) {
+		c.Fragments = append(c.Fragments, shared)
+	}
+	c.Fragments = append(c.Fragments, name)
+	seen := make(map[string]bool)
+	for _, m := range field.FindAllStringSubmatch(text, -1) {
+		if seen[m[1]] {
+			return c, fmt.Errorf("%q stands in it twice", "# "+m[1]+":")
+		}
+		seen[m[1]] = true
+		switch m[1] {
+		case "arch":
+			var err error
+			if c.Arch, err = kbuild.FindArch(m[2]); err != nil {
+				return c, err
+			}
+		case "base":
+			c.Defconfig = m[2]
+		case "compiler":
+			c.Compiler = m[2]
+		}
+	}
+	for _, f := range []string{"arch", "base"} {
+		if !seen[f] {
+			return c, fmt.Errorf("it has no line %q", "# "+f+": ...")
+		}
+	}
+	return c, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Choose returns the columns of a name: its own, or those of an architecture
+// as uname, kbuild or Go call it, or all.
+func Choose(columns []kbuild.ObjectSpec, name string) ([]kbuild.ObjectSpec, error) {
+	if name == All {
+		return columns, nil
+	}
+	arch, archErr := kbuild.FindArch(name)
+	var chosen []kbuild.ObjectSpec
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+		if c.Name == name {
+			return []kbuild.ObjectSpec{c}, nil
+		}
+		if archErr == nil && c.Arch == arch {
+			chosen = append(chosen, c)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, exit.With(exit.Usage, fmt.Errorf("the build matrix has no column %q; it has %s, and %s",
+			name, strings.Join(names, ", "), All))
+	}
+	return slices.Clip(chosen), nil
+}

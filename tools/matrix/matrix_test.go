@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package matrix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/machine"
+	"vcpulab/tools/tree"
+)
+
+var update = flag.Bool("update", false, "write the expected files anew")
+
+// columnsDir has the project's own columns.
+const columnsDir = "../../ci/matrix"
+
+func TestLoad(t *testing.T) {
+	columns, err := Load(columnsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var arches []string
+	list, err := machine.Load("../../ci/packages.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range columns {
+		arches = append(arches, c.Arch.Name)
+		if _, err := list.Packages(Groups(c)...); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		if len(c.Fragments) != 2 || filepath.Base(c.Fragments[0]) != common {
+			t.Errorf("%s: expected what is common and its own, found %v", c.Name, c.Fragments)
+		}
+		if _, err := kbuild.ReadFragments(c.Fragments...); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+	}
+	for _, a := range kbuild.Arches() {
+		if !strings.Contains(strings.Join(arches, " "), a.Name) {
+			t.Errorf("no column is for %s", a.Name)
+		}
+	}
+}
+
+func TestLoadBad(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, want string }{
+		"no columns":       {common, "", "holds no *.config but common.config"},
+		"no architecture":  {"x.config", "# base: defconfig\n", `x.config: it has no line "# arch: ..."`},
+		"no configuration": {"x.config", "# arch: s390x\n", `x.config: it has no line "# base: ..."`},
+		"unknown":          {"x.config", "# arch: vax\n", `architecture "vax" is not known`},
+		"twice":            {"x.config", "# base: a\n# base: b\n", `"# base:" stands in it twice`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(dir)
+			if err == nil || !strings.Contains(err.Error(), c.want) || exit.Code(err) != exit.Usage {
+				t.Errorf("expected %q and exit code %d, found %v", c.want, exit.Usage, err)
+			}
+		})
+	}
+}
+
+func TestChoose(t *testing.T) {
+	columns, err := Load(columnsDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{
+		"s390x": {"s390x"}, "s390": {"s390x"}, "arm64": {"arm64"}, "aarch64": {"arm64"}, "amd64": {"x86_64"},
+		"ppc32": {"ppc32"}, "powerpc": {"ppc32", "ppc64-e500", "ppc64le"}, "ppc64le": {"ppc64le"},
+	} {
+		got, err := Choose(columns, name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var names []string
+		for _, c := range got {
+			names = append(names, c.Name)
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if got, err := Choose(columns, All); err != nil || len(got) != len(columns) {
+		t.Errorf("all: %d of %d, %v", len(got), len(columns), err)
+	}
+	if _, err := Choose(columns, "vax"); exit.Code(err) != exit.Usage {
+		t.Errorf("vax: expected exit code %d, found %v", exit.Usage, err)
+	}
+}
+
+// said is a compiler of trees that are named by what is said of them: words
+// are warnings, "!" does not compile. Real ones are in package kbuild's tests.
+type said struct {
+	lacks map[string]error
+	fail  error // of all
+	calls []string
+}
+
+func (s *said) CanBuildObjects(_ context.Context, spec kbuild.ObjectSpec) error {
+	return s.lacks[spec.Name]
+}
+
+func (s *said) Objects(_ context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
+	s.calls = append(s.calls, spec.Name+"/"+name)
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	if t.ID == "!" {
+		return nil, &kbuild.Error{
+			Doing: "compile KVM of linux 7.3.4 (" + name + ") for " + spec.Name,
+			Fault: kbuild.Fault{Kind: kbuild.Compile, File: "virt/kvm/a.c", Line: 3, Message: "error: expected ';'"},
+			Log:   "/c/log", Command: "make", Err: errors.New("exit status 2"),
+		}
+	}
+	found := &kbuild.Objects{Name: spec.Name, Made: 3, All: 23, Seconds: 1.5, Checker: "sparse 0.6.4", Log: "/c/" + name + ".log"}
+	for _, word := range strings.Fields(t.ID) {
+		found.Warnings = append(found.Warnings, kbuild.Warning{File: "virt/kvm/a.c", Message: "warning: " + word})
+	}
+	return found, nil
+}
+
+// series returns rows of which the first is without patches.
+func series(trees ...string) []Row {
+	var rows []Row
+	for i, id := range trees {
+		rows = append(rows, Row{Patch: i, Subject: fmt.Sprintf("KVM: Change %d", i), Tree: func(context.Context) (tree.Tree, error) {
+			return tree.Tree{ID: id}, nil
+		}})
+	}
+	return rows
+}
+
+func TestRun(t *testing.T) {
+	columns := []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "riscv64"}}
+	for name, c := range map[string]struct {
+		trees []string
+		want  []Verdict // of one column
+		code  int
+	}{
+		"good":                  {[]string{"a b", "a b", "b a"}, []Verdict{baseline, Good, Good}, exit.Good},
+		"fewer":                 {[]string{"a b", "a", ""}, []Verdict{baseline, Good, Good}, exit.Good},
+		"a new one":             {[]string{"a", "a b", "a b"}, []Verdict{baseline, Warned, Good}, exit.CheckFailed},
+		"one for another":       {[]string{"a", "b"}, []Verdict{baseline, Warned}, exit.CheckFailed},
+		"it comes again":        {[]string{"a", "", "a"}, []Verdict{baseline, Good, Warned}, exit.CheckFailed},
+		"does not compile":      {[]string{"a", "!", "a", "a b"}, []Verdict{baseline, Failed, Good, Warned}, exit.BuildFailed},
+		"the first does not":    {[]string{"!", "a", "a"}, []Verdict{Failed, Unknown, Good}, exit.BuildFailed},
+		"the last does not":     {[]string{"a", "!"}, []Verdict{baseline, Failed}, exit.BuildFailed},
+		"nothing but the first": {[]string{"a"}, []Verdict{baseline}, exit.Good},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Run(t.Context(), &said{}, columns, series(c.trees...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []Verdict
+			for _, cell := range r.Cells {
+				got = append(got, cell.Verdict)
+			}
+			if diff := cmp.Diff(append(c.want, c.want...), got); diff != "" {
+				t.Error(diff)
+			}
+			if code := exit.Code(r.Err()); code != c.code {
+				t.Errorf("expected exit code %d, found %d: %v", c.code, code, r.Err())
+			}
+		})
+	}
+}
+
+func TestRunStops(t *testing.T) {
+	columns := []kbuild.ObjectSpec{{Name: "s390x", Arch: kbuild.Arch{Name: "s390x"}}, {Name: "arm64", Arch: kbuild.Arch{Name: "aarch64"}}, {Name: "x86_64", Arch: kbuild.Arch{Name: "x86_64"}}}
+	lacks := func(program string) error {
+		return &kbuild.MissingError{Doing: "build", Programs: []string{program}}
+	}
+	c := &said{lacks: map[string]error{"s390x": lacks("s390x-linux-gnu-gcc"), "arm64": lacks("aarch64-linux-gnu-gcc")}}
+	_, err := Run(t.Context(), c, columns, series("a"))
+	if exit.Code(err) != exit.MachineLacks || len(c.calls) > 0 {
+		t.Errorf("expected exit code %d before anything is compiled, found %v after %v", exit.MachineLacks, err, c.calls)
+	}
+	for _, want := range []string{"s390x: build: this machine lacks s390x-linux-gnu-gcc", "arm64: build: this machine lacks aarch64-", "vcpulab install build matrix s390x arm64"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("expected %q, found %v", want, err)
+		}
+	}
+	for name, fail := range map[string]error{
+		"interrupted": context.Canceled,
+		"disk full":   &kbuild.Error{Fault: kbuild.Fault{Kind: kbuild.DiskFull}, Err: errors.New("exit status 2")},
+		"config":      &kbuild.ConfigError{},
+	} {
+		if r, err := Run(t.Context(), &said{fail: fail}, columns, series("a", "a")); !errors.Is(err, fail) || r != nil {
+			t.Errorf("%s: expected an error, found %v", name, err)
+		}
+	}
+}
+
+func TestWriteText(t *testing.T) {
+	r, err := Run(t.Context(), &said{}, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "loongarch64"}}, series("a b", "a c", "!", "c", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := r.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	const name = "testdata/report.txt"
+	if *update {
+		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
