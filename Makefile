@@ -8,7 +8,7 @@ VCPULAB := bin/vcpulab
 # A kernel tree of your own in the place of the pinned one; it is only read.
 export KERNEL_SRC
 
-.PHONY: help bench-ebpf test test-kernel apply-patches check build doctor generate regenerate-patches clean $(VCPULAB)
+.PHONY: help bench-ebpf test test-kernel apply-patches check build build-matrix doctor generate regenerate-patches clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -42,6 +42,11 @@ check: $(VCPULAB)
 build: $(VCPULAB)
 	$(VCPULAB) install build
 	$(VCPULAB) build
+
+## make build-matrix   compile KVM for every architecture, patch by patch
+build-matrix: $(VCPULAB)
+	$(VCPULAB) install build matrix arm64 s390x ppc64le mips64el riscv64 loongarch64
+	$(VCPULAB) build --objects --arch all --each
 
 ## make doctor         say what this machine lacks
 doctor: $(VCPULAB)
