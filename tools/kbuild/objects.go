@@ -52,6 +52,8 @@ type Objects struct {
 	ConfigHash   string `json:"configHash"`
 	// Log is the absolute path of make's output.
 	Log string `json:"-"`
+	// Cached says that it was found before, not this time.
+	Cached bool `json:"-"`
 }
 
 const (
@@ -119,7 +121,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		key:  cache.Key(append([]string{kindObjects, t.ID}, setup...)...),
 		area: spec.Name + "-" + cache.Key(append([]string{kindObjectArea, base}, setup...)...)[:16],
 	}
-	dir, _, err := b.Cache.Populate(ctx, kindObjects, o.key, o.fill)
+	dir, hit, err := b.Cache.Populate(ctx, kindObjects, o.key, o.fill)
 	if err != nil {
 		return nil, b.Cache.Full(o.doing(), err)
 	}
@@ -134,7 +136,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err := json.Unmarshal(data, found); err != nil {
 		return nil, fmt.Errorf("load what was compiled before: %s: %w", dir, err)
 	}
-	found.Tree, found.Log = t, filepath.Join(dir, fileLog)
+	found.Tree, found.Log, found.Cached = t, filepath.Join(dir, fileLog), hit
 	return found, nil
 }
 

@@ -126,7 +126,7 @@ func TestObjects(t *testing.T) {
 
 	// What was found before is not compiled again.
 	again := k.compile(t, worse)
-	if again.Seconds == 0 || again.Log == "" {
+	if !again.Cached || again.Seconds == 0 || again.Log == "" {
 		t.Errorf("from the cache: %+v", again)
 	}
 	if diff := cmp.Diff([]Warning{ofA, ofB, bySparse}, again.Warnings, cmp.Transformer("sorted", sorted)); diff != "" {

@@ -63,6 +63,7 @@ type Cell struct {
 	Made     int     `json:"made"` // targets that were made for it
 	All      int     `json:"all"`  // targets that KVM has
 	Seconds  float64 `json:"seconds"`
+	Cached   bool    `json:"cached"` // it was built in an earlier run
 	Checker  string  `json:"checker,omitempty"`
 	Compiler string  `json:"compiler,omitempty"`
 	Log      string  `json:"log,omitempty"`
@@ -177,7 +178,7 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 func cell(col kbuild.ObjectSpec, row Row, before, found *kbuild.Objects, first bool) Cell {
 	c := Cell{
 		Column: col.Name, Patch: row.Patch, Verdict: Good, Warnings: len(found.Warnings), Made: found.Made, All: found.All,
-		Seconds: found.Seconds, Checker: found.Checker, Compiler: found.Toolchain.Compiler, Log: found.Log,
+		Seconds: found.Seconds, Cached: found.Cached, Checker: found.Checker, Compiler: found.Toolchain.Compiler, Log: found.Log,
 	}
 	switch {
 	case first:

@@ -31,15 +31,19 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.Cells {
 		r.Cells[i].explain(&b)
 	}
-	seconds, made := 0.0, 0
+	seconds, made, cached := 0.0, 0, 0
 	for _, c := range r.Cells {
+		if c.Cached {
+			cached++
+			continue
+		}
 		seconds, made = seconds+c.Seconds, made+c.Made
 	}
 	verdict := "good"
 	if err := r.Err(); err != nil {
 		verdict = "not good"
 	}
-	fmt.Fprintf(&b, "\n%d builds, %d objects made in %.0f s: %s\n", len(r.Cells), made, seconds, verdict)
+	fmt.Fprintf(&b, "\n%d builds, %d known from before, %d objects made in %.0f s: %s\n", len(r.Cells), cached, made, seconds, verdict)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
