@@ -160,7 +160,8 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	defer func() { step.Fail(err) }()
 	work := filepath.Join(tmp, ".work")
 	out, headers := filepath.Join(work, "out"), filepath.Join(work, "headers")
-	for _, dir := range []string{out, headers} {
+	// The Makefile for arm64 makes headers in out/tools, which has to be there.
+	for _, dir := range []string{filepath.Join(out, "tools"), headers} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -178,8 +179,9 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 	m.dir = filepath.Join(s.tree.Dir, selftestsDir)
 	m.vars = append(vars, "OUTPUT="+out, "KHDR_INCLUDES=-isystem "+headers+"/usr/include",
-		// Where the Makefile tries compiler options: by default below the tree.
-		"TMPOUT="+filepath.Join(work, "try"))
+		// Where the Makefile tries compiler options, and where it makes the
+		// headers: by default below the tree.
+		"TMPOUT="+filepath.Join(work, "try"), "abs_objdir="+out)
 	// In the environment they are added to; on the command line they would
 	// replace the Makefile's own.
 	m.env = append(s.env(), "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
