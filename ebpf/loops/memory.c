@@ -109,25 +109,28 @@ static int count_table(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; 
 static int count_id_map(struct vcpuloops_memory *m, struct kvm *kvm)
 {
 	struct kvm_vcpu_id_map *map = READ_ONCE(kvm->vcpu_id_map);
-	u32 vcpus = 0;
-	int i, j;
+	struct kvm_vcpu_id_chunk *chunk;
+	int i;
 
 	if (!map)
 		return 0;
 
 	count(m, map);
 	for (i = 0; i < ARRAY_SIZE(map->chunks); i++) {
-		struct kvm_vcpu_id_chunk *chunk = READ_ONCE(map->chunks[i]);
-
-		if (!chunk)
-			continue;
-
-		count(m, chunk);
-		for (j = 0; j < ARRAY_SIZE(chunk->vcpus); j++)
-			vcpus += !!READ_ONCE(chunk->vcpus[j]);
+		chunk = READ_ONCE(map->chunks[i]);
+		if (chunk)
+			count(m, chunk);
 	}
 
-	return vcpus == m->vcpus ? 0 : -ENODATA;
+	for (i = 0; i < m->vcpus; i++) {
+		int id = kvm_get_vcpu(kvm, i)->vcpu_id;
+
+		chunk = READ_ONCE(map->chunks[id / KVM_VCPU_IDS_PER_CHUNK]);
+		if (!chunk || chunk->idx[id % KVM_VCPU_IDS_PER_CHUNK] != i)
+			return -ENODATA;
+	}
+
+	return 0;
 }
 #else
 static int count_id_map(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }

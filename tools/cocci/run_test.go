@@ -50,15 +50,8 @@ func rule(t testing.TB, file string) *Rule {
 	return r
 }
 
-// vcpuRule is the project's own rule. It stands beside the patch that it
-// generates, once that is in the series.
-func vcpuRule(t testing.TB) *Rule {
-	const name = "kvm_for_each_vcpu.cocci"
-	if _, err := os.Stat("../../patches/" + name); err == nil {
-		return rule(t, "../../patches/"+name)
-	}
-	return rule(t, "testdata/"+name)
-}
+// vcpuRule is the project's own rule, beside the patch that it generates.
+func vcpuRule(t testing.TB) *Rule { return rule(t, "../../patches/kvm_for_each_vcpu.cocci") }
 
 // TestForEachVCPU runs the project's own rule on functions of the kernel, and
 // some that it could have. What has no file .want stays as it is.
