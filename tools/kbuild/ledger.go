@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,9 +97,8 @@ func (l *ledger) record(m *makeRun, dir string, run func() error) (said map[stri
 		}
 		return nil, fmt.Errorf("%s: %w", m.doing, err)
 	}
-	for target, list := range said {
-		l.Targets[target] = list
-	}
+	delete(l.Targets, "") // what is said before the first target is said each time
+	maps.Copy(l.Targets, said)
 	l.Open = false
 	if err := l.save(); err != nil {
 		return nil, errors.Join(runErr, err)

@@ -57,6 +57,8 @@ var (
 // parseWarning reads a line of output. dir is the source tree's folder.
 func parseWarning(line, dir string) (w Warning, ok bool) {
 	switch m := diagnosis.FindStringSubmatch(line); {
+	case strings.HasPrefix(line, "make:") || strings.HasPrefix(line, "make["):
+		return w, false // of the clock, or of jobs
 	case m != nil:
 		w = Warning{sourcePath(m[1], dir), m[2]}
 	default:

@@ -52,6 +52,7 @@ func TestParseWarning(t *testing.T) {
 		"expected": "../virt/kvm/a.c:1:2:    expected struct kvm *",
 		"source":   "   12 |         warning: not one",
 		"step":     "  CC [M]  virt/kvm/a.o",
+		"make":     "make[2]: warning:  Clock skew detected.  Your build may be incomplete.",
 		"empty":    "",
 	} {
 		t.Run(name, func(t *testing.T) {
