@@ -50,6 +50,10 @@ var readmeCommands = []struct {
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab generate", covered{run: `(?m)^[0-9]+ generated patch(es)?, 0 not as generated$`}},
+	{"KERNEL_SRC=~/linux-7.2 bin/vcpulab generate --output 7.2.diff", covered{
+		prepare: `mkdir ~/linux-7.2 && cd "$TREE" && cp -r --parents Makefile Kconfig Kbuild virt/kvm arch/x86/kvm include/linux/kvm_host.h ~/linux-7.2`,
+		run:     `changes [1-9][0-9]+ of [1-9][0-9]+ places, in [1-9][0-9]* files`,
+	}},
 	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
 	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^if make bench-ebpf;`, why: "make bench-ebpf is the same with one round"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
