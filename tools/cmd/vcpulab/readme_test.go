@@ -40,7 +40,7 @@ var readmeCommands = []struct {
 	{"make test", covered{ci: `^for goal in test `, why: "this test is part of it"}},
 	{"make apply-patches", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"make apply-patches KERNEL_SRC=~/linux", covered{
-		prepare: `mkdir ~/linux && cd "$TREE" && cp --parents Makefile Kconfig Kbuild virt/kvm/kvm_main.c include/linux/kvm_host.h ~/linux`,
+		prepare: `mkdir ~/linux && touched=$(sed -n 's,^--- a/,,p' patches/*.patch | sort -u) && cd "$TREE" && cp --parents Makefile Kconfig Kbuild $(ls $touched 2>/dev/null) ~/linux`,
 		run:     `(?m)^/.*/patched/[0-9a-f]+/linux$`,
 	}},
 	{"make build", covered{ci: `^for goal in .*\btest-kernel\b`, why: "make test-kernel begins with the same builds"}},
