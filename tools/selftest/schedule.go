@@ -21,6 +21,8 @@ var usual = map[string]float64{
 	"set_boot_cpu_id":        0.3,
 	"kvm_binary_stats_test":  0.2,
 	"max_vcpuid_cap_test":    0.1,
+	"vgic_irq":               5,
+	"vgic_its_save":          5,
 	"xen_shinfo_test":        5,
 	"sync_regs_test":         8,
 	"set_memory_region_test": 30,

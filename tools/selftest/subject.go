@@ -45,13 +45,14 @@ func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm
 	if err != nil {
 		return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
 	}
-	s := Subject{Name: name, Arch: arch, Kernel: k.ImagePath(), ModuleDir: filepath.Join(k.Dir, "modules")}
+	s := Subject{Name: name, Arch: arch, Kernel: k.ImagePath()}
 	if mod := vm.KVMModule(arch, accel); mod != "" {
 		file, err := k.ModulePath(mod)
 		if err != nil {
 			return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
 		}
-		s.Modules = []vm.Module{{Host: file}}
+		// A kernel with all built in has no such folder.
+		s.Modules, s.ModuleDir = []vm.Module{{Host: file}}, filepath.Join(k.Dir, "modules")
 	}
 	for _, n := range tests.Names {
 		s.Tests = append(s.Tests, Test{Name: n, Path: tests.Path(n)})
