@@ -22,16 +22,23 @@ import (
 // selftestCmd runs KVM's selftests on both kernels.
 type selftestCmd struct {
 	kernelFlags
+	Arch  string   `help:"x86_64 or arm64." default:"x86_64" placeholder:"ARCH"`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	Out   string   `help:"Folder for logs, JSON and JUnit." default:"out/selftests" placeholder:"DIR"`
 }
 
-// quickTests are the kernel's own tests that use the lookups and take seconds.
-// Those that the series adds come on top.
-var quickTests = []string{
-	"kvm_create_max_vcpus", "kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/max_vcpuid_cap_test",
-	"x86/recalc_apic_map_test", "x86/xapic_ipi_test",
+// quickTests are the kernel's own tests that use the lookups and take seconds,
+// by architecture. Those that the series adds come on top.
+var quickTests = map[string][]string{
+	"x86_64": {
+		"kvm_create_max_vcpus", "kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/max_vcpuid_cap_test",
+		"x86/recalc_apic_map_test", "x86/xapic_ipi_test",
+	},
+	"aarch64": {
+		"kvm_create_max_vcpus", "kvm_binary_stats_test", "steal_time", "arm64/no-vgic", "arm64/psci_test",
+		"arm64/set_id_regs", "arm64/vgic_init", "arm64/vgic_irq", "arm64/vgic_its_save", "arm64/vgic_lpi_stress",
+	},
 }
 
 // proofsFile says which tests have to fail on the base kernel.
@@ -46,24 +53,28 @@ const (
 // Run prints both kernels' results side by side, and a line that counts them.
 func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	// What is wrong is said before kernels are built for it.
+	arch, err := c.arch()
+	if err != nil {
+		return err
+	}
 	ser, err := l.series()
 	if err != nil {
 		return err
 	}
-	added := addedTests(ser, c.Through)
-	names := slices.Concat(quickTests, added)
+	added := addedTests(ser, c.Through, arch)
+	names := slices.Concat(quickTests[arch.Name], added)
 	if names, err = c.selected(names); err != nil {
 		return err
 	}
 	e := selftest.Expectations{Added: added, Silent: c.debug()}
-	if e.Proofs, err = c.proofs(l, ser, added); err != nil {
+	if e.Proofs, err = c.proofs(l, ser, arch, added); err != nil {
 		return err
 	}
 	out, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
-	base, patched, err := l.kernels(ctx, c.kernelFlags, "x86_64")
+	base, patched, err := l.kernels(ctx, c.kernelFlags, c.Arch)
 	if err != nil {
 		return err
 	}
@@ -94,6 +105,18 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	return c.show(l, out, selftest.Compare(results[0], results[1], e))
 }
 
+// arch returns the architecture whose kernels and tests are run.
+func (c selftestCmd) arch() (kbuild.Arch, error) {
+	bootable, err := vm.ArchByName(c.Arch)
+	if err != nil {
+		return kbuild.Arch{}, exit.With(exit.Usage, err)
+	}
+	if c.debug() && bootable.Name != vm.X86_64().Name {
+		return kbuild.Arch{}, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", configDebug, c.Arch))
+	}
+	return kbuild.FindArch(bootable.GOARCH)
+}
+
 // selected returns the names of the tests to run.
 func (c selftestCmd) selected(names []string) ([]string, error) {
 	var tests []selftest.Test
@@ -108,33 +131,41 @@ func (c selftestCmd) selected(names []string) ([]string, error) {
 	return names, err
 }
 
-// addedTests returns the names of the tests for x86 that the series adds, up
-// to a patch or all of it.
-func addedTests(s *series.Series, through int) []string {
+// addedTests returns the names of the tests for an architecture that the
+// series adds, up to a patch or all of it.
+func addedTests(s *series.Series, through int, arch kbuild.Arch) []string {
 	var names []string
 	for _, p := range s.Patches {
 		if through > 0 && p.Number > through {
 			break
 		}
 		for _, f := range p.Files {
-			if name, ok := kbuild.SelftestName(f.NewPath()); ok && f.OldPath() == "" {
-				if dir := path.Dir(name); dir == "." || dir == "x86" {
-					names = append(names, name)
-				}
+			name, ok := kbuild.SelftestName(f.NewPath())
+			if ok && f.OldPath() == "" && isFor(name, arch) {
+				names = append(names, name)
 			}
 		}
 	}
 	return names
 }
 
+// isFor tells whether a test is for all architectures or this one.
+func isFor(test string, arch kbuild.Arch) bool {
+	dir := path.Dir(test)
+	return dir == "." || dir == arch.Source
+}
+
 // proofs returns which of the added tests have to fail on the base kernel.
-func (c selftestCmd) proofs(l *lab, s *series.Series, added []string) ([]selftest.Proof, error) {
+func (c selftestCmd) proofs(l *lab, s *series.Series, arch kbuild.Arch, added []string) ([]selftest.Proof, error) {
 	all, err := selftest.LoadProofs(l.path("ci", proofsFile))
 	if err != nil {
 		return nil, err
 	}
 	var proofs []selftest.Proof
 	for _, p := range all {
+		if !isFor(p.Test, arch) {
+			continue
+		}
 		if !slices.Contains(added, p.Test) {
 			fmt.Fprintf(l.stderr, "ci/%s: the series does not have %s\n", proofsFile, p.Test)
 			continue
@@ -199,10 +230,14 @@ func (c selftestCmd) show(l *lab, out string, cmp selftest.Comparison) error {
 
 // again is how a test is run again, with %s for its name.
 func (c selftestCmd) again() string {
-	if c.debug() {
-		return "bin/vcpulab selftest --config " + configDebug + " --only %s"
+	again := "bin/vcpulab selftest"
+	if c.Arch != vm.X86_64().Name {
+		again += " --arch " + c.Arch
 	}
-	return "bin/vcpulab selftest --only %s"
+	if c.debug() {
+		again += " --config " + configDebug
+	}
+	return again + " --only %s"
 }
 
 // writeFile writes a file of results, whole or not at all.
