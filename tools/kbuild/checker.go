@@ -28,6 +28,15 @@ const checkerProbe = "static inline int u(const int *q)\n{\n\t__typeof_unqual__(
 // that stays costs at most a warning, which is the same in all kernels.
 const olderSparse = "-D__typeof_unqual__=__typeof__"
 
+// checker returns sparse for the specification, the zero value if it is to do
+// without.
+func (s ObjectSpec) checker(ctx context.Context) (checker, error) {
+	if s.WithoutSparse != "" {
+		return checker{}, nil
+	}
+	return findChecker(ctx)
+}
+
 // findChecker finds sparse and how it has to be called.
 func findChecker(ctx context.Context) (checker, error) {
 	var c checker

@@ -28,6 +28,8 @@ type ObjectSpec struct {
 	Fragments []string
 	// Compiler is GCC (or ""), "clang" or "clang-<version>".
 	Compiler string
+	// WithoutSparse is why sparse cannot be used for it; "" if it can.
+	WithoutSparse string
 }
 
 // Objects is what was found when KVM's objects were compiled, with W=1 and
@@ -46,7 +48,8 @@ type Objects struct {
 	// Seconds is how long that took.
 	Seconds   float64   `json:"seconds"`
 	Toolchain Toolchain `json:"toolchain"`
-	// Checker is sparse's version, CheckCommand how it was called.
+	// Checker is sparse's version, CheckCommand how it was called; "" if the
+	// specification is without sparse.
 	Checker      string `json:"checker"`
 	CheckCommand string `json:"checkCommand"`
 	ConfigHash   string `json:"configHash"`
@@ -86,7 +89,7 @@ func (b *Builder) CanBuildObjects(ctx context.Context, spec ObjectSpec) error {
 	if _, err := findToolchain(ctx, Spec{Arch: spec.Arch, Compiler: spec.Compiler}, b.ccache()); err != nil {
 		return err
 	}
-	_, err := findChecker(ctx)
+	_, err := spec.checker(ctx)
 	return err
 }
 
@@ -107,7 +110,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err != nil {
 		return nil, err
 	}
-	check, err := findChecker(ctx)
+	check, err := spec.checker(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +217,10 @@ func (o *objectBuild) make(a *area) *makeRun {
 	vars = append(vars, o.toolchain.vars...)
 	vars = append(vars, settled...)
 	// Output by target: so it is known of which object a warning is.
-	vars = append(vars, "W=1", "C=1", "CHECK="+o.checker.Command, "--output-sync=target")
+	vars = append(vars, "W=1", "--output-sync=target")
+	if o.checker.Command != "" {
+		vars = append(vars, "C=1", "CHECK="+o.checker.Command)
+	}
 	return &makeRun{
 		doing: o.doing(), dir: a.src, vars: vars, targets: []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"},
 		jobs: o.jobs(), env: o.env(), log: o.log(kindObjects, o.key), checked: true,

@@ -27,12 +27,15 @@ const ext = ".config"
 // field is a comment of a fragment that means something.
 var field = regexp.MustCompile(`(?m)^# (arch|base|compiler): *(\S+)$`)
 
+// withoutSparse says why sparse is of no use for a column.
+var withoutSparse = regexp.MustCompile(`(?m)^# sparse: no, (\S.*)$`)
+
 // Load reads the columns in dir, in the order of their names. A column is a
 // configuration fragment, <name>.config, with comments that say of which
 // architecture it is ("# arch: s390x"), which target of make gives the
 // configuration to begin with ("# base: defconfig") and, where it is not gcc,
-// which compiler it is for ("# compiler: clang-19"). What common.config says
-// holds for all.
+// which compiler it is for ("# compiler: clang-19"), and why sparse cannot be
+// used, if so ("# sparse: no, it ..."). What common.config says holds for all.
 func Load(dir string) ([]kbuild.ObjectSpec, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+ext))
 	if err != nil {
@@ -83,6 +86,9 @@ func parse(name, text string) (kbuild.ObjectSpec, error) {
 		case "compiler":
 			c.Compiler = m[2]
 		}
+	}
+	if m := withoutSparse.FindStringSubmatch(text); m != nil {
+		c.WithoutSparse = m[1]
 	}
 	for _, f := range []string{"arch", "base"} {
 		if !seen[f] {

@@ -77,6 +77,8 @@ type Report struct {
 	Rows    []Row    `json:"rows"`
 	// Cells are in the order of columns, then rows.
 	Cells []Cell `json:"cells"`
+	// WithoutSparse says, by column, why sparse did not look.
+	WithoutSparse map[string]string `json:"withoutSparse,omitempty"`
 }
 
 // LackError says for which columns the machine lacks something.
@@ -150,6 +152,12 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 	r := &Report{Rows: rows}
 	for _, col := range columns {
 		r.Columns = append(r.Columns, col.Name)
+		if col.WithoutSparse != "" {
+			if r.WithoutSparse == nil {
+				r.WithoutSparse = make(map[string]string)
+			}
+			r.WithoutSparse[col.Name] = col.WithoutSparse
+		}
 		var before *kbuild.Objects
 		for i, row := range rows {
 			t, err := row.Tree(ctx)

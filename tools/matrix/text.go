@@ -31,6 +31,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.Cells {
 		r.Cells[i].explain(&b)
 	}
+	for _, name := range r.Columns {
+		if why := r.WithoutSparse[name]; why != "" {
+			fmt.Fprintf(&b, "\n%s: without sparse: %s\n", name, why)
+		}
+	}
 	seconds, made, cached := 0.0, 0, 0
 	for _, c := range r.Cells {
 		if c.Cached {
