@@ -16,8 +16,8 @@ import (
 // takes 1.2 GB, a kernel 120 MB; each change of a patch makes another kernel,
 // each change of a fragment another of both.
 const (
-	keepAreas   = 4
-	keepKernels = 24
+	keepAreas   = 8
+	keepKernels = 64
 )
 
 // trimPatience is how long an entry that somebody else uses is waited for
