@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package kbuild
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxPlaces bounds how many different places of one text are looked up: each
+// costs a look through the debug information, a tenth of a second or two.
+const maxPlaces = 200
+
+// decodeLimit is how long that may take altogether.
+const decodeLimit = 2 * time.Minute
+
+// place is how the kernel prints where in its code something was:
+// kvm_vm_ioctl+0x50/0x900 [kvm]. Nothing else reaches the kernel's script,
+// whose shell would evaluate other texts.
+var place = regexp.MustCompile(`\b([A-Za-z_][A-Za-z0-9_.]{0,127}\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})( \[([A-Za-z0-9_]{1,56})[^\]\n]{0,64}\])?`)
+
+// decoded is how the script prints one: kvm_vm_ioctl (virt/kvm/kvm_main.c:12) kvm.
+var decoded = regexp.MustCompile(`^\S+ \((.+:\d+.*)\)( \S+)?$`)
+
+// Decode adds the line of the source to each place in the kernel's or a
+// module's code that the text of a console names, with the pinned tree's
+// own scripts/decode_stacktrace.sh. As there, the line is that of the call,
+// not of the instruction after it. Places that are not found stay as they
+// are; without debug information that is all of them, see HasLines.
+func (k *Kernel) Decode(ctx context.Context, text string) (string, error) {
+	places := findPlaces(text)
+	if len(places) == 0 {
+		return text, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, decodeLimit)
+	defer cancel()
+	var in strings.Builder
+	for _, p := range places {
+		in.WriteString(" " + p + "\n")
+	}
+	script := filepath.Join(k.Tree.Dir, "scripts", "decode_stacktrace.sh")
+	cmd := exec.CommandContext(ctx, "bash", script, k.Vmlinux(), ".", filepath.Join(k.Dir, dirModules))
+	cmd.Stdin = strings.NewReader(in.String())
+	cmd.Env = append(os.Environ(), "CROSS_COMPILE="+k.Arch.crossPrefix(), "LLVM=")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	out, err := cmd.Output()
+	if err != nil {
+		return text, fmt.Errorf("find source lines of linux %s with %s: %w: %s", k.Release, script, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return addLines(text, places, out)
+}
+
+// HasLines tells whether the kernel was built with debug information that
+// Decode needs.
+func (k *Kernel) HasLines() (bool, error) {
+	config, err := k.Config()
+	if err != nil {
+		return false, err
+	}
+	return config.Value("CONFIG_DEBUG_INFO") == "y", nil
+}
+
+// findPlaces returns the different places that a text names, in order, as
+// the script takes them.
+func findPlaces(text string) []string {
+	var places []string
+	seen := make(map[string]bool)
+	for _, m := range place.FindAllStringSubmatch(text, -1) {
+		p := placeName(m)
+		if !seen[p] && len(places) < maxPlaces {
+			seen[p] = true
+			places = append(places, p)
+		}
+	}
+	return places
+}
+
+// placeName is a match of place without the build id of the module.
+func placeName(m []string) string {
+	if m[3] == "" {
+		return m[1]
+	}
+	return m[1] + " [" + m[3] + "]"
+}
+
+// addLines puts the lines that the script found, one a place and in the same
+// order, behind each place of the text.
+func addLines(text string, places []string, out []byte) (string, error) {
+	lines := make(map[string]string, len(places))
+	n := 0
+	for sc := bufio.NewScanner(bytes.NewReader(out)); sc.Scan(); n++ {
+		if n >= len(places) {
+			break
+		}
+		if m := decoded.FindStringSubmatch(strings.TrimSpace(sc.Text())); m != nil {
+			lines[places[n]] = m[1]
+		}
+	}
+	if n != len(places) {
+		return text, fmt.Errorf("find source lines: expected %d lines of decode_stacktrace.sh, found %d", len(places), n)
+	}
+	return place.ReplaceAllStringFunc(text, func(s string) string {
+		line := lines[placeName(place.FindStringSubmatch(s))]
+		if line == "" {
+			return s
+		}
+		return s + " (" + line + ")"
+	}), nil
+}
