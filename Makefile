@@ -8,7 +8,7 @@ VCPULAB := bin/vcpulab
 # A kernel tree of your own in the place of the pinned one; it is only read.
 export KERNEL_SRC
 
-.PHONY: help bench-ebpf test test-kernel apply-patches check build build-matrix doctor generate regenerate-patches clean $(VCPULAB)
+.PHONY: help bench-ebpf test test-kernel apply-patches verify build build-matrix doctor generate regenerate-patches clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -20,7 +20,7 @@ bench-ebpf: $(VCPULAB)
 
 ## make test           run the project's own tests
 test: $(VCPULAB)
-	$(VCPULAB) install build boot bpf check generate selftests
+	$(VCPULAB) install build boot bpf verify generate selftests
 	$(VCPULAB) test
 
 ## make test-kernel    run KVM's selftests on both kernels and compare
@@ -33,10 +33,10 @@ apply-patches: $(VCPULAB)
 	$(VCPULAB) install build
 	$(VCPULAB) apply
 
-## make check          check the series as a maintainer would
-check: $(VCPULAB)
-	$(VCPULAB) install check generate
-	$(VCPULAB) check
+## make verify         check the series as a maintainer would
+verify: $(VCPULAB)
+	$(VCPULAB) install verify generate
+	$(VCPULAB) verify
 
 ## make build          build both kernels
 build: $(VCPULAB)

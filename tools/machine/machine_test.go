@@ -46,7 +46,7 @@ func TestCommittedList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, group := range []string{"build", "boot", "bpf", "check", "selftests", "arm64"} {
+	for _, group := range []string{"build", "boot", "bpf", "verify", "selftests", "arm64"} {
 		if p, err := l.Packages(group); err != nil || len(p) == 0 {
 			t.Errorf("group %s: %v, %v", group, p, err)
 		}

@@ -42,12 +42,12 @@ func (c generateCmd) convert(ctx context.Context, l *lab, s *series.Series, rule
 		return err
 	}
 	base := tree.Tree{Dir: c.KernelSrc, Version: version}
-	out := conversion{KernelSrc: c.KernelSrc, Version: version, generated: generated{Rule: r.Name, Subject: r.Subject, Status: written}}
+	out := conversion{KernelSrc: c.KernelSrc, Version: version, generated: generated{cocci.Generated{Rule: r.Name, Subject: r.Subject, Status: cocci.Written}}}
 	src := cocci.Source{Dir: base.Dir}
 	p, err := r.Patch(s)
 	if err == nil {
 		out.Patch, out.Number = p.Name, p.Number
-		if src, err = before(s, p, base, true); err == nil {
+		if src, err = cocci.Before(s, p, base, true); err == nil {
 			out.Before = true
 		}
 	}

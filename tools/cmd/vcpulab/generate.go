@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"vcpulab/tools/cocci"
@@ -27,34 +26,8 @@ type generateCmd struct {
 	Output    string `short:"o" help:"File for that diff (default: standard output)." placeholder:"FILE"`
 }
 
-// status is what became of a patch that a rule generates.
-type status string
-
-const (
-	same       status = "same"
-	different  status = "different"
-	written    status = "written"
-	notChecked status = "not checked"
-)
-
-// generated is a patch of the series and what its rule generates.
-type generated struct {
-	Rule    string `json:"rule"`
-	Patch   string `json:"patch"`
-	Number  int    `json:"number"`
-	Subject string `json:"subject"`
-	Status  status `json:"status"`
-	// Why is set where it was not checked.
-	Why        string            `json:"why,omitempty"`
-	Difference *cocci.Difference `json:"difference,omitempty"`
-	*cocci.Result
-}
-
-// good says whether the patch is what its rule generates, and the rule
-// changes all that it should.
-func (g *generated) good() bool {
-	return (g.Status == same || g.Status == written) && len(g.Left) == 0
-}
+// generated is a patch that a semantic patch generates.
+type generated struct{ cocci.Generated }
 
 // Run compares, replaces or prints.
 func (c generateCmd) Run(ctx context.Context, l *lab) error {
@@ -83,7 +56,7 @@ func (c generateCmd) Run(ctx context.Context, l *lab) error {
 	}
 	bad := 0
 	for i := range list {
-		if !list[i].good() {
+		if !list[i].Good() {
 			bad++
 		}
 	}
@@ -140,41 +113,19 @@ func (l *lab) generate(ctx context.Context, s *series.Series, rules []*cocci.Rul
 				return nil, err
 			}
 		}
-		src, err := before(s, p, base, false)
+		g, mail, err := r.Generate(ctx, s, base, cocci.RunOptions{Cache: l.cache, Log: l.log})
 		if err != nil {
 			return nil, err
 		}
-		g := generated{Rule: r.Name, Patch: p.Name, Number: p.Number, Subject: p.Subject, Status: same}
-		if g.Result, err = r.Run(ctx, src, cocci.RunOptions{Cache: l.cache, Log: l.log}); err != nil {
-			return nil, err
-		}
-		mail, err := cocci.Mail(p, g.Change)
-		if err != nil {
-			return nil, exit.With(exit.CheckFailed, fmt.Errorf("generate from %s: %w", r.Name, err))
-		}
-		if g.Difference = cocci.Compare(p.Mail, mail); g.Difference != nil {
-			g.Status = different
-			if write {
-				if err := replacePatch(s, p, mail); err != nil {
-					return nil, err
-				}
-				g.Status, g.Difference = written, nil
+		if g.Status == cocci.Different && write {
+			if err := replacePatch(s, p, mail); err != nil {
+				return nil, err
 			}
+			g.Status, g.Difference = cocci.Written, nil
 		}
-		list = append(list, g)
+		list = append(list, generated{*g})
 	}
 	return list, nil
-}
-
-// before returns the tree with what stands before a patch in the series.
-func before(s *series.Series, p *series.Patch, base tree.Tree, relocate bool) (cocci.Source, error) {
-	src := cocci.Source{Dir: base.Dir}
-	if p.Number == 1 {
-		return src, nil
-	}
-	var err error
-	src.Overlay, _, err = s.Overlay(base, series.Options{Through: p.Number - 1, Relocate: relocate})
-	return src, err
 }
 
 // replacePatch writes a patch of the series anew.
@@ -196,10 +147,6 @@ func replacePatch(s *series.Series, p *series.Patch, mail []byte) error {
 // print shows what became of a patch.
 func (g *generated) print(l *lab) {
 	l.printf("%s: %s", g.Patch, g.Status)
-	if g.Status == notChecked {
-		l.printf(" against %s: %s\n", g.Rule, g.Why)
-		return
-	}
 	l.printf(", %s changes %s in %s\n", g.Rule, count(g.Converted(), "place"), count(len(g.Files), "file"))
 	if d := g.Difference; d != nil {
 		l.printf("  line %d of the patch\n    committed: %s\n    generated: %s\n", d.Line, d.Committed, d.Generated)
@@ -229,29 +176,4 @@ func (g *generated) printLeft(w io.Writer) {
 	for _, line := range g.Said {
 		fmt.Fprintf(w, "  spatch: %s\n", line)
 	}
-}
-
-// checkGenerated compares the generated patches with what their rules
-// generate, where spatch is there.
-func (l *lab) checkGenerated(ctx context.Context, s *series.Series) ([]generated, error) {
-	rules, err := cocci.Load(s.Dir)
-	if err != nil {
-		return nil, err
-	}
-	list, err := l.generate(ctx, s, rules, false)
-	if !errors.Is(err, cocci.ErrNoSpatch) {
-		return list, err
-	}
-	list = []generated{}
-	for _, r := range rules {
-		p, patchErr := r.Patch(s)
-		if patchErr != nil {
-			return nil, patchErr
-		}
-		list = append(list, generated{
-			Rule: r.Name, Patch: p.Name, Number: p.Number, Subject: p.Subject,
-			Status: notChecked, Why: err.Error(), Result: new(cocci.Result),
-		})
-	}
-	return slices.Clip(list), nil
 }

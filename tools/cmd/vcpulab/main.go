@@ -28,7 +28,7 @@ type cli struct {
 	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks, and what can be done with it."`
 	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
 	Apply    applyCmd    `cmd:"" help:"Apply the series and print where the patched tree is."`
-	Check    checkCmd    `cmd:"" help:"Check the series: order, trailers, context, checkpatch."`
+	Verify   verifyCmd   `cmd:"" help:"Check the series as its maintainers would."`
 	Generate generateCmd `cmd:"" help:"Make the patches that are generated from a semantic patch, and compare."`
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the series."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`

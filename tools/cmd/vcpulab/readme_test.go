@@ -45,7 +45,7 @@ var readmeCommands = []struct {
 	}},
 	{"make build", covered{ci: `^for goal in .*\btest-kernel\b`, why: "make test-kernel begins with the same builds"}},
 	{"make test-kernel", covered{ci: `^for goal in .*\btest-kernel\b`, why: "builds a kernel and runs its selftests twice"}},
-	{"make check", covered{run: `(?m)^[1-9][0-9]* patches, 0 findings$`}},
+	{"make verify", covered{run: `(?m)^[1-9][0-9]* patches, [1-9][0-9]* checks, 0 findings: good$`}},
 	{"make regenerate-patches", covered{run: `(?m)^[0-9]+ generated patch(es)?, 0 not as generated$`}},
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},

@@ -55,7 +55,7 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 			}
 			report(strings.Join(tool, " "), err)
 		}
-		report("vcpulab check", checkCmd{}.Run(ctx, l))
+		report("vcpulab verify", verifyCmd{Out: l.path("out", "verify")}.Run(ctx, l))
 	}
 	args := c.Packages
 	if c.Run_ != "" {

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"vcpulab/tools/exit"
+)
+
+// Check is one thing that is looked at.
+type Check struct {
+	// Name is what --only takes, a word.
+	Name string
+	// Explain says in a sentence or two what it looks at, and why a
+	// maintainer cares.
+	Explain string
+	// Needs are the programs that it cannot do without.
+	Needs []string
+	// Run looks. What it writes to log is kept for who wants to know more
+	// than the findings say. An error is for a check that could not be run to
+	// its end, with the exit code exit.MachineLacks where the machine is to
+	// blame.
+	Run func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error)
+}
+
+// Checks returns all checks, in the order in which they are run: what others
+// depend on comes first.
+func Checks() []Check {
+	return []Check{
+		mails, pinned, applies, checkpatch, generated,
+	}
+}
+
+// Choose returns the named checks, in the order of Checks; all if no name is
+// given. The error for a name that there is not has the exit code for wrong
+// use.
+func Choose(names ...string) ([]Check, error) {
+	all := Checks()
+	if len(names) == 0 {
+		return all, nil
+	}
+	wanted := make(map[string]bool, len(names))
+	for _, n := range names {
+		wanted[n] = true
+	}
+	var chosen []Check
+	var known []string
+	for _, c := range all {
+		known = append(known, c.Name)
+		if wanted[c.Name] {
+			chosen = append(chosen, c)
+			delete(wanted, c.Name)
+		}
+	}
+	for _, n := range names {
+		if wanted[n] {
+			return nil, exit.With(exit.Usage, fmt.Errorf("there is no check %q; there are: %s", n, strings.Join(known, ", ")))
+		}
+	}
+	return chosen, nil
+}
+
+// Finding is something that a maintainer would send the series back for.
+type Finding struct {
+	// Patch is the name of the mail that it is about; "" if it is about the
+	// series as a whole, or about the tree that it makes.
+	Patch string `json:"patch,omitempty"`
+	// File and Line are the place, in the patched tree or, where Patch says
+	// which, in the mail: 1-based, 0 if it is about all of it. Function is
+	// the C function or macro that it is in.
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Function string `json:"function,omitempty"`
+	// Message says what is wrong.
+	Message string `json:"message"`
+	// Expected and Found are what should be there and what is, where that
+	// says more.
+	Expected string `json:"expected,omitempty"`
+	Found    string `json:"found,omitempty"`
+	// Do says what to type, or to change.
+	Do string `json:"do,omitempty"`
+	// Reason is why it stays; then it counts as explained, not as a finding.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Place returns where the finding is: "0003-a.patch: a.c:7: f()".
+func (f Finding) Place() string {
+	var parts []string
+	if f.Patch != "" {
+		parts = append(parts, f.Patch)
+	}
+	switch {
+	case f.File != "" && f.Line > 0:
+		parts = append(parts, fmt.Sprintf("%s:%d", f.File, f.Line))
+	case f.File != "":
+		parts = append(parts, f.File)
+	case f.Line > 0:
+		parts = append(parts, fmt.Sprintf("line %d", f.Line))
+	}
+	if f.Function != "" {
+		parts = append(parts, f.Function+"()")
+	}
+	if len(parts) == 0 {
+		return "series"
+	}
+	return strings.Join(parts, ": ")
+}
+
+// String returns the finding in one line, or in several if expected and found
+// belong to it.
+func (f Finding) String() string {
+	var b strings.Builder
+	b.WriteString(f.Place() + ": " + f.Message)
+	for _, more := range []struct{ head, text string }{{"expected", f.Expected}, {"found", f.Found}, {"to do", f.Do}, {"stays", f.Reason}} {
+		if more.text != "" {
+			fmt.Fprintf(&b, "\n  %-9s %s", more.head+":", strings.ReplaceAll(more.text, "\n", "\n            "))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vcpulab/tools/exit"
+)
+
+// Status is what became of a check.
+type Status string
+
+// What may become of a check.
+const (
+	Passed Status = "passed"
+	Failed Status = "failed"  // it has findings
+	NotRun Status = "not run" // it could not be run: that is no pass
+)
+
+// Result is what became of a check.
+type Result struct {
+	Name   string `json:"name"`
+	Status Status `json:"status"`
+	// Findings are what is wrong, Explained what is not as it should be for a
+	// reason that is given.
+	Findings  []Finding `json:"findings"`
+	Explained []Finding `json:"explained,omitempty"`
+	// Why says why it was not run, and Package which Debian package brings
+	// what is missing, if that is known.
+	Why     string  `json:"why,omitempty"`
+	Package string  `json:"package,omitempty"`
+	Seconds float64 `json:"seconds"`
+	// Log is the path of what it wrote; "" if no logs are kept.
+	Log string `json:"log,omitempty"`
+
+	err error // why it was not run
+}
+
+// Row is a mail of the series.
+type Row struct {
+	Number  int    `json:"number"` // 0 is the cover letter
+	Name    string `json:"name"`
+	Subject string `json:"subject"`
+}
+
+// Report is what became of all.
+type Report struct {
+	SeriesID string   `json:"series_id"`
+	BaseID   string   `json:"base_id"`
+	Rows     []Row    `json:"patches"`
+	Checks   []Result `json:"checks"`
+	// Findings counts those of all checks, NotRun the checks that were not.
+	Findings int `json:"findings"`
+	NotRun   int `json:"not_run"`
+	// Dir is where the logs are.
+	Dir string `json:"dir,omitempty"`
+}
+
+// Run runs checks, one after another, and keeps their logs in dir, unless
+// that is "". An error is for what keeps it from coming to its end; what the
+// report says of the series its Err tells.
+func Run(ctx context.Context, s *Subject, checks []Check, dir string) (*Report, error) {
+	r := &Report{SeriesID: s.Series.ID, BaseID: s.Base.ID, Dir: dir}
+	if c := s.Series.Cover; c != nil {
+		r.Rows = append(r.Rows, Row{Name: c.Name, Subject: c.Subject})
+	}
+	for _, p := range s.Series.Patches {
+		r.Rows = append(r.Rows, Row{Number: p.Number, Name: p.Name, Subject: p.Subject})
+	}
+	for _, c := range checks {
+		res, err := s.run(ctx, c, dir)
+		if err != nil {
+			return nil, err
+		}
+		r.Findings += len(res.Findings)
+		if res.Status == NotRun {
+			r.NotRun++
+		}
+		r.Checks = append(r.Checks, res)
+	}
+	return r, nil
+}
+
+// run runs one check.
+func (s *Subject) run(ctx context.Context, c Check, dir string) (Result, error) {
+	r := Result{Name: c.Name, Status: Passed, Findings: []Finding{}}
+	var log bytes.Buffer
+	start := time.Now()
+	err := s.needs(c)
+	var found []Finding
+	if err == nil {
+		found, err = c.Run(ctx, s, &log)
+	}
+	r.Seconds = time.Since(start).Seconds()
+	if ctx.Err() != nil {
+		return r, ctx.Err()
+	}
+	for _, f := range found {
+		if f.Reason != "" {
+			r.Explained = append(r.Explained, f)
+			continue
+		}
+		r.Findings = append(r.Findings, f)
+	}
+	switch {
+	case err != nil:
+		r.Status, r.Why, r.err = NotRun, err.Error(), err
+		if lacks, ok := errors.AsType[*LacksError](err); ok {
+			r.Package = lacks.Package
+		}
+		fmt.Fprintf(&log, "not run: %v\n", err)
+	case len(r.Findings) > 0:
+		r.Status = Failed
+	}
+	for _, f := range found {
+		fmt.Fprintln(&log, f)
+	}
+	if dir == "" {
+		return r, nil
+	}
+	r.Log = filepath.Join(dir, c.Name+".log")
+	return r, os.WriteFile(r.Log, log.Bytes(), 0o644)
+}
+
+// LacksError says that the machine lacks a program that a check needs.
+type LacksError struct {
+	Program string
+	// Package is the Debian package that brings it; "" if that is not known.
+	Package string
+}
+
+func (e *LacksError) Error() string {
+	if e.Package == "" {
+		return e.Program + " is not installed"
+	}
+	return fmt.Sprintf("%s is not installed: the package %s brings it; vcpulab install verify generate", e.Program, e.Package)
+}
+
+// ExitCode says that the machine lacks something.
+func (e *LacksError) ExitCode() int { return exit.MachineLacks }
+
+// needs returns a *LacksError if a program that the check needs is not there.
+func (s *Subject) needs(c Check) error {
+	for _, program := range c.Needs {
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		e := &LacksError{Program: program}
+		if s.Packages != nil {
+			for _, g := range s.Packages.Groups {
+				for _, p := range g.Packages {
+					if p.Provides == program {
+						e.Package = p.Name
+					}
+				}
+			}
+		}
+		return e
+	}
+	return nil
+}
+
+// Err returns nil if all checks have passed. Else its exit code is that of
+// the worst: a patch that does not apply, a check that broke, findings, a
+// machine that lacks something.
+func (r *Report) Err() error {
+	if r.Findings+r.NotRun == 0 && len(r.Checks) > 0 {
+		return nil
+	}
+	code := exit.CheckFailed
+	if r.Findings == 0 && r.NotRun > 0 {
+		code = exit.MachineLacks
+	}
+	for _, c := range r.Checks {
+		if c.Name == applies.Name && c.Status == Failed {
+			code = exit.PatchFailed
+			break
+		}
+		if c.err != nil && exit.Code(c.err) != exit.MachineLacks && !errors.Is(c.err, errNotApplied) {
+			code = exit.Code(c.err)
+		}
+	}
+	text := fmt.Sprintf("verify: expected no findings, found %d", r.Findings)
+	if r.NotRun > 0 {
+		text += fmt.Sprintf("; %s not run", count(r.NotRun, "check"))
+		for _, c := range r.Checks {
+			if c.Status == NotRun {
+				text += fmt.Sprintf("\n  %s: %s", c.Name, c.Why)
+			}
+		}
+	}
+	return exit.With(code, errors.New(text))
+}
+
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "ch"):
+		what += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
