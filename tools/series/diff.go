@@ -39,6 +39,23 @@ func (f *FileDiff) NewPath() string {
 	return f.git.NewName
 }
 
+// Lines returns the lines that the patch removes and those that it adds,
+// without their ends, as far as they are text.
+func (f *FileDiff) Lines() (removed, added []string) {
+	for _, fragment := range f.git.TextFragments {
+		for _, l := range fragment.Lines {
+			text := strings.TrimRight(l.Line, "\r\n")
+			switch l.Op {
+			case gitdiff.OpDelete:
+				removed = append(removed, text)
+			case gitdiff.OpAdd:
+				added = append(added, text)
+			}
+		}
+	}
+	return removed, added
+}
+
 // path returns the name that a message uses for the file.
 func (f *FileDiff) path() string {
 	if p := f.NewPath(); p != "" {

@@ -77,6 +77,10 @@ type Patch struct {
 	tail []byte // what follows the last change
 }
 
+// Below returns what stands below the message: notes, diffstat and diff, and
+// in a cover letter what follows a line "---".
+func (p *Patch) Below() string { return toUTF8(string(p.diff), "") }
+
 // Trailer is a line at the end of a commit message, such as Signed-off-by.
 type Trailer struct {
 	Key   string `json:"key"`

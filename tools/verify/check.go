@@ -31,7 +31,7 @@ type Check struct {
 // depend on comes first.
 func Checks() []Check {
 	return []Check{
-		mails, pinned, applies, checkpatch, generated,
+		mails, pinned, applies, rules, retired, checkpatch, generated,
 	}
 }
 
@@ -81,6 +81,8 @@ type Finding struct {
 	// says more.
 	Expected string `json:"expected,omitempty"`
 	Found    string `json:"found,omitempty"`
+	// Why says what would go wrong, where the message does not.
+	Why string `json:"why,omitempty"`
 	// Do says what to type, or to change.
 	Do string `json:"do,omitempty"`
 	// Reason is why it stays; then it counts as explained, not as a finding.
@@ -115,7 +117,7 @@ func (f Finding) Place() string {
 func (f Finding) String() string {
 	var b strings.Builder
 	b.WriteString(f.Place() + ": " + f.Message)
-	for _, more := range []struct{ head, text string }{{"expected", f.Expected}, {"found", f.Found}, {"to do", f.Do}, {"stays", f.Reason}} {
+	for _, more := range []struct{ head, text string }{{"expected", f.Expected}, {"found", f.Found}, {"why", f.Why}, {"to do", f.Do}, {"stays", f.Reason}} {
 		if more.text != "" {
 			fmt.Fprintf(&b, "\n  %-9s %s", more.head+":", strings.ReplaceAll(more.text, "\n", "\n            "))
 		}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package ctoken reads C as the kernel writes it: as tokens, each with the
+// line and the function that it is in, and as comments. It does not parse, and
+// expands no macro: what it is asked is whether a few tokens stand where they
+// should, of which neither white space nor a comment makes something else.
+//
+// Functions are found by the kernel's style, in which one ends with a brace in
+// the first column. So branches of #if that open a block twice, which no
+// counting of braces survives, do no harm beyond the function they are in.
+package ctoken
+
+import (
+	"strings"
+)
+
+// Token is a token of a file.
+type Token struct {
+	// Text is an identifier, a number, a punctuator, or a whole string or
+	// character constant.
+	Text string
+	// Line is 1-based.
+	Line int
+	// Func is the function, or the macro, whose body the token is in; ""
+	// outside of all.
+	Func string
+}
+
+// Comment is a comment of a file.
+type Comment struct {
+	// Text is without the marks of the comment and those before its lines.
+	Text string
+	Line int // 1-based, of its first line
+	Func string
+}
+
+// File is what a file consists of.
+type File struct {
+	Tokens   []Token
+	Comments []Comment
+}
+
+// Scan reads a file. It takes all input: what is no C gives tokens that are
+// none of C's.
+func Scan(src []byte) *File {
+	s := scanner{src: string(src), line: 1, bol: true, out: new(File)}
+	s.run()
+	return s.out
+}
+
+// scanner is where the reading has come to.
+type scanner struct {
+	src  string
+	at   int
+	line int
+	bol  bool // nothing but white space since the line began
+
+	depth int // of braces
+	// body is the function that depth > 0 is in, pending are the tokens since
+	// the last declaration's end at depth 0.
+	body    string
+	pending []string
+	// macro is the macro whose definition is being read, to the offset end.
+	macro string
+	end   int
+
+	out *File
+}
+
+func (s *scanner) run() {
+	for s.at < len(s.src) {
+		c := s.src[s.at]
+		if s.macro != "" && s.at >= s.end {
+			s.macro = ""
+		}
+		switch {
+		case c == '\n':
+			s.line++
+			s.at++
+			s.bol = true
+		case c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v':
+			s.at++
+		case c == '\\' && strings.HasPrefix(s.src[s.at+1:], "\n"):
+			s.at += 2
+			s.line++
+		case strings.HasPrefix(s.src[s.at:], "/*"), strings.HasPrefix(s.src[s.at:], "//"):
+			s.comment()
+		case c == '#' && s.bol && s.macro == "":
+			s.directive()
+		default:
+			s.bol = false
+			s.token()
+		}
+	}
+}
+
+// comment reads a comment.
+func (s *scanner) comment() {
+	rest := s.src[s.at:]
+	n, skip := strings.IndexByte(rest, '\n'), 0
+	if rest[1] == '*' {
+		n, skip = strings.Index(rest[2:], "*/"), 2
+		if n >= 0 {
+			n += 2
+		}
+	}
+	if n < 0 {
+		n, skip = len(rest), 0
+	}
+	s.out.Comments = append(s.out.Comments, Comment{Text: commentText(rest[:n]), Line: s.line, Func: s.fn()})
+	s.line += strings.Count(rest[:n], "\n")
+	s.at += n + skip
+}
+
+// commentText takes the marks away.
+func commentText(raw string) string {
+	raw = raw[2:]
+	var lines []string
+	for line := range strings.SplitSeq(raw, "\n") {
+		line = strings.TrimSpace(line)
+		line = strings.TrimPrefix(line, "*")
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+// directive reads a line of the preprocessor. The body of a macro is read as
+// that of a function; of others there is nothing to know.
+func (s *scanner) directive() {
+	end := s.logicalEnd()
+	words := strings.Fields(strings.TrimLeft(s.src[s.at+1:end], " \t"))
+	if len(words) < 2 || words[0] != "define" {
+		s.line += strings.Count(s.src[s.at:end], "\n")
+		s.at = end
+		return
+	}
+	s.at += strings.Index(s.src[s.at:end], "define") + len("define")
+	for s.at < end && !isIdent(s.src[s.at]) {
+		if s.src[s.at] == '\n' {
+			s.line++
+		}
+		s.at++
+	}
+	start := s.at
+	for s.at < end && isIdent(s.src[s.at]) {
+		s.at++
+	}
+	name := s.src[start:s.at]
+	s.bol = false
+	s.macro, s.end = name, end
+	// The parameters are no part of the body.
+	if strings.HasPrefix(s.src[s.at:end], "(") {
+		if n := strings.IndexByte(s.src[s.at:end], ')'); n >= 0 {
+			s.line += strings.Count(s.src[s.at:s.at+n+1], "\n")
+			s.at += n + 1
+		}
+	}
+}
+
+// logicalEnd returns the offset of the end of the line that continues over
+// backslashes and comments.
+func (s *scanner) logicalEnd() int {
+	for i := s.at; i < len(s.src); i++ {
+		switch {
+		case strings.HasPrefix(s.src[i:], "\\\n"):
+			i++
+		case strings.HasPrefix(s.src[i:], "/*"):
+			n := strings.Index(s.src[i+2:], "*/")
+			if n < 0 {
+				return len(s.src)
+			}
+			i += n + 3
+		case s.src[i] == '\n':
+			return i
+		}
+	}
+	return len(s.src)
+}
+
+// punctuators are those of more than one character, the longest first.
+var punctuators = []string{
+	"...", "<<=", ">>=", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||",
+	"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "##",
+}
+
+// seconds are the second characters of punctuators.
+const seconds = ".<>-+=&|#"
+
+// token reads one token.
+func (s *scanner) token() {
+	start, column := s.at, s.column()
+	c := s.src[s.at]
+	switch {
+	case c == '"' || c == '\'':
+		s.constant(c)
+	case isIdent(c):
+		for s.at < len(s.src) && (isIdent(s.src[s.at]) || c <= '9' && s.src[s.at] == '.') {
+			s.at++
+		}
+	default:
+		s.at++
+		if s.at < len(s.src) && strings.IndexByte(seconds, s.src[s.at]) >= 0 {
+			for _, p := range punctuators {
+				if strings.HasPrefix(s.src[start:], p) {
+					s.at = start + len(p)
+					break
+				}
+			}
+		}
+	}
+	text := s.src[start:s.at]
+	if s.macro != "" {
+		s.add(text)
+		return
+	}
+	s.structure(text, column)
+}
+
+// structure follows where functions begin and end.
+func (s *scanner) structure(text string, column int) {
+	switch {
+	case text == "{" && (s.depth == 0 || column == 0):
+		s.add(text)
+		s.body, s.depth, s.pending = functionName(s.pending), 1, nil
+		return
+	case text == "{":
+		s.depth++
+	case text == "}" && (s.depth <= 1 || column == 0):
+		s.depth, s.body, s.pending = 0, "", nil
+	case text == "}":
+		s.depth--
+	case s.depth == 0 && text == ";":
+		s.pending = nil
+	case s.depth == 0:
+		s.pending = append(s.pending, text)
+	}
+	s.add(text)
+}
+
+func (s *scanner) add(text string) {
+	s.out.Tokens = append(s.out.Tokens, Token{Text: text, Line: s.line, Func: s.fn()})
+}
+
+func (s *scanner) fn() string {
+	if s.macro != "" {
+		return s.macro
+	}
+	return s.body
+}
+
+// constant reads a string or a character, to its end or to that of the line.
+func (s *scanner) constant(quote byte) {
+	for s.at++; s.at < len(s.src) && s.src[s.at] != '\n'; s.at++ {
+		switch s.src[s.at] {
+		case '\\':
+			if s.at+1 < len(s.src) && s.src[s.at+1] != '\n' {
+				s.at++
+			}
+		case quote:
+			s.at++
+			return
+		}
+	}
+}
+
+// column returns how far the offset is from the start of its line.
+func (s *scanner) column() int {
+	return s.at - (strings.LastIndexByte(s.src[:s.at], '\n') + 1)
+}
+
+// annotation are macros that stand in a function's head with arguments of
+// their own.
+var annotation = map[string]bool{
+	"__attribute__": true, "__printf": true, "__acquires": true, "__releases": true, "__must_hold": true,
+	"__aligned": true, "__section": true, "__cold": true, "__no_sanitize": true, "EXPORT_SYMBOL": true,
+}
+
+// functionName returns the name of the function whose head these tokens are,
+// "" if they are none.
+func functionName(head []string) string {
+	depth := 0
+	for i, text := range head {
+		switch text {
+		case "(":
+			if depth == 0 && i > 0 && isIdent(head[i-1][0]) && !annotation[head[i-1]] {
+				return head[i-1]
+			}
+			depth++
+		case ")":
+			depth--
+		case "=":
+			if depth == 0 {
+				return ""
+			}
+		}
+	}
+	return ""
+}
+
+func isIdent(c byte) bool {
+	return c == '_' || c == '$' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/ctoken"
+)
+
+var rules = Check{
+	Name: "rules",
+	Explain: "The series' data structures are read and written by the primitives, in the functions and in the order that ci/verify/rules.toml lists, each with its reason. " +
+		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
+	Run: func(_ context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+		table, err := loadRules(s.table(rulesFile))
+		if err != nil {
+			return nil, err
+		}
+		src, err := s.open()
+		if err != nil {
+			return nil, err
+		}
+		defer src.close()
+		return table.check(src, log)
+	},
+}
+
+// check looks at all files that the table is about.
+func (t *ruleTable) check(src *patched, log io.Writer) ([]Finding, error) {
+	names, err := src.names(t.In, ".c", ".h", ".S")
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	matched := make(map[string]int) // accesses, by field
+	for _, name := range names {
+		data, err := src.read(name)
+		if err != nil {
+			return nil, err
+		}
+		var tokens []ctoken.Token
+		for i := range t.Fields {
+			f := &t.Fields[i]
+			if !f.mayOccur(data) {
+				continue
+			}
+			if tokens == nil {
+				tokens = ctoken.Scan(data).Tokens
+			}
+			n, list := f.check(name, tokens)
+			matched[f.Name] += n
+			found = append(found, list...)
+		}
+	}
+	for _, f := range t.Fields {
+		fmt.Fprintf(log, "%s: %d accesses\n", f.Name, matched[f.Name])
+		if matched[f.Name] == 0 {
+			found = append(found, Finding{
+				File: rulesFile, Message: "nothing accesses " + f.Name + " as the table knows it", Do: "take it out of the table, or mend its name and base",
+			})
+		}
+	}
+	for _, o := range t.Orders {
+		list, err := o.check(src)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(log, "%s() of %s: %d steps, %d findings\n", o.Function, o.File, len(o.Steps), len(list))
+		found = append(found, list...)
+	}
+	for _, x := range t.Texts {
+		list, err := x.check(src)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
+		found = append(found, list...)
+	}
+	return found, nil
+}
+
+// mayOccur says whether a file may have an access to the field, without
+// reading its tokens: that is what takes long.
+func (f *fieldRule) mayOccur(data []byte) bool {
+	name := []byte(f.Name)
+	for at := 0; ; at += len(name) {
+		i := bytes.Index(data[at:], name)
+		if i < 0 {
+			return false
+		}
+		at += i
+		head := bytes.TrimRight(data[max(0, at-100):at], " \t\n")
+		if before, ok := bytes.CutSuffix(head, []byte("->")); ok {
+			head = before
+		} else if before, ok := bytes.CutSuffix(head, []byte(".")); ok {
+			head = before
+		} else if !bytes.HasSuffix(head, []byte("/")) { // a comment
+			continue
+		}
+		head = bytes.TrimRight(head, " \t\n")
+		end := len(head)
+		for end > 0 && (isWord(head[end-1])) {
+			end--
+		}
+		if word := head[end:]; f.base == nil || len(word) == 0 || f.base.Match(word) {
+			return true
+		}
+	}
+}
+
+func isWord(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// writers are the punctuators that write what stands before them.
+var writers = []string{"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "++", "--"}
+
+// check looks at all accesses to the field in a file, and returns how many
+// there are.
+func (f *fieldRule) check(name string, tokens []ctoken.Token) (accesses int, found []Finding) {
+	for i := 2; i < len(tokens); i++ {
+		if tokens[i].Text != f.Name || !f.accessed(tokens, i) {
+			continue
+		}
+		accesses++
+		fn := tokens[i].Func
+		var allowed []string
+		var elsewhere []string // functions in which it may be done as it is done
+		ok := false
+		for _, a := range f.Access {
+			if a.may(fn) {
+				allowed = append(allowed, a.Form)
+			}
+			if covers(a.pattern, tokens, i) {
+				ok = ok || a.may(fn)
+				elsewhere = append(elsewhere, a.Only...)
+			}
+		}
+		if ok {
+			continue
+		}
+		finding := Finding{
+			File: name, Line: tokens[i].Line, Function: fn, Found: statement(tokens, i), Why: f.Why,
+			Message: f.Name + " is accessed in a way that it must not be", Expected: strings.Join(allowed, "\n"),
+		}
+		if len(elsewhere) > 0 {
+			finding.Message = "this access to " + f.Name + " belongs in " + strings.Join(elsewhere, "(), ") + "() only"
+		}
+		if finding.Expected == "" {
+			finding.Expected = "no access to " + f.Name + " here"
+		}
+		found = append(found, finding)
+	}
+	return accesses, found
+}
+
+// accessed says whether token i is an access to the field.
+func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
+	if op := tokens[i-1].Text; op != "->" && op != "." {
+		return false
+	}
+	at := i - 2
+	for at > 0 && (tokens[at].Text == ")" || tokens[at].Text == "]") {
+		if tokens[at].Text == "]" {
+			for at > 0 && tokens[at].Text != "[" {
+				at--
+			}
+		}
+		at--
+	}
+	if f.base != nil && !f.base.MatchString(tokens[at].Text) {
+		return false
+	}
+	if !f.Writes {
+		return true
+	}
+	return i+1 < len(tokens) && slices.Contains(writers, tokens[i+1].Text)
+}
+
+// reach is how many tokens before an access its form may begin.
+const reach = 80
+
+// covers says whether a pattern matches some tokens of which token i is one.
+func covers(p ctoken.Pattern, tokens []ctoken.Token, i int) bool {
+	for at := i; at >= 0 && at > i-reach; at-- {
+		if n := p.Match(tokens[at:]); at+n > i {
+			return true
+		}
+	}
+	return false
+}
+
+// statement returns the tokens about token i, as one would write them.
+func statement(tokens []ctoken.Token, i int) string {
+	ends := []string{";", "{", "}"}
+	from, to := i, i
+	for from > 0 && i-from < 30 && !slices.Contains(ends, tokens[from-1].Text) {
+		from--
+	}
+	for to < len(tokens)-1 && to-i < 30 && !slices.Contains(ends, tokens[to].Text) {
+		to++
+	}
+	return write(tokens[from : to+1])
+}
+
+// write writes tokens, with white space where the kernel has it, mostly.
+func write(tokens []ctoken.Token) string {
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 && spaced(tokens[i-1].Text, t.Text) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t.Text)
+	}
+	return b.String()
+}
+
+func spaced(a, b string) bool {
+	switch {
+	case slices.Contains([]string{"->", ".", "(", "[", "!", "&", "~"}, a), slices.Contains([]string{"->", ".", ")", "]", "[", ",", ";"}, b):
+		return false
+	case b == "(":
+		return a == "if" || a == "for" || a == "while" || a == "=" || a == "return" || a == "&&" || a == "||" || a == "?"
+	}
+	return true
+}

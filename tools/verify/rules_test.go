@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"vcpulab/tools/exit"
+)
+
+// field is a table with a rule for one field.
+const fieldTable = `
+in = ["virt/kvm"]
+[[field]]
+name = "online_vcpus"
+base = 'kvm$'
+why = "it makes vCPUs visible"
+[[field.access]]
+form = "atomic_read(&$kvm->online_vcpus)"
+[[field.access]]
+form = "atomic_inc(&kvm->online_vcpus)"
+only = ["kvm_publish_vcpu"]
+[[field]]
+name = "vcpu_idx"
+writes = true
+why = "it is given once"
+[[field.access]]
+form = "vcpu->vcpu_idx = -1"
+`
+
+func TestFieldRules(t *testing.T) {
+	const good = "void kvm_publish_vcpu(struct kvm_vcpu *vcpu)\n{\n\tatomic_inc(&kvm->online_vcpus);\n}\n" +
+		"int f(struct kvm_vcpu *vcpu)\n{\n\tvcpu->vcpu_idx = -1;\n\treturn atomic_read(&vcpu->kvm->online_vcpus);\n}\n"
+	for name, c := range map[string]struct {
+		more string
+		want []string
+	}{
+		"good":             {"", nil},
+		"another function": {"void g(void)\n{\n\tatomic_inc(&kvm->online_vcpus);\n}\n", []string{"virt/kvm/a.c:12: g()", "belongs in kvm_publish_vcpu() only", "atomic_inc(&kvm->online_vcpus);"}},
+		"another form":     {"void g(void)\n{\n\tatomic_dec(&kvm->online_vcpus);\n}\n", []string{"virt/kvm/a.c:12: g()", "must not be", "expected: atomic_read(&$kvm->online_vcpus)", "why:      it makes"}},
+		"half a form":      {"int g(void)\n{\n\treturn kvm->online_vcpus.counter;\n}\n", []string{"found:    return kvm->online_vcpus.counter;"}},
+		"in a macro":       {"#define last(kvm) ((kvm)->online_vcpus)\n", []string{"virt/kvm/a.c:10: last()"}},
+		"in a comment":     {"/* kvm->online_vcpus */\n// kvm->online_vcpus\nchar *s = \"kvm->online_vcpus\";\n", nil},
+		"another base":     {"int g(void)\n{\n\treturn entry->online_vcpus;\n}\n", nil},
+		"a declaration":    {"struct a {\n\tint online_vcpus;\n};\n", nil},
+		"an initializer":   {"struct a b = {\n\t.online_vcpus = 1,\n};\n", nil},
+		"reading is free":  {"int g(void)\n{\n\treturn vcpu->vcpu_idx == 1;\n}\n", nil},
+		"writing is not":   {"int g(void)\n{\n\tvcpu->vcpu_idx++;\n}\n", []string{"found:    vcpu->vcpu_idx ++"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sources(t, map[string]string{"virt/kvm/a.c": good + c.more, "ci/verify/rules.toml": fieldTable})
+			want(t, findings(t, rules, s), c.want...)
+		})
+	}
+	t.Run("nothing there", func(t *testing.T) {
+		s := sources(t, map[string]string{"virt/kvm/a.c": "int a;\n", "ci/verify/rules.toml": fieldTable})
+		want(t, findings(t, rules, s), "rules.toml", "nothing accesses online_vcpus")
+	})
+}
+
+const orderTable = `
+[[order]]
+function = "kvm_publish_vcpu"
+file = "virt/kvm/a.c"
+why = "it is visible then"
+steps = ["vcpus[i] = vcpu;", "smp_wmb();", "atomic_inc(&kvm->online_vcpus)"]
+last = true
+[[order.gap]]
+after = "vcpus[i] = vcpu;"
+before = "atomic_inc(&kvm->online_vcpus)"
+never = ["return", "goto $label;"]
+[[text]]
+file = "virt/kvm/a.c"
+form = "struct kvm_vcpu *__rcu *vcpus;"
+why = "sparse"
+`
+
+func TestOrderRules(t *testing.T) {
+	const good = "struct kvm_vcpu * __rcu *vcpus;\nvoid kvm_publish_vcpu(void)\n{\n\tvcpus[i] = vcpu;\n\t/* why */\n\tsmp_wmb();\n\tatomic_inc(&kvm->online_vcpus);\n}\n"
+	for name, c := range map[string]struct {
+		old, new string
+		want     []string
+	}{
+		"good":           {"why", "because", nil},
+		"barrier gone":   {"\tsmp_wmb();\n", "", []string{"a step is missing", "smp_wmb();, after vcpus[i] = vcpu;"}},
+		"barrier early":  {"\tvcpus[i] = vcpu;\n\t/* why */\n\tsmp_wmb();\n", "\tsmp_wmb();\n\tvcpus[i] = vcpu;\n", []string{"virt/kvm/a.c:4: kvm_publish_vcpu()", "comes too early"}},
+		"raised early":   {"\tvcpus[i] = vcpu;\n\t/* why */\n\tsmp_wmb();\n\tatomic_inc(&kvm->online_vcpus);\n", "\tatomic_inc(&kvm->online_vcpus);\n\tvcpus[i] = vcpu;\n\tsmp_wmb();\n", []string{"virt/kvm/a.c:4:", "comes too early", "atomic_inc(&kvm->online_vcpus)"}},
+		"something more": {"vcpus);\n}", "vcpus);\n\tf();\n}", []string{"virt/kvm/a.c:8:", "something comes after the last step", "f();"}},
+		"a way out":      {"\tsmp_wmb();", "\tif (a)\n\t\treturn;\n\tsmp_wmb();", []string{"virt/kvm/a.c:7:", "must not come here", "no return between"}},
+		"a goto":         {"\tsmp_wmb();", "\tif (a)\n\t\tgoto out;\n\tsmp_wmb();", []string{"no goto $label; between"}},
+		"renamed":        {"kvm_publish_vcpu(", "kvm_show_vcpu(", []string{"there is no function kvm_publish_vcpu()"}},
+		"annotation":     {" __rcu", "", []string{"something is missing", "expected: struct kvm_vcpu *__rcu *vcpus;", "why:      sparse"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(good, c.old) {
+				t.Fatalf("there is no %q", c.old)
+			}
+			s := sources(t, map[string]string{"virt/kvm/a.c": strings.Replace(good, c.old, c.new, 1), "ci/verify/rules.toml": orderTable})
+			want(t, findings(t, rules, s), c.want...)
+		})
+	}
+}
+
+func TestLoadRulesBad(t *testing.T) {
+	for name, c := range map[string]struct{ table, want string }{
+		"not there":      {"", "no such file"},
+		"unknown key":    {"[[field]]\nnames = 'a'\n", "names"},
+		"no TOML":        {"[[field\n", "field"},
+		"no reason":      {"[[field]]\nname = 'a'\n", "field a: it does not say why"},
+		"no pattern":     {"[[text]]\nfile = 'a'\nform = ''\nwhy = 'b'\n", "has no tokens"},
+		"no steps":       {"[[order]]\nfunction = 'a'\nwhy = 'b'\n", "order of a: it has no steps"},
+		"bad expression": {"[[field]]\nname = 'a'\nwhy = 'b'\nbase = '('\n", "missing closing )"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := t.TempDir() + "/rules.toml"
+			if c.table != "" {
+				if err := os.WriteFile(file, []byte(c.table), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := loadRules(file); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("expected %q and exit code %d, found %v", c.want, exit.Usage, err)
+			}
+		})
+	}
+}
+
+// TestOwnRules breaks the project's own series in ways that no compiler
+// complains about: the project's table has to know each of them.
+func TestOwnRules(t *testing.T) {
+	const main, host = "virt/kvm/kvm_main.c", "include/linux/kvm_host.h"
+	s := own(t)
+	t.Run("as it is", func(t *testing.T) { want(t, findings(t, rules, s)) })
+	const raise = "\tsmp_wmb();\n\tatomic_inc(&kvm->online_vcpus);\n"
+	for name, c := range map[string]struct {
+		file, old, new string
+		want           string
+	}{
+		"publishing without a barrier":   {main, raise, "\tatomic_inc(&kvm->online_vcpus);\n", "smp_wmb();"},
+		"online before the slot":         {main, "\tvcpus[vcpu->vcpu_idx] = vcpu;\n", raise + "\tvcpus[vcpu->vcpu_idx] = vcpu;\n", "this is done once more"},
+		"listed before it is complete":   {main, "\tr = kvm_arch_vcpu_create(vcpu);\n", "\tkvm->last_vcpu->next = vcpu;\n\tr = kvm_arch_vcpu_create(vcpu);\n", "belongs in kvm_publish_vcpu()"},
+		"published before the map":       {main, "\tr = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);\n", "\tkvm_publish_vcpu(vcpu);\n\tr = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);\n", ""},
+		"the map is not filled":          {main, "\tr = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);\n", "", "kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);"},
+		"the map without those before":   {main, "\tkvm_for_each_vcpu(vcpu, kvm) {\n\t\tr = __kvm_map_vcpu_id(", "\tfor (;;) {\n\t\tr = __kvm_map_vcpu_id(", "kvm_for_each_vcpu(vcpu, kvm)"},
+		"the map in a plain store":       {main, "smp_store_release(&kvm->vcpu_id_map, map);", "kvm->vcpu_id_map = map;", "smp_store_release(&kvm->vcpu_id_map, map);"},
+		"a chunk in a plain store":       {main, "smp_store_release(&map->chunks[id / KVM_VCPU_IDS_PER_CHUNK],\n\t\t\t\t  chunk);", "map->chunks[id / KVM_VCPU_IDS_PER_CHUNK] = chunk;", "smp_store_release(&map->chunks["},
+		"a table short of one":           {main, "memcpy(new, vcpus, kvm->nr_vcpu_slots * sizeof(*new));", "memcpy(new, vcpus, (kvm->nr_vcpu_slots - 1) * sizeof(*new));", "memcpy("},
+		"the table in a plain store":     {main, "rcu_assign_pointer(kvm->vcpus, new);", "kvm->vcpus = new;", "rcu_assign_pointer(kvm->vcpus, new);"},
+		"the table before it is filled":  {main, "\tmemcpy(new, vcpus, kvm->nr_vcpu_slots * sizeof(*new));\n\trcu_assign_pointer(kvm->vcpus, new);\n", "\trcu_assign_pointer(kvm->vcpus, new);\n\tmemcpy(new, vcpus, kvm->nr_vcpu_slots * sizeof(*new));\n", "too early"},
+		"the old table freed at once":    {main, "call_rcu(&old->rcu, kvm_free_old_vcpus);", "kvm_free_old_vcpus(&old->rcu);", "call_rcu(&old->rcu, kvm_free_old_vcpus);"},
+		"the old table freed after all":  {main, "\trcu_assign_pointer(kvm->vcpus, new);\n", "\trcu_assign_pointer(kvm->vcpus, new);\n\tkfree(vcpus);\n", "no kfree between"},
+		"the slot before there is one":   {main, "\tr = kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);\n", "", "kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);"},
+		"the descriptor too early":       {main, "\tkvm_get_kvm(kvm);\n\tkvm_publish_vcpu(vcpu);\n", "\tkvm_get_kvm(kvm);\n\tfd_install(fd, file);\n\tkvm_publish_vcpu(vcpu);\n", ""},
+		"destroyed before it is hidden":  {main, "\t\tatomic_set(&kvm->online_vcpus, i);\n", "\t\tkvm_vcpu_destroy(vcpu);\n\t\tatomic_set(&kvm->online_vcpus, i);\n", ""},
+		"never hidden":                   {main, "\t\tatomic_set(&kvm->online_vcpus, i);\n", "", "atomic_set(&kvm->online_vcpus, i);"},
+		"no barrier for the callbacks":   {main, "\trcu_barrier();\n}\nEXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_exit)", "}\nEXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_exit)", "rcu_barrier();"},
+		"the bound in a plain read":      {host, "unsigned int num_vcpus = atomic_read_acquire(", "unsigned int num_vcpus = atomic_read(", "atomic_read_acquire(&kvm->online_vcpus);"},
+		"the walk in a plain read":       {host, "unsigned int nr_vcpus = atomic_read_acquire(", "unsigned int nr_vcpus = atomic_read(", "kvm_start_vcpu_walk()"},
+		"no bound under speculation":     {host, "\ti = array_index_nospec(i, num_vcpus);\n", "", "array_index_nospec(i, num_vcpus);"},
+		"the table outside of RCU":       {host, "\trcu_read_lock_sched();\n", "", "rcu_read_lock_sched();"},
+		"the table after RCU":            {host, "\tvcpu = rcu_dereference_sched(kvm->vcpus)[i];\n\trcu_read_unlock_sched();\n", "\trcu_read_unlock_sched();\n\tvcpu = rcu_dereference_sched(kvm->vcpus)[i];\n", "too early"},
+		"the table in a plain read":      {host, "rcu_dereference_sched(kvm->vcpus)[i]", "kvm->vcpus[i]", "rcu_dereference_sched(kvm->vcpus)[i]"},
+		"an ID nobody compares":          {host, "\tif (!vcpu || vcpu->vcpu_id != id)\n", "\tif (!vcpu)\n", "vcpu->vcpu_id != id"},
+		"no bound of the ID":             {host, "\t\tid = array_index_nospec(id, KVM_MAX_VCPU_IDS);\n", "", "array_index_nospec(id, KVM_MAX_VCPU_IDS);"},
+		"the entry in a plain read":      {host, "READ_ONCE(chunk->idx[id % KVM_VCPU_IDS_PER_CHUNK])", "chunk->idx[id % KVM_VCPU_IDS_PER_CHUNK]", "kvm_get_vcpu_by_id()"},
+		"a walk that skips the first":    {host, "nr_vcpus ? kvm->first_vcpu : NULL", "nr_vcpus ? kvm->first_vcpu->next : NULL", "kvm_start_vcpu_walk()"},
+		"a walk to the end of the list":  {host, "--__left ? (vcpup)->next : NULL", "(vcpup)->next", "kvm_for_each_vcpu()"},
+		"no annotation":                  {host, "struct kvm_vcpu * __rcu *vcpus;", "struct kvm_vcpu **vcpus;", "struct kvm_vcpu *__rcu *vcpus;"},
+		"an architecture helps itself":   {"arch/s390/kvm/s390/s390.c", "\tlockdep_assert_held(&kvm->lock);", "\tatomic_dec(&kvm->online_vcpus);", "online_vcpus is accessed"},
+		"an architecture walks the list": {"arch/x86/kvm/lapic.c", "\tkvm_for_each_vcpu(vcpu, kvm) {", "\tfor (vcpu = kvm->first_vcpu; vcpu; vcpu = vcpu->next) {", "next is accessed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := findings(t, rules, edited(t, s, c.file, c.old, c.new))
+			if len(found) == 0 {
+				t.Fatal("expected a finding, found none")
+			}
+			want(t, found, c.want, c.file)
+		})
+	}
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/machine"
+	"vcpulab/tools/pin"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+)
+
+// own returns the project's own series on the pinned kernel, with the
+// project's tables.
+func own(t *testing.T) *Subject {
+	t.Helper()
+	const env = "VCPULAB_TEST_TREE"
+	dir := os.Getenv(env)
+	if dir == "" {
+		t.Skipf("SKIPPED: %s is not set to the pinned kernel's tree; make test does that", env)
+	}
+	s, err := series.Load("../../patches")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pin.Load("../../kernel-src-pin/linux-7.3.4.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := machine.Load("../../ci/packages.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Subject{
+		Series: s, Base: tree.Tree{Dir: dir, ID: "pinned"}, Pin: p, Author: series.Placeholder(), Tables: "../../ci/verify", Packages: list, Cache: c,
+	}
+}
+
+// edited returns the subject with a patched tree in which old is replaced by
+// new in one place of a file.
+func edited(t *testing.T, s *Subject, file, old, new string) *Subject {
+	t.Helper()
+	a := s.apply()
+	if a.err != nil {
+		t.Fatal(a.err)
+	}
+	text, ok := a.files[file]
+	if !ok {
+		var err error
+		if text, err = os.ReadFile(filepath.Join(s.Base.Dir, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("%s: expected %q, found none", file, old)
+	}
+	other := *s
+	other.after = &after{files: maps.Clone(a.files), report: a.report}
+	other.after.files[file] = bytes.Replace(text, []byte(old), []byte(new), 1)
+	return &other
+}
+
+// sources returns a subject whose tree has these files, and none of a series.
+func sources(t *testing.T, files map[string]string) *Subject {
+	t.Helper()
+	s := &Subject{Series: new(series.Series), Base: tree.Tree{Dir: t.TempDir()}, Tables: t.TempDir(), after: &after{files: map[string][]byte{}}}
+	for name, text := range files {
+		if table, ok := strings.CutPrefix(name, "ci/verify/"); ok {
+			if err := os.WriteFile(s.table(table), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		s.after.files[name] = []byte(text)
+	}
+	return s
+}
+
+// findings runs a check that has to come to its end.
+func findings(t *testing.T, c Check, s *Subject) []Finding {
+	t.Helper()
+	found, err := c.Run(t.Context(), s, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Log(f)
+	}
+	return found
+}
+
+// want fails unless one finding's text has each of the words, and there are
+// findings only if words are wanted.
+func want(t *testing.T, found []Finding, words ...string) {
+	t.Helper()
+	if len(words) == 0 {
+		if len(found) > 0 {
+			t.Errorf("expected no findings, found %d", len(found))
+		}
+		return
+	}
+	if !slices.ContainsFunc(found, func(f Finding) bool {
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(f.String(), w) })
+	}) {
+		t.Errorf("expected a finding with all of %q, found %d others", words, len(found))
+	}
+}
+
+func TestNames(t *testing.T) {
+	s := sources(t, map[string]string{"arch/x86/kvm/a.c": "", "arch/x86/kvm/a.S": "", "arch/x86/mm/a.c": "", "virt/kvm/b.h": "", "include/linux/kvm_host.h": ""})
+	s.after.files["virt/kvm/gone.c"] = nil
+	for _, name := range []string{"virt/kvm/sub/c.c", "virt/kvm/gone.c", "virt/other.c", "virt/kvm/Makefile"} {
+		name = filepath.Join(s.Base.Dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.close()
+	got, err := src.names([]string{"arch/*/kvm", "virt/kvm", "include/linux/kvm_host.h", "none"}, ".c", ".h")
+	want := []string{"arch/x86/kvm/a.c", "include/linux/kvm_host.h", "virt/kvm/b.h", "virt/kvm/sub/c.c"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("expected %v, found %v, %v", want, got, err)
+	}
+	for _, bad := range []string{"../a", "/a", "[", ""} {
+		if _, err := src.names([]string{bad}, ".c"); err == nil {
+			t.Errorf("%q: expected an error, found none", bad)
+		}
+	}
+}
