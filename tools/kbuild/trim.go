@@ -62,3 +62,9 @@ func trim(ctx context.Context, c *cache.Cache, kind string, keep int) error {
 	}
 	return nil
 }
+
+// Forget removes a kernel from the cache, for one that nobody will ask for
+// again: others would be removed to make room.
+func (b *Builder) Forget(ctx context.Context, k *Kernel) error {
+	return b.Cache.Remove(ctx, kindKernel, k.Key)
+}
