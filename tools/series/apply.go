@@ -195,3 +195,12 @@ func makeLink(root *os.Root, name, target string) error {
 	}
 	return root.Symlink(target, name)
 }
+
+// Forget removes a tree that Apply has made from the cache, for one that
+// nobody will ask for again. A tree that stands elsewhere is left alone.
+func Forget(ctx context.Context, c *cache.Cache, t tree.Tree) error {
+	if t.Dir != filepath.Join(c.Path(treeKind, t.ID), treeName) {
+		return nil
+	}
+	return c.Remove(ctx, treeKind, t.ID)
+}
