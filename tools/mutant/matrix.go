@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package mutant
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/matrix"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+)
+
+// matrixCheck compiles KVM for a column of the build matrix.
+type matrixCheck struct {
+	root     string
+	column   kbuild.ObjectSpec
+	each     bool
+	compiler matrix.Compiler
+}
+
+// newMatrixCheck returns the check of a column.
+func (r *Runner) newMatrixCheck(k Killer) (check, error) {
+	i := slices.IndexFunc(r.Columns, columnNamed(k.Column))
+	if i < 0 {
+		return nil, exit.With(exit.Usage, fmt.Errorf("the build matrix has no column %q", k.Column))
+	}
+	return matrixCheck{root: r.Root, column: r.Columns[i], each: k.Each, compiler: r.Builder}, nil
+}
+
+func columnNamed(name string) func(kbuild.ObjectSpec) bool {
+	return func(c kbuild.ObjectSpec) bool { return c.Name == name }
+}
+
+func (c matrixCheck) parts(s *Subject, p pair) ([]string, error) {
+	cfg, err := kbuild.ReadFragments(c.column.Fragments...)
+	if err != nil {
+		return nil, err
+	}
+	text, err := sources(c.root, "tools/matrix", "tools/kbuild")
+	parts := []string{cfg.String(), c.column.Defconfig, c.column.Compiler, c.column.WithoutSparse, text}
+	if c.each {
+		// It is the mutant that says which patches are compiled.
+		parts = append(parts, p.mutant.ID)
+	}
+	return parts, err
+}
+
+// look compiles the last tree, or each that is changed. The series itself is
+// compared with the kernel without it, a mutant with the series.
+func (c matrixCheck) look(ctx context.Context, s *Subject, p pair) (*looked, error) {
+	rows, err := c.rows(s, p)
+	if err != nil {
+		return nil, err
+	}
+	report, err := matrix.Run(ctx, renamed{c.compiler, s.Name}, []kbuild.ObjectSpec{c.column}, rows)
+	if err != nil {
+		return nil, err
+	}
+	l := &looked{}
+	var details bytes.Buffer
+	if err := report.WriteText(&details); err != nil {
+		return nil, err
+	}
+	l.Details = details.String()
+	for _, cell := range report.Cells {
+		where := c.column.Name
+		if c.each {
+			where += fmt.Sprintf(", patch %d", cell.Patch)
+		}
+		if cell.Verdict == matrix.Failed {
+			l.Findings = append(l.Findings, Finding{where, cell.Error})
+		}
+		for _, w := range cell.New {
+			l.Findings = append(l.Findings, Finding{where, w.String()})
+		}
+	}
+	return l, nil
+}
+
+// rows returns what is compiled, with what it is compared with before it.
+func (c matrixCheck) rows(s *Subject, p pair) ([]matrix.Row, error) {
+	row := func(s *Subject, n int) matrix.Row {
+		return matrix.Row{Patch: n, Subject: s.Name, Tree: func(ctx context.Context) (tree.Tree, error) { return s.Tree(ctx, n) }}
+	}
+	if !c.each {
+		before := row(p.series, 0)
+		if s == p.series {
+			before = matrix.Row{Subject: "Linux " + s.Base.Version, Tree: func(context.Context) (tree.Tree, error) { return s.Base, nil }}
+		}
+		return []matrix.Row{before, row(s, 0)}, nil
+	}
+	from, to, err := p.changed()
+	if err != nil {
+		return nil, err
+	}
+	rows := []matrix.Row{row(p.series, from-1)}
+	if from == 1 {
+		rows[0].Tree = func(context.Context) (tree.Tree, error) { return s.Base, nil }
+	}
+	for n := from; n <= to; n++ {
+		rows = append(rows, row(s, n))
+	}
+	return rows, nil
+}
+
+// changed returns the first and the last patch after which the mutant's tree
+// is another than that of the series.
+func (p pair) changed() (from, to int, err error) {
+	was, err := p.series.Series()
+	if err != nil {
+		return 0, 0, err
+	}
+	is, err := p.mutant.Series()
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(was.Patches) != len(is.Patches) {
+		return 0, 0, &barredError{"the series has another number of patches", fmt.Errorf("%d, not %d", len(is.Patches), len(was.Patches))}
+	}
+	for n := 1; n <= len(was.Patches); n++ {
+		a, _, err := was.Overlay(p.series.Base, series.Options{Through: n})
+		if err != nil {
+			return 0, 0, err
+		}
+		b, _, err := is.Overlay(p.series.Base, series.Options{Through: n})
+		if err != nil {
+			return 0, 0, &barredError{"the series does not apply", err}
+		}
+		if maps.EqualFunc(a, b, bytes.Equal) {
+			continue
+		}
+		if to = n; from == 0 {
+			from = n
+		}
+	}
+	if from == 0 {
+		return 0, 0, fmt.Errorf("%s: the mutant changes no tree that the series makes, there is nothing to compile", p.mutant.Name)
+	}
+	return from, to, nil
+}
+
+// renamed is a compiler that calls its trees by the mutant.
+type renamed struct {
+	matrix.Compiler
+	name string
+}
+
+// Objects implements [matrix.Compiler].
+func (r renamed) Objects(ctx context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
+	return r.Compiler.Objects(ctx, strings.TrimSuffix(r.name+", "+name, ", base"), t, spec)
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package mutant
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/junit"
+)
+
+// Verdict is what became of a mutant.
+type Verdict string
+
+// The verdicts. All but Killed fail a run.
+const (
+	// Killed: the check that it names has found what it should.
+	Killed Verdict = "killed"
+	// Survived: the check has found nothing.
+	Survived Verdict = "survived"
+	// Otherwise: it was caught, but by something else, or the check has found
+	// something else.
+	Otherwise Verdict = "caught otherwise"
+	// Unfounded: the check finds something in the series without the mutant.
+	Unfounded Verdict = "unfounded"
+)
+
+// Result is what became of a mutant.
+type Result struct {
+	Name     string `json:"name"`
+	File     string `json:"file"`
+	Fault    string `json:"fault"`
+	Missed   string `json:"missed"`
+	KilledBy string `json:"killedBy"`
+	// Finds is the expression that one of the findings has to match, Found is
+	// the first that does.
+	Finds    string    `json:"finds"`
+	Verdict  Verdict   `json:"verdict"`
+	Found    *Finding  `json:"found,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
+	// Seconds is what it took, Cached says that that was in an earlier run.
+	Seconds float64 `json:"seconds"`
+	Cached  bool    `json:"cached"`
+	// Log is the path of the file with all that the check said.
+	Log string `json:"log"`
+}
+
+// short says in a line what became of it.
+func (r *Result) short() string {
+	switch r.Verdict {
+	case Killed:
+		return "killed by " + r.KilledBy + ": " + clip(r.Found.String())
+	case Survived:
+		return "SURVIVED " + r.KilledBy
+	case Unfounded:
+		return r.KilledBy + " finds something in the series as it is: " + clip(r.Findings[0].String())
+	}
+	return fmt.Sprintf("CAUGHT OTHERWISE, not by %s: %s", r.KilledBy, clip(r.Findings[0].String()))
+}
+
+// maxLine is how much of a finding is shown, in runes.
+const maxLine = 160
+
+// clip returns the first line of a text, bounded.
+func clip(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if r := []rune(text); len(r) > maxLine {
+		text = string(r[:maxLine-3]) + "..."
+	}
+	return text
+}
+
+// Report is what Run found.
+type Report struct {
+	Results []Result `json:"mutants"`
+}
+
+// count returns how many mutants had a verdict.
+func (r *Report) count(v Verdict) int {
+	n := 0
+	for _, res := range r.Results {
+		if res.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Closing is the last line of a report.
+func (r *Report) Closing() string {
+	s := fmt.Sprintf("%d mutants, %d killed, %d survived", len(r.Results), r.count(Killed), r.count(Survived))
+	for _, v := range []Verdict{Otherwise, Unfounded} {
+		if n := r.count(v); n > 0 {
+			s += fmt.Sprintf(", %d %s", n, v)
+		}
+	}
+	return s
+}
+
+// WriteText writes a table of all mutants, what there is to say of those that
+// were not killed, and the closing line.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "MUTANT\tKILLED BY\tTIME\tFAULT")
+	for _, res := range r.Results {
+		by := res.KilledBy
+		if res.Verdict != Killed {
+			by = strings.ToUpper(string(res.Verdict)) + " (" + by + ")"
+		}
+		time := took(res.Seconds)
+		if res.Cached {
+			time += ", before"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", res.Name, by, time, res.Fault)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, res := range r.Results {
+		if res.Verdict != Killed {
+			b.WriteString("\n" + res.details())
+		}
+	}
+	b.WriteString("\n" + r.Closing() + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// details says what is wrong with a mutant that was not killed.
+func (r *Result) details() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n  %s has to find /%s/", r.Name, r.Verdict, r.KilledBy, r.Finds)
+	switch r.Verdict {
+	case Survived:
+		b.WriteString(" and finds nothing\n")
+	case Unfounded:
+		b.WriteString(", and finds something in the series as it is:\n")
+	default:
+		b.WriteString("; what was found is\n")
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "    %s\n", clip(f.String()))
+	}
+	fmt.Fprintf(&b, "  log: %s\n  again: bin/vcpulab mutants --again --only %s\n", r.Log, r.Name)
+	return b.String()
+}
+
+// WriteJSON writes the report for programs.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "\t")
+	return enc.Encode(struct {
+		*Report
+		Killed   int `json:"killed"`
+		Survived int `json:"survived"`
+		Failed   int `json:"failed"`
+	}{r, r.count(Killed), r.count(Survived), len(r.Results) - r.count(Killed)})
+}
+
+// WriteJUnit writes the report for CI systems.
+func (r *Report) WriteJUnit(w io.Writer) error {
+	suite := junit.Suite{Name: "mutants"}
+	for _, res := range r.Results {
+		c := junit.Case{Name: res.Name, Took: time.Duration(res.Seconds * float64(time.Second)), Output: res.short()}
+		if res.Verdict != Killed {
+			c.Failure = &junit.Message{Line: res.short(), Sort: string(res.Verdict), Text: res.details()}
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	return junit.Write(w, suite)
+}
+
+// Err returns nil if all mutants were killed, else an error that names those
+// that were not and stands for exit.CheckFailed. A run of none is not good.
+func (r *Report) Err() error {
+	if len(r.Results) == 0 {
+		return exit.With(exit.CheckFailed, fmt.Errorf("mutants: expected some, found none"))
+	}
+	var bad []string
+	for _, res := range r.Results {
+		if res.Verdict != Killed {
+			bad = append(bad, fmt.Sprintf("%s (%s)", res.Name, res.Verdict))
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return exit.With(exit.CheckFailed, fmt.Errorf("mutants: %d of %d were not killed: %s", len(bad), len(r.Results), strings.Join(bad, ", ")))
+}

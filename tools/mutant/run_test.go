@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package mutant
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+	"vcpulab/tools/verify"
+)
+
+var update = flag.Bool("update", false, "write the expected files anew")
+
+// labDir has a small kernel and a series for it.
+const labDir = "../cmd/vcpulab/testdata/lab"
+
+// newLab returns a runner of mutants of the small series, of which there is a
+// copy that may be changed.
+func newLab(t *testing.T) *Runner {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{"linux", PatchesDir} {
+		if err := os.CopyFS(filepath.Join(dir, d), os.DirFS(filepath.Join(labDir, d))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := cache.Open(filepath.Join(dir, "cache"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Runner{
+		Root: dir, Patches: filepath.Join(dir, PatchesDir), Cache: c, Out: filepath.Join(dir, "out"),
+		Base:   tree.Tree{Dir: filepath.Join(dir, "linux"), ID: "lab", Version: "7.3.4"},
+		Verify: verify.Subject{Author: series.Placeholder(), Cache: c},
+		seen:   make(map[string]bool),
+	}
+}
+
+// labFiles are the files that mutants of the small series change.
+const (
+	labPatch = "patches/0001-KVM-Do-what-can-fail-before-publishing-a-vCPU.patch"
+	labC     = "virt/kvm/kvm_main.c"
+)
+
+// change returns a mutant that changes one text in a file.
+func (r *Runner) change(t *testing.T, name, by, finds, file, old, now string) *Mutant {
+	t.Helper()
+	s, err := newSubject(r.Patches, r.Base, r.Cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := s.Tree(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := base.Dir
+	if strings.HasPrefix(file, PatchesDir) {
+		dir = r.Root
+	}
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Count(text, []byte(old)) != 1 {
+		t.Fatalf("%q is not in %s", old, file)
+	}
+	diff, err := diffFiles(t.Context(), dir, map[string][]byte{file: bytes.Replace(text, []byte(old), []byte(now), 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := fmt.Sprintf("fault = %q\nmissed = \"It is small.\"\nkilled-by = %q\nfinds = %q\n---\n", "Fault of "+name+".", by, finds)
+	file = filepath.Join(r.Root, name+Ext)
+	if err := os.WriteFile(file, append([]byte(head), diff...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Parse(file, append([]byte(head), diff...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+const signed = "Signed-off-by: vcpulab <series@vcpulab.invalid>\n"
+
+func TestRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		by, finds, file, old, now string
+		want                      Verdict
+		found                     string // what one of the findings has
+	}{
+		"killed":               {"verify mails", "Signed-off-by", labPatch, signed, "", Killed, "0001-"},
+		"killed, of a tree":    {"verify applies", "fits nowhere", labC, "return -EEXIST;", "return -EINVAL;", Survived, ""},
+		"survived":             {"verify mails", "Signed-off-by", labPatch, "Look first.", "Look last.", Survived, ""},
+		"found something else": {"verify mails", "Fixes", labPatch, signed, "", Otherwise, "Signed-off-by"},
+		"killed when read":     {"apply", "is number 2, but number 1 is missing", labPatch, "PATCH 1/2", "PATCH 2/2", Killed, "number 2"},
+		"not even read":        {"verify mails", "number", labPatch, "PATCH 1/2", "PATCH 2/2", Otherwise, "the series cannot be read"},
+		"killed when applied":  {"apply", "index line", labPatch, "..e2f0226", "..e2f0227", Killed, "0001-"},
+		"does not apply":       {"verify applies", "index line", labPatch, "..e2f0226", "..e2f0227", Killed, "0001-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newLab(t)
+			m := r.change(t, "x", c.by, c.finds, c.file, c.old, c.now)
+			report, err := r.Run(t.Context(), []*Mutant{m})
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := report.Results[0]
+			if res.Verdict != c.want {
+				t.Errorf("expected %s, found %+v", c.want, res)
+			}
+			if text := fmt.Sprint(res.Findings); !strings.Contains(text, c.found) {
+				t.Errorf("expected %q, found %s", c.found, text)
+			}
+			if code := exit.Code(report.Err()); (code == exit.Good) != (c.want == Killed) || code > exit.CheckFailed {
+				t.Errorf("exit code %d of %v", code, report.Err())
+			}
+			log, err := os.ReadFile(res.Log)
+			if err != nil || !strings.Contains(string(log), string(res.Verdict)) {
+				t.Errorf("expected a log with the verdict, found %q, %v", log, err)
+			}
+		})
+	}
+}
+
+// TestRunUnfounded: a check that finds something in the series itself kills
+// nothing.
+func TestRunUnfounded(t *testing.T) {
+	r := newLab(t)
+	m := r.change(t, "x", "verify mails", "Signed-off-by", labPatch, "Look first.", "Look last.")
+	other := filepath.Join(r.Patches, "0002-KVM-Try-the-index-first-when-looking-up-a-vCPU-by-ID.patch")
+	text, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other, bytes.Replace(text, []byte(signed), nil, 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Run(t.Context(), []*Mutant{m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := report.Results[0]; res.Verdict != Unfounded || exit.Code(report.Err()) != exit.CheckFailed {
+		t.Errorf("expected %s, found %+v", Unfounded, res)
+	}
+}
+
+// TestRunStale: nothing is run if a mutant is of another series, and Refresh
+// mends what has but moved.
+func TestRunStale(t *testing.T) {
+	r := newLab(t)
+	moved := r.change(t, "moved", "verify mails", "Signed-off-by", labC, "return -EEXIST;", "return -EINVAL;")
+	good := r.change(t, "good", "verify mails", "Signed-off-by", labPatch, signed, "")
+	gone := r.change(t, "gone", "verify mails", "Signed-off-by", labPatch, "Look first.", "Look last.")
+	fresh := bytes.Clone(moved.text)
+	moved.text = []byte(strings.NewReplacer("@@ -11,", "@@ -9,", "+11,", "+9,").Replace(string(moved.text)))
+	if bytes.Equal(fresh, moved.text) {
+		t.Fatalf("the mutant has not moved:\n%s", fresh)
+	}
+	gone.text = bytes.ReplaceAll(gone.text, []byte("-Look first."), []byte("-Look twice."))
+	_, err := r.Run(t.Context(), []*Mutant{moved, good, gone})
+	stale, ok := errors.AsType[*StaleError](err)
+	if !ok || exit.Code(err) != exit.PatchFailed || strings.Join(names(stale.Mutants), " ") != "moved gone" {
+		t.Fatalf("expected moved and gone to be stale, found %v", err)
+	}
+	for _, want := range []string{"vcpulab mutants --refresh", moved.File, "Look twice."} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("expected %q, found %v", want, err)
+		}
+	}
+	if _, err := os.Stat(r.Out); err == nil {
+		t.Error("something was run")
+	}
+
+	written, err := r.Refresh(t.Context(), []*Mutant{moved, good, gone})
+	if stale, ok := errors.AsType[*StaleError](err); !ok || strings.Join(names(stale.Mutants), " ") != "gone" {
+		t.Errorf("expected gone to be beyond that, found %v", err)
+	}
+	if strings.Join(names(written), " ") != "moved" {
+		t.Errorf("expected moved to be written anew, found %v", names(written))
+	}
+	text, err := os.ReadFile(moved.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(fresh), string(text)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// wordCheck finds a word in a file of the last tree. It counts how often it
+// looks.
+type wordCheck struct {
+	file, word string
+	looks      *int
+}
+
+func (c wordCheck) parts(*Subject, pair) ([]string, error) { return []string{c.word}, nil }
+
+func (c wordCheck) look(ctx context.Context, s *Subject, _ pair) (*looked, error) {
+	*c.looks++
+	tr, err := s.Tree(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(tr.Dir, c.file))
+	if err != nil {
+		return nil, err
+	}
+	l := &looked{Details: string(data)}
+	if strings.Contains(string(data), c.word) {
+		l.Findings = append(l.Findings, Finding{c.file, "it has " + c.word})
+	}
+	return l, nil
+}
+
+// TestResultsAreKept: what takes long is looked at once, as long as the mutant
+// and the series are the same. No tree of a mutant stays.
+func TestResultsAreKept(t *testing.T) {
+	r := newLab(t)
+	m := r.change(t, "x", "matrix s390x", "EBUSY", labC, "return -EEXIST;", "return -EBUSY;")
+	looks := 0
+	c := wordCheck{labC, "EBUSY", &looks}
+	one := func(m *Mutant) *Result {
+		t.Helper()
+		s, err := newSubject(r.Patches, r.Base, r.Cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := r.one(t.Context(), m, c, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	if res := one(m); res.Verdict != Killed || res.Cached || looks != 2 {
+		t.Errorf("expected to look at the series and the mutant, found %+v after %d", res, looks)
+	}
+	if res := one(m); res.Verdict != Killed || !res.Cached || looks != 2 {
+		t.Errorf("expected to look at nothing, found %+v after %d", res, looks)
+	}
+	trees, err := r.Cache.Keys("patched")
+	if err != nil || len(trees) != 1 {
+		t.Errorf("expected the tree of the series alone to stay, found %v, %v", trees, err)
+	}
+	other := r.change(t, "y", "matrix s390x", "EBUSY", labC, "return -EEXIST;", "return -EBUSY; /* y */")
+	if res := one(other); res.Verdict != Killed || res.Cached || looks != 3 {
+		t.Errorf("expected to look at the other mutant, found %+v after %d", res, looks)
+	}
+	survivor := r.change(t, "z", "matrix s390x", "EBUSY", labC, "return -EEXIST;", "return -ENOSPC;")
+	if res := one(survivor); res.Verdict != Survived || looks != 4 {
+		t.Errorf("expected it to survive, found %+v after %d", res, looks)
+	}
+	r.Again, r.seen = true, make(map[string]bool)
+	if res := one(m); res.Verdict != Killed || res.Cached || looks != 6 {
+		t.Errorf("expected to look at both again, found %+v after %d", res, looks)
+	}
+	one(other)
+	if looks != 7 {
+		t.Errorf("expected to look at the series once in a run, found %d", looks)
+	}
+}
+
+func TestReport(t *testing.T) {
+	r := Report{Results: []Result{
+		{Name: "a", Fault: "One is left out.", KilledBy: "verify mails", Finds: "x", Verdict: Killed, Found: &Finding{"", "0001-a.patch: x"}, Seconds: 0.25},
+		{
+			Name: "b", Fault: "One is there twice.", KilledBy: "selftest default a_test", Finds: "y", Verdict: Survived, Seconds: 61.4, Cached: true, Log: "/o/b.log",
+		},
+		{
+			Name: "c", Fault: "One is late.", KilledBy: "matrix s390x", Finds: "z", Verdict: Otherwise, Seconds: 5,
+			Findings: []Finding{{"s390x", "error: " + strings.Repeat("long ", 50) + "\nmore"}}, Log: "/o/c.log",
+		},
+		{Name: "d", Fault: "One is early.", KilledBy: "apply", Finds: "z", Verdict: Unfounded, Findings: []Finding{{"", "was so before"}}, Log: "/o/d.log"},
+	}}
+	var b bytes.Buffer
+	for _, write := range []func() error{
+		func() error { return r.WriteText(&b) }, func() error { return r.WriteJUnit(&b) }, func() error { return r.WriteJSON(&b) },
+	} {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteByte('\n')
+	}
+	const name = "testdata/report.txt"
+	if *update {
+		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Error(diff)
+	}
+	if err := (&Report{}).Err(); exit.Code(err) != exit.CheckFailed {
+		t.Errorf("a run of nothing is not good, found %v", err)
+	}
+}
