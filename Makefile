@@ -8,7 +8,7 @@ VCPULAB := bin/vcpulab
 # A kernel tree of your own in the place of the pinned one; it is only read.
 export KERNEL_SRC
 
-.PHONY: help bench-ebpf test test-kernel apply-patches verify build build-matrix doctor generate regenerate-patches clean $(VCPULAB)
+.PHONY: help bench-ebpf test test-kernel apply-patches verify build build-matrix mutants mutants-fast doctor generate regenerate-patches clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -47,6 +47,16 @@ build: $(VCPULAB)
 build-matrix: $(VCPULAB)
 	$(VCPULAB) install build matrix arm64 s390x ppc64le mips64el riscv64 loongarch64
 	$(VCPULAB) build --objects --arch all --each
+
+## make mutants        test the checks: each fault of ci/mutants must be caught
+mutants: $(VCPULAB)
+	$(VCPULAB) install build boot selftests verify generate matrix arm64 s390x ppc64le
+	$(VCPULAB) mutants
+
+## make mutants-fast   those of them that take little time
+mutants-fast: $(VCPULAB)
+	$(VCPULAB) install build boot selftests verify generate matrix arm64 s390x ppc64le
+	$(VCPULAB) mutants --fast
 
 ## make doctor         say what this machine lacks
 doctor: $(VCPULAB)

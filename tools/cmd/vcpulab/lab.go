@@ -77,9 +77,12 @@ type sourceFlags struct {
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
-// configDebug is the configuration of kernels that look for faults of their
-// own; see ci/config/debug.config.
-const configDebug = "debug"
+// configDefault is the configuration that is measured; configDebug is that of
+// kernels that look for faults of their own, see ci/config/debug.config.
+const (
+	configDefault = "default"
+	configDebug   = "debug"
+)
 
 // kernelFlags choose the kernels to work on.
 type kernelFlags struct {

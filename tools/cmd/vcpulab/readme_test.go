@@ -36,7 +36,7 @@ var readmeCommands = []struct {
 	line string
 	covered
 }{
-	{"make bench-ebpf", covered{ci: `^if make bench-ebpf;`, why: "boots three kernels"}},
+	{"make bench-ebpf", covered{ci: `^for goal in .*\bbench-ebpf\b`, why: "boots three kernels"}},
 	{"make test", covered{ci: `^for goal in test `, why: "this test is part of it"}},
 	{"make apply-patches", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"make apply-patches KERNEL_SRC=~/linux", covered{
@@ -46,6 +46,7 @@ var readmeCommands = []struct {
 	{"make build", covered{ci: `^for goal in .*\btest-kernel\b`, why: "make test-kernel begins with the same builds"}},
 	{"make test-kernel", covered{ci: `^for goal in .*\btest-kernel\b`, why: "builds a kernel and runs its selftests twice"}},
 	{"make verify", covered{run: `(?m)^[1-9][0-9]* patches, [1-9][0-9]* checks, 0 findings: good$`}},
+	{"make mutants", covered{ci: `^for goal in mutants-fast `, why: "it compiles and boots a kernel for most of them; CI does so for the fast ones"}},
 	{"make regenerate-patches", covered{run: `(?m)^[0-9]+ generated patch(es)?, 0 not as generated$`}},
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},
@@ -55,7 +56,7 @@ var readmeCommands = []struct {
 		run:     `changes [1-9][0-9]+ of [1-9][0-9]+ places, in [1-9][0-9]* files`,
 	}},
 	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
-	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^if make bench-ebpf;`, why: "make bench-ebpf is the same with one round"}},
+	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^for goal in .*\bbench-ebpf\b`, why: "make bench-ebpf is the same with one round"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
 	{"go tool benchstat -col kernel out/results.bench", covered{
 		prepare: `bin/vcpulab report --format bench out/results.json > out/results.bench`,
