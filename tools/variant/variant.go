@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package variant knows which kernels there are to measure besides the one
+// without and the one with the series: milestones of the series, and
+// comparators, whose patches lie in folders of their own beside it.
+//
+// The list is a TOML file. A milestone is named by the subject of its last
+// patch, because numbers change whenever a patch is added.
+package variant
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+)
+
+// The names of the kernels that are always there, which no variant can have.
+const (
+	Base    = "base"
+	Patched = "patched"
+)
+
+// Variant is one more kernel to measure: a milestone or a comparator.
+type Variant struct {
+	// Name is one word, as tables head a column with it.
+	Name string `toml:"name"`
+	// About says in a few words what it holds vCPUs in.
+	About string `toml:"about"`
+	// Through is the subject of the last patch of a milestone.
+	Through string `toml:"through"`
+	// Patches is the folder with a comparator's patches, below that of the
+	// series, and On what they apply to: Base or Patched.
+	Patches string `toml:"patches"`
+	On      string `toml:"on"`
+	// Limit says that no container can be faster than this one where a vCPU
+	// is looked up by its index.
+	Limit bool `toml:"limit"`
+}
+
+// Load reads a list of variants: a TOML file with a table [[variant]] for
+// each. An error stands for exit.Usage.
+func Load(name string) ([]Variant, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("read which variants there are: %w", err))
+	}
+	var file struct {
+		Variant []Variant `toml:"variant"`
+	}
+	dec := toml.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&file); err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("read which variants there are: %s: %w", name, err))
+	}
+	for i, v := range file.Variant {
+		if err := v.check(file.Variant[:i]); err != nil {
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: variant %d: %w", name, i+1, err))
+		}
+	}
+	return file.Variant, nil
+}
+
+// check says what is wrong with a variant that comes after others.
+func (v Variant) check(before []Variant) error {
+	switch {
+	case v.Name == "" || strings.Trim(v.Name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+		return fmt.Errorf("expected a name of letters, digits and hyphens, found %q", v.Name)
+	case v.Name == Base || v.Name == Patched:
+		return fmt.Errorf("%s is always measured: expected another name", v.Name)
+	// A column that ends so is the repetition of another.
+	case strings.HasSuffix(v.Name, "-again"):
+		return fmt.Errorf("%s: expected a name that does not end in -again", v.Name)
+	case slices.ContainsFunc(before, func(o Variant) bool { return o.Name == v.Name }):
+		return fmt.Errorf("%s is there twice", v.Name)
+	case v.About == "":
+		return fmt.Errorf("%s: expected a word about what it is", v.Name)
+	case (v.Through == "") == (v.Patches == ""):
+		return fmt.Errorf("%s: expected through, the subject of a patch, or patches, a folder", v.Name)
+	case v.Through != "" && v.On != "":
+		return fmt.Errorf("%s: on is for variants with patches of their own", v.Name)
+	case v.Patches != "" && v.On != Base && v.On != Patched:
+		return fmt.Errorf("%s: expected on to be %s or %s, found %q", v.Name, Base, Patched, v.On)
+	case v.Patches != "" && !filepath.IsLocal(v.Patches):
+		return fmt.Errorf("%s: expected a folder below that of the series, found %q", v.Name, v.Patches)
+	}
+	return nil
+}
+
+// Choose returns the variants with these names, each once and in the order of
+// all. The error of an unknown one stands for exit.Usage and lists those that
+// are known.
+func Choose(all []Variant, names []string) ([]Variant, error) {
+	for _, n := range names {
+		if !slices.ContainsFunc(all, func(v Variant) bool { return v.Name == n }) {
+			return nil, exit.With(exit.Usage, fmt.Errorf("expected a variant that there is, found %q; there are %s", n, strings.Join(Names(all), ", ")))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(v Variant) bool { return !slices.Contains(names, v.Name) }), nil
+}
+
+// Names returns the names of variants, in their order.
+func Names(all []Variant) []string {
+	var names []string
+	for _, v := range all {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// Applied is what was applied to make a variant's tree.
+type Applied struct {
+	Tree tree.Tree
+	// Series identifies all patches, Subjects are theirs, in order.
+	Series   string
+	Subjects []string
+}
+
+// Apply makes a variant's tree of the unpatched one. s is the series; o.Through
+// is not used. The errors are those of series.Load and series.Apply; that the
+// series does not have the milestone's patch stands for exit.Usage.
+func (v Variant) Apply(ctx context.Context, base tree.Tree, s *series.Series, o series.Options) (Applied, error) {
+	o.Through = 0
+	if v.Through != "" {
+		n, err := v.last(s)
+		if err != nil {
+			return Applied{}, err
+		}
+		o.Through = n
+		t, _, err := s.Apply(ctx, base, o)
+		return Applied{t, s.ID, subjects(s, n)}, err
+	}
+	own, err := series.Load(filepath.Join(s.Dir, v.Patches))
+	if err != nil {
+		return Applied{}, fmt.Errorf("variant %s: %w", v.Name, err)
+	}
+	out := Applied{Tree: base, Series: own.ID}
+	if v.On == Patched {
+		if out.Tree, _, err = s.Apply(ctx, base, o); err != nil {
+			return Applied{}, err
+		}
+		out.Series, out.Subjects = s.ID+"+"+own.ID, subjects(s, len(s.Patches))
+	}
+	if out.Tree, _, err = own.Apply(ctx, out.Tree, o); err != nil {
+		return Applied{}, fmt.Errorf("variant %s: %w", v.Name, err)
+	}
+	out.Subjects = append(out.Subjects, subjects(own, len(own.Patches))...)
+	return out, nil
+}
+
+// last returns the number of the milestone's last patch.
+func (v Variant) last(s *series.Series) (int, error) {
+	for _, p := range s.Patches {
+		if p.Subject == v.Through {
+			return p.Number, nil
+		}
+	}
+	return 0, exit.With(exit.Usage, fmt.Errorf("variant %s: expected a patch %q in %s, found none of that subject", v.Name, v.Through, s.Dir))
+}
+
+// subjects returns those of the first n patches.
+func subjects(s *series.Series, n int) []string {
+	var out []string
+	for _, p := range s.Patches[:n] {
+		out = append(out, p.Subject)
+	}
+	return out
+}
