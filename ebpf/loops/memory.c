@@ -6,7 +6,8 @@
  * the tracepoints of kmem call bytes_alloc.
  *
  * Tables and nodes that were replaced, and wait for a grace period to be freed,
- * aren't the VM's any more and don't count.
+ * aren't the VM's any more and don't count.  Those that are kept for as long as
+ * the VM lives do.
  */
 #include <linux/kvm_host.h>
 #include <linux/rcupdate.h>
@@ -17,7 +18,7 @@
 #include "slab.h"
 #include "vcpuloops.h"
 
-#if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE)
+#if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE) && !defined(VM_HAS_ARRAY)
 #error struct kvm has neither the vcpu_array nor the vcpus that this file counts
 #endif
 
@@ -105,6 +106,41 @@ static int count_table(struct vcpuloops_memory *m, struct kvm *kvm)
 static int count_table(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
 #endif
 
+#ifdef VM_KEEPS_TABLES
+static void count_old_tables(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	struct kvm_old_vcpus *old;
+
+	for (old = kvm->old_vcpus; old; old = old->next) {
+		count(m, old);
+		count(m, old->vcpus);
+	}
+}
+#else
+static void count_old_tables(struct vcpuloops_memory *m, struct kvm *kvm) { }
+#endif
+
+#ifdef VM_HAS_ARRAY
+/* The array is a part of struct kvm, and counts as what it is. */
+static int count_fixed_array(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	u32 i;
+
+	m->kvm -= sizeof(kvm->vcpus);
+	m->container += sizeof(kvm->vcpus);
+	m->objects++;
+
+	for (i = 0; i < m->vcpus; i++) {
+		if (kvm->vcpus[i]->vcpu_idx != i)
+			return -ENODATA;
+	}
+
+	return 0;
+}
+#else
+static int count_fixed_array(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
+#endif
+
 #ifdef VM_HAS_ID_MAP
 static int count_id_map(struct vcpuloops_memory *m, struct kvm *kvm)
 {
@@ -153,7 +189,9 @@ int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 	m->kvm_vcpu = allocated(kvm_get_vcpu(kvm, 0));
 
 	rcu_read_lock();
-	r = count_array(m, kvm) ?: count_table(m, kvm) ?: count_id_map(m, kvm);
+	r = count_array(m, kvm) ?: count_table(m, kvm) ?: count_fixed_array(m, kvm) ?:
+	    count_id_map(m, kvm);
+	count_old_tables(m, kvm);
 	rcu_read_unlock();
 
 	return r;
