@@ -124,7 +124,7 @@ func (m *meter) measure(g *guest, shape measure.VM) (err error) {
 	if err := m.memory(g, shape); err != nil {
 		return err
 	}
-	for _, l := range loopsOf(shape, m.params.MaxNumbers) {
+	for _, l := range loopsOf(shape, m.params) {
 		s, err := m.loop(l)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.sample.Op, err)
@@ -168,8 +168,7 @@ func (m *meter) memory(g *guest, shape measure.VM) error {
 // createVCPUs fills the VM.
 func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Create, error) {
 	out := measure.Create{VM: shape}
-	for i := range shape.VCPUs {
-		id := shape.IDs.ID(i)
+	for _, id := range shape.IDs.Of(shape.VCPUs) {
 		if err := vm.createVCPU(id); err != nil {
 			return out, err
 		}
@@ -194,37 +193,32 @@ type loop struct {
 }
 
 // loopsOf lists the loops that make sense on a VM of this shape.
-func loopsOf(shape measure.VM, maxNumbers int) []loop {
-	n := min(shape.VCPUs, maxNumbers)
-	var indices, ids, missing []int32
-	for i := range n {
-		// The middle of the ith of n equal parts: the mean over the
-		// numbers is the mean over all vCPUs, also for a linear scan.
-		index := (2*i + 1) * shape.VCPUs / (2 * n)
-		indices = append(indices, int32(index))
-		ids = append(ids, int32(shape.IDs.ID(index)))
-		missing = append(missing, int32(shape.IDs.Missing(index, shape.VCPUs)))
-	}
-	var all []loop
-	for _, s := range measure.LoopsOf(shape) {
-		l := loop{
-			sample: measure.Loop{VM: shape, Op: s.Op, Missing: s.Missing, Numbers: n},
-			// A loop that looks nothing up finds nothing.
-			numbers: indices,
+func loopsOf(shape measure.VM, p measure.Params) []loop {
+	n := min(shape.VCPUs, p.MaxNumbers)
+	all := shape.IDs.Of(shape.VCPUs)
+	var loops []loop
+	for _, s := range p.LoopsOf(shape) {
+		// A loop that looks nothing up finds nothing.
+		l := loop{sample: measure.Loop{VM: shape, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: n}}
+		for _, index := range s.Order.Arrange(n, shape.VCPUs) {
+			number := index
+			switch {
+			case s.Missing:
+				number = shape.IDs.Missing(index, shape.VCPUs)
+			case s.Op == measure.ByID:
+				number = all[index]
+			}
+			l.numbers = append(l.numbers, int32(number))
 		}
 		switch {
-		case s.Missing:
-			l.numbers = missing
-		case s.Op == measure.ByID:
-			l.numbers, l.found = ids, n
-		case s.Op == measure.Get:
-			l.found = n
 		case s.Op == measure.Walk:
 			l.found = shape.VCPUs
+		case s.Op != measure.Nop && !s.Missing:
+			l.found = n
 		}
-		all = append(all, l)
+		loops = append(loops, l)
 	}
-	return all
+	return loops
 }
 
 // loop runs a loop with N and with 2N passes, after a run that tells how large

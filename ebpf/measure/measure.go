@@ -8,46 +8,7 @@
 // -icount shift=0 that clock counts instructions, one a nanosecond.
 package measure
 
-import (
-	"fmt"
-
-	"vcpulab/ebpf/probe"
-)
-
-// IDs is how a VM numbers its vCPUs.
-type IDs string
-
-// The ways to number vCPUs.
-const (
-	Dense  IDs = "dense"  // the ID is the index
-	Sparse IDs = "sparse" // three of four IDs are unused, as with a topology that has gaps
-)
-
-// ID returns the vcpu_id of the vCPU with this index.
-func (i IDs) ID(index int) int {
-	if i == Sparse {
-		return 4*index + 3
-	}
-	return index
-}
-
-// Missing returns the nth ID of those that no vCPU has, of a VM with vcpus of
-// them: between those in use where IDs are sparse, above them where dense.
-func (i IDs) Missing(n, vcpus int) int {
-	if i == Sparse {
-		return 4*n + 1
-	}
-	return vcpus + n
-}
-
-// VM is a virtual machine to create and to look up vCPUs in.
-type VM struct {
-	VCPUs int `json:"vcpus"`
-	IDs   IDs `json:"ids"`
-}
-
-// String returns the VM's shape as it appears in names of results.
-func (v VM) String() string { return fmt.Sprintf("vcpus=%d/ids=%s", v.VCPUs, v.IDs) }
+import "vcpulab/ebpf/probe"
 
 // Params are the parameters of a wire.JobMeasure.
 type Params struct {
@@ -64,36 +25,8 @@ type Params struct {
 	// MaxNumbers bounds the numbers of a pass; they are spread evenly over
 	// the vCPUs.
 	MaxNumbers int `json:"max_numbers"`
-}
-
-// Op is a lookup.
-type Op string
-
-// The lookups, in the order of enum vcpuloops_op.
-const (
-	Nop  Op = "nop"   // none: the loop's own cost
-	Get  Op = "get"   // kvm_get_vcpu()
-	ByID Op = "by_id" // kvm_get_vcpu_by_id()
-	Walk Op = "walk"  // kvm_for_each_vcpu(), one pass is a walk
-)
-
-// Ops lists the lookups; an Op's place is its number in vcpuloops.h.
-var Ops = []Op{Nop, Get, ByID, Walk}
-
-// Shape is a loop that makes sense on a VM.
-type Shape struct {
-	Op      Op
-	Missing bool // look up IDs that no vCPU has
-}
-
-// LoopsOf lists the loops to run on a VM, Nop first. Looking up by index and
-// walking do not depend on the IDs: they are done where IDs are dense.
-func LoopsOf(vm VM) []Shape {
-	all := []Shape{{Op: Nop}, {Op: ByID}, {Op: ByID, Missing: true}}
-	if vm.IDs == Dense {
-		all = append(all, Shape{Op: Get}, Shape{Op: Walk})
-	}
-	return all
+	// Orders are those in which vCPUs are looked up; none is Sequential.
+	Orders []Order `json:"orders,omitempty"`
 }
 
 // The types of sample.
@@ -138,6 +71,8 @@ type Loop struct {
 	Op Op `json:"op"`
 	// Missing says that no vCPU has any of the numbers.
 	Missing bool `json:"missing,omitempty"`
+	// Order is that in which the numbers come, "" for Sequential.
+	Order Order `json:"order,omitempty"`
 	// Numbers is how many numbers a pass looks up.
 	Numbers int `json:"numbers"`
 	// Passes is N.

@@ -12,53 +12,6 @@ import (
 	"vcpulab/ebpf/probe"
 )
 
-// TestIDs looks at what each way of numbering promises.
-func TestIDs(t *testing.T) {
-	for _, ids := range []IDs{Dense, Sparse} {
-		t.Run(string(ids), func(t *testing.T) {
-			for _, vcpus := range []int{1, 8, 65, 1024} {
-				used := make(map[int]bool)
-				for i := range vcpus {
-					id := ids.ID(i)
-					if used[id] {
-						t.Errorf("%d vCPUs: expected an ID of its own for vCPU %d, found %d again", vcpus, i, id)
-					}
-					if index := id == i; index != (ids == Dense) {
-						t.Errorf("%d vCPUs: vCPU %d has ID %d", vcpus, i, id)
-					}
-					used[id] = true
-				}
-				missing := make(map[int]bool)
-				for n := range vcpus {
-					id := ids.Missing(n, vcpus)
-					if used[id] || missing[id] {
-						t.Errorf("%d vCPUs: expected ID %d to be no vCPU's, and to come once", vcpus, id)
-					}
-					// KVM takes IDs up to four times the number of vCPUs.
-					if id < 0 || id >= 4*vcpus {
-						t.Errorf("%d vCPUs: expected an ID below %d, found %d", vcpus, 4*vcpus, id)
-					}
-					missing[id] = true
-				}
-			}
-		})
-	}
-}
-
-// TestLoopsOf says which loops are run where: the empty one first, as the
-// others' costs are taken without its.
-func TestLoopsOf(t *testing.T) {
-	byID, missing := Shape{Op: ByID}, Shape{Op: ByID, Missing: true}
-	for vm, want := range map[VM][]Shape{
-		{8, Dense}:  {{Op: Nop}, byID, missing, {Op: Get}, {Op: Walk}},
-		{8, Sparse}: {{Op: Nop}, byID, missing},
-	} {
-		if diff := cmp.Diff(want, LoopsOf(vm)); diff != "" {
-			t.Errorf("%v (-expected +found):\n%s", vm, diff)
-		}
-	}
-}
-
 func TestVMString(t *testing.T) {
 	if got := (VM{65, Sparse}).String(); got != "vcpus=65/ids=sparse" {
 		t.Errorf("expected vcpus=65/ids=sparse, found %s", got)

@@ -54,7 +54,7 @@ func TestRunKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	plan := DefaultPlan(results.ICount)
+	plan := NewPlan(results.ICount, DefaultAxes())
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Sparse}}
 	plan.Count(2)
 	plan.Params.LoopNanos = 100_000

@@ -30,15 +30,54 @@ type Plan struct {
 // MaxVCPUs is how many vCPUs a VM has at most: KVM_MAX_VCPUS of x86.
 const MaxVCPUs = 4096
 
-// sizes are the numbers of vCPUs to measure at: the xarray gets one level
-// deeper after 1 and after 64.
-var sizes = []int{1, 8, 64, 65, 512, 1024}
+// Axes are what a measurement goes through, each combination of them.
+type Axes struct {
+	// Sizes are the numbers of vCPUs of the VMs. The xarray gets one level
+	// deeper after 1 and after 64.
+	Sizes []int
+	// IDs are the ways to number vCPUs, and Orders the orders in which they
+	// are looked up.
+	IDs    []measure.IDs
+	Orders []measure.Order
+}
 
-// DefaultPlan measures dense and sparse IDs at all sizes. Exact counts need
-// one round; times need several.
-func DefaultPlan(arm results.Arm) Plan {
+// DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two.
+// FullAxes are all.
+func DefaultAxes() Axes {
+	return Axes{[]int{1, 8, 64, 65, 512, 1024}, []measure.IDs{measure.Dense, measure.Sparse}, []measure.Order{measure.Sequential}}
+}
+
+// QuickAxes are the sizes of DefaultAxes that tell most.
+func QuickAxes() Axes {
+	a := DefaultAxes()
+	a.Sizes = []int{1, 64, 1024}
+	return a
+}
+
+// FullAxes are all that there is to measure, up to 1024 vCPUs.
+func FullAxes() Axes {
+	return Axes{[]int{1, 2, 8, 63, 64, 65, 255, 512, 1024}, measure.AllIDs, measure.AllOrders}
+}
+
+// VMs returns those to create: all sizes with each way to number vCPUs. That
+// of a single vCPU is the same shuffled.
+func (a Axes) VMs() []measure.VM {
+	var vms []measure.VM
+	for _, ids := range a.IDs {
+		for _, n := range a.Sizes {
+			if ids != measure.Shuffled || n > 1 {
+				vms = append(vms, measure.VM{VCPUs: n, IDs: ids})
+			}
+		}
+	}
+	return vms
+}
+
+// NewPlan measures along the axes. Exact counts need one round; times need
+// several.
+func NewPlan(arm results.Arm, a Axes) Plan {
 	p := Plan{
-		Params:   measure.Params{LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32},
+		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
 		Rounds:   1,
 		Arm:      arm,
 		Parallel: 2,
@@ -47,11 +86,6 @@ func DefaultPlan(arm results.Arm) Plan {
 	if !arm.Exact() {
 		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
 		p.Rounds, p.Parallel = 7, 1
-	}
-	for _, ids := range []measure.IDs{measure.Dense, measure.Sparse} {
-		for _, n := range sizes {
-			p.Params.VMs = append(p.Params.VMs, measure.VM{VCPUs: n, IDs: ids})
-		}
 	}
 	return p
 }
@@ -78,9 +112,24 @@ func (p Plan) check() error {
 		return fmt.Errorf("plan: expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
 			p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
 	}
+	seen := make(map[measure.VM]bool)
+	for _, vm := range p.Params.VMs {
+		if seen[vm] {
+			return fmt.Errorf("plan: the VM %v is there twice", vm)
+		}
+		seen[vm] = true
+	}
 	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted) {
 		if vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs {
 			return fmt.Errorf("plan: a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
+		}
+		if !slices.Contains(measure.AllIDs, vm.IDs) {
+			return fmt.Errorf("plan: expected IDs to be one of %v, found %q", measure.AllIDs, vm.IDs)
+		}
+	}
+	for i, o := range p.Params.Orders {
+		if !slices.Contains(measure.AllOrders, o) || slices.Contains(p.Params.Orders[:i], o) {
+			return fmt.Errorf("plan: expected orders to be some of %v, each once, found %q", measure.AllOrders, p.Params.Orders)
 		}
 	}
 	return nil

@@ -29,12 +29,17 @@ func TestCheck(t *testing.T) {
 		"largest VM":   {func(p *Plan) { p.Count(MaxVCPUs) }, ""},
 		"too large":    {func(p *Plan) { p.Count(MaxVCPUs + 1) }, "a VM with 4097 vCPUs: expected 1 to 4096"},
 		"counts none":  {func(p *Plan) { p.Count(0) }, "a VM with 0 vCPUs"},
+		"VM twice":     {func(p *Plan) { p.Params.VMs[1] = p.Params.VMs[0] }, "vcpus=1/ids=dense is there twice"},
+		"other IDs":    {func(p *Plan) { p.Params.VMs[0].IDs = "odd" }, `expected IDs to be one of [dense shuffled sparse], found "odd"`},
+		"other order":  {func(p *Plan) { p.Params.Orders = []measure.Order{"backwards"} }, "expected orders to be some of [sequential same random], each once"},
+		"order twice":  {func(p *Plan) { p.Params.Orders = []measure.Order{measure.Same, measure.Same} }, "each once"},
+		"no order":     {func(p *Plan) { p.Params.Orders = nil }, ""},
 		"no time":      {func(p *Plan) { p.Params.LoopNanos = 0 }, "positive numbers"},
 		"not repeated": {func(p *Plan) { p.Params.Repeat = 0 }, "positive numbers"},
 		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := DefaultPlan(results.ICount)
+			p := NewPlan(results.ICount, DefaultAxes())
 			tt.spoil(&p)
 			err := p.check()
 			if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
@@ -53,7 +58,7 @@ func TestDefaultPlan(t *testing.T) {
 		}
 	}
 	for _, arm := range results.Arms {
-		p := DefaultPlan(arm)
+		p := NewPlan(arm, DefaultAxes())
 		if err := p.check(); err != nil {
 			t.Errorf("%s: %v", arm, err)
 		}
@@ -69,6 +74,30 @@ func TestDefaultPlan(t *testing.T) {
 		if arm.Exact() && p.Parallel < 2 {
 			t.Errorf("%s: expected guests side by side, found %d", arm, p.Parallel)
 		}
+	}
+}
+
+// TestAxes: a quick run measures less of what a full one does, in the same
+// way, and no VM twice.
+func TestAxes(t *testing.T) {
+	full := FullAxes().VMs()
+	for name, a := range map[string]Axes{"quick": QuickAxes(), "default": DefaultAxes()} {
+		p := NewPlan(results.ICount, a)
+		if err := p.check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, vm := range p.Params.VMs {
+			if !slices.Contains(full, vm) {
+				t.Errorf("%s: %v is in no full run", name, vm)
+			}
+		}
+	}
+	p := NewPlan(results.ICount, FullAxes())
+	if err := p.check(); err != nil {
+		t.Error(err)
+	}
+	if slices.Contains(full, measure.VM{VCPUs: 1, IDs: measure.Shuffled}) || len(full) != 9*3-1 {
+		t.Errorf("expected all sizes with all IDs, but for a single vCPU shuffled, found %v", full)
 	}
 }
 

@@ -103,10 +103,10 @@ func TestRunRefuses(t *testing.T) {
 		says     string
 	}{
 		"nothing planned":   {[]Subject{kernel(good)}, Plan{}, "at least one round"},
-		"no kernel":         {nil, DefaultPlan(results.ICount), "no kernel to measure"},
-		"no configuration":  {[]Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, DefaultPlan(results.ICount), "base: configuration: "},
-		"no timer":          {[]Subject{kernel("CONFIG_KVM=m\n")}, DefaultPlan(results.ICount), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
-		"kernel has no KVM": {[]Subject{kernel(good)}, DefaultPlan(results.ICount), "has no module kvm-amd"},
+		"no kernel":         {nil, NewPlan(results.ICount, DefaultAxes()), "no kernel to measure"},
+		"no configuration":  {[]Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes()), "base: configuration: "},
+		"no timer":          {[]Subject{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes()), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
+		"kernel has no KVM": {[]Subject{kernel(good)}, NewPlan(results.ICount, DefaultAxes()), "has no module kvm-amd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := cache.Open(t.TempDir())
@@ -134,7 +134,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := Run(ctx, c, []Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.3.4"}}}, DefaultPlan(results.ICount), Options{})
+	r, err := Run(ctx, c, []Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.3.4"}}}, NewPlan(results.ICount, DefaultAxes()), Options{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("expected the context's error, found %v", err)
 	}

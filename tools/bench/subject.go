@@ -15,8 +15,11 @@ import (
 
 // Subject is a kernel to measure.
 type Subject struct {
-	// Name is "base" or "patched".
+	// Name is "base", "patched" or a variant's. About and Limit are as in
+	// variant.Variant.
 	Name   string
+	About  string
+	Limit  bool
 	Kernel *kbuild.Kernel
 	// Loops is the path of vcpuloops.ko, built against Kernel.
 	Loops string
@@ -64,6 +67,8 @@ func (s Subject) describe() (results.Kernel, error) {
 	}
 	return results.Kernel{
 		Name:       s.Name,
+		About:      s.About,
+		Limit:      s.Limit,
 		Release:    s.Kernel.Release,
 		Series:     s.Series,
 		Patches:    s.Patches,

@@ -14,14 +14,16 @@ import (
 func TestComplete(t *testing.T) {
 	vm := measure.VM{VCPUs: 8, IDs: measure.Dense}
 	large := measure.VM{VCPUs: 4096, IDs: measure.Sparse}
-	params := measure.Params{VMs: []measure.VM{vm}, Counted: []measure.VM{large}}
+	params := measure.Params{VMs: []measure.VM{vm}, Counted: []measure.VM{large}, Orders: measure.AllOrders}
 	whole := func() Boot {
 		b := smallBoot("base", false, ICount, 0)
 		b.Clock = measure.Clock{Before: "tsc", After: "tsc"}
 		b.Memory = append(b.Memory, measure.Memory{VM: large, Container: 1, Objects: 1, KVM: 1, VCPU: 1})
 		b.Loops = nil
-		for range measure.LoopsOf(vm) {
-			b.Loops = append(b.Loops, loopOf(vm, measure.Nop, 5))
+		for _, s := range params.LoopsOf(vm) {
+			l := loopOf(vm, s.Op, 5)
+			l.Missing, l.Order = s.Missing, s.Order
+			b.Loops = append(b.Loops, l)
 		}
 		return b
 	}
@@ -40,6 +42,7 @@ func TestComplete(t *testing.T) {
 		"no creations":       {func(b *Boot) { b.Creates = nil }, "creations of 1 VMs, found 0"},
 		"creations too many": {func(b *Boot) { b.Creates = append(b.Creates, b.Creates[0]) }, "found 2"},
 		"another VM":         {func(b *Boot) { b.Creates[0].VM.IDs = measure.Sparse }, "expected the creations of vcpus=8/ids=dense"},
+		"a loop twice":       {func(b *Boot) { b.Loops[2] = b.Loops[1] }, "or others"},
 		"a loop is missing":  {func(b *Boot) { b.Loops = slices.Delete(b.Loops, 1, 2) }, "vcpus=8/ids=dense: expected"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -167,6 +167,9 @@ func (b Boot) values() ([]value, error) {
 			return nil, fmt.Errorf("%w: %s of %v: the loop's own cost was not measured", ErrInvalid, l.Op, l.VM)
 		}
 		name := fmt.Sprintf("%s/%v", l.Op, l.VM)
+		if l.Order != "" {
+			name += "/order=" + string(l.Order)
+		}
 		if l.Missing {
 			name += "/missing"
 		}

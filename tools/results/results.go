@@ -17,8 +17,14 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
-// Format is the version of the JSON. Files of another version are refused.
-const Format = 1
+// Format is the version of the JSON, and oldest the oldest one that is still
+// read: each has all that the one before it had. Files of other versions are
+// refused. What came with 2 is the order of lookups, shuffled IDs, and what
+// a kernel is about.
+const (
+	Format = 2
+	oldest = 1
+)
 
 // maxFile bounds a file of results, in bytes.
 const maxFile = 256 << 20
@@ -93,8 +99,12 @@ type Host struct {
 
 // Kernel is one kernel that was measured.
 type Kernel struct {
-	// Name is how figures refer to it: "base" or "patched".
-	Name    string `json:"name"`
+	// Name is how figures refer to it: "base", "patched" or a variant's.
+	Name string `json:"name"`
+	// About says in a few words what a variant is, Limit that nothing can be
+	// faster than it where a vCPU is looked up by its index.
+	About   string `json:"about,omitempty"`
+	Limit   bool   `json:"limit,omitempty"`
 	Release string `json:"release"` // uname -r
 	// Series identifies the patches, "" for the baseline; Patches are their
 	// subjects.
@@ -212,8 +222,8 @@ func Parse(rd io.Reader) (*Results, error) {
 	if err := json.Unmarshal(data, &version); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if version.Format != Format {
-		return nil, fmt.Errorf("%w: expected format %d, found %d", ErrFormat, Format, version.Format)
+	if version.Format < oldest || version.Format > Format {
+		return nil, fmt.Errorf("%w: expected format %d or %d, found %d", ErrFormat, oldest, Format, version.Format)
 	}
 	r := &Results{}
 	if err := json.Unmarshal(data, r); err != nil {

@@ -4,11 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 
-	"vcpulab/ebpf/loops"
+	"vcpulab/ebpf/measure"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/report"
@@ -16,36 +17,93 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// benchCmd measures.
+// benchCmd measures, or compares what was measured.
 type benchCmd struct {
+	Run benchRunCmd `cmd:"" default:"withargs" help:"Measure and report (what bench does if nothing else is said)."`
+}
+
+// benchRunCmd measures.
+type benchRunCmd struct {
 	sourceFlags
-	Rounds int    `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
-	Accel  string `help:"tcg counts instructions, kvm measures time; auto does both where KVM works." enum:"auto,tcg,kvm" default:"auto" env:"ACCEL"`
-	Out    string `help:"Folder for the results." default:"out" placeholder:"DIR"`
-	Count  []int  `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
-	Seed   uint64 `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
+	Variant []string `help:"Measure this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
+	Quick   bool     `help:"Fewer sizes: two minutes once the kernels are built." xor:"axes"`
+	Full    bool     `help:"All variants, and all sizes, IDs and orders of lookups." xor:"axes"`
+	Max     bool     `help:"Also VMs of the most vCPUs that KVM takes, 4096."`
+	Sizes   []int    `help:"Numbers of vCPUs of the VMs, instead of those that would be measured." placeholder:"N"`
+	IDs     []string `name:"ids" help:"How VMs number their vCPUs: dense, shuffled or sparse." placeholder:"IDS" enum:"dense,shuffled,sparse"`
+	Order   []string `help:"Orders in which vCPUs are looked up: sequential, same or random." placeholder:"ORDER" enum:"sequential,same,random"`
+	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
+	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works." enum:"auto,tcg,kvm" default:"auto" env:"ACCEL"`
+	Out     string   `help:"Folder for the results." default:"out" placeholder:"DIR"`
+	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
+	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
 
 // Validate refuses what cannot be measured, before anything is done.
-func (c benchCmd) Validate() error {
+func (c benchRunCmd) Validate() error {
 	if c.Rounds < 0 {
 		return fmt.Errorf("--rounds: expected 1 or more, found %d", c.Rounds)
 	}
-	for _, n := range c.Count {
-		if n < 1 || n > bench.MaxVCPUs {
-			return fmt.Errorf("--memory-at: expected 1 to %d vCPUs, found %d", bench.MaxVCPUs, n)
+	for flag, sizes := range map[string][]int{"--memory-at": c.Count, "--sizes": c.Sizes} {
+		for _, n := range sizes {
+			if n < 1 || n > bench.MaxVCPUs {
+				return fmt.Errorf("%s: expected 1 to %d vCPUs, found %d", flag, bench.MaxVCPUs, n)
+			}
 		}
+	}
+	if c.Through != 0 && (c.Full || len(c.Variant) > 0) {
+		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
 	return nil
 }
 
+// axes are what the flags say is to be measured.
+func (c benchRunCmd) axes() bench.Axes {
+	a := bench.DefaultAxes()
+	switch {
+	case c.Quick:
+		a = bench.QuickAxes()
+	case c.Full:
+		a = bench.FullAxes()
+	}
+	if len(c.Sizes) > 0 {
+		a.Sizes = sorted(c.Sizes)
+	}
+	if c.Max {
+		a.Sizes = sorted(append(a.Sizes, bench.MaxVCPUs))
+	}
+	if len(c.IDs) > 0 {
+		a.IDs = chosen(measure.AllIDs, c.IDs)
+	}
+	if len(c.Order) > 0 {
+		a.Orders = chosen(measure.AllOrders, c.Order)
+	}
+	return a
+}
+
+// sorted returns each number once, the smallest first.
+func sorted(numbers []int) []int {
+	out := slices.Clone(numbers)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// chosen returns those of all that have a name, in the order of all.
+func chosen[T ~string](all []T, names []string) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(v T) bool { return !slices.Contains(names, string(v)) })
+}
+
 // Run prints the table and the paths of the three files.
-func (c benchCmd) Run(ctx context.Context, l *lab) error {
+func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
+	chosen, err := l.variants(c.Variant, c.Full)
+	if err != nil {
+		return err
+	}
 	out, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
-	subjects, err := l.subjects(ctx, c.sourceFlags)
+	subjects, err := l.subjects(ctx, c.sourceFlags, chosen)
 	if err != nil {
 		return err
 	}
@@ -75,7 +133,7 @@ func (c benchCmd) Run(ctx context.Context, l *lab) error {
 }
 
 // measure runs each arm that the accelerator allows.
-func (c benchCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject, keep string) (*results.Results, error) {
+func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject, keep string) (*results.Results, error) {
 	arms, found, err := c.arms(ctx, l, subjects[0].Kernel)
 	if err != nil {
 		return nil, err
@@ -86,7 +144,7 @@ func (c benchCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject,
 	}
 	var all *results.Results
 	for _, arm := range arms {
-		plan := bench.DefaultPlan(arm)
+		plan := bench.NewPlan(arm, c.axes())
 		plan.Seed = c.Seed
 		if c.Rounds > 0 {
 			plan.Rounds = c.Rounds
@@ -118,7 +176,7 @@ func (c benchCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject,
 // arms returns the ways to measure on this machine, and says what was found
 // out about its accelerator. Instructions are counted unless only times were
 // asked for.
-func (c benchCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results.Arm, string, error) {
+func (c benchRunCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results.Arm, string, error) {
 	v, err := l.accel(ctx, c.Accel, k)
 	if err != nil {
 		return nil, "", err
@@ -131,39 +189,4 @@ func (c benchCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results
 		return []results.Arm{results.KVM}, found, nil
 	}
 	return []results.Arm{results.ICount, results.KVM}, found, nil
-}
-
-// subjects builds both kernels and the loops against each.
-func (l *lab) subjects(ctx context.Context, f sourceFlags) ([]bench.Subject, error) {
-	s, err := l.series()
-	if err != nil {
-		return nil, err
-	}
-	base, patched, err := l.kernels(ctx, kernelFlags{sourceFlags: f}, "x86_64")
-	if err != nil {
-		return nil, err
-	}
-	tmp, err := os.MkdirTemp("", "vcpulab-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(tmp)
-	src := filepath.Join(tmp, "vcpuloops")
-	if err := os.CopyFS(src, loops.Source); err != nil {
-		return nil, fmt.Errorf("write the loops' source: %w", err)
-	}
-	subjects := []bench.Subject{{Name: nameBase, Kernel: base}, {Name: namePatched, Kernel: patched, Series: s.ID}}
-	for _, p := range s.Patches {
-		if f.Through == 0 || p.Number <= f.Through {
-			subjects[1].Patches = append(subjects[1].Patches, p.Subject)
-		}
-	}
-	for i := range subjects {
-		built, err := l.builder().BuildModule(ctx, subjects[i].Kernel, src)
-		if err != nil {
-			return nil, err
-		}
-		subjects[i].Loops = built[0]
-	}
-	return subjects, nil
 }

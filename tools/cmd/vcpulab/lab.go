@@ -17,6 +17,7 @@ import (
 	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
+	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
 
@@ -144,8 +145,8 @@ func (l *lab) spec(f kernelFlags, arch string) (kbuild.Spec, error) {
 
 // The names of the two kernels, as figures and tables have them.
 const (
-	nameBase    = "base"
-	namePatched = "patched"
+	nameBase    = variant.Base
+	namePatched = variant.Patched
 )
 
 // kernels builds the kernel without and with the series.

@@ -52,6 +52,9 @@ func labCmd(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(os.CopyFS(ts.MkAbs(to), os.DirFS(from)))
 		}
 		ts.Check(os.MkdirAll(ts.MkAbs("root/kernel-src-pin"), 0o755))
+		variants, err := os.ReadFile(filepath.Join(from, variantsFile))
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs("root/ci/"+variantsFile), variants, 0o644))
 	}
 	if len(args) == 0 {
 		startMirror(ts)

@@ -74,7 +74,31 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		kong.Name("vcpulab"), kong.Description(description),
 		kong.Writers(stdout, stderr), kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
+		kong.Help(printHelp),
 		kong.BindTo(ctx, (*context.Context)(nil)))
+}
+
+// printHelp prints how the verb is used. Of a verb that does something without
+// a word after it that is what is wanted, and then which words there are.
+func printHelp(o kong.HelpOptions, ctx *kong.Context) error {
+	verb := ctx.Selected()
+	if verb == nil || verb.DefaultCmd == nil {
+		return kong.DefaultHelpPrinter(o, ctx)
+	}
+	does, err := kong.Trace(ctx.Kong, []string{verb.Name, verb.DefaultCmd.Name})
+	if err != nil {
+		return err
+	}
+	if err := kong.DefaultHelpPrinter(o, does); err != nil {
+		return err
+	}
+	fmt.Fprintf(ctx.Stdout, "\nMore, see --help of each:\n")
+	for _, c := range verb.Children {
+		if c != verb.DefaultCmd {
+			fmt.Fprintf(ctx.Stdout, "  %s\n        %s\n", c.Summary(), c.Help)
+		}
+	}
+	return nil
 }
 
 // run is the whole command with its exit code.

@@ -6,12 +6,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"vcpulab/tools/pin"
+	"vcpulab/tools/series"
 )
 
 // pinCmd brings the blob ids of the pin file up to date with the unpacked
-// kernel, and adds the files that the series touches.
+// kernel, and adds the files that the series and the comparators touch.
 type pinCmd struct{}
 
 // Run rewrites the pin file.
@@ -29,9 +31,24 @@ func (pinCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
+	patches := s.Patches
+	all, err := l.variants(nil, true)
+	if err != nil {
+		return err
+	}
+	for _, v := range all {
+		if v.Patches == "" {
+			continue
+		}
+		own, err := series.Load(filepath.Join(s.Dir, v.Patches))
+		if err != nil {
+			return err
+		}
+		patches = append(patches, own.Patches...)
+	}
 	var touched []string
 	made := make(map[string]bool) // by an earlier patch, or by this one
-	for _, p := range s.Patches {
+	for _, p := range patches {
 		for _, f := range p.Files {
 			if name := f.OldPath(); name != "" && !made[name] {
 				touched = append(touched, name)

@@ -57,6 +57,7 @@ var readmeCommands = []struct {
 	}},
 	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
 	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^for goal in .*\bbench-ebpf\b`, why: "make bench-ebpf is the same with one round"}},
+	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^for goal in .*\bbench-ebpf\b`, why: "make bench-ebpf is the same with another kernel"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
 	{"go tool benchstat -col kernel out/results.bench", covered{
 		prepare: `bin/vcpulab report --format bench out/results.json > out/results.bench`,

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package measure
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// IDs is how a VM numbers its vCPUs.
+type IDs string
+
+// The ways to number vCPUs.
+const (
+	Dense    IDs = "dense"    // the ID is the index
+	Shuffled IDs = "shuffled" // as many IDs as vCPUs, none of them the index, unless there is one vCPU
+	Sparse   IDs = "sparse"   // three of four IDs are unused, as with a topology that has gaps
+)
+
+// AllIDs lists the ways to number vCPUs, in the order in which to show them.
+var AllIDs = []IDs{Dense, Shuffled, Sparse}
+
+// Of returns the vcpu_id of each vCPU of a VM with so many, by index. It is the
+// same every time.
+func (i IDs) Of(vcpus int) []int {
+	all := make([]int, vcpus)
+	for index := range all {
+		all[index] = index
+		if i == Sparse {
+			all[index] = 4*index + 3
+		}
+	}
+	if i == Shuffled {
+		// Sattolo's way: one cycle through all of them, none stays.
+		random := rand.NewPCG(seed, uint64(vcpus))
+		for n := vcpus - 1; n > 0; n-- {
+			with := random.Uint64() % uint64(n)
+			all[n], all[with] = all[with], all[n]
+		}
+	}
+	return all
+}
+
+// seed makes what is random the same on every machine and in every boot.
+const seed = 1
+
+// Missing returns the nth ID of those that no vCPU has, of a VM with vcpus of
+// them: between those in use where IDs are sparse, above them elsewhere.
+func (i IDs) Missing(n, vcpus int) int {
+	if i == Sparse {
+		return 4*n + 1
+	}
+	return vcpus + n
+}
+
+// VM is a virtual machine to create and to look up vCPUs in.
+type VM struct {
+	VCPUs int `json:"vcpus"`
+	IDs   IDs `json:"ids"`
+}
+
+// String returns the VM's shape as it appears in names of results.
+func (v VM) String() string { return fmt.Sprintf("vcpus=%d/ids=%s", v.VCPUs, v.IDs) }
+
+// Order is the order in which a pass looks vCPUs up. All orders have the same
+// mean distance from the first vCPU.
+type Order string
+
+// The orders.
+const (
+	Sequential Order = "sequential" // from the first to the last
+	Same       Order = "same"       // the one in the middle each time
+	Random     Order = "random"     // those of Sequential, shuffled
+)
+
+// AllOrders lists the orders, the default first.
+var AllOrders = []Order{Sequential, Same, Random}
+
+// Arrange returns the indices of the vCPUs that a pass of n lookups is for, of
+// a VM with vcpus of them, spread evenly. It is the same every time.
+func (o Order) Arrange(n, vcpus int) []int {
+	all := make([]int, n)
+	for i := range all {
+		// The middle of the ith of n equal parts: the mean over all of them
+		// is the mean over all vCPUs, also for a linear scan.
+		all[i] = (2*i + 1) * vcpus / (2 * n)
+	}
+	switch o {
+	case Same:
+		for i := range all {
+			all[i] = vcpus / 2
+		}
+	case Random:
+		random := rand.NewPCG(seed, uint64(n))
+		for i := n - 1; i > 0; i-- {
+			with := random.Uint64() % uint64(i+1)
+			all[i], all[with] = all[with], all[i]
+		}
+	}
+	return all
+}
+
+// Op is a lookup.
+type Op string
+
+// The lookups, in the order of enum vcpuloops_op.
+const (
+	Nop  Op = "nop"   // none: the loop's own cost
+	Get  Op = "get"   // kvm_get_vcpu()
+	ByID Op = "by_id" // kvm_get_vcpu_by_id()
+	Walk Op = "walk"  // kvm_for_each_vcpu(), one pass is a walk
+)
+
+// Ops lists the lookups; an Op's place is its number in vcpuloops.h.
+var Ops = []Op{Nop, Get, ByID, Walk}
+
+// Shape is a loop that makes sense on a VM.
+type Shape struct {
+	Op      Op
+	Missing bool  // look up IDs that no vCPU has
+	Order   Order // "" where there is only one
+}
+
+// LoopsOf lists the loops to run on a VM, Nop first. Looking up by index and
+// walking do not depend on the IDs: they are done where IDs are dense. IDs that
+// no vCPU has are looked up in one order only, because no vCPU is read.
+func (p Params) LoopsOf(vm VM) []Shape {
+	all := []Shape{{Op: Nop}}
+	for _, o := range p.orders() {
+		all = append(all, Shape{Op: ByID, Order: o})
+	}
+	all = append(all, Shape{Op: ByID, Missing: true})
+	if vm.IDs == Dense {
+		for _, o := range p.orders() {
+			all = append(all, Shape{Op: Get, Order: o})
+		}
+		all = append(all, Shape{Op: Walk})
+	}
+	return all
+}
+
+// orders are those that are asked for, Sequential as "", which is what samples
+// have that were taken when there was no other.
+func (p Params) orders() []Order {
+	if len(p.Orders) == 0 {
+		return []Order{""}
+	}
+	out := make([]Order, len(p.Orders))
+	for i, o := range p.Orders {
+		if o != Sequential {
+			out[i] = o
+		}
+	}
+	return out
+}

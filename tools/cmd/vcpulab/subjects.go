@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"vcpulab/ebpf/loops"
+	"vcpulab/tools/bench"
+	"vcpulab/tools/series"
+	"vcpulab/tools/variant"
+)
+
+// variantsFile lists the kernels that can be measured besides base and patched.
+const variantsFile = "variants.toml"
+
+// variants returns those with these names, or all.
+func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
+	if len(names) == 0 && !all {
+		return nil, nil
+	}
+	list, err := variant.Load(l.path("ci", variantsFile))
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := variant.Choose(list, names)
+	if err == nil && all {
+		return list, nil
+	}
+	return chosen, err
+}
+
+// subjects builds both kernels and those of the variants, and the loops against
+// each. Milestones stand before the whole series, comparators after it.
+func (l *lab) subjects(ctx context.Context, f sourceFlags, chosen []variant.Variant) ([]bench.Subject, error) {
+	s, err := l.series()
+	if err != nil {
+		return nil, err
+	}
+	// A patch that does not apply is found before the first kernel is built.
+	trees, err := l.variantTrees(ctx, f, s, chosen)
+	if err != nil {
+		return nil, err
+	}
+	base, patched, err := l.kernels(ctx, kernelFlags{sourceFlags: f}, "x86_64")
+	if err != nil {
+		return nil, err
+	}
+	whole := bench.Subject{Name: namePatched, Kernel: patched, Series: s.ID}
+	for _, p := range s.Patches {
+		if f.Through == 0 || p.Number <= f.Through {
+			whole.Patches = append(whole.Patches, p.Subject)
+		}
+	}
+	spec, err := l.spec(kernelFlags{sourceFlags: f}, "x86_64")
+	if err != nil {
+		return nil, err
+	}
+	subjects := []bench.Subject{{Name: nameBase, Kernel: base}}
+	var comparators []bench.Subject
+	for i, v := range chosen {
+		kernel, err := l.builder().Build(ctx, v.Name, trees[i].Tree, spec)
+		if err != nil {
+			return nil, err
+		}
+		made := bench.Subject{
+			Name: v.Name, About: v.About, Limit: v.Limit, Kernel: kernel, Series: trees[i].Series, Patches: trees[i].Subjects,
+		}
+		if v.Through != "" {
+			subjects = append(subjects, made)
+		} else {
+			comparators = append(comparators, made)
+		}
+	}
+	subjects = append(append(subjects, whole), comparators...)
+	return subjects, l.addLoops(ctx, subjects)
+}
+
+// variantTrees makes the trees of variants, in their order.
+func (l *lab) variantTrees(ctx context.Context, f sourceFlags, s *series.Series, chosen []variant.Variant) ([]variant.Applied, error) {
+	if len(chosen) == 0 {
+		return nil, nil
+	}
+	base, err := l.base(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var all []variant.Applied
+	for _, v := range chosen {
+		made, err := v.Apply(ctx, base, s, series.Options{Relocate: f.KernelSrc != "", Cache: l.cache, Log: l.log})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, made)
+	}
+	return all, nil
+}
+
+// addLoops builds the module with the loops against each kernel.
+func (l *lab) addLoops(ctx context.Context, subjects []bench.Subject) error {
+	tmp, err := os.MkdirTemp("", "vcpulab-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	src := filepath.Join(tmp, "vcpuloops")
+	if err := os.CopyFS(src, loops.Source); err != nil {
+		return fmt.Errorf("write the loops' source: %w", err)
+	}
+	for i := range subjects {
+		built, err := l.builder().BuildModule(ctx, subjects[i].Kernel, src)
+		if err != nil {
+			return err
+		}
+		subjects[i].Loops = built[0]
+	}
+	return nil
+}
