@@ -34,18 +34,28 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 }
 
 // subjects builds both kernels and those of the variants, and the loops against
-// each. Milestones stand before the whole series, comparators after it.
+// each.
 func (l *lab) subjects(ctx context.Context, f sourceFlags, chosen []variant.Variant) ([]bench.Subject, error) {
+	subjects, err := l.builds(ctx, kernelFlags{sourceFlags: f}, "x86_64", chosen)
+	if err != nil {
+		return nil, err
+	}
+	return subjects, l.addLoops(ctx, subjects)
+}
+
+// builds builds both kernels and those of the variants. Milestones stand before
+// the whole series, comparators after it.
+func (l *lab) builds(ctx context.Context, f kernelFlags, arch string, chosen []variant.Variant) ([]bench.Subject, error) {
 	s, err := l.series()
 	if err != nil {
 		return nil, err
 	}
 	// A patch that does not apply is found before the first kernel is built.
-	trees, err := l.variantTrees(ctx, f, s, chosen)
+	trees, err := l.variantTrees(ctx, f.sourceFlags, s, chosen)
 	if err != nil {
 		return nil, err
 	}
-	base, patched, err := l.kernels(ctx, kernelFlags{sourceFlags: f}, "x86_64")
+	base, patched, err := l.kernels(ctx, f, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +65,7 @@ func (l *lab) subjects(ctx context.Context, f sourceFlags, chosen []variant.Vari
 			whole.Patches = append(whole.Patches, p.Subject)
 		}
 	}
-	spec, err := l.spec(kernelFlags{sourceFlags: f}, "x86_64")
+	spec, err := l.spec(f, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +85,7 @@ func (l *lab) subjects(ctx context.Context, f sourceFlags, chosen []variant.Vari
 			comparators = append(comparators, made)
 		}
 	}
-	subjects = append(append(subjects, whole), comparators...)
-	return subjects, l.addLoops(ctx, subjects)
+	return append(append(subjects, whole), comparators...), nil
 }
 
 // variantTrees makes the trees of variants, in their order.
