@@ -87,7 +87,8 @@ func (s *sheet) ordinalPlot(arm results.Arm, want part, n int) (figureOf, bool) 
 	p := plot{title: want.title}
 	top, boots, dots := 0.0, 0, []float64(nil)
 	var lines []series
-	for k, column := range append([]string{s.base}, s.against...) {
+	for _, column := range append([]string{s.base}, s.against...) {
+		k := slices.Index(s.kernels, column)
 		samples := s.samplesOf(arm, column, want)
 		if len(samples) == 0 {
 			continue
@@ -142,7 +143,8 @@ func (s *sheet) ordinalPlot(arm results.Arm, want part, n int) (figureOf, bool) 
 func (s *sheet) buildPlot(arm results.Arm, n int) (figureOf, bool) {
 	p := plot{title: "Building a VM: all its KVM_CREATE_VCPU"}
 	top := 0.0
-	for k, column := range append([]string{s.base}, s.against...) {
+	for _, column := range append([]string{s.base}, s.against...) {
+		k := slices.Index(s.kernels, column)
 		samples := s.samplesOf(arm, column, part{ids: measure.Dense, of: wholeIoctl})
 		if len(samples) == 0 {
 			continue

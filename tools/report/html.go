@@ -46,6 +46,9 @@ func HTML(w io.Writer, r *results.Results) error {
 		Where:     s.where(),
 		Commands:  s.commands(),
 		Columns:   append([]string{s.base}, s.against...),
+		Limited:   s.limited(),
+		Limit:     s.limitSentence(),
+		All:       s.kernels,
 	}
 	for _, arm := range s.arms {
 		p.Arms = append(p.Arms, s.pageArm(arm))
@@ -65,6 +68,9 @@ type pageData struct {
 	BenchFile string
 	Arms      []armData
 	Columns   []string
+	Limited   bool   // there is a column of limits
+	Limit     string // what they are
+	All       []string
 	Explained []string
 	Finding   string
 	Uncertain bool
@@ -77,6 +83,7 @@ type pageData struct {
 type armData struct {
 	ID, Name, Unit, Sentence, Noise string
 	Answers                         []answer
+	Variants                        []variantAnswer
 	Lookups, Creations              []figureOf
 	Tables                          []tableData
 }
@@ -105,6 +112,7 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 		ID: string(arm), Name: armName(arm), Unit: unitName(arm), Sentence: armSentence(arm),
 		Noise:     s.noise.sentence(arm),
 		Answers:   s.answers(arm),
+		Variants:  s.variantAnswers(arm),
 		Lookups:   s.lookupPlots(arm),
 		Creations: s.creationPlots(arm),
 	}

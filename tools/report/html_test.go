@@ -186,32 +186,3 @@ func luminance(t *testing.T, hex string) float64 {
 	}
 	return sum
 }
-
-// Each kernel that is measured gets a line of its own.
-func TestHTMLManyKernels(t *testing.T) {
-	r := readFixture(t)
-	for _, name := range []string{"list", "rcu", "array"} {
-		k := r.Kernels[1]
-		k.Name = name
-		r.Kernels = append(r.Kernels, k)
-		for _, b := range r.Boots {
-			if b.Kernel == "patched" {
-				b.Kernel = name
-				r.Boots = append(r.Boots, b)
-			}
-		}
-	}
-	if err := r.Draw(); err != nil {
-		t.Fatal(err)
-	}
-	page := string(render(t, "html", r))
-	for i := range r.Kernels {
-		if class := `<g class="k` + strconv.Itoa(i) + `">`; i < 4 && !strings.Contains(page, class) {
-			t.Errorf("no line of kernel %d", i)
-		}
-	}
-	table := string(render(t, "table", r))
-	if n := strings.Count(strings.SplitN(table, "\n\n", 2)[1], "change"); n != 4 {
-		t.Errorf("expected 4 columns of changes, found %d", n)
-	}
-}

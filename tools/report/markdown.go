@@ -26,11 +26,21 @@ func Markdown(w io.Writer, r *results.Results) error {
 	for _, arm := range s.arms {
 		s.markdownTable(&b, arm)
 		b.WriteByte('\n')
+		if s.hasVariants() {
+			s.variantMarkdown(&b, arm)
+			b.WriteByte('\n')
+		}
 		para(armSentence(arm) + " " + s.noise.sentence(arm))
 	}
 	para(s.noise.finding())
 	if s.uncertain() {
 		para(uncertainSentence)
+	}
+	para(s.limitSentence())
+	for _, k := range r.Kernels {
+		if k.About != "" {
+			para(k.Name + ": " + k.About + ".")
+		}
 	}
 	para(strings.Join(s.explanations(), " "))
 	para("Measured with " + strings.Join(s.where(), ", ") + ". " + s.repeated())
@@ -48,6 +58,9 @@ func (s *sheet) markdownTable(b *strings.Builder, arm results.Arm) {
 	right := len(head)
 	for _, k := range s.against {
 		head = append(head, k, "change")
+	}
+	if s.limited() {
+		head = append(head, "limit")
 	}
 	lines := [][]string{head, nil}
 	for i := range head {
@@ -75,6 +88,9 @@ func (s *sheet) markdownTable(b *strings.Builder, arm results.Arm) {
 			}
 			for _, k := range s.against {
 				line = append(line, g.text(r, arm, k), s.change(r, arm, k).String())
+			}
+			if s.limited() {
+				line = append(line, escapeMarkdown(s.limit(g, r, arm).String()))
 			}
 			lines = append(lines, line)
 		}

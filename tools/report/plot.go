@@ -20,6 +20,9 @@ const (
 	roomBottom = 44
 )
 
+// colours is how many kernels have a colour of their own.
+const colours = 8
+
 // plot is a drawing: hand-made SVG whose colours are the page's.
 type plot struct {
 	id          string // of the page's elements that belong to it
@@ -83,7 +86,7 @@ func (p plot) axes(b *strings.Builder) {
 
 // curve draws one series.
 func (p plot) curve(b *strings.Builder, s series) {
-	fmt.Fprintf(b, `<g class="k%d">`, s.kernel)
+	fmt.Fprintf(b, `<g class="k%d">`, s.kernel%colours)
 	var d strings.Builder
 	for i, at := range s.points {
 		command := "L"
@@ -179,7 +182,7 @@ func (p plot) legend(b *strings.Builder, rows [][]series) {
 			if s.dashed {
 				class = "line dashed"
 			}
-			fmt.Fprintf(b, `<g class="k%d"><path class="%s" d="M%s %dh%d"/>`, s.kernel, class, place(x), y-4, sampleWidth)
+			fmt.Fprintf(b, `<g class="k%d"><path class="%s" d="M%s %dh%d"/>`, s.kernel%colours, class, place(x), y-4, sampleWidth)
 			if s.marks {
 				b.WriteString(mark(s.kernel, s.dashed, x+sampleWidth/2, float64(y-4)))
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
 )
 
@@ -21,18 +22,27 @@ type figureOf struct {
 // lookupPlots draw what a lookup costs against the number of vCPUs.
 func (s *sheet) lookupPlots(arm results.Arm) []figureOf {
 	var out []figureOf
+	which := ""
+	if s.hasVariants() && s.numbers(measure.Sparse) {
+		which = string(measure.Sparse) + " " // there is room for one line of each kernel
+	}
+	found := func(l string) bool { return usual(l) && strings.HasPrefix(l, which) }
+	lost := func(l string) bool {
+		rest, ok := strings.CutPrefix(l, missing)
+		return ok && found(rest)
+	}
 	for _, want := range []struct {
 		kind  kind
 		title string
 		label func(string) bool
 		what  string
 	}{
-		{kindGet, "kvm_get_vcpu()", anyLabel, "Lookup of indices"},
-		{kindWalk, "kvm_for_each_vcpu(), per vCPU", anyLabel, "Cost of a walk over all vCPUs, divided by their number,"},
-		{kindByID, "kvm_get_vcpu_by_id(), found", func(l string) bool { return !strings.HasPrefix(l, missing) },
-			"Lookup of IDs that vCPUs have"},
-		{kindByID, "kvm_get_vcpu_by_id(), not found", func(l string) bool { return strings.HasPrefix(l, missing) },
-			"Lookup of IDs that no vCPU has"},
+		{kindGet, "kvm_get_vcpu()", usual, "Lookup of indices"},
+		{kindWalk, "kvm_for_each_vcpu(), per vCPU", usual, "Cost of a walk over all vCPUs, divided by their number,"},
+		{kindByID, "kvm_get_vcpu_by_id(), found", found,
+			"Lookup of " + which + "IDs that vCPUs have"},
+		{kindByID, "kvm_get_vcpu_by_id(), not found", lost,
+			"Lookup of " + which + "IDs that no vCPU has"},
 	} {
 		p := plot{title: want.title}
 		s.addSeries(&p, want.kind, want.label, arm)
@@ -53,7 +63,19 @@ func (s *sheet) lookupPlots(arm results.Arm) []figureOf {
 	return out
 }
 
-func anyLabel(string) bool { return true }
+// usual says that a label is of lookups in the usual order, of IDs that are not
+// shuffled: others are in the tables.
+func usual(label string) bool {
+	_, order, _ := strings.Cut(label, ", ")
+	return label == "" || strings.HasSuffix(label, " IDs") && order == "" && !strings.HasPrefix(label, string(measure.Shuffled))
+}
+
+// numbers says that lookups of such IDs were measured.
+func (s *sheet) numbers(ids measure.IDs) bool {
+	return slices.ContainsFunc(s.r.Figures, func(f results.Figure) bool {
+		return strings.HasPrefix(f.Name, "by_id/") && parseShape(f.Name).ids == ids
+	})
+}
 
 // addSeries adds a line for every label and kernel of a kind.
 func (s *sheet) addSeries(p *plot, k kind, label func(string) bool, arm results.Arm) {
@@ -68,7 +90,7 @@ func (s *sheet) addSeries(p *plot, k kind, label func(string) bool, arm results.
 			}
 		}
 		for i, l := range labels {
-			for n, kernel := range append([]string{s.base}, s.against...) {
+			for n, kernel := range s.kernels {
 				line := series{kernel: n, dashed: i > 0, line: true, marks: true, name: kernel}
 				if len(labels) > 1 {
 					ids, _, _ := strings.Cut(strings.TrimPrefix(l, missing), " ")

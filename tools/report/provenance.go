@@ -188,7 +188,11 @@ func (s *sheet) explanations() []string {
 		})
 	}
 	if has(kindByID, measure.Sparse) {
-		out = append(out, "Dense IDs: the ID is the index. Sparse IDs: 3, 7, 11, ...")
+		text := "Dense IDs: the ID is the index. Sparse IDs: 3, 7, 11, ..."
+		if has(kindByID, measure.Shuffled) {
+			text += " Shuffled IDs: as many as vCPUs, none its index."
+		}
+		out = append(out, text)
 	}
 	if has(kindWalk, "") {
 		out = append(out, "The walk's cost includes the addition that its body makes.")

@@ -14,11 +14,12 @@ type shape struct {
 	op      string // of measure.Ops, or create, memory, sizeof
 	vcpus   int    // of the VM, 0 if the figure is of none
 	ids     measure.IDs
-	missing bool   // no vCPU has the ID
-	at      int    // vCPUs that are there already; -1 if it does not matter
-	part    string // of create: all, waits
-	object  string // of memory and sizeof: the struct's name
-	known   bool   // nothing of the name is left over
+	order   measure.Order // "" for the sequential one
+	missing bool          // no vCPU has the ID
+	at      int           // vCPUs that are there already; -1 if it does not matter
+	part    string        // of create: all, waits
+	object  string        // of memory and sizeof: the struct's name
+	known   bool          // nothing of the name is left over
 }
 
 func parseShape(name string) shape {
@@ -36,6 +37,8 @@ func parseShape(name string) shape {
 			s.vcpus = number(v)
 		case "ids":
 			s.ids = measure.IDs(v)
+		case "order":
+			s.order = measure.Order(v)
 		case "at":
 			s.at = number(v)
 		case "missing":
@@ -53,15 +56,31 @@ func parseShape(name string) shape {
 
 // numbered describes how the VM numbers its vCPUs.
 func (s shape) numbered() string {
-	switch s.ids {
-	case measure.Dense:
-		return "dense IDs"
-	case measure.Sparse:
-		return "sparse IDs"
-	case "":
+	if s.ids == "" {
 		return ""
 	}
 	return string(s.ids) + " IDs"
+}
+
+// ordered describes in which order vCPUs are looked up, "" for the usual one.
+func (s shape) ordered() string {
+	switch s.order {
+	case "", measure.Sequential:
+		return ""
+	case measure.Same:
+		return "the same each time"
+	case measure.Random:
+		return "random order"
+	}
+	return string(s.order) + " order"
+}
+
+// looked describes IDs and order of lookups.
+func (s shape) looked() string {
+	if s.ordered() == "" {
+		return s.numbered()
+	}
+	return s.numbered() + ", " + s.ordered()
 }
 
 // size is the number that a figure is of.
@@ -81,11 +100,11 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 	}
 	switch {
 	case s.op == string(measure.Get):
-		return kindGet, "", s.vcpus, true
+		return kindGet, s.ordered(), s.vcpus, true
 	case s.op == string(measure.ByID) && s.missing:
 		return kindByID, missing + s.numbered(), s.vcpus, true
 	case s.op == string(measure.ByID):
-		return kindByID, s.numbered(), s.vcpus, true
+		return kindByID, s.looked(), s.vcpus, true
 	case s.op == string(measure.Walk):
 		return kindWalk, "", s.vcpus, true
 	case s.op == "create" && s.at >= 0:

@@ -15,7 +15,9 @@ type sheet struct {
 	r       *results.Results
 	arms    []results.Arm // those that have figures
 	base    string        // column of the baseline, "" without any kernel
-	against []string      // columns of the other kernels
+	against []string      // columns of the kernels that are compared with it
+	kernels []string      // columns of all kernels
+	fastest string        // column of the one that nothing can be faster than, or ""
 	groups  []group
 	largest int // vCPUs of the largest VM that vCPUs were looked up in
 	noise   noise
@@ -58,11 +60,19 @@ func again(column string) string { return results.Boot{Kernel: column, Again: tr
 func newSheet(r *results.Results) *sheet {
 	s := &sheet{r: r, noise: noiseOf(r)}
 	for i, k := range r.Kernels {
+		s.kernels = append(s.kernels, k.Name)
 		if i == 0 {
 			s.base = k.Name
 		} else {
 			s.against = append(s.against, k.Name)
 		}
+		if k.Limit {
+			s.fastest = k.Name
+		}
+	}
+	// What variants are worth is a table of its own.
+	if len(s.against) > 1 && slices.Contains(s.against, namePatched) {
+		s.against = []string{namePatched}
 	}
 	for _, arm := range results.Arms {
 		if slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Arm == arm }) {
@@ -160,6 +170,9 @@ func (s *sheet) alike(g group, a, b row) bool {
 			if s.change(a, arm, column).String() != s.change(b, arm, column).String() {
 				return false
 			}
+		}
+		if s.limit(g, a, arm).String() != s.limit(g, b, arm).String() {
+			return false
 		}
 	}
 	return true

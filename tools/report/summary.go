@@ -21,6 +21,8 @@ type answer struct {
 	Sizes  string
 	Base   string
 	Others []other
+	Limit  string
+	Missed bool // the goal that Limit is
 }
 
 // other is what a kernel besides the baseline gave.
@@ -44,6 +46,7 @@ func (s *sheet) answers(arm results.Arm) []answer {
 				o.Change, o.Class, o.Sign = s.changesOver(rows, arm, k)
 				a.Others = append(a.Others, o)
 			}
+			a.Limit, a.Missed = s.limitOver(g, rows, arm)
 			out = append(out, a)
 		}
 	}

@@ -55,6 +55,9 @@ func Table(w io.Writer, r *results.Results, o Options) error {
 	for _, g := range s.groups {
 		t.group(g)
 	}
+	for _, arm := range t.arms {
+		t.variants(arm)
+	}
 	t.line("", "")
 	t.notes()
 	_, err := io.WriteString(w, t.b.String())
@@ -77,6 +80,7 @@ type column struct {
 	arm    results.Arm
 	kernel string
 	change bool // of the kernel, not its value
+	limit  bool // what the kernel is held to
 	width  int
 }
 
@@ -84,6 +88,8 @@ func (c column) title(base string) string {
 	switch {
 	case c.change:
 		return "change"
+	case c.limit:
+		return "limit"
 	case c.kernel == again(base):
 		return "again"
 	}
@@ -104,6 +110,9 @@ func (t *table) layout() {
 		}
 		for _, k := range t.against {
 			t.columns = append(t.columns, column{arm: arm, kernel: k}, column{arm: arm, kernel: k, change: true})
+		}
+		if t.limited() && len(t.arms) == 1 {
+			t.columns = append(t.columns, column{arm: arm, limit: true})
 		}
 	}
 	for i := range t.columns {
@@ -137,8 +146,11 @@ func rowSize(g group, r row) string {
 
 // cell is what stands in a column of a row.
 func (t *table) cell(g group, r row, c column) string {
-	if c.change {
+	switch {
+	case c.change:
 		return t.change(r, c.arm, c.kernel).String()
+	case c.limit:
+		return t.limit(g, r, c.arm).String()
 	}
 	text := g.text(r, c.arm, c.kernel)
 	if c.kernel == again(t.base) && text == g.text(r, c.arm, t.base) {
@@ -182,7 +194,7 @@ func (t *table) head() {
 	}
 	line := lead
 	for _, c := range t.columns {
-		if c.change {
+		if c.change || c.limit {
 			line += t.gap + pad(c.title(t.base), c.width)
 		} else {
 			line += t.gap + padLeft(c.title(t.base), c.width)
@@ -193,20 +205,7 @@ func (t *table) head() {
 
 // group writes the rows of one kind under its title.
 func (t *table) group(g group) {
-	title, per, _ := g.kind.about()
-	if g.kind < kindWaits {
-		var units []string
-		for _, arm := range t.arms {
-			units = append(units, unitName(arm))
-		}
-		per = strings.Join(units, " or ") + " " + per
-	}
-	line := title
-	if per != "" {
-		line += ", " + per
-	}
-	t.style(bold, line)
-	t.b.WriteByte('\n')
+	t.line(bold, g.heading(t.arms))
 	last := ""
 	for _, r := range t.merged(g) {
 		label := rowLabel(r)
@@ -217,20 +216,35 @@ func (t *table) group(g group) {
 		}
 		line := indent + pad(label, t.label) + t.gap + padLeft(rowSize(g, r), t.size)
 		t.b.WriteString(line)
+		blanks := "" // left out at the end of a line
 		for _, c := range t.columns {
 			text := t.cell(g, r, c)
-			if !c.change {
-				t.b.WriteString(t.gap + padLeft(text, c.width))
+			if !c.change && !c.limit {
+				t.b.WriteString(blanks + t.gap + padLeft(text, c.width))
+				blanks = ""
 				continue
 			}
-			t.b.WriteString(t.gap)
-			t.style(colourOf(t.change(r, c.arm, c.kernel).verdict), text)
-			if c != t.columns[len(t.columns)-1] {
-				t.b.WriteString(pad("", c.width-utf8.RuneCountInString(text)))
+			blanks += t.gap
+			if text != "" {
+				t.b.WriteString(blanks)
+				t.style(t.cellColour(g, r, c), text)
+				blanks = ""
 			}
+			blanks += pad("", c.width-utf8.RuneCountInString(text))
 		}
 		t.b.WriteByte('\n')
 	}
+}
+
+// cellColour is the colour of a change, or of a limit that is missed.
+func (t *table) cellColour(g group, r row, c column) string {
+	if !c.limit {
+		return colourOf(t.change(r, c.arm, c.kernel).verdict)
+	}
+	if t.limit(g, r, c.arm).missed {
+		return red
+	}
+	return ""
 }
 
 func colourOf(v verdict) string {

@@ -22,6 +22,9 @@ func (t *table) notes() {
 	if t.uncertain() {
 		t.wrapped("", uncertainSentence)
 	}
+	if len(t.arms) == 1 {
+		t.wrapped("", t.limitSentence())
+	}
 	t.wrapped("", strings.Join(t.explanations(), " "))
 	t.wrapped("", t.repeated()+" Measured with "+strings.Join(t.where(), ", ")+".")
 }

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// withVariants adds kernels to a real run: a milestone between the baseline and
+// the whole series, and an array behind it whose lookups take two instructions
+// less. Both are made up of the patched kernel's samples.
+func withVariants(t testing.TB, r *results.Results) *results.Results {
+	t.Helper()
+	list, array := r.Kernels[1], r.Kernels[1]
+	list.Name, list.About = "list", "milestone: a list for walks"
+	array.Name, array.About, array.Limit = "fixed-array", "comparator: an array", true
+	r.Kernels = []results.Kernel{r.Kernels[0], list, r.Kernels[1], array}
+	for _, b := range slices.Clone(r.Boots) {
+		if b.Kernel != "patched" {
+			continue
+		}
+		b.Kernel = list.Name
+		r.Boots = append(r.Boots, b)
+		b.Kernel = array.Name
+		b.Loops = slices.Clone(b.Loops)
+		for i, l := range b.Loops {
+			if l.Op == measure.Nop {
+				continue
+			}
+			n := int64(2 * l.Numbers * l.Passes)
+			less := func(in []int64, n int64) []int64 {
+				var out []int64
+				for _, v := range in {
+					out = append(out, v-n)
+				}
+				return out
+			}
+			b.Loops[i].Once, b.Loops[i].Twice = less(l.Once, n), less(l.Twice, 2*n)
+		}
+		r.Boots = append(r.Boots, b)
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestVariants shows them in a table of their own; the first one compares the
+// whole series with the baseline, and with the limit.
+func TestVariants(t *testing.T) {
+	r := withVariants(t, upTo(t, readFixture(t), 64))
+	golden(t, "variants.txt", render(t, "table", r))
+	golden(t, "variants.md", render(t, "markdown", r))
+	page := string(render(t, "html", r))
+	for i := range r.Kernels {
+		if class := `<g class="k` + strconv.Itoa(i) + `">`; !strings.Contains(page, class) {
+			t.Errorf("no line of kernel %d", i)
+		}
+	}
+	for _, want := range []string{
+		`<th scope="col" class="n">list</th><th scope="col" class="n">patched</th><th scope="col" class="n">fixed-array</th></tr>`,
+		`<dt>list</dt><dd>milestone: a list for walks</dd>`,
+		`<td class="limit">10</td>`,
+		`<td class="limit worse">≤ 6, missed at 1</td>`,
+		"Limit: of lookups by index what fixed-array takes",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("expected %s in the page, found none", want)
+		}
+	}
+	if n := strings.Count(page, `<th scope="col">limit</th>`); n != 1 {
+		t.Errorf("expected one column of limits, found %d", n)
+	}
+}
+
+// More kernels than there are colours are drawn, the last ones like the first.
+func TestVariantsWithoutColours(t *testing.T) {
+	r := upTo(t, readFixture(t), 8)
+	for i := range 8 {
+		k := r.Kernels[1]
+		k.Name = "k" + strconv.Itoa(i)
+		r.Kernels = append(r.Kernels, k)
+		for _, b := range r.Boots {
+			if b.Kernel == "patched" {
+				b.Kernel = k.Name
+				r.Boots = append(r.Boots, b)
+			}
+		}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	page := string(render(t, "html", r))
+	if strings.Contains(page, `class="k8"`) || !strings.Contains(page, `class="k7"`) {
+		t.Error("expected colours from k0 to k7")
+	}
+}
+
+// TestWithoutPatched compares each kernel with the baseline where none is the
+// one that the results are about; there is no limit then.
+func TestWithoutPatched(t *testing.T) {
+	r := withVariants(t, upTo(t, readFixture(t), 8))
+	i := slices.IndexFunc(r.Kernels, func(k results.Kernel) bool { return k.Name == "patched" })
+	r.Kernels = slices.Delete(r.Kernels, i, i+1)
+	r.Boots = slices.DeleteFunc(r.Boots, func(b results.Boot) bool { return b.Kernel == "patched" })
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	head := strings.SplitN(string(render(t, "table", r)), "kvm_get_vcpu()", 2)[0]
+	if strings.Count(head, "change") != 2 || strings.Contains(head, "limit") {
+		t.Errorf("expected a column of changes for each kernel and none of limits, found:\n%s", head)
+	}
+}
+
+// TestGoals holds a kernel to what it is to reach.
+func TestGoals(t *testing.T) {
+	r := upTo(t, readFixture(t), 8)
+	s := newSheet(r)
+	found := make(map[string]string)
+	for _, g := range s.groups {
+		for _, row := range g.rows {
+			title, _, _ := g.kind.about()
+			found[title+" "+row.label+" "+strconv.Itoa(row.sizes[0])] = s.limit(g, row, results.ICount).String()
+		}
+	}
+	for name, want := range map[string]string{
+		"kvm_get_vcpu()  8":                                     "<= 18",
+		"kvm_get_vcpu_by_id() dense IDs 1":                      "<= 30",
+		"kvm_get_vcpu_by_id() missing, dense IDs 1":             "<= 60",
+		"kvm_get_vcpu_by_id() sparse IDs 8":                     "<= 60",
+		"kvm_for_each_vcpu()  1":                                "<= 6 missed",
+		"kvm_for_each_vcpu()  8":                                "<= 6",
+		"KVM_CREATE_VCPU, by vCPUs there already dense IDs 0":   "<= 46,000",
+		"KVM_CREATE_VCPU, all of a VM dense IDs 8":              "",
+		"KVM_CREATE_VCPU, grace periods waited for dense IDs 8": "<= 0",
+		"Memory of what holds a VM's vCPUs dense IDs 1":         "<= 0",
+		"Memory of what holds a VM's vCPUs dense IDs 8":         "<= 730",
+		"Memory of what holds a VM's vCPUs sparse IDs 8":        "<= 730 missed",
+		"sizeof struct kvm 0":                                   "<= 6,976",
+		"sizeof struct kvm_vcpu 0":                              "",
+	} {
+		if got, ok := found[name]; !ok || got != want {
+			t.Errorf("%s: expected %q, found %q (%v)", name, want, got, ok)
+		}
+	}
+	r.Kernels[0].RCU = "non-preemptible"
+	s = newSheet(r)
+	if l := s.limit(s.groups[0], s.groups[0].rows[0], results.ICount); l.String() != "<= 12" {
+		t.Errorf("without preemptible RCU: expected <= 12, found %q", l)
+	}
+}
