@@ -87,6 +87,8 @@ func TestFindSplat(t *testing.T) {
 		"[    3.0] WARNING: at faulty_warn+0xc/0x20 [faulty], CPU#0: init/1":                               KernelWarning,
 		"[    3.0] WARNING: CPU: 0 PID: 1 at virt/kvm/kvm_main.c:100 kvm_destroy_vm+0x1/0x2 [kvm]":         KernelWarning,
 		"WARNING: possible circular locking dependency detected":                                           KernelWarning,
+		"kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)":                          KernelWarning,
+		"[    1.000000] kmemleak: Cannot allocate a scan area, scanning the full object":                   "",
 		"WARNING: suspicious RCU usage":                                                                    KernelWarning,
 		"WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected":                                      KernelWarning,
 		"rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:":                                            KernelWarning,
