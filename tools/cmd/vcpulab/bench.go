@@ -19,7 +19,8 @@ import (
 
 // benchCmd measures, or compares what was measured.
 type benchCmd struct {
-	Run benchRunCmd `cmd:"" default:"withargs" help:"Measure and report (what bench does if nothing else is said)."`
+	Run     benchRunCmd     `cmd:"" default:"withargs" help:"Measure and report (what bench does if nothing else is said)."`
+	Compare benchCompareCmd `cmd:"" help:"Say what is different between two results."`
 }
 
 // benchRunCmd measures.

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"vcpulab/tools/results"
+)
+
+// Comparison tells two measurements apart, figure by figure.
+type Comparison struct {
+	Old Measured `json:"old"`
+	New Measured `json:"new"`
+	// Obstacles say what was not the same in both, so that figures that hang
+	// on it are not compared.
+	Obstacles []Obstacle `json:"obstacles,omitempty"`
+	// Figures are those of either, in the order of the new measurement; those
+	// that only the old one has come last.
+	Figures []Compared `json:"figures"`
+}
+
+// Measured is one of the two measurements.
+type Measured struct {
+	Created     string            `json:"created"` // date and time
+	Tool        string            `json:"tool"`    // revision
+	Series      map[string]string `json:"series"`  // id of the patches, by kernel
+	Interrupted bool              `json:"interrupted,omitempty"`
+}
+
+// Obstacle is something that was different and ought not to be.
+type Obstacle struct {
+	// Kernel or Arm say which figures it is about: those of a kernel, or
+	// those of an arm.
+	Kernel string      `json:"kernel,omitempty"`
+	Arm    results.Arm `json:"arm,omitempty"`
+	What   string      `json:"what"` // "compiler"
+	Old    string      `json:"old"`
+	New    string      `json:"new"`
+}
+
+// The ways in which a figure can differ.
+const (
+	Same         = "same"           // the same number
+	WithinNoise  = "within noise"   // another number, but not by more than repetition gives
+	Better       = "better"         // less, by more than that
+	Worse        = "worse"          // more, by more than that
+	Incomparable = "not comparable" // see Why
+	OnlyOld      = "only old"       // the new measurement does not have it
+	OnlyNew      = "only new"       // the old measurement does not have it
+)
+
+// Verdicts lists them.
+var Verdicts = []string{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld, OnlyNew}
+
+// Compared is one figure of both measurements.
+type Compared struct {
+	Name    string      `json:"name"`
+	Kernel  string      `json:"kernel"`
+	Arm     results.Arm `json:"arm"`
+	Unit    string      `json:"unit"`
+	Old     *float64    `json:"old"` // nil if it was not measured
+	New     *float64    `json:"new"`
+	Verdict string      `json:"verdict"` // one of Verdicts
+	Change  string      `json:"change,omitempty"`
+	// Why says in words why the two are not comparable.
+	Why string `json:"why,omitempty"`
+
+	decimals int
+}
+
+// Compare tells two measurements apart. Noise is what the repetition of the
+// baseline in either of them gave, whichever is more.
+func Compare(old, new *results.Results) *Comparison {
+	c := &Comparison{Old: measured(old), New: measured(new), Obstacles: obstacles(old, new)}
+	noises := []noise{noiseOf(old), noiseOf(new)}
+	for _, f := range new.Figures {
+		if isRepetition(new, f.Column) {
+			continue
+		}
+		was, ok := old.Find(f.Name, f.Column, f.Arm)
+		if !ok {
+			c.Figures = append(c.Figures, compared(f, OnlyNew, nil, &f.Value))
+			continue
+		}
+		d := compared(f, "", &was.Value, &f.Value)
+		if d.Why = c.why(d, was.Unit); d.Why != "" {
+			d.Verdict = Incomparable
+			c.Figures = append(c.Figures, d)
+			continue
+		}
+		before, ok := old.Find(f.Name, again(f.Column), f.Arm)
+		if !ok {
+			before = was
+		}
+		floor := 0.0
+		for _, n := range noises {
+			floor = max(floor, n.floor(f.Arm, f.Unit, parseShape(f.Name).size()))
+		}
+		how := compare(was, before, f, floor)
+		d.Verdict, d.Change = how.verdict.name(), how.String()
+		c.Figures = append(c.Figures, d)
+	}
+	for _, f := range old.Figures {
+		if _, ok := new.Find(f.Name, f.Column, f.Arm); !ok && !isRepetition(old, f.Column) {
+			c.Figures = append(c.Figures, compared(f, OnlyOld, &f.Value, nil))
+		}
+	}
+	return c
+}
+
+// isRepetition says that a column is the second one of the baseline.
+func isRepetition(r *results.Results, column string) bool {
+	return len(r.Kernels) > 0 && column == again(r.Kernels[0].Name)
+}
+
+func compared(f results.Figure, verdict string, old, new *float64) Compared {
+	return Compared{
+		Name: f.Name, Kernel: f.Column, Arm: f.Arm, Unit: f.Unit, Old: old, New: new, Verdict: verdict, decimals: decimalsOf(f),
+	}
+}
+
+func (v verdict) name() string {
+	switch v {
+	case same:
+		return Same
+	case within:
+		return WithinNoise
+	case better:
+		return Better
+	}
+	return Worse
+}
+
+func measured(r *results.Results) Measured {
+	m := Measured{Created: r.Created.UTC().Format("2006-01-02 15:04"), Tool: r.Host.Tool, Series: make(map[string]string), Interrupted: r.Interrupted}
+	for _, k := range r.Kernels {
+		m.Series[k.Name] = k.Series
+	}
+	return m
+}
+
+// obstacles lists what was different and is not what is compared: the source of
+// the kernels is.
+func obstacles(old, new *results.Results) []Obstacle {
+	var out []Obstacle
+	differ := func(o Obstacle) {
+		if o.Old != o.New {
+			out = append(out, o)
+		}
+	}
+	for _, k := range new.Kernels {
+		i := slices.IndexFunc(old.Kernels, func(o results.Kernel) bool { return o.Name == k.Name })
+		if i < 0 {
+			continue
+		}
+		was := old.Kernels[i]
+		differ(Obstacle{Kernel: k.Name, What: "configuration", Old: short(was.Config), New: short(k.Config)})
+		differ(Obstacle{Kernel: k.Name, What: "compiler", Old: was.Compiler, New: k.Compiler})
+		differ(Obstacle{Kernel: k.Name, What: "HZ", Old: fmt.Sprint(was.HZ), New: fmt.Sprint(k.HZ)})
+		differ(Obstacle{Kernel: k.Name, What: "preemption", Old: was.Preemption, New: k.Preemption})
+		differ(Obstacle{Kernel: k.Name, What: "RCU", Old: was.RCU, New: k.RCU})
+	}
+	for _, arm := range results.Arms {
+		was, is := firstBoot(old, arm), firstBoot(new, arm)
+		if was == nil || is == nil {
+			continue
+		}
+		differ(Obstacle{Arm: arm, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
+		differ(Obstacle{Arm: arm, What: "command line of QEMU", Old: was.Command, New: is.Command})
+		differ(Obstacle{Arm: arm, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
+		if !arm.Exact() {
+			differ(Obstacle{Arm: arm, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
+		}
+	}
+	return out
+}
+
+// firstBoot returns one that an arm was measured in, nil if there is none.
+func firstBoot(r *results.Results, arm results.Arm) *results.Boot {
+	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Arm == arm })
+	if i < 0 {
+		return nil
+	}
+	return &r.Boots[i]
+}
+
+// why says why a figure cannot be compared with what it was, "" if it can.
+func (c *Comparison) why(d Compared, unit string) string {
+	if unit != d.Unit {
+		return fmt.Sprintf("unit: %s and %s", unit, d.Unit)
+	}
+	why := ""
+	for _, o := range c.Obstacles {
+		if o.Kernel == d.Kernel || o.Arm == d.Arm {
+			if why != "" {
+				why += ", "
+			}
+			why += o.What
+		}
+	}
+	return why
+}
+
+// Count returns how many figures there are of a verdict.
+func (c *Comparison) Count(verdict string) int {
+	n := 0
+	for _, f := range c.Figures {
+		if f.Verdict == verdict {
+			n++
+		}
+	}
+	return n
+}
+
+// Good says that figures were compared, all that both measurements have, and
+// that none got worse.
+func (c *Comparison) Good() bool {
+	compared := c.Count(Same) + c.Count(WithinNoise) + c.Count(Better)
+	return compared > 0 && c.Count(Worse) == 0 && c.Count(Incomparable) == 0
+}

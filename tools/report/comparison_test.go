@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// cheaper takes n instructions off each kvm_get_vcpu() of the patched kernel.
+func cheaper(t *testing.T, r *results.Results, n int64) *results.Results {
+	t.Helper()
+	for i := range r.Boots {
+		for j, l := range r.Boots[i].Loops {
+			if r.Boots[i].Kernel != "patched" || l.Op != measure.Get {
+				continue
+			}
+			l.Once, l.Twice = append([]int64(nil), l.Once...), append([]int64(nil), l.Twice...)
+			for k := range l.Once {
+				l.Once[k] -= n * int64(l.Numbers*l.Passes)
+				l.Twice[k] -= 2 * n * int64(l.Numbers*l.Passes)
+			}
+			r.Boots[i].Loops[j] = l
+		}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestCompareResults says what is found of one figure, and of all.
+func TestCompareResults(t *testing.T) {
+	get := func(r *results.Results) {} // nothing is changed
+	for name, tt := range map[string]struct {
+		times    bool
+		old, new func(*results.Results)
+		verdict  string // of kvm_get_vcpu() on the patched kernel
+		why      string
+		good     bool
+	}{
+		"the same":   {false, get, get, Same, "", true},
+		"better":     {false, get, func(r *results.Results) { cheaper(t, r, 2) }, Better, "", true},
+		"worse":      {false, get, func(r *results.Results) { cheaper(t, r, -2) }, Worse, "", false},
+		"new series": {false, get, func(r *results.Results) { r.Kernels[1].Series = "f00" }, Same, "", true},
+		"configuration": {false, get, func(r *results.Results) { r.Kernels[1].Config = "f00" },
+			Incomparable, "configuration", false},
+		"compiler": {false, get, func(r *results.Results) { r.Kernels[1].Compiler = "clang 19" }, Incomparable, "compiler", false},
+		"HZ and RCU": {false, get, func(r *results.Results) { r.Kernels[1].HZ, r.Kernels[1].RCU = 100, "non-preemptible" },
+			Incomparable, "HZ, RCU", false},
+		"of the baseline alone": {false, get, func(r *results.Results) { r.Kernels[0].Preemption = "full" }, Same, "", false},
+		"QEMU":                  {false, get, func(r *results.Results) { r.Host.QEMU = "QEMU 11" }, Incomparable, "QEMU", false},
+		"command line": {false, get, func(r *results.Results) { r.Boots[0].Command += " -smp 2" },
+			Incomparable, "command line of QEMU", false},
+		"kernel's command line": {false, get, func(r *results.Results) { r.Boots[0].Cmdline += " nosmt" },
+			Incomparable, "command line of the kernel", false},
+		"processor, instructions": {false, get, func(r *results.Results) { r.Host.CPU = "Z80" }, Same, "", true},
+		"processor, times":        {true, get, func(r *results.Results) { r.Host.CPU = "Z80" }, Same, "", false},
+		"unit": {false, func(r *results.Results) {
+			for i := range r.Figures {
+				r.Figures[i].Unit = "cycles/op"
+			}
+		}, get, Incomparable, "unit: cycles/op and insns/op", false},
+		"not measured before": {false, func(r *results.Results) { upTo(t, r, 8) }, get, OnlyNew, "", true},
+		"not measured again":  {false, get, func(r *results.Results) { upTo(t, r, 8) }, OnlyOld, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, new := readFixture(t), readFixture(t)
+			if tt.times {
+				old, new = withTimes(t, old), withTimes(t, new)
+			}
+			tt.old(old)
+			tt.new(new)
+			c := Compare(old, new)
+			n := 0
+			for _, f := range c.Figures {
+				if strings.HasSuffix(f.Kernel, "-again") {
+					t.Errorf("%s: the repetition is compared", f.Name)
+				}
+				if f.Name != "get/vcpus=1024/ids=dense" || f.Kernel != "patched" || f.Arm != results.ICount {
+					continue
+				}
+				n++
+				if f.Verdict != tt.verdict || f.Why != tt.why {
+					t.Errorf("expected %s (%q), found %s (%q)", tt.verdict, tt.why, f.Verdict, f.Why)
+				}
+				if (f.Old == nil) != (tt.verdict == OnlyNew) || (f.New == nil) != (tt.verdict == OnlyOld) {
+					t.Errorf("expected values of those that measured it, found %v and %v", f.Old, f.New)
+				}
+			}
+			if n != 1 || c.Good() != tt.good {
+				t.Errorf("expected the figure once, good: %v, found it %d times, good: %v", tt.good, n, c.Good())
+			}
+			if tt.times && c.Count(Incomparable) == 0 {
+				t.Error("expected times of another processor not to be compared")
+			}
+			var b bytes.Buffer
+			for _, all := range []bool{false, true} {
+				if err := c.WriteText(&b, all, Options{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.why != "" && !strings.Contains(b.String(), "not comparable") {
+				t.Errorf("expected the text to say it:\n%s", b.String())
+			}
+			if _, err := json.Marshal(c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestCompareNoise: what repetition gives is no change, in either measurement.
+func TestCompareNoise(t *testing.T) {
+	old, new := readFixture(t), readFixture(t)
+	for i := range new.Boots {
+		for j := range new.Boots[i].Creates {
+			c := &new.Boots[i].Creates[j]
+			c.Nanos = append([]int64(nil), c.Nanos...)
+			for k := range c.Nanos {
+				c.Nanos[k] += c.Nanos[k] / 1000
+			}
+		}
+	}
+	if err := new.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	c := Compare(old, new)
+	if c.Count(WithinNoise) == 0 || c.Count(Worse) > 0 {
+		t.Errorf("expected a thousandth more to be noise, found %d within it and %d worse", c.Count(WithinNoise), c.Count(Worse))
+	}
+}
+
+// TestCompareNothing: two that have nothing in common are not good.
+func TestCompareNothing(t *testing.T) {
+	c := Compare(readFixture(t), &results.Results{})
+	if c.Good() || c.Count(OnlyOld) != len(c.Figures) {
+		t.Errorf("expected figures of the old one alone, found %d of %d, good: %v", c.Count(OnlyOld), len(c.Figures), c.Good())
+	}
+	if c = Compare(&results.Results{}, &results.Results{}); c.Good() {
+		t.Error("expected nothing not to be good")
+	}
+	if err := c.WriteText(broken{}, true, Options{}); err != errFull {
+		t.Errorf("expected the error of a full disk, found %v", err)
+	}
+}
