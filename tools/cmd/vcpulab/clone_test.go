@@ -52,7 +52,7 @@ func TestReadmeCommands(t *testing.T) {
 }
 
 // cloneRoot copies the repository as one that was just cloned, with the
-// results of a measurement in out/.
+// results of a measurement in out/, and those of one before it.
 func cloneRoot(t *testing.T) string {
 	clone := filepath.Join(t.TempDir(), "clone")
 	for _, name := range []string{"ci", "ebpf", "kernel-src-pin", "patches", "tools"} {
@@ -60,7 +60,8 @@ func cloneRoot(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	files := map[string]string{"out/results.json": readRoot(t, "tools/results/testdata/results.json")}
+	measured := readRoot(t, "tools/results/testdata/results.json")
+	files := map[string]string{"out/results.json": measured, "before.json": measured}
 	for _, name := range []string{"go.mod", "go.sum", "Makefile", "README.md"} {
 		files[name] = readRoot(t, name)
 	}
