@@ -31,7 +31,8 @@ type Check struct {
 // depend on comes first.
 func Checks() []Check {
 	return []Check{
-		mails, pinned, applies, rules, retired, checkpatch, generated,
+		mails, pinned, applies, gitAm, diffstat, cover, message, spelling, generated, checkpatch,
+		rules, pairs, retired, kernelDoc, selftests,
 	}
 }
 

@@ -69,6 +69,7 @@ type Report struct {
 // that is "". An error is for what keeps it from coming to its end; what the
 // report says of the series its Err tells.
 func Run(ctx context.Context, s *Subject, checks []Check, dir string) (*Report, error) {
+	defer s.forget()
 	r := &Report{SeriesID: s.Series.ID, BaseID: s.Base.ID, Dir: dir}
 	if c := s.Series.Cover; c != nil {
 		r.Rows = append(r.Rows, Row{Name: c.Name, Subject: c.Subject})

@@ -36,6 +36,7 @@ type Subject struct {
 	Jobs int
 
 	after *after
+	repo  *repository
 }
 
 // after is what the series makes of the base.

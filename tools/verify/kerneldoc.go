@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kernelDocScript is the tree's own program.
+const kernelDocScript = "tools/docs/kernel-doc"
+
+var kernelDoc = Check{
+	Name: "kernel-doc",
+	Explain: "The tree's own kernel-doc -Wall says nothing of the files that the series touches that it does not say of them without it. " +
+		"What is described wrongly is worse than what is not, and the bots of linux-doc look.",
+	Needs: []string{"python3"},
+	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+		src, err := s.open()
+		if err != nil {
+			return nil, err
+		}
+		defer src.close()
+		before, after := make(map[string][]byte), make(map[string][]byte)
+		for name, data := range src.over {
+			if ext := path.Ext(name); ext != ".c" && ext != ".h" || data == nil {
+				continue
+			}
+			after[name] = data
+			old, err := src.before(name)
+			if err != nil {
+				return nil, err
+			}
+			if old != nil {
+				before[name] = old
+			}
+		}
+		known, err := s.kernelDoc(ctx, before)
+		if err != nil {
+			return nil, err
+		}
+		now, err := s.kernelDoc(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
+		var found []Finding
+		for _, w := range now {
+			w.fresh = !slices.ContainsFunc(known, func(k docWarning) bool { return k.file == w.file && k.message == w.message })
+			fmt.Fprintf(log, "%s:%d: %s (new: %t)\n", w.file, w.line, w.message, w.fresh)
+			if w.fresh {
+				found = append(found, Finding{File: w.file, Line: w.line, Message: w.message, Do: "python3 " + kernelDocScript + " -none -Wall " + w.file})
+			}
+		}
+		return found, nil
+	},
+}
+
+// docWarning is a line of kernel-doc's.
+type docWarning struct {
+	file, message string
+	line          int
+	fresh         bool
+}
+
+var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)
+
+// kernelDoc returns what kernel-doc says of files.
+func (s *Subject) kernelDoc(ctx context.Context, files map[string][]byte) ([]docWarning, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	script := filepath.Join(s.Base.Dir, filepath.FromSlash(kernelDocScript))
+	if _, err := os.Stat(script); err != nil {
+		return nil, fmt.Errorf("run kernel-doc: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "vcpulab-verify-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	names := slices.Sorted(maps.Keys(files))
+	for _, name := range names {
+		to := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(to, files[name], 0o644); err != nil {
+			return nil, err
+		}
+	}
+	// Python is not to leave compiled files in the tree.
+	p := program{name: "python3", dir: dir, env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
+	_, errs, err := p.run(ctx, append([]string{script, "-none", "-Wall"}, names...)...)
+	// It may count its warnings in its exit status.
+	if _, ok := errors.AsType[*statusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
+		return nil, err
+	}
+	var found []docWarning
+	for line := range strings.Lines(string(errs)) {
+		m := docLine.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			continue
+		}
+		n, _ := strconv.Atoi(m[2])
+		w := docWarning{file: m[1], line: n, message: m[3]}
+		if !slices.Contains(found, w) {
+			found = append(found, w)
+		}
+	}
+	if len(found) == 0 && len(strings.TrimSpace(string(errs))) > 0 {
+		return nil, fmt.Errorf("run kernel-doc: it says what cannot be read: %s", strings.TrimSpace(string(errs)))
+	}
+	return found, nil
+}

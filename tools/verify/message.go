@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/series"
+)
+
+var message = Check{
+	Name: "message",
+	Explain: "Commit messages make sense once the series is merged, claim no review that there was not, and leave no patch broken for the next to mend; " +
+		"trailers stand in their order, and the cover letter keeps to 75 columns. What checkpatch says of messages is not said twice.",
+	Run: func(_ context.Context, s *Subject, _ io.Writer) ([]Finding, error) {
+		var found []Finding
+		for _, p := range s.Series.Patches {
+			found = append(found, messageFindings(p)...)
+		}
+		if c := s.Series.Cover; c != nil {
+			found = append(found, coverFindings(c)...)
+		}
+		return found, nil
+	},
+}
+
+// phrases are what a commit message must not have, and why.
+var phrases = []struct {
+	pattern *regexp.Regexp
+	why     string
+}{
+	{regexp.MustCompile(`(?i)\bthis (patch|commit|series|change)\b`), "a message is in the imperative, and once merged there is no series (submitting-patches.rst)"},
+	{regexp.MustCompile(`(?i)\b(previous|next|following|earlier|later) (patch|commit)(es|s)?\b`), "once merged, nobody knows which that is: name it by what it does, or say why here"},
+	{regexp.MustCompile(`(?i)\bpatch(es)? #?\d+\b`), "once merged, patches have no numbers"},
+	{regexp.MustCompile(`\b(We|we|Our|our|I'm|I (am|was|have|had|did|do|don't|think|would|could|can|found|saw))\b`), "maintainer-kvm-x86.rst: no pronouns, say what the code does"},
+	{regexp.MustCompile(`\b(WIP|TODO|FIXME|XXX|DO NOT MERGE)\b|^(fixup|squash|amend)! `), "it is not done"},
+	{regexp.MustCompile(`(?i)\b(temporarily (broken|breaks?)|breaks? (the build|bisect)|does(n't| not) (build|compile|boot) (yet|until)|will be fixed)\b`), "every patch has to build and to boot, or bisecting ends there"},
+}
+
+// The trailers that are known, in the order in which they have to stand, and
+// those that only somebody else can give.
+var (
+	trailerOrder = []string{"fixes", "cc", "suggested-by", "signed-off-by"}
+	given        = []string{"reviewed-by", "acked-by", "tested-by", "reported-by", "closes", "link", "message-id", "change-id", "co-developed-by"}
+)
+
+// messageFindings looks at the message of one patch.
+func messageFindings(p *series.Patch) []Finding {
+	var found []Finding
+	add := func(line int, f Finding) {
+		f.Patch, f.Line = p.Name, line
+		found = append(found, f)
+	}
+	for line := range strings.Lines(p.Subject + "\n" + p.Message) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "  ") { // quoted
+			continue
+		}
+		for _, ph := range phrases {
+			if m := ph.pattern.FindString(line); m != "" {
+				add(lineIn(string(p.Mail), strings.TrimRight(line, " ")), Finding{Message: fmt.Sprintf("the message says %q", m), Found: line, Why: ph.why})
+			}
+		}
+	}
+	last := 0
+	for _, t := range p.Trailers {
+		text := t.Key + ": " + t.Value
+		key := strings.ToLower(t.Key)
+		at := slices.Index(trailerOrder, key)
+		switch {
+		case slices.Contains(given, key):
+			add(lineIn(string(p.Mail), text), Finding{Message: "only somebody else can give this trailer", Found: text, Do: "leave it to whoever reviews or applies the series"})
+		case at < 0:
+			add(lineIn(string(p.Mail), text), Finding{Message: "the kernel's process does not know this trailer", Found: text})
+		case at < last:
+			add(lineIn(string(p.Mail), text), Finding{Message: "the trailer stands in the wrong place", Expected: strings.Join(trailerOrder, ", then "), Found: text})
+		default:
+			last = at
+		}
+	}
+	return found
+}
+
+// maxColumns is how wide a mail may be.
+const maxColumns = 75
+
+// coverFindings looks at the text of the cover letter, above the shortlog.
+func coverFindings(c *series.Patch) []Finding {
+	var found []Finding
+	n := 0
+	body := false
+	for line := range strings.Lines(string(c.Mail)) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		body = body || line == ""
+		if shortlogHead.MatchString(line) {
+			break
+		}
+		if columns := len([]rune(line)); body && columns > maxColumns && strings.Contains(line, " ") {
+			found = append(found, Finding{
+				Patch: c.Name, Line: n, Message: fmt.Sprintf("the line has %d columns, more than %d", columns, maxColumns), Found: line,
+			})
+		}
+	}
+	return found
+}
+
+var shortlogHead = regexp.MustCompile(`^\S.* \(\d+\):$`)
