@@ -78,6 +78,12 @@ func compare(base, again, f results.Figure, floor float64) change {
 // words says which way a unit went: instructions get fewer, only times get
 // faster.
 func words(unit string, v verdict) string {
+	if unit == results.UnitRatio {
+		if v == better {
+			return "flatter"
+		}
+		return "steeper"
+	}
 	if strings.HasPrefix(unit, "ns/") {
 		if v == better {
 			return "faster"

@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
@@ -35,6 +36,7 @@ func (s *sheet) creationPlots(arm results.Arm) []figureOf {
 		{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
 		{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl},
 		{"KVM_CREATE_VCPU less kvm_arch_vcpu_create()", "What is not the architecture's", measure.Dense, generic},
+		{"kvm_arch_vcpu_create() by ordinal", "The architecture's part", measure.Dense, archPart},
 	} {
 		if f, ok := s.ordinalPlot(arm, p, len(out)); ok {
 			out = append(out, f)
@@ -61,6 +63,10 @@ func generic(c measure.Create) []int64 {
 	}
 	return out
 }
+
+// archPart is the part of each creation in kvm_arch_vcpu_create(), nil if that
+// was not measured.
+func archPart(c measure.Create) []int64 { return c.ArchNanos }
 
 // samplesOf returns the raw creations of the largest VM with such IDs, of one
 // kernel, a slice a boot.
@@ -142,7 +148,7 @@ func (s *sheet) ordinalPlot(arm results.Arm, want part, n int) (figureOf, bool) 
 // number.
 func (s *sheet) buildPlot(arm results.Arm, n int) (figureOf, bool) {
 	p := plot{title: "Building a VM: all its KVM_CREATE_VCPU"}
-	top := 0.0
+	top, growth := 0.0, []string(nil)
 	for _, column := range append([]string{s.base}, s.against...) {
 		k := slices.Index(s.kernels, column)
 		samples := s.samplesOf(arm, column, part{ids: measure.Dense, of: wholeIoctl})
@@ -160,6 +166,10 @@ func (s *sheet) buildPlot(arm results.Arm, n int) (figureOf, bool) {
 		if whole := s.builds(arm, column, k); len(whole.points) > 0 {
 			p.series = append(p.series, whole)
 		}
+		p.series = append(p.series, s.straight(line))
+		if f, ok := s.r.Find(fmt.Sprintf("create/%v/growth", measure.VM{VCPUs: s.largest, IDs: measure.Dense}), column, arm); ok {
+			growth = append(growth, fmt.Sprintf("%s of %s", number(f.Value, 2), column))
+		}
 	}
 	if len(p.series) == 0 {
 		return figureOf{}, false
@@ -167,8 +177,23 @@ func (s *sheet) buildPlot(arm results.Arm, n int) (figureOf, bool) {
 	p.x = countAxis("vCPUs of the VM", s.largest)
 	p.y = linear(unitName(arm), top)
 	caption := fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
-		"Marks are VMs that were built to that size only. ", s.largest)
+		"Marks are VMs that were built to that size only; a dashed line goes on as the first eighth began. ", s.largest)
+	if len(growth) > 0 {
+		caption += fmt.Sprintf("How steep it is at the end over at the beginning: %s; 1 is a straight line. ", strings.Join(growth, ", "))
+	}
 	return s.finish(p, arm, caption, n), true
+}
+
+// straight goes on from the first eighth of a line as if it were straight.
+func (s *sheet) straight(of series) series {
+	out := series{kernel: of.kernel, dashed: true, line: true}
+	for _, at := range of.points {
+		if at.x >= float64(s.largest)/8 {
+			out.points = []point{{0, 0}, {float64(s.largest), at.y / at.x * float64(s.largest)}}
+			break
+		}
+	}
+	return out
 }
 
 // builds returns the totals of VMs of every size as marks.

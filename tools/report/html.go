@@ -129,7 +129,7 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 func (s *sheet) pageTable(g group, arm results.Arm) tableData {
 	title, per, sizes := g.kind.about()
 	t := tableData{Title: title, Per: per, Sizes: sizes, Code: g.kind <= kindWalk}
-	if g.kind < kindWaits {
+	if g.kind < kindGrowth {
 		t.Per = unitName(arm) + " " + per
 	}
 	for _, r := range s.merged(g) {

@@ -16,6 +16,14 @@ import (
 
 // Small, so that a change of it can be read: a page's size is that of its
 // raw samples.
+// TestHTMLGrowth: the page says whether building a VM is a straight line.
+func TestHTMLGrowth(t *testing.T) {
+	page := string(render(t, "html", readFixture(t)))
+	if want := "at the end over at the beginning: 2.73 of base, 1.06 of patched; 1 is a straight line."; !strings.Contains(page, want) {
+		t.Errorf("expected %q, found none of it", want)
+	}
+}
+
 func TestHTML(t *testing.T) {
 	golden(t, "page.html", render(t, "html", upTo(t, readFixture(t), 8)))
 }

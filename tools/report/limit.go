@@ -17,6 +17,7 @@ type limit struct {
 	known    bool
 	measured bool // on another kernel
 	value    float64
+	decimals int
 	missed   bool // the goal is, by the patched kernel
 	sizes    []int
 }
@@ -32,6 +33,7 @@ const (
 	goalCreate       = 46_000
 	goalBuild        = 48_000_000
 	goalBuildVCPUs   = 1024
+	goalGrowth       = 1.1  // a straight line
 	goalMemoryFactor = 1.25 // of the baseline's memory, from two vCPUs on
 )
 
@@ -55,7 +57,9 @@ func (s *sheet) goal(k kind, r row, arm results.Arm) (float64, bool) {
 	case kindCreate:
 		return goalCreate, insns
 	case kindBuild:
-		return goalBuild, insns && r.sizes[0] == goalBuildVCPUs
+		return goalBuild, insns && r.sizes[0] == goalBuildVCPUs && !strings.Contains(r.label, ", ")
+	case kindGrowth:
+		return goalGrowth, true
 	case kindWaits:
 		return 0, true
 	case kindMemory:
@@ -87,9 +91,12 @@ func (s *sheet) limit(g group, r row, arm results.Arm) limit {
 	if !ok {
 		return limit{}
 	}
-	l := limit{known: true, value: v}
 	// Instructions are whole numbers, what is shared among lookups left out.
-	if f, ok := r.cells[cell{arm, s.against[0]}]; ok && f.Value >= v+0.5 {
+	l, part := limit{known: true, value: v}, 0.5
+	if g.kind == kindGrowth {
+		l.decimals, part = 2, 0
+	}
+	if f, ok := r.cells[cell{arm, s.against[0]}]; ok && f.Value > v && f.Value >= v+part {
 		l.missed, l.sizes = true, r.sizes
 	}
 	return l
@@ -106,9 +113,9 @@ func (l limit) String() string {
 	case l.measured:
 		return number(l.value, 0)
 	case l.missed:
-		return "<= " + number(l.value, 0) + " missed"
+		return "<= " + number(l.value, l.decimals) + " missed"
 	}
-	return "<= " + number(l.value, 0)
+	return "<= " + number(l.value, l.decimals)
 }
 
 // limitOver sums up the limits of several rows as the page shows it: the span
@@ -116,12 +123,13 @@ func (l limit) String() string {
 func (s *sheet) limitOver(g group, rows []row, arm results.Arm) (text string, missed bool) {
 	var values []float64
 	var at []int
-	measured := false
+	measured, decimals := false, 0
 	for _, r := range rows {
 		l := s.limit(g, r, arm)
 		if !l.known {
 			continue
 		}
+		decimals = max(decimals, l.decimals)
 		values = append(values, l.value)
 		measured = l.measured
 		if l.missed {
@@ -131,7 +139,7 @@ func (s *sheet) limitOver(g group, rows []row, arm results.Arm) (text string, mi
 	if len(values) == 0 {
 		return "", false
 	}
-	lo, hi := number(slices.Min(values), 0), number(slices.Max(values), 0)
+	lo, hi := number(slices.Min(values), decimals), number(slices.Max(values), decimals)
 	text = lo
 	if lo != hi {
 		text += " – " + hi

@@ -174,6 +174,13 @@ func shortQEMU(line string) string {
 	return strings.TrimSpace(strings.Replace(line, "QEMU emulator version", "QEMU", 1))
 }
 
+// hasParts says that creations were split into their parts.
+func (s *sheet) hasParts() bool {
+	return slices.ContainsFunc(s.groups, func(g group) bool {
+		return g.kind == kindBuild && slices.ContainsFunc(g.rows, func(r row) bool { return strings.Contains(r.label, ", ") })
+	})
+}
+
 // explanations say what the words in the sheet mean.
 func (s *sheet) explanations() []string {
 	var out []string
@@ -200,6 +207,13 @@ func (s *sheet) explanations() []string {
 	if has(kindCreate, "") {
 		out = append(out, fmt.Sprintf(
 			"One KVM_CREATE_VCPU: median of eight, from the ordinal on, in a VM of %d vCPUs.", s.largest))
+	}
+	if s.hasParts() {
+		out = append(out, "Of all KVM_CREATE_VCPU of a VM, arch is what kvm_arch_vcpu_create() takes, waiting is for grace periods, and rest is what remains.")
+	}
+	if has(kindGrowth, "") {
+		out = append(out, "The last over the first: the median over the last eighth of a VM's vCPUs, by that over the second eighth;"+
+			" the first one pays for what is done once.")
 	}
 	if has(kindMemory, "") {
 		out = append(out, "Memory is what the allocators set aside, padding included: what holds vCPUs is all"+

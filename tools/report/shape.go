@@ -17,7 +17,7 @@ type shape struct {
 	order   measure.Order // "" for the sequential one
 	missing bool          // no vCPU has the ID
 	at      int           // vCPUs that are there already; -1 if it does not matter
-	part    string        // of create: all, waits
+	part    string        // of create: all, one of parts, growth, waits
 	object  string        // of memory and sizeof: the struct's name
 	known   bool          // nothing of the name is left over
 }
@@ -43,7 +43,7 @@ func parseShape(name string) shape {
 			s.at = number(v)
 		case "missing":
 			s.missing = true
-		case "all", "waits":
+		case "all", "waits", "arch", "waiting", "rest", "growth":
 			s.part = key
 		case "struct":
 			s.object = v
@@ -111,6 +111,10 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return kindCreate, s.numbered(), s.at, s.vcpus == largest
 	case s.op == "create" && s.part == "all":
 		return kindBuild, s.numbered(), s.vcpus, true
+	case s.op == "create" && parts[s.part] != "":
+		return kindBuild, s.numbered() + parts[s.part], s.vcpus, true
+	case s.op == "create" && s.part == "growth":
+		return kindGrowth, s.numbered(), s.vcpus, true
 	case s.op == "create" && s.part == "waits":
 		return kindWaits, s.numbered(), s.vcpus, true
 	case s.op == memory && s.object == "":
@@ -121,6 +125,13 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return kindSizeof, "struct " + s.object, 0, true
 	}
 	return kindOther, "", 0, true
+}
+
+// parts are those of all creations of a VM, and what their labels end in.
+var parts = map[string]string{
+	"arch":    ", arch",
+	"waiting": ", waiting",
+	"rest":    ", rest",
 }
 
 // missing begins the label of lookups that find nothing.
@@ -138,6 +149,7 @@ const (
 	kindWalk
 	kindCreate
 	kindBuild
+	kindGrowth
 	kindWaits
 	kindMemory
 	kindObject
@@ -160,6 +172,8 @@ func (k kind) about() (title, per, sizes string) {
 		return "KVM_CREATE_VCPU, by vCPUs there already", "an ioctl", "there"
 	case kindBuild:
 		return "KVM_CREATE_VCPU, all of a VM", "a VM", "vCPUs"
+	case kindGrowth:
+		return "KVM_CREATE_VCPU, one of the last over one of the first", "1 is linear", "vCPUs"
 	case kindWaits:
 		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
 	case kindMemory:

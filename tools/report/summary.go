@@ -62,7 +62,10 @@ func (s *sheet) lines(g group) [][]row {
 		switch n := len(out); {
 		case g.kind == kindOther:
 			continue
-		case g.kind == kindBuild && r.sizes[0] != s.largest:
+		// Its parts are in the tables.
+		case g.kind == kindBuild && (r.sizes[0] != s.largest || strings.Contains(r.label, ", ")):
+			continue
+		case g.kind == kindGrowth && r.sizes[0] != s.largest:
 			continue
 		case n > 0 && (out[n-1][0].label == r.label || (g.kind == kindCreate || g.kind == kindWaits)):
 			out[n-1] = append(out[n-1], r)
@@ -85,6 +88,8 @@ func (g group) headline(r row) (code, what string) {
 		return "KVM_CREATE_VCPU", "one ioctl"
 	case kindBuild:
 		return "KVM_CREATE_VCPU", "all of a VM, " + r.label
+	case kindGrowth:
+		return "KVM_CREATE_VCPU", "one of the last over one of the first, " + r.label
 	case kindWaits:
 		return "KVM_CREATE_VCPU", "grace periods waited for"
 	case kindMemory:

@@ -20,25 +20,11 @@ const (
 	UnitBytes = "B"             // of a structure
 	UnitHeld  = "B/vm"          // of what a VM takes besides
 	UnitWaits = "grace-periods" // that were waited for
+	UnitRatio = "ratio"         // of one cost to another
 )
 
 // ErrInvalid means that samples contradict themselves: they are thrown away.
 var ErrInvalid = errors.New("measurement is invalid")
-
-// ordinals are the numbers of vCPUs that a VM has already when the creation
-// of the next one is shown.
-var ordinals = []int{0, 16, 64, 256, 512, 1016, 2040, 4080}
-
-// ordinalWindow is how many creations, from the ordinal on, the median is
-// taken of: an interrupt hits one of them, not most. Whether the allocators
-// have what they need at hand makes two in a row differ by some per cent, the
-// same in every boot of a kernel and otherwise in another's: so what the median
-// may be is drawn from the window, not from the boots alone.
-const ordinalWindow = 8
-
-// windowConfidence is that of the interval: it leaves out the smallest and the
-// largest of the window.
-const windowConfidence = 0.9
 
 // linearity is by how much the cost of 2N passes may miss twice that of N.
 const linearity = 0.05
@@ -239,45 +225,6 @@ func (b Boot) perPass(l measure.Loop) (float64, error) {
 	}
 	sort.Float64s(costs)
 	return median(costs), nil
-}
-
-// createValues draws the figures of a VM's creations.
-func createValues(c measure.Create, arm Arm) ([]value, error) {
-	if len(c.Nanos) != c.VM.VCPUs {
-		return nil, fmt.Errorf("%w: create %v: expected as many creations as vCPUs, found %d",
-			ErrInvalid, c.VM, len(c.Nanos))
-	}
-	var out []value
-	total := 0.0
-	for i, n := range c.Nanos {
-		if n <= 0 {
-			return nil, fmt.Errorf("%w: create %v: expected time to pass, found %d ns for vCPU %d",
-				ErrInvalid, c.VM, n, i)
-		}
-		total += float64(n)
-	}
-	for _, at := range ordinals {
-		if at+ordinalWindow > len(c.Nanos) {
-			break
-		}
-		var window []float64
-		for _, n := range c.Nanos[at : at+ordinalWindow] {
-			window = append(window, float64(n))
-		}
-		sort.Float64s(window)
-		v := counted(fmt.Sprintf("create/%v/at=%d", c.VM, at), arm.CreateUnit(), median(window))
-		if lo, hi, ok := interval(window, windowConfidence); ok {
-			v.low, v.high = lo, hi
-		}
-		out = append(out, v)
-	}
-	waits := uint64(0)
-	for _, n := range c.Waits {
-		waits += n
-	}
-	return append(out,
-		counted(fmt.Sprintf("create/%v/all", c.VM), arm.BuildUnit(), total),
-		counted(fmt.Sprintf("create/%v/waits", c.VM), UnitWaits, float64(waits))), nil
 }
 
 // memoryValues draws the figures of what VMs take.

@@ -183,6 +183,12 @@ func TestDrawRefuses(t *testing.T) {
 			"the loop's own cost was not measured"},
 		"creation is missing": {ICount, func(b *Boot) { b.Creates[0].Nanos = b.Creates[0].Nanos[1:] },
 			"as many creations as vCPUs, found 7"},
+		"parts are more than all": {ICount, func(b *Boot) { b.Creates[0].ArchNanos = []int64{1e9, 1, 1, 1, 1, 1, 1, 1} },
+			"in kvm_arch_vcpu_create() and 0 ns of waiting"},
+		"waited for longer than it took": {ICount, func(b *Boot) {
+			b.Creates[0].ArchNanos = make([]int64, 8)
+			b.Creates[0].WaitNanos = map[string]int64{"synchronize_srcu": 1e9}
+		}, "1000000000 ns of waiting"},
 		"creation in no time":      {ICount, func(b *Boot) { b.Creates[0].Nanos[3] = 0 }, "found 0 ns for vCPU 3"},
 		"no sizes":                 {ICount, func(b *Boot) { b.Sizes = measure.Sizes{} }, "sizes are missing"},
 		"no memory of a structure": {ICount, func(b *Boot) { b.Memory[0].KVM = 0 }, "expected bytes of every object"},
