@@ -83,12 +83,11 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Subject, p pair)
 		return look(ctx)
 	}
 	key := cache.Key(append([]string{kindResult, "1", s.ID, k.String()}, parts...)...)
-	if r.Again && !r.seen[key] {
+	if r.first(key) && r.Again {
 		if err := r.Cache.Remove(ctx, kindResult, key); err != nil {
 			return nil, err
 		}
 	}
-	r.seen[key] = true
 	dir, hit, err := r.Cache.Populate(ctx, kindResult, key, func(ctx context.Context, tmp string) error {
 		l, err := look(ctx)
 		if err != nil {
@@ -112,6 +111,15 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Subject, p pair)
 		return nil, fmt.Errorf("load what a check found before: %s: %w", dir, err)
 	}
 	return l, nil
+}
+
+// first tells whether a result is asked for for the first time in this run.
+func (r *Runner) first(key string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := !r.seen[key]
+	r.seen[key] = true
+	return first
 }
 
 // sources returns the text of the programs that a check is made of: where they

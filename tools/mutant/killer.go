@@ -89,17 +89,25 @@ func (k Killer) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // Fast tells whether a check needs no other kernel than the default one.
 func (k Killer) Fast() bool { return k.Kind != Selftest || k.Config == configDefault }
 
+// What checks take, in order.
+const (
+	costRead    = iota // seconds
+	costCompile        // a minute
+	costGuest          // a kernel, and a guest
+	costDebug          // the same with one that is ten times as slow
+)
+
 // cost orders checks by what they take.
 func (k Killer) cost() int {
 	switch {
 	case k.Kind == Apply, k.Kind == Verify:
-		return 0
+		return costRead
 	case k.Kind == Matrix:
-		return 1
+		return costCompile
 	case k.Fast():
-		return 2
+		return costGuest
 	}
-	return 3
+	return costDebug
 }
 
 // Fast tells whether the mutant is one of the fast ones.

@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
@@ -32,6 +35,8 @@ type Runner struct {
 	Builder *kbuild.Builder
 	// Columns are those of the build matrix.
 	Columns []kbuild.ObjectSpec
+	// Tests are the names of selftests that are built at a time.
+	Tests []string
 	// Guests says how kernels of a configuration are built and run.
 	Guests func(config string) (Guests, error)
 	// Accel chooses how guests are run.
@@ -45,6 +50,7 @@ type Runner struct {
 	// Log shows progress; nil is silent.
 	Log *progress.Log
 
+	mu   sync.Mutex
 	seen map[string]bool // keys of what was looked at in this run
 }
 
@@ -78,20 +84,46 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 		return cmp.Or(cmp.Compare(a.KilledBy.cost(), b.KilledBy.cost()),
 			cmp.Compare(a.KilledBy.String(), b.KilledBy.String()), cmp.Compare(a.Name, b.Name))
 	})
-	report := &Report{}
+	report := &Report{Results: make([]Result, len(mutants))}
+	g, gctx := errgroup.WithContext(ctx)
 	for i, m := range mutants {
-		step := r.Log.Step(fmt.Sprintf("mutant %d of %d, %s", i+1, len(mutants), m.Name))
-		res, err := r.one(ctx, m, checks[m.KilledBy.String()], original)
-		if err != nil {
-			step.Fail(err)
-			return nil, fmt.Errorf("%s, %s: %w", m.Name, m.KilledBy, err)
+		// One kernel is compiled while another one runs. Other checks use all
+		// processors by themselves, and larger guests all memory.
+		overlap := m.KilledBy.cost() == costGuest
+		if i == 0 || !overlap || mutants[i-1].KilledBy.cost() != costGuest {
+			if err := g.Wait(); err != nil {
+				return nil, err
+			}
+			g, gctx = errgroup.WithContext(ctx)
+			g.SetLimit(1)
+			if overlap {
+				g.SetLimit(atOnce)
+			}
 		}
-		step.Done("%s", res.short())
-		report.Results = append(report.Results, *res)
+		g.Go(func() error {
+			if err := gctx.Err(); err != nil {
+				return err
+			}
+			step := r.Log.Step(fmt.Sprintf("mutant %d of %d, %s", i+1, len(mutants), m.Name))
+			res, err := r.one(gctx, m, checks[m.KilledBy.String()], original)
+			if err != nil {
+				step.Fail(err)
+				return fmt.Errorf("%s, %s: %w", m.Name, m.KilledBy, err)
+			}
+			step.Done("%s", res.short())
+			report.Results[i] = *res
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(report.Results, func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 	return report, nil
 }
+
+// atOnce is how many mutants are under way at a time whose checks are guests.
+const atOnce = 2
 
 // check returns the check that a killer names.
 func (r *Runner) check(k Killer) (check, error) {

@@ -32,11 +32,12 @@ type mutantsCmd struct {
 
 // Run prints which check has caught each mutant.
 func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
-	mutants, err := mutant.Load(l.path("ci", "mutants"))
+	all, err := mutant.Load(l.path("ci", "mutants"))
 	if err != nil {
 		return err
 	}
-	if mutants, err = mutant.Select(mutants, c.Only); err != nil {
+	mutants, err := mutant.Select(all, c.Only)
+	if err != nil {
 		return err
 	}
 	if c.Fast {
@@ -52,6 +53,7 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 	if c.Refresh {
 		return c.refresh(ctx, l, r, mutants)
 	}
+	r.Tests = mutant.Tests(all)
 	if r.Out, err = outDir(c.Out); err != nil {
 		return err
 	}
@@ -85,15 +87,16 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 
 // guests says how the kernels of a configuration are built and run.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
-	f := kernelFlags{Config: config}
-	if config != configDefault && !f.debug() {
-		return mutant.Guests{}, exit.With(exit.Usage, fmt.Errorf("there is no configuration %q for kernels; there are %s and %s", config, configDefault, configDebug))
-	}
-	spec, err := l.spec(f, vm.X86_64().GOARCH)
-	g := mutant.Guests{Spec: spec, Options: selftest.Options{Parallel: 1}}
-	if f.debug() {
+	g := mutant.Guests{Options: selftest.Options{Parallel: 1}}
+	switch config {
+	case configDefault:
+	case configDebug:
 		g.Options.MemMiB, g.Options.Limit, g.Options.Leaks = debugMemMiB, debugLimit, true
+	default:
+		return g, exit.With(exit.Usage, fmt.Errorf("there is no configuration %q for kernels; there are %s and %s", config, configDefault, configDebug))
 	}
+	var err error
+	g.Spec, err = l.spec(kernelFlags{Config: config}, vm.X86_64().GOARCH)
 	return g, err
 }
 

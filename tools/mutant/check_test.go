@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package mutant
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/selftest"
+	"vcpulab/tools/vm"
+)
+
+// labChunk is a part of the small series' first patch, up to a line that it
+// adds.
+func labChunk(t *testing.T, r *Runner) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.Root, labPatch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const end = "return -EEXIST;\n"
+	from, to := strings.Index(string(text), "index 8cb0af8"), strings.Index(string(text), "+\t\t"+end)
+	if from < 0 || to < 0 {
+		t.Fatal("the patch is another")
+	}
+	return string(text[from : to+len("+\t\t"+end)])
+}
+
+// TestChanged: of a mutant of the series' files, those patches are compiled
+// after which the tree is another.
+func TestChanged(t *testing.T) {
+	r := newLab(t)
+	old := labChunk(t, r)
+	now := strings.Replace(old[strings.Index(old, "\n")+1:], "EEXIST", "EBUSY", 1)
+	for name, c := range map[string]struct {
+		m        *Mutant
+		from, to int
+		barred   bool
+	}{
+		"both trees":    {r.change(t, "a", "matrix s390x each", "x", labPatch, old, now), 1, 2, false},
+		"no tree":       {r.change(t, "b", "matrix s390x each", "x", labPatch, "Look first.", "Look last."), 0, 0, false},
+		"not read":      {r.change(t, "c", "matrix s390x each", "x", labPatch, "PATCH 1/2", "PATCH 2/2"), 0, 0, true},
+		"not applied":   {r.change(t, "d", "matrix s390x each", "x", labPatch, "..e2f0226", "..e2f0227"), 0, 0, true},
+		"one more tree": {r.change(t, "e", "matrix s390x each", "x", labC, "return -EEXIST;", "return -EBUSY;"), 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			original, err := newSubject(r.Patches, r.Base, r.Cache)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mutated, remove, err := original.with(c.m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer remove()
+			p := pair{original, mutated}
+			from, to, err := p.changed()
+			_, barred := err.(*barredError)
+			if from != c.from || to != c.to || barred != c.barred || (err == nil) != (c.from > 0) {
+				t.Errorf("expected patches %d to %d, barred %v, found %d to %d, %v", c.from, c.to, c.barred, from, to, err)
+			}
+			if c.from == 0 {
+				return
+			}
+			rows, err := matrixCheck{each: true}.rows(mutated, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, row := range rows {
+				tr, err := row.Tree(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				data, err := os.ReadFile(filepath.Join(tr.Dir, labC))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, row.Name()+" "+map[bool]string{true: "mutant", false: "series"}[strings.Contains(string(data), "EBUSY")])
+			}
+			if diff := cmp.Diff([]string{"base series", "patch 1 mutant", "patch 2 mutant"}, got); diff != "" {
+				t.Error(diff)
+			}
+			if err := mutated.forget(t.Context()); err != nil || len(mutated.made) > 0 {
+				t.Errorf("%v of %v", err, mutated.made)
+			}
+		})
+	}
+}
+
+func TestFound(t *testing.T) {
+	splat := vm.Splat{Kind: vm.KernelWarning, Title: "WARNING: a.c:1 at f+0x1/0x2, CPU#0: t/1"}
+	for name, c := range map[string]struct {
+		result selftest.Result
+		want   []Finding
+	}{
+		"passed":  {selftest.Result{Outcome: selftest.Pass}, nil},
+		"failed":  {selftest.Result{Outcome: selftest.Fail, Reason: "a.c:1: 2 < 1"}, []Finding{{"t", "fail: a.c:1: 2 < 1"}}},
+		"skipped": {selftest.Result{Outcome: selftest.Skip, Reason: "no KVM"}, []Finding{{"t", "skip: no KVM"}}},
+		"warned":  {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{splat}}, []Finding{{"t", "kernel warning: " + splat.Title}}},
+		"said once": {
+			selftest.Result{Outcome: selftest.Crash, Reason: "kernel warning: " + splat.Title, Splats: []vm.Splat{splat}},
+			[]Finding{{"t", "crash: kernel warning: " + splat.Title}},
+		},
+		"overlooked": {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{{Kind: vm.KernelWarning, Title: "not ours"}}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check := selftestCheck{guests: Guests{Overlook: func(s vm.Splat) bool { return s.Title == "not ours" }}}
+			c.result.Name, c.result.Seconds = "t", 2
+			l, err := check.found([]selftest.Result{c.result})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, l.Findings); diff != "" || l.Took != 2 {
+				t.Error(l.Took, diff)
+			}
+			if _, err := check.found(nil); err == nil {
+				t.Error("no result is no pass")
+			}
+		})
+	}
+}
+
+func TestSources(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := func() string {
+		t.Helper()
+		text, err := sources(dir, "tools/a", "tools/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if text := get(); text != "" {
+		t.Errorf("expected nothing of folders that are not there, found %q", text)
+	}
+	write("tools/a/a.go", "1")
+	first := get()
+	write("tools/a/a_test.go", "1")
+	write("tools/a/testdata/x.go", "1")
+	write("tools/a/README", "1")
+	write("tools/c/c.go", "1")
+	if text := get(); text != first {
+		t.Errorf("expected no difference, found %q", text)
+	}
+	for _, name := range []string{"tools/a/a.go", "tools/a/deep/b.go", "tools/b/c.go"} {
+		before := get()
+		write(name, "2")
+		if get() == before {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}
