@@ -45,7 +45,7 @@ build: $(VCPULAB)
 
 ## make build-matrix   compile KVM for every architecture, patch by patch
 build-matrix: $(VCPULAB)
-	$(VCPULAB) install build matrix arm64 s390x ppc64le mips64el riscv64 loongarch64
+	$(VCPULAB) install build matrix clang arm64 s390x ppc64le mips64el riscv64 loongarch64
 	$(VCPULAB) build --objects --arch all --each
 
 ## make mutants        test the checks: each fault of ci/mutants must be caught

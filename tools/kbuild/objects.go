@@ -61,7 +61,9 @@ type Objects struct {
 
 const (
 	kindObjects = "objects"
-	keepObjects = 500
+	// keepObjects are three times as many as a series of 50 patches has cells
+	// in ci/matrix; they are small.
+	keepObjects = 2000
 	// keepObjectAreas are more than there are specifications in ci/matrix:
 	// each compiles only what a patch changes as long as it has its own.
 	keepObjectAreas = 16

@@ -25,7 +25,7 @@ const common = "common" + ext
 const ext = ".config"
 
 // field is a comment of a fragment that means something.
-var field = regexp.MustCompile(`(?m)^# (arch|base|compiler): *(\S+)$`)
+var field = regexp.MustCompile(`(?m)^# (like|arch|kbuild|base|compiler): *(\S+)$`)
 
 // withoutSparse says why sparse is of no use for a column.
 var withoutSparse = regexp.MustCompile(`(?m)^# sparse: no, (\S.*)$`)
@@ -36,6 +36,9 @@ var withoutSparse = regexp.MustCompile(`(?m)^# sparse: no, (\S.*)$`)
 // configuration to begin with ("# base: defconfig") and, where it is not gcc,
 // which compiler it is for ("# compiler: clang-19"), and why sparse cannot be
 // used, if so ("# sparse: no, it ..."). What common.config says holds for all.
+// A column that is like another one ("# like: x86_64") has what that one says,
+// too, as far as it does not say otherwise. Where kbuild has another name for
+// 32 bits of an architecture, that stands there as well ("# kbuild: i386").
 func Load(dir string) ([]kbuild.ObjectSpec, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+ext))
 	if err != nil {
@@ -50,7 +53,7 @@ func Load(dir string) ([]kbuild.ObjectSpec, error) {
 		if err != nil {
 			return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %w", err))
 		}
-		c, err := parse(name, string(data))
+		c, err := parse(name, string(data), false)
 		if err != nil {
 			return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %s: %w", name, err))
 		}
@@ -62,38 +65,67 @@ func Load(dir string) ([]kbuild.ObjectSpec, error) {
 	return columns, nil
 }
 
-// parse reads the comments of a column's fragment.
-func parse(name, text string) (kbuild.ObjectSpec, error) {
-	c := kbuild.ObjectSpec{Name: strings.TrimSuffix(filepath.Base(name), ext)}
-	if shared := filepath.Join(filepath.Dir(name), common); exists(shared) {
-		c.Fragments = append(c.Fragments, shared)
-	}
-	c.Fragments = append(c.Fragments, name)
-	seen := make(map[string]bool)
+// parse reads the comments of a column's fragment. other says that it is read
+// for a column that is like it.
+func parse(name, text string, other bool) (kbuild.ObjectSpec, error) {
+	said := make(map[string]string)
 	for _, m := range field.FindAllStringSubmatch(text, -1) {
-		if seen[m[1]] {
-			return c, fmt.Errorf("%q stands in it twice", "# "+m[1]+":")
+		if _, twice := said[m[1]]; twice {
+			return kbuild.ObjectSpec{}, fmt.Errorf("%q stands in it twice", "# "+m[1]+":")
 		}
-		seen[m[1]] = true
-		switch m[1] {
-		case "arch":
-			var err error
-			if c.Arch, err = kbuild.FindArch(m[2]); err != nil {
-				return c, err
-			}
-		case "base":
-			c.Defconfig = m[2]
-		case "compiler":
-			c.Compiler = m[2]
+		said[m[1]] = m[2]
+	}
+	c, err := start(name, said["like"], other)
+	if err != nil {
+		return c, err
+	}
+	c.Name = strings.TrimSuffix(filepath.Base(name), ext)
+	c.Fragments = append(c.Fragments, name)
+	if a := said["arch"]; a != "" {
+		if c.Arch, err = kbuild.FindArch(a); err != nil {
+			return c, err
 		}
+	}
+	if k := said["kbuild"]; k != "" {
+		c.Arch.Make = k
+	}
+	if b := said["base"]; b != "" {
+		c.Defconfig = b
+	}
+	if cc := said["compiler"]; cc != "" {
+		c.Compiler = cc
 	}
 	if m := withoutSparse.FindStringSubmatch(text); m != nil {
 		c.WithoutSparse = m[1]
 	}
-	for _, f := range []string{"arch", "base"} {
-		if !seen[f] {
+	for f, is := range map[string]string{"arch": c.Arch.Name, "base": c.Defconfig} {
+		if is == "" {
 			return c, fmt.Errorf("it has no line %q", "# "+f+": ...")
 		}
+	}
+	return c, nil
+}
+
+// start returns what a column begins with: what it is like, or what all have
+// in common.
+func start(name, like string, other bool) (kbuild.ObjectSpec, error) {
+	var c kbuild.ObjectSpec
+	switch {
+	case like == "":
+		if shared := filepath.Join(filepath.Dir(name), common); exists(shared) {
+			c.Fragments = append(c.Fragments, shared)
+		}
+		return c, nil
+	case other:
+		return c, fmt.Errorf("it is like %s: one column in between is too many", like)
+	}
+	from := filepath.Join(filepath.Dir(name), like+ext)
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return c, fmt.Errorf("it is like %s: %w", like, err)
+	}
+	if c, err = parse(from, string(data), true); err != nil {
+		return c, fmt.Errorf("it is like %s: %w", like, err)
 	}
 	return c, nil
 }

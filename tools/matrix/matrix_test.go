@@ -41,8 +41,9 @@ func TestLoad(t *testing.T) {
 		if _, err := list.Packages(Groups(c)...); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 		}
-		if len(c.Fragments) != 2 || filepath.Base(c.Fragments[0]) != common {
-			t.Errorf("%s: expected what is common and its own, found %v", c.Name, c.Fragments)
+		last := filepath.Base(c.Fragments[len(c.Fragments)-1])
+		if filepath.Base(c.Fragments[0]) != common || last != c.Name+ext {
+			t.Errorf("%s: expected what is common first and its own last, found %v", c.Name, c.Fragments)
 		}
 		if _, err := kbuild.ReadFragments(c.Fragments...); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
@@ -62,6 +63,8 @@ func TestLoadBad(t *testing.T) {
 		"no configuration": {"x.config", "# arch: s390x\n", `x.config: it has no line "# base: ..."`},
 		"unknown":          {"x.config", "# arch: vax\n", `architecture "vax" is not known`},
 		"twice":            {"x.config", "# base: a\n# base: b\n", `"# base:" stands in it twice`},
+		"like none":        {"x.config", "# like: y\n", `x.config: it is like y: open `},
+		"like itself":      {"x.config", "# like: x\n", `it is like x: it is like x: one column in between is too many`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -82,7 +85,8 @@ func TestChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
-		"s390x": {"s390x"}, "s390": {"s390x"}, "arm64": {"arm64"}, "aarch64": {"arm64"}, "amd64": {"x86_64"},
+		"s390x": {"s390x"}, "s390": {"s390x"}, "arm64": {"arm64"}, "aarch64": {"arm64"}, "x86_64": {"x86_64"},
+		"amd64": {"x86_64"},
 		"ppc32": {"ppc32"}, "powerpc": {"ppc32", "ppc64-e500", "ppc64le"}, "ppc64le": {"ppc64le"},
 	} {
 		got, err := Choose(columns, name)

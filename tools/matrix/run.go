@@ -79,6 +79,8 @@ type Report struct {
 	Cells []Cell `json:"cells"`
 	// WithoutSparse says, by column, why sparse did not look.
 	WithoutSparse map[string]string `json:"withoutSparse,omitempty"`
+	// Dir is where Write has put it; "" before.
+	Dir string `json:"dir,omitempty"`
 }
 
 // LackError says for which columns the machine lacks something.
@@ -107,6 +109,9 @@ func Groups(c kbuild.ObjectSpec) []string {
 	groups := []string{"build", "matrix"}
 	switch c.Arch.Name {
 	case "x86_64":
+		if c.Compiler != "" && c.Compiler != kbuild.GCC {
+			groups = append(groups, "clang")
+		}
 	case "aarch64":
 		groups = append(groups, "arm64")
 	default:

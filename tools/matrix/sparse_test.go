@@ -17,7 +17,7 @@ func TestWithoutSparse(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c, err := parse("x.config", test.text)
+			c, err := parse("x.config", test.text, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,6 +49,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		verdict = "not good"
 	}
 	fmt.Fprintf(&b, "\n%d builds, %d known from before, %d objects made in %.0f s: %s\n", len(r.Cells), cached, made, seconds, verdict)
+	if r.Dir != "" {
+		fmt.Fprintf(&b, "logs: %s\n", r.Dir)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

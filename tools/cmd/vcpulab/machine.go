@@ -12,7 +12,7 @@ func (l *lab) packages() (*machine.List, error) { return machine.Load(l.path("ci
 
 // installCmd installs packages.
 type installCmd struct {
-	Groups []string `arg:"" help:"What for: build, boot, bpf, verify, generate, selftests, matrix, or an architecture: arm64, s390x, ppc64le, mips64el, riscv64, loongarch64."`
+	Groups []string `arg:"" help:"What for: build, boot, bpf, verify, generate, selftests, matrix, clang, or an architecture: arm64, s390x, ppc64le, mips64el, riscv64, loongarch64."`
 }
 
 // Run prints what was installed. It asks no question.

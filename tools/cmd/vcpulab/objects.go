@@ -53,6 +53,13 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
+	dir, err := outDir(c.Out)
+	if err != nil {
+		return err
+	}
+	if err := r.Write(dir); err != nil {
+		return err
+	}
 	if l.JSON {
 		err = l.printJSON(r)
 	} else {
