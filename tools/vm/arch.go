@@ -35,6 +35,15 @@ type Arch struct {
 	append  []string         // further kernel arguments
 	tcg     []string         // further kernel arguments under TCG
 	icount  []string         // further kernel arguments when instructions are counted
+
+	debugPort uint16 // that takes records; 0 is the virtio-serial port
+}
+
+// WithDebugPort returns x86_64 with records taken from a debug port in the
+// place of the virtio-serial port: for guests that know no virtio.
+func (a Arch) WithDebugPort(port uint16) Arch {
+	a.debugPort = port
+	return a
 }
 
 // X86_64 is a q35 with AMD's virtualization, the only one that TCG has.

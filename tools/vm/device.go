@@ -2,6 +2,8 @@
 
 package vm
 
+import "fmt"
+
 // Device is something that hangs on a machine. It knows its own arguments,
 // those of QEMU and those of the kernel.
 type Device interface {
@@ -46,6 +48,22 @@ func (p recordPort) Args() []string {
 }
 
 func (p recordPort) Append() []string { return nil }
+
+// debugPort is the port of an x86 machine that stands for the record port of
+// guests that know no virtio.
+type debugPort struct {
+	port uint16
+	file string
+}
+
+func (p debugPort) Args() []string {
+	return []string{
+		"-chardev", "file,id=records,path=" + quoteOption(p.file),
+		"-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=records", p.port),
+	}
+}
+
+func (p debugPort) Append() []string { return nil }
 
 // monitor is QEMU's own protocol over a connected socket that QEMU inherits.
 type monitor struct{ fd string }

@@ -51,9 +51,6 @@ type Machine struct {
 
 	// initramfs, when set, is what QEMU reads instead of Initrd.
 	initramfs *os.File
-	// recordDevice is what takes records to a file of the host; nil is the
-	// virtio-serial port. Tests have guests that know no virtio.
-	recordDevice func(file string) Device
 }
 
 // channels are the files that a machine speaks to its host through.
@@ -101,8 +98,8 @@ func (m Machine) check() error {
 // devices returns all devices, those that every machine has first.
 func (m Machine) devices(ch channels) []Device {
 	var records Device = recordPort{wire.PortName, ch.records}
-	if m.recordDevice != nil {
-		records = m.recordDevice(ch.records)
+	if port := m.Arch.debugPort; port != 0 {
+		records = debugPort{port, ch.records}
 	}
 	all := []Device{serialConsole{m.Arch.Console}, records}
 	if ch.qmp != "" {

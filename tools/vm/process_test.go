@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	guest "vcpulab/tools/vm/tiny"
 )
 
 // envChild makes the test binary run a guest that does not end, whose kernel
@@ -25,7 +27,7 @@ func TestMain(m *testing.M) {
 	if kernel == "" {
 		os.Exit(m.Run())
 	}
-	p, err := startProcess(Machine{Arch: X86_64(), Kernel: kernel, MemMiB: 32, recordDevice: debugPort}.withDefaults())
+	p, err := startProcess(Machine{Arch: X86_64().WithDebugPort(guest.PortRecords), Kernel: kernel, MemMiB: 32}.withDefaults())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
