@@ -38,6 +38,7 @@ func TestProgramCounters(t *testing.T) {
 		"x86_64": {"RAX=0000000000000000 RBX=ffffffff82a10980\r\nRIP=ffffffff81437413 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n", "0xffffffff81437413"},
 		"i386":   {"EAX=00000000 EIP=0010005c EFL=00000046", "0x0010005c"},
 		"arm64":  {" PC=ffff800080a1b2c4 X00=0000000000000000", "0xffff800080a1b2c4"},
+		"riscv":  {" V      =   0\r\n pc       ffffffff80a1b2c4\r\n mhartid  0000000000000000", "0xffffffff80a1b2c4"},
 		"two":    {"CPU#0\nRIP=01\nCPU#1\nRIP=02", "0x01 0x02"},
 		"none":   {"", ""},
 	} {

@@ -17,9 +17,10 @@ const (
 )
 
 // Arch is everything that differs between the processors of guests. Take one
-// from X86_64, ARM64 or ArchByName.
+// from X86_64, ARM64, RISCV64 or ArchByName.
 type Arch struct {
-	// Name is the kernel's name for it on the tools' side: x86_64, arm64.
+	// Name is the kernel's name for it on the tools' side: x86_64, arm64,
+	// riscv64.
 	Name string
 	// GOARCH is Go's name for it.
 	GOARCH string
@@ -79,8 +80,22 @@ func ARM64() Arch {
 	}
 }
 
+// RISCV64 is QEMU's virt machine with the hypervisor extension, started by
+// the OpenSBI that QEMU brings.
+func RISCV64() Arch {
+	return Arch{
+		Name:    "riscv64",
+		GOARCH:  "riscv64",
+		QEMU:    "qemu-system-riscv64",
+		Package: "qemu-system-misc",
+		Console: "ttyS0",
+		machine: map[Accel]string{TCG: "virt", KVM: "virt"},
+		cpu:     map[Accel]string{TCG: "rv64,h=true", KVM: "host"},
+	}
+}
+
 // Archs returns the architectures that can be booted.
-func Archs() []Arch { return []Arch{X86_64(), ARM64()} }
+func Archs() []Arch { return []Arch{X86_64(), ARM64(), RISCV64()} }
 
 // ArchByName finds an architecture by its own or Go's name.
 func ArchByName(name string) (Arch, error) {

@@ -25,6 +25,7 @@ func TestCommands(t *testing.T) {
 		{"x86_64, KVM", Machine{Arch: X86_64(), Accel: KVM, Kernel: "a kernel", Devices: []Device{disk}}},
 		{"arm64", Machine{Arch: ARM64(), Kernel: "Image", Initrd: "initramfs.cpio"}},
 		{"arm64, KVM", Machine{Arch: ARM64(), Accel: KVM, Kernel: "Image"}},
+		{"riscv64", Machine{Arch: RISCV64(), Kernel: "Image", Initrd: "initramfs.cpio"}},
 	} {
 		out.WriteString(tt.name + "\n" + tt.m.Command("records, all.jsonl") + "\n\n")
 	}
@@ -32,12 +33,12 @@ func TestCommands(t *testing.T) {
 }
 
 func TestArchByName(t *testing.T) {
-	for name, want := range map[string]string{"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64"} {
+	for name, want := range map[string]string{"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "riscv64": "riscv64"} {
 		if a, err := ArchByName(name); err != nil || a.Name != want {
 			t.Errorf("%s: expected %s, found %s and %v", name, want, a.Name, err)
 		}
 	}
-	if _, err := ArchByName("s390x"); err == nil || !strings.Contains(err.Error(), "[arm64 x86_64]") {
+	if _, err := ArchByName("s390x"); err == nil || !strings.Contains(err.Error(), "[arm64 riscv64 x86_64]") {
 		t.Errorf("expected an error that lists what there is, found %v", err)
 	}
 }

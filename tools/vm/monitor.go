@@ -109,10 +109,14 @@ func (m *qmpMonitor) whereabouts(kernel string) string {
 }
 
 // programCounters finds the program counters in the monitor's list of
-// registers: RIP=... or EIP=... on x86, PC=... on arm64.
+// registers: RIP=... or EIP=... on x86, PC=... on arm64, pc ... on riscv.
 func programCounters(registers string) []string {
 	var pcs []string
-	for _, field := range strings.Fields(registers) {
+	fields := strings.Fields(registers)
+	for i, field := range fields {
+		if field == "pc" && i+1 < len(fields) && len(pcs) < 8 {
+			pcs = append(pcs, "0x"+fields[i+1])
+		}
 		for _, name := range []string{"RIP=", "EIP=", "PC="} {
 			if pc, ok := strings.CutPrefix(field, name); ok && len(pcs) < 8 {
 				pcs = append(pcs, "0x"+pc)

@@ -49,6 +49,7 @@ var complaints = [...]complaint{
 	{KernelOops, "kernel BUG at "},
 	{KernelOops, "Oops: "},
 	{KernelOops, "Oops - "},
+	{KernelOops, "Oops ["},
 	{KernelOops, "general protection fault"},
 	{KernelOops, "invalid opcode: "},
 	{KernelOops, "divide error: "},
@@ -93,8 +94,8 @@ var (
 	lockWarn = regexp.MustCompile(`^WARNING: \S+(?:-safe -> \S+-unsafe lock order detected|/\d+ still has locks held!)`)
 	hungTask = regexp.MustCompile(`^INFO: task \S+ blocked `)
 	// fellOver is where the processor was: RIP: 0010:func+0x1/0x2 on x86, pc
-	// : func+0x1/0x2 on arm64.
-	fellOver = regexp.MustCompile(`^(?:RIP: \w+:|pc : )([A-Za-z_][\w.]*)\+0x`)
+	// : func+0x1/0x2 on arm64, epc : func+0x1/0x2 on riscv.
+	fellOver = regexp.MustCompile(`^(?:RIP: \w+:|e?pc : )([A-Za-z_][\w.]*)\+0x`)
 )
 
 // kernelMessage takes the time stamp and the line ending off a console line.
