@@ -171,6 +171,7 @@ func TestFoundHeaders(t *testing.T) {
 		{"libelf-dev", "<libelf.h>", ""}:                              true,
 		{"libssl-dev", "<openssl/opensslv.h>", ""}:                    true,
 		{"libc6-dev-arm64-cross", "<gnu/libc-version.h>", ""}:         true,
+		{"libc6-dev-riscv64-cross", "<gnu/libc-version.h>", ""}:       false,
 		{"libc6-dev", "<gnu/libc-version.h>", ""}:                     false,
 		{"uuid-dev", "<uuid/uuid.h>", ""}:                             false,
 		{"test", "no-such-program-here", ""}:                          false,

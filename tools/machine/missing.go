@@ -3,12 +3,14 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"vcpulab/tools/exit"
@@ -103,17 +105,25 @@ func (p Package) found(root string) bool {
 		_, err := lookPath(p.Provides)
 		return err == nil
 	}
-	for _, dir := range []string{"usr/include", "usr/include/*-linux-gnu*", "usr/local/include", "usr/*-linux-gnu/include"} {
+	dirs := []string{"usr/include", "usr/include/*-linux-gnu*", "usr/local/include"}
+	if m := crossPackage.FindStringSubmatch(p.Name); m != nil {
 		// Only the target's own folder counts for a cross library.
-		if cross := strings.HasSuffix(p.Name, "-cross"); cross != strings.HasPrefix(dir, "usr/*") {
-			continue
-		}
+		dirs = []string{"usr/" + cmp.Or(debianTargets[m[1]], m[1]) + "-linux-gnu/include"}
+	}
+	for _, dir := range dirs {
 		if found, _ := filepath.Glob(filepath.Join(root, dir, header)); len(found) > 0 {
 			return true
 		}
 	}
 	return false
 }
+
+// crossPackage is a library for another architecture, as Debian calls that.
+var crossPackage = regexp.MustCompile(`-([a-z0-9]+)-cross$`)
+
+// debianTargets are the compiler's names of architectures for which Debian has
+// one of its own.
+var debianTargets = map[string]string{"amd64": "x86_64", "arm64": "aarch64", "ppc64el": "powerpc64le"}
 
 // lookPath finds a program also where only root has it in PATH.
 func lookPath(name string) (string, error) {
