@@ -103,12 +103,15 @@ var settled = []string{
 	"RUSTC=false",
 }
 
+// untracked has gcc track no variables for the debug information: it would
+// take a twelfth of the time, and only a debugger that prints local variables
+// would know. Clang does not know the options.
+var untracked = []string{"-fno-var-tracking", "-fno-var-tracking-assignments"}
+
 // reproducible are the settings on make's command line that keep the time,
-// the machine and the paths of a build out of what it makes. No tracking of
-// variables is done for the debug information: it would take a twelfth of the
-// time, and only a debugger that prints local variables would know.
-func reproducible(maps ...string) []string {
-	flags := strings.Join(append([]string{"-fno-var-tracking", "-fno-var-tracking-assignments"}, maps...), " ")
+// the machine and the paths of a build out of what it makes.
+func (t Toolchain) reproducible(maps ...string) []string {
+	flags := strings.Join(slices.Concat(t.flags, maps), " ")
 	return slices.Concat(settled, []string{"KCFLAGS=" + flags, "KAFLAGS=" + flags})
 }
 
@@ -153,7 +156,7 @@ func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec
 	}
 	// The same tree may stand elsewhere than when the kernel was built.
 	kernel.Tree = t
-	kernel.Toolchain.vars = tc.vars
+	kernel.Toolchain.vars, kernel.Toolchain.flags = tc.vars, tc.flags
 	return kernel, nil
 }
 
@@ -237,7 +240,7 @@ func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 func (k *kernelBuild) make(a *area) *makeRun {
 	vars := []string{"O=" + a.out, "ARCH=" + k.spec.Arch.Make}
 	vars = append(vars, k.toolchain.vars...)
-	vars = append(vars, reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
+	vars = append(vars, k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
 	targets := []string{"vmlinux"}
 	if k.spec.Arch.ImageTarget != "vmlinux" {
 		targets = append(targets, k.spec.Arch.ImageTarget)

@@ -45,7 +45,7 @@ func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko
 		build := filepath.Join(k.Dir, dirBuild)
 		vars := []string{"O=" + build, "M=" + work, "ARCH=" + k.Arch.Make}
 		vars = append(vars, k.Toolchain.vars...)
-		vars = append(vars, reproducible("-ffile-prefix-map="+k.Tree.Dir+"/=",
+		vars = append(vars, k.Toolchain.reproducible("-ffile-prefix-map="+k.Tree.Dir+"/=",
 			"-ffile-prefix-map="+work+"="+filepath.Base(srcDir))...)
 		m := &makeRun{
 			doing: doing, dir: k.Tree.Dir, vars: vars, targets: []string{"modules"},

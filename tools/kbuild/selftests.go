@@ -3,6 +3,7 @@
 package kbuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,9 @@ func (s *Selftests) Path(name string) string { return filepath.Join(s.Dir, filep
 // BuildSelftests builds KVM selftests of a tree. names are tests with or
 // without their folder ("set_boot_cpu_id"); none means all of the
 // architecture. They are linked statically, so that a guest needs no
-// libraries. Of spec only the architecture and the compiler count.
+// libraries. Of spec only the architecture and the compiler count, which is
+// [GCC] unless spec names another: the C library of another machine comes with
+// it.
 //
 // Trees whose difference cannot be seen from user space share the result.
 func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (*Selftests, error) {
@@ -66,6 +69,7 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if err := b.checkDir(); err != nil {
 		return nil, err
 	}
+	spec.Compiler = cmp.Or(spec.Compiler, GCC)
 	tc, err := findToolchain(ctx, spec, b.ccache())
 	if err != nil {
 		return nil, err

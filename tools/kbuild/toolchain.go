@@ -3,6 +3,7 @@
 package kbuild
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,7 +27,8 @@ type Toolchain struct {
 	Linker   string `json:"linker"`
 	Pahole   string `json:"pahole"`
 
-	vars []string // for make's command line: CC=, CROSS_COMPILE=, LLVM=, ...
+	vars  []string // for make's command line: CC=, CROSS_COMPILE=, LLVM=, ...
+	flags []string // of the compiler, for kernels
 }
 
 // MissingError says which programs or libraries a build needs that the
@@ -51,14 +53,15 @@ func findToolchain(ctx context.Context, spec Spec, ccache bool) (Toolchain, erro
 	cross := spec.Arch.crossPrefix()
 	cc, ld := cross+"gcc", cross+"ld"
 	var t Toolchain
-	switch m := clangName.FindStringSubmatch(spec.Compiler); {
-	case spec.Compiler == "" || spec.Compiler == GCC:
-		t.vars = append(t.vars, "CROSS_COMPILE="+cross)
+	compiler := cmp.Or(spec.Compiler, spec.Arch.Compiler, GCC)
+	switch m := clangName.FindStringSubmatch(compiler); {
+	case compiler == GCC:
+		t.vars, t.flags = append(t.vars, "CROSS_COMPILE="+cross), untracked
 		if ccache {
 			t.vars = append(t.vars, "CC=ccache "+cc, "HOSTCC=ccache gcc")
 		}
 	case m != nil:
-		cc, ld = spec.Compiler, "ld.lld"+m[1]
+		cc, ld = compiler, "ld.lld"+m[1]
 		llvm := m[1]
 		if llvm == "" {
 			llvm = "1"
@@ -68,7 +71,7 @@ func findToolchain(ctx context.Context, spec Spec, ccache bool) (Toolchain, erro
 			t.vars = append(t.vars, "CC=ccache "+cc, "HOSTCC=ccache "+cc)
 		}
 	default:
-		return t, exit.With(exit.Usage, fmt.Errorf("compiler %q is not known; known are gcc, clang and clang-<version>", spec.Compiler))
+		return t, exit.With(exit.Usage, fmt.Errorf("compiler %q is not known; known are gcc, clang and clang-<version>", compiler))
 	}
 
 	doing := "build for " + spec.Arch.Name
