@@ -81,11 +81,14 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	}
 	names = slices.Clone(names)
 	slices.Sort(names)
-	key := cache.Key(append(append(parts, seen...), names...)...)
-	s := selftestBuild{Builder: b, doing: doing, tree: t, spec: spec, toolchain: tc, key: key, names: names}
-	dir, _, err := b.Cache.Populate(ctx, kindSelftests, key, s.fill)
-	if err != nil {
-		return nil, b.Cache.Full(doing, err)
+	// What was built with all the others need not be built again.
+	dir, ok := b.Cache.Lookup(kindSelftests, cache.Key(append(parts, seen...)...))
+	if !ok {
+		key := cache.Key(slices.Concat(parts, seen, names)...)
+		s := selftestBuild{Builder: b, doing: doing, tree: t, spec: spec, toolchain: tc, key: key, names: names}
+		if dir, _, err = b.Cache.Populate(ctx, kindSelftests, key, s.fill); err != nil {
+			return nil, b.Cache.Full(doing, err)
+		}
 	}
 	built := &Selftests{Dir: dir}
 	err = fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
@@ -94,7 +97,36 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 		}
 		return err
 	})
+	if err != nil || len(names) == 0 {
+		return built, err
+	}
+	built.Names, err = chooseTests(doing, built.Names, names)
 	return built, err
+}
+
+// ListSelftests returns the names of all KVM selftests that a tree's Makefile
+// has for an architecture, sorted, without building any.
+func (b *Builder) ListSelftests(ctx context.Context, t tree.Tree, spec Spec) ([]string, error) {
+	doing := fmt.Sprintf("list the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
+	if !spec.Arch.Selftests {
+		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
+	}
+	// The Makefile makes folders for what it would build.
+	out, err := os.MkdirTemp("", "vcpulab-selftests-")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer os.RemoveAll(out)
+	vars := append([]string{"ARCH=" + spec.Arch.Make, "CROSS_COMPILE=" + spec.Arch.crossPrefix()}, selftestVars(out)...)
+	return listTests(ctx, doing, filepath.Join(t.Dir, selftestsDir), vars, b.env())
+}
+
+// selftestVars keep what the tests' Makefile writes in a folder.
+func selftestVars(work string) []string {
+	out := filepath.Join(work, "out")
+	// Where the Makefile tries compiler options, and where it makes the
+	// headers: by default below the tree.
+	return []string{"OUTPUT=" + out, "TMPOUT=" + filepath.Join(work, "try"), "abs_objdir=" + out}
 }
 
 // unseen are folders and files whose change no test can see when it is
@@ -182,16 +214,18 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		return err
 	}
 	m.dir = filepath.Join(s.tree.Dir, selftestsDir)
-	m.vars = append(vars, "OUTPUT="+out, "KHDR_INCLUDES=-isystem "+headers+"/usr/include",
-		// Where the Makefile tries compiler options, and where it makes the
-		// headers: by default below the tree.
-		"TMPOUT="+filepath.Join(work, "try"), "abs_objdir="+out)
+	m.vars = slices.Concat(vars, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
 	// In the environment they are added to; on the command line they would
 	// replace the Makefile's own.
 	m.env = append(s.env(), "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
-	names, err := s.choose(ctx, m, out)
+	names, err := listTests(ctx, s.doing, m.dir, m.vars, m.env)
 	if err != nil {
 		return err
+	}
+	if len(s.names) > 0 {
+		if names, err = chooseTests(s.doing, names, s.names); err != nil {
+			return err
+		}
 	}
 	m.targets = nil
 	for _, n := range names {
@@ -227,37 +261,40 @@ func (s *selftestBuild) install(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// choose asks the Makefile which tests there are and returns those that are
-// wanted, by their full names.
-func (s *selftestBuild) choose(ctx context.Context, m *makeRun, out string) ([]string, error) {
+// listTests asks the Makefile in dir which tests there are.
+func listTests(ctx context.Context, doing, dir string, vars, env []string) ([]string, error) {
 	const mark = "vcpulab-tests:"
-	args := append([]string{"--no-print-directory", "-C", m.dir}, m.vars...)
-	args = append(args, "--eval", "vcpulab-tests:;@echo "+mark+" $(TEST_GEN_PROGS)", "vcpulab-tests")
+	args := append([]string{"--no-print-directory", "-C", dir}, vars...)
+	args = append(args, "--eval", "vcpulab-tests:;@echo "+mark+" $(patsubst $(OUTPUT)/%,%,$(TEST_GEN_PROGS))", "vcpulab-tests")
 	cmd := exec.CommandContext(ctx, "make", args...)
-	cmd.Env = environment(m.env)
+	cmd.Env = environment(env)
 	output, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: list the tests: %w", s.doing, err)
+		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(failed.Stderr)))
+		}
+		return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: ask %s: %w", doing, filepath.Join(dir, "Makefile"), err))
 	}
 	var all []string
 	for line := range strings.Lines(string(output)) {
 		if rest, ok := strings.CutPrefix(line, mark); ok {
-			for _, p := range strings.Fields(rest) {
-				all = append(all, strings.TrimPrefix(p, out+"/"))
-			}
+			all = append(all, strings.Fields(rest)...)
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s: %s lists no tests", s.doing, filepath.Join(m.dir, "Makefile"))
+		return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s lists no tests", doing, filepath.Join(dir, "Makefile")))
 	}
-	if len(s.names) == 0 {
-		return all, nil
-	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// chooseTests returns those of all tests that are wanted, by their full names.
+func chooseTests(doing string, all, wanted []string) ([]string, error) {
 	var chosen []string
-	for _, want := range s.names {
+	for _, want := range wanted {
 		i := slices.IndexFunc(all, func(n string) bool { return n == want || path.Base(n) == want })
 		if i < 0 {
-			return nil, exit.With(exit.Usage, fmt.Errorf("%s: there is no test %q; there are %s", s.doing, want, strings.Join(all, " ")))
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: there is no test %q; there are %s", doing, want, strings.Join(all, " ")))
 		}
 		chosen = append(chosen, all[i])
 	}
