@@ -130,14 +130,21 @@ func (g *guest) job() (wire.Job, []vm.File, time.Duration, error) {
 	return job, files, total, err
 }
 
-// take follows the guest.
+// take follows the guest. What it was not asked for is an error: a guest that
+// says so is not to be believed in anything.
 func (g *guest) take(rec wire.Record) error {
 	switch rec.Kind {
 	case wire.KindStart:
+		if name := rec.Start.Name; g.running != "" || g.result(name) != nil || !g.asked(name) {
+			return fmt.Errorf("the guest starts %q, which it was not to do now", name)
+		}
 		g.running, g.since = rec.Start.Name, time.Now()
 		g.overdue = time.AfterFunc(g.r.opts.limit(g.running)+killAllowance, func() { g.stop(errStuck) })
 		g.r.started(g.number, g.running)
 	case wire.KindTest:
+		if name := rec.Test.Name; name != g.running {
+			return fmt.Errorf("the guest has a result of %q while %q runs", name, g.running)
+		}
 		g.overdue.Stop()
 		g.running = ""
 		r := classify(*rec.Test)
@@ -148,6 +155,11 @@ func (g *guest) take(rec wire.Record) error {
 		g.r.started(g.number, "")
 	}
 	return nil
+}
+
+// asked tells whether a test is one that this guest is started for.
+func (g *guest) asked(name string) bool {
+	return slices.ContainsFunc(g.tests, func(t Test) bool { return t.Name == name })
 }
 
 // result returns the result of a test of this guest, nil if there is none.
