@@ -88,6 +88,10 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if isFull(err) {
+		// Whatever else went wrong: nothing of it could be kept.
+		return nil, err
+	}
 	if err := g.blame(err); err != nil {
 		return nil, err
 	}

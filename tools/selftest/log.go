@@ -3,11 +3,54 @@
 package selftest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/tools/exit"
 )
+
+// isFull tells whether an error came from a full disk, or from one that this
+// user may write no more to.
+func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
+
+// DiskFull makes an error that came from a full disk stand for
+// exit.MachineLacks, and returns others as they are.
+func DiskFull(err error) error {
+	if !isFull(err) {
+		return err
+	}
+	return exit.With(exit.MachineLacks, fmt.Errorf("%w; free some space, or keep the logs elsewhere with --out DIR", err))
+}
+
+// sweep removes what guests of an earlier run left in the folder for logs: it
+// would pass for what this run has found.
+func (r *runner) sweep() error {
+	if r.opts.KeepDir == "" {
+		return nil
+	}
+	old, err := filepath.Glob(filepath.Join(globQuote(r.opts.KeepDir), globQuote(r.subject.Name)+"-guest[0-9]*"))
+	if err != nil {
+		return fmt.Errorf("remove old logs: %w", err)
+	}
+	for _, dir := range old {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove old logs: %w", err)
+		}
+	}
+	return nil
+}
+
+// globQuote returns a pattern that fits name only.
+func globQuote(name string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
+}
 
 // writeLogs keeps a file for every test of the guest.
 func (g *guest) writeLogs() error {

@@ -100,6 +100,9 @@ func Run(ctx context.Context, c *cache.Cache, s Subject, o Options) (_ []Result,
 	r.step = o.Log.Step("selftests on " + s.Name)
 	defer func() { r.step.End(err, "%s", tally(r.sorted())) }()
 	r.show()
+	if err := r.sweep(); err != nil {
+		return nil, DiskFull(err)
+	}
 
 	err = r.guestsFor(ctx, s.Tests, o.Parallel)
 	for range o.Retries {
@@ -110,7 +113,7 @@ func Run(ctx context.Context, c *cache.Cache, s Subject, o Options) (_ []Result,
 		err = r.guestsFor(ctx, again, 1)
 	}
 	if err != nil {
-		return r.sorted(), fmt.Errorf("selftests on %s: %w", s.Name, err)
+		return r.sorted(), DiskFull(fmt.Errorf("selftests on %s: %w", s.Name, err))
 	}
 	return r.sorted(), nil
 }
