@@ -80,6 +80,12 @@ func (r Result) logText() string {
 	if r.Output != "" {
 		fmt.Fprintf(&b, "\n--- output ---\n%s\n", strings.TrimRight(r.Output, "\n"))
 	}
+	if r.Decoded != "" {
+		fmt.Fprintf(&b, "\n--- console, from the first splat on, with source lines ---\n%s\n", strings.TrimRight(r.Decoded, "\n"))
+	}
+	if r.Undecoded != "" {
+		fmt.Fprintf(&b, "\n--- no source lines: %s ---\n", r.Undecoded)
+	}
 	if r.Console != "" {
 		fmt.Fprintf(&b, "\n--- console ---\n%s\n", strings.TrimRight(r.Console, "\n"))
 	}

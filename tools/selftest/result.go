@@ -56,6 +56,10 @@ type Result struct {
 	// Console is what the kernel said while the test ran, bounded; empty if
 	// there were no splats and the guest lived.
 	Console string `json:"console,omitempty"`
+	// Decoded is Console from the first splat on, with source lines; if that
+	// could not be, Undecoded says why.
+	Decoded   string `json:"decoded,omitempty"`
+	Undecoded string `json:"undecoded,omitempty"`
 	// Earlier are the tries before this one, of a test that was run again
 	// because it had failed.
 	Earlier []Try `json:"earlier,omitempty"`

@@ -3,6 +3,7 @@
 package selftest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -116,21 +117,18 @@ func (r *Result) describe(b *strings.Builder, kernel, said string) {
 // splatLinesMost bounds how much of the console is shown for a splat.
 const splatLinesMost = 40
 
-// splatLines returns what the kernel said from its first splat on, "" if that
-// is not known.
+// splatLines returns what the kernel said from its first splat on, with source
+// lines where they are known, "" if that is not known.
 func (r *Result) splatLines() string {
-	if len(r.Splats) == 0 {
+	text := cmp.Or(r.Decoded, r.fromSplat())
+	if text == "" {
 		return ""
 	}
-	// The function's name was put behind the title that the line has.
-	title, _, _ := strings.Cut(r.Splats[0].Title, " in ")
-	i := strings.Index(r.Console, title)
-	if i < 0 {
-		return ""
-	}
-	i = strings.LastIndexByte(r.Console[:i], '\n') + 1
 	var b strings.Builder
-	for line := range strings.Lines(r.Console[i:]) {
+	if r.Undecoded != "" {
+		fmt.Fprintf(&b, "  no source lines: %s\n", r.Undecoded)
+	}
+	for line := range strings.Lines(text) {
 		fmt.Fprintf(&b, "  | %s\n", strings.TrimRight(line, "\r\n"))
 		if strings.Count(b.String(), "\n") == splatLinesMost {
 			break
