@@ -19,8 +19,7 @@ import (
 const (
 	// heartbeat is how often a guest says that it is alive.
 	heartbeat = time.Second
-	// silence is how long it may say nothing: longer than the 21 s after
-	// which the kernel complains of a processor that is stuck.
+	// silence is how long it may say nothing.
 	silence = 45 * time.Second
 	// bootAllowance is for what a guest does besides its tests.
 	bootAllowance = 2 * time.Minute
@@ -96,6 +95,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 		return nil, err
 	}
 	g.attribute(res.Splats)
+	g.decode(ctx)
 	if err := g.writeLogs(); err != nil {
 		return nil, err
 	}

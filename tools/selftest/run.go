@@ -39,6 +39,10 @@ type Options struct {
 	// Limit is the time that a test is given if it is not known how long it
 	// takes; 0 is 240 s under TCG and 120 s under KVM.
 	Limit time.Duration
+	// Silence is how long a guest may say nothing before it counts as hung; 0
+	// is 45 s, longer than the 21 s after which the kernel complains of a
+	// processor that is stuck.
+	Silence time.Duration
 	// Retries is how often a test that failed is run again, with no other
 	// guest beside it: some of KVM's tests ask for an answer within a second,
 	// which a busy host does not always give. What they failed of is kept in
@@ -52,6 +56,13 @@ type Options struct {
 	// Expect is how long tests took on another kernel, in seconds; see the
 	// function Expect. Limits and order follow from it.
 	Expect map[string]float64
+	// Failing are the tests that failed on another kernel; see the function
+	// Failing. To fail here, too, is what is expected: they are not run again
+	// for it.
+	Failing map[string]bool
+	// History is how long tests took the last time; see LoadHistory. The
+	// order follows from it where Expect says nothing.
+	History History
 	// Log shows what is running; nil shows nothing.
 	Log *progress.Log
 	// KeepDir is a folder in which a log of every test is kept and what is
@@ -69,6 +80,7 @@ func (o Options) withDefaults() Options {
 	o.CPUs = cmp.Or(o.CPUs, DefaultCPUs)
 	o.MemMiB = cmp.Or(o.MemMiB, DefaultMemMiB)
 	o.Retries = max(0, cmp.Or(o.Retries, DefaultRetries))
+	o.Silence = cmp.Or(o.Silence, silence)
 	return o
 }
 
@@ -129,12 +141,12 @@ func (r *runner) guestsFor(ctx context.Context, tests []Test, parallel int) erro
 }
 
 // failed returns the tests that are worth another try: not those that could
-// not be started, which took no time.
+// not be started, which took no time, and not those that fail elsewhere, too.
 func (r *runner) failed() []Test {
 	var again []Test
 	for _, t := range r.subject.Tests {
 		res, ok := r.results[t.Name]
-		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 {
+		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 && !r.opts.Failing[t.Name] {
 			again = append(again, t)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // usual is about how long tests take under TCG on an idle host, in seconds. It
-// decides which start first.
+// decides which start first until that was measured.
 var usual = map[string]float64{
 	"kvm_create_max_vcpus":   10,
 	"recalc_apic_map_test":   6,
@@ -26,18 +26,31 @@ var usual = map[string]float64{
 	"xen_shinfo_test":        5,
 	"sync_regs_test":         8,
 	"set_memory_region_test": 30,
-	"hardware_disable_test":  120,
-	"kvm_page_table_test":    120,
-	"rseq_test":              120,
 }
 
-// otherwise is what a test that is not listed is taken to need, in seconds.
+// endless are tests that do not come to their end under TCG in any time that
+// could be spent on them.
+var endless = map[string]bool{
+	"hardware_disable_test": true,
+	"kvm_page_table_test":   true,
+	"rseq_test":             true,
+}
+
+// otherwise is what a test that nothing is known of is taken to need, in
+// seconds.
 const otherwise = 2
 
-// expected is how long a test should take, in seconds.
+// expected is how long a test should take, in seconds: as long as on the other
+// kernel, as long as the last time, or as usual.
 func (o Options) expected(name string) float64 {
 	if s := o.Expect[name]; s > 0 {
 		return s
+	}
+	if t := o.History[name]; t.Seconds > 0 {
+		return t.Seconds
+	}
+	if endless[path.Base(name)] {
+		return limitEndless.Seconds()
 	}
 	if s := usual[path.Base(name)]; s > 0 {
 		return s
@@ -50,16 +63,25 @@ func (o Options) expected(name string) float64 {
 const (
 	limitKVM = 120 * time.Second
 	limitTCG = 240 * time.Second
+	// limitEndless is for tests that are known not to come to their end under
+	// TCG: they are started to see what becomes of the kernel.
+	limitEndless = 120 * time.Second
 	// usualSlack is how many times as long as usual a test may take at least:
 	// a host with other things to do is slow.
 	usualSlack = 40
+	// limitUsual bounds that.
+	limitUsual = 10 * time.Minute
+	// historySlack is how many times as long as the last time a test may take
+	// at least.
+	historySlack = 3
 	// knownSlack is how many times as long as on the other kernel a test may
 	// take, and limitKnown what it is given in any case.
 	knownSlack = 10
 	limitKnown = 90 * time.Second
 )
 
-// limit is the time that a test is given.
+// limit is the time that a test is given. One that did not come to its end on
+// the other kernel is given the same time as there.
 func (o Options) limit(name string) time.Duration {
 	most := limitTCG
 	if o.Accel == vm.KVM {
@@ -68,12 +90,20 @@ func (o Options) limit(name string) time.Duration {
 	if o.Limit > 0 {
 		most = o.Limit
 	}
-	known := time.Duration(o.Expect[name] * float64(time.Second))
-	if known <= 0 {
-		return max(most, usualSlack*time.Duration(o.expected(name)*float64(time.Second)))
+	if known := seconds(o.Expect[name]); known > 0 {
+		return max(knownSlack*known, min(limitKnown, most))
 	}
-	return max(knownSlack*known, min(limitKnown, most))
+	if o.Accel != vm.KVM && endless[path.Base(name)] {
+		return min(limitEndless, most)
+	}
+	most = max(most, min(limitUsual, usualSlack*seconds(usual[path.Base(name)])))
+	if t := o.History[name]; t.Ended {
+		most = max(most, historySlack*seconds(t.Seconds))
+	}
+	return most
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // Expect returns how long tests took, for Options.Expect of a run on another
 // kernel. Those that did not come to their end are left out.
@@ -82,6 +112,18 @@ func Expect(results []Result) map[string]float64 {
 	for _, r := range results {
 		if finished(&r) {
 			m[r.Name] = r.Seconds
+		}
+	}
+	return m
+}
+
+// Failing returns the tests that failed, for Options.Failing of a run on
+// another kernel.
+func Failing(results []Result) map[string]bool {
+	m := make(map[string]bool)
+	for _, r := range results {
+		if r.Outcome == Fail {
+			m[r.Name] = true
 		}
 	}
 	return m

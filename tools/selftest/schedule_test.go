@@ -52,7 +52,10 @@ func TestQueue(t *testing.T) {
 			"x86/recalc_apic_map_test x86/xapic_ipi_test x86/set_boot_cpu_id kvm_binary_stats_test x86/max_vcpuid_cap_test",
 		}},
 		"known times": {named("a", "b", "c"), 1, Options{Expect: map[string]float64{"a": 1, "b": 30, "c": 20}}, []string{"b", "c a"}},
-		"many":        {many, 2, Options{Expect: expect}, nil},
+		"the times of the last run": {named("a", "b", "c"), 1, Options{History: History{"a": {1, true}, "b": {30, false}}, Expect: map[string]float64{"c": 20}},
+			[]string{"b", "c a"}},
+		"endless first": {named("kvm_create_max_vcpus", "a", "rseq_test"), 2, Options{}, []string{"rseq_test", "kvm_create_max_vcpus a"}},
+		"many":          {many, 2, Options{Expect: expect}, nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -85,19 +88,29 @@ func TestQueuePutBack(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	known := map[string]float64{"quick": 0.5, "slow": 30}
+	known := map[string]float64{"quick": 0.5, "slow": 30, "rseq_test": 20}
+	last := History{"quick": {0.5, true}, "slow": {100, true}, "hung": {240, false}}
 	tests := map[string]struct {
 		opts Options
 		test string
 		want time.Duration
 	}{
-		"unknown, TCG":          {Options{}, "a", limitTCG},
-		"unknown, KVM":          {Options{Accel: vm.KVM}, "a", limitKVM},
-		"unknown, asked for":    {Options{Limit: 5 * time.Minute}, "a", 5 * time.Minute},
-		"usually slow":          {Options{}, "x86/kvm_create_max_vcpus", 400 * time.Second},
-		"known to be quick":     {Options{Expect: known}, "quick", limitKnown},
-		"known to be slow":      {Options{Expect: known}, "slow", 300 * time.Second},
-		"quick, less asked for": {Options{Expect: known, Limit: 10 * time.Second}, "quick", 10 * time.Second},
+		"unknown, TCG":                   {Options{}, "a", limitTCG},
+		"unknown, KVM":                   {Options{Accel: vm.KVM}, "a", limitKVM},
+		"unknown, asked for":             {Options{Limit: 5 * time.Minute}, "a", 5 * time.Minute},
+		"usually slow":                   {Options{}, "x86/kvm_create_max_vcpus", 400 * time.Second},
+		"endless, TCG":                   {Options{}, "rseq_test", limitEndless},
+		"endless, with a folder":         {Options{}, "x86/rseq_test", limitEndless},
+		"endless, KVM":                   {Options{Accel: vm.KVM}, "rseq_test", limitKVM},
+		"endless, debug kernel":          {Options{Limit: 40 * time.Minute}, "rseq_test", limitEndless},
+		"endless, but ended on the base": {Options{Expect: known}, "rseq_test", 200 * time.Second},
+		"quick the last time":            {Options{History: last}, "quick", limitTCG},
+		"slow the last time":             {Options{History: last}, "slow", 300 * time.Second},
+		"hung the last time":             {Options{History: last}, "hung", limitTCG},
+		"slow, known better":             {Options{History: last, Expect: known}, "slow", 300 * time.Second},
+		"known to be quick":              {Options{Expect: known}, "quick", limitKnown},
+		"known to be slow":               {Options{Expect: known}, "slow", 300 * time.Second},
+		"quick, less asked for":          {Options{Expect: known, Limit: 10 * time.Second}, "quick", 10 * time.Second},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
