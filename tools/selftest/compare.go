@@ -21,9 +21,13 @@ const (
 	New       Verdict = "new"       // not there or skipped on the base
 	Changed   Verdict = "changed"   // otherwise not better: it was bad and is no longer run, or bad in another way
 	Regressed Verdict = "regressed" // worse on the patched kernel
+	NotRun    Verdict = "not run"   // the run did not come to it
 	Vanished  Verdict = "vanished"  // not there on the patched kernel
-	Proved    Verdict = "proved"    // bad on the base, as a Proof has to be, and passes on the patched kernel
-	Unproved  Verdict = "unproved"  // a Proof that is not bad on the base, or does not pass on the patched kernel
+	// Incomparable is a test that did not end in time on the base kernel and
+	// did not take the patched one down.
+	Incomparable Verdict = "not comparable"
+	Proved       Verdict = "proved"   // bad on the base, as a Proof has to be, and passes on the patched kernel
+	Unproved     Verdict = "unproved" // a Proof that is not bad on the base, or does not pass on the patched kernel
 )
 
 // Pair is one test on both kernels.
@@ -38,7 +42,7 @@ type Pair struct {
 }
 
 // bad tells whether a verdict fails the comparison.
-func (v Verdict) bad() bool { return v == Regressed || v == Vanished || v == Unproved }
+func (v Verdict) bad() bool { return v == Regressed || v == Vanished || v == NotRun || v == Unproved }
 
 // failed tells whether a pair fails the comparison: what is worse with the
 // patches, what proves nothing though it has to, and a test that takes the
@@ -52,9 +56,15 @@ func (p Pair) failed() bool {
 
 // Comparison is the results of two kernels side by side.
 type Comparison struct {
+	// Arch is the architecture, as vm.Arch names it.
+	Arch string `json:"arch,omitempty"`
 	// Tests are all tests of both kernels, sorted by name.
 	Tests []Pair `json:"tests"`
-	// Passed, Failed, Skipped and BothFail add up to the number of tests.
+	// Incomplete says why the run did not come to its end, "" if it did. Then
+	// there are tests without a result, and the comparison is not good.
+	Incomplete string `json:"incomplete,omitempty"`
+	// Passed, Failed, Skipped, BothFail and NotComparable add up to the number
+	// of tests.
 	Passed int `json:"passed"`
 	// Failed are the tests that fail the comparison.
 	Failed int `json:"failed"`
@@ -63,6 +73,9 @@ type Comparison struct {
 	Skipped int `json:"skipped"`
 	// BothFail are those that are as bad on the base: no fault of a patch.
 	BothFail int `json:"both_fail"`
+	// NotComparable are those that did not pass on the patched kernel and did
+	// not end in time on the base.
+	NotComparable int `json:"not_comparable"`
 }
 
 // Compare puts the results of two kernels side by side, by name. Of two
@@ -80,7 +93,7 @@ func Compare(base, patched []Result, e Expectations) Comparison {
 	}
 	slices.Sort(names)
 	known := splatTitles(base)
-	var c Comparison
+	c := Comparison{Incomplete: e.Incomplete}
 	for _, n := range names {
 		pair := Pair{Name: n, Base: b[n], Patched: p[n]}
 		pair.Verdict, pair.Why = e.decide(n, pair.Base, pair.Patched, known)
@@ -109,6 +122,8 @@ func (c *Comparison) add(p Pair) {
 		c.Passed++
 	case p.Patched.Outcome == Skip:
 		c.Skipped++
+	case p.Verdict == Incomparable:
+		c.NotComparable++
 	default:
 		c.BothFail++
 	}
@@ -116,6 +131,9 @@ func (c *Comparison) add(p Pair) {
 
 func compareOutcomes(base, patched Outcome) Verdict {
 	switch {
+	case base == Timeout && patched != Crash:
+		// What it would have come to is not known.
+		return Incomparable
 	case base == patched:
 		return Same
 	case patched == Pass && base == Skip:
@@ -180,6 +198,9 @@ func splatTitle(title string) string { return digits.ReplaceAllString(title, "N"
 func (c Comparison) Err() error {
 	if len(c.Tests) == 0 {
 		return exit.With(exit.CheckFailed, fmt.Errorf("selftests: expected results, found none"))
+	}
+	if c.Incomplete != "" {
+		return exit.With(exit.CheckFailed, fmt.Errorf("selftests: the run did not come to its end: %s", c.Incomplete))
 	}
 	if c.Failed == 0 {
 		return nil

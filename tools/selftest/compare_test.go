@@ -20,7 +20,7 @@ func TestCompareOutcomes(t *testing.T) {
 		Pass:    {Same, Regressed, Regressed, Regressed, Regressed},
 		Skip:    {New, Same, Regressed, Regressed, Regressed},
 		Fail:    {Fixed, Changed, Same, Changed, Regressed},
-		Timeout: {Fixed, Changed, Changed, Same, Regressed},
+		Timeout: {Incomparable, Incomparable, Incomparable, Incomparable, Regressed},
 		Crash:   {Fixed, Changed, Changed, Changed, Same},
 	}
 	for base, row := range want {
@@ -52,7 +52,7 @@ func warned(name, title string) Result {
 }
 
 func TestCompare(t *testing.T) {
-	type counts struct{ Passed, Failed, Skipped, BothFail int }
+	type counts struct{ Passed, Failed, Skipped, BothFail, NotComparable int }
 	nested := func(o Outcome) Result {
 		r := result("a", Pass)
 		r.Sub = []Sub{{Name: "x", Outcome: Pass, Sub: []Sub{{Name: "y", Outcome: o}}}}
@@ -75,6 +75,10 @@ func TestCompare(t *testing.T) {
 		"now skipped":            {[]Result{result("a", Pass)}, []Result{result("a", Skip)}, Regressed, nil, counts{Failed: 1}},
 		"failed, now skipped":    {[]Result{result("a", Fail)}, []Result{result("a", Skip)}, Changed, nil, counts{Skipped: 1}},
 		"regressed":              {[]Result{result("a", Pass)}, []Result{result("a", Timeout)}, Regressed, nil, counts{Failed: 1}},
+		"times out on both":      {[]Result{result("a", Timeout)}, []Result{result("a", Timeout)}, Incomparable, nil, counts{NotComparable: 1}},
+		"timed out, now fails":   {[]Result{result("a", Timeout)}, []Result{result("a", Fail)}, Incomparable, nil, counts{NotComparable: 1}},
+		"timed out, now passes":  {[]Result{result("a", Timeout)}, []Result{result("a", Pass)}, Incomparable, nil, counts{Passed: 1}},
+		"timed out, now crashes": {[]Result{result("a", Timeout)}, []Result{result("a", Crash)}, Regressed, nil, counts{Failed: 1}},
 		"vanished":               {[]Result{result("a", Pass)}, nil, Vanished, []string{"there is no result on the patched kernel"}, counts{Failed: 1}},
 		"vanished, failed once":  {[]Result{result("a", Fail)}, nil, Vanished, []string{"there is no result on the patched kernel"}, counts{Failed: 1}},
 		"new and passes":         {nil, []Result{result("a", Pass)}, New, nil, counts{Passed: 1}},
@@ -105,7 +109,7 @@ func TestCompare(t *testing.T) {
 			if p := c.Tests[0]; p.Verdict != tc.verdict || !cmp.Equal(p.Why, tc.why) {
 				t.Errorf("expected %s %q, found %s %q", tc.verdict, tc.why, p.Verdict, p.Why)
 			}
-			if got := (counts{c.Passed, c.Failed, c.Skipped, c.BothFail}); got != tc.counts {
+			if got := (counts{c.Passed, c.Failed, c.Skipped, c.BothFail, c.NotComparable}); got != tc.counts {
 				t.Errorf("expected %+v, found %+v", tc.counts, got)
 			}
 			want := exit.Good
@@ -125,6 +129,44 @@ func TestCompareNothing(t *testing.T) {
 	}
 }
 
+// TestCompareIncomplete: what a run did not come to is not good, and did not
+// vanish either.
+func TestCompareIncomplete(t *testing.T) {
+	const why = "QEMU failed"
+	c := Compare([]Result{result("a", Pass), result("b", Pass)}, []Result{result("a", Pass)}, Expectations{Incomplete: why})
+	if v := c.Tests[1].Verdict; v != NotRun || c.Passed != 1 || c.Failed != 1 {
+		t.Errorf("expected %s, found %s and %+v", NotRun, v, c)
+	}
+	// Not even if each test has a result.
+	for _, c := range []Comparison{c, Compare([]Result{result("a", Pass)}, []Result{result("a", Pass)}, Expectations{Incomplete: why})} {
+		var text, xml bytes.Buffer
+		if err := c.WriteText(&text, ""); err != nil || !strings.Contains(text.String(), "THE RUN DID NOT COME TO ITS END: "+why) {
+			t.Errorf("error %v, text\n%s", err, &text)
+		}
+		if err := c.WriteJUnit(&xml); err != nil || !strings.Contains(xml.String(), ` errors="1" `) {
+			t.Errorf("error %v, JUnit\n%s", err, &xml)
+		}
+		if err := c.Err(); exit.Code(err) != exit.CheckFailed || !strings.Contains(err.Error(), why) {
+			t.Errorf("expected an error with %q, found %v", why, err)
+		}
+	}
+}
+
+func TestSum(t *testing.T) {
+	got := Sum([]Comparison{
+		{Arch: "x86_64", Passed: 90, Failed: 1, Skipped: 30, BothFail: 2},
+		{Arch: "arm64", Passed: 40, Skipped: 3, NotComparable: 1},
+		{Arch: "riscv64", Incomplete: "the kernel did not build"},
+	})
+	want := "x86_64:   90 passed, 1 failed, 30 skipped, 2 failing on both\n" +
+		"arm64:    40 passed, 0 failed, 3 skipped, 1 not comparable\n" +
+		"riscv64:  0 passed, 0 failed, and did not come to its end\n" +
+		"130 passed, 2 failed, 33 skipped, 2 failing on both, 1 not comparable\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // everything is a comparison with a bit of all.
 func everything() Comparison {
 	crashed := result("x86/recalc_apic_map_test", Crash)
@@ -136,17 +178,18 @@ func everything() Comparison {
 	odd.Output, odd.Reason = "control \x01 and ]]> in it\n", "a <b> & c\x02"
 	fixed := result("rseq_test", Pass)
 	fixed.Earlier = []Try{{Outcome: Fail, Reason: "not in time", Seconds: 3}}
+	crashed.Decoded = "[   10.1] BUG: kernel NULL pointer dereference, address: 00\n[   10.2] RIP: 0010:kvm_recalculate_apic_map+0x1/0x2 (arch/x86/kvm/lapic.c:12)\n"
 	crashed.Console = "[    9.1] a\n[   10.1] BUG: kernel NULL pointer dereference, address: 00\n[   10.2] RIP: 0010:kvm_recalculate_apic_map+0x1/0x2\n"
 	return Compare(
 		[]Result{
 			result("kvm_create_max_vcpus", Pass), result("kvm_binary_stats_test", Pass, "vm0 pass", "vm1 pass"),
 			result("x86/recalc_apic_map_test", Pass), result("x86/smm_test", Skip), result("x86/set_boot_cpu_id", Pass),
-			result("x86/xapic_ipi_test", Fail), result("rseq_test", Timeout),
+			result("x86/xapic_ipi_test", Fail), result("rseq_test", Timeout), result("kvm_page_table_test", Timeout),
 			result("x86/proves_test", Fail), result("x86/proves_nothing_test", Pass),
 		},
 		[]Result{
 			result("kvm_create_max_vcpus", Pass), result("kvm_binary_stats_test", Pass, "vm0 pass"),
-			crashed, result("x86/smm_test", Skip), odd, fixed, result("x86/vcpu_lookup_test", Pass),
+			crashed, result("kvm_page_table_test", Timeout), result("x86/smm_test", Skip), odd, fixed, result("x86/vcpu_lookup_test", Pass),
 			result("x86/proves_test", Pass), result("x86/proves_nothing_test", Pass),
 		},
 		Expectations{Proofs: []Proof{
@@ -156,7 +199,7 @@ func everything() Comparison {
 
 func TestWrite(t *testing.T) {
 	c := everything()
-	if sum := c.Passed + c.Failed + c.Skipped + c.BothFail; sum != len(c.Tests) {
+	if sum := c.Passed + c.Failed + c.Skipped + c.BothFail + c.NotComparable; sum != len(c.Tests) {
 		t.Errorf("expected figures that add up to %d, found %d", len(c.Tests), sum)
 	}
 	writers := map[string]func(*bytes.Buffer) error{

@@ -58,6 +58,8 @@ type Expectations struct {
 	Added []string
 	// Proofs are the tests that have to fail on the base kernel.
 	Proofs []Proof
+	// Incomplete says why the run did not come to its end, "" if it did.
+	Incomplete string
 	// Silent asks that the patched kernel complains of nothing, not even of
 	// what the base kernel complains of, too.
 	Silent bool
@@ -74,6 +76,9 @@ func (e Expectations) proof(name string) *Proof {
 
 // decide compares one test. known are the splats that the base kernel had.
 func (e Expectations) decide(name string, base, patched *Result, known map[string]bool) (Verdict, []string) {
+	if patched == nil && e.Incomplete != "" {
+		return NotRun, nil
+	}
 	if patched == nil {
 		return Vanished, []string{"there is no result on the patched kernel"}
 	}

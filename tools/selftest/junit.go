@@ -22,6 +22,9 @@ func (c Comparison) WriteJUnit(w io.Writer) error {
 	for _, p := range c.Tests {
 		suite.Cases = append(suite.Cases, p.junit())
 	}
+	if c.Incomplete != "" {
+		suite.Cases = append(suite.Cases, junit.Case{Name: "all tests have a result", Error: &junit.Message{Line: c.Incomplete, Sort: "incomplete"}})
+	}
 	return junit.Write(w, suite)
 }
 
@@ -42,6 +45,8 @@ func (p Pair) junit() junit.Case {
 		c.Failure = &junit.Message{Line: message, Sort: p.sort(), Text: strings.TrimSpace(p.details(""))}
 	case p.Patched.Outcome == Skip:
 		c.Skipped = &junit.Message{Line: reason}
+	case p.Verdict == Incomparable && p.Patched.Outcome != Pass:
+		c.Skipped = &junit.Message{Line: "not comparable: it timed out on the base kernel"}
 	case p.Patched.Outcome.bad():
 		c.Skipped = &junit.Message{Line: fmt.Sprintf("fails on both kernels: %s: %s", p.Patched.Outcome, reason)}
 	}

@@ -21,7 +21,35 @@ func (c Comparison) Closing() string {
 	if c.BothFail > 0 {
 		s += fmt.Sprintf(", %d failing on both", c.BothFail)
 	}
+	if c.NotComparable > 0 {
+		s += fmt.Sprintf(", %d not comparable", c.NotComparable)
+	}
 	return s
+}
+
+// Sum says in a line each how comparisons ended, and in a last one the sum of
+// all.
+func Sum(all []Comparison) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var sum Comparison
+	for _, c := range all {
+		text := c.Closing()
+		if c.Incomplete != "" {
+			text += ", and did not come to its end"
+			if c.Failed == 0 {
+				sum.Failed++ // so that nobody takes the sum for good
+			}
+		}
+		fmt.Fprintf(t, "%s:\t%s\n", c.Arch, text)
+		sum.Passed += c.Passed
+		sum.Failed += c.Failed
+		sum.Skipped += c.Skipped
+		sum.BothFail += c.BothFail
+		sum.NotComparable += c.NotComparable
+	}
+	_ = t.Flush() // a strings.Builder takes all
+	return b.String() + sum.Closing() + "\n"
 }
 
 // WriteText writes a table of all tests, then what there is to say of those
@@ -38,6 +66,8 @@ func (c Comparison) WriteText(w io.Writer, again string) error {
 			verdict = "FAILED: " + p.sort()
 		case p.Verdict == Proved:
 			verdict = "fails without the series, as it must"
+		case p.Verdict == Incomparable:
+			verdict = "not comparable: timed out on the base"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, p.Base.cell(), p.Patched.cell(), verdict)
 	}
@@ -46,6 +76,9 @@ func (c Comparison) WriteText(w io.Writer, again string) error {
 	}
 	for _, p := range c.Tests {
 		b.WriteString(p.details(again))
+	}
+	if c.Incomplete != "" {
+		fmt.Fprintf(&b, "\nTHE RUN DID NOT COME TO ITS END: %s\n", c.Incomplete)
 	}
 	b.WriteString("\n" + c.Closing() + "\n")
 	_, err := io.WriteString(w, b.String())
