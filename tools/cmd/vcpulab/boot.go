@@ -17,7 +17,7 @@ import (
 type bootCmd struct {
 	kernelFlags
 	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
-	Arch   string `help:"x86_64 or arm64." default:"x86_64" placeholder:"ARCH"`
+	Arch   string `help:"x86_64, arm64 or riscv64." default:"x86_64" placeholder:"ARCH"`
 	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	Out    string `help:"Folder for the console, and for what repeats a boot that failed." default:"out/boot" placeholder:"DIR"`
 }

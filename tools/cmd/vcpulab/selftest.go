@@ -6,43 +6,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
-	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
-	"vcpulab/tools/series"
 	"vcpulab/tools/vm"
 )
 
 // selftestCmd runs KVM's selftests on both kernels.
 type selftestCmd struct {
 	kernelFlags
-	Arch  string   `help:"x86_64 or arm64." default:"x86_64" placeholder:"ARCH"`
+	Arch  string   `help:"x86_64, arm64, riscv64, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`
+	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug)."`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
-	Out   string   `help:"Folder for logs, JSON and JUnit." default:"out/selftests" placeholder:"DIR"`
+	Out   string   `help:"Folder for logs, JSON and JUnit, in one for each architecture." default:"out/selftests" placeholder:"DIR"`
 }
-
-// quickTests are the kernel's own tests that use the lookups and take seconds,
-// by architecture. Those that the series adds come on top.
-var quickTests = map[string][]string{
-	"x86_64": {
-		"kvm_create_max_vcpus", "kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/max_vcpuid_cap_test",
-		"x86/recalc_apic_map_test", "x86/xapic_ipi_test",
-	},
-	"aarch64": {
-		"kvm_create_max_vcpus", "kvm_binary_stats_test", "steal_time", "arm64/no-vgic", "arm64/psci_test",
-		"arm64/set_id_regs", "arm64/vgic_init", "arm64/vgic_irq", "arm64/vgic_its_save", "arm64/vgic_lpi_stress",
-	},
-}
-
-// proofsFile says which tests have to fail on the base kernel.
-const proofsFile = "proofs.toml"
 
 // The guests of kernels that look for faults of their own.
 const (
@@ -50,189 +35,228 @@ const (
 	debugLimit  = 40 * time.Minute
 )
 
+// maxGuests bounds how many guests run at a time.
+const maxGuests = 8
+
 // Run prints both kernels' results side by side, and a line that counts them.
 func (c selftestCmd) Run(ctx context.Context, l *lab) error {
-	// What is wrong is said before kernels are built for it.
-	arch, err := c.arch()
+	plans, err := c.plans(ctx, l)
 	if err != nil {
-		return err
-	}
-	ser, err := l.series()
-	if err != nil {
-		return err
-	}
-	added := addedTests(ser, c.Through, arch)
-	names := slices.Concat(quickTests[arch.Name], added)
-	if names, err = c.selected(names); err != nil {
-		return err
-	}
-	e := selftest.Expectations{Added: added, Silent: c.debug()}
-	if e.Proofs, err = c.proofs(l, ser, arch, added); err != nil {
 		return err
 	}
 	out, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
-	base, patched, err := l.kernels(ctx, c.kernelFlags, c.Arch)
+	var all []selftest.Comparison
+	var errs []error
+	for _, p := range plans {
+		if len(plans) > 1 && !l.JSON {
+			l.printf("%s:\n", p.name)
+		}
+		cmp, err := c.run(ctx, l, p, filepath.Join(out, p.name))
+		if ctx.Err() != nil || len(plans) == 1 && cmp == nil {
+			return err
+		}
+		if err != nil && len(plans) > 1 {
+			err = fmt.Errorf("%s: %w", p.name, err)
+		}
+		if cmp == nil {
+			// The others' results are worth having.
+			cmp = &selftest.Comparison{Arch: p.name, Incomplete: inOneLine(err)}
+			if !l.JSON {
+				l.printf("%v\n\n", err)
+			}
+		}
+		all, errs = append(all, *cmp), append(errs, err)
+	}
+	if l.JSON && len(plans) == 1 {
+		errs = append(errs, all[0].WriteJSON(l.stdout))
+	} else if l.JSON {
+		errs = append(errs, l.printJSON(all))
+	} else if len(plans) > 1 {
+		l.printf("%s", selftest.Sum(all))
+	}
+	return errors.Join(errs...)
+}
+
+// run builds what a plan wants and runs it. The comparison is nil if there was
+// nothing to compare; else it was printed, and the error says what is wrong
+// with it.
+func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string) (*selftest.Comparison, error) {
+	// What is left of an earlier run is no result of this one.
+	if err := removeResults(out); err != nil {
+		return nil, err
+	}
+	base, patched, err := l.kernels(ctx, c.kernelFlags, p.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v, err := l.accel(ctx, c.Accel, base)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	subjects, err := c.subjects(ctx, l, base, patched, names, v.Accel)
+	subjects, err := c.subjects(ctx, l, p, base, patched, v.Accel)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	opts := selftest.Options{Accel: v.Accel, Log: l.log}
-	if v.Accel == "kvm" {
+	opts := selftest.Options{Accel: v.Accel, Parallel: guestsAtOnce(), Log: l.log}
+	if v.Accel == vm.KVM {
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
 	}
 	if c.debug() {
 		opts.Parallel, opts.MemMiB, opts.Limit, opts.Leaks = 1, debugMemMiB, debugLimit, true
 	}
+	cmp, err := c.compare(ctx, l, p, subjects, opts, out)
+	return cmp, c.conclude(l, cmp, err, out)
+}
+
+// conclude shows a comparison, unless it is nil, and returns what is wrong: why
+// the run did not come to its end before all.
+func (c selftestCmd) conclude(l *lab, cmp *selftest.Comparison, runErr error, out string) error {
+	if cmp == nil {
+		return runErr
+	}
+	err := errors.Join(runErr, c.show(l, out, *cmp))
+	if runErr != nil {
+		return err
+	}
+	return errors.Join(err, cmp.Err())
+}
+
+// guestsAtOnce is how many guests this machine runs at a time: under TCG each
+// keeps one processor busy.
+func guestsAtOnce() int {
+	n := min(runtime.NumCPU(), maxGuests)
+	if free := availableMiB(); free > 0 {
+		// QEMU needs some itself.
+		n = min(n, free/(selftest.DefaultMemMiB*5/4))
+	}
+	return max(1, n)
+}
+
+// availableMiB is how much memory new programs can have, 0 if it is not known.
+func availableMiB() int {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	var kib int
+	for line := range strings.Lines(string(data)) {
+		if _, err := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); err == nil {
+			return kib >> 10
+		}
+	}
+	return 0
+}
+
+// compare runs the tests of both kernels. There is a comparison, marked as
+// incomplete, also of a run in which the patched kernel could not be run to
+// the end; not if that befell the base kernel, or if ctx ended.
+func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, subjects []selftest.Subject, opts selftest.Options, out string) (*selftest.Comparison, error) {
+	id := fmt.Sprintf("%s-%s-%s", p.name, opts.Accel, c.Config)
+	opts.History = selftest.LoadHistory(l.cache, id)
 	var results [2][]selftest.Result
+	var runErr error
 	for i, s := range subjects {
 		opts.KeepDir = filepath.Join(out, s.Name)
-		if results[i], err = selftest.Run(ctx, l.cache, s, opts); err != nil {
-			return err
+		var err error
+		results[i], err = selftest.Run(ctx, l.cache, s, opts)
+		if saveErr := selftest.SaveHistory(l.cache, id, results[i]); saveErr != nil {
+			err = errors.Join(err, saveErr)
 		}
-		opts.Expect = selftest.Expect(results[i])
+		if err != nil && (i == 0 || ctx.Err() != nil) {
+			return nil, err
+		}
+		opts.Expect, opts.Failing = selftest.Expect(results[i]), selftest.Failing(results[i])
+		runErr = err
 	}
-	return c.show(l, out, selftest.Compare(results[0], results[1], e))
+	e := p.expect
+	if runErr != nil {
+		e.Incomplete = inOneLine(runErr)
+	}
+	cmp := selftest.Compare(results[0], results[1], e)
+	cmp.Arch = p.name
+	return &cmp, runErr
 }
 
-// arch returns the architecture whose kernels and tests are run.
-func (c selftestCmd) arch() (kbuild.Arch, error) {
-	bootable, err := vm.ArchByName(c.Arch)
-	if err != nil {
-		return kbuild.Arch{}, exit.With(exit.Usage, err)
-	}
-	if c.debug() && bootable.Name != vm.X86_64().Name {
-		return kbuild.Arch{}, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", configDebug, c.Arch))
-	}
-	return kbuild.FindArch(bootable.GOARCH)
-}
-
-// selected returns the names of the tests to run.
-func (c selftestCmd) selected(names []string) ([]string, error) {
-	var tests []selftest.Test
-	for _, name := range names {
-		tests = append(tests, selftest.Test{Name: name})
-	}
-	tests, err := selftest.Select(tests, c.Only)
-	names = nil
-	for _, t := range tests {
-		names = append(names, t.Name)
-	}
-	return names, err
-}
-
-// addedTests returns the names of the tests for an architecture that the
-// series adds, up to a patch or all of it.
-func addedTests(s *series.Series, through int, arch kbuild.Arch) []string {
-	var names []string
-	for _, p := range s.Patches {
-		if through > 0 && p.Number > through {
-			break
-		}
-		for _, f := range p.Files {
-			name, ok := kbuild.SelftestName(f.NewPath())
-			if ok && f.OldPath() == "" && isFor(name, arch) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}
-
-// isFor tells whether a test is for all architectures or this one.
-func isFor(test string, arch kbuild.Arch) bool {
-	dir := path.Dir(test)
-	return dir == "." || dir == arch.Source
-}
-
-// proofs returns which of the added tests have to fail on the base kernel.
-func (c selftestCmd) proofs(l *lab, s *series.Series, arch kbuild.Arch, added []string) ([]selftest.Proof, error) {
-	all, err := selftest.LoadProofs(l.path("ci", proofsFile))
-	if err != nil {
-		return nil, err
-	}
-	var proofs []selftest.Proof
-	for _, p := range all {
-		if !isFor(p.Test, arch) {
-			continue
-		}
-		if !slices.Contains(added, p.Test) {
-			fmt.Fprintf(l.stderr, "ci/%s: the series does not have %s\n", proofsFile, p.Test)
-			continue
-		}
-		if !slices.ContainsFunc(s.Patches, func(patch *series.Patch) bool { return patch.Subject == p.Patch }) {
-			return nil, exit.With(exit.Usage, fmt.Errorf("ci/%s: %s is to prove %q: no patch of the series has that subject", proofsFile, p.Test, p.Patch))
-		}
-		proofs = append(proofs, p)
-	}
-	return proofs, nil
+func inOneLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // subjects are both kernels, each with the tests of its own tree. Tests that
 // only the series has are run on the base kernel as well, as built with it.
-func (c selftestCmd) subjects(ctx context.Context, l *lab, base, patched *kbuild.Kernel, names []string, accel vm.Accel) ([]selftest.Subject, error) {
-	spec, err := l.spec(c.kernelFlags, patched.Arch.Name)
+func (c selftestCmd) subjects(ctx context.Context, l *lab, p selftestPlan, base, patched *kbuild.Kernel, accel vm.Accel) ([]selftest.Subject, error) {
+	spec := kbuild.Spec{Arch: p.arch}
+	if p.base == nil {
+		p.base = slices.DeleteFunc(slices.Clone(p.patched), func(n string) bool { return !kbuild.HasSelftest(base.Tree, n) })
+	}
+	subject := func(name string, k *kbuild.Kernel, names []string) (selftest.Subject, error) {
+		built := &kbuild.Selftests{}
+		if len(names) > 0 {
+			want := names
+			if p.all {
+				want = nil // so that they are found again whichever are asked for
+			}
+			var err error
+			if built, err = l.builder().BuildSelftests(ctx, k.Tree, spec, want); err != nil {
+				return selftest.Subject{}, err
+			}
+		}
+		return selftest.NewSubject(name, k, built, accel)
+	}
+	withSeries, err := subject(namePatched, patched, p.patched)
 	if err != nil {
 		return nil, err
 	}
-	built, err := l.builder().BuildSelftests(ctx, patched.Tree, spec, names)
-	if err != nil {
-		return nil, err
-	}
-	withSeries, err := selftest.NewSubject(namePatched, patched, built, accel)
-	if err != nil {
-		return nil, err
-	}
-	own := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !kbuild.HasSelftest(base.Tree, n) })
-	if len(own) == 0 {
-		built = &kbuild.Selftests{}
-	} else if built, err = l.builder().BuildSelftests(ctx, base.Tree, spec, own); err != nil {
-		return nil, err
-	}
-	without, err := selftest.NewSubject(nameBase, base, built, accel)
+	without, err := subject(nameBase, base, p.base)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range withSeries.Tests {
-		if !slices.Contains(own, t.Name) {
+		if !slices.Contains(p.base, t.Name) {
 			without.Tests = append(without.Tests, t)
 		}
 	}
 	return []selftest.Subject{without, withSeries}, nil
 }
 
-// show prints the comparison and writes it for programs.
-func (c selftestCmd) show(l *lab, out string, cmp selftest.Comparison) error {
-	for name, write := range map[string]func(*os.File) error{
-		"selftests.json": func(f *os.File) error { return cmp.WriteJSON(f) },
-		"selftests.xml":  func(f *os.File) error { return cmp.WriteJUnit(f) },
-	} {
-		if err := writeFile(filepath.Join(out, name), write); err != nil {
-			return err
+// The files of results in the folder of an architecture.
+const (
+	selftestsJSON  = "selftests.json"
+	selftestsJUnit = "selftests.xml"
+)
+
+// removeResults removes what show has written.
+func removeResults(out string) error {
+	for _, name := range []string{selftestsJSON, selftestsJUnit} {
+		if err := os.Remove(filepath.Join(out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the results of an earlier run: %w", err)
 		}
 	}
-	if l.JSON {
-		return errors.Join(cmp.WriteJSON(l.stdout), cmp.Err())
+	return nil
+}
+
+// show prints the comparison and writes it for programs.
+func (c selftestCmd) show(l *lab, out string, cmp selftest.Comparison) error {
+	err := errors.Join(
+		writeFile(filepath.Join(out, selftestsJSON), func(f *os.File) error { return cmp.WriteJSON(f) }),
+		writeFile(filepath.Join(out, selftestsJUnit), func(f *os.File) error { return cmp.WriteJUnit(f) }),
+	)
+	if !l.JSON {
+		l.printf("logs: %s\n\n", out)
+		err = errors.Join(err, cmp.WriteText(l.stdout, c.again(cmp.Arch)))
 	}
-	l.printf("logs: %s\n\n", out)
-	return errors.Join(cmp.WriteText(l.stdout, c.again()), cmp.Err())
+	return selftest.DiskFull(err)
 }
 
 // again is how a test is run again, with %s for its name.
-func (c selftestCmd) again() string {
+func (c selftestCmd) again(arch string) string {
 	again := "bin/vcpulab selftest"
-	if c.Arch != vm.X86_64().Name {
-		again += " --arch " + c.Arch
+	if arch != vm.X86_64().Name {
+		again += " --arch " + arch
 	}
 	if c.debug() {
 		again += " --config " + configDebug
@@ -242,6 +266,9 @@ func (c selftestCmd) again() string {
 
 // writeFile writes a file of results, whole or not at all.
 func writeFile(name string, write func(*os.File) error) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("write the results: %w", err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return fmt.Errorf("write the results: %w", err)
