@@ -8,7 +8,11 @@ VCPULAB := bin/vcpulab
 # A kernel tree of your own in the place of the pinned one; it is only read.
 export KERNEL_SRC
 
-.PHONY: help bench-ebpf test test-kernel apply-patches verify build build-matrix mutants mutants-fast doctor generate regenerate-patches clean $(VCPULAB)
+# For test-kernel, and the packages that it takes to build for another machine.
+ARCH ?= x86_64
+ARCH_GROUPS = $(if $(filter all,$(ARCH)),arm64 riscv64,$(filter-out x86_64,$(ARCH)))
+
+.PHONY: help bench-ebpf test test-kernel test-kernel-quick apply-patches verify build build-matrix mutants mutants-fast doctor generate regenerate-patches clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -23,10 +27,15 @@ test: $(VCPULAB)
 	$(VCPULAB) install build boot bpf verify generate selftests
 	$(VCPULAB) test
 
-## make test-kernel    run KVM's selftests on both kernels and compare
+## make test-kernel    run KVM's selftests on both kernels and compare: ARCH=x86_64, arm64, riscv64 or all
 test-kernel: $(VCPULAB)
-	$(VCPULAB) install build boot selftests
-	$(VCPULAB) selftest
+	$(VCPULAB) install build boot selftests $(ARCH_GROUPS)
+	$(VCPULAB) selftest --arch $(ARCH)
+
+## make test-kernel-quick  only those that touch the lookup of vCPUs, and those of the series
+test-kernel-quick: $(VCPULAB)
+	$(VCPULAB) install build boot selftests $(ARCH_GROUPS)
+	$(VCPULAB) selftest --quick --arch $(ARCH)
 
 ## make apply-patches  apply the series and print where the patched tree is
 apply-patches: $(VCPULAB)
