@@ -175,7 +175,7 @@ func TestProjectsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const least = 5
+	const least = 20
 	if len(all) < least {
 		t.Errorf("expected %d mutants at least, found %d", least, len(all))
 	}
