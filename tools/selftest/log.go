@@ -5,6 +5,7 @@ package selftest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,21 +36,19 @@ func (r *runner) sweep() error {
 	if r.opts.KeepDir == "" {
 		return nil
 	}
-	old, err := filepath.Glob(filepath.Join(globQuote(r.opts.KeepDir), globQuote(r.subject.Name)+"-guest[0-9]*"))
-	if err != nil {
+	entries, err := os.ReadDir(r.opts.KeepDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove old logs: %w", err)
 	}
-	for _, dir := range old {
-		if err := os.RemoveAll(dir); err != nil {
+	for _, e := range entries {
+		if n, ok := strings.CutPrefix(e.Name(), r.subject.Name+"-guest"); !ok || n == "" || strings.Trim(n, "0123456789") != "" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(r.opts.KeepDir, e.Name())); err != nil {
 			return fmt.Errorf("remove old logs: %w", err)
 		}
 	}
 	return nil
-}
-
-// globQuote returns a pattern that fits name only.
-func globQuote(name string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
 }
 
 // writeLogs keeps a file for every test of the guest.
