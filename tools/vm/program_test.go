@@ -16,7 +16,7 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// TestGuestProgram builds it for both architectures and checks that it is
+// TestGuestProgram builds it for all architectures and checks that it is
 // static, whatever the host has.
 func TestGuestProgram(t *testing.T) {
 	c := testCache(t)
@@ -31,7 +31,7 @@ func TestGuestProgram(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch.GOARCH]
+			want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "riscv64": elf.EM_RISCV}[arch.GOARCH]
 			if f.Machine != want {
 				t.Errorf("expected a program for %v, found one for %v", want, f.Machine)
 			}
