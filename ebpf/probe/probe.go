@@ -187,16 +187,26 @@ func (g *group) Check() error {
 	if err := g.coll.Variables[bpfVarLostEvents].Get(&lost); err != nil {
 		return fmt.Errorf("read %s: %w", bpfVarLostEvents, err)
 	}
-	if lost != 0 {
-		return fmt.Errorf("%w: %d events found no room", ErrMissed, lost)
-	}
+	skipped := make(map[string]uint64)
 	for name, p := range g.coll.Programs {
 		info, err := p.Stats()
 		if err != nil {
 			return fmt.Errorf("statistics of %s: %w", name, err)
 		}
-		if info.RecursionMisses != 0 {
-			return fmt.Errorf("%w: %s skipped %d calls", ErrMissed, name, info.RecursionMisses)
+		skipped[name] = info.RecursionMisses
+	}
+	return complete(lost, skipped)
+}
+
+// complete returns an ErrMissed if an event was lost, or if a program skipped a
+// call: the kernel does not run one while it runs on that processor already.
+func complete(lost uint64, skipped map[string]uint64) error {
+	if lost != 0 {
+		return fmt.Errorf("%w: %d events found no room", ErrMissed, lost)
+	}
+	for name, n := range skipped {
+		if n != 0 {
+			return fmt.Errorf("%w: %s skipped %d calls", ErrMissed, name, n)
 		}
 	}
 	return nil

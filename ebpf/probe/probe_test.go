@@ -3,6 +3,7 @@
 package probe
 
 import (
+	"errors"
 	"os"
 	"reflect"
 	"regexp"
@@ -88,6 +89,27 @@ func TestPrograms(t *testing.T) {
 	}
 	if known != len(programs) {
 		t.Errorf("expected each program in a group, found %d of %d", known, len(programs))
+	}
+}
+
+// TestComplete: what a probe missed is no result.
+func TestComplete(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lost    uint64
+		skipped map[string]uint64
+		says    string // "" if nothing was missed
+	}{
+		"all seen":       {0, map[string]uint64{"get_entry": 0, "get_exit": 0}, ""},
+		"an event lost":  {3, nil, "3 events found no room"},
+		"calls skipped":  {0, map[string]uint64{"get_entry": 0, "get_exit": 2}, "get_exit skipped 2 calls"},
+		"all went wrong": {1, map[string]uint64{"get_exit": 2}, "1 events found no room"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := complete(tt.lost, tt.skipped)
+			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, ErrMissed) || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("expected %q, found %v", tt.says, err)
+			}
+		})
 	}
 }
 

@@ -24,9 +24,9 @@ const (
 	envKernel = "VCPULAB_TEST_KERNEL" // the unpatched kernel's image
 )
 
-// TestRunKernel measures the unpatched kernel, twice, on small VMs: module,
-// probes and guest are the real ones.
-func TestRunKernel(t *testing.T) {
+// pinnedKernel returns the unpatched kernel and the cache that it is in.
+func pinnedKernel(t *testing.T) (*cache.Cache, *kbuild.Kernel) {
+	t.Helper()
 	tree, image := os.Getenv(envTree), os.Getenv(envKernel)
 	if tree == "" || image == "" {
 		t.Skipf("NOT RUN: %s and %s are not set: there is no kernel to measure; make test sets them", envTree, envKernel)
@@ -44,15 +44,41 @@ func TestRunKernel(t *testing.T) {
 	if err := json.Unmarshal(data, k); err != nil {
 		t.Fatal(err)
 	}
+	return c, k
+}
+
+// buildLoops builds the module, with what edit makes of its device.c.
+func buildLoops(t *testing.T, c *cache.Cache, k *kbuild.Kernel, edit func(string) string) string {
+	t.Helper()
 	src := t.TempDir()
 	if err := os.CopyFS(src, loops.Source); err != nil {
 		t.Fatal(err)
 	}
-	b := &kbuild.Builder{Cache: c}
-	built, err := b.BuildModule(t.Context(), k, src)
+	if edit != nil {
+		name := filepath.Join(src, "device.c")
+		old, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := edit(string(old))
+		if edited == string(old) {
+			t.Fatal("expected device.c to be edited, found it as it was")
+		}
+		if err := os.WriteFile(name, []byte(edited), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err := (&kbuild.Builder{Cache: c}).BuildModule(t.Context(), k, src)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return built[0]
+}
+
+// TestRunKernel measures the unpatched kernel, twice, on small VMs: module,
+// probes and guest are the real ones.
+func TestRunKernel(t *testing.T) {
+	c, k := pinnedKernel(t)
 
 	plan := NewPlan(results.ICount, DefaultAxes())
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Sparse}}
@@ -60,7 +86,7 @@ func TestRunKernel(t *testing.T) {
 	plan.Params.LoopNanos = 100_000
 	keep := filepath.Join(t.TempDir(), "failed")
 	start := time.Now()
-	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: built[0]}}, plan, Options{KeepDir: keep})
+	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{KeepDir: keep})
 	if err != nil {
 		t.Fatal(err)
 	}

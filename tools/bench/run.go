@@ -107,7 +107,10 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 		return nil, err
 	}
 	out.Interrupted = err != nil
-	return out, errors.Join(out.Draw(), ctx.Err())
+	if err := out.Draw(); err != nil {
+		return nil, err // samples that contradict themselves are no results
+	}
+	return out, ctx.Err()
 }
 
 // boot boots one kernel and returns its samples.

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// getLoop is the measured loop of kvm_get_vcpu() in device.c.
+var getLoop = regexp.MustCompile(`(?s)noinline u64 vcpuloops_get\(.*?\n}\n`)
+
+// TestRunKernelBroken measures with loops that are broken on purpose, on a real
+// kernel with the real probes: nothing of it is a result, and why is said.
+func TestRunKernelBroken(t *testing.T) {
+	c, k := pinnedKernel(t)
+	inGet := func(old, new string) func(string) string {
+		return func(source string) string {
+			return getLoop.ReplaceAllStringFunc(source, func(f string) string { return strings.Replace(f, old, new, 1) })
+		}
+	}
+	const begin = "u32 pass, i;\n"
+	for name, tt := range map[string]struct {
+		edit func(string) string
+		says string
+	}{
+		"a lookup returns the wrong vCPU": {inGet("numbers[i]", "numbers[0]"), "wrong checksum: a lookup returned the wrong vCPU"},
+		"a vCPU is not found": {func(s string) string {
+			return strings.Replace(s, "if (number == numbers[i])", "if (number && number == numbers[i])", 1)
+		}, "the VM does not have the vCPUs that it should have"},
+		"a probe misses the loop": {func(s string) string {
+			hidden := strings.Replace(getLoop.FindString(s), "noinline u64 vcpuloops_get(", "static noinline u64 unseen_get(", 1)
+			s = strings.Replace(s, "static const loop_fn loops[", hidden+"\nstatic const loop_fn loops[", 1)
+			return strings.Replace(s, "= vcpuloops_get,", "= unseen_get,", 1)
+		}, "probe missed calls: no event"},
+		// As if the guest had been paused once in each run.
+		"2N passes do not cost twice what N cost": {inGet(begin, begin+`
+	for (i = 0; i < 1000000; i++)
+		OPTIMIZER_HIDE_VAR(sum);
+`), "2N passes cost 1.0"},
+		// As if something else had run meanwhile.
+		"a count is another every time": {inGet(begin, begin+`	static u32 calls;
+
+	calls++;
+	for (i = 0; i < calls; i++)
+		OPTIMIZER_HIDE_VAR(sum);
+`), "expected the same count every time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := NewPlan(results.ICount, DefaultAxes())
+			plan.Params.VMs = []measure.VM{{VCPUs: 8, IDs: measure.Dense}}
+			plan.Params.LoopNanos = 100_000
+			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, tt.edit)}}, plan, Options{})
+			if !errors.Is(err, results.ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected an invalid measurement that says %q, found %v", tt.says, err)
+			}
+			if r != nil {
+				t.Errorf("expected no results, found %d boots", len(r.Boots))
+			}
+		})
+	}
+}
