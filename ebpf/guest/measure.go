@@ -124,10 +124,10 @@ func (m *meter) measure(g *guest, shape measure.VM) (err error) {
 	if err := m.memory(g, shape); err != nil {
 		return err
 	}
-	for _, l := range loopsOf(shape, m.params) {
+	for _, l := range m.params.RunsOf(shape) {
 		s, err := m.loop(l)
 		if err != nil {
-			return fmt.Errorf("%s: %w", l.sample.Op, err)
+			return fmt.Errorf("%s: %w", l.Loop.Op, err)
 		}
 		if err := g.sample(measure.TypeLoop, s); err != nil {
 			return err
@@ -185,51 +185,15 @@ func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Creat
 	return out, nil
 }
 
-// loop is a loop to run on a VM.
-type loop struct {
-	sample  measure.Loop
-	numbers []int32
-	found   int
-}
-
-// loopsOf lists the loops that make sense on a VM of this shape.
-func loopsOf(shape measure.VM, p measure.Params) []loop {
-	n := min(shape.VCPUs, p.MaxNumbers)
-	all := shape.IDs.Of(shape.VCPUs)
-	var loops []loop
-	for _, s := range p.LoopsOf(shape) {
-		// A loop that looks nothing up finds nothing.
-		l := loop{sample: measure.Loop{VM: shape, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: n}}
-		for _, index := range s.Order.Arrange(n, shape.VCPUs) {
-			number := index
-			switch {
-			case s.Missing:
-				number = shape.IDs.Missing(index, shape.VCPUs)
-			case s.Op == measure.ByID:
-				number = all[index]
-			}
-			l.numbers = append(l.numbers, int32(number))
-		}
-		switch {
-		case s.Op == measure.Walk:
-			l.found = shape.VCPUs
-		case s.Op != measure.Nop && !s.Missing:
-			l.found = n
-		}
-		loops = append(loops, l)
-	}
-	return loops
-}
-
 // loop runs a loop with N and with 2N passes, after a run that tells how large
 // N should be. Under icount N is the same in every boot.
-func (m *meter) loop(l loop) (measure.Loop, error) {
-	out := l.sample
+func (m *meter) loop(l measure.Run) (measure.Loop, error) {
+	out := l.Loop
 	warm, err := m.run(l, 1)
 	if err != nil {
 		return out, err
 	}
-	out.Passes = int(max(1, min(m.params.LoopNanos/max(warm, 1), 1<<20)))
+	out.Passes = m.params.Passes(warm)
 	for range m.params.Repeat {
 		once, err := m.run(l, out.Passes)
 		if err != nil {
@@ -245,9 +209,9 @@ func (m *meter) loop(l loop) (measure.Loop, error) {
 }
 
 // run runs the loop once and returns what the probe saw, in nanoseconds.
-func (m *meter) run(l loop, passes int) (int64, error) {
-	op := uint32(slices.Index(measure.Ops, l.sample.Op))
-	sum, err := m.dev.Run(loops.Run{Op: op, Passes: uint32(passes), Numbers: l.numbers, Found: uint32(l.found)})
+func (m *meter) run(l measure.Run, passes int) (int64, error) {
+	op := uint32(slices.Index(measure.Ops, l.Loop.Op))
+	sum, err := m.dev.Run(loops.Run{Op: op, Passes: uint32(passes), Numbers: l.Numbers, Found: uint32(l.Found)})
 	if err != nil {
 		return 0, err
 	}
@@ -255,7 +219,7 @@ func (m *meter) run(l loop, passes int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if e.Op != uint64(op) || e.Nr != uint64(len(l.numbers)) || e.Passes != uint64(passes) || e.Checksum != sum {
+	if e.Op != uint64(op) || e.Nr != uint64(len(l.Numbers)) || e.Passes != uint64(passes) || e.Checksum != sum {
 		return 0, fmt.Errorf("%w: the event is of another run: %+v", probe.ErrMissed, e)
 	}
 	return e.Time.Nanoseconds(), nil

@@ -153,3 +153,46 @@ func (p Params) orders() []Order {
 	}
 	return out
 }
+
+// Run is a loop to run on a VM.
+type Run struct {
+	// Loop is the sample that comes of it, without what is measured.
+	Loop Loop
+	// Numbers are what a pass looks up, Found is how many vCPUs it finds.
+	Numbers []int32
+	Found   int
+}
+
+// RunsOf lists the loops to run on a VM, as LoopsOf does, with their numbers.
+func (p Params) RunsOf(vm VM) []Run {
+	n := min(vm.VCPUs, p.MaxNumbers)
+	ids := vm.IDs.Of(vm.VCPUs)
+	var runs []Run
+	for _, s := range p.LoopsOf(vm) {
+		// A loop that looks nothing up finds nothing.
+		r := Run{Loop: Loop{VM: vm, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: n}}
+		for _, index := range s.Order.Arrange(n, vm.VCPUs) {
+			number := index
+			switch {
+			case s.Missing:
+				number = vm.IDs.Missing(index, vm.VCPUs)
+			case s.Op == ByID:
+				number = ids[index]
+			}
+			r.Numbers = append(r.Numbers, int32(number))
+		}
+		switch {
+		case s.Op == Walk:
+			r.Found = vm.VCPUs
+		case s.Op != Nop && !s.Missing:
+			r.Found = n
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// Passes returns how many passes a loop should make, if one takes so long.
+func (p Params) Passes(once int64) int {
+	return int(max(1, min(p.LoopNanos/max(once, 1), 1<<20)))
+}

@@ -83,6 +83,30 @@ func TestArrange(t *testing.T) {
 	}
 }
 
+// TestRunsOf looks at the numbers of each loop, and at what it is to find.
+func TestRunsOf(t *testing.T) {
+	p := Params{MaxNumbers: 4, Orders: []Order{Sequential, Same}}
+	vm := VM{8, Sparse}
+	loop := func(s Shape) Loop { return Loop{VM: vm, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: 4} }
+	want := []Run{
+		{loop(Shape{Op: Nop}), []int32{1, 3, 5, 7}, 0},
+		{loop(Shape{Op: ByID}), []int32{7, 15, 23, 31}, 4},
+		{loop(Shape{Op: ByID, Order: Same}), []int32{19, 19, 19, 19}, 4},
+		{loop(Shape{Op: ByID, Missing: true}), []int32{5, 13, 21, 29}, 0},
+	}
+	if diff := cmp.Diff(want, p.RunsOf(vm)); diff != "" {
+		t.Errorf("runs (-expected +found):\n%s", diff)
+	}
+	runs := p.RunsOf(VM{8, Dense})
+	if last := runs[len(runs)-1]; last.Loop.Op != Walk || last.Found != 8 {
+		t.Errorf("expected a walk that finds all 8 vCPUs, found %+v", last)
+	}
+	p.LoopNanos = 1000
+	if a, b, c := p.Passes(10), p.Passes(0), p.Passes(5000); a != 100 || b != 1000 || c != 1 {
+		t.Errorf("expected 100, 1000 and 1 passes, found %d, %d and %d", a, b, c)
+	}
+}
+
 // TestLoopsOf says which loops are run where: the empty one first, as the
 // others' costs are taken without its.
 func TestLoopsOf(t *testing.T) {

@@ -84,7 +84,7 @@ func (s *sheet) limit(g group, r row, arm results.Arm) limit {
 	// An array is the fastest way from an index to a vCPU, and nothing else.
 	if g.kind == kindGet || g.kind == kindByID && isDense(r.label) {
 		if f, ok := r.cells[cell{arm, s.fastest}]; ok && s.fastest != "" {
-			return limit{known: true, measured: true, value: f.Value}
+			return limit{known: true, measured: true, value: f.Value, decimals: g.decimals[run{arm, r.label}]}
 		}
 	}
 	v, ok := s.goal(g.kind, r, arm)
@@ -111,7 +111,7 @@ func (l limit) String() string {
 	case !l.known:
 		return ""
 	case l.measured:
-		return number(l.value, 0)
+		return number(l.value, l.decimals)
 	case l.missed:
 		return "<= " + number(l.value, l.decimals) + " missed"
 	}

@@ -159,10 +159,14 @@ func (s *sheet) howOften(arm results.Arm) string {
 		}
 	}
 	unit := "instructions, counted by QEMU's TCG"
-	if arm != results.ICount {
+	thing := "boot"
+	switch arm {
+	case results.KVM:
 		unit = "nanoseconds under QEMU with KVM, medians"
+	case results.Native:
+		unit, thing = "nanoseconds in user space, medians", "process"
 	}
-	return fmt.Sprintf("%s%s; %s of each kernel.", strings.ToUpper(unit[:1]), unit[1:], count(boots, "boot"))
+	return fmt.Sprintf("%s%s; %s of each kernel.", strings.ToUpper(unit[:1]), unit[1:], count(boots, thing))
 }
 
 func measuredSizes(all []series) string {

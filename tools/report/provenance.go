@@ -18,6 +18,8 @@ func armName(arm results.Arm) string {
 		return "TCG icount"
 	case results.KVM:
 		return "KVM"
+	case results.Native:
+		return "user space"
 	}
 	return string(arm)
 }
@@ -35,6 +37,8 @@ func armSentence(arm results.Arm) string {
 	switch arm {
 	case results.ICount:
 		return "Instructions, counted by QEMU's TCG with -icount; they are no time. Exact, but for creations."
+	case results.Native:
+		return "ns, user space: the lookups alone on this processor, compiled for user space; medians over processes."
 	case results.KVM:
 		return "ns: on a real processor, QEMU with KVM; medians over boots."
 	}
@@ -88,7 +92,14 @@ func (s *sheet) repeated() string {
 	for _, c := range order {
 		parts = append(parts, fmt.Sprintf("%d of %s", counts[c], c))
 	}
-	text := count(len(s.r.Boots), "boot")
+	thing := "boot"
+	if slices.Contains(s.arms, results.Native) {
+		thing = "run"
+		if len(s.arms) == 1 {
+			thing = "process"
+		}
+	}
+	text := count(len(s.r.Boots), thing)
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
@@ -154,6 +165,9 @@ func (s *sheet) measuredAt() []int {
 	for _, b := range s.r.Boots {
 		for _, c := range b.Creates {
 			out = append(out, c.VM.VCPUs)
+		}
+		for _, l := range b.Loops {
+			out = append(out, l.VM.VCPUs)
 		}
 	}
 	slices.Sort(out)

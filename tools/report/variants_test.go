@@ -118,6 +118,32 @@ func TestWithoutPatched(t *testing.T) {
 	}
 }
 
+// TestNative shows times of user space: processes, no boots, and limits with
+// their decimals.
+func TestNative(t *testing.T) {
+	r := withVariants(t, upTo(t, readFixture(t), 8))
+	for i := range r.Boots {
+		r.Boots[i].Arm, r.Boots[i].Creates, r.Boots[i].Memory = results.Native, nil, nil
+		for j, l := range r.Boots[i].Loops {
+			third := func(in []int64) []int64 {
+				var out []int64
+				for _, v := range in {
+					out = append(out, v/3)
+				}
+				return out
+			}
+			r.Boots[i].Loops[j].Once, r.Boots[i].Loops[j].Twice = third(l.Once), third(l.Twice)
+		}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "table-native.txt", render(t, "table", r))
+	if page := string(render(t, "html", r)); !strings.Contains(page, "Nanoseconds in user space, medians; 1 process of each kernel.") {
+		t.Error("expected the page to say what a process is")
+	}
+}
+
 // TestGoals holds a kernel to what it is to reach.
 func TestGoals(t *testing.T) {
 	r := upTo(t, readFixture(t), 8)

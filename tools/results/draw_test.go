@@ -216,13 +216,17 @@ func TestDrawRefuses(t *testing.T) {
 }
 
 func TestArms(t *testing.T) {
-	units := make(map[string]bool)
+	type use struct {
+		what  int
+		exact bool
+	}
+	units := make(map[string]use)
 	for _, arm := range Arms {
-		for _, u := range []string{arm.Unit(), arm.CreateUnit(), arm.BuildUnit()} {
-			if units[u] {
+		for what, u := range []string{arm.Unit(), arm.CreateUnit(), arm.BuildUnit()} {
+			if is, ok := units[u]; ok && is != (use{what, arm.Exact()}) {
 				t.Errorf("two things are in %s", u)
 			}
-			units[u] = true
+			units[u] = use{what, arm.Exact()}
 			if nanos := strings.HasPrefix(u, "ns/"); nanos == arm.Exact() {
 				t.Errorf("%s: %s", arm, u)
 			}

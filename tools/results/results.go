@@ -19,8 +19,8 @@ import (
 
 // Format is the version of the JSON, and oldest the oldest one that is still
 // read: each has all that the one before it had. Files of other versions are
-// refused. What came with 2 is the order of lookups, shuffled IDs, and what
-// a kernel is about.
+// refused. What came with 2 is the order of lookups, shuffled IDs, the native
+// arm, and what a kernel is about.
 const (
 	Format = 2
 	oldest = 1
@@ -41,10 +41,13 @@ const (
 	ICount Arm = "tcg-icount"
 	// KVM: a real processor under QEMU with KVM, nanoseconds.
 	KVM Arm = "kvm"
+	// Native: the lookups alone, compiled for user space on this machine's
+	// processor, nanoseconds. A boot is a process there.
+	Native Arm = "native"
 )
 
 // Arms lists the arms in the order in which to show them.
-var Arms = []Arm{ICount, KVM}
+var Arms = []Arm{ICount, KVM, Native}
 
 // Unit is what the cost of a lookup is in on this arm. "insns/op" is exact: the
 // loops run with interrupts off, so every boot gives the same count.

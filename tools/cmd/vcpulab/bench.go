@@ -34,7 +34,8 @@ type benchRunCmd struct {
 	IDs     []string `name:"ids" help:"How VMs number their vCPUs: dense, shuffled or sparse." placeholder:"IDS" enum:"dense,shuffled,sparse"`
 	Order   []string `help:"Orders in which vCPUs are looked up: sequential, same or random." placeholder:"ORDER" enum:"sequential,same,random"`
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
-	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works." enum:"auto,tcg,kvm" default:"auto" env:"ACCEL"`
+	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
+	Native  bool     `help:"Time lookups in user space on this processor, too."`
 	Out     string   `help:"Folder for the results." default:"out" placeholder:"DIR"`
 	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
 	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
@@ -51,6 +52,9 @@ func (c benchRunCmd) Validate() error {
 				return fmt.Errorf("%s: expected 1 to %d vCPUs, found %d", flag, bench.MaxVCPUs, n)
 			}
 		}
+	}
+	if c.Accel == "none" && !c.Native {
+		return errors.New("--accel none: nothing would be measured: expected --native with it")
 	}
 	if c.Through != 0 && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
@@ -139,13 +143,19 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 	if err != nil {
 		return nil, err
 	}
+	if c.Native {
+		arms = append(arms, results.Native)
+	}
 	host, err := describeHost(ctx, l, subjects[0].Kernel, found)
 	if err != nil {
 		return nil, err
 	}
 	var all *results.Results
 	for _, arm := range arms {
-		plan := bench.NewPlan(arm, c.axes())
+		plan, run := bench.NewPlan(arm, c.axes()), bench.Run
+		if arm == results.Native {
+			plan, run = bench.NativePlan(c.axes()), bench.RunNative
+		}
 		plan.Seed = c.Seed
 		if c.Rounds > 0 {
 			plan.Rounds = c.Rounds
@@ -153,7 +163,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 		for _, n := range c.Count {
 			plan.Count(n)
 		}
-		r, err := bench.Run(ctx, l.cache, subjects, plan, bench.Options{Log: l.log, KeepDir: keep})
+		r, err := run(ctx, l.cache, subjects, plan, bench.Options{Log: l.log, KeepDir: keep})
 		switch {
 		case r == nil:
 			return all, err
@@ -178,6 +188,9 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 // out about its accelerator. Instructions are counted unless only times were
 // asked for.
 func (c benchRunCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results.Arm, string, error) {
+	if c.Accel == "none" {
+		return nil, "none: nothing was booted", nil
+	}
 	v, err := l.accel(ctx, c.Accel, k)
 	if err != nil {
 		return nil, "", err

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/native"
+	"vcpulab/tools/results"
+)
+
+// nativeRounds is how often the lookups of each kernel are measured, and
+// nativeNanos how long a loop runs.
+const (
+	nativeRounds = 15
+	nativeNanos  = 2_000_000
+)
+
+// NativePlan measures lookups in user space along the axes. More vCPUs are
+// looked up in a pass than elsewhere: here the processor's caches matter.
+func NativePlan(a Axes) Plan {
+	p := NewPlan(results.Native, a)
+	p.Rounds = nativeRounds
+	p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = nativeNanos, 3, 256
+	return p
+}
+
+// RunNative measures the lookups of the subjects in user space, a process in
+// the place of a boot. It returns what Run does.
+func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o Options) (*results.Results, error) {
+	if err := plan.check(); err != nil {
+		return nil, err
+	}
+	if len(subjects) == 0 {
+		return nil, errors.New("bench: no kernel to measure")
+	}
+	out := &results.Results{Format: results.Format, Created: time.Now().UTC().Truncate(time.Second)}
+	programs := make([]string, len(subjects))
+	for i, s := range subjects {
+		k, err := s.describe()
+		if err != nil {
+			return nil, err
+		}
+		out.Kernels = append(out.Kernels, k)
+		if programs[i], err = native.Build(ctx, c, s.Kernel.Tree); err != nil {
+			return nil, err
+		}
+	}
+	boots := plan.boots(len(subjects))
+	step := o.Log.Step("measure in user space")
+	for n, b := range boots {
+		s := subjects[b.kernel]
+		boot := results.Boot{
+			Kernel: s.Name, Again: b.again, Round: b.round, Arm: plan.Arm,
+			Command: "lookups", Release: s.Kernel.Release,
+		}
+		step.Update("%s, round %d of %d", boot.Column(), b.round+1, plan.Rounds)
+		start := time.Now()
+		loops, err := native.Measure(ctx, programs[b.kernel], plan.Params)
+		if ctx.Err() != nil {
+			out.Interrupted = true
+			break
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", boot.Column(), err)
+			step.Fail(err)
+			return nil, err
+		}
+		boot.Loops, boot.Seconds = loops, time.Since(start).Seconds()
+		out.Boots = append(out.Boots, boot)
+		if n == len(boots)-1 {
+			step.Done("%d processes", len(boots))
+		}
+	}
+	if err := out.Draw(); err != nil {
+		step.Fail(err)
+		return nil, err
+	}
+	return out, ctx.Err()
+}

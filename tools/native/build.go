@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package native measures lookups on this machine's processor, without a
+// kernel: it takes them out of a kernel's tree and compiles them for user space,
+// together with that tree's own lib/xarray.c, in the way in which the kernel's
+// tools/testing/radix-tree does. Readers of RCU cost what they cost in a kernel
+// with preemptible RCU, and so does struct kvm_vcpu: it is as large, with the
+// members that are read where they are.
+//
+// What a kernel does besides is not in it: interrupts, other mitigations than
+// array_index_nospec(), other users of the caches.
+package native
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
+)
+
+//go:embed source
+var source embed.FS
+
+// kindNative is the kind of the programs in the cache.
+const kindNative = "native"
+
+// program is the file name of what is built.
+const program = "lookups"
+
+// flags are those of the compiler. Files are compiled one by one, so that what
+// is out of line in the kernel is out of line here.
+var flags = []string{"-O2", "-g", "-fno-strict-aliasing", "-fno-pie", "-Wall", "-Werror=implicit-function-declaration", "-D_GNU_SOURCE"}
+
+// Build builds the program that measures the lookups of a kernel, or finds it
+// in the cache, and returns its path. A compiler that is missing stands for
+// exit.MachineLacks, what does not compile for exit.BuildFailed.
+func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
+	if runtime.GOARCH != "amd64" {
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("measure in user space: expected an x86_64 processor, found %s", runtime.GOARCH))
+	}
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("measure in user space: no gcc; vcpulab install build brings it"))
+	}
+	version, err := exec.CommandContext(ctx, gcc, "-dumpfullversion").Output()
+	if err != nil {
+		return "", fmt.Errorf("measure in user space: ask gcc for its version: %w", err)
+	}
+	parts, err := extract(t.Dir)
+	if err != nil {
+		return "", exit.With(exit.BuildFailed, err)
+	}
+	key := []string{t.ID, string(version)}
+	err = fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := source.ReadFile(name)
+		key = append(key, name, string(data))
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	key = append(append(key, flags...), parts.files["loops.h"])
+	dir, _, err := c.Populate(ctx, kindNative, cache.Key(key...), func(ctx context.Context, tmp string) error {
+		return compile(ctx, gcc, t.Dir, tmp, parts)
+	})
+	if err != nil {
+		return "", exit.With(exit.BuildFailed, fmt.Errorf("compile the lookups of %s for user space: %w", t.Dir, err))
+	}
+	return filepath.Join(dir, program), nil
+}
+
+// compile makes the program in dir.
+func compile(ctx context.Context, gcc, kernel, dir string, parts extracted) error {
+	src := filepath.Join(dir, "src")
+	sub, err := fs.Sub(source, "source")
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(src, sub); err != nil {
+		return err
+	}
+	config, err := os.ReadFile(filepath.Join(kernel, "tools/testing/shared/autoconf.h"))
+	if err != nil {
+		return err
+	}
+	files := map[string]string{
+		// What the Makefile of tools/testing/radix-tree generates, but with
+		// nodes as large as the kernel's.
+		"generated/autoconf.h":   string(config),
+		"generated/map-shift.h":  "#define XA_CHUNK_SHIFT 6\n",
+		"generated/bit-length.h": "#define CONFIG_64BIT 1\n#define CONFIG_PHYS_ADDR_T_64BIT 1\n",
+	}
+	for name, text := range parts.files {
+		files[name] = text
+	}
+	for name, text := range files {
+		name = filepath.Join(src, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	args := append([]string{}, flags...)
+	args = append(args, parts.defines...)
+	for _, include := range []string{src,
+		filepath.Join(kernel, "tools/testing/shared"), filepath.Join(kernel, "tools/include"),
+		filepath.Join(kernel, "tools/arch/x86/include"), filepath.Join(kernel, "lib"), kernel} {
+		args = append(args, "-I"+include)
+	}
+	var objects []string
+	for _, name := range []string{"xarray", "support", "main"} {
+		object := filepath.Join(dir, name+".o")
+		objects = append(objects, object)
+		if err := call(ctx, gcc, append(args, "-c", "-o", object, filepath.Join(src, name+".c"))...); err != nil {
+			return err
+		}
+	}
+	return call(ctx, gcc, append([]string{"-no-pie", "-static", "-o", filepath.Join(dir, program)}, objects...)...)
+}
+
+// call runs the compiler. What it says is the error.
+func call(ctx context.Context, gcc string, args ...string) error {
+	out, err := exec.CommandContext(ctx, gcc, args...).CombinedOutput()
+	if err != nil {
+		first, _, _ := strings.Cut(string(out), "\n")
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "error:") || strings.Contains(line, "undefined reference") {
+				first = strings.TrimSpace(line)
+				break
+			}
+		}
+		return fmt.Errorf("gcc: %w: %s", err, first)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package native
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"vcpulab/ebpf/measure"
+)
+
+// ErrWrong means that a lookup found something else than it should have: the
+// kernel, or what was taken out of it, is wrong.
+var ErrWrong = errors.New("wrong result of a lookup")
+
+// disturbed is by how much the time of 2N passes may miss twice that of N. A
+// pair that does is measured again, attempts times at most: other programs
+// share the processor's caches.
+const (
+	disturbed = 0.04
+	attempts  = 20
+)
+
+// mostPasses bounds the passes of a run.
+const mostPasses = 1 << 24
+
+// Measure starts a program that Build built and has it run the loops that p asks
+// for. Times are those of the process on the processor, in nanoseconds.
+func Measure(ctx context.Context, program string, p measure.Params) (_ []measure.Loop, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("measure in user space: %w", err)
+	}
+	defer func() {
+		cancel() // it has nothing to lose
+		cmd.Wait()
+	}()
+	m := meter{in: in, out: bufio.NewReader(out), params: p}
+	var all []measure.Loop
+	for _, vm := range p.VMs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		got, err := m.vm(vm)
+		if err != nil {
+			return nil, fmt.Errorf("measure in user space: %v: %w", vm, errors.Join(err, ctx.Err()))
+		}
+		all = append(all, got...)
+	}
+	return all, nil
+}
+
+// meter speaks to the program.
+type meter struct {
+	in     io.Writer
+	out    *bufio.Reader
+	params measure.Params
+}
+
+// vm has a VM built, and runs the loops on it.
+func (m *meter) vm(vm measure.VM) ([]measure.Loop, error) {
+	answer, err := m.ask("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs)))
+	if err != nil || answer != "ok" {
+		return nil, errors.Join(err, fmt.Errorf("expected ok, found %q", answer))
+	}
+	var all []measure.Loop
+	for _, r := range m.params.RunsOf(vm) {
+		l, err := m.loop(r)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Loop.Op, err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// loop runs a loop with N and with 2N passes, often enough.
+func (m *meter) loop(r measure.Run) (measure.Loop, error) {
+	out := r.Loop
+	// Reading the clock takes as long as many a pass: what one takes does not
+	// tell how many there should be.
+	for out.Passes = 1; out.Passes < mostPasses; out.Passes *= 4 {
+		nanos, err := m.run(r, out.Passes)
+		if err != nil {
+			return out, err
+		}
+		if nanos >= m.params.LoopNanos/4 {
+			break
+		}
+	}
+	for range m.params.Repeat {
+		once, twice, err := m.pair(r, out.Passes)
+		if err != nil {
+			return out, err
+		}
+		out.Once, out.Twice = append(out.Once, once), append(out.Twice, twice)
+	}
+	return out, nil
+}
+
+// pair measures N and 2N passes, again if they do not fit.
+func (m *meter) pair(r measure.Run, passes int) (once, twice int64, err error) {
+	for range attempts {
+		if once, err = m.run(r, passes); err != nil {
+			return 0, 0, err
+		}
+		if twice, err = m.run(r, 2*passes); err != nil {
+			return 0, 0, err
+		}
+		if ratio := float64(twice) / float64(max(once, 1)) / 2; ratio > 1-disturbed && ratio < 1+disturbed {
+			break
+		}
+	}
+	// What still does not fit is for those to refuse who look at samples.
+	return once, twice, nil
+}
+
+// run runs a loop once and returns how long that took.
+func (m *meter) run(r measure.Run, passes int) (int64, error) {
+	answer, err := m.ask("run %d %d %d %d%s", slices.Index(measure.Ops, r.Loop.Op), passes, r.Found, len(r.Numbers), numbers(r.Numbers))
+	if err != nil {
+		return 0, err
+	}
+	var nanos int64
+	if _, err := fmt.Sscan(answer, &nanos); err != nil {
+		return 0, fmt.Errorf("expected nanoseconds, found %q", answer)
+	}
+	return nanos, nil
+}
+
+// ask sends a line and returns the one that answers it.
+func (m *meter) ask(format string, args ...any) (string, error) {
+	// If it has ended, its last line may say why.
+	_, sent := fmt.Fprintf(m.in, format+"\n", args...)
+	line, err := m.out.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("the program ended: %w", errors.Join(err, sent))
+	}
+	line = strings.TrimSuffix(line, "\n")
+	if what, wrong := strings.CutPrefix(line, "!"); wrong {
+		return "", fmt.Errorf("%w: %s", ErrWrong, what)
+	}
+	return line, nil
+}
+
+// numbers writes them as words, each after a blank.
+func numbers[T int | int32](all []T) string {
+	var b strings.Builder
+	for _, n := range all {
+		fmt.Fprintf(&b, " %d", n)
+	}
+	return b.String()
+}

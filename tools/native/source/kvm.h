@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * As much of KVM as the lookups need.  What is the kernel's own is taken from
+ * the tree that is measured: lookups.h has the definitions of kvm_host.h,
+ * members.h the members of struct kvm that hold vCPUs, writers.h the functions
+ * of kvm_main.c that put vCPUs there.
+ */
+#ifndef NATIVE_KVM_H
+#define NATIVE_KVM_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared.h"
+#include <linux/slab.h>
+#include <linux/xarray.h>
+#include <linux/atomic.h>
+
+/* Those of x86. */
+#define KVM_MAX_VCPUS		4096
+#define KVM_MAX_VCPU_IDS	(KVM_MAX_VCPUS * 4)
+
+#ifndef GFP_KERNEL_ACCOUNT
+#define GFP_KERNEL_ACCOUNT	GFP_KERNEL
+#endif
+#ifndef U16_MAX
+#define U16_MAX			((u16)~0U)
+#endif
+
+#define kmalloc_obj(var, gfp)		((typeof(var) *)malloc(sizeof(var)))
+#define kzalloc_obj(var, gfp)		((typeof(var) *)calloc(1, sizeof(var)))
+#define kzalloc_objs(var, n, gfp)	((typeof(var) *)calloc(n, sizeof(var)))
+#define kfree(p)			free((void *)(p))
+#define lockdep_assert_held(lock)	do { } while (0)
+#define lockdep_is_held(lock)		true
+#define atomic_read_acquire(v)		smp_load_acquire(&(v)->counter)
+#define OPTIMIZER_HIDE_VAR(var)		__asm__ ("" : "=r" (var) : "0" (var))
+#define noinline			__attribute__((noinline))
+
+/* As x86 does it. */
+static inline unsigned long array_index_nospec_mask(unsigned long index, unsigned long size)
+{
+	unsigned long mask;
+
+	__asm__ volatile ("cmp %1,%2; sbb %0,%0" : "=r" (mask) : "g" (size), "r" (index) : "cc");
+	return mask;
+}
+
+#define array_index_nospec(index, size)					\
+	((typeof(index))((index) & array_index_nospec_mask(index, size)))
+
+struct kvm;
+
+/* Where the members stand in the kernel's, and as large. */
+struct kvm_vcpu {
+	struct kvm *kvm;
+	void *preempt_notifier[3];
+	int cpu;
+	int vcpu_id;
+	int vcpu_idx;
+	int mode;
+	struct kvm_vcpu *next;
+	char rest[6384];
+};
+
+#include "lookups_types.h"
+
+struct kvm {
+	int lock;
+#include "members.h"
+};
+
+#include "lookups.h"
+#include "writers.h"
+
+#endif

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//go:build ignore
+/*
+ * Builds a VM and runs the measured loops on it, as it is told to on its
+ * standard input:
+ *
+ *	vm N ID...			N vCPUs with these IDs
+ *	run OP PASSES FOUND N NUMBER...	a loop over these numbers
+ *
+ * A run is answered by a line with the nanoseconds of processor time that the
+ * loop took, or by one that begins with an exclamation mark and says what is
+ * wrong.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "kvm.h"
+
+enum { VCPULOOPS_NOP, VCPULOOPS_GET, VCPULOOPS_BY_ID, VCPULOOPS_WALK, VCPULOOPS_NR_OPS };
+
+struct vcpuloops_run {
+	u32 op, nr, passes;
+};
+
+#define cond_resched()	do { } while (0)
+
+#ifdef WALK_HAS_INDEX
+#define walk_vcpus(idx, vcpu, kvm)	kvm_for_each_vcpu(idx, vcpu, kvm)
+#else
+#define walk_vcpus(idx, vcpu, kvm)	kvm_for_each_vcpu(vcpu, kvm)
+#endif
+
+typedef u64 (*loop_fn)(struct kvm *kvm, const int *numbers, u32 nr, u32 passes);
+
+#include "loops.h"
+
+static int add_vcpu(struct kvm *kvm, int id)
+{
+	struct kvm_vcpu *vcpu = aligned_alloc(64, (sizeof(*vcpu) + 63) / 64 * 64);
+	int r = 0;
+
+	if (!vcpu)
+		return -1;
+
+	memset(vcpu, 0, sizeof(*vcpu));
+	vcpu->kvm = kvm;
+	vcpu->vcpu_id = id;
+	vcpu->vcpu_idx = atomic_read(&kvm->online_vcpus);
+#if defined(HAS_XARRAY)
+	r = xa_insert(&kvm->vcpu_array, vcpu->vcpu_idx, vcpu, GFP_KERNEL);
+#elif defined(HAS_TABLE)
+	r = kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);
+#else
+	kvm->vcpus[vcpu->vcpu_idx] = vcpu;
+#endif
+#ifdef HAS_ID_MAP
+	if (!r)
+		r = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);
+#endif
+	if (r)
+		return r;
+#ifdef HAS_PUBLISH
+	kvm_publish_vcpu(vcpu);
+#else
+	smp_wmb();
+	atomic_inc(&kvm->online_vcpus);
+#endif
+	return 0;
+}
+
+static struct kvm *build_vm(int vcpus)
+{
+	struct kvm *kvm = aligned_alloc(4096, (sizeof(*kvm) + 4095) / 4096 * 4096);
+	int id;
+
+	if (!kvm)
+		return NULL;
+
+	memset(kvm, 0, sizeof(*kvm));
+#if defined(HAS_XARRAY)
+	xa_init(&kvm->vcpu_array);
+#elif defined(HAS_TABLE)
+	kvm->vcpus = &kvm->first_vcpu;
+	kvm->nr_vcpu_slots = 1;
+#endif
+	while (vcpus--) {
+		if (scanf("%d", &id) != 1 || add_vcpu(kvm, id))
+			return NULL;
+	}
+
+	return kvm;
+}
+
+static u64 now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static const char *run(struct kvm *kvm)
+{
+	u64 start, nanos, found_sum, sum;
+	struct vcpuloops_run run;
+	u32 expect, found, i;
+	int *numbers;
+
+	if (!kvm || scanf("%u %u %u %u", &run.op, &run.passes, &expect, &run.nr) != 4 ||
+	    run.op >= VCPULOOPS_NR_OPS || !run.nr || run.nr > 1 << 20)
+		return "not a loop, or no VM to run it on";
+
+	numbers = calloc(run.nr, sizeof(*numbers));
+	for (i = 0; numbers && i < run.nr; i++) {
+		if (scanf("%d", &numbers[i]) != 1)
+			return "numbers are missing";
+	}
+	if (!numbers)
+		return "out of memory";
+
+	sum = expected_of_pass(kvm, &run, numbers, &found) * run.passes;
+	if (found != expect)
+		return "the VM does not have the vCPUs that it should have";
+
+	start = now();
+	found_sum = loops[run.op](kvm, numbers, run.nr, run.passes);
+	nanos = now() - start;
+	if (found_sum != sum)
+		return "wrong checksum: a lookup returned the wrong vCPU";
+
+	free(numbers);
+	printf("%llu\n", (unsigned long long)nanos);
+	return NULL;
+}
+
+int main(void)
+{
+	struct kvm *kvm = NULL;
+	const char *wrong;
+	char what[8];
+	int vcpus;
+
+	while (scanf("%7s", what) == 1) {
+		wrong = "not a command";
+		if (!strcmp(what, "vm")) {
+			/* The last one is left behind: its memory is not used again. */
+			kvm = scanf("%d", &vcpus) == 1 ? build_vm(vcpus) : NULL;
+			wrong = kvm ? NULL : "no VM";
+			if (kvm)
+				puts("ok");
+		} else if (!strcmp(what, "run")) {
+			wrong = run(kvm);
+		}
+		if (wrong) {
+			printf("!%s\n", wrong);
+			return 1;
+		}
+		fflush(stdout);
+	}
+
+	return 0;
+}
