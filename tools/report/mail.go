@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -40,6 +41,10 @@ func Mail(w io.Writer, r *results.Results) error {
 		return fmt.Errorf("report: expected two kernels, found %d", len(r.Kernels))
 	}
 	base, patched := r.Kernels[0], r.Kernels[len(r.Kernels)-1]
+	// Variants are beside the point here.
+	if i := slices.IndexFunc(r.Kernels, func(k results.Kernel) bool { return k.Name == namePatched }); i > 0 {
+		patched = r.Kernels[i]
+	}
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "vCPUs\tbefore\tafter\t\n")

@@ -22,6 +22,20 @@ func TestMail(t *testing.T) {
 	golden(t, "mail.txt", b.Bytes())
 }
 
+// Variants do not get into a mail.
+func TestMailOfVariants(t *testing.T) {
+	var want, got bytes.Buffer
+	if err := Mail(&want, readFixture(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Mail(&got, withVariants(t, readFixture(t))); err != nil {
+		t.Fatal(err)
+	}
+	if want.String() != got.String() {
+		t.Errorf("expected the same mail, found\n%s", got.String())
+	}
+}
+
 func TestMailRefuses(t *testing.T) {
 	one := readFixture(t)
 	one.Kernels = one.Kernels[:1]

@@ -215,6 +215,10 @@ func (s *sheet) explanations() []string {
 		}
 		out = append(out, text)
 	}
+	if slices.Contains(s.arms, results.Native) {
+		out = append(out, "In user space: what a lookup consists of is taken out of each kernel's source and compiled with its own lib/xarray.c."+
+			" Readers of RCU cost what they do where RCU is preemptible. What else a kernel does meanwhile is not in it.")
+	}
 	if has(kindWalk, "") {
 		out = append(out, "The walk's cost includes the addition that its body makes.")
 	}
