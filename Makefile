@@ -12,7 +12,8 @@ export KERNEL_SRC
 ARCH ?= x86_64
 ARCH_GROUPS = $(if $(filter all,$(ARCH)),arm64 riscv64,$(filter-out x86_64,$(ARCH)))
 
-.PHONY: help bench-ebpf test test-kernel test-kernel-quick apply-patches verify build build-matrix mutants mutants-fast doctor generate regenerate-patches clean $(VCPULAB)
+.PHONY: help bench-ebpf bench-full test test-kernel test-kernel-quick test-kernel-debug apply-patches \
+	verify build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -21,6 +22,11 @@ help:
 bench-ebpf: $(VCPULAB)
 	$(VCPULAB) install build boot
 	$(VCPULAB) bench
+
+## make bench-full     measure all variants at all sizes
+bench-full: $(VCPULAB)
+	$(VCPULAB) install build boot
+	$(VCPULAB) bench --full
 
 ## make test           run the project's own tests
 test: $(VCPULAB)
@@ -36,6 +42,11 @@ test-kernel: $(VCPULAB)
 test-kernel-quick: $(VCPULAB)
 	$(VCPULAB) install build boot selftests $(ARCH_GROUPS)
 	$(VCPULAB) selftest --quick --arch $(ARCH)
+
+## make test-kernel-debug  the same on kernels with KASAN, lockdep, kmemleak and fault injection
+test-kernel-debug: $(VCPULAB)
+	$(VCPULAB) install build boot selftests
+	$(VCPULAB) selftest --config debug
 
 ## make apply-patches  apply the series and print where the patched tree is
 apply-patches: $(VCPULAB)
@@ -56,6 +67,11 @@ build: $(VCPULAB)
 build-matrix: $(VCPULAB)
 	$(VCPULAB) install build matrix clang arm64 s390x ppc64le mips64el riscv64 loongarch64
 	$(VCPULAB) build --objects --arch all --each
+
+## make build-last     the same with the whole series alone
+build-last: $(VCPULAB)
+	$(VCPULAB) install build matrix clang arm64 s390x ppc64le mips64el riscv64 loongarch64
+	$(VCPULAB) build --objects --arch all
 
 ## make mutants        test the checks: each fault of ci/mutants must be caught
 mutants: $(VCPULAB)
@@ -80,6 +96,10 @@ generate: $(VCPULAB)
 regenerate-patches: $(VCPULAB)
 	$(VCPULAB) install generate
 	$(VCPULAB) generate --write
+
+## make ci             everything: hours; what CI runs each time is .ci/run alone
+ci:
+	.ci/run all
 
 ## make clean          remove the program and the results, not the cache
 clean:
