@@ -171,6 +171,12 @@ func (r *Runner) one(ctx context.Context, m *Mutant, c check, original *Subject)
 		res.Verdict = Otherwise
 	default:
 		res.Verdict = Survived
+		if res.Findings, err = r.others(ctx, p); err != nil {
+			return nil, err
+		}
+		if len(res.Findings) > 0 {
+			res.Verdict = Otherwise
+		}
 	}
 	return res, r.keep(m, found.Details, res)
 }

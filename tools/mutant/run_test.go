@@ -17,6 +17,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 	"vcpulab/tools/verify"
@@ -44,7 +45,7 @@ func newLab(t *testing.T) *Runner {
 	return &Runner{
 		Root: dir, Patches: filepath.Join(dir, PatchesDir), Cache: c, Out: filepath.Join(dir, "out"),
 		Base:   tree.Tree{Dir: filepath.Join(dir, "linux"), ID: "lab", Version: "7.3.4"},
-		Verify: verify.Subject{Author: series.Placeholder(), Cache: c},
+		Verify: verify.Subject{Author: series.Placeholder(), Pin: &pin.Pin{}, Cache: c},
 		seen:   make(map[string]bool),
 	}
 }
@@ -104,6 +105,7 @@ func TestRun(t *testing.T) {
 		"killed":               {"verify mails", "Signed-off-by", labPatch, signed, "", Killed, "0001-"},
 		"killed, of a tree":    {"verify applies", "fits nowhere", labC, "return -EEXIST;", "return -EINVAL;", Survived, ""},
 		"survived":             {"verify mails", "Signed-off-by", labPatch, "Look first.", "Look last.", Survived, ""},
+		"caught by another":    {"verify applies", "index line", labPatch, signed, "", Otherwise, "verify mails: 0001-"},
 		"found something else": {"verify mails", "Fixes", labPatch, signed, "", Otherwise, "Signed-off-by"},
 		"killed when read":     {"apply", "is number 2, but number 1 is missing", labPatch, "PATCH 1/2", "PATCH 2/2", Killed, "number 2"},
 		"not even read":        {"verify mails", "number", labPatch, "PATCH 1/2", "PATCH 2/2", Otherwise, "the series cannot be read"},

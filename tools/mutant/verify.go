@@ -5,6 +5,7 @@ package mutant
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/series"
@@ -74,4 +75,34 @@ func (c verifyCheck) look(ctx context.Context, s *Subject, _ pair) (*looked, err
 		l.Findings = append(l.Findings, Finding{Text: f.String()})
 	}
 	return l, nil
+}
+
+// ofTree are the checks of package verify that say something of a mutant of the
+// tree, which is no proper mail.
+var ofTree = []string{"rules", "pairs", "retired", "kernel-doc"}
+
+// others returns what the checks that read the series find in a mutant and not
+// in the series as it is: another check than the one that is named may catch
+// it. Checks that cannot be run are left out.
+func (r *Runner) others(ctx context.Context, p pair) ([]Finding, error) {
+	var found []Finding
+	for _, c := range verify.Checks() {
+		if !p.mutant.Mutant.OfSeries && !slices.Contains(ofTree, c.Name) {
+			continue
+		}
+		check := verifyCheck{c, r.Verify}
+		mutated, err := check.look(ctx, p.mutant, p)
+		if err == nil && len(mutated.Findings) > 0 {
+			var clean *looked
+			if clean, err = check.look(ctx, p.series, p); err == nil && len(clean.Findings) == 0 {
+				for _, f := range mutated.Findings {
+					found = append(found, Finding{Verify + " " + c.Name, f.String()})
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return found, nil
 }
