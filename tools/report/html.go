@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strings"
 
 	"vcpulab/tools/results"
 )
@@ -47,7 +48,7 @@ func HTML(w io.Writer, r *results.Results) error {
 		Commands:  s.commands(),
 		Columns:   append([]string{s.base}, s.against...),
 		Limited:   s.limited(),
-		Limit:     s.limitSentence(),
+		Limit:     strings.ReplaceAll(s.limitSentence(), "<=", "≤"),
 		All:       s.kernels,
 	}
 	for _, arm := range s.arms {

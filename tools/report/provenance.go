@@ -51,12 +51,18 @@ func (s *sheet) subject() string {
 		return "No kernel was measured."
 	}
 	base := s.r.Kernels[0]
-	text := "Linux " + base.Release
-	for i, k := range s.r.Kernels[1:] {
-		if i > 0 {
-			text += ", " + k.Name
-		} else {
+	text, more := "Linux "+base.Release, []string(nil)
+	first := true
+	for _, k := range s.r.Kernels[1:] {
+		switch {
+		case !slices.Contains(s.against, k.Name):
+			more = append(more, k.Name)
+			continue
+		case first:
 			text += ": " + base.Name + " against " + k.Name
+			first = false
+		default:
+			text += ", " + k.Name
 		}
 		var facts []string
 		if k.Release != base.Release {
@@ -73,6 +79,9 @@ func (s *sheet) subject() string {
 		if len(facts) > 0 {
 			text += " (" + strings.Join(facts, ", ") + ")"
 		}
+	}
+	if len(more) > 0 {
+		text += ", beside " + strings.Join(more, ", ")
 	}
 	return text
 }
