@@ -167,7 +167,9 @@ func obstacles(old, new *results.Results) []Obstacle {
 		if was == nil || is == nil {
 			continue
 		}
-		differ(Obstacle{Arm: arm, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
+		if arm != results.Native {
+			differ(Obstacle{Arm: arm, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
+		}
 		differ(Obstacle{Arm: arm, What: "command line of QEMU", Old: was.Command, New: is.Command})
 		differ(Obstacle{Arm: arm, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
 		if !arm.Exact() {

@@ -136,6 +136,29 @@ func TestCompareNoise(t *testing.T) {
 	}
 }
 
+// TestCompareNative: QEMU has no part in times of user space, the processor has.
+func TestCompareNative(t *testing.T) {
+	measured := func() *results.Results {
+		r := upTo(t, readFixture(t), 8)
+		for i := range r.Boots {
+			r.Boots[i].Arm, r.Boots[i].Creates, r.Boots[i].Memory = results.Native, nil, nil
+		}
+		if err := r.Draw(); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	old, new := measured(), measured()
+	new.Host.QEMU = "QEMU 11"
+	if c := Compare(old, new); !c.Good() {
+		t.Errorf("another QEMU: expected all to be compared, found %+v", c.Obstacles)
+	}
+	new.Host.CPU = "Z80"
+	if c := Compare(old, new); c.Good() || c.Count(Incomparable) != len(c.Figures) {
+		t.Errorf("another processor: expected nothing to be compared, found %+v", c.Obstacles)
+	}
+}
+
 // TestCompareNothing: two that have nothing in common are not good.
 func TestCompareNothing(t *testing.T) {
 	c := Compare(readFixture(t), &results.Results{})
