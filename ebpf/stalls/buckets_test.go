@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package stalls
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/probe"
+)
+
+// TestBuckets looks whether buckets follow each other without a gap.
+func TestBuckets(t *testing.T) {
+	next := uint64(0)
+	for b := range NumBuckets {
+		low, high := Bounds(b)
+		if low != next || high < low {
+			t.Fatalf("bucket %d: expected it to begin at %d, found %d to %d", b, next, low, high)
+		}
+		if high > 16 && float64(high-low) > float64(low)/bucketSteps {
+			t.Errorf("bucket %d: %d to %d is wider than a sixteenth", b, low, high)
+		}
+		for _, v := range []uint64{low, high, low + (high-low)/2} {
+			if got := Bucket(v); got != b {
+				t.Errorf("%d: expected bucket %d, found %d", v, b, got)
+			}
+		}
+		next = high + 1
+	}
+	if next != 0 {
+		t.Errorf("expected the last bucket to end with the largest number, found %d", next-1)
+	}
+}
+
+// TestBucketsInC compiles the header of the kernel's side and compares it with
+// Go at every seam. What the kernel makes of it is compared in each measurement.
+func TestBucketsInC(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("NOT RUN: there is no gcc to compile buckets.h")
+	}
+	dir := t.TempDir()
+	source := `#include <stdio.h>
+#include "buckets.h"
+int main(void)
+{
+	unsigned long long v;
+
+	if (printf("%d\n", NR_BUCKETS) < 0)
+		return 1;
+	while (scanf("%llu", &v) == 1)
+		printf("%u\n", bucket_of(v));
+	return 0;
+}
+`
+	if err := os.WriteFile(filepath.Join(dir, "seams.c"), []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "seams")
+	if out, err := exec.Command("gcc", "-Wall", "-Werror", "-I.", "-o", program, filepath.Join(dir, "seams.c")).CombinedOutput(); err != nil {
+		t.Fatalf("gcc: %v\n%s", err, out)
+	}
+	var in, want strings.Builder
+	fmt.Fprintln(&want, NumBuckets)
+	for _, v := range append(Seams(), math.MaxUint64) {
+		fmt.Fprintln(&in, v)
+		fmt.Fprintln(&want, Bucket(v))
+	}
+	cmd := exec.Command(program)
+	cmd.Stdin = strings.NewReader(in.String())
+	got, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(got, []byte(want.String())) {
+		return
+	}
+	for i, line := range strings.Split(want.String(), "\n") {
+		if g := strings.Split(string(got), "\n"); i >= len(g) || g[i] != line {
+			t.Fatalf("line %d: expected %s as in Go, found %s", i, line, g[min(i, len(g)-1)])
+		}
+	}
+}
+
+// TestCompareBuckets: one value at one seam is enough.
+func TestCompareBuckets(t *testing.T) {
+	good := func(v uint64) (uint64, error) { return uint64(Bucket(v)), nil }
+	if err := compareBuckets(good); err != nil {
+		t.Error(err)
+	}
+	err := compareBuckets(func(v uint64) (uint64, error) {
+		if v == 1<<32-1 {
+			v++
+		}
+		return good(v)
+	})
+	if !errors.Is(err, probe.ErrMissed) || !strings.Contains(err.Error(), "expected 4294967295 in bucket 463, found it in 464") {
+		t.Errorf("expected an ErrMissed about the seam, found %v", err)
+	}
+}
