@@ -69,8 +69,13 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
-	if err := m.check(); err != nil {
+	if err := errors.Join(m.check(), m.close()); err != nil {
 		return err
+	}
+	if p.Stalls != nil {
+		if err := measureStalls(g, *p.Stalls); err != nil {
+			return fmt.Errorf("stalls: %w", err)
+		}
 	}
 	clock.After = clockSource()
 	return g.sample(measure.TypeClock, clock)

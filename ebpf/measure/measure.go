@@ -17,6 +17,8 @@ type Params struct {
 	// nothing else: what they cost grows with the square of their size on
 	// some kernels. They come after VMs.
 	Counted []VM `json:"counted,omitempty"`
+	// Stalls asks who waits while a VM grows; nil does not.
+	Stalls *Stalls `json:"stalls,omitempty"`
 	// LoopNanos is how long a loop should run, in nanoseconds. The longest
 	// pass decides if it takes longer.
 	LoopNanos int64 `json:"loop_ns"`

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/stalls"
+)
+
+// kvmPatience is how long the payload may take on this machine's own KVM, which
+// may be one that does not run everything.
+const kvmPatience = 20 * time.Second
+
+// TestPayloadRuns runs the payload on the KVM of this machine, where it has one:
+// it sorts right at every seam, and counts its gaps in the phase that it is told.
+func TestPayloadRuns(t *testing.T) {
+	ended := make(chan error, 1)
+	var got [3]stalls.Record
+	go func() {
+		runtime.LockOSThread()
+		var err error
+		got, err = runPayload()
+		ended <- err
+	}()
+	select {
+	case <-time.After(kvmPatience):
+		t.Skip("NOT RUN: the KVM of this machine does not come to an end")
+	case err := <-ended:
+		if errors.Is(err, stalls.ErrPayload) {
+			t.Fatal(err)
+		}
+		if err != nil {
+			t.Skipf("NOT RUN: there is no KVM on this machine that can: %v", err)
+		}
+	}
+	for phase, r := range got {
+		if (r.Count == 0) != (phase == 1) {
+			t.Errorf("phase %d: found %d gaps", phase, r.Count)
+		}
+		sum, largest := uint64(0), 0
+		for b, n := range r.Buckets {
+			if sum += n; n > 0 {
+				largest = b
+			}
+		}
+		if sum != r.Count || r.Count > 0 && stalls.PayloadBucket(r.Largest) != largest {
+			t.Errorf("phase %d: expected %d gaps in buckets, the last one that of %d, found %d and bucket %d", phase, r.Count, r.Largest, sum, largest)
+		}
+	}
+}
+
+// runPayload runs it in phase 0 and then in phase 2.
+func runPayload() (got [3]stalls.Record, err error) {
+	vm, err := newVM()
+	if err != nil {
+		return got, err
+	}
+	defer func() { err = errors.Join(err, vm.close()) }()
+	if err := vm.createVCPU(0); err != nil {
+		return got, err
+	}
+	vcpu, err := newRunning(vm)
+	if err != nil {
+		return got, err
+	}
+	defer func() { err = errors.Join(err, vcpu.close()) }()
+	ended := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		ended <- vcpu.run()
+	}()
+	for _, phase := range []int{0, 2} {
+		vcpu.payload.SetPhase(phase)
+		if err := settle(vcpu, phase); err != nil {
+			vcpu.payload.Stop()
+			return got, errors.Join(err, <-ended)
+		}
+	}
+	vcpu.payload.Stop()
+	err = <-ended
+	for phase := range got {
+		got[phase] = vcpu.payload.Record(phase)
+	}
+	return got, err
+}
+
+// TestKVMStructures compares sizes with those that the requests' numbers carry.
+func TestKVMStructures(t *testing.T) {
+	for name, tt := range map[string]struct {
+		request uint
+		size    uintptr
+	}{
+		"kvm_userspace_memory_region": {kvmSetUserMemoryRegion, unsafe.Sizeof(memoryRegion{})},
+		"kvm_regs":                    {kvmSetRegs, unsafe.Sizeof(regs{})},
+		"kvm_sregs, get":              {kvmGetSregs, unsafe.Sizeof(sregs{})},
+		"kvm_sregs, set":              {kvmSetSregs, unsafe.Sizeof(sregs{})},
+	} {
+		if want := uintptr(tt.request >> 16 & 0x3fff); tt.size != want {
+			t.Errorf("%s: expected %d bytes, found %d", name, want, tt.size)
+		}
+	}
+}
+
+// TestStallParameters: what makes no sense is refused before anything is done.
+func TestStallParameters(t *testing.T) {
+	for name, p := range map[string]measure.Stalls{
+		"nothing": {}, "one vCPU": {VCPUs: 1, QuietNanos: 1}, "no time": {VCPUs: 2},
+	} {
+		if err := measureStalls(nil, p); err == nil || !strings.Contains(err.Error(), "at least 2 vCPUs and some time") {
+			t.Errorf("%s: expected an error, found %v", name, err)
+		}
+	}
+}

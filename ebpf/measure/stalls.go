@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package measure
+
+import (
+	"vcpulab/ebpf/probe"
+	"vcpulab/ebpf/stalls"
+)
+
+// Stalls are the parameters of the search for who waits while a VM grows.
+type Stalls struct {
+	// VCPUs is how large the VMs get.
+	VCPUs int `json:"vcpus"`
+	// QuietNanos is how long a vCPU is watched before and after, in
+	// nanoseconds.
+	QuietNanos int64 `json:"quiet_ns"`
+}
+
+// Phase is what goes on while a vCPU runs and its gaps are watched.
+type Phase string
+
+// The phases.
+const (
+	Before Phase = "before" // nothing, before the VM grows
+	During Phase = "during" // the vCPU's own VM grows to its full size
+	After  Phase = "after"  // nothing, after that
+	None   Phase = "none"   // nothing, for as long as During took
+	Other  Phase = "other"  // another VM grows
+	Slots  Phase = "slots"  // the VM grows, and its memory slots change as it does
+)
+
+// Phases lists the phases in the order in which they are measured.
+var Phases = []Phase{Before, During, After, None, Other, Slots}
+
+// The types of sample.
+const (
+	TypeGrowth = "growth"
+	TypeGaps   = "gaps"
+)
+
+// TableFull says that the container of a VM with so many vCPUs has to grow for
+// the next one: an array that doubles when it is full and begins with 1 and 8
+// entries, and an xarray, which gets a node each 64 entries, at least at the
+// last of them.
+func TableFull(vcpus int) bool {
+	return vcpus == 1 || vcpus >= 8 && vcpus&(vcpus-1) == 0
+}
+
+// SlotsChange says that memory slots are changed after the creation of the
+// vCPU that is the nth, from 1 on: after each creation at which the container
+// grows and the one that follows it, and after each of the first 16.
+func SlotsChange(n int) bool {
+	return n > 1 && (n <= 16 || TableFull(n-1) || TableFull(n-2))
+}
+
+// Call is an ioctl: KVM_CREATE_VCPU or KVM_SET_USER_MEMORY_REGION. Times are in
+// nanoseconds of the guest's clock.
+type Call struct {
+	Nanos     int64 `json:"ns"`
+	ArchNanos int64 `json:"arch_ns,omitempty"` // in kvm_arch_vcpu_create()
+	Off
+	// Contended is how many locks somebody else held.
+	Contended      uint64 `json:"contended,omitempty"`
+	ContendedNanos int64  `json:"contended_ns,omitempty"`
+	// Waits is how many grace periods were waited for, by kernel function,
+	// WaitNanos for how long. Deferred counts the calls that have memory
+	// freed after one, by nobody who waits.
+	Waits     map[string]uint64 `json:"waits,omitempty"`
+	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
+	Deferred  map[string]uint64 `json:"deferred,omitempty"`
+}
+
+// Off is the time that a thread was not on a processor.
+type Off struct {
+	// Preempted is how often the scheduler ran another thread.
+	Preempted      uint64 `json:"preempted,omitempty"`
+	PreemptedNanos int64  `json:"preempted_ns,omitempty"`
+	// Blocked is how often the thread waited for something, Longest the
+	// longest time of it, and Stack where in the kernel that began, the
+	// innermost function first.
+	Blocked      uint64   `json:"blocked,omitempty"`
+	BlockedNanos int64    `json:"blocked_ns,omitempty"`
+	LongestNanos int64    `json:"longest_ns,omitempty"`
+	Stack        []string `json:"stack,omitempty"`
+}
+
+// On returns the time that the call was on a processor.
+func (c Call) On() int64 { return c.Nanos - c.PreemptedNanos - c.BlockedNanos }
+
+// GracePeriods returns how many grace periods the call waited for.
+func (c Call) GracePeriods() uint64 {
+	sum := uint64(0)
+	for _, n := range c.Waits {
+		sum += n
+	}
+	return sum
+}
+
+// Growth is a sample: what the thread did that made a VM grow.
+type Growth struct {
+	VM VM `json:"vm"`
+	// Running says that vCPU 0 ran meanwhile; Phase is the one of its gaps.
+	Running bool  `json:"running,omitempty"`
+	Phase   Phase `json:"phase,omitempty"`
+	// Create are all KVM_CREATE_VCPU, by ordinal.
+	Create []Call `json:"create"`
+	// Slots are the changes of memory slots, by ordinal of the creation.
+	Slots []SlotCalls `json:"slots,omitempty"`
+}
+
+// SlotCalls are two KVM_SET_USER_MEMORY_REGION that add the same slot, the first
+// after the creation of a vCPU, the other after the slot was deleted again and
+// nothing else.
+type SlotCalls struct {
+	VCPU    int  `json:"vcpu"` // that was created: the nth, from 1 on
+	After   Call `json:"after"`
+	Control Call `json:"control"`
+}
+
+// Gaps is a sample: the gaps between a vCPU's exits and its next entries in a
+// phase. The vCPU exits all the time, with something that KVM handles in the
+// kernel.
+type Gaps struct {
+	VM    VM    `json:"vm"` // that the vCPU is of, when it is grown
+	Phase Phase `json:"phase"`
+	Nanos int64 `json:"ns"` // how long the phase took
+	// Ran are the gaps in which the vCPU's thread did not leave the
+	// processor, by bucket (stalls.Bounds), the others by why it did: see
+	// stalls.Class.
+	Ran       []BucketCount `json:"ran"`
+	Preempted GapSum        `json:"preempted"`
+	Blocked   GapSum        `json:"blocked"`
+	Halted    GapSum        `json:"halted"`
+	User      GapSum        `json:"user"`
+	// RanSum sums Ran up.
+	RanSum GapSum `json:"ran_sum"`
+	// Longest is the gap that was blocked longest, absent if none was.
+	Longest *Call `json:"longest,omitempty"`
+	// Guest is what the vCPU itself saw.
+	Guest GuestGaps `json:"guest"`
+	// Exits and Entries are those of the vCPU from its start to its end,
+	// the same in each phase of a vCPU, and Gaps all gaps that were counted.
+	Exits   uint64 `json:"exits"`
+	Entries uint64 `json:"entries"`
+	All     uint64 `json:"gaps"`
+}
+
+// GapSum sums gaps up.
+type GapSum struct {
+	Count   uint64 `json:"n"`
+	Nanos   int64  `json:"ns"`
+	Largest int64  `json:"largest_ns"`
+}
+
+// BucketCount is how many values a bucket has.
+type BucketCount struct {
+	Bucket int    `json:"b"`
+	Count  uint64 `json:"n"`
+}
+
+// GuestGaps is what the code in a vCPU saw: how far the time stamp counter
+// went from one of its exits to the next, with what it does between them.
+type GuestGaps struct {
+	KHz     int64         `json:"tsc_khz"` // of the counter
+	Count   uint64        `json:"n"`
+	Largest uint32        `json:"largest"` // ticks, the largest number if it was more
+	Buckets []BucketCount `json:"buckets"` // by power of two
+}
+
+// Nanos returns ticks of the vCPU's time stamp counter in nanoseconds.
+func (g GuestGaps) Nanos(ticks uint32) int64 { return int64(ticks) * 1_000_000 / max(g.KHz, 1) }
+
+// NewCall returns a Call of what the probe saw.
+func NewCall(s stalls.Span, symbols stalls.Symbols) Call {
+	c := Call{
+		Nanos: int64(s.Nanos), ArchNanos: int64(s.ArchNanos),
+		Off: Off{
+			Preempted: s.Preempted, PreemptedNanos: int64(s.PreemptedNanos),
+			Blocked: s.Blocked, BlockedNanos: int64(s.BlockedNanos), LongestNanos: int64(s.Longest),
+		},
+		Contended: s.Contended, ContendedNanos: int64(s.ContendedNanos),
+	}
+	if s.Blocked > 0 {
+		c.Stack = symbols.Names(s.Stack)
+	}
+	for w, n := range s.Waits {
+		if n == 0 {
+			continue
+		}
+		if c.Waits == nil {
+			c.Waits, c.WaitNanos = make(map[string]uint64), make(map[string]int64)
+		}
+		name := probe.Wait(w).String()
+		c.Waits[name], c.WaitNanos[name] = n, int64(s.WaitNanos[w])
+	}
+	for d, n := range s.Deferred {
+		if n == 0 {
+			continue
+		}
+		if c.Deferred == nil {
+			c.Deferred = make(map[string]uint64)
+		}
+		c.Deferred[stalls.Deferral(d).String()] = n
+	}
+	return c
+}
+
+// NewGaps returns what the probe and the payload saw of a phase. The rest is
+// the caller's.
+func NewGaps(g stalls.Gaps, r stalls.Record, symbols stalls.Symbols) Gaps {
+	sum := func(c stalls.Class) GapSum {
+		return GapSum{Count: g.Count[c], Nanos: int64(g.Nanos[c]), Largest: int64(g.Largest[c])}
+	}
+	out := Gaps{
+		RanSum: sum(stalls.ClassRan), Preempted: sum(stalls.ClassPreempted), Blocked: sum(stalls.ClassBlocked),
+		Halted: sum(stalls.ClassHalted), User: sum(stalls.ClassUser),
+		Ran:   counts(g.Ran[:]),
+		Guest: GuestGaps{Count: r.Count, Largest: r.Largest, Buckets: counts(r.Buckets[:])},
+	}
+	if out.Blocked.Count > 0 {
+		c := NewCall(g.Longest, symbols)
+		out.Longest = &c
+	}
+	return out
+}
+
+func counts(all []uint64) []BucketCount {
+	out := []BucketCount{}
+	for b, n := range all {
+		if n > 0 {
+			out = append(out, BucketCount{b, n})
+		}
+	}
+	return out
+}
