@@ -42,5 +42,8 @@ func (b *Boot) Complete(p measure.Params) error {
 			return fmt.Errorf("%w: %v: expected %d loops, found %d, or others", ErrInvalid, vm, len(want), len(loops[vm]))
 		}
 	}
+	if p.Stalls != nil {
+		return b.completeStalls(*p.Stalls)
+	}
 	return nil
 }

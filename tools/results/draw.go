@@ -183,7 +183,7 @@ func (b Boot) values() ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, vs...)
+	out = append(append(out, vs...), b.stallValues()...)
 	return append(out,
 		counted("sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)),
 		counted("sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU))), nil

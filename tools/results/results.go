@@ -20,9 +20,9 @@ import (
 // Format is the version of the JSON, and oldest the oldest one that is still
 // read: each has all that the one before it had. Files of other versions are
 // refused. What came with 2 is the order of lookups, shuffled IDs, the native
-// arm, and what a kernel is about.
+// arm, and what a kernel is about; with 3, who waits while a VM grows.
 const (
-	Format = 2
+	Format = 3
 	oldest = 1
 )
 
@@ -143,6 +143,9 @@ type Boot struct {
 	Loops   []measure.Loop   `json:"loops"`
 	Creates []measure.Create `json:"creates"`
 	Memory  []measure.Memory `json:"memory,omitempty"`
+	// Growths and Gaps are about who waits while a VM grows.
+	Growths []measure.Growth `json:"growths,omitempty"`
+	Gaps    []measure.Gaps   `json:"gaps,omitempty"`
 }
 
 // Column names the column of a table that the boot belongs to.
@@ -226,7 +229,7 @@ func Parse(rd io.Reader) (*Results, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if version.Format < oldest || version.Format > Format {
-		return nil, fmt.Errorf("%w: expected format %d or %d, found %d", ErrFormat, oldest, Format, version.Format)
+		return nil, fmt.Errorf("%w: expected format %d to %d, found %d", ErrFormat, oldest, Format, version.Format)
 	}
 	r := &Results{}
 	if err := json.Unmarshal(data, r); err != nil {

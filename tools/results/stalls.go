@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/stalls"
+)
+
+// Units of figures about who waits.
+const (
+	UnitGaps     = "gaps"           // between the exit of a vCPU and its next entry
+	UnitBlocks   = "blocks"         // times that a thread waited for something
+	UnitLocks    = "contended"      // locks that somebody else held
+	UnitDeferred = "deferred-frees" // calls that have memory freed after a grace period
+)
+
+// GapUnit is what the length of a gap between exit and entry is in. An interrupt
+// that hits it is in it: it is not exact on any arm.
+func (a Arm) GapUnit() string { return a.quantity() + "/gap" }
+
+// ElapsedUnit is what the time that a thread waits is in. Under icount the
+// clock goes on by one nanosecond with each instruction of anybody, and while
+// nobody has anything to do, to the next timer: neither is time.
+func (a Arm) ElapsedUnit() string {
+	if a == ICount {
+		return "virtual-ns"
+	}
+	return "ns"
+}
+
+// minGaps is how many gaps a phase has at least.
+const minGaps = 20
+
+// percentiles are those of the length of gaps that are shown.
+var percentiles = []struct {
+	name string
+	part float64
+}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}}
+
+// completeStalls returns an ErrInvalid if what the boot says about who waits is
+// not all that was asked for, or contradicts itself.
+func (b *Boot) completeStalls(p measure.Stalls) error {
+	vm := measure.VM{VCPUs: p.VCPUs, IDs: measure.Dense}
+	growths := []measure.Phase{"", measure.During, measure.Other, measure.Slots}
+	if len(b.Growths) != len(growths) || len(b.Gaps) != len(measure.Phases) {
+		return fmt.Errorf("%w: stalls: expected %d growing VMs and %d phases, found %d and %d",
+			ErrInvalid, len(growths), len(measure.Phases), len(b.Growths), len(b.Gaps))
+	}
+	for i, g := range b.Growths {
+		if g.VM != vm || g.Phase != growths[i] || g.Running != (i > 0) {
+			return fmt.Errorf("%w: stalls: expected the growth of %v in phase %q, found that of %v in %q",
+				ErrInvalid, vm, growths[i], g.VM, g.Phase)
+		}
+		if err := checkGrowth(g); err != nil {
+			return fmt.Errorf("%w: stalls: growth in phase %q: %w", ErrInvalid, g.Phase, err)
+		}
+	}
+	for i, g := range b.Gaps {
+		if g.VM != vm || g.Phase != measure.Phases[i] {
+			return fmt.Errorf("%w: stalls: expected phase %q of %v, found %q of %v", ErrInvalid, measure.Phases[i], vm, g.Phase, g.VM)
+		}
+		if err := checkGaps(g); err != nil {
+			return fmt.Errorf("%w: stalls: phase %q: %w", ErrInvalid, g.Phase, err)
+		}
+	}
+	return nil
+}
+
+// checkGrowth looks whether all calls are there.
+func checkGrowth(g measure.Growth) error {
+	first := 1
+	if g.Phase == measure.During || g.Phase == measure.Slots {
+		first = 2 // the one that runs was there before
+	}
+	if want := g.VM.VCPUs - first + 1; len(g.Create) != want {
+		return fmt.Errorf("expected %d creations, found %d", want, len(g.Create))
+	}
+	for i, c := range g.Create {
+		if c.On() <= 0 {
+			return fmt.Errorf("creation %d: expected time to pass, found %d of %d ns on a processor", i, c.On(), c.Nanos)
+		}
+	}
+	var want []int
+	if g.Phase == "" || g.Phase == measure.Slots {
+		for n := first; n <= g.VM.VCPUs; n++ {
+			if measure.SlotsChange(n) {
+				want = append(want, n)
+			}
+		}
+	}
+	if len(g.Slots) != len(want) {
+		return fmt.Errorf("expected changes of memory slots after %d creations, found %d", len(want), len(g.Slots))
+	}
+	for i, s := range g.Slots {
+		if s.VCPU != want[i] {
+			return fmt.Errorf("expected a change of memory slots after the creation of vCPU %d, found one after %d", want[i], s.VCPU)
+		}
+		for _, c := range []measure.Call{s.After, s.Control} {
+			// Adding a slot waits for readers of the old ones, on any
+			// kernel: if that was not seen nothing else was.
+			if c.On() <= 0 || c.GracePeriods() == 0 {
+				return fmt.Errorf("change of memory slots at vCPU %d: expected time to pass and a grace period to be waited for, found %+v", s.VCPU, c)
+			}
+		}
+	}
+	return nil
+}
+
+// checkGaps looks whether the two witnesses agree, and whether all gaps were
+// counted.
+func checkGaps(g measure.Gaps) error {
+	if g.Exits != g.Entries {
+		return fmt.Errorf("the vCPU was entered %d times and left %d times", g.Entries, g.Exits)
+	}
+	if g.All != g.Entries-1 {
+		return fmt.Errorf("expected %d gaps between %d entries, found %d", g.Entries-1, g.Entries, g.All)
+	}
+	gaps, largest := uint64(0), int64(0)
+	for _, s := range []measure.GapSum{g.RanSum, g.Preempted, g.Blocked, g.Halted, g.User} {
+		gaps += s.Count
+		largest = max(largest, s.Largest)
+	}
+	if gaps < minGaps || g.Guest.Count < minGaps {
+		return fmt.Errorf("expected at least %d gaps, found %d, and the vCPU itself %d: it did not run", minGaps, gaps, g.Guest.Count)
+	}
+	ran := uint64(0)
+	for _, b := range g.Ran {
+		if b.Bucket < 0 || b.Bucket >= stalls.NumBuckets {
+			return fmt.Errorf("no bucket %d", b.Bucket)
+		}
+		ran += b.Count
+	}
+	if ran != g.RanSum.Count || ran == 0 {
+		return fmt.Errorf("expected %d gaps in buckets, found %d", g.RanSum.Count, ran)
+	}
+	if low, high := stalls.Bounds(g.Ran[len(g.Ran)-1].Bucket); uint64(g.RanSum.Largest) < low || uint64(g.RanSum.Largest) > high {
+		return fmt.Errorf("expected the largest gap that ran through in the last bucket, %d to %d, found %d", low, high, g.RanSum.Largest)
+	}
+	seen := uint64(0)
+	for _, b := range g.Guest.Buckets {
+		seen += b.Count
+	}
+	if seen != g.Guest.Count {
+		return fmt.Errorf("expected %d gaps in the vCPU's own buckets, found %d", g.Guest.Count, seen)
+	}
+	// Each gap that the vCPU saw is one exit that it asked for, or more if
+	// interrupts made others; the phase may change within one.
+	if g.Guest.Count > gaps+2 {
+		return fmt.Errorf("the vCPU exited at least %d times, of which %d were counted", g.Guest.Count, gaps)
+	}
+	if g.Guest.KHz <= 0 {
+		return fmt.Errorf("the vCPU's clock has %d kHz", g.Guest.KHz)
+	}
+	if own := g.Guest.Nanos(g.Guest.Largest); g.Guest.Largest < math.MaxUint32 && float64(own) < 0.9*float64(largest) {
+		return fmt.Errorf("a gap of %d ns was counted, the vCPU itself saw none above %d ns", largest, own)
+	}
+	return nil
+}
+
+// stallValues draws the figures about who waits.
+func (b Boot) stallValues() []value {
+	var out []value
+	for _, g := range b.Growths {
+		while := "idle"
+		if g.Running {
+			while = string(g.Phase)
+		}
+		out = append(out, growthValues(fmt.Sprintf("grow/vcpus=%d/while=%s", g.VM.VCPUs, while), g, b.Arm)...)
+	}
+	for _, g := range b.Gaps {
+		out = append(out, gapValues(fmt.Sprintf("gaps/vcpus=%d/phase=%s", g.VM.VCPUs, g.Phase), g, b.Arm)...)
+	}
+	return out
+}
+
+// growthValues draws the figures of the thread that makes a VM grow.
+func growthValues(name string, g measure.Growth, arm Arm) []value {
+	var waits, blocked, contended, deferred uint64
+	for _, c := range g.Create {
+		waits += c.GracePeriods()
+		blocked += c.Blocked
+		contended += c.Contended
+		for _, n := range c.Deferred {
+			deferred += n
+		}
+	}
+	out := []value{
+		counted(name+"/create-waits", UnitWaits, float64(waits)),
+		counted(name+"/create-blocked", UnitBlocks, float64(blocked)),
+		counted(name+"/create-contended", UnitLocks, float64(contended)),
+		counted(name+"/create-deferred", UnitDeferred, float64(deferred)),
+	}
+	kinds := map[string][]measure.Call{}
+	for _, s := range g.Slots {
+		kind := "after-creation"
+		if measure.TableFull(s.VCPU - 1) {
+			kind = "after-growth"
+		}
+		kinds[kind] = append(kinds[kind], s.After)
+		kinds["control"] = append(kinds["control"], s.Control)
+	}
+	for _, kind := range []string{"after-growth", "after-creation", "control"} {
+		calls := kinds[kind]
+		if len(calls) == 0 {
+			continue
+		}
+		most := uint64(0)
+		var on, off []float64
+		for _, c := range calls {
+			most = max(most, c.GracePeriods())
+			on = append(on, float64(c.On()))
+			off = append(off, float64(c.BlockedNanos))
+		}
+		sort.Float64s(on)
+		sort.Float64s(off)
+		at := name + "/slot=" + kind
+		out = append(out, counted(at+"/slot-waits", UnitWaits, float64(most)),
+			spanned(at+"/slot-on", arm.CreateUnit(), on),
+			spanned(at+"/slot-blocked", arm.ElapsedUnit(), off))
+	}
+	return out
+}
+
+// spanned is the median of sorted values, in the interval that all are in.
+func spanned(name, unit string, sorted []float64) value {
+	return value{name, unit, median(sorted), sorted[0], sorted[len(sorted)-1]}
+}
+
+// gapValues draws the figures of the gaps of a phase.
+func gapValues(name string, g measure.Gaps, arm Arm) []value {
+	var out []value
+	for _, p := range percentiles {
+		low, high := GapPercentile(g, p.part)
+		out = append(out, value{name + "/" + p.name, arm.GapUnit(), high, low, high})
+	}
+	longest := int64(0)
+	if g.Longest != nil {
+		longest = g.Longest.LongestNanos
+	}
+	return append(out,
+		counted(name+"/max", arm.GapUnit(), float64(g.RanSum.Largest)),
+		counted(name+"/guest-max", arm.GapUnit(), float64(g.Guest.Nanos(g.Guest.Largest))),
+		counted(name+"/ran", UnitGaps, float64(g.RanSum.Count)),
+		counted(name+"/preempted", UnitGaps, float64(g.Preempted.Count)),
+		counted(name+"/blocked", UnitGaps, float64(g.Blocked.Count)),
+		counted(name+"/blocked-max", arm.ElapsedUnit(), float64(longest)))
+}
+
+// GapPercentile returns the bounds of the length that so large a part of the gaps
+// does not exceed, of those that ran through: a histogram knows no better.
+func GapPercentile(g measure.Gaps, part float64) (low, high float64) {
+	rank := uint64(math.Ceil(part * float64(g.RanSum.Count)))
+	seen := uint64(0)
+	for _, b := range g.Ran {
+		if seen += b.Count; seen >= rank {
+			lo, hi := stalls.Bounds(b.Bucket)
+			return float64(lo), min(float64(hi), float64(g.RanSum.Largest))
+		}
+	}
+	return 0, 0
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/stalls"
+)
+
+// addStalls gives a boot what a search for stalls with these parameters finds
+// on a kernel without any.
+func addStalls(b *Boot, p measure.Stalls) {
+	vm := measure.VM{VCPUs: p.VCPUs, IDs: measure.Dense}
+	slot := measure.Call{
+		Nanos: 60000, Off: measure.Off{Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000, Stack: []string{"schedule"}},
+		Waits: map[string]uint64{"synchronize_srcu_expedited": 1}, WaitNanos: map[string]int64{"synchronize_srcu_expedited": 30000},
+	}
+	for _, phase := range []measure.Phase{"", measure.During, measure.Other, measure.Slots} {
+		g := measure.Growth{VM: vm, Running: phase != "", Phase: phase}
+		first := 1
+		if phase == measure.During || phase == measure.Slots {
+			first = 2
+		}
+		for n := first; n <= p.VCPUs; n++ {
+			g.Create = append(g.Create, measure.Call{Nanos: 45000, ArchNanos: 30000})
+			if measure.SlotsChange(n) && (phase == "" || phase == measure.Slots) {
+				g.Slots = append(g.Slots, measure.SlotCalls{VCPU: n, After: slot, Control: slot})
+			}
+		}
+		b.Growths = append(b.Growths, g)
+	}
+	for _, phase := range measure.Phases {
+		b.Gaps = append(b.Gaps, measure.Gaps{
+			VM: vm, Phase: phase, Nanos: p.QuietNanos,
+			Ran: []measure.BucketCount{
+				{Bucket: stalls.Bucket(4000), Count: 990}, {Bucket: stalls.Bucket(9000), Count: 9}, {Bucket: stalls.Bucket(20000), Count: 1},
+			},
+			RanSum:    measure.GapSum{Count: 1000, Nanos: 4_100_000, Largest: 20000},
+			Preempted: measure.GapSum{Count: 2, Nanos: 90000, Largest: 50000},
+			Guest: measure.GuestGaps{KHz: 1_000_000, Count: 1001, Largest: 51000,
+				Buckets: []measure.BucketCount{{Bucket: 12, Count: 1000}, {Bucket: 15, Count: 1}}},
+			Exits: 7000, Entries: 7000, All: 6999,
+		})
+	}
+}
+
+// TestCompleteStalls spoils what was measured in every way that must not be
+// taken for a result.
+func TestCompleteStalls(t *testing.T) {
+	p := measure.Stalls{VCPUs: 20, QuietNanos: 1000}
+	for name, tt := range map[string]struct {
+		spoil func(*Boot)
+		says  string // "" if the boot is complete
+	}{
+		"complete":            {func(*Boot) {}, ""},
+		"nothing":             {func(b *Boot) { b.Growths, b.Gaps = nil, nil }, "expected 4 growing VMs and 6 phases, found 0 and 0"},
+		"a phase is missing":  {func(b *Boot) { b.Gaps = b.Gaps[1:] }, "4 and 5"},
+		"phases out of order": {func(b *Boot) { b.Gaps[0].Phase = measure.After }, `expected phase "before"`},
+		"another VM":          {func(b *Boot) { b.Growths[1].VM.VCPUs++ }, "expected the growth of vcpus=20"},
+		"no vCPU ran":         {func(b *Boot) { b.Growths[3].Running = false }, "expected the growth"},
+		"creation missed":     {func(b *Boot) { b.Growths[2].Create = b.Growths[2].Create[1:] }, "expected 20 creations, found 19"},
+		"no time":             {func(b *Boot) { b.Growths[0].Create[3].BlockedNanos = 45000 }, "creation 3: expected time to pass, found 0 of 45000 ns"},
+		"slots missed":        {func(b *Boot) { b.Growths[0].Slots = b.Growths[0].Slots[2:] }, "changes of memory slots after 17 creations, found 15"},
+		"slots of another":    {func(b *Boot) { b.Growths[0].Slots[0].VCPU++ }, "after the creation of vCPU 2, found one after 3"},
+		"waits not seen":      {func(b *Boot) { b.Growths[0].Slots[1].Control.Waits = nil }, "a grace period to be waited for"},
+		"exits missed":        {func(b *Boot) { b.Gaps[2].Exits-- }, "entered 7000 times and left 6999 times"},
+		"gaps missed":         {func(b *Boot) { b.Gaps[2].All-- }, "expected 6999 gaps between 7000 entries, found 6998"},
+		"vCPU did not run":    {func(b *Boot) { b.Gaps[1].RanSum.Count, b.Gaps[1].Ran = 3, nil }, "it did not run"},
+		"payload did not run": {func(b *Boot) { b.Gaps[1].Guest.Count = 0 }, "and the vCPU itself 0: it did not run"},
+		"bucket too much":     {func(b *Boot) { b.Gaps[1].Ran[0].Count++ }, "expected 1000 gaps in buckets, found 1001"},
+		"off by one":          {func(b *Boot) { b.Gaps[1].Ran[2].Bucket++ }, "in the last bucket"},
+		"no such bucket":      {func(b *Boot) { b.Gaps[1].Ran[2].Bucket = stalls.NumBuckets }, "no bucket"},
+		"payload's buckets":   {func(b *Boot) { b.Gaps[1].Guest.Buckets[0].Count-- }, "expected 1001 gaps in the vCPU's own buckets, found 1000"},
+		"exits not seen":      {func(b *Boot) { b.Gaps[1].Guest.Count, b.Gaps[1].Guest.Buckets[0].Count = 1101, 1100 }, "exited at least 1101 times, of which 1002"},
+		"stall not witnessed": {func(b *Boot) { b.Gaps[1].Blocked = measure.GapSum{Count: 1, Nanos: 1e6, Largest: 1e6} }, "the vCPU itself saw none above 51000"},
+		"no clock":            {func(b *Boot) { b.Gaps[1].Guest.KHz = 0 }, "0 kHz"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := Boot{}
+			addStalls(&b, p)
+			tt.spoil(&b)
+			err := b.completeStalls(p)
+			if tt.says == "" {
+				if err != nil {
+					t.Errorf("expected it to be complete, found %v", err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected ErrInvalid that says %q, found %v", tt.says, err)
+			}
+		})
+	}
+}
+
+// TestStallValues draws the figures, of a boot with a stall.
+func TestStallValues(t *testing.T) {
+	b := Boot{Arm: ICount}
+	addStalls(&b, measure.Stalls{VCPUs: 20, QuietNanos: 1000})
+	g := &b.Growths[0]
+	g.Create[8].Waits = map[string]uint64{"synchronize_rcu": 1} // the 9th
+	g.Create[8].Blocked, g.Create[8].Deferred = 2, map[string]uint64{"call_rcu": 1}
+	for i := range g.Slots {
+		if g.Slots[i].VCPU == 9 {
+			g.Slots[i].After.Waits = map[string]uint64{"synchronize_srcu": 1, "synchronize_srcu_expedited": 1}
+		}
+	}
+	b.Gaps[1].Blocked = measure.GapSum{Count: 3, Nanos: 100000, Largest: 50500}
+	b.Gaps[1].Longest = &measure.Call{Nanos: 50000, Off: measure.Off{Blocked: 2, BlockedNanos: 45000, LongestNanos: 40000}}
+	got := make(map[string]value)
+	for _, v := range b.stallValues() {
+		if _, ok := got[v.name]; ok {
+			t.Errorf("%s: expected it once", v.name)
+		}
+		got[v.name] = v
+	}
+	low, high := stalls.Bounds(stalls.Bucket(4000))
+	low999, high999 := stalls.Bounds(stalls.Bucket(9000))
+	for name, want := range map[string]value{
+		"grow/vcpus=20/while=idle/create-waits":                   {"", UnitWaits, 1, 1, 1},
+		"grow/vcpus=20/while=idle/create-blocked":                 {"", UnitBlocks, 2, 2, 2},
+		"grow/vcpus=20/while=idle/create-deferred":                {"", UnitDeferred, 1, 1, 1},
+		"grow/vcpus=20/while=during/create-waits":                 {"", UnitWaits, 0, 0, 0},
+		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"", UnitWaits, 2, 2, 2},
+		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"", UnitWaits, 1, 1, 1},
+		"grow/vcpus=20/while=idle/slot=control/slot-waits":        {"", UnitWaits, 1, 1, 1},
+		"grow/vcpus=20/while=slots/slot=control/slot-on":          {"", "insns/ioctl", 40000, 40000, 40000},
+		"grow/vcpus=20/while=slots/slot=control/slot-blocked":     {"", "virtual-ns", 20000, 20000, 20000},
+		"gaps/vcpus=20/phase=before/p50":                          {"", "insns/gap", float64(high), float64(low), float64(high)},
+		"gaps/vcpus=20/phase=before/p99.9":                        {"", "insns/gap", float64(high999), float64(low999), float64(high999)},
+		"gaps/vcpus=20/phase=before/max":                          {"", "insns/gap", 20000, 20000, 20000},
+		"gaps/vcpus=20/phase=before/guest-max":                    {"", "insns/gap", 51000, 51000, 51000},
+		"gaps/vcpus=20/phase=during/blocked":                      {"", UnitGaps, 3, 3, 3},
+		"gaps/vcpus=20/phase=during/blocked-max":                  {"", "virtual-ns", 40000, 40000, 40000},
+		"gaps/vcpus=20/phase=other/preempted":                     {"", UnitGaps, 2, 2, 2},
+	} {
+		want.name = name
+		if got[name] != want {
+			t.Errorf("expected %+v, found %+v", want, got[name])
+		}
+	}
+}
