@@ -197,6 +197,17 @@ func take(b *results.Boot, step *progress.Step, rec wire.Record) error {
 			b.Memory = append(b.Memory, m)
 			step.Update("%v", m.VM)
 		}
+	case measure.TypeGrowth:
+		var s measure.Growth
+		if err = json.Unmarshal(rec.Sample.Data, &s); err == nil {
+			b.Growths = append(b.Growths, s)
+			step.Update("stalls, %v", s.VM)
+		}
+	case measure.TypeGaps:
+		var s measure.Gaps
+		if err = json.Unmarshal(rec.Sample.Data, &s); err == nil {
+			b.Gaps = append(b.Gaps, s)
+		}
 	case measure.TypeLoop:
 		var l measure.Loop
 		if err = json.Unmarshal(rec.Sample.Data, &l); err == nil {
