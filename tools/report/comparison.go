@@ -193,6 +193,9 @@ func (c *Comparison) why(d Compared, unit string) string {
 	if unit != d.Unit {
 		return fmt.Sprintf("unit: %s and %s", unit, d.Unit)
 	}
+	if parseShape(d.Name).chance() {
+		return "chance"
+	}
 	why := ""
 	for _, o := range c.Obstacles {
 		if o.Kernel == d.Kernel || o.Arm == d.Arm {

@@ -85,7 +85,8 @@ type armData struct {
 	ID, Name, Unit, Sentence, Noise string
 	Answers                         []answer
 	Variants                        []variantAnswer
-	Lookups, Creations              []figureOf
+	Lookups, Creations, Gaps        []figureOf
+	Waiting                         []string
 	Tables                          []tableData
 }
 
@@ -116,10 +117,12 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 		Variants:  s.variantAnswers(arm),
 		Lookups:   s.lookupPlots(arm),
 		Creations: s.creationPlots(arm),
+		Gaps:      s.gapPlots(arm),
+		Waiting:   s.waiting(arm),
 	}
 	// Sizes and memory are the same on every arm: said once is enough.
 	if arm != s.arms[0] {
-		a.Answers = slices.DeleteFunc(a.Answers, func(a answer) bool { return a.kind > kindWaits })
+		a.Answers = slices.DeleteFunc(a.Answers, func(a answer) bool { return a.kind > kindStalled })
 	}
 	for _, g := range s.groups {
 		a.Tables = append(a.Tables, s.pageTable(g, arm))

@@ -62,6 +62,13 @@ func (s *sheet) goal(k kind, r row, arm results.Arm) (float64, bool) {
 		return goalGrowth, true
 	case kindWaits:
 		return 0, true
+	case kindGrowWaits:
+		if strings.HasPrefix(r.label, allCalls) {
+			return 0, true
+		}
+		return base.Value, true
+	case kindStalled:
+		return 0, true
 	case kindMemory:
 		if r.sizes[0] == 1 {
 			return base.Value, measured

@@ -51,6 +51,12 @@ func noiseOf(r *results.Results) noise {
 		if !ok {
 			continue
 		}
+		sh := parseShape(f.Name)
+		if sh.stall() {
+			// How long the longest of thousands is differs every time.
+			n.apart = append(n.apart, difference{f.Arm, f.Unit, sh.size(), apart(f, b)})
+			continue
+		}
 		rep := n.arms[f.Arm]
 		if rep == nil {
 			rep = &repetition{}
@@ -61,13 +67,21 @@ func noiseOf(r *results.Results) noise {
 			rep.identical++
 			continue
 		}
-		d := math.Abs(b.Value-f.Value) / max(math.Abs(f.Value), math.Abs(b.Value))
-		n.apart = append(n.apart, difference{f.Arm, f.Unit, parseShape(f.Name).size(), d})
+		d := apart(f, b)
+		n.apart = append(n.apart, difference{f.Arm, f.Unit, sh.size(), d})
 		if d > rep.largest {
 			rep.largest, rep.of = d, f.Name
 		}
 	}
 	return n
+}
+
+// apart is by which part two figures differ.
+func apart(a, b results.Figure) float64 {
+	if a.Value == b.Value {
+		return 0
+	}
+	return math.Abs(a.Value-b.Value) / max(math.Abs(a.Value), math.Abs(b.Value))
 }
 
 // floor is the smallest part by which figures of this unit and size must differ

@@ -18,6 +18,8 @@ type shape struct {
 	missing bool          // no vCPU has the ID
 	at      int           // vCPUs that are there already; -1 if it does not matter
 	part    string        // of create: all, one of parts, growth, waits
+	phase   string        // of grow and gaps: what went on
+	slot    string        // of grow: which calls
 	object  string        // of memory and sizeof: the struct's name
 	known   bool          // nothing of the name is left over
 }
@@ -45,14 +47,22 @@ func parseShape(name string) shape {
 			s.missing = true
 		case "all", "waits", "arch", "waiting", "rest", "growth":
 			s.part = key
+		case "while", "phase":
+			s.phase = v
+		case "slot":
+			s.slot = v
 		case "struct":
 			s.object = v
 		default:
-			s.known = false
+			s.part = key
+			s.known = s.known && s.stall() && v == ""
 		}
 	}
 	return s
 }
+
+// stall says that the figure is about who waits while a VM grows.
+func (s shape) stall() bool { return s.op == opGrow || s.op == opGaps }
 
 // numbered describes how the VM numbers its vCPUs.
 func (s shape) numbered() string {
@@ -99,6 +109,8 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return kindOther, "", 0, true
 	}
 	switch {
+	case s.stall():
+		return s.placeStall()
 	case s.op == string(measure.Get):
 		return kindGet, s.ordered(), s.vcpus, true
 	case s.op == string(measure.ByID) && s.missing:
@@ -149,8 +161,13 @@ const (
 	kindWalk
 	kindCreate
 	kindBuild
+	kindGap
+	kindLongest
 	kindGrowth
 	kindWaits
+	kindGrowWaits
+	kindSlots
+	kindStalled
 	kindMemory
 	kindObject
 	kindSizeof
@@ -176,6 +193,8 @@ func (k kind) about() (title, per, sizes string) {
 		return "KVM_CREATE_VCPU, one of the last over one of the first", "1 is linear", "vCPUs"
 	case kindWaits:
 		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
+	case kindGap, kindLongest, kindGrowWaits, kindSlots, kindStalled:
+		return k.aboutStalls()
 	case kindMemory:
 		return "Memory of what holds a VM's vCPUs", "bytes a VM", "vCPUs"
 	case kindObject:

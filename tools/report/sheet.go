@@ -82,7 +82,7 @@ func newSheet(r *results.Results) *sheet {
 	shapes := make([]shape, len(r.Figures))
 	for i, f := range r.Figures {
 		shapes[i] = parseShape(f.Name)
-		if shapes[i].op != memory {
+		if shapes[i].op != memory && !shapes[i].stall() {
 			s.largest = max(s.largest, shapes[i].vcpus)
 		}
 	}
@@ -200,6 +200,9 @@ func (s *sheet) change(r row, arm results.Arm, column string) change {
 	again, ok := r.cells[cell{arm, again(s.base)}]
 	if !ok {
 		again = base
+	}
+	if parseShape(f.Name).chance() {
+		return change{} // see stallExplanations
 	}
 	return compare(base, again, f, s.noise.floor(arm, f.Unit, r.sizes[0]))
 }

@@ -62,6 +62,8 @@ func (s *sheet) lines(g group) [][]row {
 		switch n := len(out); {
 		case g.kind == kindOther:
 			continue
+		case g.kind.stall() && !g.inAnswers(r):
+			continue
 		// Its parts are in the tables.
 		case g.kind == kindBuild && (r.sizes[0] != s.largest || strings.Contains(r.label, ", ")):
 			continue
@@ -92,6 +94,8 @@ func (g group) headline(r row) (code, what string) {
 		return "KVM_CREATE_VCPU", "one of the last over one of the first, " + r.label
 	case kindWaits:
 		return "KVM_CREATE_VCPU", "grace periods waited for"
+	case kindGap, kindLongest, kindGrowWaits, kindSlots, kindStalled:
+		return g.stallHeadline(r)
 	case kindMemory:
 		return "", "Memory of what holds vCPUs, " + per + ", " + r.label
 	case kindObject:
