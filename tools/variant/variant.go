@@ -45,6 +45,9 @@ type Variant struct {
 	// Limit says that no container can be faster than this one where a vCPU
 	// is looked up by its index.
 	Limit bool `toml:"limit"`
+	// Asked says that it is measured only if it is asked for by name: it is
+	// there to try the measurement, not to compare with.
+	Asked bool `toml:"asked"`
 }
 
 // Load reads a list of variants: a TOML file with a table [[variant]] for
