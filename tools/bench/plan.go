@@ -39,24 +39,38 @@ type Axes struct {
 	// are looked up.
 	IDs    []measure.IDs
 	Orders []measure.Order
+	// Growth is how many vCPUs the VM gets of which is watched who waits
+	// while it grows, 0 if none is.
+	Growth int
 }
 
 // DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two.
 // FullAxes are all.
 func DefaultAxes() Axes {
-	return Axes{[]int{1, 8, 64, 65, 512, 1024}, []measure.IDs{measure.Dense, measure.Sparse}, []measure.Order{measure.Sequential}}
+	return Axes{
+		Sizes:  []int{1, 8, 64, 65, 512, 1024},
+		IDs:    []measure.IDs{measure.Dense, measure.Sparse},
+		Orders: []measure.Order{measure.Sequential},
+		Growth: growth,
+	}
 }
 
 // QuickAxes are the sizes of DefaultAxes that tell most.
 func QuickAxes() Axes {
 	a := DefaultAxes()
 	a.Sizes = []int{1, 64, 1024}
+	a.Growth = 66
 	return a
 }
 
 // FullAxes are all that there is to measure, up to 1024 vCPUs.
 func FullAxes() Axes {
-	return Axes{[]int{1, 2, 8, 63, 64, 65, 255, 512, 1024}, measure.AllIDs, measure.AllOrders}
+	return Axes{
+		Sizes:  []int{1, 2, 8, 63, 64, 65, 255, 512, 1024},
+		IDs:    measure.AllIDs,
+		Orders: measure.AllOrders,
+		Growth: growth,
+	}
 }
 
 // VMs returns those to create: all sizes with each way to number vCPUs. That
@@ -73,6 +87,13 @@ func (a Axes) VMs() []measure.VM {
 	return vms
 }
 
+// growth is what VMs grow to by default: that is beyond the last time that an
+// array of less than 1025 entries doubles.
+const growth = 520
+
+// quietNanos is how long a vCPU is watched before and after its VM grows.
+const quietNanos = 50_000_000
+
 // NewPlan measures along the axes. Exact counts need one round; times need
 // several.
 func NewPlan(arm results.Arm, a Axes) Plan {
@@ -82,6 +103,9 @@ func NewPlan(arm results.Arm, a Axes) Plan {
 		Arm:      arm,
 		Parallel: 2,
 		Seed:     1,
+	}
+	if a.Growth > 0 {
+		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: quietNanos}
 	}
 	if !arm.Exact() {
 		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
@@ -111,6 +135,9 @@ func (p Plan) check() error {
 	case p.Params.LoopNanos < 1 || p.Params.Repeat < 1 || p.Params.MaxNumbers < 1:
 		return fmt.Errorf("plan: expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
 			p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
+	}
+	if s := p.Params.Stalls; s != nil && (s.VCPUs < 2 || s.VCPUs > MaxVCPUs || s.QuietNanos < 1) {
+		return fmt.Errorf("plan: a VM that grows: expected 2 to %d vCPUs and some time, found %d and %d ns", MaxVCPUs, s.VCPUs, s.QuietNanos)
 	}
 	seen := make(map[measure.VM]bool)
 	for _, vm := range p.Params.VMs {

@@ -36,6 +36,10 @@ func TestCheck(t *testing.T) {
 		"no order":     {func(p *Plan) { p.Params.Orders = nil }, ""},
 		"no time":      {func(p *Plan) { p.Params.LoopNanos = 0 }, "positive numbers"},
 		"not repeated": {func(p *Plan) { p.Params.Repeat = 0 }, "positive numbers"},
+		"grows little": {func(p *Plan) { p.Params.Stalls.VCPUs = 1 }, "a VM that grows: expected 2 to 4096 vCPUs and some time, found 1"},
+		"grows much":   {func(p *Plan) { p.Params.Stalls.VCPUs = MaxVCPUs + 1 }, "found 4097"},
+		"not watched":  {func(p *Plan) { p.Params.Stalls.QuietNanos = 0 }, "and 0 ns"},
+		"nobody grows": {func(p *Plan) { p.Params.Stalls = nil }, ""},
 		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,6 +94,13 @@ func TestAxes(t *testing.T) {
 			if !slices.Contains(full, vm) {
 				t.Errorf("%s: %v is in no full run", name, vm)
 			}
+		}
+	}
+	for growth, want := range map[int]*measure.Stalls{0: nil, 66: {VCPUs: 66, QuietNanos: 50_000_000}} {
+		a := DefaultAxes()
+		a.Growth = growth
+		if diff := gocmp.Diff(want, NewPlan(results.ICount, a).Params.Stalls); diff != "" {
+			t.Errorf("growth to %d (-expected +found):\n%s", growth, diff)
 		}
 	}
 	p := NewPlan(results.ICount, FullAxes())

@@ -33,6 +33,8 @@ type benchRunCmd struct {
 	Sizes   []int    `help:"Numbers of vCPUs of the VMs, instead of those that would be measured." placeholder:"N"`
 	IDs     []string `name:"ids" help:"How VMs number their vCPUs: dense, shuffled or sparse." placeholder:"IDS" enum:"dense,shuffled,sparse"`
 	Order   []string `help:"Orders in which vCPUs are looked up: sequential, same or random." placeholder:"ORDER" enum:"sequential,same,random"`
+	GrowTo  *int     `help:"Watch who waits while VMs grow to so many vCPUs, 0 for none (default: 520; 66 with --quick)." placeholder:"N"`
+	HZ      string   `name:"hz" help:"Ticks a second of the kernels: 100 or 1000. A grace period takes some ticks." enum:"100,1000" default:"1000"`
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
 	Native  bool     `help:"Time lookups in user space on this processor, too."`
@@ -56,10 +58,22 @@ func (c benchRunCmd) Validate() error {
 	if c.Accel == "none" && !c.Native {
 		return errors.New("--accel none: nothing would be measured: expected --native with it")
 	}
+	if n := c.GrowTo; n != nil && *n != 0 && (*n < 2 || *n > bench.MaxVCPUs) {
+		return fmt.Errorf("--grow-to: expected 2 to %d vCPUs, or 0, found %d", bench.MaxVCPUs, *n)
+	}
 	if c.Through != 0 && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
 	return nil
+}
+
+// kernelFlags choose the kernels.
+func (c benchRunCmd) kernelFlags() kernelFlags {
+	f := kernelFlags{sourceFlags: c.sourceFlags, Config: configDefault}
+	if c.HZ == "100" {
+		f.Config = configHZ100
+	}
+	return f
 }
 
 // axes are what the flags say is to be measured.
@@ -79,6 +93,9 @@ func (c benchRunCmd) axes() bench.Axes {
 	}
 	if len(c.IDs) > 0 {
 		a.IDs = chosen(measure.AllIDs, c.IDs)
+	}
+	if c.GrowTo != nil {
+		a.Growth = *c.GrowTo
 	}
 	if len(c.Order) > 0 {
 		a.Orders = chosen(measure.AllOrders, c.Order)
@@ -108,7 +125,7 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	subjects, err := l.subjects(ctx, c.sourceFlags, chosen)
+	subjects, err := l.subjects(ctx, c.kernelFlags(), chosen)
 	if err != nil {
 		return err
 	}

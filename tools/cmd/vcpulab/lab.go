@@ -78,11 +78,13 @@ type sourceFlags struct {
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
-// configDefault is the configuration that is measured; configDebug is that of
-// kernels that look for faults of their own, see ci/config/debug.config.
+// configDefault is the configuration that is measured; the others have a
+// fragment of their own in ci/config. configDebug is that of kernels that look
+// for faults of their own, configHZ100 of kernels with a slow tick.
 const (
 	configDefault = "default"
 	configDebug   = "debug"
+	configHZ100   = "hz100"
 )
 
 // kernelFlags choose the kernels to work on.
@@ -137,8 +139,8 @@ func (l *lab) spec(f kernelFlags, arch string) (kbuild.Spec, error) {
 	}
 	dir := l.path("ci", "config")
 	s := kbuild.Spec{Arch: a, Fragments: a.Fragments(dir)}
-	if f.debug() {
-		s.Fragments = append(s.Fragments, filepath.Join(dir, configDebug+".config"))
+	if f.Config != "" && f.Config != configDefault {
+		s.Fragments = append(s.Fragments, filepath.Join(dir, f.Config+".config"))
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"vcpulab/ebpf/loops"
 	"vcpulab/tools/bench"
@@ -17,7 +18,8 @@ import (
 // variantsFile lists the kernels that can be measured besides base and patched.
 const variantsFile = "variants.toml"
 
-// variants returns those with these names, or all.
+// variants returns those with these names, or all but those that have to be
+// asked for.
 func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	if len(names) == 0 && !all {
 		return nil, nil
@@ -28,15 +30,15 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	}
 	chosen, err := variant.Choose(list, names)
 	if err == nil && all {
-		return list, nil
+		return slices.DeleteFunc(list, func(v variant.Variant) bool { return v.Asked && !slices.Contains(names, v.Name) }), nil
 	}
 	return chosen, err
 }
 
 // subjects builds both kernels and those of the variants, and the loops against
 // each.
-func (l *lab) subjects(ctx context.Context, f sourceFlags, chosen []variant.Variant) ([]bench.Subject, error) {
-	subjects, err := l.builds(ctx, kernelFlags{sourceFlags: f}, "x86_64", chosen)
+func (l *lab) subjects(ctx context.Context, f kernelFlags, chosen []variant.Variant) ([]bench.Subject, error) {
+	subjects, err := l.builds(ctx, f, "x86_64", chosen)
 	if err != nil {
 		return nil, err
 	}

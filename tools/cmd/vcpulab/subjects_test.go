@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"vcpulab/tools/bench"
+	"vcpulab/tools/variant"
+)
+
+// TestVariantsAsked: a kernel that is wrong on purpose is measured only if it
+// is asked for by name.
+func TestVariantsAsked(t *testing.T) {
+	l := &lab{root: "../../.."}
+	for name, tt := range map[string]struct {
+		names []string
+		all   bool
+		want  bool
+	}{
+		"nothing":     {nil, false, false},
+		"all":         {nil, true, false},
+		"by name":     {[]string{"stalls"}, false, true},
+		"both":        {[]string{"stalls"}, true, true},
+		"another one": {[]string{"list"}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := l.variants(tt.names, tt.all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := slices.ContainsFunc(got, func(v variant.Variant) bool { return v.Name == "stalls" }); found != tt.want {
+				t.Errorf("expected %v, found it among %v", tt.want, variant.Names(got))
+			}
+			if tt.all && len(got) < 6 {
+				t.Errorf("expected all others, found %v", variant.Names(got))
+			}
+		})
+	}
+}
+
+// TestGrowTo: what the flags say goes into the plan.
+func TestGrowTo(t *testing.T) {
+	none, some := 0, 100
+	for name, tt := range map[string]struct {
+		c      benchRunCmd
+		want   int
+		config string
+	}{
+		"default": {benchRunCmd{}, bench.DefaultAxes().Growth, configDefault},
+		"quick":   {benchRunCmd{Quick: true, HZ: "1000"}, bench.QuickAxes().Growth, configDefault},
+		"none":    {benchRunCmd{Quick: true, GrowTo: &none}, 0, configDefault},
+		"some":    {benchRunCmd{GrowTo: &some, HZ: "100"}, 100, configHZ100},
+	} {
+		if got := tt.c.axes().Growth; got != tt.want {
+			t.Errorf("%s: expected growth to %d, found %d", name, tt.want, got)
+		}
+		if got := tt.c.kernelFlags().Config; got != tt.config {
+			t.Errorf("%s: expected configuration %s, found %s", name, tt.config, got)
+		}
+	}
+}
