@@ -66,11 +66,11 @@ func faulty(t *testing.T, hows ...string) []Test {
 	return tests
 }
 
-// TestRunFaulty runs tests that end in every way, two of which take the guest
+// TestRunFaulty runs tests that end in every way, three of which take the guest
 // with them. None may be lost, and none that failed may pass.
 func TestRunFaulty(t *testing.T) {
 	kernel := need(t, envKernel)
-	tests := faulty(t, "endless", "fail", "killed", "lost", "nonsense", "panic", "pass", "reset", "skip")
+	tests := faulty(t, "endless", "fail", "init", "killed", "lost", "nonsense", "panic", "pass", "reset", "skip")
 	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: kernel, Tests: append(tests, Test{
 		Name: "no program", Path: filepath.Join("testdata", "faulty", "main.go"),
 	})}
@@ -89,6 +89,7 @@ func TestRunFaulty(t *testing.T) {
 	want := map[string]string{
 		"endless":    "timeout: it had not ended after ",
 		"fail":       "fail: exit status 1: 1 of 2 subtests failed: two",
+		"init":       "crash: init died: Kernel panic - not syncing: Attempted to kill init! exitcode=0x",
 		"killed":     "fail: ended by SIGKILL",
 		"lost":       "fail: exit status 0, but planned 2 tests, found 1",
 		"no program": "fail: it could not be started: fork/exec /tests/no program: exec format error",

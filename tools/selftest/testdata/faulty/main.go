@@ -41,6 +41,10 @@ func main() {
 		for i := 0; i < len(b); i += 4096 {
 			b[i] = 1
 		}
+	case "init":
+		// Init is a Go program, which such a signal ends.
+		must(syscall.Kill(1, syscall.SIGSEGV))
+		time.Sleep(time.Minute)
 	case "reset":
 		must(syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART))
 	default:
