@@ -19,9 +19,9 @@ import (
 // kernel, or what was taken out of it, is wrong.
 var ErrWrong = errors.New("wrong result of a lookup")
 
-// disturbed is by how much the time of 2N passes may miss twice that of N. A
-// pair that does is measured again, attempts times at most: other programs
-// share the processor's caches.
+// disturbed is by how much the time of 2N passes may miss twice that of N. If it
+// does both are measured again, attempts times at most, and the fastest run of
+// each counts: what disturbs a run only ever adds to it.
 const (
 	disturbed = 0.04
 	attempts  = 20
@@ -116,13 +116,19 @@ func (m *meter) loop(r measure.Run) (measure.Loop, error) {
 
 // pair measures N and 2N passes, again if they do not fit.
 func (m *meter) pair(r measure.Run, passes int) (once, twice int64, err error) {
-	for range attempts {
-		if once, err = m.run(r, passes); err != nil {
+	for n := range attempts {
+		a, err := m.run(r, passes)
+		if err != nil {
 			return 0, 0, err
 		}
-		if twice, err = m.run(r, 2*passes); err != nil {
+		b, err := m.run(r, 2*passes)
+		if err != nil {
 			return 0, 0, err
 		}
+		if n == 0 {
+			once, twice = a, b
+		}
+		once, twice = min(once, a), min(twice, b)
 		if ratio := float64(twice) / float64(max(once, 1)) / 2; ratio > 1-disturbed && ratio < 1+disturbed {
 			break
 		}

@@ -61,6 +61,12 @@ func (r *Results) check() error {
 	return nil
 }
 
+// Check returns an ErrInvalid if the boot's samples contradict themselves.
+func (b Boot) Check() error {
+	_, err := b.values()
+	return err
+}
+
 // word says that s can stand as one word in a line of text.
 func word(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {

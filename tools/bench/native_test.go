@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// TestProcess measures with a program that is made up: each pass takes 100 ns,
+// but for a process that is disturbed all the time.
+func TestProcess(t *testing.T) {
+	const script = `#!/bin/sh
+echo x >>"$0.started"
+[ $(wc -l <"$0.started") -gt BAD ]
+calm=$?
+while read what op passes rest; do
+	if [ $what = vm ]; then echo ok
+	elif [ $calm = 0 ]; then echo $((passes * 100))
+	else echo $((passes * 100 + 5000))
+	fi
+done
+`
+	for name, tt := range map[string]struct {
+		bad  string // how many processes are disturbed
+		good bool
+	}{
+		"calm":                   {"0", true},
+		"disturbed at first":     {"2", true},
+		"disturbed all the time": {"99", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "program")
+			if err := os.WriteFile(program, []byte(strings.Replace(script, "BAD", tt.bad, 1)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			plan := NativePlan(Axes{[]int{2}, []measure.IDs{measure.Dense}, nil})
+			plan.Params.LoopNanos = 4000 // 16 passes
+			boot := results.Boot{Arm: results.Native}
+			err := process(t.Context(), program, plan, &boot)
+			if tt.good && err != nil {
+				t.Fatal(err)
+			}
+			if !tt.good && (!errors.Is(err, results.ErrInvalid) || !strings.Contains(err.Error(), "thrown away 4 times")) {
+				t.Errorf("expected it to be thrown away, found %v", err)
+			}
+			if want := len(plan.Params.LoopsOf(plan.Params.VMs[0])); tt.good && len(boot.Loops) != want {
+				t.Errorf("expected %d loops, found %d", want, len(boot.Loops))
+			}
+		})
+	}
+}
