@@ -40,7 +40,7 @@ done
 			if err := os.WriteFile(program, []byte(strings.Replace(script, "BAD", tt.bad, 1)), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			plan := NativePlan(Axes{[]int{2}, []measure.IDs{measure.Dense}, nil})
+			plan := NativePlan(Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
 			boot := results.Boot{Arm: results.Native}
 			err := process(t.Context(), program, plan, &boot)

@@ -24,7 +24,7 @@ var ErrWrong = errors.New("wrong result of a lookup")
 // each counts: what disturbs a run only ever adds to it.
 const (
 	disturbed = 0.04
-	attempts  = 20
+	attempts  = 40
 )
 
 // mostPasses bounds the passes of a run.
