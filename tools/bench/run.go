@@ -135,6 +135,10 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 		ICount: r.plan.Arm == results.ICount,
 		Append: []string{"clocksource=tsc", "tsc=reliable"},
 	}
+	if accel == vm.KVM && r.plan.Params.Stalls != nil {
+		// Who has a VM grow and the vCPU that runs need not share one.
+		m.CPUs = 2
+	}
 	if accel == vm.TCG {
 		// Under icount a cycle is a nanosecond. The kernel is told, and kept
 		// from measuring it against other timers: what it would find is off

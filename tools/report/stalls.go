@@ -137,7 +137,7 @@ func (s *sheet) stallExplanations() []string {
 	for _, g := range s.groups {
 		if g.kind == kindGap {
 			return []string{"A vCPU exits all the time, with CPUID, while a thread has its VM grow." +
-				" With one processor the two compete for it: gaps in which the scheduler ran something else are counted apart" +
+				" With one processor, as where instructions are counted, the two compete for it: gaps in which the scheduler ran something else are counted apart" +
 				" and are neither waiting nor among the longest." +
 				" The longest of thousands is that which the longest interrupt hit: kernels are not compared by it." +
 				" A memslot call waits for one grace period on any kernel; more would be the container's doing."}
