@@ -147,11 +147,12 @@ ffffffff81000100 t __schedule
 ffffffff81000180 d data_between
 ffffffff81000300 T bpf_trace_run4
 ffffffffa0000000 t kvm_vm_ioctl	[kvm]
+ffffffffa0010000 t bpf_trampoline_6442494726	[bpf]
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := s.Names([]uint64{0xffffffff81000310, 0xffffffff81000101, 0xffffffff81000200, 0xffffffff81000201, 0xffffffffa0000500, 0x10})
+	got := s.Names([]uint64{0xffffffff81000310, 0xffffffff81000101, 0xffffffff81000200, 0xffffffff81000201, 0xffffffffa0000500, 0xffffffffa0010100, 0x10})
 	// 0x...200 is the return address of a call that ends __schedule.
 	want := []string{"__schedule", "__schedule", "schedule", "kvm_vm_ioctl", "0x10"}
 	if !slices.Equal(got, want) {

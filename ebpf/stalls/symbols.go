@@ -43,8 +43,8 @@ func ReadSymbols(r io.Reader) (Symbols, error) {
 }
 
 // Names returns the functions that the addresses of a stack are in, the
-// innermost first, without those of eBPF that took the stack. An address below
-// all functions is shown as a number.
+// innermost first, without those of eBPF that took the stack or are in the way.
+// An address below all functions is shown as a number.
 func (s Symbols) Names(stack []uint64) []string {
 	var out []string
 	for _, address := range stack {
@@ -55,10 +55,11 @@ func (s Symbols) Names(stack []uint64) []string {
 			out = append(out, fmt.Sprintf("%#x", address))
 			continue
 		}
-		if len(out) == 0 && strings.HasPrefix(s[i-1].name, "bpf_") {
+		name := s[i-1].name
+		if len(out) == 0 && strings.HasPrefix(name, "bpf_") || strings.HasPrefix(name, "bpf_trampoline_") {
 			continue
 		}
-		out = append(out, s[i-1].name)
+		out = append(out, name)
 	}
 	return out
 }
