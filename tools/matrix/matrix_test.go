@@ -85,7 +85,7 @@ func TestChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
-		"s390x": {"s390x"}, "s390": {"s390x"}, "arm64": {"arm64"}, "aarch64": {"arm64"}, "x86_64": {"x86_64"},
+		"s390x": {"s390x"}, "s390": {"s390x"}, "arm64": {"arm64"}, "aarch64": {"arm64"}, "x86_64": {"x86_64"}, "i386": {"i386"},
 		"amd64": {"x86_64"},
 		"ppc32": {"ppc32"}, "powerpc": {"ppc32", "ppc64-e500", "ppc64le"}, "ppc64le": {"ppc64le"},
 	} {
