@@ -112,7 +112,7 @@ type commandData struct {
 func (s *sheet) pageArm(arm results.Arm) armData {
 	a := armData{
 		ID: string(arm), Name: armName(arm), Unit: unitName(arm), Sentence: armSentence(arm),
-		Noise:     s.noise.sentence(arm),
+		Noise:     s.noise.sentence(arm) + s.probes(arm),
 		Answers:   s.answers(arm),
 		Variants:  s.variantAnswers(arm),
 		Lookups:   s.lookupPlots(arm),

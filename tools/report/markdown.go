@@ -30,7 +30,7 @@ func Markdown(w io.Writer, r *results.Results) error {
 			s.variantMarkdown(&b, arm)
 			b.WriteByte('\n')
 		}
-		para(armSentence(arm) + " " + s.noise.sentence(arm))
+		para(armSentence(arm) + " " + s.noise.sentence(arm) + s.probes(arm))
 	}
 	para(s.noise.finding())
 	if s.uncertain() {

@@ -105,6 +105,20 @@ func (n noise) differs(arm results.Arm) bool {
 	return rep != nil && rep.identical < rep.figures
 }
 
+// probes says what measuring costs and what can be told apart, "" if the results
+// are of a version that did not say.
+func (s *sheet) probes(arm results.Arm) string {
+	f, ok := s.r.Find("probe/loop", s.base, arm)
+	if !ok {
+		return ""
+	}
+	text := fmt.Sprintf(" To bracket a run of passes costs %s %s, which fall out of the difference between N and 2N;", number(f.Value, decimalsOf(f)), unitName(arm))
+	if arm.Exact() {
+		return text + " one instruction a pass more or less is seen."
+	}
+	return text + " less than the repetition differs by is not told apart."
+}
+
 // sentence is the noise floor of an arm in words.
 func (n noise) sentence(arm results.Arm) string {
 	rep := n.arms[arm]

@@ -45,7 +45,7 @@ func parseShape(name string) shape {
 			s.at = number(v)
 		case "missing":
 			s.missing = true
-		case "all", "waits", "arch", "waiting", "rest", "growth":
+		case "all", "waits", "arch", "waiting", "rest", "growth", "loop":
 			s.part = key
 		case "while", "phase":
 			s.phase = v
@@ -133,6 +133,8 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return kindMemory, s.numbered(), s.vcpus, true
 	case s.op == memory:
 		return kindObject, "struct " + s.object, 0, true
+	case s.op == "probe":
+		return kindOther, "", 0, false // said in words
 	case s.op == "sizeof":
 		return kindSizeof, "struct " + s.object, 0, true
 	}

@@ -13,7 +13,7 @@ func (t *table) notes() {
 		t.wrapped(red, text)
 	}
 	for _, arm := range t.arms {
-		text := t.noise.sentence(arm)
+		text := t.noise.sentence(arm) + t.probes(arm)
 		if len(t.arms) > 1 {
 			text = armName(arm) + ": " + text
 		}

@@ -128,7 +128,7 @@ func counted(name, unit string, v float64) value { return value{name, unit, v, v
 // values draws the figures of one boot, in the order in which to show them.
 func (b Boot) values() ([]value, error) {
 	unit := b.Arm.Unit()
-	nop := make(map[measure.VM]float64)
+	nop, around := make(map[measure.VM]float64), []float64(nil)
 	for _, l := range b.Loops {
 		if l.Op != measure.Nop {
 			continue
@@ -138,8 +138,15 @@ func (b Boot) values() ([]value, error) {
 			return nil, err
 		}
 		nop[l.VM] = cost / float64(l.Numbers)
+		for i, once := range l.Once {
+			around = append(around, float64(2*once-l.Twice[i]))
+		}
 	}
 	var out []value
+	if len(around) > 0 {
+		sort.Float64s(around)
+		out = append(out, counted("probe/loop", b.Arm.ProbeUnit(), median(around)))
+	}
 	for _, l := range b.Loops {
 		if l.Op == measure.Nop {
 			continue

@@ -68,6 +68,7 @@ func TestDraw(t *testing.T) {
 		"get patched":  {"get/vcpus=8/ids=dense", "patched", 18, "insns/op", 0},
 		"by ID":        {"by_id/vcpus=8/ids=dense", "base-again", 75, "insns/op", 0},
 		"walk":         {"walk/vcpus=8/ids=dense", "base", 75, "insns/op", 0},
+		"around":       {"probe/loop", "base", 90, "insns/run", 0},
 		"create":       {"create/vcpus=8/ids=dense/at=0", "base", 45003.5, "insns/ioctl", 2.5},
 		"all creation": {"create/vcpus=8/ids=dense/all", "base", 8*45000 + 28, "insns/vm", 0},
 		"waits":        {"create/vcpus=8/ids=dense/waits", "base", 0, "grace-periods", 0},

@@ -62,6 +62,10 @@ func (a Arm) CreateUnit() string { return a.quantity() + "/ioctl" }
 // little as CreateUnit.
 func (a Arm) BuildUnit() string { return a.quantity() + "/vm" }
 
+// ProbeUnit is what a run of a loop costs besides its passes: the probes around
+// it, and reading the clock.
+func (a Arm) ProbeUnit() string { return a.quantity() + "/run" }
+
 func (a Arm) quantity() string {
 	if a == ICount {
 		return "insns"
