@@ -86,7 +86,7 @@ func TestChoose(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"s390x": {"s390x"}, "s390": {"s390x"}, "arm64": {"arm64"}, "aarch64": {"arm64"}, "x86_64": {"x86_64"}, "i386": {"i386"},
-		"amd64": {"x86_64-lockdep", "x86_64-module", "x86_64-rt", "x86_64"},
+		"amd64": {"x86_64-clang", "x86_64-lockdep", "x86_64-module", "x86_64-rt", "x86_64"},
 		"ppc32": {"ppc32"}, "powerpc": {"ppc32", "ppc64-e500", "ppc64le"}, "ppc64le": {"ppc64le"},
 	} {
 		got, err := Choose(columns, name)
