@@ -61,7 +61,10 @@ func measureStalls(g *guest, p measure.Stalls) (err error) {
 		return fmt.Errorf("memory of a slot: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Munmap(m.page)) }()
-	if m.probe, err = stalls.Attach(); err != nil {
+	if p.Break == nil {
+		m.params.Break = &measure.Break{}
+	}
+	if m.probe, err = stalls.Attach(m.params.Break.Options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.probe.Close()) }()
@@ -238,6 +241,10 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 		runtime.LockOSThread()
 		tid <- unix.Gettid()
 		<-tid
+		if m.params.Break.Idle {
+			ended <- nil
+			return
+		}
 		ended <- vcpu.run()
 	}()
 	runner := <-tid

@@ -14,6 +14,16 @@ type Stalls struct {
 	// QuietNanos is how long a vCPU is watched before and after, in
 	// nanoseconds.
 	QuietNanos int64 `json:"quiet_ns"`
+	// Break makes the measurement one that must be thrown away; nil for all
+	// but tests of that.
+	Break *Break `json:"break,omitempty"`
+}
+
+// Break is what is wrong with a measurement on purpose.
+type Break struct {
+	stalls.Options
+	// Idle leaves the vCPU alone that ought to run.
+	Idle bool `json:"idle,omitempty"`
 }
 
 // Phase is what goes on while a vCPU runs and its gaps are watched.

@@ -108,11 +108,27 @@ type Probe struct {
 	reader *ringbuf.Reader
 }
 
+// Options break a probe on purpose, to see that it is noticed. The zero value is
+// for all others.
+type Options struct {
+	Ring    int      `json:"ring,omitempty"`    // bytes of the buffer for events, a power of two; 0 is enough
+	Without []string `json:"without,omitempty"` // programs that are not attached
+}
+
 // Attach loads the programs and attaches them. KVM must be loaded.
-func Attach() (_ *Probe, err error) {
+func Attach(o Options) (_ *Probe, err error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, err
+	}
+	if o.Ring != 0 {
+		spec.Maps[bpfMapEvents].MaxEntries = uint32(o.Ring)
+	}
+	for _, name := range o.Without {
+		if spec.Programs[name] == nil {
+			return nil, fmt.Errorf("watch for stalls: there is no program %s to leave out", name)
+		}
+		delete(spec.Programs, name)
 	}
 	p := &Probe{}
 	defer func() {

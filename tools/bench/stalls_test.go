@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/stalls"
 	"vcpulab/tools/results"
 )
 
@@ -48,5 +49,41 @@ func TestStallsKernel(t *testing.T) {
 			t.Logf("%s %s: %d ran, longest %d; %d preempted; the vCPU saw %d, longest %d",
 				b.Column(), g.Phase, g.RanSum.Count, g.RanSum.Largest, g.Preempted.Count, g.Guest.Count, g.Guest.Largest)
 		}
+	}
+}
+
+// TestStallsBroken looks for who waits with programs that are broken on purpose:
+// nothing of it is a result, and why is said.
+func TestStallsBroken(t *testing.T) {
+	c, k := pinnedKernel(t)
+	without := func(programs ...string) measure.Break {
+		return measure.Break{Options: stalls.Options{Without: programs}}
+	}
+	for name, tt := range map[string]struct {
+		broken measure.Break
+		says   string
+	}{
+		"no room for events":       {measure.Break{Options: stalls.Options{Ring: 4096}}, "probe missed calls"},
+		"creations are missed":     {without("vm_ioctl_entry"), "probe missed calls"},
+		"entries are missed":       {without("vcpu_entry"), "the vCPU was entered 0 times and left"},
+		"exits are missed":         {without("vcpu_exit"), "times and left 0 times"},
+		"switches are missed":      {without("sched_switch"), "task switches were not seen"},
+		"waits are missed":         {without("synchronize_srcu_expedited_entry"), "a grace period to be waited for"},
+		"the vCPU does not run":    {measure.Break{Idle: true}, "the vCPU does not run"},
+		"there is no such program": {without("vcpu_sleep"), "no program vcpu_sleep"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := NewPlan(results.ICount, DefaultAxes())
+			plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}
+			plan.Params.LoopNanos = 100_000
+			plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: &tt.broken}
+			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{})
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected an error that says %q, found %v", tt.says, err)
+			}
+			if r != nil {
+				t.Errorf("expected no results, found %d boots", len(r.Boots))
+			}
+		})
 	}
 }

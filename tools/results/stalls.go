@@ -96,6 +96,7 @@ func checkGrowth(g measure.Growth) error {
 	if len(g.Slots) != len(want) {
 		return fmt.Errorf("expected changes of memory slots after %d creations, found %d", len(want), len(g.Slots))
 	}
+	blocked := uint64(0)
 	for i, s := range g.Slots {
 		if s.VCPU != want[i] {
 			return fmt.Errorf("expected a change of memory slots after the creation of vCPU %d, found one after %d", want[i], s.VCPU)
@@ -103,10 +104,14 @@ func checkGrowth(g measure.Growth) error {
 		for _, c := range []measure.Call{s.After, s.Control} {
 			// Adding a slot waits for readers of the old ones, on any
 			// kernel: if that was not seen nothing else was.
+			blocked += c.Blocked
 			if c.On() <= 0 || c.GracePeriods() == 0 {
 				return fmt.Errorf("change of memory slots at vCPU %d: expected time to pass and a grace period to be waited for, found %+v", s.VCPU, c)
 			}
 		}
+	}
+	if len(g.Slots) > 0 && blocked == 0 {
+		return fmt.Errorf("%d changes of memory slots waited for grace periods, none of them off the processor: task switches were not seen", len(g.Slots))
 	}
 	return nil
 }

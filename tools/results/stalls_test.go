@@ -67,6 +67,11 @@ func TestCompleteStalls(t *testing.T) {
 		"slots missed":        {func(b *Boot) { b.Growths[0].Slots = b.Growths[0].Slots[2:] }, "changes of memory slots after 17 creations, found 15"},
 		"slots of another":    {func(b *Boot) { b.Growths[0].Slots[0].VCPU++ }, "after the creation of vCPU 2, found one after 3"},
 		"waits not seen":      {func(b *Boot) { b.Growths[0].Slots[1].Control.Waits = nil }, "a grace period to be waited for"},
+		"switches not seen": {func(b *Boot) {
+			for i := range b.Growths[0].Slots {
+				b.Growths[0].Slots[i].After.Blocked, b.Growths[0].Slots[i].Control.Blocked = 0, 0
+			}
+		}, "17 changes of memory slots waited for grace periods, none of them off the processor"},
 		"exits missed":        {func(b *Boot) { b.Gaps[2].Exits-- }, "entered 7000 times and left 6999 times"},
 		"gaps missed":         {func(b *Boot) { b.Gaps[2].All-- }, "expected 6999 gaps between 7000 entries, found 6998"},
 		"vCPU did not run":    {func(b *Boot) { b.Gaps[1].RanSum.Count, b.Gaps[1].Ran = 3, nil }, "it did not run"},
