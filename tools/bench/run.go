@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/progress"
@@ -90,6 +92,9 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 				return err
 			}
 			got, err := r.boot(gctx, b)
+			if probesMissed(err) {
+				got, err = r.boot(gctx, b)
+			}
 			if err != nil {
 				return err
 			}
@@ -119,7 +124,7 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	out := &results.Boot{Kernel: s.Name, Again: b.again, Round: b.round, Arm: r.plan.Arm}
 	name := "measure " + out.Column()
 	step := r.opts.Log.Step(name)
-	defer func() { step.End(err, "%s", r.count()) }()
+	defer func() { step.End(err, "%s", r.count(err)) }()
 	step.Update("starts, round %d of %d", b.round+1, r.plan.Rounds)
 
 	accel := vm.TCG
@@ -167,8 +172,21 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	return out, out.Complete(r.plan.Params)
 }
 
-// count takes one off the boots that are left and says how many remain.
-func (r *runner) count() string {
+// probesMissed tells whether a boot was thrown away because a probe missed
+// calls. That happens when an interrupt hits a program and calls what the
+// program is attached to, i.e. by accident, and such a boot is done again. Twice
+// is no accident.
+func probesMissed(err error) bool {
+	var fault *vm.Fault
+	return errors.As(err, &fault) && fault.Kind == vm.JobFailed && strings.Contains(fault.Title, probe.ErrMissed.Error())
+}
+
+// count takes one off the boots that are left, unless it failed, and says how
+// many remain.
+func (r *runner) count(err error) string {
+	if err != nil {
+		return ""
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.left--
