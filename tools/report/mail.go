@@ -33,9 +33,10 @@ var mailRows = []mailRow{
 	{" - if IDs aren't indices", "memory/vcpus=%d/ids=sparse", []int{1, 64, 1024, 4096}},
 }
 
-// Mail writes the figures of instructions and of memory that a cover letter or
-// a commit message quotes: plain text of at most 75 columns, indented, and a
-// line that says where they are from.
+// Mail writes the figures that a cover letter or a commit message quotes: plain
+// text of at most 75 columns, indented, and a line that says where they are
+// from. They are instructions and memory where these were counted, else the
+// times of user space.
 func Mail(w io.Writer, r *results.Results) error {
 	if len(r.Kernels) < 2 {
 		return fmt.Errorf("report: expected two kernels, found %d", len(r.Kernels))
@@ -45,6 +46,10 @@ func Mail(w io.Writer, r *results.Results) error {
 	if i := slices.IndexFunc(r.Kernels, func(k results.Kernel) bool { return k.Name == namePatched }); i > 0 {
 		patched = r.Kernels[i]
 	}
+	arm, decimals := results.ICount, 0
+	if !slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Arm == arm }) {
+		arm, decimals = results.Native, 1
+	}
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "vCPUs\tbefore\tafter\t\n")
@@ -53,15 +58,15 @@ func Mail(w io.Writer, r *results.Results) error {
 		label := row.label
 		for _, n := range row.sizes {
 			name := fmt.Sprintf(row.name, n)
-			old, ok := r.Find(name, base.Name, results.ICount)
+			old, ok := r.Find(name, base.Name, arm)
 			if !ok {
 				continue
 			}
-			now, ok := r.Find(name, patched.Name, results.ICount)
+			now, ok := r.Find(name, patched.Name, arm)
 			if !ok {
 				return fmt.Errorf("report: %s was measured on %s and not on %s", name, base.Name, patched.Name)
 			}
-			fmt.Fprintf(t, "%d\t%s\t%s\t\n", n, number(old.Value, 0), number(now.Value, 0))
+			fmt.Fprintf(t, "%d\t%s\t%s\t\n", n, number(old.Value, decimals), number(now.Value, decimals))
 			labels = append(labels, label)
 			label = ""
 		}
@@ -69,11 +74,18 @@ func Mail(w io.Writer, r *results.Results) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if len(labels) == 0 {
+		return fmt.Errorf("report: found neither counted instructions nor times of user space, which are what mails quote")
+	}
 	// The compiler's version is the last word of its line.
 	compiler := base.Compiler[strings.LastIndexByte(base.Compiler, ' ')+1:]
 	out := fmt.Sprintf("Instructions, counted by %s (TCG, -icount shift=0), Linux %s,\n"+
 		"gcc %s, %s preemption, %s RCU, HZ=%d:\n\n",
 		shortQEMU(r.Host.QEMU), base.Release, compiler, base.Preemption, base.RCU, base.HZ)
+	if arm == results.Native {
+		out = fmt.Sprintf("Nanoseconds, of the lookups alone, compiled for user space, Linux %s,\n"+
+			"gcc %s, %s:\n\n", base.Release, compiler, r.Host.CPU)
+	}
 	for i, line := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
 		label := ""
 		if i > 0 {

@@ -41,7 +41,12 @@ func TestMailRefuses(t *testing.T) {
 	one.Kernels = one.Kernels[:1]
 	half := readFixture(t)
 	only(half, "base")
+	other := readFixture(t)
+	for i := range other.Figures {
+		other.Figures[i].Arm = "kvm"
+	}
 	for name, r := range map[string]func() error{
+		"nothing to quote": func() error { return Mail(&bytes.Buffer{}, other) },
 		"one kernel":       func() error { return Mail(&bytes.Buffer{}, one) },
 		"of one kernel":    func() error { return Mail(&bytes.Buffer{}, half) },
 		"disk that's full": func() error { return Mail(broken{}, readFixture(t)) },

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,6 +140,11 @@ func TestNative(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "table-native.txt", render(t, "table", r))
+	var mail bytes.Buffer
+	if err := Mail(&mail, r); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "mail-native.txt", mail.Bytes())
 	if page := string(render(t, "html", r)); !strings.Contains(page, "Nanoseconds in user space, medians; 1 process of each kernel.") {
 		t.Error("expected the page to say what a process is")
 	}
