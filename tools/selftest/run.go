@@ -50,6 +50,9 @@ type Options struct {
 	// the kernel complained of meanwhile, is never run again. 0 is
 	// DefaultRetries, less is none.
 	Retries int
+	// Once are the tests that are never run again: of one that is to find
+	// races, a failure in three tries is a failure.
+	Once []string
 	// Leaks has kmemleak look for leaks after each test, which takes some
 	// seconds; the kernel must have it. A leak is a splat.
 	Leaks bool
@@ -141,11 +144,15 @@ func (r *runner) guestsFor(ctx context.Context, tests []Test, parallel int) erro
 }
 
 // failed returns the tests that are worth another try: not those that could
-// not be started, which took no time, and not those that fail elsewhere, too.
+// not be started, which took no time, those that fail elsewhere, too, and those
+// that are run but once.
 func (r *runner) failed() []Test {
 	var again []Test
 	for _, t := range r.subject.Tests {
 		res, ok := r.results[t.Name]
+		if slices.Contains(r.opts.Once, t.Name) {
+			continue
+		}
 		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 && !r.opts.Failing[t.Name] {
 			again = append(again, t)
 		}

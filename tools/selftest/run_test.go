@@ -22,10 +22,13 @@ func TestFailed(t *testing.T) {
 	unstarted, warned := result("unstarted", Fail), result("warned", Fail)
 	unstarted.Seconds = 0
 	warned.Splats = []vm.Splat{{Kind: vm.KernelWarning, Title: "WARNING: x"}}
-	r := &runner{results: map[string]Result{}, opts: Options{Failing: Failing([]Result{result("elsewhere", Fail), result("hung elsewhere", Timeout)})}}
+	r := &runner{results: map[string]Result{}, opts: Options{
+		Failing: Failing([]Result{result("elsewhere", Fail), result("hung elsewhere", Timeout)}),
+		Once:    []string{"race"},
+	}}
 	for _, res := range []Result{
 		result("good", Pass), result("bad", Fail), result("elsewhere", Fail), result("hung elsewhere", Fail),
-		result("hung", Timeout), result("dead", Crash), unstarted, warned,
+		result("hung", Timeout), result("dead", Crash), result("race", Fail), unstarted, warned,
 	} {
 		r.results[res.Name] = res
 		r.subject.Tests = append(r.subject.Tests, Test{Name: res.Name})
