@@ -54,6 +54,10 @@ func HTML(w io.Writer, r *results.Results) error {
 	for _, arm := range s.arms {
 		p.Arms = append(p.Arms, s.pageArm(arm))
 	}
+	var err error
+	if p.Raw, err = s.rawGroups(); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
 	if err := page.Execute(w, p); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
@@ -78,6 +82,7 @@ type pageData struct {
 	Repeated  string
 	Where     []string
 	Commands  []commandData
+	Raw       []rawGroup // the samples of each number of the tables
 }
 
 // armData is what one arm gave.
@@ -100,8 +105,10 @@ type tableData struct {
 }
 
 type rowData struct {
-	Label, Sizes, Base, Again string
-	Others                    []other
+	Label, Sizes string
+	Base         quoted
+	Again        quoted // without a text if it looks like Base
+	Others       []other
 }
 
 // commandData is a way in which QEMU was started.
@@ -137,14 +144,16 @@ func (s *sheet) pageTable(g group, arm results.Arm) tableData {
 		t.Per = unitName(arm) + " " + per
 	}
 	for _, r := range s.merged(g) {
-		line := rowData{Label: rowLabel(r), Sizes: rowSize(g, r), Base: g.text(r, arm, s.base)}
-		if text := g.text(r, arm, again(s.base)); text != line.Base {
-			line.Again, t.Again = text, true
+		line := rowData{Label: rowLabel(r), Sizes: rowSize(g, r), Base: s.quote(g, r, arm, s.base)}
+		if line.Again = s.quote(g, r, arm, again(s.base)); line.Again.Text != line.Base.Text {
+			t.Again = true
+		} else {
+			line.Again.Text = ""
 		}
 		t.Labelled = t.Labelled || line.Label != ""
 		for _, k := range s.against {
 			c := s.change(r, arm, k)
-			o := other{Value: g.text(r, arm, k), Change: c.page()}
+			o := other{Value: []quoted{s.quote(g, r, arm, k)}, Change: c.page()}
 			o.Class, o.Sign = c.verdict.look()
 			line.Others = append(line.Others, o)
 		}

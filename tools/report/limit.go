@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,43 +126,55 @@ func (l limit) String() string {
 	return "<= " + number(l.value, l.decimals)
 }
 
-// limitOver sums up the limits of several rows as the page shows it: the span
-// of them, and at which sizes it is missed.
-func (s *sheet) limitOver(g group, rows []row, arm results.Arm) (text string, missed bool) {
-	var values []float64
+// limitSpan is what several rows are held to, as the page shows it.
+type limitSpan struct {
+	Before  string   // "≤"
+	Numbers []quoted // those that were measured lead to their samples
+	After   string   // at which sizes it is missed
+	Missed  bool
+}
+
+// limitOver sums up the limits of several rows.
+func (s *sheet) limitOver(g group, rows []row, arm results.Arm) limitSpan {
+	var all []limit
+	var measured []row
 	var at []int
-	measured, decimals := false, 0
+	decimals := 0
 	for _, r := range rows {
 		l := s.limit(g, r, arm)
 		if !l.known {
 			continue
 		}
 		decimals = max(decimals, l.decimals)
-		values = append(values, l.value)
-		measured = l.measured
+		all = append(all, l)
+		if l.measured {
+			measured = append(measured, r)
+		}
 		if l.missed {
 			at = append(at, l.sizes...)
 		}
 	}
-	if len(values) == 0 {
-		return "", false
+	if len(all) == 0 {
+		return limitSpan{}
 	}
-	lo, hi := number(slices.Min(values), decimals), number(slices.Max(values), decimals)
-	text = lo
+	if len(measured) == len(all) {
+		return limitSpan{Numbers: s.over(g, measured, arm, s.fastest)}
+	}
+	value := func(a, b limit) int { return cmp.Compare(a.value, b.value) }
+	lo, hi := number(slices.MinFunc(all, value).value, decimals), number(slices.MaxFunc(all, value).value, decimals)
+	out := limitSpan{Before: "≤ ", Numbers: []quoted{{Text: lo}}}
 	if lo != hi {
-		text += " – " + hi
+		out.Numbers = append(out.Numbers, quoted{Text: hi})
 	}
-	if !measured {
-		text = "≤ " + text
+	switch {
+	case len(at) == 0:
+	case len(at) == len(rows):
+		out.After, out.Missed = ", missed", true
+	default:
+		slices.Sort(at)
+		out.After, out.Missed = ", missed at "+sizeList(slices.Compact(at)), true
 	}
-	if len(at) == 0 {
-		return text, false
-	}
-	if len(at) == len(rows) {
-		return text + ", missed", true
-	}
-	slices.Sort(at)
-	return text + ", missed at " + sizeList(slices.Compact(at)), true
+	return out
 }
 
 // limitSentence says what a limit is.

@@ -20,6 +20,7 @@ type sheet struct {
 	fastest string        // column of the one that nothing can be faster than, or ""
 	groups  []group
 	largest int // vCPUs of the largest VM that vCPUs were looked up in
+	raw     *raw
 	noise   noise
 }
 
@@ -45,6 +46,8 @@ type row struct {
 	name  string // the figure's own, if it is of no known kind
 	sizes []int
 	cells map[cell]results.Figure
+	// alike are the rows that it stands for besides.
+	alike []row
 }
 
 // cell tells the figures of a row apart.
@@ -58,7 +61,7 @@ func again(column string) string { return results.Boot{Kernel: column, Again: tr
 
 // newSheet lays out the figures of r.
 func newSheet(r *results.Results) *sheet {
-	s := &sheet{r: r, noise: noiseOf(r)}
+	s := &sheet{r: r, noise: noiseOf(r), raw: newRaw(r)}
 	for i, k := range r.Kernels {
 		s.kernels = append(s.kernels, k.Name)
 		if i == 0 {
@@ -117,7 +120,7 @@ func (s *sheet) gather(k kind, shapes []shape) group {
 		if !ok {
 			n = len(g.rows)
 			rows[at] = n
-			g.rows = append(g.rows, row{label, at.name, []int{size}, make(map[cell]results.Figure)})
+			g.rows = append(g.rows, row{label: label, name: at.name, sizes: []int{size}, cells: make(map[cell]results.Figure)})
 			if _, ok := labels[label]; !ok {
 				labels[label] = len(labels)
 			}
@@ -149,6 +152,7 @@ func (s *sheet) merged(g group) []row {
 	for _, next := range g.rows {
 		if n := len(out); n > 0 && g.kind != kindOther && s.alike(g, out[n-1], next) {
 			out[n-1].sizes = append(slices.Clip(out[n-1].sizes), next.sizes...)
+			out[n-1].alike = append(out[n-1].alike, next)
 			continue
 		}
 		out = append(out, next)

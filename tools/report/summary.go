@@ -19,15 +19,14 @@ type answer struct {
 	Code   string // a name of C, "" for what is none
 	What   string
 	Sizes  string
-	Base   string
+	Base   []quoted
 	Others []other
-	Limit  string
-	Missed bool // the goal that Limit is
+	Limit  limitSpan
 }
 
 // other is what a kernel besides the baseline gave.
 type other struct {
-	Value  string
+	Value  []quoted
 	Change string
 	Class  string // of the page's style
 	Sign   string // points the same way as the colour
@@ -38,15 +37,15 @@ func (s *sheet) answers(arm results.Arm) []answer {
 	var out []answer
 	for _, g := range s.groups {
 		for _, rows := range s.lines(g) {
-			a := answer{kind: g.kind, Base: g.over(rows, arm, s.base)}
+			a := answer{kind: g.kind, Base: s.over(g, rows, arm, s.base)}
 			a.Code, a.What = g.headline(rows[0])
 			a.Sizes = sizesOver(g.kind, rows)
 			for _, k := range s.against {
-				o := other{Value: g.over(rows, arm, k)}
+				o := other{Value: s.over(g, rows, arm, k)}
 				o.Change, o.Class, o.Sign = s.changesOver(rows, arm, k)
 				a.Others = append(a.Others, o)
 			}
-			a.Limit, a.Missed = s.limitOver(g, rows, arm)
+			a.Limit = s.limitOver(g, rows, arm)
 			out = append(out, a)
 		}
 	}
@@ -127,26 +126,26 @@ func sizesOver(k kind, rows []row) string {
 	return fmt.Sprintf("%d to %d vCPUs", first, last)
 }
 
-// over is the span of a kernel's figures over the rows.
-func (g group) over(rows []row, arm results.Arm, column string) string {
-	var texts []string
-	var values []float64
+// over is the span of a kernel's figures over the rows: the smallest and the
+// largest, or one if they look the same.
+func (s *sheet) over(g group, rows []row, arm results.Arm, column string) []quoted {
+	var all []row
 	for _, r := range rows {
-		if f, ok := r.cells[cell{arm, column}]; ok {
-			texts = append(texts, g.text(r, arm, column))
-			values = append(values, f.Value)
+		if _, ok := r.cells[cell{arm, column}]; ok {
+			all = append(all, r)
 		}
 	}
-	if len(values) == 0 {
-		return ""
+	if len(all) == 0 {
+		return nil
 	}
-	lo, hi := slices.Index(values, slices.Min(values)), slices.Index(values, slices.Max(values))
-	unbroken := func(text string) string { return strings.ReplaceAll(text, " ", "\u00a0") }
-	if texts[lo] == texts[hi] {
-		return unbroken(texts[lo])
+	value := func(a, b row) int {
+		return cmp.Compare(a.cells[cell{arm, column}].Value, b.cells[cell{arm, column}].Value)
 	}
-	// May be broken after the dash, and nowhere else.
-	return unbroken(texts[lo]+" –") + " " + unbroken(texts[hi])
+	lo, hi := slices.MinFunc(all, value), slices.MaxFunc(all, value)
+	if g.text(lo, arm, column) == g.text(hi, arm, column) {
+		return []quoted{s.quote(g, lo, arm, column)}
+	}
+	return []quoted{s.quote(g, lo, arm, column), s.quote(g, hi, arm, column)}
 }
 
 // changesOver is the span of a kernel's changes over the rows, from the

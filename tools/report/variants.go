@@ -111,7 +111,7 @@ func (g group) heading(arms []results.Arm) string {
 // variantAnswer is a line of the page's table over all kernels.
 type variantAnswer struct {
 	Code, What, Sizes string
-	Values            []string
+	Values            [][]quoted
 }
 
 // variantAnswers sum up the sheet for all kernels, an operation a line.
@@ -122,7 +122,7 @@ func (s *sheet) variantAnswers(arm results.Arm) []variantAnswer {
 			a := variantAnswer{Sizes: sizesOver(g.kind, rows)}
 			a.Code, a.What = g.headline(rows[0])
 			for _, k := range s.kernels {
-				a.Values = append(a.Values, g.over(rows, arm, k))
+				a.Values = append(a.Values, s.over(g, rows, arm, k))
 			}
 			out = append(out, a)
 		}

@@ -120,10 +120,22 @@ type value struct {
 	name, unit string
 	value      float64
 	low, high  float64 // the interval that it lies in
+	from       string  // see Boot.Sources
 }
 
 // counted is a value that is what it is.
-func counted(name, unit string, v float64) value { return value{name, unit, v, v, v} }
+func counted(name, unit string, v float64) value {
+	return value{name: name, unit: unit, value: v, low: v, high: v}
+}
+
+// drawn says which of the boot's samples values are drawn from: an element of
+// the JSON's array of this name.
+func drawn(array string, i int, values ...value) []value {
+	for j := range values {
+		values[j].from = fmt.Sprintf("/%s/%d", array, i)
+	}
+	return values
+}
 
 // values draws the figures of one boot, in the order in which to show them.
 func (b Boot) values() ([]value, error) {
@@ -147,7 +159,7 @@ func (b Boot) values() ([]value, error) {
 		sort.Float64s(around)
 		out = append(out, counted("probe/loop", b.Arm.ProbeUnit(), median(around)))
 	}
-	for _, l := range b.Loops {
+	for i, l := range b.Loops {
 		if l.Op == measure.Nop {
 			continue
 		}
@@ -166,19 +178,19 @@ func (b Boot) values() ([]value, error) {
 		if l.Missing {
 			name += "/missing"
 		}
+		each := cost/float64(l.Numbers) - own
 		if l.Op == measure.Walk {
-			out = append(out, counted(name, unit, cost/float64(l.VM.VCPUs)))
-		} else {
-			out = append(out, counted(name, unit, cost/float64(l.Numbers)-own))
+			each = cost / float64(l.VM.VCPUs)
 		}
+		out = append(out, drawn("loops", i, counted(name, unit, each))...)
 	}
 	slices.SortStableFunc(out, func(a, b value) int { return cmp.Compare(opOrder(a.name), opOrder(b.name)) })
-	for _, c := range b.Creates {
+	for i, c := range b.Creates {
 		vs, err := createValues(c, b.Arm)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, vs...)
+		out = append(out, drawn("creates", i, vs...)...)
 	}
 	if b.Arm == Native {
 		return out, nil // there is no kernel whose structures have a size
@@ -191,9 +203,14 @@ func (b Boot) values() ([]value, error) {
 		return nil, err
 	}
 	out = append(append(out, vs...), b.stallValues()...)
-	return append(out,
+	sizes := []value{
 		counted("sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)),
-		counted("sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU))), nil
+		counted("sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU)),
+	}
+	for i := range sizes {
+		sizes[i].from = "/sizes"
+	}
+	return append(out, sizes...), nil
 }
 
 // opOrder puts get before by_id before walk.
@@ -244,7 +261,7 @@ func memoryValues(all []measure.Memory) ([]value, error) {
 	}
 	var out []value
 	first := all[0]
-	for _, m := range all {
+	for i, m := range all {
 		switch {
 		case m.KVM == 0 || m.VCPU == 0 || (m.Container == 0) != (m.Objects == 0):
 			return nil, fmt.Errorf("%w: memory of %v: expected bytes of every object, found %+v", ErrInvalid, m.VM, m)
@@ -252,11 +269,11 @@ func memoryValues(all []measure.Memory) ([]value, error) {
 			return nil, fmt.Errorf("%w: memory of %v: expected %d and %d bytes for struct kvm and struct kvm_vcpu, as in %v, found %d and %d",
 				ErrInvalid, m.VM, first.KVM, first.VCPU, first.VM, m.KVM, m.VCPU)
 		}
-		out = append(out, counted(fmt.Sprintf("memory/%v", m.VM), UnitHeld, float64(m.Container)))
+		out = append(out, drawn("memory", i, counted(fmt.Sprintf("memory/%v", m.VM), UnitHeld, float64(m.Container)))...)
 	}
-	return append(out,
+	return append(out, drawn("memory", 0,
 		counted("memory/struct=kvm", UnitBytes, float64(first.KVM)),
-		counted("memory/struct=kvm_vcpu", UnitBytes, float64(first.VCPU))), nil
+		counted("memory/struct=kvm_vcpu", UnitBytes, float64(first.VCPU)))...), nil
 }
 
 // median returns the median of sorted values.

@@ -170,15 +170,15 @@ func checkGaps(g measure.Gaps) error {
 // stallValues draws the figures about who waits.
 func (b Boot) stallValues() []value {
 	var out []value
-	for _, g := range b.Growths {
+	for i, g := range b.Growths {
 		while := "idle"
 		if g.Running {
 			while = string(g.Phase)
 		}
-		out = append(out, growthValues(fmt.Sprintf("grow/vcpus=%d/while=%s", g.VM.VCPUs, while), g, b.Arm)...)
+		out = append(out, drawn("growths", i, growthValues(fmt.Sprintf("grow/vcpus=%d/while=%s", g.VM.VCPUs, while), g, b.Arm)...)...)
 	}
-	for _, g := range b.Gaps {
-		out = append(out, gapValues(fmt.Sprintf("gaps/vcpus=%d/phase=%s", g.VM.VCPUs, g.Phase), g, b.Arm)...)
+	for i, g := range b.Gaps {
+		out = append(out, drawn("gaps", i, gapValues(fmt.Sprintf("gaps/vcpus=%d/phase=%s", g.VM.VCPUs, g.Phase), g, b.Arm)...)...)
 	}
 	return out
 }
@@ -233,7 +233,7 @@ func growthValues(name string, g measure.Growth, arm Arm) []value {
 
 // spanned is the median of sorted values, in the interval that all are in.
 func spanned(name, unit string, sorted []float64) value {
-	return value{name, unit, median(sorted), sorted[0], sorted[len(sorted)-1]}
+	return value{name: name, unit: unit, value: median(sorted), low: sorted[0], high: sorted[len(sorted)-1]}
 }
 
 // gapValues draws the figures of the gaps of a phase.
@@ -241,7 +241,7 @@ func gapValues(name string, g measure.Gaps, arm Arm) []value {
 	var out []value
 	for _, p := range percentiles {
 		low, high := GapPercentile(g, p.part)
-		out = append(out, value{name + "/" + p.name, arm.GapUnit(), high, low, high})
+		out = append(out, value{name: name + "/" + p.name, unit: arm.GapUnit(), value: high, low: low, high: high})
 	}
 	longest := int64(0)
 	if g.Longest != nil {

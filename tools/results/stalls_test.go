@@ -126,24 +126,27 @@ func TestStallValues(t *testing.T) {
 	low, high := stalls.Bounds(stalls.Bucket(4000))
 	low999, high999 := stalls.Bounds(stalls.Bucket(9000))
 	for name, want := range map[string]value{
-		"grow/vcpus=20/while=idle/create-waits":                   {"", UnitWaits, 1, 1, 1},
-		"grow/vcpus=20/while=idle/create-blocked":                 {"", UnitBlocks, 2, 2, 2},
-		"grow/vcpus=20/while=idle/create-deferred":                {"", UnitDeferred, 1, 1, 1},
-		"grow/vcpus=20/while=during/create-waits":                 {"", UnitWaits, 0, 0, 0},
-		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"", UnitWaits, 2, 2, 2},
-		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"", UnitWaits, 1, 1, 1},
-		"grow/vcpus=20/while=idle/slot=control/slot-waits":        {"", UnitWaits, 1, 1, 1},
-		"grow/vcpus=20/while=slots/slot=control/slot-on":          {"", "insns/ioctl", 40000, 40000, 40000},
-		"grow/vcpus=20/while=slots/slot=control/slot-blocked":     {"", "virtual-ns", 20000, 20000, 20000},
-		"gaps/vcpus=20/phase=before/p50":                          {"", "insns/gap", float64(high), float64(low), float64(high)},
-		"gaps/vcpus=20/phase=before/p99.9":                        {"", "insns/gap", float64(high999), float64(low999), float64(high999)},
-		"gaps/vcpus=20/phase=before/max":                          {"", "insns/gap", 20000, 20000, 20000},
-		"gaps/vcpus=20/phase=before/guest-max":                    {"", "insns/gap", 51000, 51000, 51000},
-		"gaps/vcpus=20/phase=during/blocked":                      {"", UnitGaps, 3, 3, 3},
-		"gaps/vcpus=20/phase=during/blocked-max":                  {"", "virtual-ns", 40000, 40000, 40000},
-		"gaps/vcpus=20/phase=other/preempted":                     {"", UnitGaps, 2, 2, 2},
+		"grow/vcpus=20/while=idle/create-waits":                   {"", UnitWaits, 1, 1, 1, ""},
+		"grow/vcpus=20/while=idle/create-blocked":                 {"", UnitBlocks, 2, 2, 2, ""},
+		"grow/vcpus=20/while=idle/create-deferred":                {"", UnitDeferred, 1, 1, 1, ""},
+		"grow/vcpus=20/while=during/create-waits":                 {"", UnitWaits, 0, 0, 0, ""},
+		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"", UnitWaits, 2, 2, 2, ""},
+		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"", UnitWaits, 1, 1, 1, ""},
+		"grow/vcpus=20/while=idle/slot=control/slot-waits":        {"", UnitWaits, 1, 1, 1, ""},
+		"grow/vcpus=20/while=slots/slot=control/slot-on":          {"", "insns/ioctl", 40000, 40000, 40000, ""},
+		"grow/vcpus=20/while=slots/slot=control/slot-blocked":     {"", "virtual-ns", 20000, 20000, 20000, ""},
+		"gaps/vcpus=20/phase=before/p50":                          {"", "insns/gap", float64(high), float64(low), float64(high), ""},
+		"gaps/vcpus=20/phase=before/p99.9":                        {"", "insns/gap", float64(high999), float64(low999), float64(high999), ""},
+		"gaps/vcpus=20/phase=before/max":                          {"", "insns/gap", 20000, 20000, 20000, ""},
+		"gaps/vcpus=20/phase=before/guest-max":                    {"", "insns/gap", 51000, 51000, 51000, ""},
+		"gaps/vcpus=20/phase=during/blocked":                      {"", UnitGaps, 3, 3, 3, ""},
+		"gaps/vcpus=20/phase=during/blocked-max":                  {"", "virtual-ns", 40000, 40000, 40000, ""},
+		"gaps/vcpus=20/phase=other/preempted":                     {"", UnitGaps, 2, 2, 2, ""},
 	} {
-		want.name = name
+		if from := got[name].from; !strings.HasPrefix(from, "/g") {
+			t.Errorf("%s: expected to be drawn from a growth or from gaps, found %q", name, from)
+		}
+		want.name, want.from = name, got[name].from
 		if got[name] != want {
 			t.Errorf("expected %+v, found %+v", want, got[name])
 		}
