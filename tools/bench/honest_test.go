@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +14,13 @@ import (
 
 // getLoop is the measured loop of kvm_get_vcpu() in device.c.
 var getLoop = regexp.MustCompile(`(?s)noinline u64 vcpuloops_get\(.*?\n}\n`)
+
+// unseen hides the loop from the probes.
+func unseen(source string) string {
+	hidden := strings.Replace(getLoop.FindString(source), "noinline u64 vcpuloops_get(", "static noinline u64 unseen_get(", 1)
+	source = strings.Replace(source, "static const loop_fn loops[", hidden+"\nstatic const loop_fn loops[", 1)
+	return strings.Replace(source, "= vcpuloops_get,", "= unseen_get,", 1)
+}
 
 // TestRunKernelBroken measures with loops that are broken on purpose, on a real
 // kernel with the real probes: nothing of it is a result, and why is said.
@@ -32,11 +40,7 @@ func TestRunKernelBroken(t *testing.T) {
 		"a vCPU is not found": {func(s string) string {
 			return strings.Replace(s, "if (number == numbers[i])", "if (number && number == numbers[i])", 1)
 		}, "the VM does not have the vCPUs that it should have"},
-		"a probe misses the loop": {func(s string) string {
-			hidden := strings.Replace(getLoop.FindString(s), "noinline u64 vcpuloops_get(", "static noinline u64 unseen_get(", 1)
-			s = strings.Replace(s, "static const loop_fn loops[", hidden+"\nstatic const loop_fn loops[", 1)
-			return strings.Replace(s, "= vcpuloops_get,", "= unseen_get,", 1)
-		}, "probe missed calls: no event"},
+		"a probe misses the loop": {unseen, "probe missed calls: no event"},
 		// As if the guest had been paused once in each run.
 		"2N passes do not cost twice what N cost": {inGet(begin, begin+`
 	for (i = 0; i < 1000000; i++)
@@ -69,5 +73,36 @@ func TestRunKernelBroken(t *testing.T) {
 				t.Errorf("expected no results, found %d boots", len(r.Boots))
 			}
 		})
+	}
+}
+
+// TestRunKernelAgain has a probe miss the loop in the first boot, and not in the
+// next: what counts is the next, and that there was another is said.
+func TestRunKernelAgain(t *testing.T) {
+	c, k := pinnedKernel(t)
+	plan := NewPlan(results.ICount, DefaultAxes())
+	plan.Params.VMs = []measure.VM{{VCPUs: 8, IDs: measure.Dense}}
+	plan.Params.LoopNanos = 100_000
+	plan.Params.Stalls = nil
+	r, err := newRunner(c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, unseen)}}, plan, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, attempts := buildLoops(t, c, k, nil), 0
+	r.attempt = func(ctx context.Context, b boot) (*results.Boot, error) {
+		if attempts++; attempts == 2 {
+			r.subjects[0].Loops = good
+		}
+		return r.boot(ctx, b)
+	}
+	got, discarded, err := r.measure(t.Context(), boot{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if attempts != 2 || len(got.Loops) == 0 {
+		t.Errorf("expected the loops of a second boot, found %d loops after %d", len(got.Loops), attempts)
+	}
+	if discarded == nil || !strings.Contains(discarded.Why, "probe missed calls: no event") {
+		t.Errorf("expected the first boot to be thrown away for what its probe missed, found %+v", discarded)
 	}
 }

@@ -34,19 +34,21 @@ func NativePlan(a Axes) Plan {
 // themselves: other programs share the processor.
 const processAttempts = 4
 
-// process measures in one process, and throws away what is no result.
-func process(ctx context.Context, program string, plan Plan, boot *results.Boot) (err error) {
+// process measures in one process, and throws away what is no result: it returns
+// what that was.
+func process(ctx context.Context, program string, plan Plan, boot *results.Boot) (discarded []results.Discarded, err error) {
 	for range processAttempts {
 		start := time.Now()
 		if boot.Loops, err = native.Measure(ctx, program, plan.Params); err != nil {
-			return err
+			return discarded, err
 		}
 		boot.Seconds = time.Since(start).Seconds()
 		if err = boot.Check(); !errors.Is(err, results.ErrInvalid) {
-			return err
+			return discarded, err
 		}
+		discarded = append(discarded, boot.Discard(err.Error()))
 	}
-	return fmt.Errorf("thrown away %d times: %w", processAttempts, err)
+	return discarded, fmt.Errorf("thrown away %d times: %w", processAttempts, err)
 }
 
 // RunNative measures the lookups of the subjects in user space, a process in
@@ -79,7 +81,7 @@ func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Pla
 			Command: "lookups", Release: s.Kernel.Release,
 		}
 		step.Update("%s, round %d of %d", boot.Column(), b.round+1, plan.Rounds)
-		err := process(ctx, programs[b.kernel], plan, &boot)
+		discarded, err := process(ctx, programs[b.kernel], plan, &boot)
 		if ctx.Err() != nil {
 			out.Interrupted = true
 			break
@@ -89,6 +91,7 @@ func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Pla
 			step.Fail(err)
 			return nil, err
 		}
+		out.Discarded = append(out.Discarded, discarded...)
 		out.Boots = append(out.Boots, boot)
 		if n == len(boots)-1 {
 			step.Done("%d processes", len(boots))

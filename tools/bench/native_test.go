@@ -28,12 +28,13 @@ while read what op passes rest; do
 done
 `
 	for name, tt := range map[string]struct {
-		bad  string // how many processes are disturbed
-		good bool
+		bad       string // how many processes are disturbed
+		good      bool
+		discarded int
 	}{
-		"calm":                   {"0", true},
-		"disturbed at first":     {"2", true},
-		"disturbed all the time": {"99", false},
+		"calm":                   {"0", true, 0},
+		"disturbed at first":     {"2", true, 2},
+		"disturbed all the time": {"99", false, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			program := filepath.Join(t.TempDir(), "program")
@@ -43,12 +44,20 @@ done
 			plan := NativePlan(Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
 			boot := results.Boot{Arm: results.Native}
-			err := process(t.Context(), program, plan, &boot)
+			discarded, err := process(t.Context(), program, plan, &boot)
 			if tt.good && err != nil {
 				t.Fatal(err)
 			}
 			if !tt.good && (!errors.Is(err, results.ErrInvalid) || !strings.Contains(err.Error(), "thrown away 4 times")) {
 				t.Errorf("expected it to be thrown away, found %v", err)
+			}
+			if len(discarded) != tt.discarded {
+				t.Errorf("expected %d processes to be thrown away, found %+v", tt.discarded, discarded)
+			}
+			for _, d := range discarded {
+				if d.Arm != results.Native || !strings.Contains(d.Why, "2N passes cost") {
+					t.Errorf("expected the reason, found %+v", d)
+				}
 			}
 			if want := len(plan.Params.LoopsOf(plan.Params.VMs[0])); tt.good && len(boot.Loops) != want {
 				t.Errorf("expected %d loops, found %d", want, len(boot.Loops))

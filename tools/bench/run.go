@@ -50,8 +50,22 @@ type runner struct {
 	opts     Options
 	job      wire.Job
 
+	// attempt is boot, but for tests.
+	attempt func(context.Context, boot) (*results.Boot, error)
+
 	mu   sync.Mutex
 	left int
+}
+
+func newRunner(c *cache.Cache, subjects []Subject, plan Plan, o Options) (*runner, error) {
+	job, err := wire.NewJob(wire.JobMeasure, plan.Params)
+	if err != nil {
+		return nil, err
+	}
+	job.Mounts = []string{"tracefs", "debugfs"}
+	r := &runner{cache: c, subjects: subjects, plan: plan, opts: o, job: job}
+	r.attempt = r.boot
+	return r, nil
 }
 
 // Run boots the subjects, the baseline first among them, as the plan says and
@@ -75,15 +89,15 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 		}
 		out.Kernels = append(out.Kernels, k)
 	}
-	job, err := wire.NewJob(wire.JobMeasure, plan.Params)
+	r, err := newRunner(c, subjects, plan, o)
 	if err != nil {
 		return nil, err
 	}
-	job.Mounts = []string{"tracefs", "debugfs"}
 	boots := plan.boots(len(subjects))
-	r := &runner{cache: c, subjects: subjects, plan: plan, opts: o, job: job, left: len(boots)}
+	r.left = len(boots)
 
 	done := make([]*results.Boot, len(boots))
+	discarded := make([]*results.Discarded, len(boots))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(plan.Parallel)
 	for i, b := range boots {
@@ -91,19 +105,16 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 			if err := gctx.Err(); err != nil {
 				return err
 			}
-			got, err := r.boot(gctx, b)
-			if probesMissed(err) {
-				got, err = r.boot(gctx, b)
-			}
-			if err != nil {
-				return err
-			}
-			done[i] = got
-			return nil
+			var err error
+			done[i], discarded[i], err = r.measure(gctx, b)
+			return err
 		})
 	}
 	err = g.Wait()
-	for _, b := range done {
+	for i, b := range done {
+		if d := discarded[i]; d != nil {
+			out.Discarded = append(out.Discarded, *d)
+		}
 		if b != nil {
 			out.Boots = append(out.Boots, *b)
 		}
@@ -118,10 +129,34 @@ func Run(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o O
 	return out, ctx.Err()
 }
 
+// measure boots one kernel and returns its samples. A boot in which a probe missed
+// calls is thrown away, said to be so, and done once more.
+func (r *runner) measure(ctx context.Context, b boot) (*results.Boot, *results.Discarded, error) {
+	got, err := r.attempt(ctx, b)
+	if err == nil {
+		return got, nil, nil
+	}
+	why, missed := probesMissed(err)
+	if !missed {
+		return nil, nil, err
+	}
+	discarded := r.blank(b).Discard(why)
+	got, err = r.attempt(ctx, b)
+	if err != nil {
+		return nil, &discarded, err
+	}
+	return got, &discarded, nil
+}
+
+// blank is a boot of which nothing is known yet.
+func (r *runner) blank(b boot) *results.Boot {
+	return &results.Boot{Kernel: r.subjects[b.kernel].Name, Again: b.again, Round: b.round, Arm: r.plan.Arm}
+}
+
 // boot boots one kernel and returns its samples.
 func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) {
 	s := r.subjects[b.kernel]
-	out := &results.Boot{Kernel: s.Name, Again: b.again, Round: b.round, Arm: r.plan.Arm}
+	out := r.blank(b)
 	name := "measure " + out.Column()
 	step := r.opts.Log.Step(name)
 	defer func() { step.End(err, "%s", r.count(err)) }()
@@ -173,12 +208,15 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 }
 
 // probesMissed tells whether a boot was thrown away because a probe missed
-// calls. That happens when an interrupt hits a program and calls what the
+// calls, and which. That happens when an interrupt hits a program and calls what the
 // program is attached to, i.e. by accident, and such a boot is done again. Twice
 // is no accident.
-func probesMissed(err error) bool {
+func probesMissed(err error) (why string, missed bool) {
 	var fault *vm.Fault
-	return errors.As(err, &fault) && fault.Kind == vm.JobFailed && strings.Contains(fault.Title, probe.ErrMissed.Error())
+	if errors.As(err, &fault) && fault.Kind == vm.JobFailed && strings.Contains(fault.Title, probe.ErrMissed.Error()) {
+		return fault.Title, true
+	}
+	return "", false
 }
 
 // count takes one off the boots that are left, unless it failed, and says how

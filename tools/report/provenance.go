@@ -115,6 +115,36 @@ func (s *sheet) repeated() string {
 	if s.r.Interrupted {
 		text += ". The run was INTERRUPTED before its last boot"
 	}
+	return text + "." + s.discarded(thing)
+}
+
+// mostReasons is how many different reasons to throw boots away are told.
+const mostReasons = 3
+
+// discarded says which boots were thrown away, the reasons once each.
+func (s *sheet) discarded(thing string) string {
+	if len(s.r.Discarded) == 0 {
+		return ""
+	}
+	boots := make(map[string][]string)
+	var reasons []string
+	for _, d := range s.r.Discarded {
+		if boots[d.Why] == nil {
+			reasons = append(reasons, d.Why)
+		}
+		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, armName(d.Arm)))
+	}
+	text := fmt.Sprintf(" %s thrown away and done again:", count(len(s.r.Discarded), thing))
+	for i, why := range reasons {
+		if i == mostReasons {
+			text += fmt.Sprintf("; %d more, see %q in the JSON", len(reasons)-i, "discarded")
+			break
+		}
+		if i > 0 {
+			text += ";"
+		}
+		text += " " + strings.Join(boots[why], ", ") + ": " + why
+	}
 	return text + "."
 }
 

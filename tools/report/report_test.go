@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -192,6 +193,23 @@ func TestWritersSayWhatIsWrong(t *testing.T) {
 			if !bytes.Contains(got, []byte(want)) {
 				t.Errorf("%s does not say %q", writer, want)
 			}
+		}
+	}
+}
+
+// Boots that were thrown away are said to be.
+func TestWritersSayWhatWasThrownAway(t *testing.T) {
+	r := readFixture(t)
+	r.Discarded = []results.Discarded{
+		r.Boots[0].Discard("probe missed calls: no event"),
+		{Kernel: "patched", Arm: results.Native, Round: 4, Why: "2N passes cost 2.2 times what N cost"},
+	}
+	for writer := range writers {
+		got := strings.Join(strings.Fields(string(render(t, writer, r))), " ")
+		want := "2 boots thrown away and done again: " + r.Boots[0].Column() + " in round 1 (TCG icount): probe missed calls: no event;" +
+			" patched in round 5 (user space): 2N passes cost 2.2 times what N cost."
+		if !strings.Contains(strings.ReplaceAll(got, `\`, ""), want) {
+			t.Errorf("%s does not say %q", writer, want)
 		}
 	}
 }

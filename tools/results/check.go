@@ -29,6 +29,11 @@ func (r *Results) check() error {
 			return fmt.Errorf("boot %d: unknown arm %q", i, b.Arm)
 		}
 	}
+	for i, d := range r.Discarded {
+		if !names[d.Kernel] || !slices.Contains(Arms, d.Arm) {
+			return fmt.Errorf("discarded boot %d: kernel %q or arm %q is not known", i, d.Kernel, d.Arm)
+		}
+	}
 	type key struct {
 		name, column string
 		arm          Arm

@@ -20,9 +20,10 @@ import (
 // Format is the version of the JSON, and oldest the oldest one that is still
 // read: each has all that the one before it had. Files of other versions are
 // refused. What came with 2 is the order of lookups, shuffled IDs, the native
-// arm, and what a kernel is about; with 3, who waits while a VM grows.
+// arm, and what a kernel is about; with 3, who waits while a VM grows; with 4,
+// which boots were thrown away.
 const (
-	Format = 3
+	Format = 4
 	oldest = 1
 )
 
@@ -85,6 +86,8 @@ type Results struct {
 	Kernels []Kernel `json:"kernels"`
 	// Boots are the raw samples, in the order in which they were taken.
 	Boots []Boot `json:"boots"`
+	// Discarded are the boots that were thrown away and done again.
+	Discarded []Discarded `json:"discarded,omitempty"`
 	// Figures are drawn from Boots by Draw.
 	Figures []Figure `json:"figures"`
 	// Interrupted says that the run was ended before its last boot.
@@ -151,6 +154,23 @@ type Boot struct {
 	Growths []measure.Growth `json:"growths,omitempty"`
 	Gaps    []measure.Gaps   `json:"gaps,omitempty"`
 }
+
+// Discarded is a boot of which nothing was kept.
+type Discarded struct {
+	Kernel string `json:"kernel"` // Kernel.Name
+	Again  bool   `json:"again,omitempty"`
+	Round  int    `json:"round"`
+	Arm    Arm    `json:"arm"`
+	Why    string `json:"why"`
+}
+
+// Discard says of a boot that nothing of it is kept, and why.
+func (b Boot) Discard(why string) Discarded {
+	return Discarded{Kernel: b.Kernel, Again: b.Again, Round: b.Round, Arm: b.Arm, Why: why}
+}
+
+// Column names the column of a table that the boot would have belonged to.
+func (d Discarded) Column() string { return Boot{Kernel: d.Kernel, Again: d.Again}.Column() }
 
 // Column names the column of a table that the boot belongs to.
 func (b Boot) Column() string {

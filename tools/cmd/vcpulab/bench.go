@@ -189,6 +189,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 			all.Host = host
 		default:
 			all.Boots = append(all.Boots, r.Boots...)
+			all.Discarded = append(all.Discarded, r.Discarded...)
 			all.Interrupted = r.Interrupted
 			if drawErr := all.Draw(); drawErr != nil {
 				return nil, drawErr
