@@ -77,6 +77,11 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 			return fmt.Errorf("stalls: %w", err)
 		}
 	}
+	if p.Paths != nil {
+		if err := measurePaths(g, dev, *p.Paths); err != nil {
+			return fmt.Errorf("paths: %w", err)
+		}
+	}
 	clock.After = clockSource()
 	return g.sample(measure.TypeClock, clock)
 }

@@ -19,6 +19,8 @@ type Params struct {
 	Counted []VM `json:"counted,omitempty"`
 	// Stalls asks who waits while a VM grows; nil does not.
 	Stalls *Stalls `json:"stalls,omitempty"`
+	// Paths asks what lookups are worth where KVM uses them; nil does not.
+	Paths *Paths `json:"paths,omitempty"`
 	// LoopNanos is how long a loop should run, in nanoseconds. The longest
 	// pass decides if it takes longer.
 	LoopNanos int64 `json:"loop_ns"`
