@@ -43,7 +43,12 @@ func (b *Boot) Complete(p measure.Params) error {
 		}
 	}
 	if p.Stalls != nil {
-		return b.completeStalls(*p.Stalls)
+		if err := b.completeStalls(*p.Stalls); err != nil {
+			return err
+		}
+	}
+	if p.Paths != nil {
+		return b.completePaths(*p.Paths)
 	}
 	return nil
 }

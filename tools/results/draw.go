@@ -203,6 +203,10 @@ func (b Boot) values() ([]value, error) {
 		return nil, err
 	}
 	out = append(append(out, vs...), b.stallValues()...)
+	if vs, err = b.pathValues(); err != nil {
+		return nil, err
+	}
+	out = append(out, vs...)
 	sizes := []value{
 		counted("sizeof/struct=kvm", UnitBytes, float64(b.Sizes.KVM)),
 		counted("sizeof/struct=kvm_vcpu", UnitBytes, float64(b.Sizes.VCPU)),

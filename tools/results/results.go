@@ -21,9 +21,10 @@ import (
 // read: each has all that the one before it had. Files of other versions are
 // refused. What came with 2 is the order of lookups, shuffled IDs, the native
 // arm, and what a kernel is about; with 3, who waits while a VM grows; with 4,
-// which boots were thrown away.
+// which boots were thrown away; with 5, what lookups are worth where KVM uses
+// them.
 const (
-	Format = 4
+	Format = 5
 	oldest = 1
 )
 
@@ -153,6 +154,9 @@ type Boot struct {
 	// Growths and Gaps are about who waits while a VM grows.
 	Growths []measure.Growth `json:"growths,omitempty"`
 	Gaps    []measure.Gaps   `json:"gaps,omitempty"`
+	// Starts and Paths are about what lookups are worth where KVM uses them.
+	Starts []measure.Start      `json:"starts,omitempty"`
+	Paths  []measure.PathSample `json:"paths,omitempty"`
 }
 
 // Discarded is a boot of which nothing was kept.

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"vcpulab/ebpf/measure"
+)
+
+// RateUnit is what it is in how often a path is used: so many times in a
+// second, or while the processor runs 10^9 instructions. It is no cost: more is
+// better. It is not exact on any arm: what interrupts take is in it.
+func (a Arm) RateUnit() string {
+	if a == ICount {
+		return "calls/Ginsn"
+	}
+	return "calls/s"
+}
+
+// IsRate says that a unit is one of which more is better.
+func IsRate(unit string) bool { return unit == ICount.RateUnit() || unit == KVM.RateUnit() }
+
+// completePaths returns an ErrInvalid if what the boot says about paths is not
+// all that was asked for, or contradicts itself.
+func (b *Boot) completePaths(p measure.Paths) error {
+	if len(b.Starts) != len(p.VMs) || len(b.Paths) != len(p.VMs)*len(measure.AllPaths) {
+		return fmt.Errorf("%w: paths: expected %d VMs and %d paths on each, found %d and %d in all",
+			ErrInvalid, len(p.VMs), len(measure.AllPaths), len(b.Starts), len(b.Paths))
+	}
+	for i, vm := range p.VMs {
+		if s := b.Starts[i]; s.VM != vm {
+			return fmt.Errorf("%w: paths: expected the start of %v, found that of %v", ErrInvalid, vm, s.VM)
+		}
+		for j, path := range measure.AllPaths {
+			s := b.Paths[i*len(measure.AllPaths)+j]
+			if s.VM != vm || s.Path != path || s.Function != path.Function() {
+				return fmt.Errorf("%w: paths: expected %s of %v, found %s by %s of %v", ErrInvalid, path, vm, s.Path, s.Function, s.VM)
+			}
+			if s.Ops != p.Ops || len(s.Once) != p.Repeat {
+				return fmt.Errorf("%w: paths: %s of %v: expected %d times %d operations, found %d times %d",
+					ErrInvalid, path, vm, p.Repeat, p.Ops, len(s.Once), s.Ops)
+			}
+		}
+	}
+	return nil
+}
+
+// pathValues draws the figures about what lookups are worth.
+func (b Boot) pathValues() ([]value, error) {
+	var out []value
+	for i, s := range b.Paths {
+		vs, err := b.pathValue(s)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s of %v: %w", ErrInvalid, s.Path, s.VM, err)
+		}
+		out = append(out, drawn("paths", i, vs...)...)
+	}
+	for i, s := range b.Starts {
+		if s.Created <= 0 || s.Ran <= s.Created {
+			return nil, fmt.Errorf("%w: start of %v: expected time to pass, found %d ns and %d ns", ErrInvalid, s.VM, s.Created, s.Ran)
+		}
+		out = append(out, drawn("starts", i,
+			counted(fmt.Sprintf("start/%v/created", s.VM), b.Arm.BuildUnit(), float64(s.Created)),
+			counted(fmt.Sprintf("start/%v/ran", s.VM), b.Arm.BuildUnit(), float64(s.Ran)))...)
+	}
+	return out, nil
+}
+
+// pathValue draws the figures of one path: what a call of its function costs,
+// and how often it is called.
+func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
+	if s.Ops < 1 || len(s.Once) == 0 || len(s.Once) != len(s.Twice) {
+		return nil, fmt.Errorf("expected runs with N and with 2N operations, found %d and %d", len(s.Once), len(s.Twice))
+	}
+	if len(s.Calls) != s.Ops {
+		return nil, fmt.Errorf("%d operations called %s %d times", s.Ops, s.Function, len(s.Calls))
+	}
+	var calls []float64
+	for i, c := range s.Calls {
+		if s.Bracket <= 0 || c <= s.Bracket {
+			return nil, fmt.Errorf("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
+		}
+		calls = append(calls, float64(c-s.Bracket))
+	}
+	sort.Float64s(calls)
+	call := median(calls)
+	load := (b.typical(s.Twice) - b.typical(s.Once)) / float64(s.Ops)
+	// Without brackets, less can be measured than with them, but not less
+	// than the function itself.
+	if load < call {
+		return nil, fmt.Errorf("an operation takes %.0f ns in all, and the call in it %.0f ns", load, call)
+	}
+	name := fmt.Sprintf("path/%v/do=%s", s.VM, s.Path)
+	return []value{
+		counted(name+"/call", b.Arm.Unit(), call),
+		counted(name+"/rate", b.Arm.RateUnit(), 1e9/load),
+	}, nil
+}
+
+// typical is what the same run takes: where instructions are counted the least,
+// because interrupts add to it and nothing takes away; else the median.
+func (b Boot) typical(nanos []int64) float64 {
+	var all []float64
+	for _, n := range nanos {
+		all = append(all, float64(n))
+	}
+	if b.Arm.Exact() {
+		return slices.Min(all)
+	}
+	sort.Float64s(all)
+	return median(all)
+}

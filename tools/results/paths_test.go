@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/measure"
+)
+
+// addPaths gives a boot what these parameters ask for. A call takes 100 a vCPU,
+// and what is around it 5000.
+func addPaths(b *Boot, p measure.Paths) {
+	for _, vm := range p.VMs {
+		b.Starts = append(b.Starts, measure.Start{VM: vm, Created: 50_000 * int64(vm.VCPUs), Ran: 90_000 * int64(vm.VCPUs)})
+		for _, path := range measure.AllPaths {
+			call := 100 * int64(vm.VCPUs)
+			once := 7000 + int64(p.Ops)*(call+5000)
+			s := measure.PathSample{VM: vm, Path: path, Function: path.Function(), Ops: p.Ops, Bracket: 154}
+			for i := range p.Repeat {
+				s.Once = append(s.Once, once+3000*int64(i))
+				s.Twice = append(s.Twice, 2*once-7000+4000*int64(p.Repeat-i-1))
+			}
+			s.Calls = slices.Repeat([]int64{call + 154}, p.Ops)
+			s.Calls[0] += 4000 // an interrupt
+			b.Paths = append(b.Paths, s)
+		}
+	}
+}
+
+var pathParams = measure.Paths{VMs: []measure.VM{{VCPUs: 8, IDs: measure.Sparse}, {VCPUs: 64, IDs: measure.Sparse}}, Ops: 4, Repeat: 3}
+
+// TestCompletePaths spoils what was measured in every way that must not be taken
+// for a result.
+func TestCompletePaths(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(*Boot)
+		says  string // "" if the boot is good
+	}{
+		"complete":           {func(*Boot) {}, ""},
+		"nothing":            {func(b *Boot) { b.Starts, b.Paths = nil, nil }, "found 0 and 0 in all"},
+		"a path is missing":  {func(b *Boot) { b.Paths = b.Paths[1:] }, "expected 2 VMs"},
+		"a start is missing": {func(b *Boot) { b.Starts = b.Starts[1:] }, "expected 2 VMs"},
+		"another VM started": {func(b *Boot) { b.Starts[1].VM.VCPUs++ }, "expected the start of vcpus=64/ids=sparse, found that of vcpus=65"},
+		"another VM":         {func(b *Boot) { b.Paths[0].VM.IDs = measure.Dense }, "of vcpus=8/ids=dense"},
+		"another function":   {func(b *Boot) { b.Paths[0].Function = "kvm_vcpu_kick" }, "by kvm_vcpu_kick"},
+		"too little done":    {func(b *Boot) { b.Paths[0].Ops = 3 }, "expected 3 times 4 operations, found 3 times 3"},
+		"not repeated":       {func(b *Boot) { b.Paths[0].Once = b.Paths[0].Once[1:] }, "found 2 times 4"},
+		"a run is missing":   {func(b *Boot) { b.Paths[0].Twice = b.Paths[0].Twice[1:] }, "found 3 and 2"},
+		"call missed":        {func(b *Boot) { b.Paths[0].Calls = b.Paths[0].Calls[1:] }, "4 operations called __kvm_irq_delivery_to_apic 3 times"},
+		"called twice":       {func(b *Boot) { b.Paths[0].Calls = append(b.Paths[0].Calls, 7000) }, "5 times"},
+		"empty bracket":      {func(b *Boot) { b.Paths[0].Calls[2] = 154 }, "call 2: expected it to take more than the 154 ns"},
+		"no empty bracket":   {func(b *Boot) { b.Paths[0].Bracket = 0 }, "call 0"},
+		"clock stands still": {func(b *Boot) { b.Paths[0].Twice = b.Paths[0].Once }, "an operation takes 0 ns in all"},
+		"more than all": {func(b *Boot) {
+			for i := range b.Paths[0].Calls {
+				b.Paths[0].Calls[i] += 10_000
+			}
+		}, "and the call in it 10800 ns"},
+		"no start":   {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
+		"nobody ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := Boot{Arm: ICount}
+			addPaths(&b, pathParams)
+			tt.spoil(&b)
+			err := b.completePaths(pathParams)
+			if err == nil {
+				_, err = b.pathValues()
+			}
+			if tt.says == "" {
+				if err != nil {
+					t.Errorf("expected it to be complete, found %v", err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected ErrInvalid that says %q, found %v", tt.says, err)
+			}
+		})
+	}
+}
+
+// TestPathValues draws the figures: neither the interrupt in a bracket nor that
+// in a run is in them where instructions are counted.
+func TestPathValues(t *testing.T) {
+	for arm, want := range map[Arm]map[string]value{
+		ICount: {
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 800, low: 800, high: 800},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6400, low: 6400, high: 6400},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/Ginsn", value: 1e9 / 11400.0, low: 1e9 / 11400.0, high: 1e9 / 11400.0},
+			"start/vcpus=64/ids=sparse/created":              {unit: "insns/vm", value: 3_200_000, low: 3_200_000, high: 3_200_000},
+			"start/vcpus=64/ids=sparse/ran":                  {unit: "insns/vm", value: 5_760_000, low: 5_760_000, high: 5_760_000},
+		},
+		KVM: {
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call": {unit: "ns/op", value: 800, low: 800, high: 800},
+			// The medians are 3000 and 4000 more.
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0, low: 1e9 / 6050.0, high: 1e9 / 6050.0},
+		},
+	} {
+		b := Boot{Arm: arm}
+		addPaths(&b, pathParams)
+		all, err := b.pathValues()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]value)
+		for _, v := range all {
+			got[v.name] = v
+		}
+		if len(got) != len(all) || len(all) != 2*(2*len(measure.AllPaths)+2) {
+			t.Errorf("%s: expected a call and a rate of each path, found %d figures with %d names", arm, len(all), len(got))
+		}
+		for name, v := range want {
+			v.name, v.from = name, got[name].from
+			if got[name] != v || v.from == "" {
+				t.Errorf("%s: expected %+v, found %+v", arm, v, got[name])
+			}
+		}
+	}
+}
