@@ -64,7 +64,7 @@ func TestRunKernelBroken(t *testing.T) {
 			plan := NewPlan(results.ICount, DefaultAxes())
 			plan.Params.VMs = []measure.VM{{VCPUs: 8, IDs: measure.Dense}}
 			plan.Params.LoopNanos = 100_000
-			plan.Params.Stalls = nil
+			plan.Params.Stalls, plan.Params.Paths = nil, nil
 			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, tt.edit)}}, plan, Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)

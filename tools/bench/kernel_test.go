@@ -84,7 +84,7 @@ func TestRunKernel(t *testing.T) {
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Dense}, {VCPUs: 65, IDs: measure.Sparse}}
 	plan.Count(2)
 	plan.Params.LoopNanos = 100_000
-	plan.Params.Stalls = nil
+	plan.Params.Stalls, plan.Params.Paths = nil, nil
 	keep := filepath.Join(t.TempDir(), "failed")
 	start := time.Now()
 	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{KeepDir: keep})

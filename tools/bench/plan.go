@@ -27,6 +27,11 @@ type Plan struct {
 	Seed uint64
 }
 
+// MaxPathVCPUs is how many vCPUs a VM has at most whose guest has KVM look them
+// up: their Hyper-V VP indices, which are as sparse as their IDs, are less than
+// MaxVCPUs.
+const MaxPathVCPUs = MaxVCPUs / 4
+
 // MaxVCPUs is how many vCPUs a VM has at most: KVM_MAX_VCPUS of x86.
 const MaxVCPUs = 4096
 
@@ -42,6 +47,9 @@ type Axes struct {
 	// Growth is how many vCPUs the VM gets of which is watched who waits
 	// while it grows, 0 if none is.
 	Growth int
+	// Paths are the numbers of vCPUs of the VMs whose guests have KVM look
+	// vCPUs up.
+	Paths []int
 }
 
 // DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two.
@@ -52,6 +60,7 @@ func DefaultAxes() Axes {
 		IDs:    []measure.IDs{measure.Dense, measure.Sparse},
 		Orders: []measure.Order{measure.Sequential},
 		Growth: growth,
+		Paths:  []int{8, 64, 512},
 	}
 }
 
@@ -60,6 +69,7 @@ func QuickAxes() Axes {
 	a := DefaultAxes()
 	a.Sizes = []int{1, 64, 1024}
 	a.Growth = 66
+	a.Paths = []int{64}
 	return a
 }
 
@@ -70,6 +80,7 @@ func FullAxes() Axes {
 		IDs:    measure.AllIDs,
 		Orders: measure.AllOrders,
 		Growth: growth,
+		Paths:  []int{8, 64, 512, 1024},
 	}
 }
 
@@ -91,6 +102,23 @@ func (a Axes) VMs() []measure.VM {
 // array of less than 1025 entries doubles.
 const growth = 520
 
+// pathOps is how many operations a guest does in a run, pathRepeat how often it
+// does so many.
+const (
+	pathOps    = measure.MaxPathOps
+	pathRepeat = 5
+)
+
+// pathVMs returns those whose guests have KVM look vCPUs up. IDs are sparse: that
+// is where lookups by ID are slow, and the rest of the paths does not care.
+func (a Axes) pathVMs() []measure.VM {
+	var vms []measure.VM
+	for _, n := range a.Paths {
+		vms = append(vms, measure.VM{VCPUs: n, IDs: measure.Sparse})
+	}
+	return vms
+}
+
 // quietNanos is how long a vCPU is watched before and after its VM grows.
 const quietNanos = 50_000_000
 
@@ -106,6 +134,9 @@ func NewPlan(arm results.Arm, a Axes) Plan {
 	}
 	if a.Growth > 0 {
 		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: quietNanos}
+	}
+	if len(a.Paths) > 0 {
+		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat}
 	}
 	if !arm.Exact() {
 		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
@@ -139,14 +170,26 @@ func (p Plan) check() error {
 	if s := p.Params.Stalls; s != nil && (s.VCPUs < 2 || s.VCPUs > MaxVCPUs || s.QuietNanos < 1) {
 		return fmt.Errorf("plan: a VM that grows: expected 2 to %d vCPUs and some time, found %d and %d ns", MaxVCPUs, s.VCPUs, s.QuietNanos)
 	}
-	seen := make(map[measure.VM]bool)
-	for _, vm := range p.Params.VMs {
-		if seen[vm] {
-			return fmt.Errorf("plan: the VM %v is there twice", vm)
+	var used []measure.VM
+	if s := p.Params.Paths; s != nil {
+		used = s.VMs
+		if s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 {
+			return fmt.Errorf("plan: paths: expected 1 to %d operations, at least once, found %d and %d", measure.MaxPathOps, s.Ops, s.Repeat)
 		}
-		seen[vm] = true
 	}
-	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted) {
+	for _, vms := range [][]measure.VM{p.Params.VMs, used} {
+		for i, vm := range vms {
+			if slices.Contains(vms[:i], vm) {
+				return fmt.Errorf("plan: the VM %v is there twice", vm)
+			}
+		}
+	}
+	for _, vm := range used {
+		if vm.VCPUs < 2 || vm.VCPUs > MaxPathVCPUs {
+			return fmt.Errorf("plan: paths: a VM with %d vCPUs: expected 2 to %d", vm.VCPUs, MaxPathVCPUs)
+		}
+	}
+	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted, used) {
 		if vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs {
 			return fmt.Errorf("plan: a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
 		}

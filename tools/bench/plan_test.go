@@ -40,6 +40,12 @@ func TestCheck(t *testing.T) {
 		"grows much":   {func(p *Plan) { p.Params.Stalls.VCPUs = MaxVCPUs + 1 }, "found 4097"},
 		"not watched":  {func(p *Plan) { p.Params.Stalls.QuietNanos = 0 }, "and 0 ns"},
 		"nobody grows": {func(p *Plan) { p.Params.Stalls = nil }, ""},
+		"no paths":     {func(p *Plan) { p.Params.Paths = nil }, ""},
+		"path of one":  {func(p *Plan) { p.Params.Paths.VMs[0].VCPUs = 1 }, "paths: a VM with 1 vCPUs: expected 2 to 1024"},
+		"large path":   {func(p *Plan) { p.Params.Paths.VMs[0].VCPUs = MaxPathVCPUs + 1 }, "paths: a VM with 1025 vCPUs"},
+		"path twice":   {func(p *Plan) { p.Params.Paths.VMs[1] = p.Params.Paths.VMs[0] }, "vcpus=8/ids=sparse is there twice"},
+		"many done":    {func(p *Plan) { p.Params.Paths.Ops = measure.MaxPathOps + 1 }, "paths: expected 1 to 32 operations, at least once, found 33 and 5"},
+		"nothing done": {func(p *Plan) { p.Params.Paths.Repeat = 0 }, "found 32 and 0"},
 		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {

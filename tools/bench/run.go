@@ -268,6 +268,17 @@ func take(b *results.Boot, step *progress.Step, rec wire.Record) error {
 		if err = json.Unmarshal(rec.Sample.Data, &s); err == nil {
 			b.Gaps = append(b.Gaps, s)
 		}
+	case measure.TypeStart:
+		var s measure.Start
+		if err = json.Unmarshal(rec.Sample.Data, &s); err == nil {
+			b.Starts = append(b.Starts, s)
+			step.Update("paths, %v", s.VM)
+		}
+	case measure.TypePath:
+		var s measure.PathSample
+		if err = json.Unmarshal(rec.Sample.Data, &s); err == nil {
+			b.Paths = append(b.Paths, s)
+		}
 	case measure.TypeLoop:
 		var l measure.Loop
 		if err = json.Unmarshal(rec.Sample.Data, &l); err == nil {

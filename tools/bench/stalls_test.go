@@ -20,6 +20,7 @@ func TestStallsKernel(t *testing.T) {
 	plan := NewPlan(results.ICount, DefaultAxes())
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}
 	plan.Params.LoopNanos = 100_000
+	plan.Params.Paths = nil
 	plan.Params.Stalls = &measure.Stalls{VCPUs: 66, QuietNanos: 5_000_000}
 	start := time.Now()
 	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{KeepDir: filepath.Join(t.TempDir(), "failed")})
@@ -76,6 +77,7 @@ func TestStallsBroken(t *testing.T) {
 			plan := NewPlan(results.ICount, DefaultAxes())
 			plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}
 			plan.Params.LoopNanos = 100_000
+			plan.Params.Paths = nil
 			plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: &tt.broken}
 			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.says) {

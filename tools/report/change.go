@@ -27,6 +27,7 @@ type change struct {
 	ratio   float64 // new over old; NaN for a difference
 	amount  string  // "2.8x", "4.0%", "+16"
 	word    string  // "fewer"; "" for a difference
+	rate    bool    // more is better
 }
 
 // String is the change in words: it needs neither colour nor sign to be read.
@@ -49,8 +50,8 @@ func compare(base, again, f results.Figure, floor float64) change {
 	if f.Value == base.Value {
 		return change{verdict: same, ratio: 1}
 	}
-	c := change{verdict: worse, ratio: math.NaN()}
-	if f.Value < base.Value {
+	c := change{verdict: worse, ratio: math.NaN(), rate: results.IsRate(f.Unit)}
+	if (f.Value < base.Value) != c.rate {
 		c.verdict = better
 	}
 	switch {
@@ -90,7 +91,7 @@ func words(unit string, v verdict) string {
 		}
 		return "slower"
 	}
-	if v == better {
+	if (v == better) != results.IsRate(unit) {
 		return "fewer"
 	}
 	return "more"

@@ -118,7 +118,8 @@ const betweenRuns = 0.06
 
 // leastApart is the least that two measurements of a figure must be apart.
 func leastApart(f results.Figure) float64 {
-	if parseShape(f.Name).op == "create" && f.Unit != results.UnitWaits {
+	s := parseShape(f.Name)
+	if s.op == "create" && f.Unit != results.UnitWaits || s.op == opStart || s.op == opPath && s.part == "rate" {
 		return betweenRuns
 	}
 	return 0

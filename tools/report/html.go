@@ -140,7 +140,7 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 func (s *sheet) pageTable(g group, arm results.Arm) tableData {
 	title, per, sizes := g.kind.about()
 	t := tableData{Title: title, Per: per, Sizes: sizes, Code: g.kind <= kindWalk}
-	if g.kind < kindGrowth {
+	if g.kind.costs() {
 		t.Per = unitName(arm) + " " + per
 	}
 	for _, r := range s.merged(g) {

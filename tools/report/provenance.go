@@ -272,6 +272,7 @@ func (s *sheet) explanations() []string {
 		out = append(out, "The last over the first: the median over the last eighth of a VM's vCPUs, by that over the second eighth;"+
 			" the first one pays for what is done once.")
 	}
+	out = append(out, s.usageExplanations()...)
 	out = append(out, s.stallExplanations()...)
 	if has(kindMemory, "") {
 		out = append(out, "Memory is what the allocators set aside, padding included: what holds vCPUs is all"+

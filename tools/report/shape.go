@@ -20,6 +20,7 @@ type shape struct {
 	part    string        // of create: all, one of parts, growth, waits
 	phase   string        // of grow and gaps: what went on
 	slot    string        // of grow: which calls
+	path    string        // of path: what KVM is asked for
 	object  string        // of memory and sizeof: the struct's name
 	known   bool          // nothing of the name is left over
 }
@@ -53,9 +54,11 @@ func parseShape(name string) shape {
 			s.slot = v
 		case "struct":
 			s.object = v
+		case "do":
+			s.path = v
 		default:
 			s.part = key
-			s.known = s.known && s.stall() && v == ""
+			s.known = s.known && (s.stall() || s.usage()) && v == ""
 		}
 	}
 	return s
@@ -111,6 +114,8 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 	switch {
 	case s.stall():
 		return s.placeStall()
+	case s.usage():
+		return s.placeUsage()
 	case s.op == string(measure.Get):
 		return kindGet, s.ordered(), s.vcpus, true
 	case s.op == string(measure.ByID) && s.missing:
@@ -163,6 +168,9 @@ const (
 	kindWalk
 	kindCreate
 	kindBuild
+	kindStart
+	kindPath
+	kindRate
 	kindGap
 	kindLongest
 	kindGrowth
@@ -176,6 +184,9 @@ const (
 	kindOther
 	numKinds
 )
+
+// costs says that a kind's figures are costs, in the unit of their arm.
+func (k kind) costs() bool { return k < kindGrowth && k != kindRate }
 
 // about says what a kind's figures are: the title, what one unit of it is
 // for, and what the size is a number of.
@@ -197,6 +208,8 @@ func (k kind) about() (title, per, sizes string) {
 		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
 	case kindGap, kindLongest, kindGrowWaits, kindSlots, kindStalled:
 		return k.aboutStalls()
+	case kindStart, kindPath, kindRate:
+		return k.aboutUsage()
 	case kindMemory:
 		return "Memory of what holds a VM's vCPUs", "bytes a VM", "vCPUs"
 	case kindObject:

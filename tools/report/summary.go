@@ -61,7 +61,7 @@ func (s *sheet) lines(g group) [][]row {
 		switch n := len(out); {
 		case g.kind == kindOther:
 			continue
-		case g.kind.stall() && !g.inAnswers(r):
+		case g.kind.stall() && !g.inAnswers(r), g.kind == kindRate:
 			continue
 		// Its parts are in the tables.
 		case g.kind == kindBuild && (r.sizes[0] != s.largest || strings.Contains(r.label, ", ")):
@@ -95,6 +95,10 @@ func (g group) headline(r row) (code, what string) {
 		return "KVM_CREATE_VCPU", "grace periods waited for"
 	case kindGap, kindLongest, kindGrowWaits, kindSlots, kindStalled:
 		return g.stallHeadline(r)
+	case kindStart:
+		return "", "Start of a VM until " + r.label
+	case kindPath:
+		return "", r.label + ", a call of KVM's function for it"
 	case kindMemory:
 		return "", "Memory of what holds vCPUs, " + per + ", " + r.label
 	case kindObject:
@@ -215,6 +219,9 @@ func (c change) times() string {
 // order puts changes in a row: the larger, the worse.
 func (c change) order() float64 {
 	if !math.IsNaN(c.ratio) {
+		if c.rate {
+			return 1 / c.ratio
+		}
 		return c.ratio
 	}
 	switch c.verdict {

@@ -95,7 +95,7 @@ func (t *table) variants(arm results.Arm) {
 // heading is the title of a group with the units of its figures.
 func (g group) heading(arms []results.Arm) string {
 	title, per, _ := g.kind.about()
-	if g.kind < kindGrowth {
+	if g.kind.costs() {
 		var units []string
 		for _, arm := range arms {
 			units = append(units, unitName(arm))

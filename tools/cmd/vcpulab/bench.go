@@ -34,6 +34,7 @@ type benchRunCmd struct {
 	IDs     []string `name:"ids" help:"How VMs number their vCPUs: dense, shuffled or sparse." placeholder:"IDS" enum:"dense,shuffled,sparse"`
 	Order   []string `help:"Orders in which vCPUs are looked up: sequential, same or random." placeholder:"ORDER" enum:"sequential,same,random"`
 	GrowTo  *int     `help:"Watch who waits while VMs grow to so many vCPUs, 0 for none (default: 520; 66 with --quick)." placeholder:"N"`
+	Paths   []int    `help:"Numbers of vCPUs of VMs whose guests have KVM look vCPUs up, 0 for none (default: 8, 64 and 512; 64 with --quick, also 1024 with --full)." placeholder:"N"`
 	HZ      string   `name:"hz" help:"Ticks a second of the kernels: 100 or 1000. A grace period takes some ticks." enum:"100,1000" default:"1000"`
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
@@ -60,6 +61,11 @@ func (c benchRunCmd) Validate() error {
 	}
 	if n := c.GrowTo; n != nil && *n != 0 && (*n < 2 || *n > bench.MaxVCPUs) {
 		return fmt.Errorf("--grow-to: expected 2 to %d vCPUs, or 0, found %d", bench.MaxVCPUs, *n)
+	}
+	for _, n := range c.Paths {
+		if (n < 2 || n > bench.MaxPathVCPUs) && (n != 0 || len(c.Paths) > 1) {
+			return fmt.Errorf("--paths: expected 2 to %d vCPUs, or 0 alone, found %d", bench.MaxPathVCPUs, n)
+		}
 	}
 	if c.Through != 0 && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
@@ -96,6 +102,9 @@ func (c benchRunCmd) axes() bench.Axes {
 	}
 	if c.GrowTo != nil {
 		a.Growth = *c.GrowTo
+	}
+	if len(c.Paths) > 0 {
+		a.Paths = slices.DeleteFunc(sorted(c.Paths), func(n int) bool { return n == 0 })
 	}
 	if len(c.Order) > 0 {
 		a.Orders = chosen(measure.AllOrders, c.Order)

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/results"
+)
+
+// The operations of figures about what lookups are worth where KVM uses them.
+const (
+	opPath  = "path"
+	opStart = "start"
+)
+
+// pathNames say what a guest, or user space, has KVM do.
+var pathNames = map[measure.Path]string{
+	measure.PathIPI: "IPI to all others",
+}
+
+// usage says that the figure is about what lookups are worth where KVM uses
+// them.
+func (s shape) usage() bool { return s.op == opPath || s.op == opStart }
+
+// placeUsage says where a figure about that stands.
+func (s shape) placeUsage() (kind kind, label string, size int, ok bool) {
+	ids := ""
+	if s.ids != measure.Sparse {
+		ids = ", " + s.numbered()
+	}
+	name := pathNames[measure.Path(s.path)]
+	switch {
+	case s.op == opPath && name != "" && s.part == "call":
+		return kindPath, name + ids, s.vcpus, true
+	case s.op == opPath && name != "" && s.part == "rate":
+		return kindRate, name + ids, s.vcpus, true
+	case s.op == opStart && s.part == "created":
+		return kindStart, "all vCPUs created" + ids, s.vcpus, true
+	case s.op == opStart && s.part == "ran":
+		return kindStart, "each has run once" + ids, s.vcpus, true
+	}
+	return kindOther, "", 0, true
+}
+
+// aboutUsage says what the kinds about what lookups are worth are.
+func (k kind) aboutUsage() (title, per, sizes string) {
+	switch k {
+	case kindPath:
+		return "Functions that look vCPUs up, in a running guest", "a call", "vCPUs"
+	case kindRate:
+		return "How often the guest gets them called", "in a second, or in 10^9 instructions of all that it takes", "vCPUs"
+	}
+	return "Start of a VM, from KVM_CREATE_VM on", "a VM", "vCPUs"
+}
+
+// usageExplanations say what the figures about what lookups are worth mean.
+func (s *sheet) usageExplanations() []string {
+	for _, g := range s.groups {
+		if g.kind == kindPath {
+			text := "Functions that look vCPUs up: a small guest has its first vCPU do the same thing again and again, and each call of KVM's function for it is bracketed;" +
+				" it is the median of them, less what an empty bracket takes. vCPU IDs are sparse unless said otherwise."
+			if s.has(results.ICount) {
+				text += " Calls in 10^9 instructions are no calls a second: they say how much of all that is run the function is, guest, exits and user space included."
+			}
+			return []string{text}
+		}
+	}
+	return nil
+}
+
+// has says that there are figures of an arm.
+func (s *sheet) has(arm results.Arm) bool {
+	for _, a := range s.arms {
+		if a == arm {
+			return true
+		}
+	}
+	return false
+}
