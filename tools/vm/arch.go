@@ -91,6 +91,8 @@ func RISCV64() Arch {
 		Console: "ttyS0",
 		machine: map[Accel]string{TCG: "virt", KVM: "virt"},
 		cpu:     map[Accel]string{TCG: "rv64,h=true", KVM: "host"},
+		// What goes wrong before there is a console is said, too.
+		append: []string{"earlycon"},
 	}
 }
 
