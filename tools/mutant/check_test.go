@@ -106,10 +106,10 @@ func TestFound(t *testing.T) {
 			selftest.Result{Outcome: selftest.Crash, Reason: "kernel warning: " + splat.Title, Splats: []vm.Splat{splat}},
 			[]Finding{{"t", "crash: kernel warning: " + splat.Title}},
 		},
-		"overlooked": {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{{Kind: vm.KernelWarning, Title: "not ours"}}}, nil},
+		"overlooked": {selftest.Result{Outcome: selftest.Pass, Overlooked: []vm.Splat{splat}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check := selftestCheck{guests: Guests{Overlook: func(s vm.Splat) bool { return s.Title == "not ours" }}}
+			check := selftestCheck{}
 			c.result.Name, c.result.Seconds = "t", 2
 			l, err := check.found([]selftest.Result{c.result})
 			if err != nil {

@@ -81,3 +81,37 @@ func TestBlame(t *testing.T) {
 		})
 	}
 }
+
+// TestOverlook: what does not count is kept where it does no harm, with the
+// test during which it came.
+func TestOverlook(t *testing.T) {
+	race, warning := vm.Splat{Kind: vm.KernelWarning, Title: "race", Line: 4}, vm.Splat{Kind: vm.KernelWarning, Title: "warning", Line: 5}
+	for name, tc := range map[string]struct {
+		overlook           func(vm.Splat) bool
+		splats, overlooked []vm.Splat
+	}{
+		"all count": {nil, []vm.Splat{race, warning}, nil},
+		"one does not": {
+			func(s vm.Splat) bool { return s.Title == "race" }, []vm.Splat{warning}, []vm.Splat{race},
+		},
+		"none counts": {func(vm.Splat) bool { return true }, nil, []vm.Splat{race, warning}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := guest{
+				r: &runner{opts: Options{Overlook: tc.overlook}}, tests: named("a", "b"), console: newConsoleLog(),
+				results: []Result{result("a", Pass), result("b", Pass)},
+			}
+			_, _ = g.console.Write([]byte("vcpulab: start a\nvcpulab: end a\nvcpulab: start b\nrace\nwarning\n"))
+			g.attribute([]vm.Splat{race, warning})
+			if diff := cmp.Diff(tc.splats, g.results[1].Splats); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(tc.overlooked, g.results[1].Overlooked); diff != "" {
+				t.Error(diff)
+			}
+			if len(g.results[0].Splats)+len(g.results[0].Overlooked) > 0 {
+				t.Errorf("expected none for the test before, found %v", g.results[0])
+			}
+		})
+	}
+}

@@ -67,7 +67,7 @@ func TestConsoleLogLong(t *testing.T) {
 func TestAttribute(t *testing.T) {
 	c := newConsoleLog()
 	_, _ = c.Write([]byte("boot\nWARNING: early\nvcpulab: start a\nfine\nvcpulab: start b\nWARNING: late\n"))
-	g := guest{tests: named("a", "b"), console: c, results: []Result{result("a", Pass), result("b", Pass)}}
+	g := guest{r: &runner{}, tests: named("a", "b"), console: c, results: []Result{result("a", Pass), result("b", Pass)}}
 	g.attribute([]vm.Splat{{Title: "WARNING: early", Line: 2}, {Title: "WARNING: late", Line: 6}})
 	for i, want := range []string{"boot\nWARNING: early\nvcpulab: start a\nfine\n", "vcpulab: start b\nWARNING: late\n"} {
 		if r := g.results[i]; len(r.Splats) != 1 || r.Console != want {

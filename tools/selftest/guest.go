@@ -32,8 +32,9 @@ const (
 	maxOutput = 256 << 10
 )
 
-// mounts are the file systems that tests look at.
-var mounts = []string{"tmpfs", "shm", "debugfs", "tracefs", "cgroup2"}
+// mounts are the file systems that tests look at. No test looks at tracefs,
+// which a kernel that looks for faults may lack.
+var mounts = []string{"tmpfs", "shm", "debugfs", "cgroup2"}
 
 // errStuck ends a guest in which a test cannot be ended.
 var errStuck = errors.New("the test could not be ended")
@@ -231,6 +232,10 @@ func (g *guest) attribute(splats []vm.Splat) {
 		r := g.result(owner)
 		if r == nil {
 			r = &g.results[len(g.results)-1]
+		}
+		if overlook := g.r.opts.Overlook; overlook != nil && overlook(s) {
+			r.Overlooked = append(r.Overlooked, s)
+			continue
 		}
 		r.Splats = append(r.Splats, s)
 		if before && r.Console == "" {

@@ -48,6 +48,8 @@ type Result struct {
 	Sub []Sub `json:"sub,omitempty"`
 	// Splats are what the kernel complained of while the test ran.
 	Splats []vm.Splat `json:"splats,omitempty"`
+	// Overlooked are those that Options.Overlook took out of Splats.
+	Overlooked []vm.Splat `json:"overlooked,omitempty"`
 	// Output is what the test printed, bounded; LeftOut is how many bytes
 	// are missing from its middle. If any are, the subtests are not all
 	// known.

@@ -56,6 +56,9 @@ type Options struct {
 	// Leaks has kmemleak look for leaks after each test, which takes some
 	// seconds; the kernel must have it. A leak is a splat.
 	Leaks bool
+	// Overlook tells which complaints are not about what is tested; nil is
+	// none. They are kept in Result.Overlooked.
+	Overlook func(vm.Splat) bool
 	// Expect is how long tests took on another kernel, in seconds; see the
 	// function Expect. Limits and order follow from it.
 	Expect map[string]float64

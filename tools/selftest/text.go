@@ -99,6 +99,9 @@ func (r *Result) cell() string {
 	} else if n > 1 {
 		s += fmt.Sprintf(", %d splats", n)
 	}
+	if n := len(r.Overlooked); n > 0 {
+		s += fmt.Sprintf(", %d overlooked", n)
+	}
 	return s
 }
 
