@@ -12,7 +12,7 @@ export KERNEL_SRC
 ARCH ?= x86_64
 ARCH_GROUPS = $(if $(filter all,$(ARCH)),arm64 riscv64,$(filter-out x86_64,$(ARCH)))
 
-.PHONY: help bench-ebpf bench-full test test-kernel test-kernel-quick test-kernel-debug apply-patches \
+.PHONY: help bench-ebpf bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan apply-patches \
 	verify build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -47,6 +47,11 @@ test-kernel-quick: $(VCPULAB)
 test-kernel-debug: $(VCPULAB)
 	$(VCPULAB) install build boot selftests
 	$(VCPULAB) selftest --config debug
+
+## make test-kernel-kcsan  the same on kernels that look for data races
+test-kernel-kcsan: $(VCPULAB)
+	$(VCPULAB) install build boot selftests
+	$(VCPULAB) selftest --config kcsan
 
 ## make apply-patches  apply the series and print where the patched tree is
 apply-patches: $(VCPULAB)

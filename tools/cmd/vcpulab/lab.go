@@ -78,24 +78,6 @@ type sourceFlags struct {
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
-// configDefault is the configuration that is measured; the others have a
-// fragment of their own in ci/config. configDebug is that of kernels that look
-// for faults of their own, configHZ100 of kernels with a slow tick.
-const (
-	configDefault = "default"
-	configDebug   = "debug"
-	configHZ100   = "hz100"
-)
-
-// kernelFlags choose the kernels to work on.
-type kernelFlags struct {
-	sourceFlags
-	Config string `help:"default, or debug: with KASAN, lockdep, kmemleak and fault injection, some ten times as slow." enum:"default,debug" default:"default"`
-}
-
-// debug tells whether kernels are to look for faults of their own.
-func (f kernelFlags) debug() bool { return f.Config == configDebug }
-
 // pinFile is the pinned kernel that everything is about.
 const pinFile = "linux-7.3.4.toml"
 

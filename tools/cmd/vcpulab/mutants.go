@@ -88,14 +88,14 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 // guests says how the kernels of a configuration are built and run.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	g := mutant.Guests{Options: selftest.Options{Parallel: 1}}
-	switch config {
-	case configDefault:
-	case configDebug:
-		g.Options.MemMiB, g.Options.Limit, g.Options.Leaks = debugMemMiB, debugLimit, true
-	default:
-		return g, exit.With(exit.Usage, fmt.Errorf("there is no configuration %q for kernels; there are %s and %s", config, configDefault, configDebug))
+	if !slices.Contains([]string{configDefault, configDebug, configKCSAN}, config) {
+		return g, exit.With(exit.Usage, fmt.Errorf("there is no configuration %q for kernels; there are %s, %s and %s",
+			config, configDefault, configDebug, configKCSAN))
 	}
-	var err error
+	err := l.guestOptions(config, &g.Options)
+	if err != nil {
+		return g, err
+	}
 	g.Spec, err = l.spec(kernelFlags{Config: config}, vm.X86_64().GOARCH)
 	return g, err
 }

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
@@ -23,17 +22,11 @@ import (
 type selftestCmd struct {
 	kernelFlags
 	Arch  string   `help:"x86_64, arm64, riscv64, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`
-	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug)."`
+	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug and kcsan)."`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	Out   string   `help:"Folder for logs, JSON and JUnit, in one for each architecture." default:"out/selftests" placeholder:"DIR"`
 }
-
-// The guests of kernels that look for faults of their own.
-const (
-	debugMemMiB = 4096
-	debugLimit  = 40 * time.Minute
-)
 
 // maxGuests bounds how many guests run at a time.
 const maxGuests = 8
@@ -105,8 +98,8 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
 	}
-	if c.debug() {
-		opts.Parallel, opts.MemMiB, opts.Limit, opts.Leaks = 1, debugMemMiB, debugLimit, true
+	if err := l.guestOptions(c.Config, &opts); err != nil {
+		return nil, err
 	}
 	cmp, err := c.compare(ctx, l, p, subjects, opts, out)
 	return cmp, c.conclude(l, cmp, err, out)
@@ -260,8 +253,8 @@ func (c selftestCmd) again(arch string) string {
 	if arch != vm.X86_64().Name {
 		again += " --arch " + arch
 	}
-	if c.debug() {
-		again += " --config " + configDebug
+	if c.searching() {
+		again += " --config " + c.Config
 	}
 	return again + " --only %s"
 }

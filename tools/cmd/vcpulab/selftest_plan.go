@@ -58,15 +58,15 @@ func (c selftestCmd) arches() ([]vm.Arch, error) {
 		}
 		chosen = []vm.Arch{a}
 	}
-	if c.debug() && (len(chosen) > 1 || chosen[0].Name != vm.X86_64().Name) {
-		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", configDebug, c.Arch))
+	if c.searching() && (len(chosen) > 1 || chosen[0].Name != vm.X86_64().Name) {
+		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", c.Config, c.Arch))
 	}
 	return chosen, nil
 }
 
 // quick tells whether only the tests that touch the lookups are run. On
 // kernels that look for faults all the others would take days.
-func (c selftestCmd) quick() bool { return c.Quick || c.debug() && len(c.Only) == 0 }
+func (c selftestCmd) quick() bool { return c.Quick || c.searching() && len(c.Only) == 0 }
 
 // plans finds out what is to be run. What is wrong is said before a kernel is
 // built for it, and where it can be before one is fetched.
@@ -89,7 +89,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 			return nil, err
 		}
 		added := addedTests(ser, c.Through, p.arch)
-		p.expect = selftest.Expectations{Added: added, Silent: c.debug()}
+		p.expect = selftest.Expectations{Added: added, Silent: c.Config == configDebug}
 		if p.expect.Proofs, err = c.proofs(l, ser, p.arch, added); err != nil {
 			return nil, err
 		}
