@@ -4,6 +4,9 @@
 // its job needs, loads the job's modules, does the job, streams what it
 // finds over a virtio-serial port and ends the guest.
 //
+// With the one argument wire.HereArg it does the job alone, on the kernel that
+// runs, see here.go.
+//
 // It is built static and is the only program of the initramfs. Under icount
 // every instruction that it runs is time, so it starts no shell, no other
 // process and, unless the job asks for heartbeats, no timer.
@@ -12,6 +15,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 
@@ -29,16 +33,24 @@ const fatalPrefix = "vcpulab-guest: fatal: "
 const heapLimit = 256 << 20
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == wire.HereArg && os.Getpid() != 1 {
+		os.Exit(here(os.Stdin, os.Stdout))
+	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "guest: this program is the init of a guest that vcpulab starts; it does nothing elsewhere")
 		os.Exit(2)
 	}
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(heapLimit)
+	limitHeap()
 	if err := boot(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s%v\n", fatalPrefix, err)
 	}
 	powerOff()
+}
+
+// limitHeap keeps the garbage collector off as long as it can be.
+func limitHeap() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(heapLimit)
 }
 
 // boot does everything between the start of init and the end record. Its
@@ -56,8 +68,6 @@ func boot() (err error) {
 	if err != nil {
 		return err
 	}
-	g := &guest{enc: wire.NewEncoder(port, monotonic)}
-
 	data, err := os.ReadFile(wire.JobPath)
 	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
@@ -66,6 +76,12 @@ func boot() (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", wire.JobPath, err)
 	}
+	return serve(port, job)
+}
+
+// serve does the job and sends all records, from hello to end.
+func serve(port io.Writer, job wire.Job) error {
+	g := &guest{enc: wire.NewEncoder(port, monotonic)}
 	if err := g.enc.Send(hello(job)); err != nil {
 		return err
 	}

@@ -10,13 +10,18 @@
  * the VM lives do.
  */
 #include <linux/kvm_host.h>
+
+#ifdef HAS_SLAB_H
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
 #include "slab.h"
+#endif
 #include "vcpuloops.h"
+
+#ifdef HAS_SLAB_H
 
 #if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE) && !defined(VM_HAS_ARRAY)
 #error struct kvm has neither the vcpu_array nor the vcpus that this file counts
@@ -196,3 +201,9 @@ int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 
 	return r;
 }
+#else
+int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
+{
+	return -EOPNOTSUPP;
+}
+#endif

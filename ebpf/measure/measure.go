@@ -31,6 +31,9 @@ type Params struct {
 	MaxNumbers int `json:"max_numbers"`
 	// Orders are those in which vCPUs are looked up; none is Sequential.
 	Orders []Order `json:"orders,omitempty"`
+	// NoMemory leaves out what VMs take: the module cannot count it if it was
+	// built where the kernel's own headers of its allocators are not.
+	NoMemory bool `json:"no_memory,omitempty"`
 }
 
 // The types of sample.

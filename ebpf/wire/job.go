@@ -16,6 +16,10 @@ const (
 	JobPath = "/job.json"
 	// PortName is the name of the virtio-serial port that records go to.
 	PortName = "vcpulab.records"
+	// HereArg has the guest's program do a job on the kernel that runs, as
+	// any other process: it reads the job from its standard input and sends
+	// records to its standard output. It mounts nothing and loads nothing.
+	HereArg = "here"
 )
 
 // The kinds of job that the guest knows.

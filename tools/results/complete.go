@@ -24,7 +24,11 @@ func (b *Boot) Complete(p measure.Params) error {
 	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
 		return fmt.Errorf("%w: the sizes of the structures are missing", ErrInvalid)
 	}
-	if all := slices.Concat(p.VMs, p.Counted); !slices.EqualFunc(b.Memory, all, func(m measure.Memory, vm measure.VM) bool { return m.VM == vm }) {
+	all := slices.Concat(p.VMs, p.Counted)
+	if p.NoMemory {
+		all = nil
+	}
+	if !slices.EqualFunc(b.Memory, all, func(m measure.Memory, vm measure.VM) bool { return m.VM == vm }) {
 		return fmt.Errorf("%w: expected the memory of %d VMs, found that of %d, or of others", ErrInvalid, len(all), len(b.Memory))
 	}
 	if len(b.Creates) != len(p.VMs) {
