@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"vcpulab/tools/results"
 )
@@ -26,6 +27,7 @@ type Measured struct {
 	Created     string            `json:"created"` // date and time
 	Tool        string            `json:"tool"`    // revision
 	Series      map[string]string `json:"series"`  // id of the patches, by kernel
+	Running     string            `json:"running,omitempty"` // the kernel, if it was the machine's own
 	Interrupted bool              `json:"interrupted,omitempty"`
 }
 
@@ -152,6 +154,9 @@ func measured(r *results.Results) Measured {
 	m := Measured{Created: r.Created.UTC().Format("2006-01-02 15:04"), Tool: r.Host.Tool, Series: make(map[string]string), Interrupted: r.Interrupted}
 	for _, k := range r.Kernels {
 		m.Series[k.Name] = k.Series
+		if r.Host.Running != nil {
+			m.Running = k.Release + " " + r.Host.Running.Version
+		}
 	}
 	return m
 }
@@ -189,6 +194,48 @@ func obstacles(old, new *results.Results) []Obstacle {
 		differ(Obstacle{Arm: arm, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
 		if !arm.Exact() {
 			differ(Obstacle{Arm: arm, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
+		}
+		if arm == results.Here {
+			out = append(out, surroundings(old, new)...)
+		}
+	}
+	return out
+}
+
+// surroundings lists what was different about the machine of two running kernels,
+// or could not be found out of either: then nobody knows whether it was.
+func surroundings(old, new *results.Results) []Obstacle {
+	var was, is results.Running
+	if r := old.Host.Running; r != nil {
+		was = *r
+	}
+	if r := new.Host.Running; r != nil {
+		is = *r
+	}
+	var out []Obstacle
+	differ := func(what, old, new string, mustBeKnown bool) {
+		unknown := old == "" || old == results.Unknown
+		if old != new || unknown && mustBeKnown {
+			out = append(out, Obstacle{Arm: results.Here, What: what, Old: old, New: new})
+		}
+	}
+	differ("processors", was.Online, is.Online, true)
+	differ("processor that was measured on", strconv.Itoa(was.CPU), strconv.Itoa(is.CPU), true)
+	// A VM and many a firmware do not say.
+	differ("governor", was.Governor, is.Governor, false)
+	differ("turbo", was.Turbo, is.Turbo, false)
+	differ("virtualization", was.Virtualized, is.Virtualized, true)
+	if c := configs(old, new); c[0] == results.Unknown && c[1] == results.Unknown {
+		differ("configuration", c[0], c[1], true)
+	}
+	return out
+}
+
+// configs are those of the running kernels.
+func configs(old, new *results.Results) (out [2]string) {
+	for i, r := range []*results.Results{old, new} {
+		for _, k := range r.Kernels {
+			out[i] = k.Config
 		}
 	}
 	return out

@@ -21,6 +21,9 @@ func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
 		Measured
 	}{{"old", c.Old}, {"new", c.New}} {
 		text := fmt.Sprintf("%s: %s, tool %s", m.name, m.Created, m.Tool)
+		if m.Running != "" {
+			text += ", the running kernel: " + m.Running
+		}
 		if m.Interrupted {
 			text += ", INTERRUPTED before its last boot"
 		}

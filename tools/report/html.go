@@ -45,6 +45,7 @@ func HTML(w io.Writer, r *results.Results) error {
 		Uncertain: s.uncertain(),
 		Repeated:  s.repeated(),
 		Where:     s.where(),
+		Around:    s.surroundings(),
 		Commands:  s.commands(),
 		Columns:   append([]string{s.base}, s.against...),
 		Limited:   s.limited(),
@@ -81,6 +82,7 @@ type pageData struct {
 	Uncertain bool
 	Repeated  string
 	Where     []string
+	Around    []string // what the running kernel was measured in
 	Commands  []commandData
 	Raw       []rawGroup // the samples of each number of the tables
 }

@@ -165,6 +165,8 @@ func (s *sheet) howOften(arm results.Arm) string {
 		unit = "nanoseconds under QEMU with KVM, medians"
 	case results.Native:
 		unit, thing = "nanoseconds in user space, medians", "process"
+	case results.Here:
+		unit, thing = "nanoseconds of the running kernel, medians", "run"
 	}
 	return fmt.Sprintf("%s%s; %s of each kernel.", strings.ToUpper(unit[:1]), unit[1:], count(boots, thing))
 }

@@ -20,6 +20,8 @@ func armName(arm results.Arm) string {
 		return "KVM"
 	case results.Native:
 		return "user space"
+	case results.Here:
+		return "running kernel"
 	}
 	return string(arm)
 }
@@ -41,6 +43,8 @@ func armSentence(arm results.Arm) string {
 		return "ns, user space: the lookups alone on this processor, compiled for user space; medians over processes."
 	case results.KVM:
 		return "ns: on a real processor, QEMU with KVM; medians over boots."
+	case results.Here:
+		return "ns: the running kernel; medians over runs of one boot, each with the module loaded anew."
 	}
 	return ""
 }
@@ -102,11 +106,11 @@ func (s *sheet) repeated() string {
 		parts = append(parts, fmt.Sprintf("%d of %s", counts[c], c))
 	}
 	thing := "boot"
-	if slices.Contains(s.arms, results.Native) {
+	switch {
+	case slices.Equal(s.arms, []results.Arm{results.Native}):
+		thing = "process"
+	case slices.Contains(s.arms, results.Native) || slices.Contains(s.arms, results.Here):
 		thing = "run"
-		if len(s.arms) == 1 {
-			thing = "process"
-		}
 	}
 	text := count(len(s.r.Boots), thing)
 	if len(parts) > 0 {
@@ -179,6 +183,22 @@ func (s *sheet) where() []string {
 	add("%s RCU", s.each(func(k results.Kernel) string { return k.RCU }))
 	add("HZ=%s", s.each(func(k results.Kernel) string { return fmt.Sprint(k.HZ) }))
 	add("config %s", s.each(func(k results.Kernel) string { return short(k.Config) }))
+	return append(out, s.surroundings()...)
+}
+
+// surroundings is what the running kernel was measured in.
+func (s *sheet) surroundings() []string {
+	r := s.r.Host.Running
+	if r == nil {
+		return nil
+	}
+	out := []string{
+		r.Version, fmt.Sprintf("on CPU %d of %s", r.CPU, r.Online), "governor " + r.Governor, "turbo " + r.Turbo,
+		"virtualized: " + r.Virtualized, fmt.Sprintf("load %s before, %s after", r.Load[0], r.Load[1]),
+	}
+	if r.NoMemory != "" {
+		out = append(out, "memory not counted: "+r.NoMemory)
+	}
 	return out
 }
 
@@ -257,6 +277,9 @@ func (s *sheet) explanations() []string {
 	if slices.Contains(s.arms, results.Native) {
 		out = append(out, "In user space: what a lookup consists of is taken out of each kernel's source and compiled with its own lib/xarray.c."+
 			" Readers of RCU cost what they do where RCU is preemptible. What else a kernel does meanwhile is not in it.")
+	}
+	if slices.Contains(s.arms, results.Here) {
+		out = append(out, "The running kernel was not booted for this: what differs from one boot to the next is not in A/A.")
 	}
 	if has(kindWalk, "") {
 		out = append(out, "The walk's cost includes the addition that its body makes.")

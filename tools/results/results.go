@@ -22,9 +22,9 @@ import (
 // refused. What came with 2 is the order of lookups, shuffled IDs, the native
 // arm, and what a kernel is about; with 3, who waits while a VM grows; with 4,
 // which boots were thrown away; with 5, what lookups are worth where KVM uses
-// them.
+// them; with 6, the running kernel.
 const (
-	Format = 5
+	Format = 6
 	oldest = 1
 )
 
@@ -46,10 +46,13 @@ const (
 	// Native: the lookups alone, compiled for user space on this machine's
 	// processor, nanoseconds. A boot is a process there.
 	Native Arm = "native"
+	// Here: the kernel that runs on the machine, nanoseconds. A boot is a run
+	// with the module loaded anew there: the kernel stays the same.
+	Here Arm = "here"
 )
 
 // Arms lists the arms in the order in which to show them.
-var Arms = []Arm{ICount, KVM, Native}
+var Arms = []Arm{ICount, KVM, Here, Native}
 
 // Unit is what the cost of a lookup is in on this arm. "insns/op" is exact: the
 // loops run with interrupts off, so every boot gives the same count.
@@ -106,6 +109,8 @@ type Host struct {
 	Go     string `json:"go"`     // version of the tool's compiler
 	Tool   string `json:"tool"`   // revision of the tool
 	Pahole string `json:"pahole"` // version of what made the kernel's BTF
+	// Running is nil unless the machine's own kernel was measured.
+	Running *Running `json:"running,omitempty"`
 }
 
 // Kernel is one kernel that was measured.
