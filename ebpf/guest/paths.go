@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -25,8 +26,9 @@ type pathMeter struct {
 // measurePaths has guests do what KVM looks vCPUs up for, and sends what that
 // costs.
 func measurePaths(g *guest, dev *loops.Device, p measure.Paths) (err error) {
-	if p.Ops < 1 || p.Ops > measure.MaxPathOps || p.Repeat < 1 {
-		return fmt.Errorf("parameters: expected 1 to %d operations, at least once, found %+v", measure.MaxPathOps, p)
+	if p.Ops < 1 || p.Ops > measure.MaxPathOps || p.Repeat < 1 || p.Repeat*p.Ops > measure.MaxCalls {
+		return fmt.Errorf("parameters: expected 1 to %d operations, at least once and %d in all, found %+v",
+			measure.MaxPathOps, measure.MaxCalls, p)
 	}
 	if p.Break == nil {
 		p.Break = &measure.PathBreak{}
@@ -80,7 +82,7 @@ func (m *pathMeter) empty(dev *loops.Device) (_ int64, err error) {
 	return 2*calls[0] - calls[1], m.probe.Release()
 }
 
-// measure measures all paths on one VM.
+// measure measures all paths on VMs of one shape.
 func (m *pathMeter) measure(shape measure.VM) (err error) {
 	vm, err := newPathVM(shape, m.params.Break.Deaf)
 	if err != nil {
@@ -91,80 +93,142 @@ func (m *pathMeter) measure(shape measure.VM) (err error) {
 		return err
 	}
 	for _, p := range measure.AllPaths {
-		if err := m.path(vm, p); err != nil {
+		l, err := vm.load(p, m.params.Ops)
+		if err == nil {
+			err = m.path(shape, p, l)
+		}
+		if l.close != nil {
+			err = errors.Join(err, l.close())
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
 	return nil
 }
 
-// load is what a path is measured with.
+// load is what a path is measured with. All but do may be nil.
 type load struct {
-	// do does so many operations, check looks whether KVM did what it was
-	// asked for in all that were done until now, up to most in one go.
-	do    func(count int) error
-	check func(most int) error
+	// do does so many operations.
+	do func(count int) error
+	// checkRun looks whether KVM did what it was asked for in the last run of
+	// so many operations, check whether it did so in all runs, of most at
+	// most.
+	checkRun func(count int) error
+	check    func(most int) error
+	close    func() error
 }
 
-func (p *pathVM) load(path measure.Path) (load, error) {
+// load returns what a path is measured with, in runs of so many operations.
+func (p *pathVM) load(path measure.Path, ops int) (load, error) {
 	switch path {
+	case measure.PathRequest:
+		return p.requestAll()
+	case measure.PathYield:
+		return p.yield(), nil
 	case measure.PathIPI:
 		return p.broadcast(), nil
+	case measure.PathHyperVIPI:
+		return p.hyperVIPI(), nil
+	case measure.PathSynIC:
+		return p.synIC(ops)
+	case measure.PathXenSend:
+		return p.xenSend(ops)
+	case measure.PathXenIoctl:
+		return p.xenIoctl(ops), nil
+	case measure.PathDirtyRing:
+		return dirtyRing(p.shape)
 	}
 	return load{}, errors.New("this guest program does not know it")
 }
 
+// run does so many operations and returns how long that took.
+func (m *pathMeter) run(l load, count int) (int64, error) {
+	rest(m.params.QuietNanos)
+	began := monotonic()
+	if err := l.do(count); err != nil {
+		return 0, err
+	}
+	took := monotonic() - began
+	if l.checkRun != nil {
+		return took, l.checkRun(count)
+	}
+	return took, nil
+}
+
+// rest does nothing for so long. Go's runtime is not told: it takes the thread
+// for one that computes.
+func rest(nanos int64) {
+	for end := monotonic() + nanos; ; {
+		left := end - monotonic()
+		if left <= 0 {
+			return
+		}
+		ts := unix.NsecToTimespec(left)
+		// A signal may end it early.
+		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	}
+}
+
 // path measures one path.
-func (m *pathMeter) path(vm *pathVM, path measure.Path) error {
-	l, err := vm.load(path)
-	if err != nil {
-		return err
-	}
-	s := measure.PathSample{VM: vm.shape, Path: path, Function: path.Function(), Ops: m.params.Ops, Bracket: m.bracket}
-	timed := func(count int) (int64, error) {
-		began := monotonic()
-		err := l.do(count)
-		return monotonic() - began, err
-	}
+func (m *pathMeter) path(shape measure.VM, path measure.Path, l load) error {
+	s := measure.PathSample{VM: shape, Path: path, Function: path.Function(), Ops: m.params.Ops, Bracket: m.bracket}
 	// What is done once only is done now.
-	if _, err := timed(1); err != nil {
+	if _, err := m.run(l, 1); err != nil {
 		return err
 	}
 	for range m.params.Repeat {
-		once, err := timed(s.Ops)
+		once, err := m.run(l, s.Ops)
 		if err != nil {
 			return err
 		}
-		twice, err := timed(2 * s.Ops)
+		twice, err := m.run(l, 2*s.Ops)
 		if err != nil {
 			return err
 		}
 		s.Once, s.Twice = append(s.Once, once), append(s.Twice, twice)
 	}
-	if err := m.probe.Bracket(s.Function, unix.Gettid(), m.params.Break.Without); err != nil {
+	if err := m.calls(&s, l); err != nil {
 		return err
 	}
-	if _, err := timed(s.Ops); err != nil {
-		return err
-	}
-	if s.Calls, err = m.probe.Calls(); err != nil {
-		return err
-	}
-	if len(s.Calls) != s.Ops {
-		return fmt.Errorf("%w: %d operations called %s %d times", probe.ErrMissed, s.Ops, s.Function, len(s.Calls))
-	}
-	if err := m.probe.Release(); err != nil {
-		return err
-	}
-	if err := l.check(2 * s.Ops); err != nil {
-		return err
+	if l.check != nil {
+		if err := l.check(2 * s.Ops); err != nil {
+			return err
+		}
 	}
 	return m.guest.sample(measure.TypePath, s)
 }
 
-// The vectors of IPIs: 2 * measure.MaxPathOps from each on.
+// calls does runs with the function in brackets.
+func (m *pathMeter) calls(s *measure.PathSample, l load) error {
+	if err := m.probe.Bracket(s.Function, unix.Gettid(), m.params.Break.Without); err != nil {
+		return err
+	}
+	count := s.Ops
+	if m.params.Break.Lazy {
+		count--
+	}
+	for range m.params.Repeat {
+		if _, err := m.run(l, count); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.Calls, err = m.probe.Calls(); err != nil {
+		return err
+	}
+	if want := s.Ops * m.params.Repeat; len(s.Calls) != want {
+		return fmt.Errorf("%w: %d operations called %s %d times", probe.ErrMissed, want, s.Function, len(s.Calls))
+	}
+	return m.probe.Release()
+}
+
+// The vectors of interrupts: 2 * measure.MaxPathOps from each on, but one of the
+// SynIC's.
 const (
 	broadcastVector = 0x20
+	hyperVVector    = 0x60
+	synICVector     = 0xa0
 )
 
 // Fields of the local APIC's interrupt command register.
@@ -181,22 +245,10 @@ func (p *pathVM) broadcast() load {
 			return p.do(paths.EntryIPI, count, paths.Registers{AX: icrAllButSelf | icrAssert | broadcastVector}, 0)
 		},
 		check: func(most int) error {
-			want := vectorsOf(broadcastVector, most)
-			for i := range p.vcpus {
-				got, err := p.pending(i)
-				if err != nil {
-					return err
-				}
-				if i == 0 {
-					want := vectors{}
-					if got != want {
-						return fmt.Errorf("%w: expected no IPI at its sender, found vectors %x", paths.ErrPayload, got)
-					}
-				} else if got != want {
-					return fmt.Errorf("%w: vCPU %d: expected IPIs with vectors %x, found %x", paths.ErrPayload, i, want, got)
-				}
+			for i := range p.wanted[1:] {
+				p.wanted[1+i].add(broadcastVector, most)
 			}
-			return nil
+			return p.checkPending()
 		},
 	}
 }

@@ -51,12 +51,17 @@ type pathVM struct {
 	payload *paths.Payload
 	state   []byte // struct kvm_run of the first vCPU
 	start   measure.Start
+	// wanted are the interrupts that have to be pending, by vCPU.
+	wanted []vectors
+	// deaf is a vCPU that never runs, 0 if there is none: see measure.PathBreak.
+	deaf int
 }
 
-// newPathVM creates a VM and runs each of its vCPUs once, as far as to turn on
-// its local APIC. The vCPU deaf is left out of that, if it is not 0.
-func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
-	p := &pathVM{shape: shape, ids: shape.IDs.Of(shape.VCPUs), start: measure.Start{VM: shape}}
+// createPathVM creates a VM, and all its vCPUs after prepare, if that is not nil.
+func createPathVM(shape measure.VM, prepare func(*virtualMachine) error) (_ *pathVM, err error) {
+	p := &pathVM{
+		shape: shape, ids: shape.IDs.Of(shape.VCPUs), start: measure.Start{VM: shape}, wanted: make([]vectors, shape.VCPUs),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -76,6 +81,11 @@ func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
 	if err := p.enable(kvmCapSplitIRQChip, ioAPICPins); err != nil {
 		return nil, err
 	}
+	if prepare != nil {
+		if err := prepare(p.virtualMachine); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.setMemory(0, 0, p.memory); err != nil {
 		return nil, err
 	}
@@ -85,12 +95,31 @@ func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
 		}
 	}
 	p.start.Created = monotonic() - began
-	ran := 0
+	return p, p.mapState()
+}
+
+// newPathVM creates a VM and runs each of its vCPUs once, as far as to turn on
+// its local APIC. The vCPU deaf is left out of that, if it is not 0.
+func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
+	p, err := createPathVM(shape, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err := offerHyperV(p.vcpus[0]); err != nil {
+		return nil, err
+	}
+	p.deaf = deaf
+	began, ran := monotonic(), 0
 	for i, fd := range p.vcpus {
 		if err := protectedMode(fd, paths.EntryStart); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", i, err)
 		}
-		if i == deaf && deaf != 0 {
+		if p.isDeaf(i) {
 			continue
 		}
 		if err := runVCPU(fd); err != nil {
@@ -98,11 +127,37 @@ func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
 		}
 		ran++
 	}
-	p.start.Ran = monotonic() - began
+	p.start.Ran = p.start.Created + monotonic() - began
 	if n := p.payload.Started(); n != ran {
 		return nil, fmt.Errorf("%w: expected %d vCPUs to start, found %d", paths.ErrPayload, ran, n)
 	}
-	return p, p.mapState()
+	return p, p.useHyperV()
+}
+
+func (p *pathVM) isDeaf(vcpu int) bool { return p.deaf != 0 && vcpu == p.deaf }
+
+// wake runs each vCPU but the first as far as to its next exit.
+func (p *pathVM) wake() error {
+	before, ran := p.payload.Started(), 0
+	for i, fd := range p.vcpus {
+		if i == 0 || p.isDeaf(i) {
+			continue
+		}
+		if err := runVCPU(fd); err != nil {
+			return fmt.Errorf("vCPU %d: %w", i, err)
+		}
+		ran++
+	}
+	if n := p.payload.Started() - before; n != ran {
+		return fmt.Errorf("%w: expected %d vCPUs to wake up, found %d", paths.ErrPayload, ran, n)
+	}
+	return nil
+}
+
+// spread returns the indices of the vCPUs that a run of so many operations is
+// for, spread evenly over all.
+func (p *pathVM) spread(ops int) []int {
+	return measure.Sequential.Arrange(min(ops, len(p.vcpus)), len(p.vcpus))
 }
 
 // mapState gets hold of why the first vCPU exits.
@@ -147,7 +202,7 @@ func protectedMode(fd int, address uint64) error {
 // setEntry has a vCPU go on at an address.
 func setEntry(fd int, address uint64) error {
 	g := regs{sp: paths.StackAddress, ip: address, flags: 2}
-	if err := pointerRequest(fd, kvmSetRegs, unsafe.Pointer(&g)); err != nil {
+	if err := rawRequest(fd, kvmSetRegs, unsafe.Pointer(&g)); err != nil {
 		return fmt.Errorf("KVM_SET_REGS: %w", err)
 	}
 	return nil
@@ -197,12 +252,16 @@ func (p *pathVM) run() error {
 // vectors are interrupts, a bit each.
 type vectors [8]uint32
 
-// of returns count vectors from first on.
+// vectorsOf returns count vectors from first on.
 func vectorsOf(first, count int) (v vectors) {
+	v.add(first, count)
+	return v
+}
+
+func (v *vectors) add(first, count int) {
 	for n := first; n < first+count; n++ {
 		v[n/32] |= 1 << (n % 32)
 	}
-	return v
 }
 
 // Where the local APIC's state has the interrupts that it was asked for.
@@ -221,6 +280,21 @@ func (p *pathVM) pending(vcpu int) (v vectors, err error) {
 		v[i] = binary.LittleEndian.Uint32(state[apicIRR+i*apicStride:])
 	}
 	return v, nil
+}
+
+// checkPending looks whether the interrupts wait for each vCPU that ought to, and
+// no other.
+func (p *pathVM) checkPending() error {
+	for i, want := range p.wanted {
+		got, err := p.pending(i)
+		if err != nil {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("%w: vCPU %d: expected interrupts %x to be pending, found %x", paths.ErrPayload, i, want, got)
+		}
+	}
+	return nil
 }
 
 // close destroys the VM.

@@ -37,7 +37,12 @@ type memoryRegion struct {
 // setMemory puts memory of this process at an address of the VM; none deletes
 // the slot.
 func (v *virtualMachine) setMemory(slot int, address uint64, memory []byte) error {
-	r := memoryRegion{slot: uint32(slot), guest: address, size: uint64(len(memory))}
+	return v.setSlot(slot, 0, address, memory)
+}
+
+// setSlot is setMemory with flags.
+func (v *virtualMachine) setSlot(slot int, flags uint32, address uint64, memory []byte) error {
+	r := memoryRegion{slot: uint32(slot), flags: flags, guest: address, size: uint64(len(memory))}
 	if len(memory) > 0 {
 		r.userAddress = uint64(uintptr(unsafe.Pointer(&memory[0])))
 	}
@@ -50,6 +55,14 @@ func (v *virtualMachine) setMemory(slot int, address uint64, memory []byte) erro
 // pointerRequest is ioctl(2) for requests that take a structure.
 func pointerRequest(fd int, req uint, arg unsafe.Pointer) error {
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(req), uintptr(arg)); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// rawRequest is pointerRequest, but does not tell Go's runtime.
+func rawRequest(fd int, req uint, arg unsafe.Pointer) error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), uintptr(req), uintptr(arg)); errno != 0 {
 		return errno
 	}
 	return nil

@@ -11,9 +11,13 @@ type Paths struct {
 	VMs []VM `json:"vms"`
 	// Ops is N: how many operations a run has. They are done in runs of N and
 	// of 2N, Repeat times, to tell what one takes with all around it, and
-	// once more with the function in brackets.
+	// then in runs of N as often with the function in brackets.
 	Ops    int `json:"ops"`
 	Repeat int `json:"repeat"`
+	// QuietNanos is how long nothing is done before a run, in nanoseconds:
+	// until Go's runtime, which looks every 20 microseconds whether a system
+	// call takes long, has got slow about it.
+	QuietNanos int64 `json:"quiet_ns"`
 	// Break makes the measurement one that must be thrown away; nil for all
 	// but tests of that.
 	Break *PathBreak `json:"break,omitempty"`
@@ -30,6 +34,8 @@ type PathBreak struct {
 	// Deaf is a vCPU, by index, whose local APIC takes no interrupts; 0 is
 	// none.
 	Deaf int `json:"deaf,omitempty"`
+	// Lazy leaves one operation out of each run that is bracketed.
+	Lazy bool `json:"lazy,omitempty"`
 }
 
 // Path is something that a guest has KVM do, for which KVM looks vCPUs up.
@@ -37,19 +43,45 @@ type Path string
 
 // The paths.
 const (
+	// PathRequest is a request to all vCPUs, which Hyper-V's hypercall to
+	// flush the TLBs of all of them makes.
+	PathRequest Path = "request-all"
+	// PathYield is Hyper-V's hypercall of a vCPU that has spun for long: a
+	// search for a vCPU to yield to, of which there is none.
+	PathYield Path = "yield"
 	// PathIPI is an IPI to all vCPUs but the sender, by the local APIC in
 	// xAPIC mode.
 	PathIPI Path = "ipi-broadcast"
+	// PathHyperVIPI is an IPI to one vCPU, by Hyper-V's hypercall for VP
+	// indices of any size.
+	PathHyperVIPI Path = "hyperv-ipi"
+	// PathSynIC is an interrupt of Hyper-V's SynIC that user space raises, for
+	// the VP index that it is routed to.
+	PathSynIC Path = "hyperv-synic"
+	// PathXenSend is the guest's own hypercall to send an event of Xen's to
+	// one vCPU, PathXenIoctl is user space's KVM_XEN_HVM_EVTCHN_SEND.
+	PathXenSend  Path = "xen-send"
+	PathXenIoctl Path = "xen-ioctl"
+	// PathDirtyRing is KVM_RESET_DIRTY_RINGS after the guest wrote to one page.
+	PathDirtyRing Path = "dirty-ring"
 )
 
-// AllPaths lists the paths in the order in which they are measured.
-var AllPaths = []Path{PathIPI}
+// AllPaths lists the paths in the order in which they are measured: what Xen's
+// need would get in the way of Hyper-V's.
+var AllPaths = []Path{PathRequest, PathYield, PathIPI, PathHyperVIPI, PathSynIC, PathXenSend, PathXenIoctl, PathDirtyRing}
 
 // Function returns the function of KVM that is bracketed: the innermost one
 // around the lookups that there is on every kernel.
 func (p Path) Function() string {
 	return map[Path]string{
-		PathIPI: "__kvm_irq_delivery_to_apic",
+		PathRequest:   "kvm_make_all_cpus_request",
+		PathYield:     "kvm_vcpu_on_spin",
+		PathIPI:       "__kvm_irq_delivery_to_apic",
+		PathHyperVIPI: "kvm_hv_hypercall",
+		PathSynIC:     "kvm_hv_synic_set_irq",
+		PathXenSend:   "kvm_xen_set_evtchn_fast",
+		PathXenIoctl:  "kvm_xen_set_evtchn_fast",
+		PathDirtyRing: "kvm_vm_ioctl",
 	}[p]
 }
 
@@ -71,7 +103,8 @@ type PathSample struct {
 	// take: guest, exits, and user space. Nothing is bracketed meanwhile.
 	Once  []int64 `json:"once_ns"`
 	Twice []int64 `json:"twice_ns"`
-	// Calls are all calls of the function in a run of N operations.
+	// Calls are all calls of the function in as many runs of N operations, one
+	// an operation, run after run.
 	Calls []int64 `json:"calls_ns"`
 	// Bracket is what one takes around a function that does nothing.
 	Bracket int64 `json:"bracket_ns"`

@@ -16,13 +16,25 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfProgKvmIrqDeliveryToApicEntry = "__kvm_irq_delivery_to_apic_entry"
-	bpfProgKvmIrqDeliveryToApicExit  = "__kvm_irq_delivery_to_apic_exit"
-	bpfProgVcpuloopsNopEntry         = "vcpuloops_nop_entry"
-	bpfProgVcpuloopsNopExit          = "vcpuloops_nop_exit"
-	bpfVarCalls                      = "calls"
-	bpfVarNanos                      = "nanos"
-	bpfVarWatched                    = "watched"
+	bpfProgKvmIrqDeliveryToApicEntry  = "__kvm_irq_delivery_to_apic_entry"
+	bpfProgKvmIrqDeliveryToApicExit   = "__kvm_irq_delivery_to_apic_exit"
+	bpfProgKvmHvHypercallEntry        = "kvm_hv_hypercall_entry"
+	bpfProgKvmHvHypercallExit         = "kvm_hv_hypercall_exit"
+	bpfProgKvmHvSynicSetIrqEntry      = "kvm_hv_synic_set_irq_entry"
+	bpfProgKvmHvSynicSetIrqExit       = "kvm_hv_synic_set_irq_exit"
+	bpfProgKvmMakeAllCpusRequestEntry = "kvm_make_all_cpus_request_entry"
+	bpfProgKvmMakeAllCpusRequestExit  = "kvm_make_all_cpus_request_exit"
+	bpfProgKvmVcpuOnSpinEntry         = "kvm_vcpu_on_spin_entry"
+	bpfProgKvmVcpuOnSpinExit          = "kvm_vcpu_on_spin_exit"
+	bpfProgKvmVmIoctlEntry            = "kvm_vm_ioctl_entry"
+	bpfProgKvmVmIoctlExit             = "kvm_vm_ioctl_exit"
+	bpfProgKvmXenSetEvtchnFastEntry   = "kvm_xen_set_evtchn_fast_entry"
+	bpfProgKvmXenSetEvtchnFastExit    = "kvm_xen_set_evtchn_fast_exit"
+	bpfProgVcpuloopsNopEntry          = "vcpuloops_nop_entry"
+	bpfProgVcpuloopsNopExit           = "vcpuloops_nop_exit"
+	bpfVarCalls                       = "calls"
+	bpfVarNanos                       = "nanos"
+	bpfVarWatched                     = "watched"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -67,10 +79,22 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	KvmIrqDeliveryToApicEntry *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_entry"`
-	KvmIrqDeliveryToApicExit  *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_exit"`
-	VcpuloopsNopEntry         *ebpf.ProgramSpec `ebpf:"vcpuloops_nop_entry"`
-	VcpuloopsNopExit          *ebpf.ProgramSpec `ebpf:"vcpuloops_nop_exit"`
+	KvmIrqDeliveryToApicEntry  *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_entry"`
+	KvmIrqDeliveryToApicExit   *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_exit"`
+	KvmHvHypercallEntry        *ebpf.ProgramSpec `ebpf:"kvm_hv_hypercall_entry"`
+	KvmHvHypercallExit         *ebpf.ProgramSpec `ebpf:"kvm_hv_hypercall_exit"`
+	KvmHvSynicSetIrqEntry      *ebpf.ProgramSpec `ebpf:"kvm_hv_synic_set_irq_entry"`
+	KvmHvSynicSetIrqExit       *ebpf.ProgramSpec `ebpf:"kvm_hv_synic_set_irq_exit"`
+	KvmMakeAllCpusRequestEntry *ebpf.ProgramSpec `ebpf:"kvm_make_all_cpus_request_entry"`
+	KvmMakeAllCpusRequestExit  *ebpf.ProgramSpec `ebpf:"kvm_make_all_cpus_request_exit"`
+	KvmVcpuOnSpinEntry         *ebpf.ProgramSpec `ebpf:"kvm_vcpu_on_spin_entry"`
+	KvmVcpuOnSpinExit          *ebpf.ProgramSpec `ebpf:"kvm_vcpu_on_spin_exit"`
+	KvmVmIoctlEntry            *ebpf.ProgramSpec `ebpf:"kvm_vm_ioctl_entry"`
+	KvmVmIoctlExit             *ebpf.ProgramSpec `ebpf:"kvm_vm_ioctl_exit"`
+	KvmXenSetEvtchnFastEntry   *ebpf.ProgramSpec `ebpf:"kvm_xen_set_evtchn_fast_entry"`
+	KvmXenSetEvtchnFastExit    *ebpf.ProgramSpec `ebpf:"kvm_xen_set_evtchn_fast_exit"`
+	VcpuloopsNopEntry          *ebpf.ProgramSpec `ebpf:"vcpuloops_nop_entry"`
+	VcpuloopsNopExit           *ebpf.ProgramSpec `ebpf:"vcpuloops_nop_exit"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -127,16 +151,40 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	KvmIrqDeliveryToApicEntry *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_entry"`
-	KvmIrqDeliveryToApicExit  *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_exit"`
-	VcpuloopsNopEntry         *ebpf.Program `ebpf:"vcpuloops_nop_entry"`
-	VcpuloopsNopExit          *ebpf.Program `ebpf:"vcpuloops_nop_exit"`
+	KvmIrqDeliveryToApicEntry  *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_entry"`
+	KvmIrqDeliveryToApicExit   *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_exit"`
+	KvmHvHypercallEntry        *ebpf.Program `ebpf:"kvm_hv_hypercall_entry"`
+	KvmHvHypercallExit         *ebpf.Program `ebpf:"kvm_hv_hypercall_exit"`
+	KvmHvSynicSetIrqEntry      *ebpf.Program `ebpf:"kvm_hv_synic_set_irq_entry"`
+	KvmHvSynicSetIrqExit       *ebpf.Program `ebpf:"kvm_hv_synic_set_irq_exit"`
+	KvmMakeAllCpusRequestEntry *ebpf.Program `ebpf:"kvm_make_all_cpus_request_entry"`
+	KvmMakeAllCpusRequestExit  *ebpf.Program `ebpf:"kvm_make_all_cpus_request_exit"`
+	KvmVcpuOnSpinEntry         *ebpf.Program `ebpf:"kvm_vcpu_on_spin_entry"`
+	KvmVcpuOnSpinExit          *ebpf.Program `ebpf:"kvm_vcpu_on_spin_exit"`
+	KvmVmIoctlEntry            *ebpf.Program `ebpf:"kvm_vm_ioctl_entry"`
+	KvmVmIoctlExit             *ebpf.Program `ebpf:"kvm_vm_ioctl_exit"`
+	KvmXenSetEvtchnFastEntry   *ebpf.Program `ebpf:"kvm_xen_set_evtchn_fast_entry"`
+	KvmXenSetEvtchnFastExit    *ebpf.Program `ebpf:"kvm_xen_set_evtchn_fast_exit"`
+	VcpuloopsNopEntry          *ebpf.Program `ebpf:"vcpuloops_nop_entry"`
+	VcpuloopsNopExit           *ebpf.Program `ebpf:"vcpuloops_nop_exit"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.KvmIrqDeliveryToApicEntry,
 		p.KvmIrqDeliveryToApicExit,
+		p.KvmHvHypercallEntry,
+		p.KvmHvHypercallExit,
+		p.KvmHvSynicSetIrqEntry,
+		p.KvmHvSynicSetIrqExit,
+		p.KvmMakeAllCpusRequestEntry,
+		p.KvmMakeAllCpusRequestExit,
+		p.KvmVcpuOnSpinEntry,
+		p.KvmVcpuOnSpinExit,
+		p.KvmVmIoctlEntry,
+		p.KvmVmIoctlExit,
+		p.KvmXenSetEvtchnFastEntry,
+		p.KvmXenSetEvtchnFastExit,
 		p.VcpuloopsNopEntry,
 		p.VcpuloopsNopExit,
 	)

@@ -69,5 +69,12 @@ int fn##_exit(u64 *ctx)					\
 
 BRACKET(vcpuloops_nop)
 BRACKET(__kvm_irq_delivery_to_apic)
+BRACKET(kvm_hv_hypercall)
+BRACKET(kvm_hv_synic_set_irq)
+BRACKET(kvm_make_all_cpus_request)
+BRACKET(kvm_vcpu_on_spin)
+BRACKET(kvm_xen_set_evtchn_fast)
+/* Arguments: file, ioctl, arg.  The reset itself is inlined. */
+BRACKET_IF(kvm_vm_ioctl, (u32)ctx[1] == KVM_RESET_DIRTY_RINGS)
 
 char _license[] SEC("license") = "GPL";
