@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,14 +16,10 @@ import (
 // pathPlan measures paths alone, on VMs with so many vCPUs.
 func pathPlan(vcpus ...int) Plan {
 	a := DefaultAxes()
-	a.Growth = 0
+	a.Growth, a.Paths = 0, vcpus
 	plan := NewPlan(results.ICount, a)
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}
 	plan.Params.LoopNanos = 100_000
-	plan.Params.Paths = &measure.Paths{Ops: 32, Repeat: 5}
-	for _, n := range vcpus {
-		plan.Params.Paths.VMs = append(plan.Params.Paths.VMs, measure.VM{VCPUs: n, IDs: measure.Sparse})
-	}
 	return plan
 }
 
@@ -31,22 +28,68 @@ func pathPlan(vcpus ...int) Plan {
 func TestPathsKernel(t *testing.T) {
 	c, k := pinnedKernel(t)
 	start := time.Now()
-	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, pathPlan(8, 64, 512), Options{KeepDir: filepath.Join(t.TempDir(), "failed")})
+	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, pathPlan(8, 64), Options{KeepDir: filepath.Join(t.TempDir(), "failed")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("two boots in %v", time.Since(start).Round(time.Millisecond))
-	for _, f := range r.Figures {
-		if op, _, _ := strings.Cut(f.Name, "/"); op == "path" || op == "start" {
-			t.Logf("%-12s %-60s %v %s", f.Column, f.Name, f.Value, f.Unit)
+	figure := func(name, column string) results.Figure {
+		t.Helper()
+		f, ok := r.Find(name, column, results.ICount)
+		if !ok {
+			t.Fatalf("expected a figure %s of %s, found none", name, column)
+		}
+		return f
+	}
+	for _, p := range measure.AllPaths {
+		name := func(vcpus int, what string) string {
+			return fmt.Sprintf("path/vcpus=%d/ids=sparse/do=%s/%s", vcpus, p, what)
+		}
+		// A call is the same in both boots, to the instruction.
+		for _, n := range []int{8, 64} {
+			once, again := figure(name(n, "call"), "base"), figure(name(n, "call"), "base-again")
+			if once.Value != again.Value {
+				t.Errorf("%s: expected the same in both boots, found %v and %v", once.Name, once.Value, again.Value)
+			}
+			t.Logf("%s: %v instructions, %.0f in 10^9", once.Name, once.Value, figure(name(n, "rate"), "base").Value)
+		}
+		// Without the series all but one of them walk all vCPUs, or those up
+		// to the one that is looked for.
+		if few, many := figure(name(8, "call"), "base").Value, figure(name(64, "call"), "base").Value; many < 3*few && p != measure.PathXenSend {
+			t.Errorf("%s: expected a walk, found %v instructions with 8 vCPUs and %v with 64", p, few, many)
 		}
 	}
-	for _, b := range r.Boots {
-		for _, s := range b.Starts {
-			t.Logf("%s %+v", b.Column(), s)
+	for _, what := range []string{"created", "ran"} {
+		few, many := figure("start/vcpus=8/ids=sparse/"+what, "base").Value, figure("start/vcpus=64/ids=sparse/"+what, "base").Value
+		if few <= 0 || many < 6*few {
+			t.Errorf("start until %s: expected it to take about eight times as much with 64 vCPUs, found %v and %v", what, few, many)
 		}
-		for _, p := range b.Paths {
-			t.Logf("%s %+v", b.Column(), p)
-		}
+	}
+}
+
+// TestPathsBroken measures with something that is broken on purpose: nothing of
+// it is a result, and why is said.
+func TestPathsBroken(t *testing.T) {
+	c, k := pinnedKernel(t)
+	for name, tt := range map[string]struct {
+		broken measure.PathBreak
+		says   string
+	}{
+		"entries are missed":          {measure.PathBreak{Without: "_entry"}, "and the call in it"},
+		"exits are missed":            {measure.PathBreak{Without: "_exit"}, "probe missed calls: 80 operations called kvm_make_all_cpus_request 0 times"},
+		"operations are left out":     {measure.PathBreak{Lazy: true}, "80 operations called kvm_make_all_cpus_request 75 times"},
+		"a vCPU does not get its IPI": {measure.PathBreak{Deaf: 3}, "ipi-broadcast: the guest of a path did not get what it asked for: vCPU 3: expected interrupts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := pathPlan(8)
+			plan.Params.Paths.Break = &tt.broken
+			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{})
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected an error that says %q, found %v", tt.says, err)
+			}
+			if r != nil {
+				t.Errorf("expected no results, found %d boots", len(r.Boots))
+			}
+		})
 	}
 }

@@ -103,10 +103,13 @@ func (a Axes) VMs() []measure.VM {
 const growth = 520
 
 // pathOps is how many operations a guest does in a run, pathRepeat how often it
-// does so many.
+// does so many, and pathQuiet how long nothing is done before. Where instructions
+// are counted, what is waited for takes none.
 const (
-	pathOps    = measure.MaxPathOps
-	pathRepeat = 5
+	pathOps        = 16
+	pathRepeat     = 5
+	pathQuiet      = 20_000_000
+	pathQuietTimes = 1_000_000
 )
 
 // pathVMs returns those whose guests have KVM look vCPUs up. IDs are sparse: that
@@ -136,7 +139,10 @@ func NewPlan(arm results.Arm, a Axes) Plan {
 		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: quietNanos}
 	}
 	if len(a.Paths) > 0 {
-		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat}
+		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat, QuietNanos: pathQuiet}
+		if !arm.Exact() {
+			p.Params.Paths.QuietNanos = pathQuietTimes
+		}
 	}
 	if !arm.Exact() {
 		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
@@ -173,8 +179,9 @@ func (p Plan) check() error {
 	var used []measure.VM
 	if s := p.Params.Paths; s != nil {
 		used = s.VMs
-		if s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 {
-			return fmt.Errorf("plan: paths: expected 1 to %d operations, at least once, found %d and %d", measure.MaxPathOps, s.Ops, s.Repeat)
+		if s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 || s.Ops*s.Repeat > measure.MaxCalls || s.QuietNanos < 0 {
+			return fmt.Errorf("plan: paths: expected 1 to %d operations, at least once and %d in all, found %d and %d",
+				measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
 		}
 	}
 	for _, vms := range [][]measure.VM{p.Params.VMs, used} {

@@ -44,8 +44,9 @@ func TestCheck(t *testing.T) {
 		"path of one":  {func(p *Plan) { p.Params.Paths.VMs[0].VCPUs = 1 }, "paths: a VM with 1 vCPUs: expected 2 to 1024"},
 		"large path":   {func(p *Plan) { p.Params.Paths.VMs[0].VCPUs = MaxPathVCPUs + 1 }, "paths: a VM with 1025 vCPUs"},
 		"path twice":   {func(p *Plan) { p.Params.Paths.VMs[1] = p.Params.Paths.VMs[0] }, "vcpus=8/ids=sparse is there twice"},
-		"many done":    {func(p *Plan) { p.Params.Paths.Ops = measure.MaxPathOps + 1 }, "paths: expected 1 to 32 operations, at least once, found 33 and 5"},
-		"nothing done": {func(p *Plan) { p.Params.Paths.Repeat = 0 }, "found 32 and 0"},
+		"many done":    {func(p *Plan) { p.Params.Paths.Ops = measure.MaxPathOps + 1 }, "paths: expected 1 to 32 operations, at least once and 256 in all, found 33 and 5"},
+		"often done":   {func(p *Plan) { p.Params.Paths.Repeat = 17 }, "found 16 and 17"},
+		"nothing done": {func(p *Plan) { p.Params.Paths.Repeat = 0 }, "found 16 and 0"},
 		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {

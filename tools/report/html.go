@@ -92,7 +92,7 @@ type armData struct {
 	ID, Name, Unit, Sentence, Noise string
 	Answers                         []answer
 	Variants                        []variantAnswer
-	Lookups, Creations, Gaps        []figureOf
+	Lookups, Creations, Paths, Gaps []figureOf
 	Waiting                         []string
 	Tables                          []tableData
 }
@@ -126,6 +126,7 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 		Variants:  s.variantAnswers(arm),
 		Lookups:   s.lookupPlots(arm),
 		Creations: s.creationPlots(arm),
+		Paths:     s.pathPlots(arm),
 		Gaps:      s.gapPlots(arm),
 		Waiting:   s.waiting(arm),
 	}

@@ -3,6 +3,9 @@
 package report
 
 import (
+	"slices"
+	"strings"
+
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
 )
@@ -15,7 +18,14 @@ const (
 
 // pathNames say what a guest, or user space, has KVM do.
 var pathNames = map[measure.Path]string{
-	measure.PathIPI: "IPI to all others",
+	measure.PathRequest:   "request to all vCPUs",
+	measure.PathYield:     "yield, to nobody",
+	measure.PathIPI:       "IPI to all others",
+	measure.PathHyperVIPI: "Hyper-V IPI to one",
+	measure.PathSynIC:     "Hyper-V SynIC, to one",
+	measure.PathXenSend:   "Xen event, from the guest",
+	measure.PathXenIoctl:  "Xen event, from outside",
+	measure.PathDirtyRing: "reset of dirty rings",
 }
 
 // usage says that the figure is about what lookups are worth where KVM uses
@@ -59,7 +69,7 @@ func (s *sheet) usageExplanations() []string {
 		if g.kind == kindPath {
 			text := "Functions that look vCPUs up: a small guest has its first vCPU do the same thing again and again, and each call of KVM's function for it is bracketed;" +
 				" it is the median of them, less what an empty bracket takes. vCPU IDs are sparse unless said otherwise."
-			if s.has(results.ICount) {
+			if slices.Contains(s.arms, results.ICount) {
 				text += " Calls in 10^9 instructions are no calls a second: they say how much of all that is run the function is, guest, exits and user space included."
 			}
 			return []string{text}
@@ -68,12 +78,32 @@ func (s *sheet) usageExplanations() []string {
 	return nil
 }
 
-// has says that there are figures of an arm.
-func (s *sheet) has(arm results.Arm) bool {
-	for _, a := range s.arms {
-		if a == arm {
-			return true
+// pathPlots draw what a call costs against the number of vCPUs, a path a plot.
+func (s *sheet) pathPlots(arm results.Arm) []figureOf {
+	var labels []string
+	largest := 0
+	for _, g := range s.groups {
+		if g.kind != kindPath {
+			continue
+		}
+		for _, r := range g.rows {
+			largest = max(largest, r.sizes[0])
+			if !slices.Contains(labels, r.label) {
+				labels = append(labels, r.label)
+			}
 		}
 	}
-	return false
+	var out []figureOf
+	for _, label := range labels {
+		p := plot{title: strings.ToUpper(label[:1]) + label[1:]}
+		s.addSeries(&p, kindPath, func(l string) bool { return l == label }, arm)
+		if len(p.series) == 0 {
+			continue
+		}
+		lo, hi := p.span()
+		p.x, p.y = sizesAxis("vCPUs of the VM, logarithmic", largest), decades(unitName(arm)+" (log)", lo, hi)
+		caption := "A call of KVM's function for it, in VMs of " + measuredSizes(p.series) + " vCPUs. Both axes are logarithmic. "
+		out = append(out, s.finish(p, arm, caption, len(out)))
+	}
+	return out
 }

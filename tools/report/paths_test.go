@@ -74,7 +74,8 @@ func TestPaths(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"markdown": {"IPI to all others", "2.0x fewer", "1.4x more"},
-		"html":     {"IPI to all others, a call of KVM&#39;s function for it", `<td class="better"><i aria-hidden="true">▼</i> 1.4× more</td>`, "Calls in 10^9 instructions are no calls a second"},
+		"html": {"IPI to all others, a call of KVM&#39;s function for it", `<td class="better"><i aria-hidden="true">▼</i> 1.4× more</td>`, "Calls in 10^9 instructions are no calls a second",
+			`<figcaption class="title">IPI to all others</figcaption>`, "IPIs are pending on each vCPU that they were for"},
 	} {
 		text := string(render(t, name, r))
 		for _, w := range want {

@@ -75,15 +75,22 @@ func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
 	if s.Ops < 1 || len(s.Once) == 0 || len(s.Once) != len(s.Twice) {
 		return nil, fmt.Errorf("expected runs with N and with 2N operations, found %d and %d", len(s.Once), len(s.Twice))
 	}
-	if len(s.Calls) != s.Ops {
-		return nil, fmt.Errorf("%d operations called %s %d times", s.Ops, s.Function, len(s.Calls))
+	if want := s.Ops * len(s.Once); len(s.Calls) != want {
+		return nil, fmt.Errorf("%d operations called %s %d times", want, s.Function, len(s.Calls))
 	}
-	var calls []float64
 	for i, c := range s.Calls {
 		if s.Bracket <= 0 || c <= s.Bracket {
 			return nil, fmt.Errorf("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
 		}
-		calls = append(calls, float64(c-s.Bracket))
+	}
+	// The nth operation is the same in each run. Not all of a run are.
+	var calls []float64
+	for n := range s.Ops {
+		var same []int64
+		for i := n; i < len(s.Calls); i += s.Ops {
+			same = append(same, s.Calls[i]-s.Bracket)
+		}
+		calls = append(calls, b.typical(same))
 	}
 	sort.Float64s(calls)
 	call := median(calls)

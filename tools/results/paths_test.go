@@ -4,7 +4,6 @@ package results
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +23,9 @@ func addPaths(b *Boot, p measure.Paths) {
 				s.Once = append(s.Once, once+3000*int64(i))
 				s.Twice = append(s.Twice, 2*once-7000+4000*int64(p.Repeat-i-1))
 			}
-			s.Calls = slices.Repeat([]int64{call + 154}, p.Ops)
+			for i := range p.Ops * p.Repeat {
+				s.Calls = append(s.Calls, call+154+int64(i%p.Ops))
+			}
 			s.Calls[0] += 4000 // an interrupt
 			b.Paths = append(b.Paths, s)
 		}
@@ -50,8 +51,8 @@ func TestCompletePaths(t *testing.T) {
 		"too little done":    {func(b *Boot) { b.Paths[0].Ops = 3 }, "expected 3 times 4 operations, found 3 times 3"},
 		"not repeated":       {func(b *Boot) { b.Paths[0].Once = b.Paths[0].Once[1:] }, "found 2 times 4"},
 		"a run is missing":   {func(b *Boot) { b.Paths[0].Twice = b.Paths[0].Twice[1:] }, "found 3 and 2"},
-		"call missed":        {func(b *Boot) { b.Paths[0].Calls = b.Paths[0].Calls[1:] }, "4 operations called __kvm_irq_delivery_to_apic 3 times"},
-		"called twice":       {func(b *Boot) { b.Paths[0].Calls = append(b.Paths[0].Calls, 7000) }, "5 times"},
+		"call missed":        {func(b *Boot) { b.Paths[0].Calls = b.Paths[0].Calls[1:] }, "12 operations called kvm_make_all_cpus_request 11 times"},
+		"called twice":       {func(b *Boot) { b.Paths[0].Calls = append(b.Paths[0].Calls, 7000) }, "13 times"},
 		"empty bracket":      {func(b *Boot) { b.Paths[0].Calls[2] = 154 }, "call 2: expected it to take more than the 154 ns"},
 		"no empty bracket":   {func(b *Boot) { b.Paths[0].Bracket = 0 }, "call 0"},
 		"clock stands still": {func(b *Boot) { b.Paths[0].Twice = b.Paths[0].Once }, "an operation takes 0 ns in all"},
@@ -59,7 +60,7 @@ func TestCompletePaths(t *testing.T) {
 			for i := range b.Paths[0].Calls {
 				b.Paths[0].Calls[i] += 10_000
 			}
-		}, "and the call in it 10800 ns"},
+		}, "and the call in it 10802 ns"},
 		"no start":   {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
 		"nobody ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
 	} {
@@ -89,14 +90,14 @@ func TestCompletePaths(t *testing.T) {
 func TestPathValues(t *testing.T) {
 	for arm, want := range map[Arm]map[string]value{
 		ICount: {
-			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 800, low: 800, high: 800},
-			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6400, low: 6400, high: 6400},
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 801.5, low: 801.5, high: 801.5},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6401.5, low: 6401.5, high: 6401.5},
 			"path/vcpus=64/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/Ginsn", value: 1e9 / 11400.0, low: 1e9 / 11400.0, high: 1e9 / 11400.0},
 			"start/vcpus=64/ids=sparse/created":              {unit: "insns/vm", value: 3_200_000, low: 3_200_000, high: 3_200_000},
 			"start/vcpus=64/ids=sparse/ran":                  {unit: "insns/vm", value: 5_760_000, low: 5_760_000, high: 5_760_000},
 		},
 		KVM: {
-			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call": {unit: "ns/op", value: 800, low: 800, high: 800},
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call": {unit: "ns/op", value: 801.5, low: 801.5, high: 801.5},
 			// The medians are 3000 and 4000 more.
 			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0, low: 1e9 / 6050.0, high: 1e9 / 6050.0},
 		},
