@@ -29,6 +29,11 @@ var mailRows = []mailRow{
 	// The first vCPU of a VM pays for code that is patched once.
 	{"KVM_CREATE_VCPU, all of a VM", "create/vcpus=%d/ids=dense/all", []int{64, 512, 1024}},
 	{" - if IDs aren't indices", "create/vcpus=%d/ids=sparse/all", []int{64, 512, 1024}},
+	{"Start of a VM, until each has run", "start/vcpus=%d/ids=sparse/ran", []int{64, 512}},
+	{"IPI to all others", "path/vcpus=%d/ids=sparse/do=ipi-broadcast/call", []int{64, 512}},
+	{"Hyper-V IPI to one", "path/vcpus=%d/ids=sparse/do=hyperv-ipi/call", []int{64, 512}},
+	{"Request to all vCPUs", "path/vcpus=%d/ids=sparse/do=request-all/call", []int{64, 512}},
+	{"Xen event from the guest", "path/vcpus=%d/ids=sparse/do=xen-send/call", []int{64, 512}},
 	{"Memory to hold vCPUs, bytes", "memory/vcpus=%d/ids=dense", []int{1, 64, 1024, 4096}},
 	{" - if IDs aren't indices", "memory/vcpus=%d/ids=sparse", []int{1, 64, 1024, 4096}},
 }
