@@ -21,6 +21,9 @@ type Params struct {
 	Stalls *Stalls `json:"stalls,omitempty"`
 	// Paths asks what lookups are worth where KVM uses them; nil does not.
 	Paths *Paths `json:"paths,omitempty"`
+	// Readers asks for lookups while vCPUs are created, nil does not. It
+	// takes two processors, and is for user space alone.
+	Readers *Readers `json:"readers,omitempty"`
 	// LoopNanos is how long a loop should run, in nanoseconds. The longest
 	// pass decides if it takes longer.
 	LoopNanos int64 `json:"loop_ns"`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/native"
 	"vcpulab/tools/results"
@@ -27,7 +28,25 @@ func NativePlan(a Axes) Plan {
 	p := NewPlan(results.Native, a)
 	p.Rounds = nativeRounds
 	p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = nativeNanos, 3, 256
+	p.Params.Stalls, p.Params.Paths = nil, nil // there is no guest
+	if a.Readers > 0 {
+		p.Params.Readers = &measure.Readers{VCPUs: a.Readers, Growths: readerGrowths, RunNanos: readerNanos}
+	}
 	return p
+}
+
+// omit takes out of the plan what this machine cannot measure, and says what that
+// is, and why.
+func (p *Plan) omit(processors func() (native.Pair, error)) []results.Omitted {
+	if p.Params.Readers == nil {
+		return nil
+	}
+	_, err := processors()
+	if err == nil {
+		return nil
+	}
+	p.Params.Readers = nil
+	return []results.Omitted{{Arm: p.Arm, What: "lookups while vCPUs are created", Why: err.Error()}}
 }
 
 // processAttempts is how often a process is measured whose samples contradict
@@ -39,9 +58,11 @@ const processAttempts = 4
 func process(ctx context.Context, program string, plan Plan, boot *results.Boot) (discarded []results.Discarded, err error) {
 	for range processAttempts {
 		start := time.Now()
-		if boot.Loops, err = native.Measure(ctx, program, plan.Params); err != nil {
+		var measured native.Measured
+		if measured, err = native.Measure(ctx, program, plan.Params); err != nil {
 			return discarded, err
 		}
+		boot.Loops, boot.Races = measured.Loops, measured.Races
 		boot.Seconds = time.Since(start).Seconds()
 		if err = boot.Check(); !errors.Is(err, results.ErrInvalid) {
 			return discarded, err
@@ -71,6 +92,10 @@ func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Pla
 		if programs[i], err = native.Build(ctx, c, s.Kernel.Tree); err != nil {
 			return nil, err
 		}
+	}
+	out.Omitted = plan.omit(native.Processors)
+	for _, left := range out.Omitted {
+		o.Log.Step(left.What).Done("cannot be measured: %s", left.Why)
 	}
 	boots := plan.boots(len(subjects))
 	step := o.Log.Step("measure in user space")

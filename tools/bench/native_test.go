@@ -4,12 +4,14 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/native"
 	"vcpulab/tools/results"
 )
 
@@ -61,6 +63,34 @@ done
 			}
 			if want := len(plan.Params.LoopsOf(plan.Params.VMs[0])); tt.good && len(boot.Loops) != want {
 				t.Errorf("expected %d loops, found %d", want, len(boot.Loops))
+			}
+		})
+	}
+}
+
+// TestOmit leaves out what takes two processors where there is one, and says so.
+func TestOmit(t *testing.T) {
+	one := func() (native.Pair, error) { return native.Pair{}, fmt.Errorf("%w: one", native.ErrProcessors) }
+	two := func() (native.Pair, error) { return native.Pair{Creator: 1}, nil }
+	none := DefaultAxes()
+	none.Readers = 0
+	for name, tt := range map[string]struct {
+		axes       Axes
+		processors func() (native.Pair, error)
+		left, said bool
+	}{
+		"two processors": {DefaultAxes(), two, true, false},
+		"one":            {DefaultAxes(), one, false, true},
+		"not asked for":  {none, one, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := NativePlan(tt.axes)
+			got := p.omit(tt.processors)
+			if (p.Params.Readers != nil) != tt.left {
+				t.Errorf("expected races to be left in the plan: %v, found %+v", tt.left, p.Params.Readers)
+			}
+			if (len(got) == 1) != tt.said || tt.said && (got[0].Arm != results.Native || !strings.Contains(got[0].Why, "too few processors: one")) {
+				t.Errorf("expected it to be said: %v, found %+v", tt.said, got)
 			}
 		})
 	}

@@ -50,6 +50,9 @@ type Axes struct {
 	// Paths are the numbers of vCPUs of the VMs whose guests have KVM look
 	// vCPUs up.
 	Paths []int
+	// Readers is how many vCPUs a VM gets while another thread looks vCPUs up
+	// in it, in user space; 0 if none is.
+	Readers int
 }
 
 // DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two.
@@ -59,8 +62,8 @@ func DefaultAxes() Axes {
 		Sizes:  []int{1, 8, 64, 65, 512, 1024},
 		IDs:    []measure.IDs{measure.Dense, measure.Sparse},
 		Orders: []measure.Order{measure.Sequential},
-		Growth: growth,
-		Paths:  []int{8, 64, 512},
+		Growth: growth, Readers: readers,
+		Paths: []int{8, 64, 512},
 	}
 }
 
@@ -79,8 +82,8 @@ func FullAxes() Axes {
 		Sizes:  []int{1, 2, 8, 63, 64, 65, 255, 512, 1024},
 		IDs:    measure.AllIDs,
 		Orders: measure.AllOrders,
-		Growth: growth,
-		Paths:  []int{8, 64, 512, 1024},
+		Growth: growth, Readers: readers,
+		Paths: []int{8, 64, 512, 1024},
 	}
 }
 
@@ -121,6 +124,15 @@ func (a Axes) pathVMs() []measure.VM {
 	}
 	return vms
 }
+
+// readers is what VMs grow to in user space while vCPUs are looked up in them,
+// readerGrowths how often in a process, and readerNanos how long a run of lookups is:
+// with two runs for each vCPU it is created about as often as by KVM_CREATE_VCPU.
+const (
+	readers       = 1024
+	readerGrowths = 3
+	readerNanos   = 10_000
+)
 
 // quietNanos is how long a vCPU is watched before and after its VM grows.
 const quietNanos = 50_000_000
@@ -183,6 +195,9 @@ func (p Plan) check() error {
 			return fmt.Errorf("plan: paths: expected 1 to %d operations, at least once and %d in all, found %d and %d",
 				measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
 		}
+	}
+	if r := p.Params.Readers; r != nil && (r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Arm != results.Native) {
+		return fmt.Errorf("plan: lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Arm, *r)
 	}
 	for _, vms := range [][]measure.VM{p.Params.VMs, used} {
 		for i, vm := range vms {

@@ -37,6 +37,7 @@ func TestCheck(t *testing.T) {
 		"no time":      {func(p *Plan) { p.Params.LoopNanos = 0 }, "positive numbers"},
 		"not repeated": {func(p *Plan) { p.Params.Repeat = 0 }, "positive numbers"},
 		"grows little": {func(p *Plan) { p.Params.Stalls.VCPUs = 1 }, "a VM that grows: expected 2 to 4096 vCPUs and some time, found 1"},
+		"reads in VMs": {func(p *Plan) { p.Params.Readers = &measure.Readers{VCPUs: 8, Growths: 1, RunNanos: 1} }, "expected user space"},
 		"grows much":   {func(p *Plan) { p.Params.Stalls.VCPUs = MaxVCPUs + 1 }, "found 4097"},
 		"not watched":  {func(p *Plan) { p.Params.Stalls.QuietNanos = 0 }, "and 0 ns"},
 		"nobody grows": {func(p *Plan) { p.Params.Stalls = nil }, ""},

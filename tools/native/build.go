@@ -5,7 +5,9 @@
 // together with that tree's own lib/xarray.c, in the way in which the kernel's
 // tools/testing/radix-tree does. Readers of RCU cost what they cost in a kernel
 // with preemptible RCU, and so does struct kvm_vcpu: it is as large, with the
-// members that are read where they are.
+// members that are read where they are. vCPUs are looked up alone, and while another
+// thread creates more of them; tables that were replaced are freed after a grace
+// period, which is real.
 //
 // What a kernel does besides is not in it: interrupts, other mitigations than
 // array_index_nospec(), other users of the caches.
@@ -122,14 +124,14 @@ func compile(ctx context.Context, gcc, kernel, dir string, parts extracted) erro
 		args = append(args, "-I"+include)
 	}
 	var objects []string
-	for _, name := range []string{"xarray", "support", "main"} {
+	for _, name := range []string{"xarray", "support", "memory", "main"} {
 		object := filepath.Join(dir, name+".o")
 		objects = append(objects, object)
 		if err := call(ctx, gcc, append(args, "-c", "-o", object, filepath.Join(src, name+".c"))...); err != nil {
 			return err
 		}
 	}
-	return call(ctx, gcc, append([]string{"-no-pie", "-static", "-o", filepath.Join(dir, program)}, objects...)...)
+	return call(ctx, gcc, append([]string{"-no-pie", "-static", "-pthread", "-o", filepath.Join(dir, program)}, objects...)...)
 }
 
 // call runs the compiler. What it says is the error.

@@ -30,38 +30,64 @@ const (
 // mostPasses bounds the passes of a run.
 const mostPasses = 1 << 24
 
+// Measured are the samples of a process.
+type Measured struct {
+	Loops []measure.Loop
+	Races []measure.Race
+}
+
 // Measure starts a program that Build built and has it run the loops that p asks
-// for. Times are those of the process on the processor, in nanoseconds.
-func Measure(ctx context.Context, program string, p measure.Params) (_ []measure.Loop, err error) {
+// for, and the races. Times are those of the process on the processor, in
+// nanoseconds. If there are no two processors for a race, the error is
+// ErrProcessors.
+func Measure(ctx context.Context, program string, p measure.Params) (_ Measured, err error) {
+	var pair Pair
+	if p.Readers != nil {
+		if pair, err = Processors(); err != nil {
+			return Measured{}, err
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program)
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return Measured{}, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return Measured{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("measure in user space: %w", err)
+		return Measured{}, fmt.Errorf("measure in user space: %w", err)
 	}
 	defer func() {
 		cancel() // it has nothing to lose
 		cmd.Wait()
 	}()
 	m := meter{in: in, out: bufio.NewReader(out), params: p}
-	var all []measure.Loop
+	var all Measured
 	for _, vm := range p.VMs {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return Measured{}, err
 		}
 		got, err := m.vm(vm)
 		if err != nil {
-			return nil, fmt.Errorf("measure in user space: %v: %w", vm, errors.Join(err, ctx.Err()))
+			return Measured{}, fmt.Errorf("measure in user space: %v: %w", vm, errors.Join(err, ctx.Err()))
 		}
-		all = append(all, got...)
+		all.Loops = append(all.Loops, got...)
+	}
+	if p.Readers == nil {
+		return all, nil
+	}
+	for _, r := range p.Readers.RacesOf() {
+		if err := ctx.Err(); err != nil {
+			return Measured{}, err
+		}
+		if err := m.race(&r, pair); err != nil {
+			return Measured{}, fmt.Errorf("measure in user space: %s in %v while it grows: %w", r.Op, r.VM, errors.Join(err, ctx.Err()))
+		}
+		all.Races = append(all.Races, r)
 	}
 	return all, nil
 }

@@ -88,10 +88,10 @@ func TestVariants(t *testing.T) {
 			for _, vm := range short.VMs {
 				want += len(short.LoopsOf(vm))
 			}
-			if len(got) != want {
-				t.Errorf("expected %d loops, found %d", want, len(got))
+			if len(got.Loops) != want {
+				t.Errorf("expected %d loops, found %d", want, len(got.Loops))
 			}
-			for _, l := range got {
+			for _, l := range got.Loops {
 				if l.Passes < 1 || len(l.Once) != 1 || l.Once[0] <= 0 || l.Twice[0] <= 0 {
 					t.Errorf("expected times of runs, found %+v", l)
 				}

@@ -34,6 +34,11 @@ func (r *Results) check() error {
 			return fmt.Errorf("discarded boot %d: kernel %q or arm %q is not known", i, d.Kernel, d.Arm)
 		}
 	}
+	for i, o := range r.Omitted {
+		if !slices.Contains(Arms, o.Arm) {
+			return fmt.Errorf("omitted %d: unknown arm %q", i, o.Arm)
+		}
+	}
 	type key struct {
 		name, column string
 		arm          Arm

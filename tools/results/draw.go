@@ -192,6 +192,13 @@ func (b Boot) values() ([]value, error) {
 		}
 		out = append(out, drawn("creates", i, vs...)...)
 	}
+	for i, r := range b.Races {
+		vs, err := raceValues(r, b.Arm)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, drawn("races", i, vs...)...)
+	}
 	if b.Arm == Native {
 		return out, nil // there is no kernel whose structures have a size
 	}

@@ -22,9 +22,10 @@ import (
 // refused. What came with 2 is the order of lookups, shuffled IDs, the native
 // arm, and what a kernel is about; with 3, who waits while a VM grows; with 4,
 // which boots were thrown away; with 5, what lookups are worth where KVM uses
-// them; with 6, the running kernel.
+// them; with 6, the running kernel; with 7, lookups while vCPUs are created, and
+// what was not measured and why.
 const (
-	Format = 6
+	Format = 7
 	oldest = 1
 )
 
@@ -92,6 +93,8 @@ type Results struct {
 	Boots []Boot `json:"boots"`
 	// Discarded are the boots that were thrown away and done again.
 	Discarded []Discarded `json:"discarded,omitempty"`
+	// Omitted is what was asked for and cannot be measured here.
+	Omitted []Omitted `json:"omitted,omitempty"`
 	// Figures are drawn from Boots by Draw.
 	Figures []Figure `json:"figures"`
 	// Interrupted says that the run was ended before its last boot.
@@ -162,6 +165,8 @@ type Boot struct {
 	// Starts and Paths are about what lookups are worth where KVM uses them.
 	Starts []measure.Start      `json:"starts,omitempty"`
 	Paths  []measure.PathSample `json:"paths,omitempty"`
+	// Races are lookups while a VM grows.
+	Races []measure.Race `json:"races,omitempty"`
 }
 
 // Discarded is a boot of which nothing was kept.
@@ -171,6 +176,13 @@ type Discarded struct {
 	Round  int    `json:"round"`
 	Arm    Arm    `json:"arm"`
 	Why    string `json:"why"`
+}
+
+// Omitted is something that could not be measured.
+type Omitted struct {
+	Arm  Arm    `json:"arm"`
+	What string `json:"what"`
+	Why  string `json:"why"`
 }
 
 // Discard says of a boot that nothing of it is kept, and why.

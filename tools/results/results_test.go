@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -124,8 +125,8 @@ func TestParseRefuses(t *testing.T) {
 		"no JSON":         {"goos: linux\n", "invalid character"},
 		"cut off":         {`{"format": 1, "boots": [`, "unexpected end"},
 		"two values":      {`{"format": 1} {}`, "after top-level value"},
-		"no version":      {`{}`, "expected format 1 to 6, found 0"},
-		"other version":   {`{"format": 7}`, "expected format 1 to 6, found 7"},
+		"no version":      {`{}`, fmt.Sprintf("expected format 1 to %d, found 0", Format)},
+		"other version":   {fmt.Sprintf(`{"format": %d}`, Format+1), fmt.Sprintf("expected format 1 to %d, found %d", Format, Format+1)},
 		"discarded of no": {changed(func(r *Results) { r.Discarded = []Discarded{{Kernel: "new"}} }), "discarded boot 0: kernel \"new\""},
 		"other type":      {`{"format": 1, "boots": {}}`, "cannot unmarshal"},
 		"number too big":  {`{"format": 1, "figures": [{"value": 1e999}]}`, "cannot unmarshal"},

@@ -33,8 +33,8 @@ type benchRunCmd struct {
 	Sizes   []int    `help:"Numbers of vCPUs of the VMs, instead of those that would be measured." placeholder:"N"`
 	IDs     []string `name:"ids" help:"How VMs number their vCPUs: dense, shuffled or sparse." placeholder:"IDS" enum:"dense,shuffled,sparse"`
 	Order   []string `help:"Orders in which vCPUs are looked up: sequential, same or random." placeholder:"ORDER" enum:"sequential,same,random"`
-	GrowTo  *int     `help:"Watch who waits while VMs grow to so many vCPUs, 0 for none (default: 520; 66 with --quick)." placeholder:"N"`
 	Paths   []int    `help:"Numbers of vCPUs of VMs whose guests have KVM look vCPUs up, 0 for none (default: 8, 64 and 512; 64 with --quick, also 1024 with --full)." placeholder:"N"`
+	GrowTo  *int     `help:"Watch who waits while VMs grow to so many vCPUs, 0 for none (default: 520; 66 with --quick; for lookups in user space meanwhile 1024)." placeholder:"N"`
 	HZ      string   `name:"hz" help:"Ticks a second of the kernels: 100 or 1000. A grace period takes some ticks." enum:"100,1000" default:"1000"`
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
@@ -101,7 +101,7 @@ func (c benchRunCmd) axes() bench.Axes {
 		a.IDs = chosen(measure.AllIDs, c.IDs)
 	}
 	if c.GrowTo != nil {
-		a.Growth = *c.GrowTo
+		a.Growth, a.Readers = *c.GrowTo, *c.GrowTo
 	}
 	if len(c.Paths) > 0 {
 		a.Paths = slices.DeleteFunc(sorted(c.Paths), func(n int) bool { return n == 0 })
@@ -199,6 +199,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 		default:
 			all.Boots = append(all.Boots, r.Boots...)
 			all.Discarded = append(all.Discarded, r.Discarded...)
+			all.Omitted = append(all.Omitted, r.Omitted...)
 			all.Interrupted = r.Interrupted
 			if drawErr := all.Draw(); drawErr != nil {
 				return nil, drawErr

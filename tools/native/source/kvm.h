@@ -28,10 +28,21 @@
 #define U16_MAX			((u16)~0U)
 #endif
 
-#define kmalloc_obj(var, gfp)		((typeof(var) *)malloc(sizeof(var)))
-#define kzalloc_obj(var, gfp)		((typeof(var) *)calloc(1, sizeof(var)))
-#define kzalloc_objs(var, n, gfp)	((typeof(var) *)calloc(n, sizeof(var)))
-#define kfree(p)			free((void *)(p))
+/* See memory.c. */
+void *vm_alloc(size_t size);
+void vm_free(void *p);
+void vm_free_all(void);
+void rcu_reap(void);
+extern unsigned int rcu_quiescent;
+extern bool rcu_other_reader;
+
+#undef synchronize_rcu
+void synchronize_rcu(void);
+
+#define kmalloc_obj(var, gfp)		((typeof(var) *)vm_alloc(sizeof(var)))
+#define kzalloc_obj(var, gfp)		((typeof(var) *)vm_alloc(sizeof(var)))
+#define kzalloc_objs(var, n, gfp)	((typeof(var) *)vm_alloc((n) * sizeof(var)))
+#define kfree(p)			vm_free((void *)(p))
 #define lockdep_assert_held(lock)	do { } while (0)
 #define lockdep_is_held(lock)		true
 #define atomic_read_acquire(v)		smp_load_acquire(&(v)->counter)

@@ -6,10 +6,13 @@
  *
  *	vm N ID...			N vCPUs with these IDs
  *	run OP PASSES FOUND N NUMBER...	a loop over these numbers
+ *	race OP GROWTHS NANOS CPU CPU N ID...
+ *					lookups while VMs grow to N vCPUs with
+ *					these IDs, see race.h
  *
  * A run is answered by a line with the nanoseconds of processor time that the
- * loop took, or by one that begins with an exclamation mark and says what is
- * wrong.
+ * loop took, a race by one with what it measured, and either by one that begins
+ * with an exclamation mark and says what is wrong.
  */
 #include <stdio.h>
 #include <time.h>
@@ -34,15 +37,11 @@ typedef u64 (*loop_fn)(struct kvm *kvm, const int *numbers, u32 nr, u32 passes);
 
 #include "loops.h"
 
-static int add_vcpu(struct kvm *kvm, int id)
+/* The vCPU is zeroed. */
+static int add_vcpu(struct kvm *kvm, struct kvm_vcpu *vcpu, int id)
 {
-	struct kvm_vcpu *vcpu = aligned_alloc(64, (sizeof(*vcpu) + 63) / 64 * 64);
 	int r = 0;
 
-	if (!vcpu)
-		return -1;
-
-	memset(vcpu, 0, sizeof(*vcpu));
 	vcpu->kvm = kvm;
 	vcpu->vcpu_id = id;
 	vcpu->vcpu_idx = atomic_read(&kvm->online_vcpus);
@@ -68,14 +67,8 @@ static int add_vcpu(struct kvm *kvm, int id)
 	return 0;
 }
 
-static struct kvm *build_vm(int vcpus)
+static void init_vm(struct kvm *kvm)
 {
-	struct kvm *kvm = aligned_alloc(4096, (sizeof(*kvm) + 4095) / 4096 * 4096);
-	int id;
-
-	if (!kvm)
-		return NULL;
-
 	memset(kvm, 0, sizeof(*kvm));
 #if defined(HAS_XARRAY)
 	xa_init(&kvm->vcpu_array);
@@ -83,13 +76,34 @@ static struct kvm *build_vm(int vcpus)
 	kvm->vcpus = &kvm->first_vcpu;
 	kvm->nr_vcpu_slots = 1;
 #endif
+}
+
+static struct kvm *build_vm(int vcpus)
+{
+	struct kvm *kvm = aligned_alloc(4096, (sizeof(*kvm) + 4095) / 4096 * 4096);
+	struct kvm_vcpu *vcpu;
+	int id;
+
+	if (!kvm)
+		return NULL;
+
+	init_vm(kvm);
 	while (vcpus--) {
-		if (scanf("%d", &id) != 1 || add_vcpu(kvm, id))
+		vcpu = aligned_alloc(64, (sizeof(*vcpu) + 63) / 64 * 64);
+		if (!vcpu || scanf("%d", &id) != 1)
 			return NULL;
+		memset(vcpu, 0, sizeof(*vcpu));
+		if (add_vcpu(kvm, vcpu, id))
+			return NULL;
+		/* Nobody looks anything up yet. */
+		rcu_quiescent++;
+		rcu_reap();
 	}
 
 	return kvm;
 }
+
+#include "race.h"
 
 static u64 now(void)
 {
@@ -150,6 +164,10 @@ int main(void)
 				puts("ok");
 		} else if (!strcmp(what, "run")) {
 			wrong = run(kvm);
+		} else if (!strcmp(what, "race")) {
+			/* Its VMs take the place of the one that was there. */
+			kvm = NULL;
+			wrong = race();
 		}
 		if (wrong) {
 			printf("!%s\n", wrong);

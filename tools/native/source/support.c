@@ -29,18 +29,12 @@ void rcu_read_unlock(void)
 	}
 }
 
-/* There are no readers while anything is freed. */
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
-{
-	func(head);
-}
+void *vm_alloc(size_t size);
 
 /* Nodes of the xarray, at an alignment that slab gives them. */
 void *kmem_cache_alloc_lru(struct kmem_cache *cachep, struct list_lru *lru, int flags)
 {
-	void *node = aligned_alloc(64, 640);
-
-	return node ? memset(node, 0, 640) : NULL;
+	return vm_alloc(640);
 }
 
 void radix_tree_node_rcu_free(struct rcu_head *head)

@@ -3,7 +3,8 @@
  * RCU for lookups that are compiled for user space, with what its readers cost
  * in a kernel with preemptible RCU: a call each for rcu_read_lock() and
  * rcu_read_unlock(), and a counter of the thread's for the sched flavor, as the
- * kernel's counts per CPU.  Nobody reads while vCPUs are added.
+ * kernel's counts per CPU.  What is freed is freed after a grace period, see
+ * memory.c.
  */
 #ifndef _LINUX_RCUPDATE_H
 #define _LINUX_RCUPDATE_H

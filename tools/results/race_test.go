@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package results
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/ebpf/measure"
+)
+
+// race is lookups in a VM of five vCPUs, in three growths.
+func race(op measure.Op) measure.Race {
+	return measure.Race{
+		VM: measure.VM{VCPUs: 5, IDs: measure.Dense}, Op: op, Creator: 1,
+		Alone: []float64{10, 3, 4}, AloneOwn: []float64{1, 1, 1},
+		Beside: []float64{7, 5, 90}, BesideOwn: []float64{1, 1, 2},
+		Create: 400, CreateBeside: 1000,
+	}
+}
+
+// TestRaceValues draws figures: medians of the growths, less the loop's own cost.
+func TestRaceValues(t *testing.T) {
+	for name, tt := range map[string]struct {
+		op   measure.Op
+		want map[string]float64
+	}{
+		"a lookup": {measure.Get, map[string]float64{
+			"alone ns/read": 3, "beside ns/read": 6, "slower slowdown": 2,
+			"insert ns/insert": 100, "insert-beside ns/insert": 250, "insert-slower slowdown": 2.5}},
+		"a walk": {measure.Walk, map[string]float64{
+			"alone ns/read": 4, "beside ns/read": 7, "slower slowdown": 1.75,
+			"insert ns/insert": 100, "insert-beside ns/insert": 250, "insert-slower slowdown": 2.5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, err := Boot{Arm: Native, Races: []measure.Race{race(tt.op)}}.values()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make(map[string]float64)
+			for _, v := range values {
+				part, ok := strings.CutPrefix(v.name, "race/vcpus=5/ids=dense/of="+string(tt.op)+"/")
+				if !ok || v.from != "/races/0" {
+					t.Errorf("expected a figure of the race, found %+v", v)
+				}
+				got[part+" "+v.unit] = v.value
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Error(cmp.Diff(tt.want, got))
+			}
+		})
+	}
+}
+
+func TestRaceValuesRefuses(t *testing.T) {
+	for name, spoil := range map[string]func(*measure.Race){
+		"no growth":              func(r *measure.Race) { r.Alone = nil },
+		"a growth is missing":    func(r *measure.Race) { r.Beside = r.Beside[1:] },
+		"the loop is missing":    func(r *measure.Race) { r.BesideOwn = nil },
+		"the loop costs more":    func(r *measure.Race) { r.AloneOwn = []float64{99, 99, 99} },
+		"creations cost nothing": func(r *measure.Race) { r.Create = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := race(measure.ByID)
+			spoil(&r)
+			if err := (Boot{Arm: Native, Races: []measure.Race{r}}).Check(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "by_id in vcpus=5/ids=dense while it grows") {
+				t.Errorf("expected ErrInvalid, found %v", err)
+			}
+		})
+	}
+}
