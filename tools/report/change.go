@@ -85,6 +85,12 @@ func words(unit string, v verdict) string {
 		}
 		return "steeper"
 	}
+	if unit == results.UnitSlowdown {
+		if v == better {
+			return "less disturbed"
+		}
+		return "more disturbed"
+	}
 	if strings.HasPrefix(unit, "ns/") {
 		if v == better {
 			return "faster"

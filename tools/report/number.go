@@ -61,7 +61,7 @@ func signed(v float64, decimals int) string {
 // whole or large. There are only whole instructions: the rest is what the end
 // of each pass adds, shared among the lookups of a pass.
 func decimalsOf(f results.Figure) int {
-	if f.Unit == results.UnitRatio {
+	if f.Unit == results.UnitRatio || f.Unit == results.UnitSlowdown {
 		return 2
 	}
 	if strings.HasPrefix(f.Unit, "insns/") || math.Abs(f.Value) >= thousand || math.Abs(f.Value-math.Round(f.Value)) < 0.005 {

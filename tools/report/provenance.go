@@ -119,7 +119,16 @@ func (s *sheet) repeated() string {
 	if s.r.Interrupted {
 		text += ". The run was INTERRUPTED before its last boot"
 	}
-	return text + "." + s.discarded(thing)
+	return text + "." + s.discarded(thing) + s.omitted()
+}
+
+// omitted says what could not be measured, and why.
+func (s *sheet) omitted() string {
+	text := ""
+	for _, o := range s.r.Omitted {
+		text += fmt.Sprintf(" Not measured (%s): %s: %s.", armName(o.Arm), o.What, o.Why)
+	}
+	return text
 }
 
 // mostReasons is how many different reasons to throw boots away are told.
@@ -297,6 +306,7 @@ func (s *sheet) explanations() []string {
 	}
 	out = append(out, s.usageExplanations()...)
 	out = append(out, s.stallExplanations()...)
+	out = append(out, s.raceExplanations()...)
 	if has(kindMemory, "") {
 		out = append(out, "Memory is what the allocators set aside, padding included: what holds vCPUs is all"+
 			" beyond struct kvm and struct kvm_vcpu, which are counted with the architecture's part.")

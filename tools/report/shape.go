@@ -20,7 +20,7 @@ type shape struct {
 	part    string        // of create: all, one of parts, growth, waits
 	phase   string        // of grow and gaps: what went on
 	slot    string        // of grow: which calls
-	path    string        // of path: what KVM is asked for
+	path    string        // of path: what KVM is asked for; of race: which lookup
 	object  string        // of memory and sizeof: the struct's name
 	known   bool          // nothing of the name is left over
 }
@@ -54,11 +54,11 @@ func parseShape(name string) shape {
 			s.slot = v
 		case "struct":
 			s.object = v
-		case "do":
+		case "do", "of":
 			s.path = v
 		default:
 			s.part = key
-			s.known = s.known && (s.stall() || s.usage()) && v == ""
+			s.known = s.known && (s.stall() || s.usage() || s.race()) && v == ""
 		}
 	}
 	return s
@@ -116,6 +116,8 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return s.placeStall()
 	case s.usage():
 		return s.placeUsage()
+	case s.race():
+		return s.placeRace()
 	case s.op == string(measure.Get):
 		return kindGet, s.ordered(), s.vcpus, true
 	case s.op == string(measure.ByID) && s.missing:
@@ -168,12 +170,15 @@ const (
 	kindWalk
 	kindCreate
 	kindBuild
+	kindRead
+	kindInsert
 	kindStart
 	kindPath
 	kindRate
 	kindGap
 	kindLongest
 	kindGrowth
+	kindSlower
 	kindWaits
 	kindGrowWaits
 	kindSlots
@@ -208,6 +213,8 @@ func (k kind) about() (title, per, sizes string) {
 		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
 	case kindGap, kindLongest, kindGrowWaits, kindSlots, kindStalled:
 		return k.aboutStalls()
+	case kindRead, kindInsert, kindSlower:
+		return k.aboutRace()
 	case kindStart, kindPath, kindRate:
 		return k.aboutUsage()
 	case kindMemory:

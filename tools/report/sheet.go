@@ -85,7 +85,7 @@ func newSheet(r *results.Results) *sheet {
 	shapes := make([]shape, len(r.Figures))
 	for i, f := range r.Figures {
 		shapes[i] = parseShape(f.Name)
-		if shapes[i].op != memory && !shapes[i].stall() && !shapes[i].usage() {
+		if shapes[i].op != memory && !shapes[i].stall() && !shapes[i].usage() && !shapes[i].race() {
 			s.largest = max(s.largest, shapes[i].vcpus)
 		}
 	}

@@ -63,6 +63,8 @@ func (s *sheet) lines(g group) [][]row {
 			continue
 		case g.kind.stall() && !g.inAnswers(r), g.kind == kindRate:
 			continue
+		case (g.kind == kindRead || g.kind == kindInsert || g.kind == kindSlower) && !g.inRaceAnswers(r):
+			continue
 		// Its parts are in the tables.
 		case g.kind == kindBuild && (r.sizes[0] != s.largest || strings.Contains(r.label, ", ")):
 			continue
@@ -99,6 +101,8 @@ func (g group) headline(r row) (code, what string) {
 		return "", "Start of a VM until " + r.label
 	case kindPath:
 		return "", r.label + ", a call of KVM's function for it"
+	case kindSlower:
+		return g.raceHeadline(r)
 	case kindMemory:
 		return "", "Memory of what holds vCPUs, " + per + ", " + r.label
 	case kindObject:
