@@ -24,9 +24,9 @@ type Comparison struct {
 
 // Measured is one of the two measurements.
 type Measured struct {
-	Created     string            `json:"created"` // date and time
-	Tool        string            `json:"tool"`    // revision
-	Series      map[string]string `json:"series"`  // id of the patches, by kernel
+	Created     string            `json:"created"`           // date and time
+	Tool        string            `json:"tool"`              // revision
+	Series      map[string]string `json:"series"`            // id of the patches, by kernel
 	Running     string            `json:"running,omitempty"` // the kernel, if it was the machine's own
 	Interrupted bool              `json:"interrupted,omitempty"`
 }
