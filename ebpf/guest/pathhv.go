@@ -74,9 +74,16 @@ func offerHyperV(fd int) error {
 }
 
 // useHyperV gives each vCPU its VP index, which is its ID, and opens the
-// hypercalls.
+// hypercalls. An interrupt of the SynIC that ends by itself keeps the processor
+// from delivering interrupts without KVM, where it can.
 func (p *pathVM) useHyperV() error {
 	if err := setMSR(p.vcpus[0], hvMSRGuestOSID, 1); err != nil {
+		return err
+	}
+	if err := enableVCPU(p.vcpus[0], kvmCapHyperVSynIC2); err != nil {
+		return err
+	}
+	if err := setMSR(p.vcpus[0], hvMSRSINT0+hvAutoSINT, hvAutoEOI|autoVector); err != nil {
 		return err
 	}
 	for i, fd := range p.vcpus {
@@ -155,8 +162,12 @@ func (p *pathVM) hyperVIPI() load {
 	}
 }
 
-// hvSINT is the SynIC's interrupt that is used.
-const hvSINT = 3
+// hvSINT is the SynIC's interrupt that is used, hvAutoSINT one that never comes.
+const (
+	hvSINT     = 3
+	hvAutoSINT = 4
+	hvAutoEOI  = 1 << 17
+)
 
 // synIC raises an interrupt of the SynIC of one vCPU after the other, spread
 // evenly over all.

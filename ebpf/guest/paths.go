@@ -92,6 +92,7 @@ func (m *pathMeter) measure(shape measure.VM) (err error) {
 	if err := m.guest.sample(measure.TypeStart, vm.start); err != nil {
 		return err
 	}
+	rest(m.params.SettleNanos)
 	for _, p := range measure.AllPaths {
 		l, err := vm.load(p, m.params.Ops)
 		if err == nil {
@@ -229,6 +230,7 @@ const (
 	broadcastVector = 0x20
 	hyperVVector    = 0x60
 	synICVector     = 0xa0
+	autoVector      = 0xa1
 )
 
 // Fields of the local APIC's interrupt command register.

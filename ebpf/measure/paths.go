@@ -18,6 +18,10 @@ type Paths struct {
 	// until Go's runtime, which looks every 20 microseconds whether a system
 	// call takes long, has got slow about it.
 	QuietNanos int64 `json:"quiet_ns"`
+	// SettleNanos is how long nothing is done after a VM has started: KVM's
+	// code for local APICs that are off, and for guests of Xen's, is patched
+	// out a second after the last of them.
+	SettleNanos int64 `json:"settle_ns"`
 	// Break makes the measurement one that must be thrown away; nil for all
 	// but tests of that.
 	Break *PathBreak `json:"break,omitempty"`

@@ -106,13 +106,17 @@ func (a Axes) VMs() []measure.VM {
 const growth = 520
 
 // pathOps is how many operations a guest does in a run, pathRepeat how often it
-// does so many, and pathQuiet how long nothing is done before. Where instructions
-// are counted, what is waited for takes none.
+// does so many, and pathQuiet how long nothing is done before: an emulated
+// processor that waits takes no time. Times are of more operations, because there
+// is more noise.
 const (
-	pathOps        = 16
-	pathRepeat     = 5
-	pathQuiet      = 20_000_000
-	pathQuietTimes = 1_000_000
+	pathOps         = 16
+	pathRepeat      = 5
+	pathQuiet       = 20_000_000
+	pathSettle      = 1_200_000_000
+	pathOpsTimes    = 32
+	pathRepeatTimes = 8
+	pathQuietTimes  = 1_000_000
 )
 
 // pathVMs returns those whose guests have KVM look vCPUs up. IDs are sparse: that
@@ -151,9 +155,9 @@ func NewPlan(arm results.Arm, a Axes) Plan {
 		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: quietNanos}
 	}
 	if len(a.Paths) > 0 {
-		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat, QuietNanos: pathQuiet}
+		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat, QuietNanos: pathQuiet, SettleNanos: pathSettle}
 		if !arm.Exact() {
-			p.Params.Paths.QuietNanos = pathQuietTimes
+			p.Params.Paths.Ops, p.Params.Paths.Repeat, p.Params.Paths.QuietNanos = pathOpsTimes, pathRepeatTimes, pathQuietTimes
 		}
 	}
 	if !arm.Exact() {
@@ -191,7 +195,7 @@ func (p Plan) check() error {
 	var used []measure.VM
 	if s := p.Params.Paths; s != nil {
 		used = s.VMs
-		if s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 || s.Ops*s.Repeat > measure.MaxCalls || s.QuietNanos < 0 {
+		if s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 || s.Ops*s.Repeat > measure.MaxCalls || s.QuietNanos < 0 || s.SettleNanos < 0 {
 			return fmt.Errorf("plan: paths: expected 1 to %d operations, at least once and %d in all, found %d and %d",
 				measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
 		}
