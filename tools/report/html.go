@@ -143,7 +143,10 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 func (s *sheet) pageTable(g group, arm results.Arm) tableData {
 	title, per, sizes := g.kind.about()
 	t := tableData{Title: title, Per: per, Sizes: sizes, Code: g.kind <= kindWalk}
-	if g.kind.costs() {
+	switch {
+	case g.kind == kindRate:
+		t.Per = ratePer(arm)
+	case g.kind.costs():
 		t.Per = unitName(arm) + " " + per
 	}
 	for _, r := range s.merged(g) {

@@ -106,6 +106,10 @@ func (g group) markdownLabel(r row) string {
 		return "`" + strings.ReplaceAll(r.name, "`", "'") + "`"
 	case kindGet, kindByID, kindWalk:
 		title = "`" + title + "`, " + per
+	case kindRate:
+		title = "How often, in a second or in 10^9 instructions"
+	case kindPath:
+		title = "KVM's function, " + per
 	case kindMemory:
 		title += ", " + per
 	case kindObject:

@@ -63,7 +63,7 @@ func TestPaths(t *testing.T) {
 	for _, want := range []string{
 		"Functions that look vCPUs up, in a running guest, instructions a call",
 		"IPI to all others 8 1,600 = 800 2.0x fewer",
-		"How often the guest gets them called, in a second, or in 10^9 instructions of all that it takes",
+		"How often they are called there, calls in 10^9 instructions of all that is run, not in a second",
 		"IPI to all others 8 384,615 = 555,556 1.4x more",
 		"Start of a VM, from KVM_CREATE_VM on, instructions a VM",
 		"each has run once 8 1,440,000 = 720,000 2.0x fewer",
@@ -73,8 +73,8 @@ func TestPaths(t *testing.T) {
 		}
 	}
 	for name, want := range map[string][]string{
-		"markdown": {"IPI to all others", "2.0x fewer", "1.4x more"},
-		"html": {"IPI to all others, a call of KVM&#39;s function for it", `<td class="better"><i aria-hidden="true">▼</i> 1.4× more</td>`, "Calls in 10^9 instructions are no calls a second",
+		"markdown": {"| KVM's function, a call, IPI to all others", "| How often, in a second or in 10^9 instructions, IPI to all others", "2.0x fewer", "1.4x more"},
+		"html": {"IPI to all others, a call of KVM&#39;s function for it", `<td class="better"><i aria-hidden="true">▼</i> 1.4× more</td>`, "Calls in 10^9 instructions of guest, exits and user space together", "calls in 10^9 instructions of all that is run, not in a second",
 			`<figcaption class="title">IPI to all others</figcaption>`, "IPIs are pending on each vCPU that they were for"},
 	} {
 		text := string(render(t, name, r))

@@ -205,8 +205,13 @@ func (s *sheet) change(r row, arm results.Arm, column string) change {
 	if !ok {
 		again = base
 	}
-	if parseShape(f.Name).chance() {
+	sh := parseShape(f.Name)
+	if sh.chance() {
 		return change{} // see stallExplanations
 	}
-	return compare(base, again, f, s.noise.floor(arm, f.Unit, r.sizes[0]))
+	floor := s.noise.floor(arm, f.Unit, r.sizes[0])
+	if sh.op == opStart {
+		floor = max(floor, betweenRuns) // see usageExplanations
+	}
+	return compare(base, again, f, floor)
 }

@@ -95,12 +95,17 @@ func (t *table) variants(arm results.Arm) {
 // heading is the title of a group with the units of its figures.
 func (g group) heading(arms []results.Arm) string {
 	title, per, _ := g.kind.about()
-	if g.kind.costs() {
-		var units []string
-		for _, arm := range arms {
+	var units []string
+	for _, arm := range arms {
+		switch {
+		case g.kind == kindRate:
+			units = append(units, ratePer(arm))
+		case g.kind.costs():
 			units = append(units, unitName(arm))
 		}
-		per = strings.Join(units, " or ") + " " + per
+	}
+	if len(units) > 0 {
+		per = strings.TrimSpace(strings.Join(units, " or ") + " " + per)
 	}
 	if per == "" {
 		return title
