@@ -21,6 +21,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/tools/exit"
 )
 
 // EnvDir is the environment variable that names the cache folder.
@@ -46,14 +50,19 @@ type Cache struct {
 // Open returns the cache in dir and makes the folder if it is not there. With
 // dir "" it is $VCPULAB_CACHE or, where that is unset, vcpulab in the user's
 // cache folder. What dead processes left half done is removed.
+//
+// The error of a folder that cannot be written stands for exit.Usage if the user
+// named it, and else for exit.MachineLacks.
 func Open(dir string) (*Cache, error) {
+	code := exit.Usage
 	if dir == "" {
 		dir = os.Getenv(EnvDir)
 	}
 	if dir == "" {
+		code = exit.MachineLacks
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("find the cache folder: %w; set %s to a folder", err, EnvDir)
+			return nil, exit.With(code, fmt.Errorf("find the cache folder: %w; set %s to a folder", err, EnvDir))
 		}
 		dir = filepath.Join(user, "vcpulab")
 	}
@@ -62,9 +71,18 @@ func Open(dir string) (*Cache, error) {
 		return nil, fmt.Errorf("open the cache: %w", err)
 	}
 	c := &Cache{dir: dir}
-	for _, d := range []string{tmpDir, lockDir} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-			return nil, fmt.Errorf("open the cache: %w; set %s to a folder that can be written", err, EnvDir)
+	for _, d := range []string{".", tmpDir, lockDir} {
+		name := filepath.Join(dir, d)
+		err := os.MkdirAll(name, 0o755)
+		if err == nil {
+			// It may be there and on a disk that is read-only now.
+			err = unix.Faccessat(unix.AT_FDCWD, name, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+			if err != nil {
+				err = &fs.PathError{Op: "write to", Path: name, Err: err}
+			}
+		}
+		if err != nil {
+			return nil, exit.With(code, fmt.Errorf("open the cache: %w; name a folder that can be written with --cache or %s", err, EnvDir))
 		}
 	}
 	if err := c.sweep(); err != nil {

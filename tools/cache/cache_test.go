@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -272,4 +273,64 @@ func TestSpace(t *testing.T) {
 	if err := c.Full("test", fs.ErrExist); err != fs.ErrExist {
 		t.Errorf("Full(other) = %v", err)
 	}
+}
+
+// TestOpenRefuses opens caches that nothing can be written to: whether the user
+// named them decides whose fault that is.
+func TestOpenRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// Made before, and read-only now: .tmp and .lock are there.
+	closed := t.TempDir()
+	open(t, closed)
+	for _, dir := range []string{filepath.Dir(closed), closed, filepath.Join(closed, tmpDir), filepath.Join(closed, lockDir)} {
+		if err := os.Chmod(dir, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	}
+	for name, tt := range map[string]struct {
+		dir, home, says string
+		code            int
+	}{
+		"a file":         {file, "", "not a directory", exit.Usage},
+		"read-only":      {closed, "", "permission denied", exit.Usage},
+		"home is a file": {"", file, "not a directory", exit.MachineLacks},
+		"no home":        {"", "-", "XDG_CACHE_HOME", exit.MachineLacks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(EnvDir, "")
+			t.Setenv("XDG_CACHE_HOME", strings.Trim(tt.home, "-"))
+			if tt.home == "-" {
+				t.Setenv("HOME", "")
+			}
+			err := withoutPrivileges(t, func() error { _, err := Open(tt.dir); return err })
+			if exit.Code(err) != tt.code || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), EnvDir) {
+				t.Errorf("expected exit code %d and %q, found %d, %v", tt.code, tt.says, exit.Code(err), err)
+			}
+		})
+	}
+}
+
+// withoutPrivileges runs f as somebody who is not root and owns nothing: root may
+// write anywhere.
+func withoutPrivileges(t *testing.T, f func() error) error {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return f()
+	}
+	const nobody = 65534
+	done := make(chan error)
+	go func() {
+		// Of this thread alone, which ends with the goroutine.
+		runtime.LockOSThread()
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), nobody, ^uintptr(0)); errno != 0 {
+			done <- errno
+			return
+		}
+		done <- f()
+	}()
+	return <-done
 }
