@@ -40,6 +40,8 @@ type Options struct {
 	// KeepDir is where a boot that failed leaves its console and what is
 	// needed to repeat it.
 	KeepDir string
+	// Source is as in vm.Guest.
+	Source string
 }
 
 // runner runs the boots of one plan.
@@ -192,7 +194,7 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	if r.opts.KeepDir != "" {
 		opts.KeepDir = filepath.Join(r.opts.KeepDir, fmt.Sprintf("%s-%d", out.Column(), b.round))
 	}
-	res, err := vm.Boot(ctx, r.cache, m, vm.Guest{Job: r.job, Modules: modules, ModuleDir: s.moduleDir()}, opts)
+	res, err := vm.Boot(ctx, r.cache, m, vm.Guest{Job: r.job, Modules: modules, ModuleDir: s.moduleDir(), Source: r.opts.Source}, opts)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -80,7 +80,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 		}
 	}()
 	res, err := vm.Boot(gctx, g.r.cache, m,
-		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Files: files},
+		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Files: files, Source: o.Source},
 		vm.Options{
 			Timeout: total + bootAllowance, Silence: o.Silence, AllowWarnings: true,
 			OnRecord: g.take, Console: g.console, KeepDir: g.keepDir(),

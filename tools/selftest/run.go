@@ -71,6 +71,8 @@ type Options struct {
 	History History
 	// Log shows what is running; nil shows nothing.
 	Log *progress.Log
+	// Source is as in vm.Guest.
+	Source string
 	// KeepDir is a folder in which a log of every test is kept and what is
 	// needed to start a guest again that died; "" keeps nothing.
 	KeepDir string

@@ -51,6 +51,8 @@ type Probe struct {
 	// KernelID is under what the verdict is remembered for that kernel and
 	// those modules, such as the key of their build; "" does not remember it.
 	KernelID string
+	// Source is as in Guest.
+	Source string
 }
 
 // Verdict is which accelerator to use and why.
@@ -165,7 +167,7 @@ func (p Probe) remember(ctx context.Context, c *cache.Cache, key string) (Verdic
 func (p Probe) try(ctx context.Context, c *cache.Cache) (Verdict, error) {
 	m := Machine{Arch: p.Arch, Accel: KVM, Kernel: p.Kernel}
 	o := Options{Timeout: probeTimeout, Silence: probeSilence, AllowWarnings: true}
-	g := Guest{Job: wire.Job{Kind: wire.JobBoot}, Modules: p.Modules, ModuleDir: p.ModuleDir}
+	g := Guest{Job: wire.Job{Kind: wire.JobBoot}, Modules: p.Modules, ModuleDir: p.ModuleDir, Source: p.Source}
 	res, err := Boot(ctx, c, m, g, o)
 	if fault, ok := errors.AsType[*Fault](err); ok {
 		why := fmt.Sprintf("%s opens, but an ordinary kernel does not boot: %s", kvmDevice, fault.Kind)

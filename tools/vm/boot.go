@@ -30,6 +30,8 @@ type Guest struct {
 	ModuleDir string
 	// Files are what the job needs besides, such as static test programs.
 	Files []File
+	// Source is the folder of the guest program's source, see GuestProgram.
+	Source string
 }
 
 // moduleFolder is where modules lie in the guest.
@@ -43,7 +45,7 @@ const initramfsName = "initramfs.cpio"
 // returns. The command of a Fault works when o.KeepDir is given and as long
 // as that is there.
 func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*Result, error) {
-	program, err := GuestProgram(ctx, c, m.Arch)
+	program, err := GuestProgram(ctx, c, m.Arch, g.Source)
 	if err != nil {
 		return nil, err
 	}

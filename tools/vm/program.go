@@ -58,13 +58,8 @@ func SourceRoot() (string, error) {
 // rootAbove looks for the project's go.mod in dir and the folders above it.
 func rootAbove(dir string) (string, bool) {
 	for {
-		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil {
-			for line := range strings.Lines(string(data)) {
-				if f := strings.Fields(line); len(f) == 2 && f[0] == "module" && f[1] == moduleName {
-					return dir, true
-				}
-			}
+		if isRoot(dir) {
+			return dir, true
 		}
 		above := filepath.Dir(dir)
 		if above == dir {
@@ -74,13 +69,35 @@ func rootAbove(dir string) (string, bool) {
 	}
 }
 
+// isRoot says that dir has the project's go.mod.
+func isRoot(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "module" && f[1] == moduleName {
+			return true
+		}
+	}
+	return false
+}
+
 // GuestProgram returns the path of the guest program for an architecture. It
 // is built by the go command from this project's own source, statically, and
-// kept in c under a key made of that source and the Go version.
-func GuestProgram(ctx context.Context, c *cache.Cache, arch Arch) (string, error) {
-	root, err := SourceRoot()
-	if err != nil {
-		return "", err
+// kept in c under a key made of that source and the Go version. root is the
+// folder of the source, "" for SourceRoot.
+func GuestProgram(ctx context.Context, c *cache.Cache, arch Arch, root string) (string, error) {
+	var err error
+	if root == "" {
+		if root, err = SourceRoot(); err != nil {
+			return "", err
+		}
+	}
+	if !isRoot(root) {
+		return "", exit.With(exit.Usage, fmt.Errorf(
+			"build the guest program: %w: expected a go.mod with \"module %s\" in %s; --root has to name a clone of the repository",
+			ErrNoSource, moduleName, root))
 	}
 	goCmd, err := exec.LookPath("go")
 	if err != nil {

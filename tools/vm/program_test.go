@@ -22,7 +22,7 @@ func TestGuestProgram(t *testing.T) {
 	c := testCache(t)
 	for _, arch := range Archs() {
 		t.Run(arch.Name, func(t *testing.T) {
-			file, err := GuestProgram(t.Context(), c, arch)
+			file, err := GuestProgram(t.Context(), c, arch, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +44,7 @@ func TestGuestProgram(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := GuestProgram(t.Context(), c, arch)
+			again, err := GuestProgram(t.Context(), c, arch, "")
 			if err != nil || again != file {
 				t.Fatalf("expected %s again, found %s and %v", file, again, err)
 			}
@@ -157,7 +157,7 @@ func TestBrokenSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = GuestProgram(t.Context(), c, X86_64())
+	_, err = GuestProgram(t.Context(), c, X86_64(), "")
 	for _, want := range []string{"main.go:3", "nonsense", "to repeat it: cd " + root, "GOARCH=amd64"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected an error with %q, found %v", want, err)
@@ -171,7 +171,26 @@ func TestBrokenSource(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := GuestProgram(ctx, c, X86_64()); !errors.Is(err, context.Canceled) {
+	if _, err := GuestProgram(ctx, c, X86_64(), ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("expected %v, found %v", context.Canceled, err)
+	}
+}
+
+// TestGuestProgramElsewhere builds the program from the source that is named, from
+// a folder that is in no clone.
+func TestGuestProgramElsewhere(t *testing.T) {
+	root, err := SourceRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testCache(t)
+	t.Chdir(t.TempDir())
+	if _, err := GuestProgram(t.Context(), c, X86_64(), root); err != nil {
+		t.Errorf("expected the program of %s, found %v", root, err)
+	}
+	other := t.TempDir()
+	_, err = GuestProgram(t.Context(), c, X86_64(), other)
+	if exit.Code(err) != exit.Usage || !errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), other) || !strings.Contains(err.Error(), "--root") {
+		t.Errorf("expected wrong use of --root, found %v", err)
 	}
 }

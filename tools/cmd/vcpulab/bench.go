@@ -189,7 +189,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 		for _, n := range c.Count {
 			plan.Count(n)
 		}
-		r, err := run(ctx, l.cache, subjects, plan, bench.Options{Log: l.log, KeepDir: keep})
+		r, err := run(ctx, l.cache, subjects, plan, bench.Options{Log: l.log, KeepDir: keep, Source: l.root})
 		switch {
 		case r == nil:
 			return all, err

@@ -42,7 +42,7 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	}
 	res, err := vm.Boot(ctx, l.cache,
 		vm.Machine{Arch: arch, Accel: v.Accel, Kernel: k.ImagePath()},
-		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
+		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}, Source: l.root}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
 	if err != nil {
 		return err
 	}
@@ -83,5 +83,5 @@ func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Verd
 	if want == "auto" {
 		want = ""
 	}
-	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key})
+	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key, Source: l.root})
 }

@@ -47,9 +47,15 @@ func labCmd(ts *testscript.TestScript, neg bool, args []string) {
 		from := filepath.Join(root, "tools/cmd/vcpulab/testdata/lab")
 		for to, from := range map[string]string{
 			"linux": filepath.Join(from, "linux"), "root/patches": filepath.Join(from, "patches"), "root/ci": filepath.Join(root, "ci"),
+			"root/ebpf": filepath.Join(root, "ebpf"), // of which the guest program is built
 		} {
 			ts.Check(os.RemoveAll(ts.MkAbs(to)))
 			ts.Check(os.CopyFS(ts.MkAbs(to), os.DirFS(from)))
+		}
+		for _, name := range []string{"go.mod", "go.sum"} {
+			data, err := os.ReadFile(filepath.Join(root, name))
+			ts.Check(err)
+			ts.Check(os.WriteFile(ts.MkAbs("root/"+name), data, 0o644))
 		}
 		ts.Check(os.MkdirAll(ts.MkAbs("root/kernel-src-pin"), 0o755))
 		variants, err := os.ReadFile(filepath.Join(from, variantsFile))

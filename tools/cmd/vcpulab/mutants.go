@@ -87,7 +87,7 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 
 // guests says how the kernels of a configuration are built and run.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
-	g := mutant.Guests{Options: selftest.Options{Parallel: 1}}
+	g := mutant.Guests{Options: selftest.Options{Parallel: 1, Source: l.root}}
 	if !slices.Contains([]string{configDefault, configDebug, configKCSAN}, config) {
 		return g, exit.With(exit.Usage, fmt.Errorf("there is no configuration %q for kernels; there are %s, %s and %s",
 			config, configDefault, configDebug, configKCSAN))

@@ -93,7 +93,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	opts := selftest.Options{Accel: v.Accel, Parallel: guestsAtOnce(), Log: l.log}
+	opts := selftest.Options{Accel: v.Accel, Parallel: guestsAtOnce(), Log: l.log, Source: l.root}
 	if v.Accel == vm.KVM {
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
