@@ -79,7 +79,7 @@ func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
 		return nil, fmt.Errorf("%d operations called %s %d times", want, s.Function, len(s.Calls))
 	}
 	for i, c := range s.Calls {
-		if s.Bracket <= 0 || c <= s.Bracket {
+		if s.Bracket <= 0 || c <= 0 || b.Arm.Exact() && c <= s.Bracket {
 			return nil, fmt.Errorf("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
 		}
 	}
@@ -96,7 +96,7 @@ func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
 	call := median(calls)
 	load := (b.typical(s.Twice) - b.typical(s.Once)) / float64(s.Ops)
 	// Times of two runs are not to be compared that closely.
-	if load < call/2 || b.Arm.Exact() && load < call {
+	if call <= 0 || load < call/2 || b.Arm.Exact() && load < call {
 		return nil, fmt.Errorf("an operation takes %.0f ns in all, and the call in it %.0f ns", load, call)
 	}
 	name := fmt.Sprintf("path/%v/do=%s", s.VM, s.Path)
