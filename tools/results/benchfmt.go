@@ -15,15 +15,18 @@ import (
 // WriteBench writes the figures in the Go benchmark format, a line for each
 // boot, for benchstat to read: `benchstat -col kernel FILE`. Exact units are
 // marked so: those of lookups, sizes, memory and numbers of grace periods; see
-// Arm.CreateUnit for why creations are not.
+// Arm.CreateUnit for why creations are not. So are those of which more is better.
 //
 // What was measured where stands in keys that are the same on every line:
 // benchstat makes a table of its own for each set of them, and would not
 // compare kernels across two.
 func (r *Results) WriteBench(w io.Writer) error {
-	for _, u := range []string{ICount.Unit(), UnitBytes, UnitHeld, UnitWaits} {
-		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit == u }) {
-			if _, err := fmt.Fprintf(w, "Unit %s assume=exact\n", u); err != nil {
+	for _, u := range []struct{ unit, is string }{
+		{ICount.Unit(), "assume=exact"}, {UnitBytes, "assume=exact"}, {UnitHeld, "assume=exact"}, {UnitWaits, "assume=exact"},
+		{ICount.RateUnit(), "better=higher"}, {KVM.RateUnit(), "better=higher"},
+	} {
+		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit == u.unit }) {
+			if _, err := fmt.Fprintf(w, "Unit %s %s\n", u.unit, u.is); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@
 package results
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -120,6 +121,30 @@ func TestPathValues(t *testing.T) {
 			if got[name] != v || v.from == "" {
 				t.Errorf("%s: expected %+v, found %+v", arm, v, got[name])
 			}
+		}
+	}
+}
+
+// TestPathBench: benchstat is told that more calls are better.
+func TestPathBench(t *testing.T) {
+	r := small(ICount)
+	for i := range r.Boots {
+		addPaths(&r.Boots[i], pathParams)
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := r.WriteBench(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Unit insns/op assume=exact\n", "Unit calls/Ginsn better=higher\n",
+		"BenchmarkPath/vcpus=64/ids=sparse/do=ipi-broadcast/what=call 1 6401.5 insns/op\n",
+		"BenchmarkStart/vcpus=8/ids=sparse/what=ran 1 720000 insns/vm\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("expected %q, found\n%s", want, b.String())
 		}
 	}
 }
