@@ -23,6 +23,9 @@ type Guests struct {
 	Spec kbuild.Spec
 	// Options say how tests are run, and which complaints do not count.
 	Options selftest.Options
+	// Overlooked says in words what Options.Overlook overlooks: results that
+	// are kept are of no use when it changes.
+	Overlooked string
 }
 
 // selftestCheck runs one of KVM's selftests.
@@ -46,7 +49,7 @@ func (c selftestCheck) parts(*Subject, pair) ([]string, error) {
 		return nil, err
 	}
 	text, err := sources(c.Root, "tools/selftest", "tools/vm", "ebpf/guest", "ebpf/wire")
-	return []string{cfg.String(), text}, err
+	return append([]string{cfg.String(), text, c.guests.Overlooked}, c.guests.Options.Append...), err
 }
 
 // look builds the kernel and the tests, and runs the test. It is run once on a

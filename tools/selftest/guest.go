@@ -65,11 +65,11 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 		return nil, err
 	}
 	s, o := g.r.subject, g.r.opts
-	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Kernel}
+	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Kernel, Append: o.Append}
 	if s.Arch.Name == vm.X86_64().Name {
 		// On a busy host TCG's time stamp counter looks unstable, and KVM
 		// works in another way with one that is.
-		m.Append = []string{"tsc=reliable"}
+		m.Append = append(slices.Clip(m.Append), "tsc=reliable")
 	}
 	gctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -36,6 +36,8 @@ type Options struct {
 	// CPUs and MemMiB are what each guest has; 0 is the default.
 	CPUs   int
 	MemMiB int
+	// Append are further arguments of the kernel.
+	Append []string
 	// Limit is the time that a test is given if it is not known how long it
 	// takes; 0 is 240 s under TCG and 120 s under KVM.
 	Limit time.Duration

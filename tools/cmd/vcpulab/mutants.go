@@ -96,6 +96,13 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	if err != nil {
 		return g, err
 	}
+	if g.Options.Overlook != nil {
+		races, err := os.ReadFile(l.path("ci", racesFile))
+		if err != nil {
+			return g, err
+		}
+		g.Overlooked = string(races)
+	}
 	g.Spec, err = l.spec(kernelFlags{Config: config}, vm.X86_64().GOARCH)
 	return g, err
 }
