@@ -122,6 +122,35 @@ func (t Toolchain) reproducible(maps ...string) []string {
 // *ConfigError; programs that the machine lacks a *MissingError. All have
 // exit codes.
 func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec) (*Kernel, error) {
+	k, err := b.plan(ctx, name, t, spec)
+	if err != nil {
+		return nil, err
+	}
+	dir, _, err := b.Cache.Populate(ctx, kindKernel, k.key, k.fill)
+	if err != nil {
+		return nil, b.Cache.Full(k.doing(), err)
+	}
+	if err := used(b.Cache, kindKernel, k.key); err != nil {
+		return nil, err
+	}
+	return k.load(dir)
+}
+
+// Built returns a kernel if it was built before, else nil.
+func (b *Builder) Built(ctx context.Context, t tree.Tree, spec Spec) (*Kernel, error) {
+	k, err := b.plan(ctx, "", t, spec)
+	if err != nil {
+		return nil, err
+	}
+	dir, ok := b.Cache.Lookup(kindKernel, k.key)
+	if !ok {
+		return nil, nil
+	}
+	return k.load(dir)
+}
+
+// plan says what is to be built, of what.
+func (b *Builder) plan(ctx context.Context, name string, t tree.Tree, spec Spec) (*kernelBuild, error) {
 	if err := b.checkDir(); err != nil {
 		return nil, err
 	}
@@ -138,25 +167,22 @@ func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec
 		return nil, err
 	}
 	setup := []string{version, spec.Arch.Name, cfg.String(), tc.Compiler, tc.Linker, tc.Pahole}
-	k := kernelBuild{
+	return &kernelBuild{
 		Builder: b, name: name, tree: t, changed: changed, spec: spec, config: cfg, toolchain: tc,
 		key:  cache.Key(append([]string{kindKernel, t.ID}, setup...)...),
 		area: spec.Arch.Name + "-" + cache.Key(append([]string{kindArea, base}, setup...)...)[:16],
-	}
-	dir, _, err := b.Cache.Populate(ctx, kindKernel, k.key, k.fill)
-	if err != nil {
-		return nil, b.Cache.Full(k.doing(), err)
-	}
-	if err := used(b.Cache, kindKernel, k.key); err != nil {
-		return nil, err
-	}
+	}, nil
+}
+
+// load reads the kernel that is in the cache.
+func (k *kernelBuild) load(dir string) (*Kernel, error) {
 	kernel, err := loadKernel(dir)
 	if err != nil {
 		return nil, err
 	}
 	// The same tree may stand elsewhere than when the kernel was built.
-	kernel.Tree = t
-	kernel.Toolchain.vars, kernel.Toolchain.flags = tc.vars, tc.flags
+	kernel.Tree = k.tree
+	kernel.Toolchain.vars, kernel.Toolchain.flags = k.toolchain.vars, k.toolchain.flags
 	return kernel, nil
 }
 

@@ -189,7 +189,7 @@ func (r *Report) Text(out io.Writer) error {
 	fmt.Fprintf(w, "processor\t%d cores, %s\n", r.Host.Cores, r.Host.CPU)
 	fmt.Fprintf(w, "memory\t%s, %s available\n", gib(r.Host.Memory), gib(r.Host.Available))
 	fmt.Fprintf(w, "disk\t%s free in %s\n", gib(r.Host.DiskFree), r.Host.CacheDir)
-	kvm := "works"
+	kvm := "works: " + r.KVM.Why
 	if !r.KVM.Works {
 		kvm = "emulation will be used: " + r.KVM.Why
 	}

@@ -54,6 +54,22 @@ const (
 	treeName     = "linux"
 )
 
+// Fetched returns the tree if it was fetched before, ok unless it was not.
+func (p *Pin) Fetched(ctx context.Context, c *cache.Cache) (t tree.Tree, ok bool, err error) {
+	return p.fetched(ctx, FetchOptions{Cache: c})
+}
+
+func (p *Pin) fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok bool, err error) {
+	for i := range p.Sources {
+		src := &p.Sources[i]
+		if dir, ok := opts.Cache.Lookup(cacheKind, p.key(src)); ok {
+			t, err := p.open(ctx, dir, src.Kind, opts.Unverified)
+			return t, true, err
+		}
+	}
+	return tree.Tree{}, false, nil
+}
+
 // Fetch returns the pinned tree: the one in the cache, verified again, or
 // else the one that the first of the sources has which can be reached.
 //
@@ -66,11 +82,8 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	if opts.Local != "" {
 		return p.fetchLocal(ctx, &opts)
 	}
-	for i := range p.Sources {
-		src := &p.Sources[i]
-		if dir, ok := opts.Cache.Lookup(cacheKind, p.key(src)); ok {
-			return p.open(ctx, dir, src.Kind, opts.Unverified)
-		}
+	if t, ok, err := p.fetched(ctx, opts); ok {
+		return t, err
 	}
 	if err := needXZ(); err != nil {
 		return tree.Tree{}, err

@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"runtime"
 
+	"vcpulab/tools/kbuild"
 	"vcpulab/tools/machine"
+	"vcpulab/tools/vm"
 )
 
 func (l *lab) packages() (*machine.List, error) { return machine.Load(l.path("ci", "packages.txt")) }
@@ -43,7 +46,7 @@ func (doctorCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	r, err := machine.Doctor(ctx, machine.DoctorOptions{List: list, CacheDir: l.cache.Dir()})
+	r, err := machine.Doctor(ctx, machine.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
 	if err != nil {
 		return err
 	}
@@ -51,4 +54,52 @@ func (doctorCmd) Run(ctx context.Context, l *lab) error {
 		return l.printJSON(r)
 	}
 	return r.Text(l.stdout)
+}
+
+// probeKVM boots the unpatched kernel with KVM, as measuring does; or, as long as
+// it is not built, a guest of a few instructions.
+func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
+	host, err := kbuild.HostArch()
+	if err != nil {
+		return false, err.Error()
+	}
+	k, err := l.built(ctx, host.Name)
+	if err != nil {
+		return false, "whether it works is not known: " + err.Error()
+	}
+	if k != nil {
+		v, err := l.accel(ctx, "auto", k)
+		if err != nil {
+			return false, "whether it works is not known: " + err.Error()
+		}
+		return v.Accel == vm.KVM, v.Reason
+	}
+	const later = "an ordinary kernel is tried once one is built: vcpulab build"
+	if runtime.GOARCH != vm.X86_64().GOARCH {
+		return false, "it opens; " + later
+	}
+	switch why, err := vm.Glimpse(ctx, vm.KVM); {
+	case err != nil:
+		return false, "whether it works is not known: " + err.Error()
+	case why != "":
+		return false, why
+	}
+	return true, "a guest of a few instructions runs; " + later
+}
+
+// built returns the unpatched kernel if it was built before, else nil.
+func (l *lab) built(ctx context.Context, arch string) (*kbuild.Kernel, error) {
+	p, err := l.pin()
+	if err != nil {
+		return nil, err
+	}
+	t, ok, err := p.Fetched(ctx, l.cache)
+	if err != nil || !ok {
+		return nil, err
+	}
+	spec, err := l.spec(kernelFlags{}, arch)
+	if err != nil {
+		return nil, err
+	}
+	return l.builder().Built(ctx, t, spec)
 }
