@@ -80,7 +80,7 @@ func (s *sheet) usageExplanations() []string {
 			if slices.Contains(s.arms, results.ICount) {
 				text += " Calls in 10^9 instructions of guest, exits and user space together say how much of it all the function is."
 			}
-			return []string{text + " What the start of a VM takes hangs on what the allocators have at hand: less than six per cent are not told apart."}
+			return []string{text + " What the start of a VM takes hangs on what the allocators have at hand: less than ten per cent are not told apart."}
 		}
 	}
 	return nil

@@ -211,7 +211,7 @@ func (s *sheet) change(r row, arm results.Arm, column string) change {
 	}
 	floor := s.noise.floor(arm, f.Unit, r.sizes[0])
 	if sh.op == opStart {
-		floor = max(floor, betweenRuns) // see usageExplanations
+		floor = max(floor, betweenStarts) // see usageExplanations
 	}
 	return compare(base, again, f, floor)
 }
