@@ -24,6 +24,8 @@ type Params struct {
 	// Readers asks for lookups while vCPUs are created, nil does not. It
 	// takes two processors, and is for user space alone.
 	Readers *Readers `json:"readers,omitempty"`
+	// Cycles asks for the processor's cycles besides time, in user space.
+	Cycles bool `json:"cycles,omitempty"`
 	// LoopNanos is how long a loop should run, in nanoseconds. The longest
 	// pass decides if it takes longer.
 	LoopNanos int64 `json:"loop_ns"`
@@ -91,6 +93,10 @@ type Loop struct {
 	// from the loop's entry to its return.
 	Once  []int64 `json:"once_ns"`
 	Twice []int64 `json:"twice_ns"`
+	// OnceCycles and TwiceCycles are the processor's cycles of these runs, none
+	// if they were not counted.
+	OnceCycles  []int64 `json:"once_cycles,omitempty"`
+	TwiceCycles []int64 `json:"twice_cycles,omitempty"`
 }
 
 // Create is a sample: all KVM_CREATE_VCPU of one VM, by ordinal. The slices

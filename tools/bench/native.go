@@ -29,6 +29,7 @@ func NativePlan(a Axes) Plan {
 	p.Rounds = nativeRounds
 	p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = nativeNanos, 3, 256
 	p.Params.Stalls, p.Params.Paths = nil, nil // there is no guest
+	p.Params.Cycles = true
 	if a.Readers > 0 {
 		p.Params.Readers = &measure.Readers{VCPUs: a.Readers, Growths: readerGrowths, RunNanos: readerNanos}
 	}
@@ -37,16 +38,24 @@ func NativePlan(a Axes) Plan {
 
 // omit takes out of the plan what this machine cannot measure, and says what that
 // is, and why.
-func (p *Plan) omit(processors func() (native.Pair, error)) []results.Omitted {
-	if p.Params.Readers == nil {
-		return nil
+func (p *Plan) omit(processors func() (native.Pair, error), cycles func() error) []results.Omitted {
+	var out []results.Omitted
+	leave := func(what string, err error) {
+		out = append(out, results.Omitted{Arm: p.Arm, What: what, Why: err.Error()})
 	}
-	_, err := processors()
-	if err == nil {
-		return nil
+	if p.Params.Readers != nil {
+		if _, err := processors(); err != nil {
+			p.Params.Readers = nil
+			leave("lookups while vCPUs are created", err)
+		}
 	}
-	p.Params.Readers = nil
-	return []results.Omitted{{Arm: p.Arm, What: "lookups while vCPUs are created", Why: err.Error()}}
+	if p.Params.Cycles {
+		if err := cycles(); err != nil {
+			p.Params.Cycles = false
+			leave("cycles", err)
+		}
+	}
+	return out
 }
 
 // processAttempts is how often a process is measured whose samples contradict
@@ -93,7 +102,7 @@ func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Pla
 			return nil, err
 		}
 	}
-	out.Omitted = plan.omit(native.Processors)
+	out.Omitted = plan.omit(native.Processors, native.Cycles)
 	for _, left := range out.Omitted {
 		o.Log.Step(left.What).Done("cannot be measured: %s", left.Why)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,7 @@ done
 			}
 			plan := NativePlan(Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
+			plan.Params.Cycles = false
 			boot := results.Boot{Arm: results.Native}
 			discarded, err := process(t.Context(), program, plan, &boot)
 			if tt.good && err != nil {
@@ -68,29 +70,36 @@ done
 	}
 }
 
-// TestOmit leaves out what takes two processors where there is one, and says so.
+// TestOmit leaves out what the machine cannot do, and says so.
 func TestOmit(t *testing.T) {
 	one := func() (native.Pair, error) { return native.Pair{}, fmt.Errorf("%w: one", native.ErrProcessors) }
 	two := func() (native.Pair, error) { return native.Pair{Creator: 1}, nil }
+	counted := func() error { return nil }
+	uncounted := func() error { return fmt.Errorf("%w: no", native.ErrCycles) }
 	none := DefaultAxes()
 	none.Readers = 0
 	for name, tt := range map[string]struct {
-		axes       Axes
-		processors func() (native.Pair, error)
-		left, said bool
+		axes            Axes
+		processors      func() (native.Pair, error)
+		cycles          func() error
+		readers, counts bool
+		said            []string
 	}{
-		"two processors": {DefaultAxes(), two, true, false},
-		"one":            {DefaultAxes(), one, false, true},
-		"not asked for":  {none, one, false, false},
+		"everything":    {DefaultAxes(), two, counted, true, true, nil},
+		"one processor": {DefaultAxes(), one, counted, false, true, []string{"lookups while vCPUs are created: too few processors: one"}},
+		"no counters":   {DefaultAxes(), two, uncounted, true, false, []string{"cycles: cycles cannot be counted: no"}},
+		"not asked for": {none, one, counted, false, true, nil},
+		"neither": {DefaultAxes(), one, uncounted, false, false,
+			[]string{"lookups while vCPUs are created: too few processors: one", "cycles: cycles cannot be counted: no"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NativePlan(tt.axes)
-			got := p.omit(tt.processors)
-			if (p.Params.Readers != nil) != tt.left {
-				t.Errorf("expected races to be left in the plan: %v, found %+v", tt.left, p.Params.Readers)
+			var said []string
+			for _, o := range p.omit(tt.processors, tt.cycles) {
+				said = append(said, o.What+": "+o.Why)
 			}
-			if (len(got) == 1) != tt.said || tt.said && (got[0].Arm != results.Native || !strings.Contains(got[0].Why, "too few processors: one")) {
-				t.Errorf("expected it to be said: %v, found %+v", tt.said, got)
+			if (p.Params.Readers != nil) != tt.readers || p.Params.Cycles != tt.counts || !slices.Equal(said, tt.said) {
+				t.Errorf("expected %v, %v, %q, found %+v, %v, %q", tt.readers, tt.counts, tt.said, p.Params.Readers, p.Params.Cycles, said)
 			}
 		})
 	}

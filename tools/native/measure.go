@@ -66,6 +66,11 @@ func Measure(ctx context.Context, program string, p measure.Params) (_ Measured,
 		cmd.Wait()
 	}()
 	m := meter{in: in, out: bufio.NewReader(out), params: p}
+	if p.Cycles {
+		if err := m.count(cycles); err != nil {
+			return Measured{}, fmt.Errorf("measure in user space: %w", err)
+		}
+	}
 	var all Measured
 	for _, vm := range p.VMs {
 		if err := ctx.Err(); err != nil {
@@ -97,6 +102,21 @@ type meter struct {
 	in     io.Writer
 	out    *bufio.Reader
 	params measure.Params
+	counts bool // an event, too
+}
+
+// took is what a run took: nanoseconds, and how often the event happened if one is
+// counted.
+type took struct{ nanos, events int64 }
+
+// count has runs count an event from now on.
+func (m *meter) count(e event) error {
+	answer, err := m.ask("count %d %d", e.kind, e.config)
+	if err == nil && answer != "ok" {
+		err = fmt.Errorf("expected ok, found %q", answer)
+	}
+	m.counts = true
+	return err
 }
 
 // vm has a VM built, and runs the loops on it.
@@ -122,11 +142,11 @@ func (m *meter) loop(r measure.Run) (measure.Loop, error) {
 	// Reading the clock takes as long as many a pass: what one takes does not
 	// tell how many there should be.
 	for out.Passes = 1; out.Passes < mostPasses; out.Passes *= 4 {
-		nanos, err := m.run(r, out.Passes)
+		took, err := m.run(r, out.Passes)
 		if err != nil {
 			return out, err
 		}
-		if nanos >= m.params.LoopNanos/4 {
+		if took.nanos >= m.params.LoopNanos/4 {
 			break
 		}
 	}
@@ -135,27 +155,30 @@ func (m *meter) loop(r measure.Run) (measure.Loop, error) {
 		if err != nil {
 			return out, err
 		}
-		out.Once, out.Twice = append(out.Once, once), append(out.Twice, twice)
+		out.Once, out.Twice = append(out.Once, once.nanos), append(out.Twice, twice.nanos)
+		if m.counts {
+			out.OnceCycles, out.TwiceCycles = append(out.OnceCycles, once.events), append(out.TwiceCycles, twice.events)
+		}
 	}
 	return out, nil
 }
 
 // pair measures N and 2N passes, again if they do not fit.
-func (m *meter) pair(r measure.Run, passes int) (once, twice int64, err error) {
+func (m *meter) pair(r measure.Run, passes int) (once, twice took, err error) {
 	for n := range attempts {
 		a, err := m.run(r, passes)
 		if err != nil {
-			return 0, 0, err
+			return once, twice, err
 		}
 		b, err := m.run(r, 2*passes)
 		if err != nil {
-			return 0, 0, err
+			return once, twice, err
 		}
 		if n == 0 {
 			once, twice = a, b
 		}
-		once, twice = min(once, a), min(twice, b)
-		if ratio := float64(twice) / float64(max(once, 1)) / 2; ratio > 1-disturbed && ratio < 1+disturbed {
+		once, twice = fastest(once, a), fastest(twice, b)
+		if ratio := float64(twice.nanos) / float64(max(once.nanos, 1)) / 2; ratio > 1-disturbed && ratio < 1+disturbed {
 			break
 		}
 	}
@@ -163,17 +186,25 @@ func (m *meter) pair(r measure.Run, passes int) (once, twice int64, err error) {
 	return once, twice, nil
 }
 
-// run runs a loop once and returns how long that took.
-func (m *meter) run(r measure.Run, passes int) (int64, error) {
+// fastest is the least of both, of time and of events.
+func fastest(a, b took) took { return took{min(a.nanos, b.nanos), min(a.events, b.events)} }
+
+// run runs a loop once and returns what that took.
+func (m *meter) run(r measure.Run, passes int) (t took, err error) {
 	answer, err := m.ask("run %d %d %d %d%s", slices.Index(measure.Ops, r.Loop.Op), passes, r.Found, len(r.Numbers), numbers(r.Numbers))
 	if err != nil {
-		return 0, err
+		return t, err
 	}
-	var nanos int64
-	if _, err := fmt.Sscan(answer, &nanos); err != nil {
-		return 0, fmt.Errorf("expected nanoseconds, found %q", answer)
+	if !m.counts {
+		if _, err := fmt.Sscan(answer, &t.nanos); err != nil {
+			return t, fmt.Errorf("expected nanoseconds, found %q", answer)
+		}
+		return t, nil
 	}
-	return nanos, nil
+	if _, err := fmt.Sscan(answer, &t.nanos, &t.events); err != nil || t.events <= 0 {
+		return t, fmt.Errorf("expected nanoseconds and how often the event happened, found %q", answer)
+	}
+	return t, nil
 }
 
 // ask sends a line and returns the one that answers it.

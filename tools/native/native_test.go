@@ -114,10 +114,7 @@ func TestMeasureRefuses(t *testing.T) {
 		"cut off":        {"read a; printf o", "the program ended", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			program := filepath.Join(t.TempDir(), "program")
-			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			program := script(t, tt.script)
 			_, err := Measure(t.Context(), program, short)
 			if err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, ErrWrong) != tt.wrong {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)

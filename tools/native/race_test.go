@@ -184,10 +184,7 @@ func TestRaceRefuses(t *testing.T) {
 		"a part of a nano": {numbers + " 1 2.5", `expected nanoseconds, found "2.5"`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			program := filepath.Join(t.TempDir(), "program")
-			if err := os.WriteFile(program, []byte("#!/bin/sh\nread a; echo '"+tt.answer+"'\n"), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			program := script(t, "read a; echo '"+tt.answer+"'")
 			_, err := Measure(t.Context(), program, growing)
 			if err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, ErrWrong) != tt.wrong {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)

@@ -67,3 +67,30 @@ func TestRaces(t *testing.T) {
 		t.Error("does not say that the processors are threads of one core")
 	}
 }
+
+// TestCycles shows them in a table of their own, and not as the arm's unit.
+func TestCycles(t *testing.T) {
+	r := upTo(t, readFixture(t), 8)
+	for i := range r.Boots {
+		b := &r.Boots[i]
+		b.Arm, b.Creates, b.Memory = results.Native, nil, nil
+		for j := range b.Loops {
+			l := &b.Loops[j]
+			l.OnceCycles, l.TwiceCycles = l.Once, l.Twice
+		}
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	for _, writer := range []string{"table", "markdown", "html"} {
+		got := strings.ReplaceAll(string(render(t, writer, r)), "`", "")
+		for _, want := range []string{"Cycles of the processor", "kvm_get_vcpu_by_id(), missing, sparse IDs", "fewer"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s does not say %q", writer, want)
+			}
+		}
+		if strings.Contains(got, "cycles/op") && writer == "table" || strings.Contains(got, "Other") {
+			t.Errorf("%s: a figure has no place", writer)
+		}
+	}
+}

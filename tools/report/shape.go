@@ -16,6 +16,7 @@ type shape struct {
 	ids     measure.IDs
 	order   measure.Order // "" for the sequential one
 	missing bool          // no vCPU has the ID
+	cycles  bool          // of the processor, not what is the arm's unit
 	at      int           // vCPUs that are there already; -1 if it does not matter
 	part    string        // of create: all, one of parts, growth, waits
 	phase   string        // of grow and gaps: what went on
@@ -46,6 +47,8 @@ func parseShape(name string) shape {
 			s.at = number(v)
 		case "missing":
 			s.missing = true
+		case "cycles":
+			s.cycles = true
 		case "all", "waits", "arch", "waiting", "rest", "growth", "loop":
 			s.part = key
 		case "while", "phase":
@@ -118,6 +121,8 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 		return s.placeUsage()
 	case s.race():
 		return s.placeRace()
+	case s.cycles:
+		return s.placeCycles()
 	case s.op == string(measure.Get):
 		return kindGet, s.ordered(), s.vcpus, true
 	case s.op == string(measure.ByID) && s.missing:
@@ -148,6 +153,31 @@ func (s shape) place(largest int) (kind kind, label string, size int, ok bool) {
 	return kindOther, "", 0, true
 }
 
+// placeCycles is place for lookups of which the processor's cycles were counted.
+func (s shape) placeCycles() (kind kind, label string, size int, ok bool) {
+	name := map[string]string{
+		string(measure.Get):  "kvm_get_vcpu()",
+		string(measure.ByID): "kvm_get_vcpu_by_id()",
+		string(measure.Walk): "kvm_for_each_vcpu()",
+	}[s.op]
+	if name == "" {
+		return kindOther, "", 0, true
+	}
+	of := s.looked()
+	switch {
+	case s.op == string(measure.Get):
+		of = s.ordered()
+	case s.op == string(measure.Walk):
+		of = ""
+	case s.missing:
+		of = missing + of
+	}
+	if of != "" {
+		name += ", " + of
+	}
+	return kindCycles, name, s.vcpus, true
+}
+
 // parts are those of all creations of a VM, and what their labels end in.
 var parts = map[string]string{
 	"arch":    ", arch",
@@ -172,6 +202,7 @@ const (
 	kindBuild
 	kindRead
 	kindInsert
+	kindCycles
 	kindStart
 	kindPath
 	kindRate
@@ -191,7 +222,7 @@ const (
 )
 
 // costs says that a kind's figures are costs, in the unit of their arm.
-func (k kind) costs() bool { return k < kindGrowth && k != kindRate }
+func (k kind) costs() bool { return k < kindGrowth && k != kindRate && k != kindCycles }
 
 // about says what a kind's figures are: the title, what one unit of it is
 // for, and what the size is a number of.
@@ -213,6 +244,8 @@ func (k kind) about() (title, per, sizes string) {
 		return "KVM_CREATE_VCPU, grace periods waited for", "all of a VM", "vCPUs"
 	case kindGap, kindLongest, kindGrowWaits, kindSlots, kindStalled:
 		return k.aboutStalls()
+	case kindCycles:
+		return "Cycles of the processor", "a lookup, or a vCPU that a walk visits", "vCPUs"
 	case kindRead, kindInsert, kindSlower:
 		return k.aboutRace()
 	case kindStart, kindPath, kindRate:

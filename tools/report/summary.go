@@ -61,7 +61,7 @@ func (s *sheet) lines(g group) [][]row {
 		switch n := len(out); {
 		case g.kind == kindOther:
 			continue
-		case g.kind.stall() && !g.inAnswers(r), g.kind == kindRate:
+		case g.kind.stall() && !g.inAnswers(r), g.kind == kindRate, g.kind == kindCycles:
 			continue
 		case (g.kind == kindRead || g.kind == kindInsert || g.kind == kindSlower) && !g.inRaceAnswers(r):
 			continue

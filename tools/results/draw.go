@@ -141,6 +141,7 @@ func drawn(array string, i int, values ...value) []value {
 func (b Boot) values() ([]value, error) {
 	unit := b.Arm.Unit()
 	nop, around := make(map[measure.VM]float64), []float64(nil)
+	nopCycles := make(map[measure.VM]float64)
 	for _, l := range b.Loops {
 		if l.Op != measure.Nop {
 			continue
@@ -150,6 +151,11 @@ func (b Boot) values() ([]value, error) {
 			return nil, err
 		}
 		nop[l.VM] = cost / float64(l.Numbers)
+		if len(l.OnceCycles) > 0 {
+			if nopCycles[l.VM], err = cyclesOf(l); err != nil {
+				return nil, err
+			}
+		}
 		for i, once := range l.Once {
 			around = append(around, float64(2*once-l.Twice[i]))
 		}
@@ -183,6 +189,16 @@ func (b Boot) values() ([]value, error) {
 			each = cost / float64(l.VM.VCPUs)
 		}
 		out = append(out, drawn("loops", i, counted(name, unit, each))...)
+		if len(l.OnceCycles) > 0 {
+			cycles, err := cyclesOf(l)
+			if err != nil {
+				return nil, err
+			}
+			if l.Op != measure.Walk {
+				cycles -= nopCycles[l.VM]
+			}
+			out = append(out, drawn("loops", i, counted(name+"/cycles", UnitCycles, cycles))...)
+		}
 	}
 	slices.SortStableFunc(out, func(a, b value) int { return cmp.Compare(opOrder(a.name), opOrder(b.name)) })
 	for i, c := range b.Creates {

@@ -10,12 +10,19 @@
  *					lookups while VMs grow to N vCPUs with
  *					these IDs, see race.h
  *
+ *	count TYPE CONFIG		have runs count this event of
+ *					perf_event_open(), too
+ *
  * A run is answered by a line with the nanoseconds of processor time that the
- * loop took, a race by one with what it measured, and either by one that begins
- * with an exclamation mark and says what is wrong.
+ * loop took, and how often the event happened if it's counted; a race by one
+ * with what it measured; and either by one that begins with an exclamation mark
+ * and says what is wrong.
  */
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+#include <linux/perf_event.h>
 
 #include "kvm.h"
 
@@ -113,9 +120,40 @@ static u64 now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+/* What is counted, -1 for nothing. */
+static int counter = -1;
+
+static const char *count(void)
+{
+	struct perf_event_attr attr = { .size = sizeof(attr), .exclude_hv = 1 };
+	unsigned long long config;
+
+	if (scanf("%u %llu", &attr.type, &config) != 2)
+		return "not an event";
+
+	attr.config = config;
+	/* What an interrupt takes isn't the lookup's; and everybody may count this. */
+	attr.exclude_kernel = attr.type == PERF_TYPE_HARDWARE;
+	counter = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	if (counter < 0)
+		return "the event cannot be counted";
+
+	puts("ok");
+	return NULL;
+}
+
+static u64 counted(void)
+{
+	u64 events = 0;
+
+	if (counter >= 0 && read(counter, &events, sizeof(events)) != sizeof(events))
+		events = 0;
+	return events;
+}
+
 static const char *run(struct kvm *kvm)
 {
-	u64 start, nanos, found_sum, sum;
+	u64 start, nanos, events, found_sum, sum;
 	struct vcpuloops_run run;
 	u32 expect, found, i;
 	int *numbers;
@@ -136,14 +174,19 @@ static const char *run(struct kvm *kvm)
 	if (found != expect)
 		return "the VM does not have the vCPUs that it should have";
 
+	events = counted();
 	start = now();
 	found_sum = loops[run.op](kvm, numbers, run.nr, run.passes);
 	nanos = now() - start;
+	events = counted() - events;
 	if (found_sum != sum)
 		return "wrong checksum: a lookup returned the wrong vCPU";
 
 	free(numbers);
-	printf("%llu\n", (unsigned long long)nanos);
+	if (counter >= 0)
+		printf("%llu %llu\n", (unsigned long long)nanos, (unsigned long long)events);
+	else
+		printf("%llu\n", (unsigned long long)nanos);
 	return NULL;
 }
 
@@ -164,6 +207,8 @@ int main(void)
 				puts("ok");
 		} else if (!strcmp(what, "run")) {
 			wrong = run(kvm);
+		} else if (!strcmp(what, "count")) {
+			wrong = count();
 		} else if (!strcmp(what, "race")) {
 			/* Its VMs take the place of the one that was there. */
 			kvm = NULL;
