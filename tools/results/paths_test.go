@@ -62,6 +62,16 @@ func TestCompletePaths(t *testing.T) {
 				b.Paths[0].Calls[i] += 10_000
 			}
 		}, "and the call in it 10802 ns"},
+		"a tick more": {func(b *Boot) {
+			for i := range b.Paths[0].Twice {
+				b.Paths[0].Twice[i] -= 4*5000 + 4*30 // 770 an operation, of which a call takes 801
+			}
+		}, ""},
+		"ticks more": {func(b *Boot) {
+			for i := range b.Paths[0].Twice {
+				b.Paths[0].Twice[i] -= 4*5000 + 4*60
+			}
+		}, "an operation takes 740 ns in all, and the call in it 802 ns"},
 		"no start":   {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
 		"nobody ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
 	} {
