@@ -308,6 +308,10 @@ func (k *kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config
 	return nil, &ConfigError{Arch: k.spec.Arch, Dropped: dropped}
 }
 
+// Hash returns the SHA-256 of the configuration without its comments, in
+// hexadecimal.
+func (c Config) Hash() string { return configHash(c) }
+
 // configHash returns the SHA-256 of a configuration without its comments.
 func configHash(c Config) string {
 	h := sha256.Sum256([]byte(c.String()))

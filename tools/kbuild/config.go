@@ -105,6 +105,11 @@ func (c Config) Value(symbol string) string {
 	return "n"
 }
 
+// Without returns c without these symbols.
+func (c Config) Without(symbols ...string) Config {
+	return slices.DeleteFunc(slices.Clone(c), func(s Setting) bool { return slices.Contains(symbols, s.Symbol) })
+}
+
 // String returns c as a configuration file.
 func (c Config) String() string {
 	var b strings.Builder
