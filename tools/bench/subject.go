@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"vcpulab/tools/here"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
 	"vcpulab/tools/vm"
@@ -49,22 +50,7 @@ func (s Subject) describe() (results.Kernel, error) {
 	if err != nil {
 		return results.Kernel{}, fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", s.Name, config.Value("CONFIG_HZ"))
 	}
-	preemption := "none"
-	for _, c := range []string{"LAZY", "VOLUNTARY", "RT"} {
-		if config.Value("CONFIG_PREEMPT_"+c) == "y" {
-			preemption = map[string]string{"LAZY": "lazy", "VOLUNTARY": "voluntary", "RT": "real-time"}[c]
-		}
-	}
-	if config.Value("CONFIG_PREEMPT") == "y" {
-		preemption = "full"
-	}
-	if config.Value("CONFIG_PREEMPT_DYNAMIC") == "y" {
-		preemption += " (dynamic)"
-	}
-	rcu := "non-preemptible"
-	if config.Value("CONFIG_PREEMPT_RCU") == "y" {
-		rcu = "preemptible"
-	}
+	_, preemption, rcu := here.Scheduling(config)
 	return results.Kernel{
 		Name:       s.Name,
 		About:      s.About,

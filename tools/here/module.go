@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package here
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
+)
+
+// ModuleName is the module's name, once it is loaded.
+const ModuleName = "vcpuloops"
+
+// Structures whose members the module reads.
+var structures = []string{"kvm", "kvm_vcpu"}
+
+// CheckModule looks whether a module was built for the running kernel: whether
+// what it knows of KVM's structures is what KVM has. A kernel has the same
+// release after it was configured anew, and takes modules of before. The error
+// is a RefusedError.
+func CheckModule(s System, ko string) error {
+	base, err := btf.LoadSpec(s.Types())
+	if err != nil {
+		return fmt.Errorf("read the kernel's types: %w", err)
+	}
+	kernel := []*btf.Spec{base}
+	if name := s.kvmTypes(); filepath.Base(name) == "kvm" {
+		kvm, err := btf.LoadSplitSpec(s.path(name), base)
+		if err != nil {
+			return fmt.Errorf("read the types of kvm: %w", err)
+		}
+		kernel = []*btf.Spec{kvm, base}
+	}
+	const next = "build it with what the running kernel was built with, and boot that kernel if it was built anew"
+	module, err := moduleTypes(ko, base)
+	if err != nil {
+		return refuse(fmt.Sprintf("%s: %v", filepath.Base(ko), err), next)
+	}
+	for _, name := range structures {
+		has, ok := layout(name, kernel...)
+		if !ok {
+			return refuse(fmt.Sprintf("the types of kvm have no struct %s", name), "is KVM loaded, and is it the kernel's own?")
+		}
+		// What is the same as the kernel's the module does not have itself.
+		if knows, own := layout(name, module); own {
+			if why := has.differs(knows); why != "" {
+				return refuse(fmt.Sprintf("%s is not for the kernel that runs: struct %s: %s", filepath.Base(ko), name, why), next)
+			}
+		}
+	}
+	return nil
+}
+
+// moduleTypes reads the types of a module, which are based on the kernel's, or on
+// what newer tools put into the module of them.
+func moduleTypes(ko string, base *btf.Spec) (*btf.Spec, error) {
+	f, err := elf.Open(ko)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	section := f.Section(".BTF")
+	if section == nil {
+		return nil, errors.New("it has no types, and no probe attaches to it")
+	}
+	data, err := section.Data()
+	if err != nil {
+		return nil, err
+	}
+	if own := f.Section(".BTF.base"); own != nil {
+		ownData, err := own.Data()
+		if err != nil {
+			return nil, err
+		}
+		if base, err = btf.LoadSpecFromReader(bytes.NewReader(ownData)); err != nil {
+			return nil, err
+		}
+	}
+	return btf.LoadSplitSpecFromReader(bytes.NewReader(data), base)
+}
+
+// CountsMemory says whether a module can count what VMs take, which is in its
+// own description.
+func CountsMemory(ko string) (bool, error) {
+	f, err := elf.Open(ko)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	section := f.Section(".modinfo")
+	if section == nil {
+		return false, fmt.Errorf("%s: it is no module", filepath.Base(ko))
+	}
+	data, err := section.Data()
+	return bytes.Contains(append([]byte{0}, data...), []byte("\x00memory=counted\x00")), err
+}
+
+// member is where a member of a structure begins, in bits.
+type member struct {
+	name   string
+	offset btf.Bits
+}
+
+// shape is a structure as far as those that read it must agree.
+type shape struct {
+	size    uint32
+	members []member
+}
+
+// layout returns the structure of the first that has it.
+func layout(name string, specs ...*btf.Spec) (shape, bool) {
+	for _, spec := range specs {
+		var s *btf.Struct
+		if err := spec.TypeByName(name, &s); err != nil {
+			continue
+		}
+		out := shape{size: s.Size}
+		for _, m := range s.Members {
+			out.members = append(out.members, member{m.Name, m.Offset})
+		}
+		return out, true
+	}
+	return shape{}, false
+}
+
+// differs says what is different, "" if nothing is.
+func (s shape) differs(other shape) string {
+	for i, m := range s.members {
+		if i >= len(other.members) || m != other.members[i] {
+			return fmt.Sprintf("the kernel has the member %q at byte %d, the module does not", m.name, m.offset/8)
+		}
+	}
+	if s.size != other.size || len(s.members) != len(other.members) {
+		return fmt.Sprintf("the kernel has %d members in %d bytes, the module %d in %d", len(s.members), s.size, len(other.members), other.size)
+	}
+	return ""
+}
+
+// Load loads the module.
+func Load(ko string) error {
+	f, err := os.Open(ko)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return loadError(filepath.Base(ko), unix.FinitModule(int(f.Fd()), "", 0))
+}
+
+// loadError says what to do about a module that the kernel does not take.
+func loadError(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	next := "the last lines of dmesg may say more"
+	switch {
+	case errors.Is(err, unix.EKEYREJECTED), errors.Is(err, unix.ENOKEY):
+		next = "the kernel takes signed modules only: turn secure boot off, or boot without module.sig_enforce"
+	case errors.Is(err, unix.EPERM):
+		next = "the kernel is locked down, or loading modules is turned off until the next boot"
+	case errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL):
+		next = "it is not for the kernel that runs: " + next
+	case errors.Is(err, unix.EEXIST):
+		next = "unload the one that is there if nobody measures now: rmmod " + ModuleName
+	}
+	return refuse(fmt.Sprintf("load %s: %v", name, err), next)
+}
+
+// unloadFor is how long the kernel may hold on to the module after the last
+// probe and descriptor are gone: probes let go of it after a grace period.
+const (
+	unloadFor  = 20 * time.Second
+	unloadPoll = 20 * time.Millisecond
+)
+
+// ErrStays means that the module could not be unloaded.
+var ErrStays = errors.New("the module " + ModuleName + " stays loaded")
+
+// Unload unloads the module, and waits for what still holds it. That it is not
+// loaded is good. The error is an ErrStays.
+func Unload() error {
+	var err error
+	for waited := time.Duration(0); waited < unloadFor; waited += unloadPoll {
+		err = unix.DeleteModule(ModuleName, unix.O_NONBLOCK)
+		switch {
+		case err == nil, errors.Is(err, unix.ENOENT):
+			return nil
+		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EBUSY):
+			return fmt.Errorf("%w: %v; try rmmod %s", ErrStays, err, ModuleName)
+		}
+		time.Sleep(unloadPoll)
+	}
+	return fmt.Errorf("%w: something holds it: %v; try rmmod %s", ErrStays, err, ModuleName)
+}
