@@ -10,6 +10,7 @@
  * the VM lives do.
  */
 #include <linux/kvm_host.h>
+#include <linux/module.h>
 
 #ifdef HAS_SLAB_H
 #include <linux/rcupdate.h>
@@ -201,6 +202,9 @@ int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 
 	return r;
 }
+
+/* For those who load the module. */
+MODULE_INFO(memory, "counted");
 #else
 int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 {

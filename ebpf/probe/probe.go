@@ -18,6 +18,10 @@ import (
 // or that an event found no room. What was measured is no result then.
 var ErrMissed = errors.New("probe missed calls")
 
+// ErrAttach means that a program was not loaded or attached: the kernel has not
+// what that takes, or not the function.
+var ErrAttach = errors.New("probes do not attach")
+
 // Wait is a way to wait for a grace period. The values are those of enum wait
 // in probe.bpf.c.
 type Wait int
@@ -83,7 +87,7 @@ type Creation struct {
 func AttachLoops() (*Loops, error) {
 	g, err := attach(loopFuncs)
 	if err != nil {
-		return nil, fmt.Errorf("attach to the loops: %w", err)
+		return nil, fmt.Errorf("%w to the loops: %w", ErrAttach, err)
 	}
 	return &Loops{*g}, nil
 }
@@ -93,7 +97,7 @@ func AttachLoops() (*Loops, error) {
 func AttachCreations() (*Creations, error) {
 	g, err := attach(createFuncs)
 	if err != nil {
-		return nil, fmt.Errorf("attach to KVM_CREATE_VCPU: %w", err)
+		return nil, fmt.Errorf("%w to KVM_CREATE_VCPU: %w", ErrAttach, err)
 	}
 	return &Creations{*g}, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type benchCmd struct {
 // benchRunCmd measures.
 type benchRunCmd struct {
 	sourceFlags
+	hereFlags
 	Variant []string `help:"Measure this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
 	Quick   bool     `help:"Fewer sizes: two minutes once the kernels are built." xor:"axes"`
 	Full    bool     `help:"All variants, and all sizes, IDs and orders of lookups." xor:"axes"`
@@ -35,11 +37,11 @@ type benchRunCmd struct {
 	Order   []string `help:"Orders in which vCPUs are looked up: sequential, same or random." placeholder:"ORDER" enum:"sequential,same,random"`
 	Paths   []int    `help:"Numbers of vCPUs of VMs whose guests have KVM look vCPUs up, 0 for none (default: 8, 64 and 512; 64 with --quick, also 1024 with --full)." placeholder:"N"`
 	GrowTo  *int     `help:"Watch who waits while VMs grow to so many vCPUs, 0 for none (default: 520; 66 with --quick; for lookups in user space meanwhile 1024)." placeholder:"N"`
-	HZ      string   `name:"hz" help:"Ticks a second of the kernels: 100 or 1000. A grace period takes some ticks." enum:"100,1000" default:"1000"`
+	HZ      *string  `name:"hz" help:"Ticks a second of the kernels: 100 or 1000, which is the default. A grace period takes some ticks." enum:"100,1000"`
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
 	Native  bool     `help:"Time lookups in user space on this processor, too."`
-	Out     string   `help:"Folder for the results." default:"out" placeholder:"DIR"`
+	Out     string   `help:"Folder for the results (default: out; out/here with --here)." placeholder:"DIR"`
 	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
 	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
@@ -70,13 +72,13 @@ func (c benchRunCmd) Validate() error {
 	if c.Through != 0 && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
-	return nil
+	return c.validateHere()
 }
 
 // kernelFlags choose the kernels.
 func (c benchRunCmd) kernelFlags() kernelFlags {
 	f := kernelFlags{sourceFlags: c.sourceFlags, Config: configDefault}
-	if c.HZ == "100" {
+	if c.HZ != nil && *c.HZ == "100" {
 		f.Config = configHZ100
 	}
 	return f
@@ -126,11 +128,14 @@ func chosen[T ~string](all []T, names []string) []T {
 
 // Run prints the table and the paths of the three files.
 func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
+	if c.Here {
+		return c.runHere(ctx, l)
+	}
 	chosen, err := l.variants(c.Variant, c.Full)
 	if err != nil {
 		return err
 	}
-	out, err := outDir(c.Out)
+	out, err := outDir(cmp.Or(c.Out, "out"))
 	if err != nil {
 		return err
 	}
@@ -139,6 +144,12 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	r, runErr := c.measure(ctx, l, subjects, filepath.Join(out, "failed"))
+	return l.deliver(out, r, runErr)
+}
+
+// deliver writes the results and prints the table; runErr is why there may be
+// fewer than was asked for, or none.
+func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 	if r == nil || len(r.Boots) == 0 {
 		// Nothing takes the place of results that are there.
 		return runErr

@@ -23,21 +23,25 @@ func describeHost(ctx context.Context, l *lab, k *kbuild.Kernel, accel string) (
 	if err != nil {
 		return results.Host{}, err
 	}
+	host := l.host(ctx)
+	host.QEMU, host.Accel, host.Pahole = qemu, accel, k.Toolchain.Pahole
+	return host, nil
+}
+
+// host is what there is to say of the machine, whatever is measured on it.
+func (l *lab) host(ctx context.Context) results.Host {
 	// The tool may have been unpacked from an archive: then it has no commit.
 	revision, err := firstLine(ctx, "git", "-C", l.root, "describe", "--always", "--dirty", "--abbrev=12")
 	if err != nil {
 		revision = "unknown"
 	}
 	return results.Host{
-		CPU:    field("/proc/cpuinfo", "model name", ":"),
-		Cores:  runtime.NumCPU(),
-		OS:     strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
-		QEMU:   qemu,
-		Accel:  accel,
-		Go:     runtime.Version(),
-		Tool:   revision,
-		Pahole: k.Toolchain.Pahole,
-	}, nil
+		CPU:   field("/proc/cpuinfo", "model name", ":"),
+		Cores: runtime.NumCPU(),
+		OS:    strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
+		Go:    runtime.Version(),
+		Tool:  revision,
+	}
 }
 
 // firstLine returns the first line that a program prints.

@@ -56,7 +56,11 @@ apply, 4 build failed, 5 the kernel did not boot, panicked or hung, 6 time ran
 out, 7 the machine lacks something, 130 interrupted.`
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	// What is set to nothing is not set: scripts and make pass on empty ones.
 	for _, name := range []string{"ACCEL", "KERNEL_SRC", cache.EnvDir} {

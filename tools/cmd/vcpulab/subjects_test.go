@@ -43,15 +43,16 @@ func TestVariantsAsked(t *testing.T) {
 // TestGrowTo: what the flags say goes into the plan.
 func TestGrowTo(t *testing.T) {
 	none, some := 0, 100
+	slow, fast := "100", "1000"
 	for name, tt := range map[string]struct {
 		c      benchRunCmd
 		want   int
 		config string
 	}{
 		"default": {benchRunCmd{}, bench.DefaultAxes().Growth, configDefault},
-		"quick":   {benchRunCmd{Quick: true, HZ: "1000"}, bench.QuickAxes().Growth, configDefault},
+		"quick":   {benchRunCmd{Quick: true, HZ: &fast}, bench.QuickAxes().Growth, configDefault},
 		"none":    {benchRunCmd{Quick: true, GrowTo: &none}, 0, configDefault},
-		"some":    {benchRunCmd{GrowTo: &some, HZ: "100"}, 100, configHZ100},
+		"some":    {benchRunCmd{GrowTo: &some, HZ: &slow}, 100, configHZ100},
 	} {
 		if got := tt.c.axes().Growth; got != tt.want {
 			t.Errorf("%s: expected growth to %d, found %d", name, tt.want, got)

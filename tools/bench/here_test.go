@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/results"
+)
+
+// program writes a program that is in the place of the measuring one.
+func program(t *testing.T, script string) *hereRunner {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal(err)
+	}
+	r := &hereRunner{HereSubject: HereSubject{Program: name, Running: &results.Running{}}}
+	for !set.IsSet(r.Running.CPU) {
+		r.Running.CPU++
+	}
+	return r
+}
+
+const hello = `{"seq":1,"kind":"hello","hello":{"version":2,"job":"measure","kernel":"6.12","build":"","machine":"","cmdline":"","boot_id":"","clocksource":"tsc","online_cpus":"0","mem_total_kib":1}}`
+
+// TestHereProcess: a program that ends in another way than with its last record
+// measured nothing.
+func TestHereProcess(t *testing.T) {
+	end := `{"seq":2,"kind":"end","end":{"status":"ok","records":2}}`
+	for name, tt := range map[string]struct {
+		script string
+		error  string
+	}{
+		"good":     {fmt.Sprintf("cat >/dev/null; echo '%s'; echo '%s'", hello, end), ""},
+		"silent":   {"exit 0", wire.ErrNoEnd.Error()},
+		"cut":      {fmt.Sprintf("echo '%s'; echo out of luck >&2; exit 3", hello), "out of luck"},
+		"status":   {fmt.Sprintf("echo '%s'; echo '%s'; exit 3", hello, end), "exit status 3"},
+		"nonsense": {"echo nonsense; sleep 60", wire.ErrMalformed.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := 0
+			err := program(t, tt.script).process(t.Context(), []byte("{}"), func(wire.Record) error { n++; return nil })
+			if tt.error == "" && (err != nil || n != 2) || tt.error != "" && (err == nil || !strings.Contains(err.Error(), tt.error)) {
+				t.Errorf("expected an error with %q, found %v after %d records", tt.error, err, n)
+			}
+		})
+	}
+	if err := (&hereRunner{HereSubject: HereSubject{Program: "/none", Running: program(t, "").Running}}).process(t.Context(), nil, nil); err == nil {
+		t.Error("expected a program that is not there not to start")
+	}
+}
+
+// TestHereProcessIsKilled: with its children, when it is interrupted.
+func TestHereProcessIsKilled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := program(t, fmt.Sprintf("echo '%s'; sleep 600 & sleep 600", hello))
+	start := time.Now()
+	err := r.process(ctx, []byte("{}"), func(wire.Record) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) || time.Since(start) > time.Minute {
+		t.Errorf("expected it to be interrupted, found %v after %v", err, time.Since(start))
+	}
+}
+
+func TestHereError(t *testing.T) {
+	if err := hereError("probes do not attach to the loops: fentry"); exit.Code(err) != exit.MachineLacks {
+		t.Errorf("expected the machine to lack something, found %d: %v", exit.Code(err), err)
+	}
+	if err := hereError("KVM_CREATE_VM: no"); exit.Code(err) != exit.CheckFailed {
+		t.Errorf("expected a failure, found %d: %v", exit.Code(err), err)
+	}
+}
+
+// TestRunHereDoesNotLoad: without a module there is nothing to measure, and what
+// was asked for first is looked at.
+func TestRunHereDoesNotLoad(t *testing.T) {
+	s := HereSubject{Loops: filepath.Join(t.TempDir(), "none.ko"), Running: &results.Running{}, Kernel: results.Kernel{Name: NameHere}}
+	plan := HerePlan(QuickAxes())
+	if plan.Arm != results.Here || plan.Params.Stalls != nil || plan.Params.Paths != nil || plan.Rounds < 5 {
+		t.Errorf("the plan: %+v", plan)
+	}
+	r, err := RunHere(t.Context(), s, plan, Options{})
+	if r != nil || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("expected the file to be missed, found %v", err)
+	}
+	plan.Rounds = 0
+	if _, err := RunHere(t.Context(), s, plan, Options{}); err == nil || !strings.Contains(err.Error(), "at least one round") {
+		t.Errorf("expected a plan without a round to be refused, found %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	plan.Rounds = 1
+	r, err = RunHere(ctx, s, plan, Options{})
+	if !errors.Is(err, context.Canceled) || r == nil || !r.Interrupted || len(r.Boots) != 0 {
+		t.Errorf("expected an interrupted run without results, found %+v, %v", r, err)
+	}
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Command within does in a guest what a test of the running kernel takes there
+// and a shell would do: a guest has none.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	code, err := do(os.Args[1], os.Args[2], os.Args[3:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "within:", err)
+		os.Exit(99)
+	}
+	os.Exit(code)
+}
+
+func do(what, arg string, more []string) (int, error) {
+	switch what {
+	case "cat":
+		data, err := os.ReadFile(arg)
+		if err == nil {
+			_, err = os.Stdout.Write(data)
+		}
+		return 0, err
+	case "write":
+		return 0, os.WriteFile(arg, []byte(more[0]), 0)
+	case "until": // a file says it
+		for {
+			data, err := os.ReadFile(arg)
+			if err != nil || strings.TrimSpace(string(data)) == more[0] {
+				return 0, err
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	case "as": // another user
+		uid, err := strconv.Atoi(arg)
+		if err != nil {
+			return 0, err
+		}
+		if err := errors.Join(syscall.Setgid(uid), syscall.Setuid(uid)); err != nil {
+			return 0, err
+		}
+		return 0, syscall.Exec(more[0], more, os.Environ())
+	case "interrupt": // as soon as a module is loaded
+		cmd := exec.Command(more[0], more[1:]...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for {
+			select {
+			case err := <-ended:
+				return 0, fmt.Errorf("it ended before there was a module %s: %w", arg, err)
+			case <-time.After(time.Millisecond):
+			}
+			data, err := os.ReadFile("/proc/modules")
+			if err != nil {
+				return 0, err
+			}
+			if bytes.Contains(data, []byte(arg+" ")) {
+				return interrupt(cmd, ended)
+			}
+		}
+	}
+	return 0, fmt.Errorf("%s: it does not know how to", what)
+}
+
+// interrupt presses Ctrl-C, and returns the exit code.
+func interrupt(cmd *exec.Cmd, ended <-chan error) (int, error) {
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		return 0, err
+	}
+	<-ended
+	return cmd.ProcessState.ExitCode(), nil
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"vcpulab/ebpf/loops"
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/bench"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/here"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/vm"
+)
+
+// hereFlags are about the kernel that runs.
+type hereFlags struct {
+	Here        bool   `help:"Measure the kernel that runs on this machine: lookups, creations and memory, in nanoseconds. Loads a module into it. As root."`
+	KernelBuild string `help:"With --here: the folder that the running kernel was built in (default: /lib/modules/RELEASE/build)." placeholder:"DIR" type:"existingdir"`
+	// What was built elsewhere, for a machine without compilers.
+	Module  string `help:"With --here: the module, built before." placeholder:"FILE" type:"existingfile" hidden:""`
+	Program string `help:"With --here: the measuring program, built before." placeholder:"FILE" type:"existingfile" hidden:""`
+	// System is the folder that has proc, sys, dev and lib.
+	System string `help:"With --here: look at this folder in the place of the machine, and do nothing." placeholder:"DIR" type:"existingdir" hidden:""`
+}
+
+// Help says what --here does.
+func (benchRunCmd) Help() string {
+	return `--here looks first whether the running kernel can be measured, and says what to do
+if it cannot. It builds the module with the loops against that kernel, says what it
+will do, loads it for each run and unloads it after it, also on Ctrl-C. The module is
+not signed: the kernel is tainted until the next boot. "bench compare" tells the
+results of two kernels apart that ran on the same machine.`
+}
+
+// validateHere refuses what --here makes no sense with.
+func (c benchRunCmd) validateHere() error {
+	if !c.Here {
+		if c.hereFlags != (hereFlags{}) {
+			return errors.New("--kernel-build: expected --here with it")
+		}
+		return nil
+	}
+	for _, f := range []struct {
+		given     bool
+		flag, why string
+	}{
+		{len(c.Variant) > 0, "--variant", "no kernel is built"},
+		{c.Through != 0, "--through", "no kernel is built"},
+		{c.KernelSrc != "", "--kernel-src (or KERNEL_SRC)", "no kernel is built; --kernel-build is the folder of the one that runs"},
+		{c.HZ != nil, "--hz", "the running kernel ticks as it does"},
+		{c.Accel != "auto", "--accel (or ACCEL)", "nothing is booted"},
+		{c.Native, "--native", "no kernel's source is at hand"},
+		{c.GrowTo != nil && *c.GrowTo != 0, "--grow-to", "who waits is measured in guests alone"},
+		{len(c.Paths) > 0 && c.Paths[0] != 0, "--paths", "what lookups are worth is measured in guests alone"},
+		{c.Module != "" && c.KernelBuild != "", "--module", "nothing is built in --kernel-build then"},
+	} {
+		if f.given {
+			return fmt.Errorf("%s: it makes no sense with --here: %s", f.flag, f.why)
+		}
+	}
+	return nil
+}
+
+// runHere measures the running kernel.
+func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
+	s := here.System{Root: cmp.Or(c.System, "/"), Build: c.KernelBuild, Module: c.Module}
+	if err := here.Check(s); err != nil {
+		return fmt.Errorf("bench --here: %w", err)
+	}
+	if _, err := exec.LookPath("go"); err != nil && c.Program == "" {
+		return exit.With(exit.MachineLacks, fmt.Errorf(`bench --here: build the measuring program: %w; sudo has a PATH of its own: run it with sudo env "PATH=$PATH"`, err))
+	}
+	if c.System != "" {
+		l.printf("the kernel in %s can be measured\n", c.System)
+		return nil
+	}
+	plan := c.herePlan()
+	if err := here.CheckSizes(s, sizesOf(plan.Params)); err != nil {
+		return err
+	}
+	out, err := outDir(cmp.Or(c.Out, filepath.Join("out", bench.NameHere)))
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "vcpulab-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+
+	h := bench.HereSubject{System: s, Loops: c.Module, Program: c.Program}
+	if h.Kernel, h.Running, err = here.Describe(s, bench.NameHere); err != nil {
+		return err
+	}
+	l.announce(s, plan)
+	if h.Loops == "" {
+		if h.Loops, err = l.buildLoopsHere(ctx, s, tmp); err != nil {
+			return err
+		}
+	}
+	if h.Program == "" {
+		if h.Program, err = vm.GuestProgram(ctx, l.cache, vm.X86_64(), l.root); err != nil {
+			return err
+		}
+	}
+	if err := here.CheckModule(s, h.Loops); err != nil {
+		return fmt.Errorf("bench --here: %w", err)
+	}
+	counts, err := here.CountsMemory(h.Loops)
+	if err != nil {
+		return err
+	}
+	if !counts {
+		if len(c.Count) > 0 {
+			return exit.With(exit.Usage, fmt.Errorf("--memory-at: the module cannot count memory: %s", noMemory))
+		}
+		plan.Params.NoMemory, h.Running.NoMemory = true, noMemory
+	}
+	r, runErr := bench.RunHere(ctx, h, plan, bench.Options{Log: l.log})
+	if r != nil {
+		running := r.Host.Running
+		r.Host = l.host(ctx)
+		r.Host.Running = running
+	}
+	return l.deliver(out, r, runErr)
+}
+
+// noMemory is why what VMs take is not counted.
+const noMemory = "mm/slab.h is not where the kernel's headers are"
+
+// herePlan is what the flags say is to be measured.
+func (c benchRunCmd) herePlan() bench.Plan {
+	plan := bench.HerePlan(c.axes())
+	plan.Seed = c.Seed
+	if c.Rounds > 0 {
+		plan.Rounds = c.Rounds
+	}
+	for _, n := range c.Count {
+		plan.Count(n)
+	}
+	return plan
+}
+
+// sizesOf is the largest number of vCPUs and the largest ID that VMs have.
+func sizesOf(p measure.Params) (largest here.Sizes) {
+	for _, vm := range slices.Concat(p.VMs, p.Counted) {
+		largest.VCPUs = max(largest.VCPUs, vm.VCPUs)
+		largest.ID = max(largest.ID, slices.Max(vm.IDs.Of(vm.VCPUs)))
+	}
+	return largest
+}
+
+// announce says what will be done to the running kernel, before it is.
+func (l *lab) announce(s here.System, plan bench.Plan) {
+	from := "builds it in " + s.BuildDir()
+	if s.Module != "" {
+		from = "takes " + s.Module
+	}
+	fmt.Fprintf(l.stderr, `This changes the kernel that runs, Linux %s:
+  module: %s, %s
+  it is not signed and not part of the kernel: loading it taints the kernel until the next boot
+  loads and unloads it %d times, and attaches BPF programs to it and to kvm meanwhile
+  creates VMs of up to %d vCPUs, with interrupts off for as long as a loop takes, milliseconds
+`, s.Release(), loops.Module, from, 2*plan.Rounds, sizesOf(plan.Params).VCPUs)
+}
+
+// buildLoopsHere builds the module with the loops against the running kernel.
+func (l *lab) buildLoopsHere(ctx context.Context, s here.System, tmp string) (string, error) {
+	src, work := filepath.Join(tmp, here.ModuleName), filepath.Join(tmp, "work")
+	if err := os.CopyFS(src, loops.Source); err != nil {
+		return "", fmt.Errorf("write the loops' source: %w", err)
+	}
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return "", err
+	}
+	return l.builder().BuildInstalled(ctx, kbuild.Installed{Release: s.Release(), Dir: s.BuildDir(), BTF: s.Types()}, src, work)
+}
