@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"vcpulab/tools/program"
 )
 
 // repository is a git repository of a few files, whose one purpose is a patch
 // as git writes it.
 type repository struct {
-	git program
+	git program.Program
 }
 
 // identity is for commits that nobody sees.
@@ -26,7 +28,7 @@ var identity = []string{
 // newRepository makes a repository in dir, which is empty, with one commit of
 // the files.
 func newRepository(ctx context.Context, dir string, attrs []byte, files map[string][]byte) (*repository, error) {
-	r := &repository{program{name: "git", dir: dir, env: identity}}
+	r := &repository{program.Program{Name: "git", Dir: dir, Env: identity}}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -45,7 +47,7 @@ func newRepository(ctx context.Context, dir string, attrs []byte, files map[stri
 			return nil, err
 		}
 	}
-	if _, _, err := r.git.run(ctx, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
+	if _, _, err := r.git.Run(ctx, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
 		return nil, err
 	}
 	return r, r.commit(ctx, "before")
@@ -53,10 +55,10 @@ func newRepository(ctx context.Context, dir string, attrs []byte, files map[stri
 
 func (r *repository) commit(ctx context.Context, subject string) error {
 	// Without --force, a kernel's .gitignore would have a say.
-	if _, _, err := r.git.run(ctx, "add", "--all", "--force"); err != nil {
+	if _, _, err := r.git.Run(ctx, "add", "--all", "--force"); err != nil {
 		return err
 	}
-	_, _, err := r.git.run(ctx, "commit", "--quiet", "--allow-empty", "--message="+subject)
+	_, _, err := r.git.Run(ctx, "commit", "--quiet", "--allow-empty", "--message="+subject)
 	return err
 }
 
@@ -65,7 +67,7 @@ func (r *repository) change(ctx context.Context) ([]byte, error) {
 	if err := r.commit(ctx, "after"); err != nil {
 		return nil, err
 	}
-	mail, _, err := r.git.run(ctx, "format-patch", "--stdout", "--no-signature", "--abbrev=12", "-1")
+	mail, _, err := r.git.Run(ctx, "format-patch", "--stdout", "--no-signature", "--abbrev=12", "-1")
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
@@ -73,7 +74,7 @@ func (r *Rule) Run(ctx context.Context, src Source, opts RunOptions) (*Result, e
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.Name, err)
 	}
-	git, _, err := program{name: "git", dir: os.TempDir()}.run(ctx, "--version")
+	git, _, err := program.Program{Name: "git", Dir: os.TempDir()}.Run(ctx, "--version")
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.Name, err)
 	}
@@ -199,14 +200,14 @@ func (w *work) spatch(ctx context.Context, step *progress.Step, rule, dir, tmp s
 				return err
 			}
 			step.Update("%d of %d files, %s", i+1, len(names), name)
-			p := program{name: "spatch", dir: dir, env: []string{"TMPDIR=" + tmp}}
+			p := program.Program{Dir: dir, Env: []string{"TMPDIR=" + tmp}}
 			args := append([]string{"--very-quiet", "--no-show-diff", "--in-place", "--sp-file", rule}, w.rule.Options...)
-			_, errs, err := p.run(ctx, append(args, name)...)
+			_, errs, err := spatch(ctx, p, append(args, name)...)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			if line := broken.Find(errs); line != nil {
-				return fmt.Errorf("%s: spatch did not get through: %s", name, lastLines(errs))
+				return fmt.Errorf("%s: spatch did not get through: %s", name, program.LastLines(errs))
 			}
 			said[i] = errs
 			return nil

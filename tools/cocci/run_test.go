@@ -16,6 +16,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 	"vcpulab/tools/series"
 )
 
@@ -170,10 +171,10 @@ func TestRun(t *testing.T) {
 	for name, data := range src.Overlay {
 		write(t, repo, map[string]string{name: string(data)})
 	}
-	git := program{name: "git", dir: repo, env: identity}
+	git := program.Program{Name: "git", Dir: repo, Env: identity}
 	run := func(args ...string) string {
 		t.Helper()
-		out, _, err := git.run(t.Context(), args...)
+		out, _, err := git.Run(t.Context(), args...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vcpulab/tools/program"
 	"vcpulab/tools/series"
 )
 
@@ -21,7 +22,7 @@ import (
 // which git itself has applied the patches.
 type repository struct {
 	dir string
-	git program
+	git program.Program
 	// commits are what git am has made, in order. failed is why it has made
 	// no more; "" if it has made all.
 	commits []commit
@@ -54,7 +55,7 @@ func (s *Subject) repository(ctx context.Context) (*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &repository{dir: dir, git: program{name: "git", dir: filepath.Join(dir, "tree"), env: identity}}
+	r := &repository{dir: dir, git: program.Program{Name: "git", Dir: filepath.Join(dir, "tree"), Env: identity}}
 	if err := r.fill(ctx, s); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("apply the series with git: %w", err)
@@ -82,10 +83,10 @@ func (s *Subject) forget() {
 
 // fill makes the repository.
 func (r *repository) fill(ctx context.Context, s *Subject) error {
-	if err := os.Mkdir(r.git.dir, 0o755); err != nil {
+	if err := os.Mkdir(r.git.Dir, 0o755); err != nil {
 		return err
 	}
-	if err := copyTouched(s, r.git.dir); err != nil {
+	if err := copyTouched(s, r.git.Dir); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
@@ -95,7 +96,7 @@ func (r *repository) fill(ctx context.Context, s *Subject) error {
 		{"commit", "--quiet", "--allow-empty", "--message=before"},
 		{"tag", "base"},
 	} {
-		if _, _, err := r.git.run(ctx, args...); err != nil {
+		if _, _, err := r.git.Run(ctx, args...); err != nil {
 			return err
 		}
 	}
@@ -107,8 +108,8 @@ func (r *repository) fill(ctx context.Context, s *Subject) error {
 		}
 		args = append(args, name)
 	}
-	_, errs, err := r.git.run(ctx, args...)
-	if _, ok := errors.AsType[*statusError](err); ok {
+	_, errs, err := r.git.Run(ctx, args...)
+	if _, ok := errors.AsType[*program.StatusError](err); ok {
 		r.failed = strings.TrimSpace(string(errs))
 	} else if err != nil {
 		return err
@@ -184,7 +185,7 @@ func copyFile(from, to *os.Root, name string) error {
 // log reads what git am has made.
 func (r *repository) log(ctx context.Context) ([]commit, error) {
 	const mark = "commit\x01"
-	out, _, err := r.git.run(ctx, "log", "--reverse", "--raw", "--no-renames", "--no-abbrev", "-z", "--format="+mark+"%an <%ae>%x00%s", "base..HEAD")
+	out, _, err := r.git.Run(ctx, "log", "--reverse", "--raw", "--no-renames", "--no-abbrev", "-z", "--format="+mark+"%an <%ae>%x00%s", "base..HEAD")
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vcpulab/tools/program"
 )
 
 // kernelDocScript is the tree's own program.
@@ -100,10 +102,10 @@ func (s *Subject) kernelDoc(ctx context.Context, files map[string][]byte) ([]doc
 		}
 	}
 	// Python is not to leave compiled files in the tree.
-	p := program{name: "python3", dir: dir, env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
-	_, errs, err := p.run(ctx, append([]string{script, "-none", "-Wall"}, names...)...)
+	p := program.Program{Name: "python3", Dir: dir, Env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
+	_, errs, err := p.Run(ctx, append([]string{script, "-none", "-Wall"}, names...)...)
 	// It may count its warnings in its exit status.
-	if _, ok := errors.AsType[*statusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
+	if _, ok := errors.AsType[*program.StatusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
 		return nil, err
 	}
 	var found []docWarning

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"vcpulab/tools/program"
 )
 
 // Where KVM's selftests are, and what lists them.
@@ -114,8 +116,8 @@ func (s *Subject) newTest(ctx context.Context, name string, listed map[string][]
 
 // ignores says whether .gitignore leaves a file out.
 func (r *repository) ignores(ctx context.Context, name string) (bool, error) {
-	out, _, err := r.git.run(ctx, "check-ignore", "--no-index", name)
-	if e, ok := errors.AsType[*statusError](err); ok && e.status == 1 {
+	out, _, err := r.git.Run(ctx, "check-ignore", "--no-index", name)
+	if e, ok := errors.AsType[*program.StatusError](err); ok && e.Status == 1 {
 		err = nil
 	}
 	return len(out) > 0, err

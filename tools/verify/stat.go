@@ -92,7 +92,7 @@ func (s *Subject) formatted(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	dir := filepath.Join(r.dir, "mails")
-	if _, _, err := r.git.run(ctx, "format-patch", "--quiet", "--cover-letter", "--no-signature", "--no-base", "--abbrev=12", "-N",
+	if _, _, err := r.git.Run(ctx, "format-patch", "--quiet", "--cover-letter", "--no-signature", "--no-base", "--abbrev=12", "-N",
 		"--output-directory="+dir, "base..HEAD"); err != nil {
 		return nil, err
 	}

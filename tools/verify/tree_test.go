@@ -148,7 +148,7 @@ func TestOwnSelftests(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.repo = other.repo
-		file := filepath.Join(other.repo.git.dir, selftestsDir, ".gitignore")
+		file := filepath.Join(other.repo.git.Dir, selftestsDir, ".gitignore")
 		for text, message := range map[string]string{"*\n": ".gitignore leaves it out", "\n": "git lists the program"} {
 			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
