@@ -79,6 +79,7 @@ func TestCheck(t *testing.T) {
 		"no kvm":            {changes: map[string]string{"dev/kvm": ""}, why: "no /dev/kvm", next: "modprobe kvm_amd or kvm_intel"},
 		"no modules":        {changes: map[string]string{"proc/modules": ""}, why: "the kernel takes no modules", next: "CONFIG_MODULES"},
 		"modules disabled":  {changes: map[string]string{"proc/sys/kernel/modules_disabled": "1\n"}, why: "modules_disabled is 1", next: "next boot"},
+		"no unloading":      {changes: map[string]string{"proc/modules": "kvm 1400832 - - Live 0x0\n"}, why: "never unloads", next: "CONFIG_MODULE_UNLOAD"},
 		"left behind":       {changes: map[string]string{"proc/modules": "vcpuloops 1 0 - Live 0x0 (OE)\n"}, why: "a module vcpuloops is loaded", next: "rmmod vcpuloops"},
 		"signatures":        {changes: map[string]string{"sys/module/module/parameters/sig_enforce": "Y\n"}, why: "signed modules only", next: "module.sig_enforce"},
 		"lockdown":          {changes: map[string]string{"sys/kernel/security/lockdown": "none [integrity] confidentiality\n"}, why: "locked down", next: "secure boot"},

@@ -162,7 +162,7 @@ func measured(r *results.Results) Measured {
 	for _, k := range r.Kernels {
 		m.Series[k.Name] = k.Series
 		if r.Host.Running != nil {
-			m.Running = k.Release + " " + r.Host.Running.Version
+			m.Running = fmt.Sprintf("%s %s, build ID %s", k.Release, r.Host.Running.Version, short(r.Host.Running.BuildID))
 		}
 	}
 	return m

@@ -22,7 +22,7 @@ func running(t testing.TB) *results.Results {
 		r.Boots[i].Kernel, r.Boots[i].Arm, r.Boots[i].Command = "here", results.Here, ""
 	}
 	r.Host = results.Host{CPU: "Z80", Cores: 8, OS: "Debian", Running: &results.Running{
-		Version: "#1 SMP", ConfigFrom: "/proc/config.gz", Online: "0-7", CPU: 7,
+		Version: "#1 SMP", BuildID: "0123456789abcdef", ConfigFrom: "/proc/config.gz", Online: "0-7", CPU: 7,
 		Governor: "performance", Turbo: "off", Virtualized: "no", Load: [2]string{"0.01", "0.90"},
 	}}
 	if err := r.Draw(); err != nil {
@@ -60,7 +60,7 @@ func TestCompareRunning(t *testing.T) {
 				t.Fatalf("good: %v, obstacles: %+v", c.Good(), c.Obstacles)
 			}
 			var b bytes.Buffer
-			if err := c.WriteText(&b, false, Options{}); err != nil || !strings.Contains(b.String(), "the running kernel: 7.3.4 #1 SMP") && old.Host.Running != nil {
+			if err := c.WriteText(&b, false, Options{}); err != nil || !strings.Contains(b.String(), "the running kernel: 7.3.4 #1 SMP, build ID 0123456789ab\n") && old.Host.Running != nil {
 				t.Errorf("expected the kernels to be named: %v\n%s", err, b.String())
 			}
 			for _, f := range c.Figures {

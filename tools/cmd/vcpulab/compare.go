@@ -22,8 +22,9 @@ type benchCompareCmd struct {
 // Help says what is compared.
 func (benchCompareCmd) Help() string {
 	return `A figure is compared if the kernel was configured and compiled in the same way
-and QEMU was the same; times also need the same processor. What the patches are is
-not asked: that is what is compared. Creations have to differ by more than six per
+and QEMU was the same; times also need the same processor, and those of running
+kernels (bench --here) the same machine around them: processors, governor, turbo.
+What the patches are is not asked: that is what is compared. Creations have to differ by more than six per
 cent, starts of VMs by ten: what they cost hangs on what the allocators have at hand.
 
 Exit codes: 0 whatever was found, but for --fail-on-regression: 1; 1 also if there
