@@ -50,6 +50,7 @@ type bpfThread struct {
 	Entries    uint64
 	Start      uint64
 	ArchStart  uint64
+	Early      uint64
 	Ended      uint64
 	OffStart   uint64
 	OffNanos   uint64

@@ -85,8 +85,9 @@ struct span {
 struct thread {
 	u64 exits;
 	u64 entries;
-	u64 start;
+	u64 start;		/* 0 until the span's clock runs */
 	u64 arch_start;
+	u64 early;		/* it was off before, and that's not accounted for */
 	u64 ended;		/* the span, but its program is still running */
 	u64 off_start;		/* 0 while it is on the processor */
 	u64 off_nanos;		/* how long it was off the last time */
@@ -168,10 +169,12 @@ static __always_inline struct thread *current_span(void)
 
 static __always_inline void begin(struct thread *t, u64 kind, u64 arg)
 {
+	t->start = 0;
 	__builtin_memset(&t->span, 0, sizeof(t->span));
 	t->span.kind = kind;
 	t->span.arg = arg;
 	t->span.phase = phase;
+	t->early = 0;
 	t->ended = 0;
 	t->off_start = 0;
 	t->left = 0;
@@ -196,8 +199,8 @@ static __always_inline void account(struct thread *t, u64 off, u64 times)
 
 /*
  * An ioctl's programs can be interrupted and preempted, those between exit and
- * entry of a vCPU can't.  What happens after the clock was read is not in the
- * span.
+ * entry of a vCPU can't.  What happens after the clock was read here, and before
+ * it was read in begin(), is not in the span.
  */
 static __always_inline void end(struct thread *t, u64 now)
 {
@@ -220,8 +223,13 @@ int vm_ioctl_entry(u64 *ctx)
 		return 0;
 
 	t = current_thread();
-	if (t)
-		begin(t, request == KVM_CREATE_VCPU ? SPAN_CREATE : SPAN_MEMSLOT, ctx[2]);
+	if (!t)
+		return 0;
+
+	begin(t, request == KVM_CREATE_VCPU ? SPAN_CREATE : SPAN_MEMSLOT, ctx[2]);
+	/* Off after the clock was read, but before that was seen. */
+	if (t->early && t->left >= t->start)
+		account(t, t->off_nanos, 1);
 	return 0;
 }
 
@@ -357,6 +365,10 @@ static __always_inline void come_back(struct thread *t, u64 now)
 	t->left = t->off_start;
 	t->off_nanos = off;
 	t->off_start = 0;
+	if (!t->start) {
+		t->early = 1;
+		return;
+	}
 	account(t, off, 1);
 	if (t->off_blocked && off >= t->span.longest_nanos) {
 		t->span.longest_nanos = off;
