@@ -9,3 +9,4 @@
 package probe
 
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu" -type loop_event -type create_event bpf probe.bpf.c -- -fdebug-prefix-map=$PWD=.
+//go:generate sed -i "1i // SPDX-License-Identifier: GPL-2.0-only" bpf_bpfel.go

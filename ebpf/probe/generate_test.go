@@ -19,9 +19,9 @@ func TestGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile(`(?m)^//go:generate go tool bpf2go (.*)$`).FindSubmatch(doc)
+	m := regexp.MustCompile(`(?m)^//go:generate go tool bpf2go (.*)\n//go:generate (sed .*)$`).FindSubmatch(doc)
 	if m == nil {
-		t.Fatal("doc.go: expected a line //go:generate go tool bpf2go, found none")
+		t.Fatal("doc.go: expected lines //go:generate with go tool bpf2go and sed, found none")
 	}
 	for _, program := range regexp.MustCompile(`-(?:cc|strip) (\S+)`).FindAllSubmatch(m[1], -1) {
 		if _, err := exec.LookPath(string(program[1])); err != nil {
@@ -29,7 +29,7 @@ func TestGenerated(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("sh", "-c", "go tool bpf2go -output-dir "+dir+" "+string(m[1]))
+	cmd := exec.Command("sh", "-c", "go tool bpf2go -output-dir "+dir+" "+string(m[1])+" && cd "+dir+" && "+string(m[2]))
 	cmd.Env = append(os.Environ(), "GOPACKAGE=probe")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("bpf2go: %v\n%s", err, out)

@@ -23,7 +23,7 @@ func TestGenerated(t *testing.T) {
 		needs []string
 		files []string
 	}{
-		"programs": {`(?m)^//go:generate (go tool bpf2go) (.*)$`, []string{"clang-19", "llvm-strip-19"}, []string{"bpf_bpfel.go", "bpf_bpfel.o"}},
+		"programs": {`(?m)^//go:generate (go tool bpf2go) (.*)\n//go:generate (sed .*)$`, []string{"clang-19", "llvm-strip-19"}, []string{"bpf_bpfel.go", "bpf_bpfel.o"}},
 		"payload":  {`(?m)^//go:generate (gcc) (.*)\n//go:generate (objcopy .*)$`, []string{"gcc", "objcopy"}, []string{"payload.bin"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,8 +37,8 @@ func TestGenerated(t *testing.T) {
 				}
 			}
 			dir := t.TempDir()
-			script := string(m[1]) + " -output-dir " + dir + " " + string(m[2])
-			if len(m) > 3 {
+			script := string(m[1]) + " -output-dir " + dir + " " + string(m[2]) + " && cd " + dir + " && " + string(m[3])
+			if name == "payload" {
 				script = "cp payload.S " + dir + " && cd " + dir + " && " + string(m[1]) + " " + string(m[2]) + " && " + string(m[3])
 			}
 			cmd := exec.Command("sh", "-c", script)
