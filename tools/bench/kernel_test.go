@@ -91,6 +91,9 @@ func TestRunKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if left, err := os.ReadDir(keep); err != nil || len(left) > 0 {
+		t.Errorf("expected nothing to be kept of good boots, found %v, error %v", left, err)
+	}
 	t.Logf("two boots in %v", time.Since(start).Round(time.Millisecond))
 
 	if len(r.Boots) != 2 || r.Boots[0].Again == r.Boots[1].Again {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -206,7 +207,21 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	out.Release = res.Hello.Kernel
 	out.Cmdline = res.Hello.Cmdline
 	out.Seconds = res.Timing.Gone.Seconds()
-	return out, out.Complete(r.plan.Params)
+	if err := out.Complete(r.plan.Params); err != nil {
+		return out, err
+	}
+	return out, forget(opts.KeepDir)
+}
+
+// forget removes what is kept of a boot that failed, of one that did not.
+func forget(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the log of a good boot: %w", err)
+	}
+	return nil
 }
 
 // probesMissed tells whether a boot was thrown away because a probe missed

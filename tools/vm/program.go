@@ -51,7 +51,7 @@ func SourceRoot() (string, error) {
 		}
 	}
 	return "", exit.With(exit.MachineLacks, fmt.Errorf(
-		"%w: looked for a go.mod with \"module %s\" in and above %s; run the command inside a clone of the repository, or name one with --root",
+		"build the guest program: %w: looked for a go.mod with \"module %s\" in and above %s; run the command inside a clone of the repository",
 		ErrNoSource, moduleName, strings.Join(starts, " and ")))
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -143,7 +144,9 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	r, runErr := c.measure(ctx, l, subjects, filepath.Join(out, "failed"))
+	failed := filepath.Join(out, "failed")
+	r, runErr := c.measure(ctx, l, subjects, failed)
+	_ = os.Remove(failed) // unless there is something in it
 	return l.deliver(out, r, runErr)
 }
 
