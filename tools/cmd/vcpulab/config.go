@@ -36,11 +36,6 @@ const (
 	searchLimit  = 40 * time.Minute
 )
 
-// kcsanOften has KCSAN stop at one access in so many, not in 500 as it is
-// configured to from the start of the kernel on: KVM's part of all that a test
-// does is small.
-const kcsanOften = "kcsan.skip_watch=50"
-
 // racesFile says which data races of the kernel without the series are known.
 const racesFile = "races.toml"
 
@@ -58,7 +53,6 @@ func (l *lab) guestOptions(config string, o *selftest.Options) error {
 			return err
 		}
 		o.Overlook = selftest.OverlookRaces(known)
-		o.Append = []string{kcsanOften}
 	}
 	return nil
 }

@@ -85,6 +85,11 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 	}, nil
 }
 
+// kcsanOften has KCSAN stop at one access in so many, not in 500 as it is
+// configured to: a mutant has one run of one test to be caught in, and KVM's part
+// of what a test does is small. All tests would take an hour that way.
+const kcsanOften = "kcsan.skip_watch=50"
+
 // guests says how the kernels of a configuration are built and run.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	g := mutant.Guests{Options: selftest.Options{Parallel: 1, Source: l.root}}
@@ -102,6 +107,7 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 			return g, err
 		}
 		g.Overlooked = string(races)
+		g.Options.Append = []string{kcsanOften}
 	}
 	g.Spec, err = l.spec(kernelFlags{Config: config}, vm.X86_64().GOARCH)
 	return g, err
