@@ -220,3 +220,26 @@ func TestSelect(t *testing.T) {
 		}
 	}
 }
+
+// TestChanges: what mails say is no part of what a check's result hangs on, and
+// what they do is.
+func TestChanges(t *testing.T) {
+	const mail = "From 0 Mon Sep 17\nSubject: [PATCH 1/1] %\n\nWhy.\n---\n a.c | 2 +-\n\ndiff --git a/a.c b/a.c\n--- a/a.c\n"
+	for name, tt := range map[string]struct{ one, other string }{
+		"subject":      {strings.Replace(mail, "%", "a", 1), strings.Replace(mail, "%", "b", 1)},
+		"cover letter": {"From 0 Mon Sep 17\n\nOne\n", "From 0 Mon Sep 17\n\nOther\n"},
+	} {
+		if a, b := string(changes([]byte(tt.one))), string(changes([]byte(tt.other))); a != b {
+			t.Errorf("%s: expected no difference, found %q and %q", name, a, b)
+		}
+	}
+	for name, tt := range map[string]struct{ one, other string }{
+		"path":  {mail, strings.Replace(mail, "--- a/a.c", "--- a/b.c", 1)},
+		"patch": {mail, strings.Replace(mail, "diff --git a/a.c b/a.c", "diff --git a/b.c b/a.c", 1)},
+		"rule":  {"@@\n@@\n- a\n", "@@\n@@\n- b\n"},
+	} {
+		if a, b := string(changes([]byte(tt.one))), string(changes([]byte(tt.other))); a == b {
+			t.Errorf("%s: expected a difference, found %q twice", name, a)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package mutant
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 type Subject struct {
 	// Name is the mutant's, or says that it is the series.
 	Name string
-	// ID tells subjects apart by what they are made of.
+	// ID tells subjects apart by what they make of the tree.
 	ID string
 	// Dir is the folder with the files of the series.
 	Dir string
@@ -71,7 +72,9 @@ func newSubject(dir string, base tree.Tree, c *cache.Cache) (*Subject, error) {
 	return s, s.identify()
 }
 
-// identify sets the ID.
+// identify sets the ID. Checks whose results are kept look at what the series
+// does to the tree, and not at what its mails say: a word in the cover letter
+// is no reason to boot anything again.
 func (s *Subject) identify() error {
 	parts := []string{"subject", s.Base.ID}
 	entries, err := os.ReadDir(s.Dir)
@@ -86,13 +89,23 @@ func (s *Subject) identify() error {
 		if err != nil {
 			return err
 		}
-		parts = append(parts, e.Name(), string(data))
+		parts = append(parts, e.Name(), string(changes(data)))
 	}
 	if m := s.Mutant; m != nil && !m.OfSeries {
 		parts = append(parts, string(m.diff()))
 	}
 	s.ID = cache.Key(parts...)
 	return nil
+}
+
+// changes returns what a mail does to the tree, nothing for a cover letter, and
+// all of a file that is no mail.
+func changes(data []byte) []byte {
+	if !bytes.HasPrefix(data, []byte("From ")) {
+		return data
+	}
+	_, after, _ := bytes.Cut(data, []byte("\ndiff --git "))
+	return after
 }
 
 // diff returns what is below the head.
