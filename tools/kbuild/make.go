@@ -36,6 +36,7 @@ type makeRun struct {
 	env     []string // in addition to environment()
 	log     string   // file that gets all output; appended to
 	checked bool     // sparse has its say, too, which is no fault of the build
+	rest    bool     // a target that fails does not keep the others from being made
 
 	step     *progress.Step
 	expected int // number of steps, 0 if it is not known
@@ -44,6 +45,9 @@ type makeRun struct {
 
 func (m *makeRun) args() []string {
 	args := []string{"-C", m.dir, fmt.Sprintf("-j%d", m.jobs)}
+	if m.rest {
+		args = append(args, "-k")
+	}
 	args = append(args, m.vars...)
 	return append(args, m.targets...)
 }

@@ -48,6 +48,9 @@ type Selftests struct {
 	// "kvm_create_max_vcpus", "x86/set_boot_cpu_id". Each is the path of a
 	// statically linked program relative to Dir.
 	Names []string
+	// Unbuilt are tests that this compiler cannot build, and why. There are
+	// none if tests were asked for by name: then that is an error.
+	Unbuilt map[string]string
 }
 
 // Path returns the absolute path of a test's program.
@@ -91,8 +94,11 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 		}
 	}
 	built := &Selftests{Dir: dir}
+	if built.Unbuilt, err = loadUnbuilt(dir); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
 	err = fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+		if err == nil && d.Type().IsRegular() && p != fileUnbuilt {
 			built.Names = append(built.Names, p)
 		}
 		return err
@@ -100,6 +106,12 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if err != nil || len(names) == 0 {
 		return built, err
 	}
+	for _, n := range names {
+		if why, ok := built.Unbuilt[n]; ok {
+			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", doing, n, why))
+		}
+	}
+	built.Unbuilt = nil
 	built.Names, err = chooseTests(doing, built.Names, names)
 	return built, err
 }
@@ -232,7 +244,11 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		m.targets = append(m.targets, filepath.Join(out, n))
 	}
 	step.Update("%d tests", len(names))
-	if _, err := m.run(ctx); err != nil {
+	if len(s.names) == 0 {
+		if names, err = s.most(ctx, m, names, tmp); err != nil {
+			return err
+		}
+	} else if _, err := m.run(ctx); err != nil {
 		return err
 	}
 	for _, n := range names {

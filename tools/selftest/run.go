@@ -119,6 +119,9 @@ func Run(ctx context.Context, c *cache.Cache, s Subject, o Options) (_ []Result,
 		return nil, err
 	}
 	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}}
+	for name, why := range s.Unbuilt {
+		r.results[name] = Result{Name: name, Outcome: Skip, Reason: "it cannot be built: " + why}
+	}
 	r.step = o.Log.Step("selftests on " + s.Name)
 	defer func() { r.step.End(err, "%s", tally(r.sorted())) }()
 	r.show()
@@ -243,7 +246,7 @@ func (r *runner) show() {
 		}
 	}
 	slices.Sort(names)
-	text := fmt.Sprintf("%d of %d", len(r.results), len(r.subject.Tests))
+	text := fmt.Sprintf("%d of %d", len(r.results), len(r.subject.Tests)+len(r.subject.Unbuilt))
 	if len(names) > 0 {
 		text += ", running " + strings.Join(names, " and ")
 	}

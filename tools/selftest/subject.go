@@ -28,6 +28,9 @@ type Subject struct {
 	Modules   []vm.Module
 	ModuleDir string
 	Tests     []Test
+	// Unbuilt are tests that the compiler cannot build, and why: they are
+	// skipped.
+	Unbuilt map[string]string
 	// Decode, unless nil, turns what this kernel says on the console into the
 	// same with source lines.
 	Decode func(ctx context.Context, console string) (string, error)
@@ -62,6 +65,7 @@ func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm
 	for _, n := range tests.Names {
 		s.Tests = append(s.Tests, Test{Name: n, Path: tests.Path(n)})
 	}
+	s.Unbuilt = tests.Unbuilt
 	return s, nil
 }
 
