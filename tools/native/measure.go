@@ -27,6 +27,9 @@ const (
 	attempts  = 40
 )
 
+// sureAfter is how many runs have to take long before it is the passes that do.
+const sureAfter = 5
+
 // mostPasses bounds the passes of a run.
 const mostPasses = 1 << 24
 
@@ -142,11 +145,11 @@ func (m *meter) loop(r measure.Run) (measure.Loop, error) {
 	// Reading the clock takes as long as many a pass: what one takes does not
 	// tell how many there should be.
 	for out.Passes = 1; out.Passes < mostPasses; out.Passes *= 4 {
-		took, err := m.run(r, out.Passes)
+		long, err := m.takes(r, out.Passes, m.params.LoopNanos/4)
 		if err != nil {
 			return out, err
 		}
-		if took.nanos >= m.params.LoopNanos/4 {
+		if long {
 			break
 		}
 	}
@@ -161,6 +164,18 @@ func (m *meter) loop(r measure.Run) (measure.Loop, error) {
 		}
 	}
 	return out, nil
+}
+
+// takes tells whether a run takes so many nanoseconds. One that was disturbed
+// seems to, with far fewer passes than it takes; several are not all disturbed.
+func (m *meter) takes(r measure.Run, passes int, nanos int64) (bool, error) {
+	for range sureAfter {
+		took, err := m.run(r, passes)
+		if err != nil || took.nanos < nanos {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // pair measures N and 2N passes, again if they do not fit.
