@@ -19,7 +19,7 @@ import (
 )
 
 // quick are options for guests that are done in a moment.
-func quick() Options { return Options{Silence: 2 * time.Second, Timeout: time.Minute} }
+func quick() Options { return Options{Silence: 5 * time.Second, Timeout: time.Minute} }
 
 func TestRunGood(t *testing.T) {
 	var kinds []wire.Kind

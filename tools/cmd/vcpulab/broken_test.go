@@ -97,7 +97,7 @@ func TestBrokenKernels(t *testing.T) {
 		"hangs at boot": {
 			guests: []script{{nil, []tiny.Code{tiny.Console("booting\r\n"), tiny.Halt}}},
 			lines:  [3]string{"FAILED: not run", "FAILED: not run", "FAILED: not run"},
-			code:   exit.BootFailed, says: []string{"hang: neither console nor records went on for 2s", "to repeat it: "},
+			code:   exit.BootFailed, says: []string{"hang: neither console nor records went on for 5s", "to repeat it: "},
 		},
 		"oopses in the middle of a test": {
 			guests: []script{{midB, dies(started + oopsed)}, goodGuest("c")},
@@ -378,7 +378,7 @@ func (h *brokenHarness) run(t *testing.T) (string, error) {
 		{Name: namePatched, Arch: arch, Kernel: h.patched, Tests: tests},
 	}
 	next := 1
-	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, CPUs: 1, Silence: 2 * time.Second, OnResult: func(r selftest.Result) {
+	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, CPUs: 1, Silence: 5 * time.Second, OnResult: func(r selftest.Result) {
 		// A guest has ended: the next one is another.
 		if r.Outcome == selftest.Crash && next < len(h.guests) {
 			h.write(t, h.patched, h.guests[next])
