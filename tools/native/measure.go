@@ -40,9 +40,8 @@ type Measured struct {
 }
 
 // Measure starts a program that Build built and has it run the loops that p asks
-// for, and the races. Times are those of the process on the processor, in
-// nanoseconds. If there are no two processors for a race, the error is
-// ErrProcessors.
+// for, and the races. Times are in nanoseconds. If there are no two processors for
+// a race, the error is ErrProcessors.
 func Measure(ctx context.Context, program string, p measure.Params) (_ Measured, err error) {
 	var pair Pair
 	if p.Readers != nil {
