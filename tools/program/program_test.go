@@ -83,12 +83,20 @@ func TestRunCancelled(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("expected %v, found %v", context.Canceled, err)
 	}
-	// Killed, it may be there as a zombie until init has taken it.
-	if err := syscall.Kill(child, 0); err == nil {
-		if stat, err := os.ReadFile("/proc/" + strconv.Itoa(child) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
-			t.Errorf("the program's child lives on: %s", stat)
+	// It was killed, but has to come to the processor once more to die, and may
+	// be there as a zombie then until init has taken it.
+	var stat []byte
+	for range 10_000 {
+		if err := syscall.Kill(child, 0); err != nil {
+			return
 		}
+		var err error
+		if stat, err = os.ReadFile("/proc/" + strconv.Itoa(child) + "/stat"); err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
+	t.Errorf("the program's child lives on: %s", stat)
 }
 
 func TestRunReads(t *testing.T) {
