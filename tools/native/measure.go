@@ -21,10 +21,11 @@ var ErrWrong = errors.New("wrong result of a lookup")
 
 // disturbed is by how much the time of 2N passes may miss twice that of N. If it
 // does both are measured again, attempts times at most, and the fastest run of
-// each counts: what disturbs a run only ever adds to it.
+// each counts: what disturbs a run only ever adds to it. A processor may be slow
+// for some hundredths of a second, with one fast run in front.
 const (
 	disturbed = 0.04
-	attempts  = 40
+	attempts  = 300
 )
 
 // sureAfter is how many runs have to take long before it is the passes that do.
