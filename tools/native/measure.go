@@ -21,11 +21,12 @@ var ErrWrong = errors.New("wrong result of a lookup")
 
 // disturbed is by how much the time of 2N passes may miss twice that of N. If it
 // does both are measured again, attempts times at most, and the fastest run of
-// each counts: what disturbs a run only ever adds to it. A processor may be slow
-// for some hundredths of a second, with one fast run in front.
+// each counts: what disturbs a run only ever adds to it. A processor's speed may
+// change, though, so that runs are compared with those near to them.
 const (
 	disturbed = 0.04
 	attempts  = 300
+	near      = 10
 )
 
 // sureAfter is how many runs have to take long before it is the passes that do.
@@ -189,7 +190,7 @@ func (m *meter) pair(r measure.Run, passes int) (once, twice took, err error) {
 		if err != nil {
 			return once, twice, err
 		}
-		if n == 0 {
+		if n%near == 0 {
 			once, twice = a, b
 		}
 		once, twice = fastest(once, a), fastest(twice, b)
