@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/vm"
@@ -200,6 +201,9 @@ func (c selftestCmd) subjects(ctx context.Context, l *lab, p selftestPlan, base,
 				return selftest.Subject{}, err
 			}
 		}
+		if err := addedBuilt(p.expect.Added, built.Unbuilt); err != nil {
+			return selftest.Subject{}, err
+		}
 		return selftest.NewSubject(name, k, built, accel)
 	}
 	withSeries, err := subject(namePatched, patched, p.patched)
@@ -216,6 +220,17 @@ func (c selftestCmd) subjects(ctx context.Context, l *lab, p selftestPlan, base,
 		}
 	}
 	return []selftest.Subject{without, withSeries}, nil
+}
+
+// addedBuilt refuses to skip a test that the series brings because it cannot be
+// built: that is a fault of the series.
+func addedBuilt(added []string, unbuilt map[string]string) error {
+	for _, name := range added {
+		if why, ok := unbuilt[name]; ok {
+			return exit.With(exit.BuildFailed, fmt.Errorf("%s, which comes with the series, cannot be built: %s", name, why))
+		}
+	}
+	return nil
 }
 
 // The files of results in the folder of an architecture.
