@@ -19,6 +19,9 @@ type Splat struct {
 	Title string `json:"title"`
 	// Line is where it begins, counted from 1 in lines of the console.
 	Line int `json:"line"`
+	// By are those who made the accesses of a data race, as KCSAN names them:
+	// "task 12", "interrupt". nil is not a data race.
+	By []string `json:"by,omitempty"`
 }
 
 // A complaint is one way in which a splat begins.
@@ -26,6 +29,9 @@ type complaint struct {
 	kind   FaultKind
 	prefix string // of the line without its time stamp
 }
+
+// kcsanTitle begins the report of a data race.
+const kcsanTitle = "BUG: KCSAN: "
 
 // complaints are tried in order: the first whose prefix fits counts. The
 // texts are those of the pinned kernel's sources.
@@ -36,7 +42,7 @@ var complaints = [...]complaint{
 	{NoInit, "Kernel panic - not syncing: VFS: Unable to mount root fs"},
 	{KernelPanic, "Kernel panic - not syncing: "},
 
-	{KernelWarning, "BUG: KCSAN: "}, // a race, after which the kernel goes on
+	{KernelWarning, kcsanTitle}, // a race, after which the kernel goes on
 	{KernelWarning, "BUG: sleeping function called from invalid context"},
 	{KernelWarning, "BUG: scheduling while atomic"},
 	{KernelWarning, "BUG: workqueue lockup"},
@@ -96,6 +102,9 @@ var (
 	// fellOver is where the processor was: RIP: 0010:func+0x1/0x2 on x86, pc
 	// : func+0x1/0x2 on arm64, epc : func+0x1/0x2 on riscv.
 	fellOver = regexp.MustCompile(`^(?:RIP: \w+:|e?pc : )([A-Za-z_][\w.]*)\+0x`)
+	// accessBy is one side of a data race: write to 0xffff888100a3c1d8 of 4
+	// bytes by task 12 on cpu 1:
+	accessBy = regexp.MustCompile(`^(?:[a-z -]+)(?: \([a-z, ]+\))? to 0x[0-9a-f]+ of \d+ bytes by (interrupt|task \d+) on cpu \d+:$`)
 )
 
 // kernelMessage takes the time stamp and the line ending off a console line.
@@ -164,6 +173,13 @@ func (s *splats) line(line []byte) {
 		return
 	}
 	last := &s.found[len(s.found)-1]
+	if strings.HasPrefix(last.Title, kcsanTitle) {
+		if m := accessBy.FindStringSubmatch(msg); m != nil {
+			last.By = append(last.By, m[1])
+		}
+		s.open = len(last.By) < 2
+		return
+	}
 	if m := fellOver.FindStringSubmatch(msg); m != nil {
 		if !strings.Contains(last.Title, m[1]) {
 			last.Title += " in " + m[1]
