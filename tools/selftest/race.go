@@ -9,6 +9,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -16,8 +17,17 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// Race is a data race of the kernel without the series, which KCSAN finds in
-// some runs and not in others.
+// Races are the data races that a kernel may have.
+type Races struct {
+	// Apart are functions that make, publish or look up a vCPU: what is wild in
+	// Race.Between does not stand for them.
+	Apart []string `toml:"apart"`
+	// Known are races of the kernel without the series, which KCSAN finds in
+	// some runs and not in others.
+	Known []Race `toml:"race"`
+}
+
+// Race is one that is known.
 type Race struct {
 	// Between are the functions of both sides as KCSAN names them, in any
 	// order; * and ? are wild.
@@ -26,25 +36,23 @@ type Race struct {
 	Why string `toml:"why"`
 }
 
-// LoadRaces reads a list of races: a TOML file with a table [[race]] for each.
+// LoadRaces reads a TOML file: functions apart, and a table [[race]] for each.
 // An error stands for exit.Usage.
-func LoadRaces(name string) ([]Race, error) {
-	fail := func(err error) ([]Race, error) {
+func LoadRaces(name string) (*Races, error) {
+	fail := func(err error) (*Races, error) {
 		return nil, exit.With(exit.Usage, fmt.Errorf("read which data races are known: %w", err))
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return fail(err)
 	}
-	var file struct {
-		Race []Race `toml:"race"`
-	}
+	var races Races
 	dec := toml.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
+	if err := dec.Decode(&races); err != nil {
 		return fail(fmt.Errorf("%s: %w", name, err))
 	}
-	for i, r := range file.Race {
+	for i, r := range races.Known {
 		if len(r.Between) != 2 || r.Why == "" {
 			return fail(fmt.Errorf("%s: race %d: expected two functions and a reason, found %q and %q", name, i+1, r.Between, r.Why))
 		}
@@ -57,7 +65,7 @@ func LoadRaces(name string) ([]Race, error) {
 			return fail(fmt.Errorf("%s: race %d: expected the whole name of a function at least on one side, found %q", name, i+1, r.Between))
 		}
 	}
-	return file.Race, nil
+	return &races, nil
 }
 
 // literal tells whether a pattern stands for one function.
@@ -70,28 +78,41 @@ var raceTitle = regexp.MustCompile(`^(?:BUG: )?KCSAN: data-race in ([\w.]+)( \[\
 // inKVM is a module of KVM's.
 var inKVM = regexp.MustCompile(`^ \[kvm(?:_\w+)?\]$`)
 
-// OverlookRaces returns what Options.Overlook is for kernels with KCSAN: the
-// races that are known, and those of which KVM's modules have no side. The rest
-// of the kernel has many of its own, and KVM's selftests are not about them.
-func OverlookRaces(known []Race) func(vm.Splat) bool {
-	return func(s vm.Splat) bool {
-		m := raceTitle.FindStringSubmatch(s.Title)
-		if m == nil {
-			return false
-		}
-		one, oneModule, other, otherModule := m[1], m[2], m[3], m[4]
-		if !inKVM.MatchString(oneModule) && !inKVM.MatchString(otherModule) {
-			return true
-		}
-		return slices.ContainsFunc(known, func(r Race) bool {
-			return r.fits(one, other) || r.fits(other, one)
-		})
+// Overlook is what Options.Overlook is for kernels with KCSAN. It tells whether
+// a splat is a race that is known, one that is none, or one of which KVM's
+// modules have no side: the rest of the kernel has many of its own, and KVM's
+// selftests are not about them.
+func (r *Races) Overlook(s vm.Splat) bool {
+	m := raceTitle.FindStringSubmatch(s.Title)
+	if m == nil {
+		return false
 	}
+	one, oneModule, other, otherModule := m[1], m[2], m[3], m[4]
+	if !inKVM.MatchString(oneModule) && !inKVM.MatchString(otherModule) {
+		return true
+	}
+	if ownRace(s) {
+		return true
+	}
+	return slices.ContainsFunc(r.Known, func(known Race) bool {
+		return r.fits(known.Between[0], one) && r.fits(known.Between[1], other) ||
+			r.fits(known.Between[0], other) && r.fits(known.Between[1], one)
+	})
 }
 
-// fits tells whether the patterns are those of the two functions, in order.
-func (r Race) fits(one, other string) bool {
-	first, err := path.Match(r.Between[0], one)
-	second, err2 := path.Match(r.Between[1], other)
-	return err == nil && err2 == nil && first && second
+// ownRace tells whether both sides are the same task. KCSAN stopped it in the
+// middle of an access and it was preempted: its own preempt notifier, which
+// loads the vCPU or puts it, may touch what it was about to, and races with
+// nobody.
+func ownRace(s vm.Splat) bool {
+	return len(s.By) == 2 && s.By[0] == s.By[1] && strings.HasPrefix(s.By[0], "task ")
+}
+
+// fits tells whether a pattern is that of a function.
+func (r *Races) fits(pattern, function string) bool {
+	if literal(pattern) {
+		return pattern == function
+	}
+	fits, err := path.Match(pattern, function)
+	return err == nil && fits && !slices.Contains(r.Apart, function)
 }
