@@ -9,6 +9,7 @@ func TestWithoutFolders(t *testing.T) {
 		"program":   {"/usr/bin/qemu -nodefaults", "qemu -nodefaults"},
 		"file":      {"qemu -kernel /home/me/k/vmlinux -m 1", "qemu -kernel vmlinux -m 1"},
 		"property":  {"-chardev file,id=r,path=/tmp/x/records.jsonl", "-chardev file,id=r,path=records.jsonl"},
+		"comma":     {"-chardev file,id=r,path=/tmp/a,,b/records.jsonl,append=on", "-chardev file,id=r,path=records.jsonl,append=on"},
 		"quoted":    {"-append 'rdinit=/init console=ttyS0'", "-append 'rdinit=/init console=ttyS0'"},
 		"no folder": {"qemu -cpu max,+svm", "qemu -cpu max,+svm"},
 	} {

@@ -68,8 +68,9 @@ func (s Subject) describe() (results.Kernel, error) {
 	}, nil
 }
 
-// folder is the folder of an absolute path in a command line.
-var folder = regexp.MustCompile(`(^|[ =,'])/[^ =,']+/`)
+// folder is the folder of an absolute path in a command line. QEMU has the
+// commas of a path doubled.
+var folder = regexp.MustCompile(`(^|[ =,'])/(?:[^ =,']|,,)+/`)
 
 // withoutFolders leaves the names of the files in a command line: where they
 // lie on the machine that measured is nobody's business.
