@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,6 +115,8 @@ func TestChoose(t *testing.T) {
 type said struct {
 	lacks map[string]error
 	fail  error // of all
+
+	mu    sync.Mutex
 	calls []string
 }
 
@@ -122,7 +125,9 @@ func (s *said) CanBuildObjects(_ context.Context, spec kbuild.ObjectSpec) error 
 }
 
 func (s *said) Objects(_ context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
+	s.mu.Lock()
 	s.calls = append(s.calls, spec.Name+"/"+name)
+	s.mu.Unlock()
 	if s.fail != nil {
 		return nil, s.fail
 	}
@@ -169,7 +174,7 @@ func TestRun(t *testing.T) {
 		"nothing but the first": {[]string{"a"}, []Verdict{baseline}, exit.Good},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := Run(t.Context(), &said{}, columns, series(c.trees...))
+			r, err := Run(t.Context(), &said{}, columns, series(c.trees...), 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +198,7 @@ func TestRunStops(t *testing.T) {
 		return &kbuild.MissingError{Doing: "build", Programs: []string{program}}
 	}
 	c := &said{lacks: map[string]error{"s390x": lacks("s390x-linux-gnu-gcc"), "arm64": lacks("aarch64-linux-gnu-gcc")}}
-	_, err := Run(t.Context(), c, columns, series("a"))
+	_, err := Run(t.Context(), c, columns, series("a"), 2)
 	if exit.Code(err) != exit.MachineLacks || len(c.calls) > 0 {
 		t.Errorf("expected exit code %d before anything is compiled, found %v after %v", exit.MachineLacks, err, c.calls)
 	}
@@ -207,14 +212,46 @@ func TestRunStops(t *testing.T) {
 		"disk full":   &kbuild.Error{Fault: kbuild.Fault{Kind: kbuild.DiskFull}, Err: errors.New("exit status 2")},
 		"config":      &kbuild.ConfigError{},
 	} {
-		if r, err := Run(t.Context(), &said{fail: fail}, columns, series("a", "a")); !errors.Is(err, fail) || r != nil {
+		if r, err := Run(t.Context(), &said{fail: fail}, columns, series("a", "a"), 2); !errors.Is(err, fail) || r != nil {
 			t.Errorf("%s: expected an error, found %v", name, err)
 		}
 	}
 }
 
+// meeting is a compiler at which each column waits for the other.
+type meeting struct {
+	said
+	both sync.WaitGroup
+}
+
+func (m *meeting) Objects(ctx context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
+	if name == "base" {
+		m.both.Done()
+		m.both.Wait()
+	}
+	return m.said.Objects(ctx, name, t, spec)
+}
+
+// TestRunTogether: two columns are compiled at a time, and stand in the report
+// in their order.
+func TestRunTogether(t *testing.T) {
+	m := &meeting{}
+	m.both.Add(2)
+	r, err := Run(t.Context(), m, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "arm64"}}, series("a", "a"), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range r.Cells {
+		got = append(got, fmt.Sprintf("%s/%d", c.Column, c.Patch))
+	}
+	if diff := cmp.Diff([]string{"s390x/0", "s390x/1", "arm64/0", "arm64/1"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWriteText(t *testing.T) {
-	r, err := Run(t.Context(), &said{}, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "loongarch64"}}, series("a b", "a c", "!", "c", "a"))
+	r, err := Run(t.Context(), &said{}, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "loongarch64"}}, series("a b", "a c", "!", "c", "a"), 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/tree"
@@ -145,17 +147,20 @@ func lacking(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec) error
 	return lacks
 }
 
-// Run compiles all rows for all columns, a column after another, and compares
-// each row with the last one before that did compile. The report is complete also where a row does
-// not compile; Err says whether all is good. Errors are for what keeps it from
-// being run to the end: ctx, a machine that lacks something, a patch that does
-// not apply.
-func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Row) (*Report, error) {
+// Run compiles all rows for all columns, some columns together, and compares
+// each row of a column with the last one before that did compile. The report is
+// complete also where a row does not compile; Err says whether all is good.
+// Errors are for what keeps it from being run to the end: ctx, a machine that
+// lacks something, a patch that does not apply.
+func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Row, together int) (*Report, error) {
 	if err := lacking(ctx, c, columns); err != nil {
 		return nil, err
 	}
 	r := &Report{Rows: rows}
-	for _, col := range columns {
+	cells := make([][]Cell, len(columns))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(together)
+	for i, col := range columns {
 		r.Columns = append(r.Columns, col.Name)
 		if col.WithoutSparse != "" {
 			if r.WithoutSparse == nil {
@@ -163,28 +168,45 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 			}
 			r.WithoutSparse[col.Name] = col.WithoutSparse
 		}
-		var before *kbuild.Objects
-		for i, row := range rows {
-			t, err := row.Tree(ctx)
-			if err != nil {
-				return nil, err
-			}
-			found, err := c.Objects(ctx, row.Name(), t, col)
-			var failed *kbuild.Error
-			switch {
-			case errors.As(err, &failed) && exit.Code(err) == exit.BuildFailed:
-				r.Cells = append(r.Cells, Cell{
-					Column: col.Name, Patch: row.Patch, Verdict: Failed, Error: err.Error(), Log: failed.Log,
-				})
-				continue
-			case err != nil:
-				return nil, err
-			}
-			r.Cells = append(r.Cells, cell(col, row, before, found, i == 0))
-			before = found
-		}
+		g.Go(func() (err error) {
+			cells[i], err = column(ctx, c, col, rows)
+			return err
+		})
 	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	r.Cells = slices.Concat(cells...)
 	return r, nil
+}
+
+// column compiles all rows for one column.
+func column(ctx context.Context, c Compiler, col kbuild.ObjectSpec, rows []Row) ([]Cell, error) {
+	var cells []Cell
+	var before *kbuild.Objects
+	for i, row := range rows {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		t, err := row.Tree(ctx)
+		if err != nil {
+			return nil, err
+		}
+		found, err := c.Objects(ctx, row.Name(), t, col)
+		var failed *kbuild.Error
+		switch {
+		case errors.As(err, &failed) && exit.Code(err) == exit.BuildFailed:
+			cells = append(cells, Cell{
+				Column: col.Name, Patch: row.Patch, Verdict: Failed, Error: err.Error(), Log: failed.Log,
+			})
+			continue
+		case err != nil:
+			return nil, err
+		}
+		cells = append(cells, cell(col, row, before, found, i == 0))
+		before = found
+	}
+	return cells, nil
 }
 
 // cell compares what was found with the row before.

@@ -16,7 +16,7 @@ import (
 
 func TestWrite(t *testing.T) {
 	columns := []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "loongarch64", WithoutSparse: "it stumbles"}}
-	r, err := Run(t.Context(), &said{}, columns, series("a", "a b", "!", "a b"))
+	r, err := Run(t.Context(), &said{}, columns, series("a", "a b", "!", "a b"), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

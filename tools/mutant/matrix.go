@@ -59,7 +59,7 @@ func (c matrixCheck) look(ctx context.Context, s *Subject, p pair) (*looked, err
 	if err != nil {
 		return nil, err
 	}
-	report, err := matrix.Run(ctx, renamed{c.compiler, s.Name}, []kbuild.ObjectSpec{c.column}, rows)
+	report, err := matrix.Run(ctx, renamed{c.compiler, s.Name}, []kbuild.ObjectSpec{c.column}, rows, 1)
 	if err != nil {
 		return nil, err
 	}

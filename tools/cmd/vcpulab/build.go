@@ -19,7 +19,7 @@ type buildCmd struct {
 	Objects bool     `help:"Compile KVM's objects alone, with W=1 and sparse, and compare warnings."`
 	Each    bool     `help:"With --objects: after each patch, compared with the one before."`
 	Out     string   `help:"With --objects: folder for logs, JSON and JUnit." default:"out/matrix" placeholder:"DIR"`
-	Jobs    int      `short:"j" help:"With --objects: jobs of make (default: one more than there are processors)." placeholder:"N"`
+	Jobs    int      `short:"j" help:"With --objects: jobs of make, for each of the two columns compiled at a time (default: as many as there are processors)." placeholder:"N"`
 }
 
 // Run prints where the two images are, or what compiling the objects found.

@@ -5,12 +5,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/matrix"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 )
+
+// together is how many columns are compiled at a time: make's own work, and the
+// largest file of a column, keep one processor busy.
+const together = 2
 
 // objects compiles KVM for one or all architectures, without and with the
 // series, or patch by patch.
@@ -49,7 +54,10 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	}
 	b := l.builder()
 	b.Jobs = c.Jobs
-	r, err := matrix.Run(ctx, b, columns, rows)
+	if b.Jobs == 0 && len(columns) > 1 {
+		b.Jobs = runtime.NumCPU() // for each of those together
+	}
+	r, err := matrix.Run(ctx, b, columns, rows, together)
 	if err != nil {
 		return err
 	}
