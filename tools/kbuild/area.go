@@ -52,18 +52,18 @@ type areaState struct {
 	Started bool `json:"started,omitempty"`
 }
 
-// root returns the id of the tree at the beginning of a chain of bases, and
-// all paths in which t differs from it.
-func root(t tree.Tree) (id string, changed []string, err error) {
+// root returns the tree at the beginning of a chain of bases, and all paths in
+// which t differs from it.
+func root(t tree.Tree) (base tree.Tree, changed []string, err error) {
 	for {
 		changed = append(changed, t.Changed...)
 		if t.Base == "" {
 			slices.Sort(changed)
-			return t.ID, slices.Compact(changed), nil
+			return t, slices.Compact(changed), nil
 		}
 		base, err := tree.Load(t.Base)
 		if err != nil {
-			return "", nil, fmt.Errorf("find the base of the tree %s: %w", t.Dir, err)
+			return tree.Tree{}, nil, fmt.Errorf("find the base of the tree %s: %w", t.Dir, err)
 		}
 		t = base
 	}

@@ -136,9 +136,9 @@ func (g *garden) open(t *testing.T) *area {
 
 func (g *garden) stand(t *testing.T, a *area, name string) int {
 	t.Helper()
-	id, changed, err := root(g.trees[name])
-	if err != nil || id != "id-base" {
-		t.Fatalf("root(%s) = %s, %v", name, id, err)
+	base, changed, err := root(g.trees[name])
+	if err != nil || base.ID != "id-base" {
+		t.Fatalf("root(%s) = %s, %v", name, base.ID, err)
 	}
 	n, err := a.stand(t.Context(), g.trees[name], changed)
 	if err != nil {

@@ -170,7 +170,7 @@ func (b *Builder) plan(ctx context.Context, name string, t tree.Tree, spec Spec)
 	return &kernelBuild{
 		Builder: b, name: name, tree: t, changed: changed, spec: spec, config: cfg, toolchain: tc,
 		key:  cache.Key(append([]string{kindKernel, t.ID}, setup...)...),
-		area: spec.Arch.Name + "-" + cache.Key(append([]string{kindArea, base}, setup...)...)[:16],
+		area: spec.Arch.Name + "-" + cache.Key(append([]string{kindArea, base.ID}, setup...)...)[:16],
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -42,7 +43,8 @@ type Objects struct {
 	// another tree and have not changed since.
 	Warnings []Warning `json:"warnings"`
 	// Made is the number of KVM's targets that were made this time, All that
-	// of all.
+	// of all. None is made of a tree that differs from another in nothing that
+	// they depend on.
 	Made int `json:"made"`
 	All  int `json:"all"`
 	// Seconds is how long that took.
@@ -62,8 +64,9 @@ type Objects struct {
 const (
 	kindObjects = "objects"
 	// keepObjects are three times as many as a series of 50 patches has cells
-	// in ci/matrix; they are small.
-	keepObjects = 2000
+	// in ci/matrix, each up to twice: by its tree, and by what matters of it.
+	// They are small.
+	keepObjects = 4000
 	// keepObjectAreas are more than there are specifications in ci/matrix:
 	// each compiles only what a patch changes as long as it has its own.
 	keepObjectAreas = 16
@@ -76,8 +79,10 @@ const (
 type objectBuild struct {
 	*Builder
 	name      string
+	base      tree.Tree
 	tree      tree.Tree
 	changed   []string
+	setup     []string
 	spec      ObjectSpec
 	config    Config
 	toolchain Toolchain
@@ -122,9 +127,9 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	}
 	setup := []string{version, spec.Name, spec.Arch.Name, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
 	o := objectBuild{
-		Builder: b, name: name, tree: t, changed: changed, spec: spec, config: cfg, toolchain: tc, checker: check,
+		Builder: b, name: name, base: base, tree: t, changed: changed, setup: setup, spec: spec, config: cfg, toolchain: tc, checker: check,
 		key:  cache.Key(append([]string{kindObjects, t.ID}, setup...)...),
-		area: spec.Name + "-" + cache.Key(append([]string{kindObjectArea, base}, setup...)...)[:16],
+		area: spec.Name + "-" + cache.Key(append([]string{kindObjectArea, base.ID}, setup...)...)[:16],
 	}
 	dir, hit, err := b.Cache.Populate(ctx, kindObjects, o.key, o.fill)
 	if err != nil {
@@ -133,15 +138,11 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err := used(b.Cache, kindObjects, o.key); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, fileObjects))
+	found, err := loadObjects(dir)
 	if err != nil {
-		return nil, fmt.Errorf("load what was compiled before: %w", err)
+		return nil, err
 	}
-	found := &Objects{}
-	if err := json.Unmarshal(data, found); err != nil {
-		return nil, fmt.Errorf("load what was compiled before: %s: %w", dir, err)
-	}
-	found.Tree, found.Log, found.Cached = t, filepath.Join(dir, fileLog), hit
+	found.Tree, found.Cached = t, hit
 	return found, nil
 }
 
@@ -171,44 +172,112 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	if err := trim(ctx, o.Cache, kindObjectArea, keepObjectAreas); err != nil {
 		return err
 	}
+	deps := readDependencies(a)
+	if deps != nil {
+		if known, err := o.known(deps, tmp); known || err != nil {
+			step.Done("as before, in all that KVM depends on")
+			return err
+		}
+	}
+	found, log, err := o.compile(ctx, a, step)
+	if err != nil {
+		return err
+	}
+	if err := found.save(tmp, log); err != nil {
+		return fmt.Errorf("%s: %w", o.doing(), err)
+	}
+	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
+	if deps, err = noteDependencies(a); err != nil || deps == nil {
+		return err
+	}
+	key, err := deps.key(o.setup, o.base, o.tree, o.changed)
+	if err != nil {
+		return err
+	}
+	_, _, err = o.Cache.Populate(ctx, kindObjects, key, func(_ context.Context, tmp string) error { return found.save(tmp, log) })
+	return err
+}
+
+// known takes what was found of a tree that differs in nothing that matters, if
+// there is one.
+func (o *objectBuild) known(deps *dependencies, tmp string) (bool, error) {
+	key, err := deps.key(o.setup, o.base, o.tree, o.changed)
+	if err != nil {
+		return false, err
+	}
+	dir, ok := o.Cache.Lookup(kindObjects, key)
+	if !ok {
+		return false, nil
+	}
+	found, err := loadObjects(dir)
+	if err != nil {
+		return false, err
+	}
+	if err := used(o.Cache, kindObjects, key); err != nil {
+		return false, err
+	}
+	found.Tree, found.Made, found.Seconds = o.tree, 0, 0
+	return true, found.save(tmp, found.Log)
+}
+
+// compile makes the tree's objects in the area, and returns what was found and
+// where make's output is.
+func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step) (*Objects, string, error) {
 	start := time.Now()
 	step.Update("preparing the source tree")
 	kconfig := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), isKconfig)
 	if _, err := a.stand(ctx, o.tree, o.changed); err != nil {
-		return err
+		return nil, "", err
 	}
 	book, err := openLedger(a, o.folders())
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	m := o.make(a)
 	m.step = step
 	if err := os.Remove(m.log); err != nil && !os.IsNotExist(err) {
-		return err
+		return nil, "", err
 	}
 	step.Update("configuring")
 	final, err := o.configure(ctx, a, *m, kconfig)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	said, err := book.record(m, a.src, func() error { return a.run(ctx, m, false) })
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	found := Objects{
+	return &Objects{
 		Name: o.spec.Name, Tree: o.tree, Warnings: book.warnings(), Made: count(said, o.folders()), All: count(book.Targets, o.folders()),
 		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain, Checker: o.checker.Version, CheckCommand: o.checker.Command,
 		ConfigHash: configHash(final),
+	}, m.log, nil
+}
+
+// save writes what was found, and make's output, to a folder.
+func (f *Objects) save(dir, log string) error {
+	if err := copyFile(filepath.Join(dir, fileLog), log); err != nil {
+		return err
 	}
-	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {
-		return fmt.Errorf("%s: %w", o.doing(), err)
-	}
-	data, err := json.MarshalIndent(found, "", "\t")
+	data, err := json.MarshalIndent(f, "", "\t")
 	if err != nil {
 		return err
 	}
-	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
-	return os.WriteFile(filepath.Join(tmp, fileObjects), append(data, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(dir, fileObjects), append(data, '\n'), 0o644)
+}
+
+// loadObjects reads what save wrote.
+func loadObjects(dir string) (*Objects, error) {
+	data, err := os.ReadFile(filepath.Join(dir, fileObjects))
+	if err != nil {
+		return nil, fmt.Errorf("load what was compiled before: %w", err)
+	}
+	found := &Objects{}
+	if err := json.Unmarshal(data, found); err != nil {
+		return nil, fmt.Errorf("load what was compiled before: %s: %w", dir, err)
+	}
+	found.Log = filepath.Join(dir, fileLog)
+	return found, nil
 }
 
 func isKconfig(name string) bool { return strings.HasPrefix(path.Base(name), "Kconfig") }

@@ -29,10 +29,11 @@ olddefconfig:
 	@echo '  GEN     .config'
 prepare:
 arch/` + arch.Source + `/kvm/: $(addprefix $(O)/,$(objects))
-$(O)/%.o: %.c include/linux/kvm_host.h
+$(O)/%.o: %.c $(wildcard include/linux/*.h)
 	@mkdir -p $(@D)
 	@echo '  CC      $*.o'
-	@cd $(O) && $(or $(CC),gcc) -I../include -Wall -Wextra -c ../$< -o $*.o
+	@cd $(O) && $(or $(CC),gcc) -I../include -Wall -Wextra -MMD -MF $*.d -c ../$< -o $*.o
+	@cd $(O) && mv $*.d $(*D)/.$(*F).o.cmd
 	@echo '  CHECK   ../$<'
 	@cd $(O) && $(CHECK) -I../include ../$<
 `,
@@ -143,6 +144,72 @@ func TestObjects(t *testing.T) {
 	fixed := k.tree(t, "fixed", files{b: k.content[b] + "\n"})
 	if found := k.compile(t, fixed); len(found.Warnings) != 1 || found.Warnings[0] != ofA {
 		t.Errorf("after one that failed: %v", found.Warnings)
+	}
+}
+
+// TestObjectsThatMatter: a tree is not compiled that differs from another in
+// nothing that the objects depend on.
+func TestObjectsThatMatter(t *testing.T) {
+	k := newKVMTrees(t)
+	a, other := "virt/kvm/a.c", "include/linux/other.h"
+	k.content[other] = "int other_one(void);\n"
+	k.content["drivers/d.c"] = "int d;\n"
+	k.base = plant(t, filepath.Join(k.dir, "with"), "with", nil, nil, k.content)
+	k.compile(t, k.base)
+	changed := k.content[a] + "/* two */\n"
+	with := "#include <linux/other.h>\n" + k.content[a]
+
+	const known = -1 // make is not run
+	for _, c := range []struct {
+		name    string
+		changed files
+		made    int
+	}{
+		{"documentation", files{"Documentation/virt/kvm/locking.rst": "x"}, known},
+		{"a selftest", files{"tools/testing/selftests/kvm/x.c": "int x;"}, known},
+		{"another file", files{"drivers/d.c": "int d2;\n"}, known},
+		{"a header that nothing includes", files{other: "int other_two(void);\n"}, known},
+		{"what is no source", files{"virt/kvm/table": "x"}, 0},
+		{"a new file", files{"virt/kvm/new.c": "int n;\n"}, 0},
+		{"an object", files{a: changed}, 1},
+		{"an object, and another file", files{a: changed, "drivers/d.c": "int d3;\n"}, known},
+		{"the object as before", files{a: k.content[a], "drivers/d.c": "int d4;\n"}, known},
+		// Once it is included it matters.
+		{"an object that includes it", files{a: with}, 1},
+		{"and it is other", files{a: with, other: "int other_three(void);\n"}, 2},
+		{"and it is as it was", files{a: with, "drivers/d.c": "int d5;\n"}, known},
+	} {
+		found := k.compile(t, k.tree(t, strings.ReplaceAll(c.name, " ", "-"), c.changed))
+		if wasKnown := found.Seconds == 0; wasKnown != (c.made == known) {
+			t.Errorf("%s: expected to know it before %t, found %t", c.name, c.made == known, wasKnown)
+		}
+		if made := max(c.made, 0); found.Made != made || len(found.Warnings) != 1 || found.All != 2 || found.Cached {
+			t.Errorf("%s: expected %d of 2 objects to be made and 1 warning, found %d of %d, %v", c.name, made, found.Made, found.All, found.Warnings)
+		}
+		if _, err := os.Stat(found.Log); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestObjectsOfAnotherArea: what is known belongs to the work area that found
+// it, whose objects may have depended on more.
+func TestObjectsOfAnotherArea(t *testing.T) {
+	k := newKVMTrees(t)
+	a, other := "virt/kvm/a.c", "include/linux/other.h"
+	k.content[other] = "int other_one(void);\n"
+	k.base = plant(t, filepath.Join(k.dir, "with"), "with", nil, nil, k.content)
+	with := "#include <linux/other.h>\n" + k.content[a]
+	k.compile(t, k.base)
+	k.compile(t, k.tree(t, "includes", files{a: with}))
+	if err := os.RemoveAll(filepath.Join(k.b.Cache.Dir(), kindObjectArea)); err != nil {
+		t.Fatal(err)
+	}
+	k.compile(t, k.tree(t, "comment", files{a: k.content[a] + "/* two */\n"}))
+	// Here nothing is known to include the header.
+	found := k.compile(t, k.tree(t, "other", files{a: with, other: "int unused(void) { int i; return 0; }\n"}))
+	if found.Made == 0 || len(found.Warnings) < 2 {
+		t.Errorf("a header that is included was changed: %d objects were made, %v", found.Made, found.Warnings)
 	}
 }
 

@@ -161,15 +161,12 @@ func seenByTests(t tree.Tree) ([]string, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	seen := []string{base}
+	seen := []string{base.ID}
 	for _, p := range changed {
 		if slices.ContainsFunc(unseen, func(pattern string) bool { return matchPrefix(pattern, p) }) {
 			continue
 		}
-		id, err := tree.FileBlobID(dir, p)
-		if errors.Is(err, fs.ErrNotExist) {
-			id, err = "removed", nil
-		}
+		id, err := blobID(dir, p)
 		if err != nil {
 			return nil, err
 		}
