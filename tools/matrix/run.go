@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -62,10 +63,10 @@ type Cell struct {
 	Gone []kbuild.Warning `json:"gone,omitempty"`
 	// Warnings is the number of all.
 	Warnings int     `json:"warnings"`
-	Made     int     `json:"made"` // targets that were made for it
-	All      int     `json:"all"`  // targets that KVM has
-	Seconds  float64 `json:"seconds"`
-	Cached   bool    `json:"cached"` // it was built in an earlier run
+	Made     int     `json:"made"`    // targets that were made for it
+	All      int     `json:"all"`     // targets that KVM has
+	Seconds  float64 `json:"seconds"` // 0: as another in all that KVM depends on
+	Cached   bool    `json:"cached"`  // it was built in an earlier run
 	Checker  string  `json:"checker,omitempty"`
 	Compiler string  `json:"compiler,omitempty"`
 	Log      string  `json:"log,omitempty"`
@@ -81,6 +82,9 @@ type Report struct {
 	Cells []Cell `json:"cells"`
 	// WithoutSparse says, by column, why sparse did not look.
 	WithoutSparse map[string]string `json:"withoutSparse,omitempty"`
+	// Seconds is how long all took. Columns are compiled together: it is less
+	// than the sum of the cells'.
+	Seconds float64 `json:"seconds"`
 	// Dir is where Write has put it; "" before.
 	Dir string `json:"dir,omitempty"`
 }
@@ -156,6 +160,7 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 	if err := lacking(ctx, c, columns); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	r := &Report{Rows: rows}
 	cells := make([][]Cell, len(columns))
 	g, ctx := errgroup.WithContext(ctx)
@@ -177,6 +182,7 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 		return nil, err
 	}
 	r.Cells = slices.Concat(cells...)
+	r.Seconds = time.Since(start).Seconds()
 	return r, nil
 }
 

@@ -36,19 +36,19 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "\n%s: without sparse: %s\n", name, why)
 		}
 	}
-	seconds, made, cached := 0.0, 0, 0
+	made, known := 0, 0
 	for _, c := range r.Cells {
-		if c.Cached {
-			cached++
+		if c.Cached || c.Seconds == 0 && c.Verdict != Failed {
+			known++
 			continue
 		}
-		seconds, made = seconds+c.Seconds, made+c.Made
+		made += c.Made
 	}
 	verdict := "good"
 	if err := r.Err(); err != nil {
 		verdict = "not good"
 	}
-	fmt.Fprintf(&b, "\n%d builds, %d known from before, %d objects made in %.0f s: %s\n", len(r.Cells), cached, made, seconds, verdict)
+	fmt.Fprintf(&b, "\n%d builds, %d known from before, %d objects made in %.0f s: %s\n", len(r.Cells), known, made, r.Seconds, verdict)
 	if r.Dir != "" {
 		fmt.Fprintf(&b, "logs: %s\n", r.Dir)
 	}
