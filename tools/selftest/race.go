@@ -103,9 +103,9 @@ func (r *Races) Overlook(s vm.Splat) bool {
 // ownRace tells whether both sides are the same task. KCSAN stopped it in the
 // middle of an access and it was preempted: its own preempt notifier, which
 // loads the vCPU or puts it, may touch what it was about to, and races with
-// nobody.
+// nobody. Task 0 is another one on each processor.
 func ownRace(s vm.Splat) bool {
-	return len(s.By) == 2 && s.By[0] == s.By[1] && strings.HasPrefix(s.By[0], "task ")
+	return len(s.By) == 2 && s.By[0] == s.By[1] && strings.HasPrefix(s.By[0], "task ") && s.By[0] != "task 0"
 }
 
 // fits tells whether a pattern is that of a function.

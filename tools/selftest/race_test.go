@@ -64,6 +64,7 @@ func TestOverlookOwn(t *testing.T) {
 	}{
 		"one task":       {[]string{"task 48", "task 48"}, true},
 		"two tasks":      {[]string{"task 48", "task 49"}, false},
+		"idle tasks":     {[]string{"task 0", "task 0"}, false},
 		"interrupts":     {[]string{"interrupt", "interrupt"}, false},
 		"one side":       {[]string{"task 48"}, false},
 		"cut short":      {nil, false},
