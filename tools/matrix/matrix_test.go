@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -221,13 +222,21 @@ func TestRunStops(t *testing.T) {
 // meeting is a compiler at which each column waits for the other.
 type meeting struct {
 	said
-	both sync.WaitGroup
+	here, there chan bool
 }
 
 func (m *meeting) Objects(ctx context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
 	if name == "base" {
-		m.both.Done()
-		m.both.Wait()
+		mine, other := m.here, m.there
+		if spec.Name == "arm64" {
+			mine, other = other, mine
+		}
+		close(mine)
+		select {
+		case <-other:
+		case <-time.After(10 * time.Second):
+			return nil, errors.New(spec.Name + " is compiled alone")
+		}
 	}
 	return m.said.Objects(ctx, name, t, spec)
 }
@@ -235,8 +244,7 @@ func (m *meeting) Objects(ctx context.Context, name string, t tree.Tree, spec kb
 // TestRunTogether: two columns are compiled at a time, and stand in the report
 // in their order.
 func TestRunTogether(t *testing.T) {
-	m := &meeting{}
-	m.both.Add(2)
+	m := &meeting{here: make(chan bool), there: make(chan bool)}
 	r, err := Run(t.Context(), m, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "arm64"}}, series("a", "a"), 2)
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	}
 	b := l.builder()
 	b.Jobs = c.Jobs
-	if b.Jobs == 0 && len(columns) > 1 {
+	if b.Jobs == 0 {
 		b.Jobs = runtime.NumCPU() // for each of those together
 	}
 	r, err := matrix.Run(ctx, b, columns, rows, together)
