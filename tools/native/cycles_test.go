@@ -5,6 +5,7 @@ package native
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,18 +79,29 @@ func TestCount(t *testing.T) {
 	if err := m.count(clock); err != nil {
 		t.Fatal(err)
 	}
-	loops, err := m.vm(measure.VM{VCPUs: 65, IDs: measure.Dense})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range loops {
-		if len(l.OnceCycles) != 1 || len(l.TwiceCycles) != 1 {
-			t.Fatalf("expected a count of each run, found %+v", l)
+	// The time that is measured passes also while another thread runs: then the
+	// two differ, but not each time.
+	const tries = 20
+	bad := ""
+	for range tries {
+		loops, err := m.vm(measure.VM{VCPUs: 65, IDs: measure.Dense})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if ratio := float64(l.TwiceCycles[0]) / float64(l.Twice[0]); ratio < 0.8 || ratio > 1.5 {
-			t.Errorf("%s: expected about as many as nanoseconds, found %d of %d", l.Op, l.TwiceCycles[0], l.Twice[0])
+		bad = ""
+		for _, l := range loops {
+			if len(l.OnceCycles) != 1 || len(l.TwiceCycles) != 1 {
+				t.Fatalf("expected a count of each run, found %+v", l)
+			}
+			if ratio := float64(l.TwiceCycles[0]) / float64(l.Twice[0]); ratio < 0.8 || ratio > 1.5 {
+				bad += fmt.Sprintf("%s: %d of %d\n", l.Op, l.TwiceCycles[0], l.Twice[0])
+			}
+		}
+		if bad == "" {
+			return
 		}
 	}
+	t.Errorf("expected about as many as nanoseconds in one of %d tries, found\n%s", tries, bad)
 }
 
 // TestCountRefuses speaks to programs that count otherwise than they should.

@@ -232,7 +232,8 @@ func (m *meter) ask(format string, args ...any) (string, error) {
 		return "", fmt.Errorf("the program ended: %w", errors.Join(err, sent))
 	}
 	line = strings.TrimSuffix(line, "\n")
-	if what, wrong := strings.CutPrefix(line, "!"); wrong {
+	// It may find out after some of the numbers.
+	if _, what, wrong := strings.Cut(line, "!"); wrong {
 		return "", fmt.Errorf("%w: %s", ErrWrong, what)
 	}
 	return line, nil

@@ -176,6 +176,7 @@ func TestRaceRefuses(t *testing.T) {
 		wrong        bool
 	}{
 		"wrong vCPU":       {"!wrong checksum: a lookup", "wrong checksum", true},
+		"wrong later":      {"1.5 0.5 1.5 0.5 !wrong checksum: a lookup", "wrong checksum", true},
 		"too few numbers":  {numbers, "expected 4 numbers a growth of 2, and 2 more", false},
 		"too many":         {numbers + " 1 2 3", "expected 4 numbers", false},
 		"no number":        {strings.Replace(numbers, "0.5", "soon", 1) + " 1 2", `expected nanoseconds, found "soon"`, false},
