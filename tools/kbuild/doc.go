@@ -27,6 +27,8 @@
 // work areas of its own, so that of a series patch by patch only what each
 // patch changes is compiled. make says nothing of what it does not make: a
 // ledger beside the objects has what was said of each when it was made.
+// Nothing is linked; what one of KVM's modules takes from another that does not
+// export it is read off their objects.
 //
 // # Modules from outside
 //

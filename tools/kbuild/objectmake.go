@@ -42,8 +42,12 @@ func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step)
 	if err != nil {
 		return nil, "", err
 	}
+	hidden, err := unexported(a.out, o.folders())
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", o.doing(), err)
+	}
 	return &Objects{
-		Name: o.spec.Name, Tree: o.tree, Warnings: book.warnings(), Made: count(said, o.folders()), All: count(book.Targets, o.folders()),
+		Name: o.spec.Name, Tree: o.tree, Warnings: sorted(append(book.warnings(), hidden...)), Made: count(said, o.folders()), All: count(book.Targets, o.folders()),
 		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain, Checker: o.checker.Version, CheckCommand: o.checker.Command,
 		ConfigHash: configHash(final),
 	}, m.log, nil

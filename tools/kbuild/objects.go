@@ -25,7 +25,7 @@ type ObjectSpec struct {
 	Fragments []string
 	// Compiler is GCC (or ""), "clang" or "clang-<version>".
 	Compiler string
-	// WithoutSparse is why sparse cannot be used for it; "" if it can.
+	// WithoutSparse is why sparse is not used for it; "" if it is.
 	WithoutSparse string
 }
 
@@ -59,6 +59,9 @@ type Objects struct {
 
 const (
 	kindObjects = "objects"
+	// objectVersion goes into the keys: it is raised when the same tree would
+	// be compiled otherwise, or something else be said of it.
+	objectVersion = "2"
 	// keepObjects are three times as many as a series of 50 patches has cells
 	// in ci/matrix, each up to twice: by its tree, and by what matters of it.
 	// They are small.
@@ -121,7 +124,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err != nil {
 		return nil, err
 	}
-	setup := []string{version, spec.Name, spec.Arch.Name, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
+	setup := []string{version, objectVersion, spec.Name, spec.Arch.Name, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
 	o := objectBuild{
 		Builder: b, name: name, base: base, tree: t, changed: changed, setup: setup, spec: spec, config: cfg, toolchain: tc, checker: check,
 		key:  cache.Key(append([]string{kindObjects, t.ID}, setup...)...),
