@@ -19,7 +19,7 @@ import (
 	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/here"
+	"vcpulab/tools/running"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
@@ -29,7 +29,7 @@ const NameHere = "here"
 
 // HereSubject is the running kernel as what is measured.
 type HereSubject struct {
-	System  here.System
+	System  running.System
 	Kernel  results.Kernel
 	Running *results.Running
 	// Loops is the path of vcpuloops.ko, built for the running kernel, Program
@@ -66,7 +66,7 @@ func RunHere(ctx context.Context, s HereSubject, plan Plan, o Options) (_ *resul
 		step.Update("run %d of %d", n+1, len(boots))
 		boot, discarded, err := r.measure(ctx, step, b)
 		out.Discarded = append(out.Discarded, discarded...)
-		stays := errors.Is(err, here.ErrStays)
+		stays := errors.Is(err, running.ErrStays)
 		if err != nil && ctx.Err() == nil && !stays {
 			return nil, fmt.Errorf("run %d of %d: %w", n+1, len(boots), err)
 		}
@@ -116,11 +116,11 @@ func (r *hereRunner) run(ctx context.Context, step *progress.Step, out *results.
 		return err
 	}
 	start := time.Now()
-	if err := here.Load(r.Loops); err != nil {
+	if err := running.Load(r.Loops); err != nil {
 		return err
 	}
 	defer func() {
-		if unloadErr := here.Unload(); unloadErr != nil {
+		if unloadErr := running.Unload(); unloadErr != nil {
 			if err != nil {
 				unloadErr = fmt.Errorf("%w\n  after: %v", unloadErr, err)
 			}
@@ -137,7 +137,7 @@ func (r *hereRunner) run(ctx context.Context, step *progress.Step, out *results.
 	}
 	if err := r.process(ctx, in, func(rec wire.Record) error {
 		if h := rec.Hello; h != nil {
-			out.BootID, out.Release, out.Cmdline = h.BootID, h.Kernel, here.CommandLine(h.Cmdline)
+			out.BootID, out.Release, out.Cmdline = h.BootID, h.Kernel, running.CommandLine(h.Cmdline)
 		}
 		if e := rec.Error; e != nil {
 			return hereError(e.Message)

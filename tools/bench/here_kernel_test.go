@@ -18,7 +18,7 @@ import (
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/here"
+	"vcpulab/tools/running"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
 	"vcpulab/tools/vm"
@@ -185,7 +185,7 @@ func buildAgainstHeaders(t *testing.T, c *cache.Cache, k *kbuild.Kernel) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	types, src := filepath.Join(t.TempDir(), "vmlinux"), filepath.Join(t.TempDir(), here.ModuleName)
+	types, src := filepath.Join(t.TempDir(), "vmlinux"), filepath.Join(t.TempDir(), running.ModuleName)
 	if err := errors.Join(os.WriteFile(types, data, 0o644), os.CopyFS(src, loops.Source)); err != nil {
 		t.Fatal(err)
 	}

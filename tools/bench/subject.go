@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"vcpulab/tools/here"
+	"vcpulab/tools/running"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
 	"vcpulab/tools/vm"
@@ -50,7 +50,7 @@ func (s Subject) describe() (results.Kernel, error) {
 	if err != nil {
 		return results.Kernel{}, fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", s.Name, config.Value("CONFIG_HZ"))
 	}
-	_, preemption, rcu := here.Scheduling(config)
+	_, preemption, rcu := running.Scheduling(config)
 	return results.Kernel{
 		Name:       s.Name,
 		About:      s.About,

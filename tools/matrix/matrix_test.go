@@ -19,7 +19,7 @@ import (
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
-	"vcpulab/tools/machine"
+	"vcpulab/tools/host"
 	"vcpulab/tools/tree"
 )
 
@@ -34,7 +34,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var arches []string
-	list, err := machine.Load("../../ci/packages.txt")
+	list, err := host.Load("../../ci/packages.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/tools/exit"
-	"vcpulab/tools/machine"
+	"vcpulab/tools/host"
 )
 
 var update = flag.Bool("update", false, "write the expected files anew")
@@ -58,7 +58,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := small(t, "", "", "")
 			var err error
-			if s.Packages, err = machine.Parse("packages.txt", []byte("[verify] check\nno-such-package  no-such-program  # to fail\n")); err != nil {
+			if s.Packages, err = host.Parse("packages.txt", []byte("[verify] check\nno-such-package  no-such-program  # to fail\n")); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()

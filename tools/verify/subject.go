@@ -7,7 +7,7 @@ import (
 	"runtime"
 
 	"vcpulab/tools/cache"
-	"vcpulab/tools/machine"
+	"vcpulab/tools/host"
 	"vcpulab/tools/pin"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
@@ -27,7 +27,7 @@ type Subject struct {
 	// Tables is the folder with the tables that some checks go by.
 	Tables string
 	// Packages says which package brings a program; nil for no such advice.
-	Packages *machine.List
+	Packages *host.List
 	// Cache keeps what takes long, by content. Checks need it.
 	Cache *cache.Cache
 	// Log shows progress; nil is silent.

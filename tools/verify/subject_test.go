@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"vcpulab/tools/cache"
-	"vcpulab/tools/machine"
+	"vcpulab/tools/host"
 	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
@@ -40,7 +40,7 @@ func own(t *testing.T) *Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := machine.Load("../../ci/packages.txt")
+	list, err := host.Load("../../ci/packages.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

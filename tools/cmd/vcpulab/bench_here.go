@@ -16,7 +16,7 @@ import (
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/here"
+	"vcpulab/tools/running"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
 )
@@ -72,8 +72,8 @@ func (c benchRunCmd) validateHere() error {
 
 // runHere measures the running kernel.
 func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
-	s := here.System{Root: cmp.Or(c.System, "/"), Build: c.KernelBuild, Module: c.Module}
-	if err := here.Check(s); err != nil {
+	s := running.System{Root: cmp.Or(c.System, "/"), Build: c.KernelBuild, Module: c.Module}
+	if err := running.Check(s); err != nil {
 		return fmt.Errorf("bench --here: %w", err)
 	}
 	if _, err := exec.LookPath("go"); err != nil && c.Program == "" {
@@ -84,7 +84,7 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 		return nil
 	}
 	plan := c.herePlan()
-	if err := here.CheckSizes(s, sizesOf(plan.Params)); err != nil {
+	if err := running.CheckSizes(s, sizesOf(plan.Params)); err != nil {
 		return err
 	}
 	out, err := outDir(cmp.Or(c.Out, filepath.Join("out", bench.NameHere)))
@@ -98,7 +98,7 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 	defer os.RemoveAll(tmp)
 
 	h := bench.HereSubject{System: s, Loops: c.Module, Program: c.Program}
-	if h.Kernel, h.Running, err = here.Describe(s, bench.NameHere); err != nil {
+	if h.Kernel, h.Running, err = running.Describe(s, bench.NameHere); err != nil {
 		return err
 	}
 	l.announce(s, plan)
@@ -112,10 +112,10 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 			return err
 		}
 	}
-	if err := here.CheckModule(s, h.Loops); err != nil {
+	if err := running.CheckModule(s, h.Loops); err != nil {
 		return fmt.Errorf("bench --here: %w", err)
 	}
-	counts, err := here.CountsMemory(h.Loops)
+	counts, err := running.CountsMemory(h.Loops)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (c benchRunCmd) herePlan() bench.Plan {
 }
 
 // sizesOf is the largest number of vCPUs and the largest ID that VMs have.
-func sizesOf(p measure.Params) (largest here.Sizes) {
+func sizesOf(p measure.Params) (largest running.Sizes) {
 	for _, vm := range slices.Concat(p.VMs, p.Counted) {
 		largest.VCPUs = max(largest.VCPUs, vm.VCPUs)
 		largest.ID = max(largest.ID, slices.Max(vm.IDs.Of(vm.VCPUs)))
@@ -160,7 +160,7 @@ func sizesOf(p measure.Params) (largest here.Sizes) {
 }
 
 // announce says what will be done to the running kernel, before it is.
-func (l *lab) announce(s here.System, plan bench.Plan) {
+func (l *lab) announce(s running.System, plan bench.Plan) {
 	from := "builds it in " + s.BuildDir()
 	if s.Module != "" {
 		from = "takes " + s.Module
@@ -174,8 +174,8 @@ func (l *lab) announce(s here.System, plan bench.Plan) {
 }
 
 // buildLoopsHere builds the module with the loops against the running kernel.
-func (l *lab) buildLoopsHere(ctx context.Context, s here.System, tmp string) (string, error) {
-	src, work := filepath.Join(tmp, here.ModuleName), filepath.Join(tmp, "work")
+func (l *lab) buildLoopsHere(ctx context.Context, s running.System, tmp string) (string, error) {
+	src, work := filepath.Join(tmp, running.ModuleName), filepath.Join(tmp, "work")
 	if err := os.CopyFS(src, loops.Source); err != nil {
 		return "", fmt.Errorf("write the loops' source: %w", err)
 	}

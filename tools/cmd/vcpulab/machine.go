@@ -7,11 +7,11 @@ import (
 	"runtime"
 
 	"vcpulab/tools/kbuild"
-	"vcpulab/tools/machine"
+	"vcpulab/tools/host"
 	"vcpulab/tools/vm"
 )
 
-func (l *lab) packages() (*machine.List, error) { return machine.Load(l.path("ci", "packages.txt")) }
+func (l *lab) packages() (*host.List, error) { return host.Load(l.path("ci", "packages.txt")) }
 
 // installCmd installs packages.
 type installCmd struct {
@@ -46,7 +46,7 @@ func (doctorCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	r, err := machine.Doctor(ctx, machine.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
+	r, err := host.Doctor(ctx, host.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package machine knows what a machine needs, what of it this one lacks, and
+// Package host knows what a machine needs, what of it this one lacks, and
 // how to install that.
-package machine
+package host
 
 import (
 	"bufio"
