@@ -18,7 +18,7 @@ type Plan struct {
 	// Rounds is how often every kernel is booted.
 	Rounds int
 	// Arm is how it is measured.
-	Arm results.Arm
+	Arm results.Method
 	// Parallel is how many guests run at a time. Only an arm that counts
 	// instructions may have more than one: its figures do not depend on
 	// what else the machine does.
@@ -143,7 +143,7 @@ const quietNanos = 50_000_000
 
 // NewPlan measures along the axes. Exact counts need one round; times need
 // several.
-func NewPlan(arm results.Arm, a Axes) Plan {
+func NewPlan(arm results.Method, a Axes) Plan {
 	p := Plan{
 		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
 		Rounds:   1,

@@ -69,7 +69,7 @@ func TestDefaultPlan(t *testing.T) {
 			want = append(want, measure.VM{VCPUs: n, IDs: ids})
 		}
 	}
-	for _, arm := range results.Arms {
+	for _, arm := range results.Methods {
 		p := NewPlan(arm, DefaultAxes())
 		if err := p.check(); err != nil {
 			t.Errorf("%s: %v", arm, err)

@@ -36,7 +36,7 @@ type Obstacle struct {
 	// Kernel or Arm say which figures it is about: those of a kernel, or
 	// those of an arm.
 	Kernel string      `json:"kernel,omitempty"`
-	Arm    results.Arm `json:"arm,omitempty"`
+	Arm    results.Method `json:"arm,omitempty"`
 	What   string      `json:"what"` // "compiler"
 	Old    string      `json:"old"`
 	New    string      `json:"new"`
@@ -60,7 +60,7 @@ var Verdicts = []string{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld,
 type Compared struct {
 	Name    string      `json:"name"`
 	Kernel  string      `json:"kernel"`
-	Arm     results.Arm `json:"arm"`
+	Arm     results.Method `json:"arm"`
 	Unit    string      `json:"unit"`
 	Old     *float64    `json:"old"` // nil if it was not measured
 	New     *float64    `json:"new"`
@@ -189,7 +189,7 @@ func obstacles(old, new *results.Results) []Obstacle {
 		differ(Obstacle{Kernel: k.Name, What: "preemption", Old: was.Preemption, New: k.Preemption})
 		differ(Obstacle{Kernel: k.Name, What: "RCU", Old: was.RCU, New: k.RCU})
 	}
-	for _, arm := range results.Arms {
+	for _, arm := range results.Methods {
 		was, is := firstBoot(old, arm), firstBoot(new, arm)
 		if was == nil || is == nil {
 			continue
@@ -249,7 +249,7 @@ func configs(old, new *results.Results) (out [2]string) {
 }
 
 // firstBoot returns one that an arm was measured in, nil if there is none.
-func firstBoot(r *results.Results, arm results.Arm) *results.Boot {
+func firstBoot(r *results.Results, arm results.Method) *results.Boot {
 	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Arm == arm })
 	if i < 0 {
 		return nil

@@ -122,7 +122,7 @@ func about(o Obstacle) string {
 	if o.Kernel != "" {
 		return o.Kernel
 	}
-	return armName(results.Arm(o.Arm))
+	return armName(results.Method(o.Arm))
 }
 
 func orNone(text string) string {

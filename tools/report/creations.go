@@ -30,7 +30,7 @@ type part struct {
 
 // creationPlots draw the raw samples of KVM_CREATE_VCPU of the largest VM:
 // each one by ordinal, and their sum.
-func (s *sheet) creationPlots(arm results.Arm) []figureOf {
+func (s *sheet) creationPlots(arm results.Method) []figureOf {
 	var out []figureOf
 	for _, p := range []part{
 		{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
@@ -70,7 +70,7 @@ func archPart(c measure.Create) []int64 { return c.ArchNanos }
 
 // samplesOf returns the raw creations of the largest VM with such IDs, of one
 // kernel, a slice a boot.
-func (s *sheet) samplesOf(arm results.Arm, column string, want part) [][]int64 {
+func (s *sheet) samplesOf(arm results.Method, column string, want part) [][]int64 {
 	var out [][]int64
 	for _, b := range s.r.Boots {
 		if b.Arm != arm || b.Column() != column {
@@ -89,7 +89,7 @@ func (s *sheet) samplesOf(arm results.Arm, column string, want part) [][]int64 {
 }
 
 // ordinalPlot draws what each creation cost.
-func (s *sheet) ordinalPlot(arm results.Arm, want part, n int) (figureOf, bool) {
+func (s *sheet) ordinalPlot(arm results.Method, want part, n int) (figureOf, bool) {
 	p := plot{title: want.title}
 	top, boots, dots := 0.0, 0, []float64(nil)
 	var lines []series
@@ -146,7 +146,7 @@ func (s *sheet) ordinalPlot(arm results.Arm, want part, n int) (figureOf, bool) 
 
 // buildPlot draws what all creations of a VM cost together, against their
 // number.
-func (s *sheet) buildPlot(arm results.Arm, n int) (figureOf, bool) {
+func (s *sheet) buildPlot(arm results.Method, n int) (figureOf, bool) {
 	p := plot{title: "Building a VM: all its KVM_CREATE_VCPU"}
 	top, growth := 0.0, []string(nil)
 	for _, column := range append([]string{s.base}, s.against...) {
@@ -197,7 +197,7 @@ func (s *sheet) straight(of series) series {
 }
 
 // builds returns the totals of VMs of every size as marks.
-func (s *sheet) builds(arm results.Arm, column string, kernel int) series {
+func (s *sheet) builds(arm results.Method, column string, kernel int) series {
 	out := series{kernel: kernel, marks: true}
 	for _, f := range s.r.Figures {
 		sh := parseShape(f.Name)

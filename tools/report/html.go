@@ -118,7 +118,7 @@ type commandData struct {
 	Arm, Kernel, Command, Cmdline string
 }
 
-func (s *sheet) pageArm(arm results.Arm) armData {
+func (s *sheet) pageArm(arm results.Method) armData {
 	a := armData{
 		ID: string(arm), Name: armName(arm), Unit: unitName(arm), Sentence: armSentence(arm),
 		Noise:     s.noise.sentence(arm) + s.probes(arm),
@@ -140,7 +140,7 @@ func (s *sheet) pageArm(arm results.Arm) armData {
 	return a
 }
 
-func (s *sheet) pageTable(g group, arm results.Arm) tableData {
+func (s *sheet) pageTable(g group, arm results.Method) tableData {
 	title, per, sizes := g.kind.about()
 	t := tableData{Title: title, Per: per, Sizes: sizes, Code: g.kind <= kindWalk}
 	switch {

@@ -39,7 +39,7 @@ const (
 )
 
 // goal is what a figure of this kind shall not exceed.
-func (s *sheet) goal(k kind, r row, arm results.Arm) (float64, bool) {
+func (s *sheet) goal(k kind, r row, arm results.Method) (float64, bool) {
 	base, measured := r.cells[cell{arm, s.base}]
 	insns := arm == results.ICount
 	switch k {
@@ -85,7 +85,7 @@ func (s *sheet) goal(k kind, r row, arm results.Arm) (float64, bool) {
 func isDense(label string) bool { return strings.HasPrefix(label, string(measure.Dense)) }
 
 // limit returns what the row is held to on an arm.
-func (s *sheet) limit(g group, r row, arm results.Arm) limit {
+func (s *sheet) limit(g group, r row, arm results.Method) limit {
 	if !s.limited() {
 		return limit{}
 	}
@@ -135,7 +135,7 @@ type limitSpan struct {
 }
 
 // limitOver sums up the limits of several rows.
-func (s *sheet) limitOver(g group, rows []row, arm results.Arm) limitSpan {
+func (s *sheet) limitOver(g group, rows []row, arm results.Method) limitSpan {
 	var all []limit
 	var measured []row
 	var at []int

@@ -49,7 +49,7 @@ func Markdown(w io.Writer, r *results.Results) error {
 }
 
 // markdownTable writes the figures of one arm.
-func (s *sheet) markdownTable(b *strings.Builder, arm results.Arm) {
+func (s *sheet) markdownTable(b *strings.Builder, arm results.Method) {
 	head := []string{unitName(arm) + " (" + armName(arm) + ")", "vCPUs", s.base}
 	again := again(s.base)
 	if s.noise.differs(arm) {

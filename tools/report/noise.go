@@ -12,7 +12,7 @@ import (
 
 // noise is what measuring the same thing again gave.
 type noise struct {
-	arms map[results.Arm]*repetition
+	arms map[results.Method]*repetition
 	// varied are the figures of lookups that were not the same in every boot
 	// although they are counts: something is wrong with each.
 	varied []results.Figure
@@ -22,7 +22,7 @@ type noise struct {
 
 // difference is one between the baseline and its repetition.
 type difference struct {
-	arm  results.Arm
+	arm  results.Method
 	unit string
 	size int // of what was measured
 	part float64
@@ -39,7 +39,7 @@ type repetition struct {
 }
 
 func noiseOf(r *results.Results) noise {
-	n := noise{arms: make(map[results.Arm]*repetition)}
+	n := noise{arms: make(map[results.Method]*repetition)}
 	for _, f := range r.Figures {
 		if f.Arm.Exact() && f.Unit == f.Arm.Unit() && f.Low != f.High {
 			n.varied = append(n.varied, f)
@@ -89,7 +89,7 @@ func apart(a, b results.Figure) float64 {
 // More vCPUs make less noise, so a larger size says what a smaller one has at
 // least. One figure's own repetition would say too little: that it came out
 // the same twice may be luck.
-func (n noise) floor(arm results.Arm, unit string, size int) float64 {
+func (n noise) floor(arm results.Method, unit string, size int) float64 {
 	floor := 0.0
 	for _, d := range n.apart {
 		if d.arm == arm && d.unit == unit && d.size >= size {
@@ -100,14 +100,14 @@ func (n noise) floor(arm results.Arm, unit string, size int) float64 {
 }
 
 // differs says that the repetition gave another number somewhere.
-func (n noise) differs(arm results.Arm) bool {
+func (n noise) differs(arm results.Method) bool {
 	rep := n.arms[arm]
 	return rep != nil && rep.identical < rep.figures
 }
 
 // probes says what measuring costs and what can be told apart, "" if the results
 // are of a version that did not say.
-func (s *sheet) probes(arm results.Arm) string {
+func (s *sheet) probes(arm results.Method) string {
 	f, ok := s.r.Find("probe/loop", s.base, arm)
 	if !ok {
 		return ""
@@ -120,7 +120,7 @@ func (s *sheet) probes(arm results.Arm) string {
 }
 
 // sentence is the noise floor of an arm in words.
-func (n noise) sentence(arm results.Arm) string {
+func (n noise) sentence(arm results.Method) string {
 	rep := n.arms[arm]
 	if rep == nil {
 		return "A/A: the baseline was not measured twice, the noise floor is not known."

@@ -64,7 +64,7 @@ func (k kind) aboutUsage() (title, per, sizes string) {
 }
 
 // ratePer says what a rate is in on an arm.
-func ratePer(arm results.Arm) string {
+func ratePer(arm results.Method) string {
 	if arm == results.ICount {
 		return "calls in 10^9 instructions of all that is run, not in a second"
 	}
@@ -87,7 +87,7 @@ func (s *sheet) usageExplanations() []string {
 }
 
 // pathPlots draw what a call costs against the number of vCPUs, a path a plot.
-func (s *sheet) pathPlots(arm results.Arm) []figureOf {
+func (s *sheet) pathPlots(arm results.Method) []figureOf {
 	var labels []string
 	largest := 0
 	for _, g := range s.groups {

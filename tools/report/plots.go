@@ -20,7 +20,7 @@ type figureOf struct {
 }
 
 // lookupPlots draw what a lookup costs against the number of vCPUs.
-func (s *sheet) lookupPlots(arm results.Arm) []figureOf {
+func (s *sheet) lookupPlots(arm results.Method) []figureOf {
 	var out []figureOf
 	which := ""
 	if s.hasVariants() && s.numbers(measure.Sparse) {
@@ -78,7 +78,7 @@ func (s *sheet) numbers(ids measure.IDs) bool {
 }
 
 // addSeries adds a line for every label and kernel of a kind.
-func (s *sheet) addSeries(p *plot, k kind, label func(string) bool, arm results.Arm) {
+func (s *sheet) addSeries(p *plot, k kind, label func(string) bool, arm results.Method) {
 	for _, g := range s.groups {
 		if g.kind != k {
 			continue
@@ -123,7 +123,7 @@ func (p plot) span() (lo, hi float64) {
 }
 
 // finish draws the plot and completes its caption.
-func (s *sheet) finish(p plot, arm results.Arm, caption string, n int) figureOf {
+func (s *sheet) finish(p plot, arm results.Method, caption string, n int) figureOf {
 	p.id = fmt.Sprintf("%s-%s-%d", arm, strings.ToLower(strings.Fields(p.title)[0]), n)
 	p.id = strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
@@ -151,7 +151,7 @@ func (s series) describe() string {
 }
 
 // howOften says where a plot's figures are from.
-func (s *sheet) howOften(arm results.Arm) string {
+func (s *sheet) howOften(arm results.Method) string {
 	boots := 0
 	for _, b := range s.r.Boots {
 		if b.Arm == arm && b.Column() == s.base {

@@ -12,7 +12,7 @@ import (
 )
 
 // armName is how an arm is headed.
-func armName(arm results.Arm) string {
+func armName(arm results.Method) string {
 	switch arm {
 	case results.ICount:
 		return "TCG icount"
@@ -27,7 +27,7 @@ func armName(arm results.Arm) string {
 }
 
 // unitName is what the arm's figures count.
-func unitName(arm results.Arm) string {
+func unitName(arm results.Method) string {
 	if arm == results.ICount {
 		return "instructions"
 	}
@@ -35,7 +35,7 @@ func unitName(arm results.Arm) string {
 }
 
 // armSentence says what the arm's unit means.
-func armSentence(arm results.Arm) string {
+func armSentence(arm results.Method) string {
 	switch arm {
 	case results.ICount:
 		return "Instructions, counted by QEMU's TCG with -icount; they are no time. Exact, but for creations."
@@ -107,7 +107,7 @@ func (s *sheet) repeated() string {
 	}
 	thing := "boot"
 	switch {
-	case slices.Equal(s.arms, []results.Arm{results.Native}):
+	case slices.Equal(s.arms, []results.Method{results.Native}):
 		thing = "process"
 	case slices.Contains(s.arms, results.Native) || slices.Contains(s.arms, results.Here):
 		thing = "run"

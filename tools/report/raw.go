@@ -23,7 +23,7 @@ type raw struct {
 // figureKey tells figures apart.
 type figureKey struct {
 	name, column string
-	arm          results.Arm
+	arm          results.Method
 }
 
 func newRaw(r *results.Results) *raw {
@@ -44,7 +44,7 @@ type quoted struct {
 
 // quote is a cell as text does it, with where its samples are. A cell that stands
 // for several figures that look the same leads to the first of them.
-func (s *sheet) quote(g group, r row, arm results.Arm, column string) quoted {
+func (s *sheet) quote(g group, r row, arm results.Method, column string) quoted {
 	q := quoted{Text: g.text(r, arm, column)}
 	for i, one := range append([]row{r}, r.alike...) {
 		f, ok := one.cells[cell{arm, column}]
@@ -117,7 +117,7 @@ func (s *sheet) rawGroups() ([]rawGroup, error) {
 func figureCount(n int) string { return count(n, "figure") }
 
 // rawName are the samples of a row on an arm, of the columns that were quoted.
-func (s *sheet) rawName(r row, arm results.Arm, sources []map[string]string) (rawName, error) {
+func (s *sheet) rawName(r row, arm results.Method, sources []map[string]string) (rawName, error) {
 	var out rawName
 	columns := slices.Clone(s.kernels)
 	if len(columns) > 0 {

@@ -13,7 +13,7 @@ import (
 // sheet is what is shown, in whichever form.
 type sheet struct {
 	r       *results.Results
-	arms    []results.Arm // those that have figures
+	arms    []results.Method // those that have figures
 	base    string        // column of the baseline, "" without any kernel
 	against []string      // columns of the kernels that are compared with it
 	kernels []string      // columns of all kernels
@@ -35,7 +35,7 @@ type group struct {
 // run is the rows of one label on one arm: they are shown with the same
 // number of decimals.
 type run struct {
-	arm   results.Arm
+	arm   results.Method
 	label string
 }
 
@@ -52,7 +52,7 @@ type row struct {
 
 // cell tells the figures of a row apart.
 type cell struct {
-	arm    results.Arm
+	arm    results.Method
 	column string
 }
 
@@ -77,7 +77,7 @@ func newSheet(r *results.Results) *sheet {
 	if len(s.against) > 1 && slices.Contains(s.against, namePatched) {
 		s.against = []string{namePatched}
 	}
-	for _, arm := range results.Arms {
+	for _, arm := range results.Methods {
 		if slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Arm == arm }) {
 			s.arms = append(s.arms, arm)
 		}
@@ -183,7 +183,7 @@ func (s *sheet) alike(g group, a, b row) bool {
 }
 
 // text is a cell as it is shown, "" if there is no such figure.
-func (g group) text(r row, arm results.Arm, column string) string {
+func (g group) text(r row, arm results.Method, column string) string {
 	f, ok := r.cells[cell{arm, column}]
 	if !ok {
 		return ""
@@ -192,7 +192,7 @@ func (g group) text(r row, arm results.Arm, column string) string {
 }
 
 // change compares a kernel with the baseline.
-func (s *sheet) change(r row, arm results.Arm, column string) change {
+func (s *sheet) change(r row, arm results.Method, column string) change {
 	base, ok := r.cells[cell{arm, s.base}]
 	if !ok {
 		return change{}

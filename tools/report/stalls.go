@@ -148,7 +148,7 @@ func (s *sheet) stallExplanations() []string {
 
 // waiting lists what was waited for longest, a kernel and phase an element, with
 // where in the kernel that was.
-func (s *sheet) waiting(arm results.Arm) []string {
+func (s *sheet) waiting(arm results.Method) []string {
 	var out []string
 	unit := "ns"
 	if arm == results.ICount {
@@ -188,7 +188,7 @@ func (s *sheet) waiting(arm results.Arm) []string {
 }
 
 // gapPlots draw how gaps are distributed in each phase, a kernel a line.
-func (s *sheet) gapPlots(arm results.Arm) []figureOf {
+func (s *sheet) gapPlots(arm results.Method) []figureOf {
 	var out []figureOf
 	for _, phase := range []measure.Phase{measure.Before, measure.During, measure.After, measure.Other} {
 		p := plot{title: "Exit to entry, " + phaseNames[phase]}
@@ -221,7 +221,7 @@ func (s *sheet) gapPlots(arm results.Arm) []figureOf {
 
 // gapLine is, for each length, how many gaps in a million are longer. All boots
 // of a kernel are taken together.
-func (s *sheet) gapLine(arm results.Arm, column string, phase measure.Phase) ([]point, measure.Gaps) {
+func (s *sheet) gapLine(arm results.Method, column string, phase measure.Phase) ([]point, measure.Gaps) {
 	var counts [stalls.NumBuckets]uint64
 	var of measure.Gaps
 	all := uint64(0)

@@ -33,7 +33,7 @@ type other struct {
 }
 
 // answers sum up the sheet, an operation a line.
-func (s *sheet) answers(arm results.Arm) []answer {
+func (s *sheet) answers(arm results.Method) []answer {
 	var out []answer
 	for _, g := range s.groups {
 		for _, rows := range s.lines(g) {
@@ -136,7 +136,7 @@ func sizesOver(k kind, rows []row) string {
 
 // over is the span of a kernel's figures over the rows: the smallest and the
 // largest, or one if they look the same.
-func (s *sheet) over(g group, rows []row, arm results.Arm, column string) []quoted {
+func (s *sheet) over(g group, rows []row, arm results.Method, column string) []quoted {
 	var all []row
 	for _, r := range rows {
 		if _, ok := r.cells[cell{arm, column}]; ok {
@@ -158,7 +158,7 @@ func (s *sheet) over(g group, rows []row, arm results.Arm, column string) []quot
 
 // changesOver is the span of a kernel's changes over the rows, from the
 // worst to the best.
-func (s *sheet) changesOver(rows []row, arm results.Arm, column string) (text, class, sign string) {
+func (s *sheet) changesOver(rows []row, arm results.Method, column string) (text, class, sign string) {
 	var all []change
 	for _, r := range rows {
 		if c := s.change(r, arm, column); c.verdict != unknown {

@@ -77,7 +77,7 @@ type table struct {
 
 // column is one column of cells.
 type column struct {
-	arm    results.Arm
+	arm    results.Method
 	kernel string
 	change bool // of the kernel, not its value
 	limit  bool // what the kernel is held to
@@ -164,7 +164,7 @@ func (t *table) cell(g group, r row, c column) string {
 }
 
 // fractions says that a figure of the group is shown with a decimal.
-func (g group) fractions(arm results.Arm) bool {
+func (g group) fractions(arm results.Method) bool {
 	for run, d := range g.decimals {
 		if run.arm == arm && d > 0 {
 			return true

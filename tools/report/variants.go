@@ -19,7 +19,7 @@ func (s *sheet) hasVariants() bool { return len(s.kernels) > 1+len(s.against) }
 
 // variantRows returns the rows of a group with the figures of all kernels, those
 // that follow each other and look the same made one.
-func (s *sheet) variantRows(g group, arm results.Arm) []row {
+func (s *sheet) variantRows(g group, arm results.Method) []row {
 	var out []row
 	for _, next := range g.rows {
 		same := func(column string) bool {
@@ -43,7 +43,7 @@ func (s *sheet) variantGroups() []group {
 }
 
 // variants writes the figures of all kernels side by side.
-func (t *table) variants(arm results.Arm) {
+func (t *table) variants(arm results.Method) {
 	groups := t.variantGroups()
 	if len(groups) == 0 {
 		return
@@ -74,7 +74,7 @@ func (t *table) variants(arm results.Arm) {
 	}
 	t.line(faint, line)
 	for _, g := range groups {
-		t.line(bold, g.heading([]results.Arm{arm}))
+		t.line(bold, g.heading([]results.Method{arm}))
 		last := ""
 		for _, r := range t.variantRows(g, arm) {
 			label := rowLabel(r)
@@ -93,7 +93,7 @@ func (t *table) variants(arm results.Arm) {
 }
 
 // heading is the title of a group with the units of its figures.
-func (g group) heading(arms []results.Arm) string {
+func (g group) heading(arms []results.Method) string {
 	title, per, _ := g.kind.about()
 	var units []string
 	for _, arm := range arms {
@@ -120,7 +120,7 @@ type variantAnswer struct {
 }
 
 // variantAnswers sum up the sheet for all kernels, an operation a line.
-func (s *sheet) variantAnswers(arm results.Arm) []variantAnswer {
+func (s *sheet) variantAnswers(arm results.Method) []variantAnswer {
 	var out []variantAnswer
 	for _, g := range s.variantGroups() {
 		for _, rows := range s.lines(g) {
@@ -136,7 +136,7 @@ func (s *sheet) variantAnswers(arm results.Arm) []variantAnswer {
 }
 
 // variantMarkdown writes the figures of all kernels side by side.
-func (s *sheet) variantMarkdown(b *strings.Builder, arm results.Arm) {
+func (s *sheet) variantMarkdown(b *strings.Builder, arm results.Method) {
 	groups := s.variantGroups()
 	if len(groups) == 0 {
 		return

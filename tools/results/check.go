@@ -25,23 +25,23 @@ func (r *Results) check() error {
 		if !names[b.Kernel] {
 			return fmt.Errorf("boot %d: kernel %q is not listed", i, b.Kernel)
 		}
-		if !slices.Contains(Arms, b.Arm) {
+		if !slices.Contains(Methods, b.Arm) {
 			return fmt.Errorf("boot %d: unknown arm %q", i, b.Arm)
 		}
 	}
 	for i, d := range r.Discarded {
-		if !names[d.Kernel] || !slices.Contains(Arms, d.Arm) {
+		if !names[d.Kernel] || !slices.Contains(Methods, d.Arm) {
 			return fmt.Errorf("discarded boot %d: kernel %q or arm %q is not known", i, d.Kernel, d.Arm)
 		}
 	}
 	for i, o := range r.Omitted {
-		if !slices.Contains(Arms, o.Arm) {
+		if !slices.Contains(Methods, o.Arm) {
 			return fmt.Errorf("omitted %d: unknown arm %q", i, o.Arm)
 		}
 	}
 	type key struct {
 		name, column string
-		arm          Arm
+		arm          Method
 	}
 	seen := make(map[key]bool)
 	for i, f := range r.Figures {
@@ -53,7 +53,7 @@ func (r *Results) check() error {
 			return fmt.Errorf("figure %d, %s: expected a unit, found %q", i, f.Name, f.Unit)
 		case !slices.Contains(columns, f.Column):
 			return fmt.Errorf("figure %d, %s: column %q is of no kernel that is listed", i, f.Name, f.Column)
-		case !slices.Contains(Arms, f.Arm):
+		case !slices.Contains(Methods, f.Arm):
 			return fmt.Errorf("figure %d, %s: unknown arm %q", i, f.Name, f.Arm)
 		case seen[k]:
 			return fmt.Errorf("figure %d, %s: a second one of column %q", i, f.Name, f.Column)

@@ -28,7 +28,7 @@ const ordinalWindow = 8
 const windowConfidence = 0.9
 
 // createValues draws the figures of a VM's creations.
-func createValues(c measure.Create, arm Arm) ([]value, error) {
+func createValues(c measure.Create, arm Method) ([]value, error) {
 	if len(c.Nanos) != c.VM.VCPUs {
 		return nil, fmt.Errorf("%w: create %v: expected as many creations as vCPUs, found %d",
 			ErrInvalid, c.VM, len(c.Nanos))

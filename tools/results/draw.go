@@ -39,7 +39,7 @@ const wholeness = 0.01
 func (r *Results) Draw() error {
 	type key struct {
 		name, column, unit string
-		arm                Arm
+		arm                Method
 	}
 	figures := make(map[key]*Figure)
 	var order []key

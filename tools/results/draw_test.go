@@ -162,7 +162,7 @@ func TestDrawRefuses(t *testing.T) {
 		return &b.Loops[i]
 	}
 	for name, test := range map[string]struct {
-		arm   Arm
+		arm   Method
 		spoil func(b *Boot)
 		says  string
 	}{
@@ -222,7 +222,7 @@ func TestArms(t *testing.T) {
 		exact bool
 	}
 	units := make(map[string]use)
-	for _, arm := range Arms {
+	for _, arm := range Methods {
 		for what, u := range []string{arm.Unit(), arm.CreateUnit(), arm.BuildUnit()} {
 			if is, ok := units[u]; ok && is != (use{what, arm.Exact()}) {
 				t.Errorf("two things are in %s", u)

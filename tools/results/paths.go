@@ -13,7 +13,7 @@ import (
 // RateUnit is what it is in how often a path is used: so many times in a
 // second, or while the processor runs 10^9 instructions. It is no cost: more is
 // better. It is not exact on any arm: what interrupts take is in it.
-func (a Arm) RateUnit() string {
+func (a Method) RateUnit() string {
 	if a == ICount {
 		return "calls/Ginsn"
 	}

@@ -99,7 +99,7 @@ func TestCompletePaths(t *testing.T) {
 // TestPathValues draws the figures: neither the interrupt in a bracket nor that
 // in a run is in them where instructions are counted.
 func TestPathValues(t *testing.T) {
-	for arm, want := range map[Arm]map[string]value{
+	for arm, want := range map[Method]map[string]value{
 		ICount: {
 			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 801.5, low: 801.5, high: 801.5},
 			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6401.5, low: 6401.5, high: 6401.5},

@@ -14,11 +14,11 @@ const UnitSlowdown = "slowdown"
 
 // ReadUnit is what a lookup costs in a VM that grows, and InsertUnit what it takes
 // to put a vCPU into the containers of one. Neither is exact.
-func (a Arm) ReadUnit() string   { return a.quantity() + "/read" }
-func (a Arm) InsertUnit() string { return a.quantity() + "/insert" }
+func (a Method) ReadUnit() string   { return a.quantity() + "/read" }
+func (a Method) InsertUnit() string { return a.quantity() + "/insert" }
 
 // raceValues draws the figures of lookups in a VM that grows.
-func raceValues(r measure.Race, arm Arm) ([]value, error) {
+func raceValues(r measure.Race, arm Method) ([]value, error) {
 	n := len(r.Alone)
 	if n == 0 || len(r.AloneOwn) != n || len(r.Beside) != n || len(r.BesideOwn) != n {
 		return nil, fmt.Errorf("%w: %s in %v while it grows: expected the same number of growths of each kind, found %d, %d, %d and %d",

@@ -35,44 +35,44 @@ const maxFile = 256 << 20
 // ErrFormat means that a file holds no results that this version can read.
 var ErrFormat = errors.New("not results of this version")
 
-// Arm is how something was measured: it decides what its unit means.
-type Arm string
+// Method is how something was measured: it decides what its unit means.
+type Method string
 
 // The arms.
 const (
 	// ICount: QEMU's TCG with -icount shift=0, instructions, exact.
-	ICount Arm = "tcg-icount"
+	ICount Method = "tcg-icount"
 	// KVM: a real processor under QEMU with KVM, nanoseconds.
-	KVM Arm = "kvm"
+	KVM Method = "kvm"
 	// Native: the lookups alone, compiled for user space on this machine's
 	// processor, nanoseconds. A boot is a process there.
-	Native Arm = "native"
+	Native Method = "native"
 	// Here: the kernel that runs on the machine, nanoseconds. A boot is a run
 	// with the module loaded anew there: the kernel stays the same.
-	Here Arm = "here"
+	Here Method = "here"
 )
 
-// Arms lists the arms in the order in which to show them.
-var Arms = []Arm{ICount, KVM, Here, Native}
+// Methods lists the arms in the order in which to show them.
+var Methods = []Method{ICount, KVM, Here, Native}
 
 // Unit is what the cost of a lookup is in on this arm. "insns/op" is exact: the
 // loops run with interrupts off, so every boot gives the same count.
-func (a Arm) Unit() string { return a.quantity() + "/op" }
+func (a Method) Unit() string { return a.quantity() + "/op" }
 
 // CreateUnit is what the cost of one KVM_CREATE_VCPU is in. It is not exact on
 // any arm: a timer interrupt that hits the ioctl is counted with it, and
 // where it hits differs by a few instructions from boot to boot.
-func (a Arm) CreateUnit() string { return a.quantity() + "/ioctl" }
+func (a Method) CreateUnit() string { return a.quantity() + "/ioctl" }
 
 // BuildUnit is what all KVM_CREATE_VCPU of a VM together are in; exact as
 // little as CreateUnit.
-func (a Arm) BuildUnit() string { return a.quantity() + "/vm" }
+func (a Method) BuildUnit() string { return a.quantity() + "/vm" }
 
 // ProbeUnit is what a run of a loop costs besides its passes: the probes around
 // it, and reading the clock.
-func (a Arm) ProbeUnit() string { return a.quantity() + "/run" }
+func (a Method) ProbeUnit() string { return a.quantity() + "/run" }
 
-func (a Arm) quantity() string {
+func (a Method) quantity() string {
 	if a == ICount {
 		return "insns"
 	}
@@ -80,7 +80,7 @@ func (a Arm) quantity() string {
 }
 
 // Exact says that two runs of the same loop give the same figure.
-func (a Arm) Exact() bool { return a == ICount }
+func (a Method) Exact() bool { return a == ICount }
 
 // Results is one run of the measurement.
 type Results struct {
@@ -147,7 +147,7 @@ type Boot struct {
 	// from the first is the noise floor.
 	Again   bool          `json:"again,omitempty"`
 	Round   int           `json:"round"`
-	Arm     Arm           `json:"arm"`
+	Arm     Method           `json:"arm"`
 	Command string        `json:"command"` // QEMU's
 	BootID  string        `json:"boot_id"`
 	Release string        `json:"release"`
@@ -174,13 +174,13 @@ type Discarded struct {
 	Kernel string `json:"kernel"` // Kernel.Name
 	Again  bool   `json:"again,omitempty"`
 	Round  int    `json:"round"`
-	Arm    Arm    `json:"arm"`
+	Arm    Method    `json:"arm"`
 	Why    string `json:"why"`
 }
 
 // Omitted is something that could not be measured.
 type Omitted struct {
-	Arm  Arm    `json:"arm"`
+	Arm  Method    `json:"arm"`
 	What string `json:"what"`
 	Why  string `json:"why"`
 }
@@ -206,7 +206,7 @@ type Figure struct {
 	// Name says what was measured: operation/vcpus=N/ids=dense.
 	Name   string  `json:"name"`
 	Column string  `json:"column"`
-	Arm    Arm     `json:"arm"`
+	Arm    Method     `json:"arm"`
 	Unit   string  `json:"unit"`
 	Value  float64 `json:"value"`
 	// Low and High are the interval that Value lies in. An instruction count
@@ -222,7 +222,7 @@ type Figure struct {
 }
 
 // Find returns the figure of this name, column and arm.
-func (r *Results) Find(name, column string, arm Arm) (Figure, bool) {
+func (r *Results) Find(name, column string, arm Method) (Figure, bool) {
 	for _, f := range r.Figures {
 		if f.Name == name && f.Column == column && f.Arm == arm {
 			return f, true

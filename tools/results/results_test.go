@@ -176,7 +176,7 @@ func TestFind(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		name, column string
-		arm          Arm
+		arm          Method
 	}{
 		"name":   {"get/vcpus=9/ids=dense", "base", ICount},
 		"column": {"get/vcpus=8/ids=dense", "new", ICount},
@@ -189,7 +189,7 @@ func TestFind(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, arm := range Arms {
+	for _, arm := range Methods {
 		r := small(arm)
 		r.Format = Format
 		data, err := json.Marshal(r)
@@ -228,7 +228,7 @@ func FuzzParse(f *testing.F) {
 // small returns results of three boots, one of the baseline twice: a VM of 8
 // vCPUs, lookups that cost 75 and 18 on the baseline and the patched kernel, 5
 // of them the loop's own, and creations that cost 45,000 and the ordinal.
-func small(arm Arm) *Results {
+func small(arm Method) *Results {
 	r := &Results{
 		Host:    Host{CPU: "Test Processor", Cores: 2, QEMU: "QEMU emulator version 7.2.22"},
 		Kernels: []Kernel{{Name: "base", Release: "7.3.4", HZ: 250}, {Name: "patched", Release: "7.3.4", Series: "abc", HZ: 250}},
@@ -244,7 +244,7 @@ func small(arm Arm) *Results {
 	return r
 }
 
-func smallBoot(kernel string, again bool, arm Arm, round int) Boot {
+func smallBoot(kernel string, again bool, arm Method, round int) Boot {
 	b := Boot{Kernel: kernel, Again: again, Arm: arm, Round: round, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
 	cost := int64(75)
 	if kernel == "patched" {

@@ -21,12 +21,12 @@ const (
 
 // GapUnit is what the length of a gap between exit and entry is in. An interrupt
 // that hits it is in it: it is not exact on any arm.
-func (a Arm) GapUnit() string { return a.quantity() + "/gap" }
+func (a Method) GapUnit() string { return a.quantity() + "/gap" }
 
 // ElapsedUnit is what the time that a thread waits is in. Under icount the
 // clock goes on by one nanosecond with each instruction of anybody, and while
 // nobody has anything to do, to the next timer: neither is time.
-func (a Arm) ElapsedUnit() string {
+func (a Method) ElapsedUnit() string {
 	if a == ICount {
 		return "virtual-ns"
 	}
@@ -184,7 +184,7 @@ func (b Boot) stallValues() []value {
 }
 
 // growthValues draws the figures of the thread that makes a VM grow.
-func growthValues(name string, g measure.Growth, arm Arm) []value {
+func growthValues(name string, g measure.Growth, arm Method) []value {
 	var waits, blocked, contended, deferred uint64
 	for _, c := range g.Create {
 		waits += c.GracePeriods()
@@ -237,7 +237,7 @@ func spanned(name, unit string, sorted []float64) value {
 }
 
 // gapValues draws the figures of the gaps of a phase.
-func gapValues(name string, g measure.Gaps, arm Arm) []value {
+func gapValues(name string, g measure.Gaps, arm Method) []value {
 	var out []value
 	for _, p := range percentiles {
 		low, high := GapPercentile(g, p.part)

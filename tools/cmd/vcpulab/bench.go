@@ -229,7 +229,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 // arms returns the ways to measure on this machine, and says what was found
 // out about its accelerator. Instructions are counted unless only times were
 // asked for.
-func (c benchRunCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results.Arm, string, error) {
+func (c benchRunCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results.Method, string, error) {
 	if c.Accel == "none" {
 		return nil, "none: nothing was booted", nil
 	}
@@ -240,9 +240,9 @@ func (c benchRunCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]resu
 	found := fmt.Sprintf("%s: %s", v.Accel, v.Reason)
 	switch {
 	case v.Accel != vm.KVM:
-		return []results.Arm{results.ICount}, found, nil
+		return []results.Method{results.ICount}, found, nil
 	case c.Accel == "kvm":
-		return []results.Arm{results.KVM}, found, nil
+		return []results.Method{results.KVM}, found, nil
 	}
-	return []results.Arm{results.ICount, results.KVM}, found, nil
+	return []results.Method{results.ICount, results.KVM}, found, nil
 }
