@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package arch is the table of the architectures whose KVM is built, booted
+// and tested. It is the only list of them: whatever differs between
+// architectures is a field of [Arch].
+//
+// A new architecture is an entry in table.go, a kernel configuration
+// ci/config/NAME.config if it is booted, a column ci/matrix/NAME.config, and a
+// group of packages in ci/packages.toml.
+package arch
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// All is what users write for all architectures.
+const All = "all"
+
+// Arch is an architecture. Pass it by value; the zero value is none. In JSON
+// it is its name alone.
+type Arch struct {
+	// Name is ours, "arm64": in flags, reports and names of files.
+	Name string `json:"name"`
+	// Uname is what `uname -m` prints.
+	Uname string `json:"-"`
+	// GoArch is GOARCH for programs that run under the kernel.
+	GoArch string `json:"-"`
+	// Debian is dpkg's name, which is in the names of cross libraries.
+	Debian string `json:"-"`
+	// Group is the group of packages that it takes to build for it on another
+	// machine. It is "" for x86_64.
+	Group string `json:"-"`
+
+	// Make is kbuild's ARCH=, "riscv".
+	Make string `json:"-"`
+	// Source is the directory below arch/ in the kernel's source, and below
+	// the directory of KVM's selftests.
+	Source string `json:"-"`
+	// Cross is the prefix of the cross compiler's programs, as Debian names
+	// them. See [Arch.CrossPrefix].
+	Cross string `json:"-"`
+	// Compiler compiles kernels, "" is gcc.
+	Compiler string `json:"-"`
+	// ImageTarget makes what is booted, as a target of make, and ImagePath is
+	// where it is in the output directory.
+	ImageTarget string `json:"-"`
+	ImagePath   string `json:"-"`
+	// Steps is about how many lines make prints for ci/config from nothing: an
+	// estimate until a build has been measured.
+	Steps int `json:"-"`
+
+	// Selftests says whether KVM's selftests have tests for it.
+	Selftests bool `json:"-"`
+	// QuickTests are the kernel's own selftests that use the lookups and take
+	// seconds.
+	QuickTests []string `json:"-"`
+
+	// KVMModules bring KVM where it is not built in. The first is the one for
+	// TCG, and for hosts that have no other's processor flag.
+	KVMModules []KVMModule `json:"-"`
+	// QEMU boots its kernels. It is zero where KVM cannot run under TCG: such
+	// kernels are built only.
+	QEMU QEMU `json:"-"`
+	// PC finds the function in a line of an oops that says where the processor
+	// was: a regular expression, of which the function is what follows.
+	PC string `json:"-"`
+}
+
+// KVMModule is a module that brings KVM for hosts with a processor flag.
+type KVMModule struct{ Name, CPUFlag string }
+
+// QEMU says how an architecture's kernels are booted.
+type QEMU struct {
+	// Program is the name of the program, Package the Debian package of it.
+	Program string
+	Package string
+	// Console is the guest's name of the serial console.
+	Console string
+	// TCG and KVM are the virtual hardware with each accelerator.
+	TCG, KVM Hardware
+	// Append are kernel arguments, AppendTCG further ones under TCG, and
+	// AppendICount further ones when instructions are counted.
+	Append       []string
+	AppendTCG    []string
+	AppendICount []string
+	// PC are the names of the program counter in `info registers`, with what
+	// is between the name and the value if that is not a space.
+	PC []string
+	// DebugPort is an I/O port that takes records in the place of the
+	// virtio-serial port, for guests that have no virtio; 0 for none.
+	DebugPort uint16
+}
+
+// Hardware is what QEMU makes up a guest from.
+type Hardware struct {
+	Machine string // -machine
+	CPU     string // -cpu
+}
+
+// Arches returns all architectures.
+func Arches() []Arch { return slices.Clone(table) }
+
+// Bootable returns the architectures whose kernels can be booted.
+func Bootable() []Arch {
+	return slices.DeleteFunc(Arches(), func(a Arch) bool { return !a.Boots() })
+}
+
+// Names returns the names of architectures, separated by commas.
+func Names(arches []Arch) string {
+	names := make([]string, len(arches))
+	for i, a := range arches {
+		names[i] = a.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// Find returns the architecture that has this name here, in `uname -m`, in
+// kbuild or in Go.
+func Find(name string) (Arch, error) {
+	return find(table, name)
+}
+
+// FindBootable is Find for kernels that are to be booted. name may be [All].
+func FindBootable(name string) ([]Arch, error) {
+	bootable := Bootable()
+	if name == All {
+		return bootable, nil
+	}
+	a, err := find(bootable, name)
+	if err != nil {
+		return nil, fmt.Errorf("%w, %s", err, All)
+	}
+	return []Arch{a}, nil
+}
+
+func find(among []Arch, name string) (Arch, error) {
+	for _, a := range among {
+		if name != "" && slices.Contains([]string{a.Name, a.Uname, a.Make, a.GoArch}, name) {
+			return a, nil
+		}
+	}
+	return Arch{}, fmt.Errorf("unknown architecture %q: expected one of %s", name, Names(among))
+}
+
+// X86_64 returns the architecture that figures are measured on.
+func X86_64() Arch { return table[0] }
+
+// Host returns the architecture of this machine.
+func Host() (Arch, error) { return Find(runtime.GOARCH) }
+
+// IsHost tells whether this machine has the architecture.
+func (a Arch) IsHost() bool { return a.GoArch == runtime.GOARCH }
+
+// Boots tells whether its kernels can be booted.
+func (a Arch) Boots() bool { return a.QEMU.Program != "" }
+
+// CrossPrefix returns the prefix of the compiler's programs on this machine,
+// "" for the machine's own compiler.
+func (a Arch) CrossPrefix() string {
+	if a.IsHost() {
+		return ""
+	}
+	return a.Cross
+}
+
+// Fragments returns the configuration fragments of its kernels in dir: what
+// all architectures have in common, then its own.
+func (a Arch) Fragments(dir string) []string {
+	return []string{filepath.Join(dir, "common.config"), filepath.Join(dir, a.Name+".config")}
+}
+
+// HasTest tells whether a selftest is for all architectures or for this one.
+func (a Arch) HasTest(test string) bool {
+	dir := filepath.Dir(test)
+	return dir == "." || dir == a.Source
+}
+
+// UnmarshalJSON finds the architecture by its name.
+func (a *Arch) UnmarshalJSON(data []byte) error {
+	var of struct{ Name string }
+	if err := json.Unmarshal(data, &of); err != nil {
+		return err
+	}
+	found, err := Find(of.Name)
+	if err == nil {
+		*a = found
+	}
+	return err
+}
