@@ -19,9 +19,9 @@ import (
 	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/running"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
+	"vcpulab/tools/running"
 )
 
 // NameHere is what the running kernel is called in figures and tables.

@@ -18,9 +18,9 @@ import (
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/running"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
+	"vcpulab/tools/running"
 	"vcpulab/tools/vm"
 )
 

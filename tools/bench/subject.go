@@ -8,9 +8,9 @@ import (
 	"regexp"
 	"strconv"
 
-	"vcpulab/tools/running"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
+	"vcpulab/tools/running"
 	"vcpulab/tools/vm"
 )
 

@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/tools/exit"
-	"vcpulab/tools/kbuild"
 	"vcpulab/tools/host"
+	"vcpulab/tools/kbuild"
 	"vcpulab/tools/tree"
 )
 

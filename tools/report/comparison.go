@@ -35,11 +35,11 @@ type Measured struct {
 type Obstacle struct {
 	// Kernel or Arm say which figures it is about: those of a kernel, or
 	// those of an arm.
-	Kernel string      `json:"kernel,omitempty"`
+	Kernel string         `json:"kernel,omitempty"`
 	Arm    results.Method `json:"arm,omitempty"`
-	What   string      `json:"what"` // "compiler"
-	Old    string      `json:"old"`
-	New    string      `json:"new"`
+	What   string         `json:"what"` // "compiler"
+	Old    string         `json:"old"`
+	New    string         `json:"new"`
 }
 
 // The ways in which a figure can differ.
@@ -58,14 +58,14 @@ var Verdicts = []string{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld,
 
 // Compared is one figure of both measurements.
 type Compared struct {
-	Name    string      `json:"name"`
-	Kernel  string      `json:"kernel"`
+	Name    string         `json:"name"`
+	Kernel  string         `json:"kernel"`
 	Arm     results.Method `json:"arm"`
-	Unit    string      `json:"unit"`
-	Old     *float64    `json:"old"` // nil if it was not measured
-	New     *float64    `json:"new"`
-	Verdict string      `json:"verdict"` // one of Verdicts
-	Change  string      `json:"change,omitempty"`
+	Unit    string         `json:"unit"`
+	Old     *float64       `json:"old"` // nil if it was not measured
+	New     *float64       `json:"new"`
+	Verdict string         `json:"verdict"` // one of Verdicts
+	Change  string         `json:"change,omitempty"`
 	// Why says in words why the two are not comparable.
 	Why string `json:"why,omitempty"`
 

@@ -14,10 +14,10 @@ import (
 type sheet struct {
 	r       *results.Results
 	arms    []results.Method // those that have figures
-	base    string        // column of the baseline, "" without any kernel
-	against []string      // columns of the kernels that are compared with it
-	kernels []string      // columns of all kernels
-	fastest string        // column of the one that nothing can be faster than, or ""
+	base    string           // column of the baseline, "" without any kernel
+	against []string         // columns of the kernels that are compared with it
+	kernels []string         // columns of all kernels
+	fastest string           // column of the one that nothing can be faster than, or ""
 	groups  []group
 	largest int // vCPUs of the largest VM that vCPUs were looked up in
 	raw     *raw

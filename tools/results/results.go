@@ -147,7 +147,7 @@ type Boot struct {
 	// from the first is the noise floor.
 	Again   bool          `json:"again,omitempty"`
 	Round   int           `json:"round"`
-	Arm     Method           `json:"arm"`
+	Arm     Method        `json:"arm"`
 	Command string        `json:"command"` // QEMU's
 	BootID  string        `json:"boot_id"`
 	Release string        `json:"release"`
@@ -174,13 +174,13 @@ type Discarded struct {
 	Kernel string `json:"kernel"` // Kernel.Name
 	Again  bool   `json:"again,omitempty"`
 	Round  int    `json:"round"`
-	Arm    Method    `json:"arm"`
+	Arm    Method `json:"arm"`
 	Why    string `json:"why"`
 }
 
 // Omitted is something that could not be measured.
 type Omitted struct {
-	Arm  Method    `json:"arm"`
+	Arm  Method `json:"arm"`
 	What string `json:"what"`
 	Why  string `json:"why"`
 }
@@ -206,7 +206,7 @@ type Figure struct {
 	// Name says what was measured: operation/vcpus=N/ids=dense.
 	Name   string  `json:"name"`
 	Column string  `json:"column"`
-	Arm    Method     `json:"arm"`
+	Arm    Method  `json:"arm"`
 	Unit   string  `json:"unit"`
 	Value  float64 `json:"value"`
 	// Low and High are the interval that Value lies in. An instruction count

@@ -16,8 +16,8 @@ import (
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/running"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/running"
 	"vcpulab/tools/vm"
 )
 

@@ -6,8 +6,8 @@ import (
 	"context"
 	"runtime"
 
-	"vcpulab/tools/kbuild"
 	"vcpulab/tools/host"
+	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
 )
 
