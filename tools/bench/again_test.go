@@ -41,7 +41,7 @@ func TestProbesMissed(t *testing.T) {
 func TestMeasureAgain(t *testing.T) {
 	const why = "probe: probe missed calls: no event"
 	missed := fmt.Errorf("measure base: %w", &vm.Fault{Kind: vm.JobFailed, Title: why})
-	thrown := &results.Discarded{Kernel: "base", Again: true, Round: 2, Arm: results.ICount, Why: why}
+	thrown := &results.Discarded{Kernel: "base", Again: true, Round: 2, Method: results.ICount, Why: why}
 	for name, tt := range map[string]struct {
 		attempts  []error
 		discarded *results.Discarded
@@ -55,7 +55,7 @@ func TestMeasureAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := 0
-			r := &runner{subjects: []Subject{{Name: "base"}}, plan: Plan{Arm: results.ICount}}
+			r := &runner{subjects: []Subject{{Name: "base"}}, plan: Plan{Method: results.ICount}}
 			r.attempt = func(_ context.Context, b boot) (*results.Boot, error) {
 				err := tt.attempts[n]
 				n++

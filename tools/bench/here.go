@@ -31,7 +31,7 @@ const NameHere = "here"
 type HereSubject struct {
 	System  running.System
 	Kernel  results.Kernel
-	Running *results.Running
+	Running *results.HostKernel
 	// Loops is the path of vcpuloops.ko, built for the running kernel, Program
 	// that of the guest's program.
 	Loops   string
@@ -42,7 +42,7 @@ type HereSubject struct {
 // memory. A run has the module loaded anew and takes the place of a boot.
 func HerePlan(a Axes) Plan {
 	a.Growth, a.Paths = 0, nil
-	return NewPlan(results.Here, a)
+	return NewPlan(results.Running, a)
 }
 
 // RunHere measures the running kernel. It loads the module for each run and
@@ -97,7 +97,7 @@ type hereRunner struct {
 // measure makes one run, and again if it has to be thrown away.
 func (r *hereRunner) measure(ctx context.Context, step *progress.Step, b boot) (_ *results.Boot, discarded []results.Discarded, err error) {
 	for range processAttempts {
-		out := &results.Boot{Kernel: r.Kernel.Name, Again: b.again, Round: b.round, Arm: r.plan.Arm}
+		out := &results.Boot{Kernel: r.Kernel.Name, Again: b.again, Round: b.round, Method: r.plan.Method}
 		err = r.run(ctx, step, out)
 		if err == nil {
 			err = out.Check()

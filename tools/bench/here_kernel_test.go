@@ -212,8 +212,8 @@ func checkHere(t *testing.T, text, release string) {
 		t.Errorf("expected two runs of the same boot, found %d", len(r.Boots))
 	}
 	for _, b := range r.Boots {
-		if b.Arm != results.Here || b.Clock.Before != "tsc" || b.Command != "" || len(b.Memory) != 4 || len(b.Growths)+len(b.Paths) != 0 {
-			t.Errorf("a run: %+v, %+v, %d times memory", b.Arm, b.Clock, len(b.Memory))
+		if b.Method != results.Running || b.Clock.Before != "tsc" || b.Command != "" || len(b.Memory) != 4 || len(b.Growths)+len(b.Paths) != 0 {
+			t.Errorf("a run: %+v, %+v, %d times memory", b.Method, b.Clock, len(b.Memory))
 		}
 	}
 	run := r.Host.Running
@@ -228,7 +228,7 @@ func checkHere(t *testing.T, text, release string) {
 		"get/vcpus=65/ids=dense", "by_id/vcpus=65/ids=sparse", "by_id/vcpus=1/ids=sparse/missing", "walk/vcpus=65/ids=dense",
 		"create/vcpus=65/ids=dense/all", "memory/vcpus=65/ids=sparse", "sizeof/struct=kvm",
 	} {
-		f, ok := r.Find(name, NameHere, results.Here)
+		f, ok := r.Find(name, NameHere, results.Running)
 		if !ok || f.Value <= 0 || len(f.Boots) != 1 || strings.Contains(f.Unit, "insns") {
 			t.Errorf("%s: expected a figure, found %v: %+v", name, ok, f)
 		}

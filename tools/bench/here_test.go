@@ -30,7 +30,7 @@ func program(t *testing.T, script string) *hereRunner {
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		t.Fatal(err)
 	}
-	r := &hereRunner{HereSubject: HereSubject{Program: name, Running: &results.Running{}}}
+	r := &hereRunner{HereSubject: HereSubject{Program: name, Running: &results.HostKernel{}}}
 	for !set.IsSet(r.Running.CPU) {
 		r.Running.CPU++
 	}
@@ -89,9 +89,9 @@ func TestHereError(t *testing.T) {
 // TestRunHereDoesNotLoad: without a module there is nothing to measure, and what
 // was asked for first is looked at.
 func TestRunHereDoesNotLoad(t *testing.T) {
-	s := HereSubject{Loops: filepath.Join(t.TempDir(), "none.ko"), Running: &results.Running{}, Kernel: results.Kernel{Name: NameHere}}
+	s := HereSubject{Loops: filepath.Join(t.TempDir(), "none.ko"), Running: &results.HostKernel{}, Kernel: results.Kernel{Name: NameHere}}
 	plan := HerePlan(QuickAxes())
-	if plan.Arm != results.Here || plan.Params.Stalls != nil || plan.Params.Paths != nil || plan.Rounds < 5 {
+	if plan.Method != results.Running || plan.Params.Stalls != nil || plan.Params.Paths != nil || plan.Rounds < 5 {
 		t.Errorf("the plan: %+v", plan)
 	}
 	r, err := RunHere(t.Context(), s, plan, Options{})

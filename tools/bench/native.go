@@ -41,7 +41,7 @@ func NativePlan(a Axes) Plan {
 func (p *Plan) omit(processors func() (native.Pair, error), cycles func() error) []results.Omitted {
 	var out []results.Omitted
 	leave := func(what string, err error) {
-		out = append(out, results.Omitted{Arm: p.Arm, What: what, Why: err.Error()})
+		out = append(out, results.Omitted{Method: p.Method, What: what, Why: err.Error()})
 	}
 	if p.Params.Readers != nil {
 		if _, err := processors(); err != nil {
@@ -111,7 +111,7 @@ func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Pla
 	for n, b := range boots {
 		s := subjects[b.kernel]
 		boot := results.Boot{
-			Kernel: s.Name, Again: b.again, Round: b.round, Arm: plan.Arm,
+			Kernel: s.Name, Again: b.again, Round: b.round, Method: plan.Method,
 			Command: "lookups", Release: s.Kernel.Release,
 		}
 		step.Update("%s, round %d of %d", boot.Column(), b.round+1, plan.Rounds)

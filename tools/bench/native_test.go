@@ -47,7 +47,7 @@ done
 			plan := NativePlan(Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
 			plan.Params.Cycles = false
-			boot := results.Boot{Arm: results.Native}
+			boot := results.Boot{Method: results.Native}
 			discarded, err := process(t.Context(), program, plan, &boot)
 			if tt.good && err != nil {
 				t.Fatal(err)
@@ -59,7 +59,7 @@ done
 				t.Errorf("expected %d processes to be thrown away, found %+v", tt.discarded, discarded)
 			}
 			for _, d := range discarded {
-				if d.Arm != results.Native || !strings.Contains(d.Why, "2N passes cost") {
+				if d.Method != results.Native || !strings.Contains(d.Why, "2N passes cost") {
 					t.Errorf("expected the reason, found %+v", d)
 				}
 			}

@@ -17,9 +17,9 @@ type Plan struct {
 	Params measure.Params
 	// Rounds is how often every kernel is booted.
 	Rounds int
-	// Arm is how it is measured.
-	Arm results.Method
-	// Parallel is how many guests run at a time. Only an arm that counts
+	// Method is how it is measured.
+	Method results.Method
+	// Parallel is how many guests run at a time. Only a method that counts
 	// instructions may have more than one: its figures do not depend on
 	// what else the machine does.
 	Parallel int
@@ -147,7 +147,7 @@ func NewPlan(arm results.Method, a Axes) Plan {
 	p := Plan{
 		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
 		Rounds:   1,
-		Arm:      arm,
+		Method:   arm,
 		Parallel: 2,
 		Seed:     1,
 	}
@@ -181,7 +181,7 @@ func (p Plan) check() error {
 	case p.Rounds < 1 || p.Parallel < 1:
 		return fmt.Errorf("plan: expected at least one round and one guest at a time, found %d and %d",
 			p.Rounds, p.Parallel)
-	case p.Parallel > 1 && !p.Arm.Exact():
+	case p.Parallel > 1 && !p.Method.Exact():
 		return fmt.Errorf("plan: %d guests at a time would disturb each other's times", p.Parallel)
 	case len(p.Params.VMs) == 0:
 		return fmt.Errorf("plan: no VM to measure")
@@ -200,8 +200,8 @@ func (p Plan) check() error {
 				measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
 		}
 	}
-	if r := p.Params.Readers; r != nil && (r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Arm != results.Native) {
-		return fmt.Errorf("plan: lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Arm, *r)
+	if r := p.Params.Readers; r != nil && (r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Method != results.Native) {
+		return fmt.Errorf("plan: lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Method, *r)
 	}
 	for _, vms := range [][]measure.VM{p.Params.VMs, used} {
 		for i, vm := range vms {

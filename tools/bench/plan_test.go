@@ -23,7 +23,7 @@ func TestCheck(t *testing.T) {
 		"as it is":     {func(*Plan) {}, ""},
 		"no rounds":    {func(p *Plan) { p.Rounds = 0 }, "at least one round and one guest at a time, found 0 and 2"},
 		"no guests":    {func(p *Plan) { p.Parallel = -1 }, "found 1 and -1"},
-		"disturbed":    {func(p *Plan) { p.Arm = results.KVM }, "2 guests at a time would disturb each other's times"},
+		"disturbed":    {func(p *Plan) { p.Method = results.KVM }, "2 guests at a time would disturb each other's times"},
 		"no VMs":       {func(p *Plan) { p.Params.VMs = nil }, "no VM to measure"},
 		"empty VM":     {func(p *Plan) { p.Params.VMs[3].VCPUs = 0 }, "a VM with 0 vCPUs"},
 		"largest VM":   {func(p *Plan) { p.Count(MaxVCPUs) }, ""},

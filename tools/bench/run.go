@@ -153,7 +153,7 @@ func (r *runner) measure(ctx context.Context, b boot) (*results.Boot, *results.D
 
 // blank is a boot of which nothing is known yet.
 func (r *runner) blank(b boot) *results.Boot {
-	return &results.Boot{Kernel: r.subjects[b.kernel].Name, Again: b.again, Round: b.round, Arm: r.plan.Arm}
+	return &results.Boot{Kernel: r.subjects[b.kernel].Name, Again: b.again, Round: b.round, Method: r.plan.Method}
 }
 
 // boot boots one kernel and returns its samples.
@@ -166,7 +166,7 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	step.Update("starts, round %d of %d", b.round+1, r.plan.Rounds)
 
 	accel := vm.TCG
-	if r.plan.Arm == results.KVM {
+	if r.plan.Method == results.KVM {
 		accel = vm.KVM
 	}
 	modules, err := s.modules(accel)
@@ -175,7 +175,7 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 	}
 	m := vm.Machine{
 		Arch: vm.X86_64(), Accel: accel, Kernel: s.Kernel.ImagePath(), MemMiB: guestMemMiB,
-		ICount: r.plan.Arm == results.ICount,
+		ICount: r.plan.Method == results.ICount,
 		Append: []string{"clocksource=tsc", "tsc=reliable"},
 	}
 	if accel == vm.KVM && r.plan.Params.Stalls != nil {

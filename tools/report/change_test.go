@@ -87,7 +87,7 @@ func TestFloor(t *testing.T) {
 	} {
 		for i, column := range []string{"base", "base-again"} {
 			f := figure("insns/vm", values[i])
-			f.Name, f.Column, f.Arm = name, column, results.ICount
+			f.Name, f.Column, f.Method = name, column, results.ICount
 			r.Figures = append(r.Figures, f)
 		}
 	}

@@ -33,10 +33,10 @@ type Measured struct {
 
 // Obstacle is something that was different and ought not to be.
 type Obstacle struct {
-	// Kernel or Arm say which figures it is about: those of a kernel, or
-	// those of an arm.
+	// Kernel or Method say which figures it is about: those of a kernel, or
+	// those of a method.
 	Kernel string         `json:"kernel,omitempty"`
-	Arm    results.Method `json:"arm,omitempty"`
+	Method results.Method `json:"method,omitempty"`
 	What   string         `json:"what"` // "compiler"
 	Old    string         `json:"old"`
 	New    string         `json:"new"`
@@ -60,7 +60,7 @@ var Verdicts = []string{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld,
 type Compared struct {
 	Name    string         `json:"name"`
 	Kernel  string         `json:"kernel"`
-	Arm     results.Method `json:"arm"`
+	Method  results.Method `json:"method"`
 	Unit    string         `json:"unit"`
 	Old     *float64       `json:"old"` // nil if it was not measured
 	New     *float64       `json:"new"`
@@ -81,7 +81,7 @@ func Compare(old, new *results.Results) *Comparison {
 		if isRepetition(new, f.Column) {
 			continue
 		}
-		was, ok := old.Find(f.Name, f.Column, f.Arm)
+		was, ok := old.Find(f.Name, f.Column, f.Method)
 		if !ok {
 			c.Figures = append(c.Figures, compared(f, OnlyNew, nil, &f.Value))
 			continue
@@ -92,20 +92,20 @@ func Compare(old, new *results.Results) *Comparison {
 			c.Figures = append(c.Figures, d)
 			continue
 		}
-		before, ok := old.Find(f.Name, again(f.Column), f.Arm)
+		before, ok := old.Find(f.Name, again(f.Column), f.Method)
 		if !ok {
 			before = was
 		}
 		floor := leastApart(f)
 		for _, n := range noises {
-			floor = max(floor, n.floor(f.Arm, f.Unit, parseShape(f.Name).size()))
+			floor = max(floor, n.floor(f.Method, f.Unit, parseShape(f.Name).size()))
 		}
 		how := compare(was, before, f, floor)
 		d.Verdict, d.Change = how.verdict.name(), how.String()
 		c.Figures = append(c.Figures, d)
 	}
 	for _, f := range old.Figures {
-		if _, ok := new.Find(f.Name, f.Column, f.Arm); !ok && !isRepetition(old, f.Column) {
+		if _, ok := new.Find(f.Name, f.Column, f.Method); !ok && !isRepetition(old, f.Column) {
 			c.Figures = append(c.Figures, compared(f, OnlyOld, &f.Value, nil))
 		}
 	}
@@ -141,7 +141,7 @@ func isRepetition(r *results.Results, column string) bool {
 
 func compared(f results.Figure, verdict string, old, new *float64) Compared {
 	return Compared{
-		Name: f.Name, Kernel: f.Column, Arm: f.Arm, Unit: f.Unit, Old: old, New: new, Verdict: verdict, decimals: decimalsOf(f),
+		Name: f.Name, Kernel: f.Column, Method: f.Method, Unit: f.Unit, Old: old, New: new, Verdict: verdict, decimals: decimalsOf(f),
 	}
 }
 
@@ -195,14 +195,14 @@ func obstacles(old, new *results.Results) []Obstacle {
 			continue
 		}
 		if arm != results.Native {
-			differ(Obstacle{Arm: arm, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
+			differ(Obstacle{Method: arm, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
 		}
-		differ(Obstacle{Arm: arm, What: "command line of QEMU", Old: was.Command, New: is.Command})
-		differ(Obstacle{Arm: arm, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
+		differ(Obstacle{Method: arm, What: "command line of QEMU", Old: was.Command, New: is.Command})
+		differ(Obstacle{Method: arm, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
 		if !arm.Exact() {
-			differ(Obstacle{Arm: arm, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
+			differ(Obstacle{Method: arm, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
 		}
-		if arm == results.Here {
+		if arm == results.Running {
 			out = append(out, surroundings(old, new)...)
 		}
 	}
@@ -212,7 +212,7 @@ func obstacles(old, new *results.Results) []Obstacle {
 // surroundings lists what was different about the machine of two running kernels,
 // or could not be found out of either: then nobody knows whether it was.
 func surroundings(old, new *results.Results) []Obstacle {
-	var was, is results.Running
+	var was, is results.HostKernel
 	if r := old.Host.Running; r != nil {
 		was = *r
 	}
@@ -223,7 +223,7 @@ func surroundings(old, new *results.Results) []Obstacle {
 	differ := func(what, old, new string, mustBeKnown bool) {
 		unknown := old == "" || old == results.Unknown
 		if old != new || unknown && mustBeKnown {
-			out = append(out, Obstacle{Arm: results.Here, What: what, Old: old, New: new})
+			out = append(out, Obstacle{Method: results.Running, What: what, Old: old, New: new})
 		}
 	}
 	differ("processors", was.Online, is.Online, true)
@@ -250,7 +250,7 @@ func configs(old, new *results.Results) (out [2]string) {
 
 // firstBoot returns one that an arm was measured in, nil if there is none.
 func firstBoot(r *results.Results, arm results.Method) *results.Boot {
-	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Arm == arm })
+	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Method == arm })
 	if i < 0 {
 		return nil
 	}
@@ -267,7 +267,7 @@ func (c *Comparison) why(d Compared, unit string) string {
 	}
 	why := ""
 	for _, o := range c.Obstacles {
-		if o.Kernel == d.Kernel || o.Arm == d.Arm {
+		if o.Kernel == d.Kernel || o.Method == d.Method {
 			if why != "" {
 				why += ", "
 			}

@@ -82,7 +82,7 @@ func TestCompareResults(t *testing.T) {
 				if strings.HasSuffix(f.Kernel, "-again") {
 					t.Errorf("%s: the repetition is compared", f.Name)
 				}
-				if f.Name != "get/vcpus=1024/ids=dense" || f.Kernel != "patched" || f.Arm != results.ICount {
+				if f.Name != "get/vcpus=1024/ids=dense" || f.Kernel != "patched" || f.Method != results.ICount {
 					continue
 				}
 				n++
@@ -142,7 +142,7 @@ func TestCompareNative(t *testing.T) {
 	measured := func() *results.Results {
 		r := upTo(t, readFixture(t), 8)
 		for i := range r.Boots {
-			r.Boots[i].Arm, r.Boots[i].Creates, r.Boots[i].Memory = results.Native, nil, nil
+			r.Boots[i].Method, r.Boots[i].Creates, r.Boots[i].Memory = results.Native, nil, nil
 		}
 		if err := r.Draw(); err != nil {
 			t.Fatal(err)

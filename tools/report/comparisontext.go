@@ -80,7 +80,7 @@ func (c *Comparison) rows(t *table, all bool) {
 			}
 			what += ": " + f.Why
 		}
-		lines = append(lines, []string{f.Name, f.Kernel, armName(f.Arm), f.text(f.Old), f.text(f.New), f.Unit, what})
+		lines = append(lines, []string{f.Name, f.Kernel, armName(f.Method), f.text(f.Old), f.text(f.New), f.Unit, what})
 		styles = append(styles, style)
 	}
 	if len(lines) == 1 {
@@ -122,7 +122,7 @@ func about(o Obstacle) string {
 	if o.Kernel != "" {
 		return o.Kernel
 	}
-	return armName(results.Method(o.Arm))
+	return armName(results.Method(o.Method))
 }
 
 func orNone(text string) string {

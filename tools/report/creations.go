@@ -73,7 +73,7 @@ func archPart(c measure.Create) []int64 { return c.ArchNanos }
 func (s *sheet) samplesOf(arm results.Method, column string, want part) [][]int64 {
 	var out [][]int64
 	for _, b := range s.r.Boots {
-		if b.Arm != arm || b.Column() != column {
+		if b.Method != arm || b.Column() != column {
 			continue
 		}
 		for _, c := range b.Creates {
@@ -201,7 +201,7 @@ func (s *sheet) builds(arm results.Method, column string, kernel int) series {
 	out := series{kernel: kernel, marks: true}
 	for _, f := range s.r.Figures {
 		sh := parseShape(f.Name)
-		if f.Arm == arm && f.Column == column && sh.op == "create" && sh.part == "all" && sh.ids == measure.Dense {
+		if f.Method == arm && f.Column == column && sh.op == "create" && sh.part == "all" && sh.ids == measure.Dense {
 			out.points = append(out.points, point{float64(sh.vcpus), f.Value})
 		}
 	}

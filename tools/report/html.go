@@ -115,7 +115,7 @@ type rowData struct {
 
 // commandData is a way in which QEMU was started.
 type commandData struct {
-	Arm, Kernel, Command, Cmdline string
+	Method, Kernel, Command, Cmdline string
 }
 
 func (s *sheet) pageArm(arm results.Method) armData {
@@ -176,9 +176,9 @@ func (s *sheet) pageTable(g group, arm results.Method) tableData {
 func (s *sheet) commands() []commandData {
 	var out []commandData
 	for _, b := range s.r.Boots {
-		c := commandData{armName(b.Arm), b.Kernel, b.Command, b.Cmdline}
+		c := commandData{armName(b.Method), b.Kernel, b.Command, b.Cmdline}
 		if b.Again || c.Command == "" || slices.ContainsFunc(out, func(o commandData) bool {
-			return o.Arm == c.Arm && o.Kernel == c.Kernel
+			return o.Method == c.Method && o.Kernel == c.Kernel
 		}) {
 			continue
 		}

@@ -52,7 +52,7 @@ func Mail(w io.Writer, r *results.Results) error {
 		patched = r.Kernels[i]
 	}
 	arm, decimals := results.ICount, 0
-	if !slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Arm == arm }) {
+	if !slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Method == arm }) {
 		arm, decimals = results.Native, 1
 	}
 	var b strings.Builder

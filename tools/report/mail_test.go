@@ -43,7 +43,7 @@ func TestMailRefuses(t *testing.T) {
 	only(half, "base")
 	other := readFixture(t)
 	for i := range other.Figures {
-		other.Figures[i].Arm = "kvm"
+		other.Figures[i].Method = "kvm"
 	}
 	for name, r := range map[string]func() error{
 		"nothing to quote": func() error { return Mail(&bytes.Buffer{}, other) },

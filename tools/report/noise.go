@@ -41,26 +41,26 @@ type repetition struct {
 func noiseOf(r *results.Results) noise {
 	n := noise{arms: make(map[results.Method]*repetition)}
 	for _, f := range r.Figures {
-		if f.Arm.Exact() && f.Unit == f.Arm.Unit() && f.Low != f.High {
+		if f.Method.Exact() && f.Unit == f.Method.Unit() && f.Low != f.High {
 			n.varied = append(n.varied, f)
 		}
 		if len(r.Kernels) == 0 || f.Column != r.Kernels[0].Name {
 			continue
 		}
-		b, ok := r.Find(f.Name, again(f.Column), f.Arm)
+		b, ok := r.Find(f.Name, again(f.Column), f.Method)
 		if !ok {
 			continue
 		}
 		sh := parseShape(f.Name)
 		if sh.stall() {
 			// How long the longest of thousands is differs every time.
-			n.apart = append(n.apart, difference{f.Arm, f.Unit, sh.size(), apart(f, b)})
+			n.apart = append(n.apart, difference{f.Method, f.Unit, sh.size(), apart(f, b)})
 			continue
 		}
-		rep := n.arms[f.Arm]
+		rep := n.arms[f.Method]
 		if rep == nil {
 			rep = &repetition{}
-			n.arms[f.Arm] = rep
+			n.arms[f.Method] = rep
 		}
 		rep.figures++
 		if f.Value == b.Value {
@@ -68,7 +68,7 @@ func noiseOf(r *results.Results) noise {
 			continue
 		}
 		d := apart(f, b)
-		n.apart = append(n.apart, difference{f.Arm, f.Unit, sh.size(), d})
+		n.apart = append(n.apart, difference{f.Method, f.Unit, sh.size(), d})
 		if d > rep.largest {
 			rep.largest, rep.of = d, f.Name
 		}

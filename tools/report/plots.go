@@ -154,7 +154,7 @@ func (s series) describe() string {
 func (s *sheet) howOften(arm results.Method) string {
 	boots := 0
 	for _, b := range s.r.Boots {
-		if b.Arm == arm && b.Column() == s.base {
+		if b.Method == arm && b.Column() == s.base {
 			boots++
 		}
 	}
@@ -165,7 +165,7 @@ func (s *sheet) howOften(arm results.Method) string {
 		unit = "nanoseconds under QEMU with KVM, medians"
 	case results.Native:
 		unit, thing = "nanoseconds in user space, medians", "process"
-	case results.Here:
+	case results.Running:
 		unit, thing = "nanoseconds of the running kernel, medians", "run"
 	}
 	return fmt.Sprintf("%s%s; %s of each kernel.", strings.ToUpper(unit[:1]), unit[1:], count(boots, thing))

@@ -20,7 +20,7 @@ func armName(arm results.Method) string {
 		return "KVM"
 	case results.Native:
 		return "user space"
-	case results.Here:
+	case results.Running:
 		return "running kernel"
 	}
 	return string(arm)
@@ -43,7 +43,7 @@ func armSentence(arm results.Method) string {
 		return "ns, user space: the lookups alone on this processor, compiled for user space; medians over processes."
 	case results.KVM:
 		return "ns: on a real processor, QEMU with KVM; medians over boots."
-	case results.Here:
+	case results.Running:
 		return "ns: the running kernel; medians over runs of one boot, each with the module loaded anew."
 	}
 	return ""
@@ -109,7 +109,7 @@ func (s *sheet) repeated() string {
 	switch {
 	case slices.Equal(s.arms, []results.Method{results.Native}):
 		thing = "process"
-	case slices.Contains(s.arms, results.Native) || slices.Contains(s.arms, results.Here):
+	case slices.Contains(s.arms, results.Native) || slices.Contains(s.arms, results.Running):
 		thing = "run"
 	}
 	text := count(len(s.r.Boots), thing)
@@ -126,7 +126,7 @@ func (s *sheet) repeated() string {
 func (s *sheet) omitted() string {
 	text := ""
 	for _, o := range s.r.Omitted {
-		text += fmt.Sprintf(" Not measured (%s): %s: %s.", armName(o.Arm), o.What, o.Why)
+		text += fmt.Sprintf(" Not measured (%s): %s: %s.", armName(o.Method), o.What, o.Why)
 	}
 	return text
 }
@@ -145,7 +145,7 @@ func (s *sheet) discarded(thing string) string {
 		if boots[d.Why] == nil {
 			reasons = append(reasons, d.Why)
 		}
-		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, armName(d.Arm)))
+		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, armName(d.Method)))
 	}
 	text := fmt.Sprintf(" %s thrown away and done again:", count(len(s.r.Discarded), thing))
 	for i, why := range reasons {
@@ -287,7 +287,7 @@ func (s *sheet) explanations() []string {
 		out = append(out, "In user space: what a lookup consists of is taken out of each kernel's source and compiled with its own lib/xarray.c."+
 			" Readers of RCU cost what they do where RCU is preemptible. What else a kernel does meanwhile is not in it.")
 	}
-	if slices.Contains(s.arms, results.Here) {
+	if slices.Contains(s.arms, results.Running) {
 		out = append(out, "The running kernel was not booted for this: what differs from one boot to the next is not in A/A.")
 	}
 	if has(kindWalk, "") {

@@ -16,7 +16,7 @@ func withRaces(t *testing.T, r *results.Results) *results.Results {
 	t.Helper()
 	for _, column := range []string{"base", "base-again", "patched"} {
 		name, again := strings.CutSuffix(column, "-again")
-		b := results.Boot{Kernel: name, Again: again, Arm: results.Native}
+		b := results.Boot{Kernel: name, Again: again, Method: results.Native}
 		for i, race := range (measure.Readers{VCPUs: 1024}).RacesOf() {
 			cost, create := float64(10*(i+1)), int64(800_000)
 			if name == "patched" {
@@ -39,7 +39,7 @@ func withRaces(t *testing.T, r *results.Results) *results.Results {
 // TestRaces shows who disturbs whom, in all forms.
 func TestRaces(t *testing.T) {
 	r := withRaces(t, upTo(t, readFixture(t), 8))
-	r.Omitted = []results.Omitted{{Arm: results.KVM, What: "everything", Why: "no KVM"}}
+	r.Omitted = []results.Omitted{{Method: results.KVM, What: "everything", Why: "no KVM"}}
 	for writer, wants := range map[string][]string{
 		"table": {
 			"Lookups of the newest vCPUs while a VM grows, alone and beside who creates them",
@@ -73,7 +73,7 @@ func TestCycles(t *testing.T) {
 	r := upTo(t, readFixture(t), 8)
 	for i := range r.Boots {
 		b := &r.Boots[i]
-		b.Arm, b.Creates, b.Memory = results.Native, nil, nil
+		b.Method, b.Creates, b.Memory = results.Native, nil, nil
 		for j := range b.Loops {
 			l := &b.Loops[j]
 			l.OnceCycles, l.TwiceCycles = l.Once, l.Twice

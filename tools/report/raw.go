@@ -29,7 +29,7 @@ type figureKey struct {
 func newRaw(r *results.Results) *raw {
 	w := &raw{r: r, index: make(map[figureKey]int), shown: make(map[int]bool)}
 	for i, f := range r.Figures {
-		w.index[figureKey{f.Name, f.Column, f.Arm}] = i
+		w.index[figureKey{f.Name, f.Column, f.Method}] = i
 	}
 	return w
 }
@@ -51,7 +51,7 @@ func (s *sheet) quote(g group, r row, arm results.Method, column string) quoted 
 		if !ok {
 			continue
 		}
-		n := s.raw.index[figureKey{f.Name, f.Column, f.Arm}]
+		n := s.raw.index[figureKey{f.Name, f.Column, f.Method}]
 		s.raw.shown[n] = true
 		if i == 0 {
 			q.ID = figureID(n)
@@ -125,7 +125,7 @@ func (s *sheet) rawName(r row, arm results.Method, sources []map[string]string) 
 	}
 	for _, column := range columns {
 		f, ok := r.cells[cell{arm, column}]
-		n := s.raw.index[figureKey{f.Name, f.Column, f.Arm}]
+		n := s.raw.index[figureKey{f.Name, f.Column, f.Method}]
 		if !ok || !s.raw.shown[n] {
 			continue
 		}

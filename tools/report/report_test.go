@@ -39,7 +39,7 @@ func readFixture(t testing.TB) *results.Results {
 func withTimes(t testing.TB, r *results.Results) *results.Results {
 	t.Helper()
 	for i, b := range slices.Clone(r.Boots) {
-		b.Arm = results.KVM
+		b.Method = results.KVM
 		scale := func(in []int64) []int64 {
 			var out []int64
 			for _, v := range in {
@@ -169,7 +169,7 @@ func TestWritersShowEverything(t *testing.T) {
 	r := readFixture(t)
 	for _, column := range []string{"base", "patched"} {
 		r.Figures = append(r.Figures, results.Figure{
-			Name: "destroy/vcpus=8/how=slow", Column: column, Arm: results.ICount, Unit: "insns/op", Value: 12345,
+			Name: "destroy/vcpus=8/how=slow", Column: column, Method: results.ICount, Unit: "insns/op", Value: 12345,
 		})
 	}
 	for writer := range writers {
@@ -202,7 +202,7 @@ func TestWritersSayWhatWasThrownAway(t *testing.T) {
 	r := readFixture(t)
 	r.Discarded = []results.Discarded{
 		r.Boots[0].Discard("probe missed calls: no event"),
-		{Kernel: "patched", Arm: results.Native, Round: 4, Why: "2N passes cost 2.2 times what N cost"},
+		{Kernel: "patched", Method: results.Native, Round: 4, Why: "2N passes cost 2.2 times what N cost"},
 	}
 	for writer := range writers {
 		got := strings.Join(strings.Fields(string(render(t, writer, r))), " ")
@@ -216,11 +216,11 @@ func TestWritersSayWhatWasThrownAway(t *testing.T) {
 
 // FuzzWriters shows whatever results.Parse accepts.
 func FuzzWriters(f *testing.F) {
-	f.Add([]byte(`{"format": 1}`))
-	f.Add([]byte(`{"format": 1, "kernels": [{"name": "base"}, {"name": "new"}], "boots": [{"kernel": "base", "arm": "kvm",
+	f.Add([]byte(`{"format": 9}`))
+	f.Add([]byte(`{"format": 9, "kernels": [{"name": "base"}, {"name": "new"}], "boots": [{"kernel": "base", "method": "kvm",
 		"creates": [{"vm": {"vcpus": 2, "ids": "dense"}, "ns": [5, 7], "arch_ns": [1, 2]}]}], "figures": [
-		{"name": "get/vcpus=2/ids=dense", "column": "base", "arm": "kvm", "unit": "ns/op", "value": 1.5, "boots": [0], "values": [1.5]},
-		{"name": "create/vcpus=2/ids=dense/at=0", "column": "new", "arm": "tcg-icount", "unit": "x", "value": -1e300, "boots": [0], "values": [1]}]}`))
+		{"name": "get/vcpus=2/ids=dense", "column": "base", "method": "kvm", "unit": "ns/op", "value": 1.5, "boots": [0], "values": [1.5]},
+		{"name": "create/vcpus=2/ids=dense/at=0", "column": "new", "method": "tcg-icount", "unit": "x", "value": -1e300, "boots": [0], "values": [1]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := results.Parse(bytes.NewReader(data))
 		if err != nil {

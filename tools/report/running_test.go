@@ -19,9 +19,9 @@ func running(t testing.TB) *results.Results {
 	r.Kernels = []results.Kernel{{Name: "here", Release: "7.3.4", Config: "95f1d117", Compiler: "gcc", HZ: 1000, Preemption: "lazy", RCU: "preemptible"}}
 	r.Boots = slices.DeleteFunc(r.Boots, func(b results.Boot) bool { return b.Kernel != "base" })
 	for i := range r.Boots {
-		r.Boots[i].Kernel, r.Boots[i].Arm, r.Boots[i].Command = "here", results.Here, ""
+		r.Boots[i].Kernel, r.Boots[i].Method, r.Boots[i].Command = "here", results.Running, ""
 	}
-	r.Host = results.Host{CPU: "Z80", Cores: 8, OS: "Debian", Running: &results.Running{
+	r.Host = results.Host{CPU: "Z80", Cores: 8, OS: "Debian", Running: &results.HostKernel{
 		Version: "#1 SMP", BuildID: "0123456789abcdef", ConfigFrom: "/proc/config.gz", Online: "0-7", CPU: 7,
 		Governor: "performance", Turbo: "off", Virtualized: "no", Load: [2]string{"0.01", "0.90"},
 	}}

@@ -78,7 +78,7 @@ func newSheet(r *results.Results) *sheet {
 		s.against = []string{namePatched}
 	}
 	for _, arm := range results.Methods {
-		if slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Arm == arm }) {
+		if slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Method == arm }) {
 			s.arms = append(s.arms, arm)
 		}
 	}
@@ -125,8 +125,8 @@ func (s *sheet) gather(k kind, shapes []shape) group {
 				labels[label] = len(labels)
 			}
 		}
-		g.rows[n].cells[cell{f.Arm, f.Column}] = f
-		runOf := run{f.Arm, label}
+		g.rows[n].cells[cell{f.Method, f.Column}] = f
+		runOf := run{f.Method, label}
 		g.decimals[runOf] = max(g.decimals[runOf], decimalsOf(f))
 	}
 	slices.SortStableFunc(g.rows, func(a, b row) int {

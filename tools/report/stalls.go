@@ -159,7 +159,7 @@ func (s *sheet) waiting(arm results.Method) []string {
 			number(float64(c.LongestNanos), 0), unit, strings.Join(c.Stack, " < ")))
 	}
 	for _, b := range s.r.Boots {
-		if b.Arm != arm {
+		if b.Method != arm {
 			continue
 		}
 		for _, g := range b.Gaps {
@@ -226,7 +226,7 @@ func (s *sheet) gapLine(arm results.Method, column string, phase measure.Phase) 
 	var of measure.Gaps
 	all := uint64(0)
 	for _, b := range s.r.Boots {
-		if b.Arm != arm || b.Column() != column {
+		if b.Method != arm || b.Column() != column {
 			continue
 		}
 		for _, g := range b.Gaps {

@@ -124,7 +124,7 @@ func TestWithoutPatched(t *testing.T) {
 func TestNative(t *testing.T) {
 	r := withVariants(t, upTo(t, readFixture(t), 8))
 	for i := range r.Boots {
-		r.Boots[i].Arm, r.Boots[i].Creates, r.Boots[i].Memory = results.Native, nil, nil
+		r.Boots[i].Method, r.Boots[i].Creates, r.Boots[i].Memory = results.Native, nil, nil
 		for j, l := range r.Boots[i].Loops {
 			third := func(in []int64) []int64 {
 				var out []int64

@@ -34,7 +34,7 @@ func (r *Results) WriteBench(w io.Writer) error {
 	common := r.provenance()
 	out := benchfmt.NewWriter(w)
 	for _, f := range r.Figures {
-		config := append(slices.Clip(common), fileConfig("arm", string(f.Arm)), fileConfig("kernel", f.Column))
+		config := append(slices.Clip(common), fileConfig("method", string(f.Method)), fileConfig("kernel", f.Column))
 		for _, v := range f.Values {
 			if err := out.Write(&benchfmt.Result{
 				Config: config,

@@ -33,14 +33,14 @@ func TestWriteBenchReadsBack(t *testing.T) {
 	values := make(map[string]int)
 	want := make(map[string]int)
 	for _, f := range r.Figures {
-		want[string(f.Arm)+" "+f.Column] += len(f.Values)
+		want[string(f.Method)+" "+f.Column] += len(f.Values)
 	}
 	for rd.Scan() {
 		switch rec := rd.Result().(type) {
 		case *benchfmt.SyntaxError:
 			t.Errorf("%v", rec)
 		case *benchfmt.Result:
-			values[rec.GetConfig("arm")+" "+rec.GetConfig("kernel")]++
+			values[rec.GetConfig("method")+" "+rec.GetConfig("kernel")]++
 		}
 	}
 	if err := rd.Err(); err != nil {

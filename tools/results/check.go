@@ -25,18 +25,18 @@ func (r *Results) check() error {
 		if !names[b.Kernel] {
 			return fmt.Errorf("boot %d: kernel %q is not listed", i, b.Kernel)
 		}
-		if !slices.Contains(Methods, b.Arm) {
-			return fmt.Errorf("boot %d: unknown arm %q", i, b.Arm)
+		if !slices.Contains(Methods, b.Method) {
+			return fmt.Errorf("boot %d: unknown arm %q", i, b.Method)
 		}
 	}
 	for i, d := range r.Discarded {
-		if !names[d.Kernel] || !slices.Contains(Methods, d.Arm) {
-			return fmt.Errorf("discarded boot %d: kernel %q or arm %q is not known", i, d.Kernel, d.Arm)
+		if !names[d.Kernel] || !slices.Contains(Methods, d.Method) {
+			return fmt.Errorf("discarded boot %d: kernel %q or arm %q is not known", i, d.Kernel, d.Method)
 		}
 	}
 	for i, o := range r.Omitted {
-		if !slices.Contains(Methods, o.Arm) {
-			return fmt.Errorf("omitted %d: unknown arm %q", i, o.Arm)
+		if !slices.Contains(Methods, o.Method) {
+			return fmt.Errorf("omitted %d: unknown arm %q", i, o.Method)
 		}
 	}
 	type key struct {
@@ -45,7 +45,7 @@ func (r *Results) check() error {
 	}
 	seen := make(map[key]bool)
 	for i, f := range r.Figures {
-		k := key{f.Name, f.Column, f.Arm}
+		k := key{f.Name, f.Column, f.Method}
 		switch {
 		case !word(f.Name) || strings.HasPrefix(f.Name, "/"):
 			return fmt.Errorf("figure %d: expected a name, found %q", i, f.Name)
@@ -53,8 +53,8 @@ func (r *Results) check() error {
 			return fmt.Errorf("figure %d, %s: expected a unit, found %q", i, f.Name, f.Unit)
 		case !slices.Contains(columns, f.Column):
 			return fmt.Errorf("figure %d, %s: column %q is of no kernel that is listed", i, f.Name, f.Column)
-		case !slices.Contains(Methods, f.Arm):
-			return fmt.Errorf("figure %d, %s: unknown arm %q", i, f.Name, f.Arm)
+		case !slices.Contains(Methods, f.Method):
+			return fmt.Errorf("figure %d, %s: unknown arm %q", i, f.Name, f.Method)
 		case seen[k]:
 			return fmt.Errorf("figure %d, %s: a second one of column %q", i, f.Name, f.Column)
 		case len(f.Values) == 0 || len(f.Values) != len(f.Boots):

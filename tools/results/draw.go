@@ -53,10 +53,10 @@ func (r *Results) Draw() error {
 			return fmt.Errorf("boot %d, %s: %w", i, b.Column(), err)
 		}
 		for _, v := range values {
-			k := key{v.name, b.Column(), v.unit, b.Arm}
+			k := key{v.name, b.Column(), v.unit, b.Method}
 			f := figures[k]
 			if f == nil {
-				f = &Figure{Name: v.name, Column: b.Column(), Arm: b.Arm, Unit: v.unit}
+				f = &Figure{Name: v.name, Column: b.Column(), Method: b.Method, Unit: v.unit}
 				figures[k] = f
 				order = append(order, k)
 			}
@@ -97,7 +97,7 @@ func (r *Results) columns() []string {
 func (f *Figure) summarize() {
 	sorted := slices.Sorted(slices.Values(f.Values))
 	f.Value = median(sorted)
-	if f.Arm.Exact() || len(sorted) == 1 {
+	if f.Method.Exact() || len(sorted) == 1 {
 		return
 	}
 	// With few boots there is no such interval: all that was seen, then.
@@ -139,7 +139,7 @@ func drawn(array string, i int, values ...value) []value {
 
 // values draws the figures of one boot, in the order in which to show them.
 func (b Boot) values() ([]value, error) {
-	unit := b.Arm.Unit()
+	unit := b.Method.Unit()
 	nop, around := make(map[measure.VM]float64), []float64(nil)
 	nopCycles := make(map[measure.VM]float64)
 	for _, l := range b.Loops {
@@ -163,7 +163,7 @@ func (b Boot) values() ([]value, error) {
 	var out []value
 	if len(around) > 0 {
 		sort.Float64s(around)
-		out = append(out, counted("probe/loop", b.Arm.ProbeUnit(), median(around)))
+		out = append(out, counted("probe/loop", b.Method.ProbeUnit(), median(around)))
 	}
 	for i, l := range b.Loops {
 		if l.Op == measure.Nop {
@@ -202,20 +202,20 @@ func (b Boot) values() ([]value, error) {
 	}
 	slices.SortStableFunc(out, func(a, b value) int { return cmp.Compare(opOrder(a.name), opOrder(b.name)) })
 	for i, c := range b.Creates {
-		vs, err := createValues(c, b.Arm)
+		vs, err := createValues(c, b.Method)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, drawn("creates", i, vs...)...)
 	}
 	for i, r := range b.Races {
-		vs, err := raceValues(r, b.Arm)
+		vs, err := raceValues(r, b.Method)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, drawn("races", i, vs...)...)
 	}
-	if b.Arm == Native {
+	if b.Method == Native {
 		return out, nil // there is no kernel whose structures have a size
 	}
 	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
@@ -262,7 +262,7 @@ func (b Boot) perPass(l measure.Loop) (float64, error) {
 	var costs []float64
 	for i, once := range l.Once {
 		twice := l.Twice[i]
-		if b.Arm.Exact() && (once != l.Once[0] || twice != l.Twice[0]) {
+		if b.Method.Exact() && (once != l.Once[0] || twice != l.Twice[0]) {
 			return bad("expected the same count every time, found %v and %v", l.Once, l.Twice)
 		}
 		if once <= 0 {
@@ -272,7 +272,7 @@ func (b Boot) perPass(l measure.Loop) (float64, error) {
 			return bad("2N passes cost %.3f times what N cost: expected 2 within %.0f %%", ratio, linearity*100)
 		}
 		cost := float64(twice-once) / float64(l.Passes)
-		if b.Arm.Exact() && math.Abs(cost-math.Round(cost)) > wholeness {
+		if b.Method.Exact() && math.Abs(cost-math.Round(cost)) > wholeness {
 			return bad("a pass costs %.4f instructions: expected a whole number", cost)
 		}
 		costs = append(costs, cost)

@@ -63,8 +63,8 @@ func (b Boot) pathValues() ([]value, error) {
 			return nil, fmt.Errorf("%w: start of %v: expected time to pass, found %d ns and %d ns", ErrInvalid, s.VM, s.Created, s.Ran)
 		}
 		out = append(out, drawn("starts", i,
-			counted(fmt.Sprintf("start/%v/created", s.VM), b.Arm.BuildUnit(), float64(s.Created)),
-			counted(fmt.Sprintf("start/%v/ran", s.VM), b.Arm.BuildUnit(), float64(s.Ran)))...)
+			counted(fmt.Sprintf("start/%v/created", s.VM), b.Method.BuildUnit(), float64(s.Created)),
+			counted(fmt.Sprintf("start/%v/ran", s.VM), b.Method.BuildUnit(), float64(s.Ran)))...)
 	}
 	return out, nil
 }
@@ -79,7 +79,7 @@ func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
 		return nil, fmt.Errorf("%d operations called %s %d times", want, s.Function, len(s.Calls))
 	}
 	for i, c := range s.Calls {
-		if s.Bracket <= 0 || c <= 0 || b.Arm.Exact() && c <= s.Bracket {
+		if s.Bracket <= 0 || c <= 0 || b.Method.Exact() && c <= s.Bracket {
 			return nil, fmt.Errorf("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
 		}
 	}
@@ -98,13 +98,13 @@ func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
 	// An operation takes no less than the call in it, but a tick of the timer
 	// more in the one run than in the other is in load. Times of two runs
 	// are to be compared less closely still.
-	if call <= 0 || load < call/2 || b.Arm.Exact() && load < call*(1-linearity) {
+	if call <= 0 || load < call/2 || b.Method.Exact() && load < call*(1-linearity) {
 		return nil, fmt.Errorf("an operation takes %.0f ns in all, and the call in it %.0f ns", load, call)
 	}
 	name := fmt.Sprintf("path/%v/do=%s", s.VM, s.Path)
 	return []value{
-		counted(name+"/call", b.Arm.Unit(), call),
-		counted(name+"/rate", b.Arm.RateUnit(), 1e9/load),
+		counted(name+"/call", b.Method.Unit(), call),
+		counted(name+"/rate", b.Method.RateUnit(), 1e9/load),
 	}, nil
 }
 
@@ -115,7 +115,7 @@ func (b Boot) typical(nanos []int64) float64 {
 	for _, n := range nanos {
 		all = append(all, float64(n))
 	}
-	if b.Arm.Exact() {
+	if b.Method.Exact() {
 		return slices.Min(all)
 	}
 	sort.Float64s(all)

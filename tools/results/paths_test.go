@@ -76,7 +76,7 @@ func TestCompletePaths(t *testing.T) {
 		"nobody ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := Boot{Arm: ICount}
+			b := Boot{Method: ICount}
 			addPaths(&b, pathParams)
 			tt.spoil(&b)
 			err := b.completePaths(pathParams)
@@ -113,7 +113,7 @@ func TestPathValues(t *testing.T) {
 			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0, low: 1e9 / 6050.0, high: 1e9 / 6050.0},
 		},
 	} {
-		b := Boot{Arm: arm}
+		b := Boot{Method: arm}
 		addPaths(&b, pathParams)
 		all, err := b.pathValues()
 		if err != nil {

@@ -17,17 +17,8 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
-// Format is the version of the JSON, and oldest the oldest one that is still
-// read: each has all that the one before it had. Files of other versions are
-// refused. What came with 2 is the order of lookups, shuffled IDs, the native
-// arm, and what a kernel is about; with 3, who waits while a VM grows; with 4,
-// which boots were thrown away; with 5, what lookups are worth where KVM uses
-// them; with 6, the running kernel; with 7, lookups while vCPUs are created, and
-// what was not measured and why; with 8, the processor's cycles.
-const (
-	Format = 8
-	oldest = 1
-)
+// Format is the version of the JSON. Files of other versions are refused.
+const Format = 9
 
 // maxFile bounds a file of results, in bytes.
 const maxFile = 256 << 20
@@ -38,7 +29,7 @@ var ErrFormat = errors.New("not results of this version")
 // Method is how something was measured: it decides what its unit means.
 type Method string
 
-// The arms.
+// The ways to measure.
 const (
 	// ICount: QEMU's TCG with -icount shift=0, instructions, exact.
 	ICount Method = "tcg-icount"
@@ -47,13 +38,13 @@ const (
 	// Native: the lookups alone, compiled for user space on this machine's
 	// processor, nanoseconds. A boot is a process there.
 	Native Method = "native"
-	// Here: the kernel that runs on the machine, nanoseconds. A boot is a run
-	// with the module loaded anew there: the kernel stays the same.
-	Here Method = "here"
+	// Running: the kernel that runs on the machine, nanoseconds. A boot is a
+	// run there, which loads the module again: the kernel stays the same.
+	Running Method = "running"
 )
 
-// Methods lists the arms in the order in which to show them.
-var Methods = []Method{ICount, KVM, Here, Native}
+// Methods lists them in the order in which to show them.
+var Methods = []Method{ICount, KVM, Running, Native}
 
 // Unit is what the cost of a lookup is in on this arm. "insns/op" is exact: the
 // loops run with interrupts off, so every boot gives the same count.
@@ -113,7 +104,7 @@ type Host struct {
 	Tool   string `json:"tool"`   // revision of the tool
 	Pahole string `json:"pahole"` // version of what made the kernel's BTF
 	// Running is nil unless the machine's own kernel was measured.
-	Running *Running `json:"running,omitempty"`
+	Running *HostKernel `json:"running,omitempty"`
 }
 
 // Kernel is one kernel that was measured.
@@ -147,7 +138,7 @@ type Boot struct {
 	// from the first is the noise floor.
 	Again   bool          `json:"again,omitempty"`
 	Round   int           `json:"round"`
-	Arm     Method        `json:"arm"`
+	Method  Method        `json:"method"`
 	Command string        `json:"command"` // QEMU's
 	BootID  string        `json:"boot_id"`
 	Release string        `json:"release"`
@@ -174,20 +165,20 @@ type Discarded struct {
 	Kernel string `json:"kernel"` // Kernel.Name
 	Again  bool   `json:"again,omitempty"`
 	Round  int    `json:"round"`
-	Arm    Method `json:"arm"`
+	Method Method `json:"method"`
 	Why    string `json:"why"`
 }
 
 // Omitted is something that could not be measured.
 type Omitted struct {
-	Arm  Method `json:"arm"`
-	What string `json:"what"`
-	Why  string `json:"why"`
+	Method Method `json:"method"`
+	What   string `json:"what"`
+	Why    string `json:"why"`
 }
 
 // Discard says of a boot that nothing of it is kept, and why.
 func (b Boot) Discard(why string) Discarded {
-	return Discarded{Kernel: b.Kernel, Again: b.Again, Round: b.Round, Arm: b.Arm, Why: why}
+	return Discarded{Kernel: b.Kernel, Again: b.Again, Round: b.Round, Method: b.Method, Why: why}
 }
 
 // Column names the column of a table that the boot would have belonged to.
@@ -206,7 +197,7 @@ type Figure struct {
 	// Name says what was measured: operation/vcpus=N/ids=dense.
 	Name   string  `json:"name"`
 	Column string  `json:"column"`
-	Arm    Method  `json:"arm"`
+	Method Method  `json:"method"`
 	Unit   string  `json:"unit"`
 	Value  float64 `json:"value"`
 	// Low and High are the interval that Value lies in. An instruction count
@@ -224,7 +215,7 @@ type Figure struct {
 // Find returns the figure of this name, column and arm.
 func (r *Results) Find(name, column string, arm Method) (Figure, bool) {
 	for _, f := range r.Figures {
-		if f.Name == name && f.Column == column && f.Arm == arm {
+		if f.Name == name && f.Column == column && f.Method == arm {
 			return f, true
 		}
 	}
@@ -273,8 +264,8 @@ func Parse(rd io.Reader) (*Results, error) {
 	if err := json.Unmarshal(data, &version); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if version.Format < oldest || version.Format > Format {
-		return nil, fmt.Errorf("%w: expected format %d to %d, found %d", ErrFormat, oldest, Format, version.Format)
+	if version.Format != Format {
+		return nil, fmt.Errorf("%w: expected format %d, found %d", ErrFormat, Format, version.Format)
 	}
 	r := &Results{}
 	if err := json.Unmarshal(data, r); err != nil {

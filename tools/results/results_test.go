@@ -123,18 +123,18 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"nothing":         {"", "unexpected end"},
 		"no JSON":         {"goos: linux\n", "invalid character"},
-		"cut off":         {`{"format": 1, "boots": [`, "unexpected end"},
-		"two values":      {`{"format": 1} {}`, "after top-level value"},
-		"no version":      {`{}`, fmt.Sprintf("expected format 1 to %d, found 0", Format)},
-		"other version":   {fmt.Sprintf(`{"format": %d}`, Format+1), fmt.Sprintf("expected format 1 to %d, found %d", Format, Format+1)},
+		"cut off":         {`{"format": 9, "boots": [`, "unexpected end"},
+		"two values":      {`{"format": 9} {}`, "after top-level value"},
+		"no version":      {`{}`, fmt.Sprintf("expected format %d, found 0", Format)},
+		"other version":   {fmt.Sprintf(`{"format": %d}`, Format+1), fmt.Sprintf("expected format %d, found %d", Format, Format+1)},
 		"discarded of no": {changed(func(r *Results) { r.Discarded = []Discarded{{Kernel: "new"}} }), "discarded boot 0: kernel \"new\""},
-		"other type":      {`{"format": 1, "boots": {}}`, "cannot unmarshal"},
-		"number too big":  {`{"format": 1, "figures": [{"value": 1e999}]}`, "cannot unmarshal"},
+		"other type":      {`{"format": 9, "boots": {}}`, "cannot unmarshal"},
+		"number too big":  {`{"format": 9, "figures": [{"value": 1e999}]}`, "cannot unmarshal"},
 		"kernel twice":    {changed(func(r *Results) { r.Kernels[1].Name = "base" }), "a name of its own"},
 		"kernel nameless": {changed(func(r *Results) { r.Kernels[0].Name = "" }), "a name of its own"},
 		"boot of another": {changed(func(r *Results) { r.Boots[0].Kernel = "new" }), `boot 0: kernel "new" is not listed`},
-		"unknown arm":     {changed(func(r *Results) { r.Boots[1].Arm = "abacus" }), `boot 1: unknown arm "abacus"`},
-		"figure's arm":    {changed(func(r *Results) { r.Figures[0].Arm = "" }), `unknown arm ""`},
+		"unknown arm":     {changed(func(r *Results) { r.Boots[1].Method = "abacus" }), `boot 1: unknown arm "abacus"`},
+		"figure's arm":    {changed(func(r *Results) { r.Figures[0].Method = "" }), `unknown arm ""`},
 		"figure's column": {changed(func(r *Results) { r.Figures[0].Column = "new" }), `column "new" is of no kernel`},
 		"figure's name":   {changed(func(r *Results) { r.Figures[0].Name = "a b" }), `expected a name, found "a b"`},
 		"name of a line":  {changed(func(r *Results) { r.Figures[0].Name = "a\nb" }), `expected a name`},
@@ -198,8 +198,8 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Add([]byte(`{"format": 1}`))
-	f.Add([]byte(`{"format": 1, "kernels": [{"name": "k"}], "boots": [{"kernel": "k", "arm": "kvm", "creates": [{"vm": {"vcpus": 1}, "ns": [1]}]}]}`))
+	f.Add([]byte(`{"format": 9}`))
+	f.Add([]byte(`{"format": 9, "kernels": [{"name": "k"}], "boots": [{"kernel": "k", "method": "kvm", "creates": [{"vm": {"vcpus": 1}, "ns": [1]}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := Parse(bytes.NewReader(data))
 		if err != nil {
@@ -245,7 +245,7 @@ func small(arm Method) *Results {
 }
 
 func smallBoot(kernel string, again bool, arm Method, round int) Boot {
-	b := Boot{Kernel: kernel, Again: again, Arm: arm, Round: round, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
+	b := Boot{Kernel: kernel, Again: again, Method: arm, Round: round, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
 	cost := int64(75)
 	if kernel == "patched" {
 		cost = 18

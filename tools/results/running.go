@@ -6,9 +6,9 @@ package results
 // be found out.
 const Unknown = "unknown"
 
-// Running is the machine while its own kernel was measured: what times hang on
-// besides the kernel. What could not be read is Unknown.
-type Running struct {
+// HostKernel is the machine while its own kernel was measured: what times depend
+// on besides the kernel. What could not be read is Unknown.
+type HostKernel struct {
 	// Version is what uname -v prints, BuildID the kernel's GNU build ID.
 	Version string `json:"version"`
 	BuildID string `json:"build_id"`

@@ -175,10 +175,10 @@ func (b Boot) stallValues() []value {
 		if g.Running {
 			while = string(g.Phase)
 		}
-		out = append(out, drawn("growths", i, growthValues(fmt.Sprintf("grow/vcpus=%d/while=%s", g.VM.VCPUs, while), g, b.Arm)...)...)
+		out = append(out, drawn("growths", i, growthValues(fmt.Sprintf("grow/vcpus=%d/while=%s", g.VM.VCPUs, while), g, b.Method)...)...)
 	}
 	for i, g := range b.Gaps {
-		out = append(out, drawn("gaps", i, gapValues(fmt.Sprintf("gaps/vcpus=%d/phase=%s", g.VM.VCPUs, g.Phase), g, b.Arm)...)...)
+		out = append(out, drawn("gaps", i, gapValues(fmt.Sprintf("gaps/vcpus=%d/phase=%s", g.VM.VCPUs, g.Phase), g, b.Method)...)...)
 	}
 	return out
 }

@@ -58,7 +58,7 @@ func Config(s System) (kbuild.Config, string, error) {
 var names = []string{"CONFIG_LOCALVERSION", "CONFIG_LOCALVERSION_AUTO", "CONFIG_BUILD_SALT"}
 
 // Describe says what the running kernel is, by the name that figures have.
-func Describe(s System, name string) (results.Kernel, *results.Running, error) {
+func Describe(s System, name string) (results.Kernel, *results.HostKernel, error) {
 	config, from, err := Config(s)
 	if err != nil {
 		return results.Kernel{}, nil, fmt.Errorf("configuration of the running kernel: %w", err)
@@ -71,7 +71,7 @@ func Describe(s System, name string) (results.Kernel, *results.Running, error) {
 		k.Config = config.Without(names...).Hash()
 		k.HZ, k.Preemption, k.RCU = Scheduling(config)
 	}
-	r := &results.Running{
+	r := &results.HostKernel{
 		Version: s.line("proc/sys/kernel/version"), BuildID: s.buildID(), ConfigFrom: from,
 		Online: known(s.line("sys/devices/system/cpu/online")), Turbo: s.turbo(), Virtualized: s.virtualized(),
 	}
