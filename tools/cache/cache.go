@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package cache keeps what is costly to make (kernel trees, kernels, guests)
-// in one folder, addressed by what it was made from.
+// in one directory, addressed by what it was made from.
 //
-// An entry is a folder, <dir>/<kind>/<key>. It is filled in a temporary
-// folder and appears by a rename, so that it is either whole or not there at
-// all; a lock file per entry keeps two processes from making the same thing
-// twice. What an interrupted process left behind is removed by the next Open.
+// An entry is a directory, <dir>/<kind>/<key>. It is filled in a temporary
+// directory and appears by a rename, so that it is either complete or missing; a
+// lock file per entry keeps two processes from making the same thing twice. What
+// an interrupted process left behind is removed by the next Open.
 package cache
 
 import (
@@ -27,32 +27,33 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// EnvDir is the environment variable that names the cache folder.
+// EnvDir is the environment variable that names the cache directory.
 const EnvDir = "VCPULAB_CACHE"
 
-// Folders of the cache that are not kinds: names of kinds do not begin with a
-// dot.
+// Directories of the cache that are not kinds: names of kinds do not begin with
+// a dot.
 const (
 	tmpDir  = ".tmp"
 	lockDir = ".lock"
 )
 
-// Cache is a cache folder. Its methods may be called by several goroutines
-// and, on the same folder, by several processes.
+// Cache is a cache directory. Its methods may be called by several goroutines
+// and, on the same directory, by several processes.
 type Cache struct {
 	dir string
 
-	// Waiting, if set before the cache is used, is called once when an entry
-	// or lock is held by somebody else and the caller has to wait for it.
-	Waiting func(kind, key string)
+	// Waiting, if set before the cache is used, is called once for each lock
+	// that the caller has to wait for. The message names the entry, and the
+	// process that holds its lock.
+	Waiting func(message string)
 }
 
-// Open returns the cache in dir and makes the folder if it is not there. With
+// Open returns the cache in dir and makes the directory if it is missing. With
 // dir "" it is $VCPULAB_CACHE or, where that is unset, vcpulab in the user's
-// cache folder. What dead processes left half done is removed.
+// cache directory. What dead processes left half done is removed.
 //
-// The error of a folder that cannot be written stands for exit.Usage if the user
-// named it, and else for exit.MachineLacks.
+// The error for a directory that cannot be written has exit.Usage if the user
+// named the directory, otherwise exit.MachineLacks.
 func Open(dir string) (*Cache, error) {
 	code := exit.Usage
 	if dir == "" {
@@ -62,7 +63,7 @@ func Open(dir string) (*Cache, error) {
 		code = exit.MachineLacks
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return nil, exit.With(code, fmt.Errorf("find the cache folder: %w; set %s to a folder", err, EnvDir))
+			return nil, exit.With(code, fmt.Errorf("find the cache directory: %w; set %s to a directory", err, EnvDir))
 		}
 		dir = filepath.Join(user, "vcpulab")
 	}
@@ -70,35 +71,53 @@ func Open(dir string) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache: %w", err)
 	}
+
 	c := &Cache{dir: dir}
 	for _, d := range []string{".", tmpDir, lockDir} {
 		name := filepath.Join(dir, d)
 		err := os.MkdirAll(name, 0o755)
 		if err == nil {
-			// It may be there and on a disk that is read-only now.
+			// It may exist on a disk that is read-only now.
 			err = unix.Faccessat(unix.AT_FDCWD, name, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 			if err != nil {
 				err = &fs.PathError{Op: "write to", Path: name, Err: err}
 			}
 		}
 		if err != nil {
-			return nil, exit.With(code, fmt.Errorf("open the cache: %w; name a folder that can be written with --cache or %s", err, EnvDir))
+			return nil, exit.With(code, fmt.Errorf("open the cache: %w; name a writable directory with --cache or %s", err, EnvDir))
 		}
 	}
+
 	if err := c.sweep(); err != nil {
 		return nil, fmt.Errorf("open the cache %s: remove what was left half done: %w", dir, err)
 	}
 	return c, nil
 }
 
-// Dir returns the absolute path of the cache folder.
+// Dir returns the absolute path of the cache directory.
 func (c *Cache) Dir() string { return c.dir }
 
-// Path returns where the entry is or would be. It says nothing of whether it
-// is there.
+// CheckOutside returns an error if the cache is in dir, a directory that is to
+// be copied to the cache: each copy would hold the ones before it.
+func (c *Cache) CheckOutside(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	own, err := filepath.EvalSymlinks(c.dir)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(dir, own); err == nil && filepath.IsLocal(rel) {
+		return exit.With(exit.Usage, fmt.Errorf("the cache %s is inside %s, which is to be copied to it; name a directory outside with --cache or %s", own, dir, EnvDir))
+	}
+	return nil
+}
+
+// Path returns where the entry is or would be, whether or not it exists.
 func (c *Cache) Path(kind, key string) string { return filepath.Join(c.dir, kind, key) }
 
-// Lookup returns the entry's folder and whether it is there.
+// Lookup returns the entry's directory and whether it exists.
 func (c *Cache) Lookup(kind, key string) (dir string, ok bool) {
 	dir = c.Path(kind, key)
 	_, err := os.Lstat(dir)
@@ -106,8 +125,8 @@ func (c *Cache) Lookup(kind, key string) (dir string, ok bool) {
 }
 
 // Key returns the key of what is made from parts: the SHA-256 in hexadecimal
-// over each part preceded by its length, so that no two lists of parts are
-// the same by how they are joined.
+// over each part preceded by its length, so that different lists of parts never
+// have the same key.
 func Key(parts ...string) string {
 	h := sha256.New()
 	var n [8]byte
@@ -132,11 +151,11 @@ func checkName(kind, key string) error {
 	return nil
 }
 
-// Populate returns the folder of an entry. If the entry is not there, fill
-// makes its content in tmpDir, an empty folder on the same file system, which
+// Populate returns the directory of an entry. If the entry is missing, fill
+// makes its content in tmpDir, an empty directory on the same file system, which
 // becomes the entry when fill returns nil; hit is then false. If fill fails
-// or ctx ends, nothing is left and the error is fill's own. Another process
-// or goroutine that fills the same entry is waited for.
+// or ctx ends, nothing is left and the error is fill's own. If another process
+// or goroutine fills the same entry, Populate waits for it.
 //
 // Paths below tmpDir change their name when the entry appears: fill must not
 // store them.
@@ -144,7 +163,7 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 	if err := checkName(kind, key); err != nil {
 		return "", false, err
 	}
-	// An entry never changes once it is there: no lock is needed to use it.
+	// An entry never changes once it exists: using it needs no lock.
 	if dir, ok := c.Lookup(kind, key); ok {
 		return dir, true, nil
 	}
@@ -158,8 +177,8 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 		return dir, true, nil
 	}
 
-	tmp := filepath.Join(c.dir, tmpDir, tmpName(kind, key))
-	// Whoever made it is dead, or the lock could not be held here.
+	tmp := c.tmpPath(kind, key)
+	// Its maker is dead, or the lock could not be held here.
 	if err := os.RemoveAll(tmp); err != nil {
 		return "", false, fmt.Errorf("cache: %w", err)
 	}
@@ -171,6 +190,7 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 			err = fmt.Errorf("cache: %w", rmErr)
 		}
 	}()
+
 	if err := fill(ctx, tmp); err != nil {
 		return "", false, err
 	}
@@ -186,8 +206,8 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 	return dir, false, nil
 }
 
-// Remove takes an entry out of the cache. It is no error if it is not there.
-// The entry vanishes at once for others, then its files are deleted.
+// Remove takes an entry out of the cache. It is not an error if it is missing.
+// The entry disappears at once for others, then its files are deleted.
 func (c *Cache) Remove(ctx context.Context, kind, key string) error {
 	if err := checkName(kind, key); err != nil {
 		return err
@@ -197,18 +217,16 @@ func (c *Cache) Remove(ctx context.Context, kind, key string) error {
 		return err
 	}
 	defer unlock()
-	tmp := filepath.Join(c.dir, tmpDir, tmpName(kind, key))
+
+	tmp := c.tmpPath(kind, key)
 	if err := os.RemoveAll(tmp); err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
 	err = os.Rename(c.Path(kind, key), tmp)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("cache: %w", err)
+	if err == nil {
+		err = os.RemoveAll(tmp)
 	}
-	if err := os.RemoveAll(tmp); err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cache: %w", err)
 	}
 	return nil
@@ -223,6 +241,7 @@ func (c *Cache) Keys(kind string) ([]string, error) {
 	case err != nil:
 		return nil, fmt.Errorf("cache: %w", err)
 	}
+
 	var keys []string
 	for _, e := range entries {
 		if validName.MatchString(e.Name()) {
@@ -232,9 +251,9 @@ func (c *Cache) Keys(kind string) ([]string, error) {
 	return keys, nil
 }
 
-// tmpName and its inverse name the temporary folder and the lock file of an
-// entry. An @ is in no kind and no key; a space, which make cannot have in a
-// path, would keep kernels from being built there.
+// tmpName and splitTmpName convert between an entry and the name of its
+// temporary directory and lock file. Kinds and keys have no @. A space instead
+// would keep kernels from being built there: make cannot have one in a path.
 func tmpName(kind, key string) string { return kind + "@" + key }
 
 func splitTmpName(name string) (kind, key string, ok bool) {
@@ -242,8 +261,12 @@ func splitTmpName(name string) (kind, key string, ok bool) {
 	return kind, key, ok && checkName(kind, key) == nil
 }
 
-// sweep removes the temporary folders whose makers are dead: those whose lock
-// is free.
+func (c *Cache) tmpPath(kind, key string) string {
+	return filepath.Join(c.dir, tmpDir, tmpName(kind, key))
+}
+
+// sweep removes the temporary directories whose makers are dead: those whose
+// lock is free.
 func (c *Cache) sweep() error {
 	entries, err := os.ReadDir(filepath.Join(c.dir, tmpDir))
 	if err != nil {
@@ -254,15 +277,16 @@ func (c *Cache) sweep() error {
 		if !ok {
 			continue // not made by this package
 		}
-		unlock, err := c.tryLock(kind, key)
+
+		lock, err := c.tryLock(kind, key)
 		if errors.Is(err, errLocked) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		err = os.RemoveAll(filepath.Join(c.dir, tmpDir, e.Name()))
-		unlock()
+		err = os.RemoveAll(c.tmpPath(kind, key))
+		lock.Close()
 		if err != nil {
 			return err
 		}

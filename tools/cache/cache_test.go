@@ -5,6 +5,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func write(content string) func(context.Context, string) error {
 	}
 }
 
-// leftovers lists what stands in the folder of temporary folders.
+// leftovers lists what is in the directory of temporary directories.
 func leftovers(t *testing.T, c *Cache) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(c.Dir(), tmpDir))
@@ -100,7 +101,7 @@ func TestPopulateFails(t *testing.T) {
 			if got := leftovers(t, c); got != nil {
 				t.Errorf("left behind: %v", got)
 			}
-			// Nothing stands in the way of doing it again.
+			// It can be done again.
 			if _, _, err := c.Populate(t.Context(), "tree", "k", write("whole")); err != nil {
 				t.Errorf("second try: %v", err)
 			}
@@ -114,7 +115,7 @@ func TestPopulateOnceAmongMany(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		c := open(t, dir) // as if each were a process of its own
-		c.Waiting = func(_, _ string) { waits.Add(1) }
+		c.Waiting = func(string) { waits.Add(1) }
 		wg.Go(func() {
 			_, _, err := c.Populate(t.Context(), "kernel", "k", func(ctx context.Context, tmp string) error {
 				fills.Add(1)
@@ -138,9 +139,13 @@ func TestLockWaitsUntilContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	c.Waiting = func(_, _ string) { cancel() }
+	var said string
+	c.Waiting = func(message string) { said = message; cancel() }
 	if _, err := c.Lock(ctx, "tree", "k"); !errors.Is(err, context.Canceled) {
 		t.Errorf("second Lock: %v", err)
+	}
+	if want := fmt.Sprintf("waiting for tree/k, which process %d (%s", os.Getpid(), os.Args[0]); !strings.HasPrefix(said, want) {
+		t.Errorf("said %q, want %q", said, want)
 	}
 	unlock()
 	again, err := c.Lock(t.Context(), "tree", "k")
@@ -165,7 +170,7 @@ func TestBadNames(t *testing.T) {
 func TestRemove(t *testing.T) {
 	c := open(t, t.TempDir())
 	if err := c.Remove(t.Context(), "tree", "k"); err != nil {
-		t.Errorf("of what is not there: %v", err)
+		t.Errorf("of a missing entry: %v", err)
 	}
 	if _, _, err := c.Populate(t.Context(), "tree", "k", write("x")); err != nil {
 		t.Fatal(err)
@@ -174,14 +179,14 @@ func TestRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := c.Lookup("tree", "k"); ok {
-		t.Error("still there")
+		t.Error("still in the cache")
 	}
 	if got := leftovers(t, c); got != nil {
 		t.Errorf("left behind: %v", got)
 	}
 }
 
-func TestOpenFindsItsFolder(t *testing.T) {
+func TestOpenFindsItsDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	t.Setenv(EnvDir, dir)
 	if got := open(t, "").Dir(); got != dir {
@@ -236,7 +241,7 @@ func TestKilledFillIsSwept(t *testing.T) {
 	if n, err := out.Read(make([]byte, 8)); n == 0 {
 		t.Fatal(err)
 	}
-	// As long as it lives, nobody takes its work away.
+	// As long as it lives, its work stays.
 	if got := leftovers(t, open(t, dir)); len(got) != 1 {
 		t.Errorf("while it is being filled: %v", got)
 	}
@@ -275,8 +280,8 @@ func TestSpace(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses opens caches that nothing can be written to: whether the user
-// named them decides whose fault that is.
+// TestOpenRefuses opens caches that cannot be written: the exit code depends on
+// whether the user named them.
 func TestOpenRefuses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
@@ -314,7 +319,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// withoutPrivileges runs f as somebody who is not root and owns nothing: root may
+// withoutPrivileges runs f as a user who is not root and owns nothing: root may
 // write anywhere.
 func withoutPrivileges(t *testing.T, f func() error) error {
 	t.Helper()
@@ -333,4 +338,21 @@ func withoutPrivileges(t *testing.T, f func() error) error {
 		done <- f()
 	}()
 	return <-done
+}
+
+func TestCheckOutside(t *testing.T) {
+	tree := t.TempDir()
+	c := open(t, filepath.Join(tree, "a", "cache"))
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(tree, link); err != nil {
+		t.Fatal(err)
+	}
+	for dir, inside := range map[string]bool{
+		tree: true, link: true, c.Dir(): true,
+		t.TempDir(): false, filepath.Join(c.Dir(), tmpDir): false,
+	} {
+		if err := c.CheckOutside(dir); (err != nil) != inside || inside && exit.Code(err) != exit.Usage {
+			t.Errorf("%s: %v, want an error: %v", dir, err, inside)
+		}
+	}
 }

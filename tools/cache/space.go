@@ -14,13 +14,13 @@ import (
 // SpaceError says that a disk is, or would become, full.
 type SpaceError struct {
 	Doing string // what needs the space
-	Dir   string // a folder on that disk
-	Need  int64  // bytes that are needed; 0 where it is not known
+	Dir   string // a directory on that disk
+	Need  int64  // bytes that are needed; 0 if unknown
 	Free  int64  // bytes that were free
 }
 
 func (e *SpaceError) Error() string {
-	const tail = "; free some space, or set " + EnvDir + " to a folder on another disk"
+	const tail = "; free some space, or set " + EnvDir + " to a directory on another disk"
 	if e.Need == 0 {
 		return fmt.Sprintf("%s: the disk of %s is full (%s free)%s", e.Doing, e.Dir, size(e.Free), tail)
 	}

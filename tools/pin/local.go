@@ -101,6 +101,9 @@ func (p *Pin) fetchFolder(ctx context.Context, opts *FetchOptions) (tree.Tree, e
 	if err != nil {
 		return tree.Tree{}, err
 	}
+	if err := opts.Cache.CheckOutside(opts.Local); err != nil {
+		return tree.Tree{}, err
+	}
 	kind := Upstream
 	bad, err := diff(ctx, opts.Local, p.blobsOf(kind))
 	if err != nil {

@@ -52,6 +52,9 @@ func UserTree(ctx context.Context, p *Pin, dir string, opts UserOptions) (t tree
 	if err != nil {
 		return t, nil, err
 	}
+	if err := opts.Cache.CheckOutside(dir); err != nil {
+		return t, nil, err
+	}
 	differs, err = p.Diff(ctx, dir, opts.Files...)
 	if err != nil {
 		return t, nil, err

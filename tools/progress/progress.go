@@ -3,8 +3,8 @@
 // Package progress shows what a long command is doing: on a terminal as lines
 // that are redrawn, elsewhere as plain lines with a heartbeat.
 //
-// A nil *Log and a nil *Step are silent, so that nobody who reports progress
-// has to ask whether somebody listens.
+// A nil *Log and a nil *Step are silent, so that callers need not ask whether
+// progress is shown.
 package progress
 
 import (
@@ -19,8 +19,8 @@ import (
 	"golang.org/x/term"
 )
 
-// How often and when something is written. Off a terminal a step that is done
-// within silence gets one line only.
+// How often and when something is written. Off a terminal a step that takes less
+// than silence gets one line only.
 const (
 	redraw    = 200 * time.Millisecond
 	silence   = 2 * time.Second
@@ -37,7 +37,7 @@ type Log struct {
 	width  func() int // of the terminal, in columns
 
 	active []*Step       // in the order of their start
-	drawn  int           // lines of the live display that stand on the terminal
+	drawn  int           // lines of the live display that are on the terminal
 	stop   chan struct{} // ends the goroutine that ticks; nil when none does
 }
 
@@ -62,7 +62,7 @@ func New(w io.Writer) *Log {
 	return l
 }
 
-// Printf writes a line of its own that stays, above the live display.
+// Printf writes a line that stays, above the live display.
 func (l *Log) Printf(format string, args ...any) {
 	if l == nil {
 		return
@@ -80,6 +80,7 @@ func (l *Log) Step(name string) *Step {
 	}
 	now := time.Now()
 	s := &Step{log: l, name: name, start: now, next: now.Add(silence)}
+
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active = append(l.active, s)
@@ -116,6 +117,7 @@ func (l *Log) show(now time.Time) {
 		l.draw(now)
 		return
 	}
+
 	for _, s := range l.active {
 		if now.Before(s.next) {
 			continue
@@ -160,11 +162,13 @@ func (l *Log) end(s *Step, colour, mark, text string) {
 	if i < 0 {
 		return // has ended already
 	}
+
 	l.active = slices.Delete(l.active, i, i+1)
 	if len(l.active) == 0 {
 		close(l.stop)
 		l.stop = nil
 	}
+
 	took := elapsed(time.Since(s.start))
 	if l.live {
 		l.line(fmt.Sprintf("%6s  %s%s%s", took, l.paint(colour, s.name), before(" ", mark), before(": ", text)))
@@ -202,7 +206,7 @@ func (s *Step) Update(format string, args ...any) {
 	s.state = state
 }
 
-// Done ends the step; the text, which may be empty, says what came of it.
+// Done ends the step; the text, which may be empty, is its result.
 func (s *Step) Done(format string, args ...any) {
 	if s == nil {
 		return

@@ -192,7 +192,7 @@ func writeOut(t *testing.T, outer, dir string, img *image) {
 	if err := os.RemoveAll(out); err != nil {
 		t.Fatal(err)
 	}
-	if err := tree.Copy(t.Context(), dir, out); err != nil {
+	if err := os.CopyFS(out, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
 	changed := img.changed()

@@ -55,7 +55,7 @@ func mustGit(t testing.TB, dir string, args ...string) []byte {
 func repository(t testing.TB, src string) string {
 	t.Helper()
 	repo := filepath.Join(t.TempDir(), "repo")
-	if err := tree.Copy(t.Context(), src, repo); err != nil {
+	if err := os.CopyFS(repo, os.DirFS(src)); err != nil {
 		t.Fatal(err)
 	}
 	mustGit(t, repo, "init", "-q", "-b", "main")

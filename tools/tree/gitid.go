@@ -3,17 +3,20 @@
 package tree
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -34,8 +37,8 @@ type Entry struct {
 
 // Entries reads all files of the tree in dir and returns them sorted by path.
 // keep, unless nil, is asked for each path whether it belongs to the tree; a
-// folder that does not is left out with all that is in it. Files that are
-// neither regular nor symbolic links are an error, empty folders are left
+// directory that does not is left out with everything in it. Files that are
+// neither regular nor symbolic links are an error, empty directories are left
 // out.
 func Entries(ctx context.Context, dir string, keep func(name string, isDir bool) bool) ([]Entry, error) {
 	root, err := os.OpenRoot(dir)
@@ -43,6 +46,7 @@ func Entries(ctx context.Context, dir string, keep func(name string, isDir bool)
 		return nil, fmt.Errorf("read the tree: %w", err)
 	}
 	defer root.Close()
+
 	var names []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
@@ -51,23 +55,19 @@ func Entries(ctx context.Context, dir string, keep func(name string, isDir bool)
 		switch {
 		case err != nil:
 			return err
-		case name == ".":
-			return nil
-		case keep != nil && !keep(name, d.IsDir()):
+		case name != "." && keep != nil && !keep(name, d.IsDir()):
 			if d.IsDir() {
 				return fs.SkipDir
 			}
-			return nil
-		case d.IsDir():
-			return nil
+		case !d.IsDir():
+			names = append(names, name)
 		}
-		names = append(names, name)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
 	}
-	return read(ctx, root, names)
+	return readEntries(ctx, root, names)
 }
 
 // ReadEntries reads the named files of the tree in dir, relative paths with
@@ -78,141 +78,172 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 		return nil, fmt.Errorf("read the tree: %w", err)
 	}
 	defer root.Close()
-	return read(ctx, root, names)
+	return readEntries(ctx, root, names)
 }
 
+func readEntries(ctx context.Context, root *os.Root, names []string) ([]Entry, error) {
+	entries := make([]Entry, len(names))
+	err := eachDirectory(ctx, names, func(dir string, indices []int) error {
+		in, err := root.OpenRoot(dir)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+
+		for _, i := range indices {
+			mode, blob, err := modeAndBlob(in, path.Base(names[i]))
+			if err != nil {
+				return fmt.Errorf("%s: %w", names[i], err)
+			}
+			entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", root.Name(), err)
+	}
+
+	slices.SortFunc(entries, compareEntries)
+	return entries, nil
+}
+
+func compareEntries(a, b Entry) int { return cmp.Compare(a.Path, b.Path) }
+
 // BlobIDs returns git's blob ids of the named files of the tree in dir, by
-// path. Files that are not there are left out.
+// path. Missing files are left out.
 func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read the tree: %w", err)
 	}
 	defer root.Close()
-	found := make([]string, len(names))
-	err = inParallel(ctx, len(names), func(i int, dirs *folders) error {
-		in, err := dirs.enter(root, path.Dir(names[i]))
-		if err == nil {
-			_, found[i], err = modeAndBlob(in, path.Base(names[i]))
-		} else if _, statErr := root.Lstat(names[i]); statErr != nil {
-			err = statErr // that a folder is a file, only this error tells
-		}
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", names[i], err)
+
+	var mu sync.Mutex
+	ids := make(map[string]string, len(names))
+	err = eachDirectory(ctx, names, func(_ string, indices []int) error {
+		for _, i := range indices {
+			id, err := FileBlobID(root, names[i])
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", names[i], err)
+			}
+			mu.Lock()
+			ids[names[i]] = id
+			mu.Unlock()
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
 	}
-	ids := make(map[string]string, len(names))
-	for i, name := range names {
-		if found[i] != "" {
-			ids[name] = found[i]
-		}
-	}
 	return ids, nil
 }
 
-func read(ctx context.Context, root *os.Root, names []string) ([]Entry, error) {
-	entries := make([]Entry, len(names))
-	err := inParallel(ctx, len(names), func(i int, dirs *folders) error {
-		in, err := dirs.enter(root, path.Dir(names[i]))
-		if err != nil {
-			return err
-		}
-		mode, blob, err := modeAndBlob(in, path.Base(names[i]))
-		if err != nil {
-			return fmt.Errorf("%s: %w", names[i], err)
-		}
-		entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
-		return nil
-	})
+// BlobID returns the id that git gives to a file with this content: 40
+// hexadecimal digits.
+func BlobID(data []byte) string {
+	id, _ := hashBlob(int64(len(data)), bytes.NewReader(data), io.Discard)
+	return id
+}
+
+// FileBlobID returns the id that git gives to the named file of root. A
+// symbolic link's content is its target; it is not followed.
+func FileBlobID(root *os.Root, name string) (string, error) {
+	_, id, err := modeAndBlob(root, name)
+	return id, err
+}
+
+// modeAndBlob returns what git records of a file.
+func modeAndBlob(root *os.Root, name string) (mode, id string, err error) {
+	info, err := root.Lstat(name)
 	if err != nil {
-		return nil, fmt.Errorf("read the tree %s: %w", root.Name(), err)
+		return "", "", err
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
-	return entries, nil
+	mode = ModeFile
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := root.Readlink(name)
+		return ModeSymlink, BlobID([]byte(target)), err
+	case !info.Mode().IsRegular():
+		return "", "", fmt.Errorf("%s: neither a file nor a symbolic link", name)
+	case info.Mode()&0o100 != 0:
+		mode = ModeExecutable
+	}
+
+	f, err := root.Open(name)
+	if err != nil {
+		return "", "", err
+	}
+	defer f.Close()
+	id, err = hashBlob(info.Size(), f, io.Discard)
+	return mode, id, err
+}
+
+// buffers are for reading files: a new one for each of 96,000 files would
+// keep the garbage collector busier than the disk.
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// hashBlob copies a file of size bytes and returns git's id of it.
+func hashBlob(size int64, from io.Reader, to io.Writer) (string, error) {
+	h := sha1.New()
+	fmt.Fprintf(h, "blob %d\x00", size)
+	buf := buffers.Get().(*[64 << 10]byte)
+	defer buffers.Put(buf)
+
+	// Hidden behind a plain Reader and Writer: their other methods would
+	// allocate buffers of their own.
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(h, to)}, struct{ io.Reader }{from}, buf[:])
+	if err == nil && n != size {
+		err = fmt.Errorf("changed while it was read (%d bytes, then %d)", size, n)
+	}
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // GitID returns the id that git gives to a tree with these entries, which is
 // what git write-tree prints. They need not be sorted.
 func GitID(entries []Entry) (string, error) {
-	top := newGitDir()
-	for _, e := range entries {
-		id, err := hex.DecodeString(e.Blob)
-		if err != nil || len(id) != sha1.Size {
-			return "", fmt.Errorf("%s: %q is no git blob id", e.Path, e.Blob)
+	entries = slices.SortedFunc(slices.Values(entries), compareEntries)
+	for i, e := range entries {
+		if id, err := hex.DecodeString(e.Blob); err != nil || len(id) != sha1.Size {
+			return "", fmt.Errorf("%s: %q is not a git blob id", e.Path, e.Blob)
 		}
 		if !fs.ValidPath(e.Path) || e.Path == "." {
-			return "", fmt.Errorf("%q is no path in a tree", e.Path)
+			return "", fmt.Errorf("%q is not a path in a tree", e.Path)
 		}
-		if err := top.add(e.Path, e.Mode, id); err != nil {
-			return "", err
+		if i > 0 && e.Path == entries[i-1].Path {
+			return "", fmt.Errorf("%s: listed twice", e.Path)
 		}
 	}
-	return hex.EncodeToString(top.id()), nil
+	return hex.EncodeToString(treeID(entries, 0)), nil
 }
 
-// gitDir is a folder on the way to its id.
-type gitDir struct {
-	dirs  map[string]*gitDir
-	files map[string]gitFile
-}
-
-type gitFile struct {
-	mode string
-	id   []byte
-}
-
-func newGitDir() *gitDir {
-	return &gitDir{dirs: map[string]*gitDir{}, files: map[string]gitFile{}}
-}
-
-func (d *gitDir) add(name, mode string, id []byte) error {
-	dir, base := path.Split(name)
-	for part := range strings.SplitSeq(strings.TrimSuffix(dir, "/"), "/") {
-		if part == "" {
+// treeID returns git's id of a directory with these entries, which are sorted
+// by path; at is where the names relative to it begin. Sorted paths are in
+// git's order, in which a directory's name ends in a slash.
+func treeID(entries []Entry, at int) []byte {
+	var body []byte
+	for len(entries) > 0 {
+		first := entries[0]
+		name, _, isDir := strings.Cut(first.Path[at:], "/")
+		if !isDir {
+			body = fmt.Appendf(body, "%s %s\x00", first.Mode, name)
+			body, _ = hex.AppendDecode(body, []byte(first.Blob))
+			entries = entries[1:]
 			continue
 		}
-		sub := d.dirs[part]
-		if sub == nil {
-			sub = newGitDir()
-			d.dirs[part] = sub
-		}
-		d = sub
-	}
-	if _, twice := d.files[base]; twice {
-		return errors.New(name + ": listed twice")
-	}
-	d.files[base] = gitFile{mode, id}
-	return nil
-}
 
-func (d *gitDir) id() []byte {
-	type item struct {
-		sortKey, name, mode string
-		id                  []byte
+		prefix := first.Path[:at+len(name)+1]
+		n := slices.IndexFunc(entries, func(e Entry) bool { return !strings.HasPrefix(e.Path, prefix) })
+		if n < 0 {
+			n = len(entries)
+		}
+		body = fmt.Appendf(body, "%s %s\x00", modeTree, name)
+		body = append(body, treeID(entries[:n], len(prefix))...)
+		entries = entries[n:]
 	}
-	items := make([]item, 0, len(d.dirs)+len(d.files))
-	for name, f := range d.files {
-		items = append(items, item{name, name, f.mode, f.id})
-	}
-	for name, sub := range d.dirs {
-		// git sorts folders as if their names ended in a slash.
-		items = append(items, item{name + "/", name, modeTree, sub.id()})
-	}
-	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.sortKey, b.sortKey) })
-	var body []byte
-	for _, it := range items {
-		body = append(body, it.mode+" "+it.name+"\x00"...)
-		body = append(body, it.id...)
-	}
-	h := sha1.New()
-	fmt.Fprintf(h, "tree %d\x00", len(body))
-	h.Write(body)
-	return h.Sum(nil)
+
+	id := sha1.Sum(fmt.Appendf(nil, "tree %d\x00%s", len(body), body))
+	return id[:]
 }

@@ -3,30 +3,27 @@
 // Package tree handles kernel source trees on disk: what identifies one, how
 // one is made from another cheaply, and how a file of it is replaced.
 //
-// Trees are made from each other by hard links, so that a patched tree costs
-// no disk for the files that it shares with its base. Therefore a file of a
-// tree is never written in place: Replace puts a new file in its stead.
+// Trees are made from each other by hard links, so that a patched tree takes
+// no disk space for the files that it shares with its base. Therefore a file of
+// a tree is never written in place: Replace puts a new file in its stead.
 package tree
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
-	"sync"
+
+	"github.com/rogpeppe/go-internal/renameio"
 )
 
 // Tree is a kernel source tree on disk.
 type Tree struct {
-	// Dir is the absolute path of the folder.
+	// Dir is the absolute path of the directory.
 	Dir string `json:"dir"`
 	// ID identifies the content: two trees with the same ID have the same
 	// files.
@@ -45,24 +42,20 @@ type Tree struct {
 // it, so that the tree holds kernel sources alone.
 func metaFile(dir string) string { return filepath.Clean(dir) + ".json" }
 
-// Save writes the description of t beside its folder, as <Dir>.json.
+// Save writes the description of t beside its directory, as <Dir>.json.
 func Save(t Tree) error {
 	data, err := json.MarshalIndent(t, "", "\t")
+	if err == nil {
+		err = renameio.WriteFile(metaFile(t.Dir), append(data, '\n'))
+	}
 	if err != nil {
-		return fmt.Errorf("save the description of %s: %w", t.Dir, err)
-	}
-	tmp := metaFile(t.Dir) + ".new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("save the description of %s: %w", t.Dir, err)
-	}
-	if err := os.Rename(tmp, metaFile(t.Dir)); err != nil {
 		return fmt.Errorf("save the description of %s: %w", t.Dir, err)
 	}
 	return nil
 }
 
 // Load reads the description of the tree in dir. Dir of the result is dir,
-// whatever the folder was called when the description was saved.
+// whatever the directory was called when the description was saved.
 func Load(dir string) (Tree, error) {
 	var t Tree
 	data, err := os.ReadFile(metaFile(dir))
@@ -79,128 +72,50 @@ func Load(dir string) (Tree, error) {
 	return t, nil
 }
 
-// blobHash returns git's hash of a file of size bytes, to write them to.
-func blobHash(size int64) hash.Hash {
-	h := sha1.New()
-	h.Write(strconv.AppendInt([]byte("blob "), size, 10))
-	h.Write([]byte{0})
-	return h
-}
-
-// BlobID returns the id that git gives to a file with this content: 40
-// hexadecimal digits.
-func BlobID(data []byte) string {
-	h := blobHash(int64(len(data)))
-	h.Write(data)
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// FileBlobID returns the id that git gives to the named file of root. A
-// symbolic link's content is where it points to, and is not followed.
-func FileBlobID(root *os.Root, name string) (string, error) {
-	_, id, err := modeAndBlob(root, name)
-	return id, err
-}
-
-// buffers are for reading files: a new one for each of 96,000 files would
-// keep the garbage collector busier than the disk.
-var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
-
-// modeAndBlob returns what git has of a file.
-func modeAndBlob(root *os.Root, name string) (mode, id string, err error) {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return "", "", err
-	}
-	mode = ModeFile
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := root.Readlink(name)
-		if err != nil {
-			return "", "", err
-		}
-		return ModeSymlink, BlobID([]byte(target)), nil
-	case !info.Mode().IsRegular():
-		return "", "", fmt.Errorf("%s: neither a file nor a symbolic link", name)
-	case info.Mode()&0o100 != 0:
-		mode = ModeExecutable
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return "", "", err
-	}
-	defer f.Close()
-	h := blobHash(info.Size())
-	buf := buffers.Get().(*[64 << 10]byte)
-	defer buffers.Put(buf)
-	// Without its other methods f cannot bring a buffer of its own.
-	n, err := io.CopyBuffer(h, struct{ io.Reader }{f}, buf[:])
-	if err != nil {
-		return "", "", err
-	}
-	if n != info.Size() {
-		return "", "", fmt.Errorf("%s: changed while it was read (%d bytes, then %d)", name, info.Size(), n)
-	}
-	return mode, hex.EncodeToString(h.Sum(nil)), nil
-}
-
 // Replace puts a file with this content and mode in the place of name, a
-// relative path with slashes, and makes the folders above it. The old file is
-// not written to: other trees may share it. A failure leaves the old file.
+// relative path with slashes, and makes the directories above it. The old file
+// is not written to: other trees may share it. A failure leaves the old file.
 func Replace(root *os.Root, name string, data []byte, mode fs.FileMode) error {
-	tmp, err := writeNew(root, name, data, mode)
+	dir, base := path.Split(name)
+	tmp := dir + "." + base + "." + rand.Text()
+	err := func() error {
+		if err := root.MkdirAll(path.Clean(dir), 0o755); err != nil {
+			return err
+		}
+		f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		// The mode is not left to OpenFile, which applies the umask.
+		if err = errors.Join(err, f.Chmod(mode.Perm()), f.Close()); err == nil {
+			err = root.Rename(tmp, name)
+		}
+		if err != nil {
+			root.Remove(tmp)
+		}
+		return err
+	}()
 	if err != nil {
-		return fmt.Errorf("replace %s: %w", name, err)
-	}
-	if err := root.Rename(tmp, name); err != nil {
-		root.Remove(tmp)
 		return fmt.Errorf("replace %s: %w", name, err)
 	}
 	return nil
 }
 
-// writeNew writes a file of a new name beside name and returns that name.
-func writeNew(root *os.Root, name string, data []byte, mode fs.FileMode) (string, error) {
-	dir, base := path.Split(name)
-	if dir != "" {
-		if err := root.MkdirAll(path.Clean(dir), 0o755); err != nil {
-			return "", err
-		}
-	}
-	for i := range 1000 {
-		tmp := dir + "." + base + ".new" + strconv.Itoa(i)
-		f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		_, err = f.Write(data)
-		// Not left to OpenFile: that would apply the umask.
-		err = errors.Join(err, f.Chmod(mode.Perm()), f.Close())
-		if err != nil {
-			root.Remove(tmp)
-			return "", err
-		}
-		return tmp, nil
-	}
-	return "", fs.ErrExist
-}
-
-// Remove removes the named file and the folders above it that become empty,
-// as git does.
+// Remove removes the named file and the directories above it that become
+// empty, as git does.
 func Remove(root *os.Root, name string) error {
 	info, err := root.Lstat(name)
+	if err == nil && info.IsDir() {
+		err = errors.New("is a directory")
+	}
+	if err == nil {
+		err = root.Remove(name)
+	}
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
-	if info.IsDir() {
-		return fmt.Errorf("remove %s: is a folder", name)
-	}
-	if err := root.Remove(name); err != nil {
-		return fmt.Errorf("remove %s: %w", name, err)
-	}
+
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if root.Remove(dir) != nil {
 			break // not empty

@@ -16,8 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fixture makes a small tree with all that a kernel tree has: nested folders,
-// an executable, links within and dangling, odd names, an empty file.
+// fixture makes a small tree with everything that a kernel tree has: nested
+// directories, an executable, links within and dangling, odd names, an empty
+// file.
 func fixture(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "linux")
@@ -88,7 +89,7 @@ func gitID(t *testing.T, dir string) string {
 	return id
 }
 
-// TestIDsAreGits compares with what git makes of the same files.
+// TestIDsAreGits compares with git's ids of the same files.
 func TestIDsAreGits(t *testing.T) {
 	dir := fixture(t)
 	git(t, dir, "init", "-q")
@@ -124,18 +125,18 @@ func TestBlobIDs(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	if _, err := BlobIDs(t.Context(), dir, []string{"arch"}); err == nil {
-		t.Error("the id of a folder")
+		t.Error("the id of a directory")
 	}
 }
 
 func TestGitIDRefuses(t *testing.T) {
 	good := strings.Repeat("0", 40)
 	for name, entries := range map[string][]Entry{
-		"short blob":    {{"a", ModeFile, "00"}},
-		"no hex":        {{"a", ModeFile, strings.Repeat("x", 40)}},
-		"absolute path": {{"/a", ModeFile, good}},
-		"path outside":  {{"a/../../b", ModeFile, good}},
-		"listed twice":  {{"a/b", ModeFile, good}, {"a/b", ModeFile, good}},
+		"short blob":      {{"a", ModeFile, "00"}},
+		"not hexadecimal": {{"a", ModeFile, strings.Repeat("x", 40)}},
+		"absolute path":   {{"/a", ModeFile, good}},
+		"path outside":    {{"a/../../b", ModeFile, good}},
+		"listed twice":    {{"a/b", ModeFile, good}, {"a/b", ModeFile, good}},
 	} {
 		if id, err := GitID(entries); err == nil {
 			t.Errorf("%s: %s", name, id)
@@ -152,34 +153,25 @@ func inode(t *testing.T, name string) uint64 {
 	return info.Sys().(*syscall.Stat_t).Ino
 }
 
-func TestCloneAndCopy(t *testing.T) {
-	for name, tc := range map[string]struct {
-		do     func(context.Context, string, string) error
-		linked bool
-	}{
-		"clone": {Clone, true},
-		"copy":  {Copy, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			src := fixture(t)
-			dst := filepath.Join(t.TempDir(), "dst")
-			if err := tc.do(t.Context(), src, dst); err != nil {
-				t.Fatal(err)
-			}
-			if got, want := gitID(t, dst), gitID(t, src); got != want {
-				t.Errorf("content differs: %s, want %s", got, want)
-			}
-			const file = "virt/kvm/kvm_main.c"
-			if got := inode(t, filepath.Join(src, file)) == inode(t, filepath.Join(dst, file)); got != tc.linked {
-				t.Errorf("hard link: %v, want %v", got, tc.linked)
-			}
-			if err := tc.do(t.Context(), src, dst); !errors.Is(err, fs.ErrExist) {
-				t.Errorf("onto what is there: %v", err)
-			}
-			if _, err := os.Stat(filepath.Join(dst, file)); err != nil {
-				t.Errorf("and it was removed: %v", err)
-			}
-		})
+func TestClone(t *testing.T) {
+	src := fixture(t)
+	dst := filepath.Join(t.TempDir(), "dst")
+	if err := Clone(t.Context(), src, dst); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := gitID(t, dst), gitID(t, src); got != want {
+		t.Errorf("content differs: %s, want %s", got, want)
+	}
+	const file = "virt/kvm/kvm_main.c"
+	if inode(t, filepath.Join(src, file)) != inode(t, filepath.Join(dst, file)) {
+		t.Error("copied instead of linked")
+	}
+
+	if err := Clone(t.Context(), src, dst); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("onto an existing directory: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dst, file)); err != nil {
+		t.Errorf("the existing directory was removed: %v", err)
 	}
 }
 
@@ -219,12 +211,12 @@ func TestCopyEntries(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: something was left: %v", name, err)
+			t.Errorf("%s: something is left: %v", name, err)
 		}
 	}
 }
 
-// TestCloneAcrossFileSystems goes to memory, where no hard link can go.
+// TestCloneAcrossFileSystems clones to memory, where files cannot be linked.
 func TestCloneAcrossFileSystems(t *testing.T) {
 	shm, err := os.MkdirTemp("/dev/shm", "tree")
 	if err != nil {
@@ -255,7 +247,7 @@ func TestCloneFailsWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "arch/pipe"},
-		"source is not there": {t.Context(), func(t *testing.T, src string) { os.RemoveAll(src) }, "no such file"},
+		"missing source": {t.Context(), func(t *testing.T, src string) { os.RemoveAll(src) }, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
@@ -265,7 +257,7 @@ func TestCloneFailsWhole(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tc.mention)
 			}
 			if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("something was left: %v", err)
+				t.Errorf("something is left: %v", err)
 			}
 		})
 	}
@@ -278,7 +270,7 @@ func TestReplaceLeavesTheCloneAlone(t *testing.T) {
 	}
 	before := gitID(t, src)
 	r := root(t, dst)
-	for _, name := range []string{"Makefile", "scripts/checkpatch.pl", "new/folder/file.c", "scripts/link"} {
+	for _, name := range []string{"Makefile", "scripts/checkpatch.pl", "new/directory/file.c", "scripts/link"} {
 		if err := Replace(r, name, []byte("new\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -295,7 +287,7 @@ func TestReplaceLeavesTheCloneAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := r.Lstat("virt"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the empty folder stayed: %v", err)
+		t.Errorf("the empty directory is left: %v", err)
 	}
 	if after := gitID(t, src); after != before {
 		t.Error("the source changed")

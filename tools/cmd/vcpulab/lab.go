@@ -54,6 +54,7 @@ func newLab(g globals, stdout, stderr io.Writer) (*lab, error) {
 	if !g.Quiet {
 		l.log = progress.New(stderr)
 	}
+	l.cache.Waiting = func(message string) { l.log.Printf("%s", message) }
 	return l, nil
 }
 
