@@ -8,6 +8,11 @@ VCPULAB := bin/vcpulab
 # A kernel tree of your own in the place of the pinned one; it is only read.
 export KERNEL_SRC
 
+# The program, its tests and the guest's program are compiled alike, so that
+# Go's library is compiled once: it takes longer than the rest.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
+
 # For test-kernel, and the packages that it takes to build for another machine.
 ARCH ?= x86_64
 ARCH_GROUPS = $(if $(filter all,$(ARCH)),arm64 riscv64,$(filter-out x86_64,$(ARCH)))
