@@ -166,11 +166,11 @@ func (b *Builder) plan(ctx context.Context, name string, t tree.Tree, spec Spec)
 	if err != nil {
 		return nil, err
 	}
-	setup := []string{version, spec.Arch.Name, cfg.String(), tc.Compiler, tc.Linker, tc.Pahole}
+	setup := []string{version, spec.Arch.Uname, cfg.String(), tc.Compiler, tc.Linker, tc.Pahole}
 	return &kernelBuild{
 		Builder: b, name: name, tree: t, changed: changed, spec: spec, config: cfg, toolchain: tc,
 		key:  cache.Key(append([]string{kindKernel, t.ID}, setup...)...),
-		area: spec.Arch.Name + "-" + cache.Key(append([]string{kindArea, base.ID}, setup...)...)[:16],
+		area: spec.Arch.Uname + "-" + cache.Key(append([]string{kindArea, base.ID}, setup...)...)[:16],
 	}, nil
 }
 
@@ -240,7 +240,7 @@ func (k *kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 	cold := !a.state.Started
 	if cold {
-		m.expected = k.spec.Arch.steps
+		m.expected = k.spec.Arch.Steps
 	}
 	if err := a.run(ctx, m, false); err != nil {
 		return err

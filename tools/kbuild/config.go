@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 )
 
@@ -152,7 +153,7 @@ type Dropped struct {
 
 // explain adds hints to the settings that Kconfig of the tree in dir did not
 // keep.
-func explain(dropped []Dropped, dir string, arch Arch, final Config) {
+func explain(dropped []Dropped, dir string, arch arch.Arch, final Config) {
 	for i, d := range dropped {
 		symbol := strings.TrimPrefix(d.Symbol, "CONFIG_")
 		// The explanation is worth an error less than the error itself.
@@ -165,7 +166,7 @@ func explain(dropped []Dropped, dir string, arch Arch, final Config) {
 // ConfigError says that Kconfig dropped settings that a fragment asks for:
 // the kernel would not be the one that was asked for.
 type ConfigError struct {
-	Arch    Arch
+	Arch    arch.Arch
 	Dropped []Dropped
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 )
 
@@ -81,7 +82,7 @@ func TestReadFragments(t *testing.T) {
 // TestFragments reads the fragments that the project builds with.
 func TestFragments(t *testing.T) {
 	for _, name := range []string{"x86_64", "arm64"} {
-		arch, err := FindArch(name)
+		arch, err := arch.Find(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +101,7 @@ func TestFragments(t *testing.T) {
 // TestDebugFragment reads what a kernel that looks for its own faults has
 // besides: it turns on what finds them and off what makes it slow to build.
 func TestDebugFragment(t *testing.T) {
-	arch, err := FindArch("x86_64")
+	arch, err := arch.Find("x86_64")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestDropped(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	err := error(&ConfigError{Arch: arches[0], Dropped: got})
+	err := error(&ConfigError{Arch: arch.X86_64(), Dropped: got})
 	if exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "f:2: CONFIG_B=m became y") {
 		t.Errorf("%d %v", exit.Code(err), err)
 	}

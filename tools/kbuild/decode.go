@@ -50,7 +50,7 @@ func (k *Kernel) Decode(ctx context.Context, text string) (string, error) {
 	script := filepath.Join(k.Tree.Dir, "scripts", "decode_stacktrace.sh")
 	cmd := exec.CommandContext(ctx, "bash", script, k.Vmlinux(), ".", filepath.Join(k.Dir, dirModules))
 	cmd.Stdin = strings.NewReader(in.String())
-	cmd.Env = append(os.Environ(), "CROSS_COMPILE="+k.Arch.crossPrefix(), "LLVM=")
+	cmd.Env = append(os.Environ(), "CROSS_COMPILE="+k.Arch.CrossPrefix(), "LLVM=")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

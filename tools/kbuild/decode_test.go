@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/tree"
 )
 
@@ -81,7 +82,7 @@ func TestDecode(t *testing.T) {
 	}
 	k := &Kernel{Dir: t.TempDir(), Tree: tree.Tree{Dir: dir}}
 	var err error
-	if k.Arch, err = HostArch(); err != nil {
+	if k.Arch, err = arch.Host(); err != nil {
 		t.Fatal(err)
 	}
 	src := filepath.Join(k.Dir, "f.c")

@@ -12,12 +12,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/tree"
 )
 
 // Spec says what to build of a tree.
 type Spec struct {
-	Arch Arch
+	Arch arch.Arch
 	// Fragments are the paths of configuration fragments on top of
 	// allnoconfig; a later one overrides those before it.
 	Fragments []string
@@ -31,8 +32,8 @@ type Kernel struct {
 	// Dir is the absolute path of the entry.
 	Dir string `json:"-"`
 	// Key is what it is found by in the cache.
-	Key  string `json:"key"`
-	Arch Arch   `json:"arch"`
+	Key  string    `json:"key"`
+	Arch arch.Arch `json:"arch"`
 	// Tree is the source tree that it was built from.
 	Tree tree.Tree `json:"tree"`
 	// Release is what `uname -r` prints.

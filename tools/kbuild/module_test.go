@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 )
@@ -100,7 +101,7 @@ func TestCacheFolderWithSpace(t *testing.T) {
 		"kernel": func() error { _, err := b.Build(t.Context(), "base", g.trees["base"], Spec{}); return err },
 		"module": func() error { _, err := b.BuildModule(t.Context(), &Kernel{}, "."); return err },
 		"selftests": func() error {
-			_, err := b.BuildSelftests(t.Context(), g.trees["base"], Spec{Arch: arches[0]}, nil)
+			_, err := b.BuildSelftests(t.Context(), g.trees["base"], Spec{Arch: arch.X86_64()}, nil)
 			return err
 		},
 	} {

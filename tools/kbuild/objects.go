@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/tree"
 )
@@ -18,7 +19,7 @@ import (
 type ObjectSpec struct {
 	// Name tells specifications apart, "s390x".
 	Name string
-	Arch Arch
+	Arch arch.Arch
 	// Defconfig is the target of make that gives the configuration to begin
 	// with, Fragments are put on top of it.
 	Defconfig string
@@ -124,7 +125,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err != nil {
 		return nil, err
 	}
-	setup := []string{version, objectVersion, spec.Name, spec.Arch.Name, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
+	setup := []string{version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
 	o := objectBuild{
 		Builder: b, name: name, base: base, tree: t, changed: changed, setup: setup, spec: spec, config: cfg, toolchain: tc, checker: check,
 		key:  cache.Key(append([]string{kindObjects, t.ID}, setup...)...),

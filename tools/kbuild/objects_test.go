@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/tree"
@@ -19,7 +20,7 @@ import (
 
 // tinyKVM is a kernel of two files that are really compiled and checked, and
 // whose Makefile prints what kbuild prints.
-func tinyKVM(arch Arch) files {
+func tinyKVM(arch arch.Arch) files {
 	return files{
 		"Makefile": `
 objects := virt/kvm/a.o arch/` + arch.Source + `/kvm/b.o
@@ -61,7 +62,7 @@ func newKVMTrees(t *testing.T) *kvmTrees {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arch, err := HostArch()
+	arch, err := arch.Host()
 	if err != nil {
 		t.Fatal(err)
 	}

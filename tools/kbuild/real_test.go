@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
@@ -39,7 +40,7 @@ func realBuilder(t *testing.T) (*Builder, tree.Tree, Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arch, err := HostArch()
+	arch, err := arch.Host()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{kindSelftests, version, spec.Arch.Name, tc.Compiler, tc.Linker}
+	parts := []string{kindSelftests, version, spec.Arch.Uname, tc.Compiler, tc.Linker}
 	seen, err := seenByTests(t)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
@@ -129,7 +129,7 @@ func (b *Builder) ListSelftests(ctx context.Context, t tree.Tree, spec Spec) ([]
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer os.RemoveAll(out)
-	vars := append([]string{"ARCH=" + spec.Arch.Make, "CROSS_COMPILE=" + spec.Arch.crossPrefix()}, selftestVars(out)...)
+	vars := append([]string{"ARCH=" + spec.Arch.Make, "CROSS_COMPILE=" + spec.Arch.CrossPrefix()}, selftestVars(out)...)
 	return listTests(ctx, doing, filepath.Join(t.Dir, selftestsDir), vars, b.env())
 }
 
@@ -262,7 +262,7 @@ func (s *selftestBuild) install(ctx context.Context, from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	strip := s.spec.Arch.crossPrefix() + "strip"
+	strip := s.spec.Arch.CrossPrefix() + "strip"
 	if m := clangName.FindStringSubmatch(s.spec.Compiler); m != nil {
 		strip = "llvm-strip" + m[1]
 	}

@@ -50,7 +50,7 @@ var clangName = regexp.MustCompile(`^clang(-[0-9]+)?$`)
 // findToolchain finds the programs that a specification needs and asks them
 // for their versions.
 func findToolchain(ctx context.Context, spec Spec, ccache bool) (Toolchain, error) {
-	cross := spec.Arch.crossPrefix()
+	cross := spec.Arch.CrossPrefix()
 	cc, ld := cross+"gcc", cross+"ld"
 	var t Toolchain
 	compiler := cmp.Or(spec.Compiler, spec.Arch.Compiler, GCC)

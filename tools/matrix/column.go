@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 )
@@ -82,7 +83,7 @@ func parse(name, text string, other bool) (kbuild.ObjectSpec, error) {
 	c.Name = strings.TrimSuffix(filepath.Base(name), ext)
 	c.Fragments = append(c.Fragments, name)
 	if a := said["arch"]; a != "" {
-		if c.Arch, err = kbuild.FindArch(a); err != nil {
+		if c.Arch, err = arch.Find(a); err != nil {
 			return c, err
 		}
 	}
@@ -141,7 +142,7 @@ func Choose(columns []kbuild.ObjectSpec, name string) ([]kbuild.ObjectSpec, erro
 	if name == All {
 		return columns, nil
 	}
-	arch, archErr := kbuild.FindArch(name)
+	of, archErr := arch.Find(name)
 	var chosen []kbuild.ObjectSpec
 	names := make([]string, len(columns))
 	for i, c := range columns {
@@ -149,7 +150,7 @@ func Choose(columns []kbuild.ObjectSpec, name string) ([]kbuild.ObjectSpec, erro
 		if c.Name == name {
 			return []kbuild.ObjectSpec{c}, nil
 		}
-		if archErr == nil && c.Arch == arch {
+		if archErr == nil && c.Arch.Name == of.Name && c.Arch.Make == of.Make {
 			chosen = append(chosen, c)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
@@ -51,7 +52,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: %v", c.Name, err)
 		}
 	}
-	for _, a := range kbuild.Arches() {
+	for _, a := range arch.Arches() {
 		if !strings.Contains(strings.Join(arches, " "), a.Name) {
 			t.Errorf("no column is for %s", a.Name)
 		}
@@ -63,7 +64,7 @@ func TestLoadBad(t *testing.T) {
 		"no columns":       {common, "", "holds no *.config but common.config"},
 		"no architecture":  {"x.config", "# base: defconfig\n", `x.config: it has no line "# arch: ..."`},
 		"no configuration": {"x.config", "# arch: s390x\n", `x.config: it has no line "# base: ..."`},
-		"unknown":          {"x.config", "# arch: vax\n", `architecture "vax" is not known`},
+		"unknown":          {"x.config", "# arch: vax\n", `unknown architecture "vax"`},
 		"twice":            {"x.config", "# base: a\n# base: b\n", `"# base:" stands in it twice`},
 		"like none":        {"x.config", "# like: y\n", `x.config: it is like y: open `},
 		"like itself":      {"x.config", "# like: x\n", `it is like x: it is like x: one column in between is too many`},
@@ -194,7 +195,14 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunStops(t *testing.T) {
-	columns := []kbuild.ObjectSpec{{Name: "s390x", Arch: kbuild.Arch{Name: "s390x"}}, {Name: "arm64", Arch: kbuild.Arch{Name: "aarch64"}}, {Name: "x86_64", Arch: kbuild.Arch{Name: "x86_64"}}}
+	var columns []kbuild.ObjectSpec
+	for _, name := range []string{"s390x", "arm64", "x86_64"} {
+		a, err := arch.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns = append(columns, kbuild.ObjectSpec{Name: name, Arch: a})
+	}
 	lacks := func(program string) error {
 		return &kbuild.MissingError{Doing: "build", Programs: []string{program}}
 	}

@@ -113,15 +113,11 @@ func (e *LackError) ExitCode() int { return exit.MachineLacks }
 // Groups returns the groups of ci/packages.txt that a column needs.
 func Groups(c kbuild.ObjectSpec) []string {
 	groups := []string{"build", "matrix"}
-	switch c.Arch.Name {
-	case "x86_64":
-		if c.Compiler != "" && c.Compiler != kbuild.GCC {
-			groups = append(groups, "clang")
-		}
-	case "aarch64":
-		groups = append(groups, "arm64")
-	default:
-		groups = append(groups, c.Arch.Name)
+	switch {
+	case c.Arch.Group != "":
+		groups = append(groups, c.Arch.Group)
+	case c.Compiler != "" && c.Compiler != kbuild.GCC:
+		groups = append(groups, "clang")
 	}
 	return groups
 }

@@ -5,6 +5,7 @@ package selftest
 import (
 	"testing"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
 )
@@ -23,7 +24,7 @@ func TestNewSubject(t *testing.T) {
 		"arm64":  {"Image", nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			arch, err := kbuild.FindArch(name)
+			arch, err := arch.Find(name)
 			if err != nil {
 				t.Fatal(err)
 			}

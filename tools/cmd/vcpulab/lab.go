@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
@@ -115,8 +116,8 @@ func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.
 func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
 
 // spec says how kernels of this architecture are configured.
-func (l *lab) spec(f kernelFlags, arch string) (kbuild.Spec, error) {
-	a, err := kbuild.FindArch(arch)
+func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
+	a, err := arch.Find(name)
 	if err != nil {
 		return kbuild.Spec{}, exit.With(exit.Usage, err)
 	}

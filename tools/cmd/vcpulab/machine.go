@@ -6,6 +6,7 @@ import (
 	"context"
 	"runtime"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
@@ -59,7 +60,7 @@ func (doctorCmd) Run(ctx context.Context, l *lab) error {
 // probeKVM boots the unpatched kernel with KVM, as measuring does; or, as long as
 // it is not built, a guest of a few instructions.
 func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
-	host, err := kbuild.HostArch()
+	host, err := arch.Host()
 	if err != nil {
 		return false, err.Error()
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
@@ -22,7 +23,7 @@ var quickTests = map[string][]string{
 		"kvm_create_max_vcpus", "kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/max_vcpuid_cap_test",
 		"x86/recalc_apic_map_test", "x86/xapic_ipi_test",
 	},
-	"aarch64": {
+	"arm64": {
 		"kvm_create_max_vcpus", "kvm_binary_stats_test", "steal_time", "arm64/no-vgic", "arm64/psci_test",
 		"arm64/set_id_regs", "arm64/vgic_init", "arm64/vgic_irq", "arm64/vgic_its_save", "arm64/vgic_lpi_stress",
 	},
@@ -40,7 +41,7 @@ const allArches = "all"
 // selftestPlan is what is to be run on the kernels of one architecture.
 type selftestPlan struct {
 	name string // of the architecture, as users write it
-	arch kbuild.Arch
+	arch arch.Arch
 	// base and patched are the tests that each tree has.
 	base, patched []string
 	// all says that patched and base are all tests that there are.
@@ -85,7 +86,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	var plans []selftestPlan
 	for _, a := range arches {
 		p := selftestPlan{name: a.Name}
-		if p.arch, err = kbuild.FindArch(a.GOARCH); err != nil {
+		if p.arch, err = arch.Find(a.GOARCH); err != nil {
 			return nil, err
 		}
 		added := addedTests(ser, c.Through, p.arch)
@@ -154,7 +155,7 @@ func (c selftestCmd) selected(names []string) ([]string, error) {
 
 // addedTests returns the names of the tests for an architecture that the
 // series adds, up to a patch or all of it.
-func addedTests(s *series.Series, through int, arch kbuild.Arch) []string {
+func addedTests(s *series.Series, through int, arch arch.Arch) []string {
 	var names []string
 	for _, p := range s.Patches {
 		if through > 0 && p.Number > through {
@@ -171,13 +172,13 @@ func addedTests(s *series.Series, through int, arch kbuild.Arch) []string {
 }
 
 // isFor tells whether a test is for all architectures or this one.
-func isFor(test string, arch kbuild.Arch) bool {
+func isFor(test string, arch arch.Arch) bool {
 	dir := path.Dir(test)
 	return dir == "." || dir == arch.Source
 }
 
 // proofs returns which of the added tests have to fail on the base kernel.
-func (c selftestCmd) proofs(l *lab, s *series.Series, arch kbuild.Arch, added []string) ([]selftest.Proof, error) {
+func (c selftestCmd) proofs(l *lab, s *series.Series, arch arch.Arch, added []string) ([]selftest.Proof, error) {
 	all, err := selftest.LoadProofs(l.path("ci", proofsFile))
 	if err != nil {
 		return nil, err
