@@ -126,7 +126,7 @@ func TestRunJob(t *testing.T) {
 		error string
 	}{
 		"boot":           {job: wire.Job{Kind: wire.JobBoot}},
-		"unknown kind":   {job: wire.Job{Kind: "dance"}, error: `"dance": this guest program does not know it`},
+		"unknown kind":   {job: wire.Job{Kind: "dance"}, error: `"dance": unknown to this guest program`},
 		"unknown mount":  {job: wire.Job{Kind: wire.JobBoot, Mounts: []string{"ext9"}}, error: `"ext9"`},
 		"missing module": {job: wire.Job{Kind: wire.JobBoot, Modules: []wire.Module{{Path: "/nope.ko"}}}, error: "/nope.ko"},
 		"no parameters":  {job: wire.Job{Kind: wire.JobExec}, error: "parameters"},
@@ -189,7 +189,7 @@ func TestPanicIsAnError(t *testing.T) {
 	var buf bytes.Buffer
 	g := &guest{enc: wire.NewEncoder(&buf, nil)}
 	g.fail(&panicError{value: "index out of range", stack: []byte("goroutine 1")})
-	for _, want := range []string{`"where":"panic"`, "panic: index out of range", "goroutine 1"} {
+	for _, want := range []string{`"where":"panic"`, `"code":"panic"`, "panic: index out of range", "goroutine 1"} {
 		if !strings.Contains(buf.String(), want) {
 			t.Errorf("expected %s in %s", want, buf.String())
 		}

@@ -57,7 +57,7 @@ func (g *guest) logf(format string, args ...any) {
 
 // fail sends err as an Error record.
 func (g *guest) fail(err error) {
-	e := wire.Error{Where: "job", Message: err.Error()}
+	e := wire.Error{Where: "job", Code: wire.CodeOf(err), Message: err.Error()}
 	if p := (*panicError)(nil); errors.As(err, &p) {
 		e.Where, e.Stack = "panic", string(p.stack)
 	}
@@ -94,6 +94,7 @@ type panicError struct {
 }
 
 func (p *panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
+func (p *panicError) Unwrap() error { return wire.ErrPanic }
 
 // hello describes the guest. What cannot be read is left empty: the host
 // decides whether it can do without.

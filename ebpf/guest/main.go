@@ -4,8 +4,8 @@
 // its job needs, loads the job's modules, does the job, streams what it
 // finds over a virtio-serial port and ends the guest.
 //
-// With the one argument wire.HereArg it does the job alone, on the kernel that
-// runs, see here.go.
+// With the one argument wire.RunningArg it does the job alone, on the running
+// kernel, see running.go.
 //
 // It is built static and is the only program of the initramfs. Under icount
 // every instruction that it runs is time, so it starts no shell, no other
@@ -24,17 +24,13 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// fatalPrefix starts a line on the console that says why there are no
-// records. The host knows it (tools/vm, console.go).
-const fatalPrefix = "vcpulab-guest: fatal: "
-
 // heapLimit is where the garbage collector begins to work, in bytes: guests
 // are short-lived and a collection in a measured stretch would be noise.
 const heapLimit = 256 << 20
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == wire.HereArg && os.Getpid() != 1 {
-		os.Exit(here(os.Stdin, os.Stdout))
+	if len(os.Args) == 2 && os.Args[1] == wire.RunningArg && os.Getpid() != 1 {
+		os.Exit(runAsProcess(os.Stdin, os.Stdout))
 	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "guest: this program is the init of a guest that vcpulab starts; it does nothing elsewhere")
@@ -42,7 +38,7 @@ func main() {
 	}
 	limitHeap()
 	if err := boot(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s%v\n", fatalPrefix, err)
+		fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
 	}
 	powerOff()
 }
@@ -106,7 +102,7 @@ func (g *guest) run(job wire.Job) (err error) {
 	}()
 	do, ok := handlers()[job.Kind]
 	if !ok {
-		return fmt.Errorf("job of kind %q: this guest program does not know it", job.Kind)
+		return fmt.Errorf("job of kind %q: %w", job.Kind, wire.ErrUnimplemented)
 	}
 	for _, name := range job.Mounts {
 		if err := mountNamed(name); err != nil {
@@ -134,7 +130,7 @@ func monotonic() int64 {
 // powerOff ends the guest. The host starts QEMU so that a restart is its end.
 func powerOff() {
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
-		fmt.Fprintf(os.Stderr, "%sreboot: %v\n", fatalPrefix, err)
+		fmt.Fprintf(os.Stderr, "%sreboot: %v\n", wire.FatalPrefix, err)
 	}
 	select {}
 }

@@ -27,7 +27,7 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 		return err
 	}
 	if p.LoopNanos < 1 || p.Repeat < 1 || p.MaxNumbers < 1 {
-		return fmt.Errorf("parameters: expected positive numbers, found %+v", p)
+		return fmt.Errorf("%w: expected positive numbers, found %+v", wire.ErrInvalid, p)
 	}
 	if err := raiseFileLimit(); err != nil {
 		return err
@@ -193,7 +193,7 @@ func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Creat
 			return out, fmt.Errorf("%w: expected the creation of vCPU %d, found that of %d, which returned %d",
 				probe.ErrMissed, id, c.ID, c.Ret)
 		}
-		out.Add(c)
+		c.AddTo(&out)
 	}
 	return out, nil
 }

@@ -14,6 +14,7 @@ import (
 	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/paths"
 	"vcpulab/ebpf/probe"
+	"vcpulab/ebpf/wire"
 )
 
 // pathMeter measures what lookups are worth where KVM uses them.
@@ -28,8 +29,8 @@ type pathMeter struct {
 // costs.
 func measurePaths(g *guest, dev *loops.Device, p measure.Paths) (err error) {
 	if p.Ops < 1 || p.Ops > measure.MaxPathOps || p.Repeat < 1 || p.Repeat*p.Ops > measure.MaxCalls {
-		return fmt.Errorf("parameters: expected 1 to %d operations, at least once and %d in all, found %+v",
-			measure.MaxPathOps, measure.MaxCalls, p)
+		return fmt.Errorf("%w: expected 1 to %d operations, at least once and %d in all, found %+v",
+			wire.ErrInvalid, measure.MaxPathOps, measure.MaxCalls, p)
 	}
 	if p.Break == nil {
 		p.Break = &measure.PathBreak{}
@@ -175,7 +176,7 @@ func (p *pathVM) load(path measure.Path, ops int) (load, error) {
 	case measure.PathDirtyRing:
 		return dirtyRing(p.shape)
 	}
-	return load{}, errors.New("this guest program does not know it")
+	return load{}, wire.ErrUnimplemented
 }
 
 // run does so many operations and returns how long that took.

@@ -54,7 +54,7 @@ func mountBasics() error {
 func mountNamed(name string) error {
 	m, ok := named(name)
 	if !ok {
-		return fmt.Errorf("mount %q: this guest program does not know it", name)
+		return fmt.Errorf("mount %q: %w", name, wire.ErrUnimplemented)
 	}
 	return m.do()
 }

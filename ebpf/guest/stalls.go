@@ -14,6 +14,7 @@ import (
 	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/stalls"
+	"vcpulab/ebpf/wire"
 )
 
 // The slot that is added and deleted, and where. The payload's is slot 0.
@@ -45,7 +46,7 @@ type stallMeter struct {
 // the creator and the vCPU waited for.
 func measureStalls(g *guest, p measure.Stalls) (err error) {
 	if p.VCPUs < 2 || p.QuietNanos < 1 {
-		return fmt.Errorf("parameters: expected at least 2 vCPUs and some time, found %+v", p)
+		return fmt.Errorf("%w: expected at least 2 vCPUs and some time, found %+v", wire.ErrInvalid, p)
 	}
 	m := &stallMeter{guest: g, params: p}
 	kallsyms, err := os.Open("/proc/kallsyms")
@@ -64,7 +65,7 @@ func measureStalls(g *guest, p measure.Stalls) (err error) {
 	if p.Break == nil {
 		m.params.Break = &measure.Break{}
 	}
-	if m.probe, err = stalls.Attach(m.params.Break.Options); err != nil {
+	if m.probe, err = stalls.Attach(*m.params.Break); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.probe.Close()) }()
@@ -151,7 +152,7 @@ func (m *stallMeter) fill(vm *virtualMachine, from int, slots bool) (g measure.G
 		if s.Kind != stalls.KindCreate || s.Arg != uint64(n-1) || s.Ret < 0 {
 			return g, fmt.Errorf("%w: expected the creation of vCPU %d, found %+v", probe.ErrMissed, n-1, s)
 		}
-		g.Create = append(g.Create, measure.NewCall(s, m.symbols))
+		g.Create = append(g.Create, stalls.NewCall(s, m.symbols))
 		if !slices.Contains(changed, n) {
 			continue
 		}
@@ -176,7 +177,7 @@ func (m *stallMeter) slotCalls() (measure.SlotCalls, error) {
 		if s.Kind != stalls.KindMemslot || s.Ret != 0 {
 			return measure.SlotCalls{}, fmt.Errorf("%w: expected a change of a slot, found %+v", probe.ErrMissed, s)
 		}
-		all[i] = measure.NewCall(s, m.symbols)
+		all[i] = stalls.NewCall(s, m.symbols)
 	}
 	return measure.SlotCalls{After: all[0], Control: all[2]}, nil
 }
@@ -322,7 +323,7 @@ func (m *stallMeter) send(vcpu *runningVCPU, actions []action, took []int64, run
 		if phase == 0 {
 			continue // what is between the others
 		}
-		s := measure.NewGaps(g, vcpu.payload.Record(phase), m.symbols)
+		s := stalls.NewGaps(g, vcpu.payload.Record(phase), m.symbols)
 		s.VM, s.Phase, s.Nanos = m.vm(), actions[phase-1].phase, took[phase-1]
 		s.Guest.KHz = vcpu.khz
 		out = append(out, s)

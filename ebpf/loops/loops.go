@@ -16,6 +16,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/wire"
 )
 
 // Source is the module's source: everything that kbuild needs.
@@ -35,9 +37,9 @@ const MaxNumbers = 16384
 // Errors of Device.Run and Device.Memory that mean that the kernel returned a wrong vCPU.
 var (
 	// ErrFound: other means found more or fewer vCPUs than expected.
-	ErrFound = errors.New("the VM does not have the vCPUs that it should have")
+	ErrFound = wire.ErrFound
 	// ErrChecksum: the loop's lookups returned other vCPUs than a walk.
-	ErrChecksum = errors.New("wrong checksum: a lookup returned the wrong vCPU")
+	ErrChecksum = wire.ErrChecksum
 )
 
 // Device is the module's device, bound to one VM at a time.

@@ -8,8 +8,6 @@
 // -icount shift=0 that clock counts instructions, one a nanosecond.
 package measure
 
-import "vcpulab/ebpf/probe"
-
 // Params are the parameters of a wire.JobMeasure.
 type Params struct {
 	VMs []VM `json:"vms"`
@@ -110,21 +108,4 @@ type Create struct {
 	// and WaitNanos for how long. Functions that were not called are absent.
 	Waits     map[string]uint64 `json:"waits,omitempty"`
 	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
-}
-
-// Add appends what a probe saw of the next creation.
-func (c *Create) Add(p probe.Creation) {
-	c.Nanos = append(c.Nanos, p.Time.Nanoseconds())
-	c.ArchNanos = append(c.ArchNanos, p.ArchTime.Nanoseconds())
-	for w, n := range p.Waits {
-		if n == 0 {
-			continue
-		}
-		if c.Waits == nil {
-			c.Waits, c.WaitNanos = make(map[string]uint64), make(map[string]int64)
-		}
-		name := probe.Wait(w).String()
-		c.Waits[name] += n
-		c.WaitNanos[name] += p.WaitTime[w].Nanoseconds()
-	}
 }

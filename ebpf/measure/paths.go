@@ -2,8 +2,6 @@
 
 package measure
 
-import "vcpulab/ebpf/paths"
-
 // Paths are the parameters of the measurement of what lookups are worth where
 // KVM uses them.
 type Paths struct {
@@ -122,5 +120,5 @@ type Start struct {
 	Ran     int64 `json:"ran_ns"`
 }
 
-// MaxCalls is the most calls that a sample has.
-const MaxCalls = paths.MaxCalls
+// MaxCalls is the most calls that a sample has: as many as the probes keep.
+const MaxCalls = 256

@@ -2,11 +2,6 @@
 
 package measure
 
-import (
-	"vcpulab/ebpf/probe"
-	"vcpulab/ebpf/stalls"
-)
-
 // Stalls are the parameters of the search for who waits while a VM grows.
 type Stalls struct {
 	// VCPUs is how large the VMs get.
@@ -21,7 +16,11 @@ type Stalls struct {
 
 // Break is what is wrong with a measurement on purpose.
 type Break struct {
-	stalls.Options
+	// Ring is the size of the probes' ring buffer in bytes, a power of two; 0
+	// means the usual size.
+	Ring int `json:"ring,omitempty"`
+	// Without names programs that are not attached.
+	Without []string `json:"without,omitempty"`
 	// Idle leaves the vCPU alone that ought to run.
 	Idle bool `json:"idle,omitempty"`
 }
@@ -62,6 +61,17 @@ func TableFull(vcpus int) bool {
 func SlotsChange(n int) bool {
 	return n > 1 && (n <= 16 || TableFull(n-1) || TableFull(n-2))
 }
+
+// Waits names the kernel functions that wait for a grace period, in the order of
+// enum wait of the probes. Samples have the same names.
+var Waits = [...]string{
+	"synchronize_rcu", "synchronize_rcu_expedited",
+	"synchronize_srcu", "synchronize_srcu_expedited",
+}
+
+// Deferrals names the kernel functions that free memory after a grace period
+// without waiting for it, in the order of enum deferral of the probes.
+var Deferrals = [...]string{"call_rcu", "call_srcu", "kvfree_call_rcu"}
 
 // Call is an ioctl: KVM_CREATE_VCPU or KVM_SET_USER_MEMORY_REGION. Times are in
 // nanoseconds of the guest's clock.
@@ -135,8 +145,7 @@ type Gaps struct {
 	Phase Phase `json:"phase"`
 	Nanos int64 `json:"ns"` // how long the phase took
 	// Ran are the gaps in which the vCPU's thread did not leave the
-	// processor, by bucket (stalls.Bounds), the others by why it did: see
-	// stalls.Class.
+	// processor, by bucket (see Bounds), the others by why it did.
 	Ran       []BucketCount `json:"ran"`
 	Preempted GapSum        `json:"preempted"`
 	Blocked   GapSum        `json:"blocked"`
@@ -179,67 +188,3 @@ type GuestGaps struct {
 
 // Nanos returns ticks of the vCPU's time stamp counter in nanoseconds.
 func (g GuestGaps) Nanos(ticks uint32) int64 { return int64(ticks) * 1_000_000 / max(g.KHz, 1) }
-
-// NewCall returns a Call of what the probe saw.
-func NewCall(s stalls.Span, symbols stalls.Symbols) Call {
-	c := Call{
-		Nanos: int64(s.Nanos), ArchNanos: int64(s.ArchNanos),
-		Off: Off{
-			Preempted: s.Preempted, PreemptedNanos: int64(s.PreemptedNanos),
-			Blocked: s.Blocked, BlockedNanos: int64(s.BlockedNanos), LongestNanos: int64(s.Longest),
-		},
-		Contended: s.Contended, ContendedNanos: int64(s.ContendedNanos),
-	}
-	if s.Blocked > 0 {
-		c.Stack = symbols.Names(s.Stack)
-	}
-	for w, n := range s.Waits {
-		if n == 0 {
-			continue
-		}
-		if c.Waits == nil {
-			c.Waits, c.WaitNanos = make(map[string]uint64), make(map[string]int64)
-		}
-		name := probe.Wait(w).String()
-		c.Waits[name], c.WaitNanos[name] = n, int64(s.WaitNanos[w])
-	}
-	for d, n := range s.Deferred {
-		if n == 0 {
-			continue
-		}
-		if c.Deferred == nil {
-			c.Deferred = make(map[string]uint64)
-		}
-		c.Deferred[stalls.Deferral(d).String()] = n
-	}
-	return c
-}
-
-// NewGaps returns what the probe and the payload saw of a phase. The rest is
-// the caller's.
-func NewGaps(g stalls.Gaps, r stalls.Record, symbols stalls.Symbols) Gaps {
-	sum := func(c stalls.Class) GapSum {
-		return GapSum{Count: g.Count[c], Nanos: int64(g.Nanos[c]), Largest: int64(g.Largest[c])}
-	}
-	out := Gaps{
-		RanSum: sum(stalls.ClassRan), Preempted: sum(stalls.ClassPreempted), Blocked: sum(stalls.ClassBlocked),
-		Halted: sum(stalls.ClassHalted), User: sum(stalls.ClassUser),
-		Ran:   counts(g.Ran[:]),
-		Guest: GuestGaps{Count: r.Count, Largest: r.Largest, Buckets: counts(r.Buckets[:])},
-	}
-	if out.Blocked.Count > 0 {
-		c := NewCall(g.Longest, symbols)
-		out.Longest = &c
-	}
-	return out
-}
-
-func counts(all []uint64) []BucketCount {
-	out := []BucketCount{}
-	for b, n := range all {
-		if n > 0 {
-			out = append(out, BucketCount{b, n})
-		}
-	}
-	return out
-}

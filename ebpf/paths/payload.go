@@ -4,10 +4,11 @@ package paths
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"unsafe"
+
+	"vcpulab/ebpf/wire"
 )
 
 // Code is what vCPUs run, in 32-bit protected mode with flat segments and
@@ -44,7 +45,7 @@ const (
 
 // ErrPayload means that what ran in the VM, or what KVM did for it, is not what
 // was asked for.
-var ErrPayload = errors.New("the guest of a path did not get what it asked for")
+var ErrPayload = wire.ErrPayload
 
 // Payload is the memory of a VM with the code in it.
 type Payload struct{ memory []byte }

@@ -10,11 +10,12 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/probe"
 )
 
 // MaxCalls is how many calls a Probe keeps at a time.
-const MaxCalls = 256
+const MaxCalls = measure.MaxCalls
 
 // Empty is the function whose bracket is as good as empty: the loop of
 // vcpuloops.ko that looks nothing up.

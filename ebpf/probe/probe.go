@@ -12,40 +12,22 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/wire"
 )
 
 // ErrMissed means that a program did not run for every call of its function,
 // or that an event found no room. What was measured is no result then.
-var ErrMissed = errors.New("probe missed calls")
+var ErrMissed = wire.ErrProbeMissed
 
 // ErrAttach means that a program was not loaded or attached: the kernel has not
 // what that takes, or not the function.
-var ErrAttach = errors.New("probes do not attach")
+var ErrAttach = wire.ErrAttach
 
-// Wait is a way to wait for a grace period. The values are those of enum wait
-// in probe.bpf.c.
-type Wait int
-
-// The functions that wait for a grace period.
-const (
-	WaitRCU Wait = iota
-	WaitRCUExpedited
-	WaitSRCU
-	WaitSRCUExpedited
-	NumWaits
-)
-
-// String returns the name of the kernel's function.
-func (w Wait) String() string {
-	names := [NumWaits]string{
-		"synchronize_rcu", "synchronize_rcu_expedited",
-		"synchronize_srcu", "synchronize_srcu_expedited",
-	}
-	if w < 0 || w >= NumWaits {
-		return fmt.Sprintf("wait %d", int(w))
-	}
-	return names[w]
-}
+// NumWaits is how many functions wait for a grace period: enum wait in
+// probe.bpf.c, whose names are measure.Waits.
+const NumWaits = len(measure.Waits)
 
 // The functions that each group brackets: those of a group have their fentry
 // program in <name>_entry and their fexit program in <name>_exit.
@@ -100,6 +82,22 @@ func AttachCreations() (*Creations, error) {
 		return nil, fmt.Errorf("%w to KVM_CREATE_VCPU: %w", ErrAttach, err)
 	}
 	return &Creations{*g}, nil
+}
+
+// AddTo appends the creation to a sample.
+func (p Creation) AddTo(c *measure.Create) {
+	c.Nanos = append(c.Nanos, p.Time.Nanoseconds())
+	c.ArchNanos = append(c.ArchNanos, p.ArchTime.Nanoseconds())
+	for w, n := range p.Waits {
+		if n == 0 {
+			continue
+		}
+		if c.Waits == nil {
+			c.Waits, c.WaitNanos = make(map[string]uint64), make(map[string]int64)
+		}
+		c.Waits[measure.Waits[w]] += n
+		c.WaitNanos[measure.Waits[w]] += p.WaitTime[w].Nanoseconds()
+	}
 }
 
 // Next returns the next loop that ran. It fails when there is none: an event

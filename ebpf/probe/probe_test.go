@@ -3,15 +3,20 @@
 package probe
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/ebpf/measure"
 )
 
 func spec(t *testing.T) *ebpf.CollectionSpec {
@@ -132,12 +137,47 @@ func TestWaits(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^WAIT\((\w+), (\w+)\)$`).FindAllStringSubmatch(string(source), -1) {
 		counts[m[2]] = m[1]
 	}
-	for w := range NumWaits {
-		if got, want := w.String(), counts[values[w]]; got != want {
-			t.Errorf("%s: expected %s as in C, found %s", values[w], want, got)
+	for w, name := range measure.Waits {
+		if got := counts[values[w]]; got != name {
+			t.Errorf("%s: expected %s as in Go, found %s", values[w], name, got)
 		}
 	}
-	if got := NumWaits.String(); got != "wait 4" {
-		t.Errorf("expected a number for what is no way to wait, found %q", got)
+}
+
+// TestCreate adds what a probe saw, and sends it as a guest does.
+func TestCreate(t *testing.T) {
+	first := Creation{Time: 40 * time.Microsecond, ArchTime: 20 * time.Microsecond}
+	second := Creation{Time: time.Millisecond, ArchTime: 21 * time.Microsecond}
+	second.Waits[2], second.WaitTime[2] = 2, 900*time.Microsecond
+	third := second
+	third.Waits[1], third.WaitTime[1] = 1, time.Microsecond
+
+	c := measure.Create{VM: measure.VM{VCPUs: 3, IDs: measure.Dense}}
+	first.AddTo(&c)
+	if c.Waits != nil || c.WaitNanos != nil {
+		t.Errorf("expected no waits where nothing was waited for, found %v", c.Waits)
+	}
+	second.AddTo(&c)
+	third.AddTo(&c)
+	want := measure.Create{
+		VM:        measure.VM{VCPUs: 3, IDs: measure.Dense},
+		Nanos:     []int64{40_000, 1_000_000, 1_000_000},
+		ArchNanos: []int64{20_000, 21_000, 21_000},
+		Waits:     map[string]uint64{"synchronize_srcu": 4, "synchronize_rcu_expedited": 1},
+		WaitNanos: map[string]int64{"synchronize_srcu": 1_800_000, "synchronize_rcu_expedited": 1_000},
+	}
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Errorf("creations (-expected +found):\n%s", diff)
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back measure.Create
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c, back); diff != "" {
+		t.Errorf("after JSON (-expected +found):\n%s", diff)
 	}
 }

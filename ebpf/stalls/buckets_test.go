@@ -13,31 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/probe"
 )
-
-// TestBuckets looks whether buckets follow each other without a gap.
-func TestBuckets(t *testing.T) {
-	next := uint64(0)
-	for b := range NumBuckets {
-		low, high := Bounds(b)
-		if low != next || high < low {
-			t.Fatalf("bucket %d: expected it to begin at %d, found %d to %d", b, next, low, high)
-		}
-		if high > 16 && float64(high-low) > float64(low)/bucketSteps {
-			t.Errorf("bucket %d: %d to %d is wider than a sixteenth", b, low, high)
-		}
-		for _, v := range []uint64{low, high, low + (high-low)/2} {
-			if got := Bucket(v); got != b {
-				t.Errorf("%d: expected bucket %d, found %d", v, b, got)
-			}
-		}
-		next = high + 1
-	}
-	if next != 0 {
-		t.Errorf("expected the last bucket to end with the largest number, found %d", next-1)
-	}
-}
 
 // TestBucketsInC compiles the header of the kernel's side and compares it with
 // Go at every seam. What the kernel makes of it is compared in each measurement.
@@ -67,10 +45,10 @@ int main(void)
 		t.Fatalf("gcc: %v\n%s", err, out)
 	}
 	var in, want strings.Builder
-	fmt.Fprintln(&want, NumBuckets)
-	for _, v := range append(Seams(), math.MaxUint64) {
+	fmt.Fprintln(&want, measure.NumBuckets)
+	for _, v := range append(measure.Seams(), math.MaxUint64) {
 		fmt.Fprintln(&in, v)
-		fmt.Fprintln(&want, Bucket(v))
+		fmt.Fprintln(&want, measure.Bucket(v))
 	}
 	cmd := exec.Command(program)
 	cmd.Stdin = strings.NewReader(in.String())
@@ -90,7 +68,7 @@ int main(void)
 
 // TestCompareBuckets: one value at one seam is enough.
 func TestCompareBuckets(t *testing.T) {
-	good := func(v uint64) (uint64, error) { return uint64(Bucket(v)), nil }
+	good := func(v uint64) (uint64, error) { return uint64(measure.Bucket(v)), nil }
 	if err := compareBuckets(good); err != nil {
 		t.Error(err)
 	}

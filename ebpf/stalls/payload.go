@@ -5,12 +5,13 @@ package stalls
 import (
 	_ "embed"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
 	"sync/atomic"
 	"unsafe"
+
+	"vcpulab/ebpf/wire"
 )
 
 // Code is what a vCPU runs, in 32-bit protected mode with flat segments; see
@@ -41,7 +42,7 @@ const (
 )
 
 // ErrPayload means that what ran in the vCPU does not count as it should.
-var ErrPayload = errors.New("the payload of the vCPU is wrong")
+var ErrPayload = wire.ErrPayload
 
 // Payload is the memory of a VM with the code in it. The vCPU writes to it
 // while it runs: what is read of a phase that goes on may be torn.

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/probe"
 )
 
@@ -34,25 +35,9 @@ const (
 	NumClasses
 )
 
-// Deferral is a way to have memory freed later, as enum deferral.
-type Deferral int
-
-// The functions that have memory freed later.
-const (
-	DeferRCU Deferral = iota
-	DeferSRCU
-	DeferKVFree
-	NumDeferrals
-)
-
-// String returns the name of the kernel's function.
-func (d Deferral) String() string {
-	names := [NumDeferrals]string{"call_rcu", "call_srcu", "kvfree_call_rcu"}
-	if d < 0 || d >= NumDeferrals {
-		return fmt.Sprintf("deferral %d", int(d))
-	}
-	return names[d]
-}
+// NumDeferrals is how many functions free memory after a grace period: enum
+// deferral in stalls.bpf.c, whose names are measure.Deferrals.
+const NumDeferrals = len(measure.Deferrals)
 
 // Kind is what a span is, as enum span_kind.
 type Kind uint64
@@ -94,8 +79,8 @@ type Gaps struct {
 	Count   [NumClasses]uint64
 	Nanos   [NumClasses]uint64
 	Largest [NumClasses]uint64
-	Longest Span               // of those that were blocked
-	Ran     [NumBuckets]uint64 // by length, those of ClassRan
+	Longest Span                       // of those that were blocked
+	Ran     [measure.NumBuckets]uint64 // by length, those of ClassRan
 }
 
 // Runs is how often a thread's vCPU left the guest and entered it.
@@ -108,15 +93,9 @@ type Probe struct {
 	reader *ringbuf.Reader
 }
 
-// Options break a probe on purpose, to see that it is noticed. The zero value is
-// for all others.
-type Options struct {
-	Ring    int      `json:"ring,omitempty"`    // bytes of the buffer for events, a power of two; 0 is enough
-	Without []string `json:"without,omitempty"` // programs that are not attached
-}
-
-// Attach loads the programs and attaches them. KVM must be loaded.
-func Attach(o Options) (_ *Probe, err error) {
+// Attach loads the programs and attaches them, but for what the Break leaves out.
+// KVM must be loaded.
+func Attach(o measure.Break) (_ *Probe, err error) {
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, err
@@ -189,7 +168,7 @@ func attach(spec *ebpf.ProgramSpec, p *ebpf.Program) (link.Link, error) {
 const AskBucket = 0x7600
 
 // CheckBuckets compares the buckets of the programs, as the kernel runs them,
-// with those of Bucket, at every seam. ask does the ioctl AskBucket. The error
+// with those of measure.Bucket, at every seam. ask does the ioctl AskBucket. The error
 // is probe.ErrMissed if they are not the same.
 func (p *Probe) CheckBuckets(ask func(value uint64)) error {
 	answer := p.coll.Variables[bpfVarAskedBucket]
@@ -201,12 +180,12 @@ func (p *Probe) CheckBuckets(ask func(value uint64)) error {
 }
 
 func compareBuckets(bucket func(uint64) (uint64, error)) error {
-	for _, v := range Seams() {
+	for _, v := range measure.Seams() {
 		got, err := bucket(v)
 		if err != nil {
 			return fmt.Errorf("bucket of %d: %w", v, err)
 		}
-		if want := Bucket(v); got != uint64(want) {
+		if want := measure.Bucket(v); got != uint64(want) {
 			return fmt.Errorf("%w: expected %d in bucket %d, found it in %d", probe.ErrMissed, v, want, got)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/probe"
 )
 
@@ -70,7 +71,7 @@ func TestNumbers(t *testing.T) {
 		"span_kind": {0: "SPAN_NONE", KindCreate: "SPAN_CREATE", KindMemslot: "SPAN_MEMSLOT", 3: "SPAN_GAP"},
 		"gap_class": {ClassUser: "GAP_USER", ClassHalted: "GAP_HALTED", ClassBlocked: "GAP_BLOCKED",
 			ClassPreempted: "GAP_PREEMPTED", ClassRan: "GAP_RAN", NumClasses: "NR_CLASSES"},
-		"deferral": {DeferRCU: "DEFER_RCU", DeferSRCU: "DEFER_SRCU", DeferKVFree: "DEFER_KVFREE", NumDeferrals: "NR_DEFERRALS"},
+		"deferral": {"DEFER_RCU", "DEFER_SRCU", "DEFER_KVFREE", NumDeferrals: "NR_DEFERRALS"},
 	} {
 		if got := enum(name); !slices.Equal(got, want) {
 			t.Errorf("enum %s: expected %v as in Go, found %v", name, want, got)
@@ -84,14 +85,14 @@ func TestNumbers(t *testing.T) {
 		return out
 	}
 	waits, deferrals := macros("WAIT"), macros("DEFER")
-	for w := range probe.NumWaits {
-		if got := waits[strconv.Itoa(int(w))]; got != w.String() {
-			t.Errorf("wait %d: expected %s as in Go, found %s", w, w, got)
+	for w, name := range measure.Waits {
+		if got := waits[strconv.Itoa(w)]; got != name {
+			t.Errorf("wait %d: expected %s as in Go, found %s", w, name, got)
 		}
 	}
-	for d, name := range enum("deferral")[:NumDeferrals] {
-		if got := deferrals[name]; got != Deferral(d).String() {
-			t.Errorf("%s: expected %s as in Go, found %s", name, Deferral(d), got)
+	for d, name := range measure.Deferrals {
+		if got := deferrals[enum("deferral")[d]]; got != name {
+			t.Errorf("deferral %d: expected %s as in Go, found %s", d, name, got)
 		}
 	}
 	if phases := spec(t).Maps[bpfMapPhases].MaxEntries; phases != NumPhases {

@@ -16,10 +16,10 @@ const (
 	JobPath = "/job.json"
 	// PortName is the name of the virtio-serial port that records go to.
 	PortName = "vcpulab.records"
-	// HereArg has the guest's program do a job on the kernel that runs, as
-	// any other process: it reads the job from its standard input and sends
-	// records to its standard output. It mounts nothing and loads nothing.
-	HereArg = "here"
+	// RunningArg has the guest program do a job on the running kernel, as an
+	// ordinary process: it reads the job from standard input and sends records
+	// to standard output. It mounts nothing and loads nothing.
+	RunningArg = "running"
 )
 
 // The kinds of job that the guest knows.
@@ -102,10 +102,10 @@ func NewJob(kind string, params any) (Job, error) {
 // host and guest are built from the same source, so one of them is stale.
 func (j Job) Decode(v any) error {
 	if len(j.Params) == 0 {
-		return fmt.Errorf("job %q: parameters: expected an object, found none", j.Kind)
+		return fmt.Errorf("job %q: %w: expected parameters, found none", j.Kind, ErrInvalid)
 	}
 	if err := decodeStrict(j.Params, v); err != nil {
-		return fmt.Errorf("job %q: parameters: %w", j.Kind, err)
+		return fmt.Errorf("job %q: %w: parameters: %w", j.Kind, ErrInvalid, err)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 
 // Version is the version of the record format. Hello carries it, and a host
 // refuses a guest of another version.
-const Version = 2
+const Version = 3
 
 // Kind tells what a Record carries.
 type Kind string
@@ -85,6 +85,10 @@ type Start struct {
 // program ran.
 const StartMark = "vcpulab: start "
 
+// FatalPrefix starts the line on the console with which the guest program says
+// why it sends no records.
+const FatalPrefix = "vcpulab-guest: fatal: "
+
 // Outcome is how a program ended.
 type Outcome string
 
@@ -111,6 +115,7 @@ type Test struct {
 // Error is what went wrong in the guest.
 type Error struct {
 	Where   string `json:"where"`           // what was being done
+	Code    Code   `json:"code,omitempty"`  // what kind of error it is
 	Message string `json:"message"`         // the error's text
 	Stack   string `json:"stack,omitempty"` // of a Go panic
 }

@@ -172,7 +172,7 @@ func (r *hereRunner) process(ctx context.Context, job []byte, record func(wire.R
 	}
 	one.Set(r.Running.CPU)
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, r.Program, wire.HereArg)
+	cmd := exec.CommandContext(ctx, r.Program, wire.RunningArg)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(job), &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }

@@ -78,7 +78,7 @@ func TestPathsBroken(t *testing.T) {
 		"entries are missed":          {measure.PathBreak{Without: "_entry"}, "and the call in it"},
 		"exits are missed":            {measure.PathBreak{Without: "_exit"}, "probe missed calls: 80 operations called kvm_make_all_cpus_request 0 times"},
 		"operations are left out":     {measure.PathBreak{Lazy: true}, "80 operations called kvm_make_all_cpus_request 75 times"},
-		"a vCPU does not get its IPI": {measure.PathBreak{Deaf: 3}, "ipi-broadcast: the guest of a path did not get what it asked for: vCPU 3: expected interrupts"},
+		"a vCPU does not get its IPI": {measure.PathBreak{Deaf: 3}, "ipi-broadcast: the VM's payload failed: vCPU 3: expected interrupts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := pathPlan(8)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/stalls"
 	"vcpulab/tools/results"
 )
 
@@ -58,13 +57,13 @@ func TestStallsKernel(t *testing.T) {
 func TestStallsBroken(t *testing.T) {
 	c, k := pinnedKernel(t)
 	without := func(programs ...string) measure.Break {
-		return measure.Break{Options: stalls.Options{Without: programs}}
+		return measure.Break{Without: programs}
 	}
 	for name, tt := range map[string]struct {
 		broken measure.Break
 		says   string
 	}{
-		"no room for events":       {measure.Break{Options: stalls.Options{Ring: 4096}}, "probe missed calls"},
+		"no room for events":       {measure.Break{Ring: 4096}, "probe missed calls"},
 		"creations are missed":     {without("vm_ioctl_entry"), "probe missed calls"},
 		"entries are missed":       {without("vcpu_entry"), "the vCPU was entered 0 times and left"},
 		"exits are missed":         {without("vcpu_exit"), "times and left 0 times"},

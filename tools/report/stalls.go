@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/stalls"
 	"vcpulab/tools/results"
 )
 
@@ -222,7 +221,7 @@ func (s *sheet) gapPlots(arm results.Method) []figureOf {
 // gapLine is, for each length, how many gaps in a million are longer. All boots
 // of a kernel are taken together.
 func (s *sheet) gapLine(arm results.Method, column string, phase measure.Phase) ([]point, measure.Gaps) {
-	var counts [stalls.NumBuckets]uint64
+	var counts [measure.NumBuckets]uint64
 	var of measure.Gaps
 	all := uint64(0)
 	for _, b := range s.r.Boots {
@@ -248,7 +247,7 @@ func (s *sheet) gapLine(arm results.Method, column string, phase measure.Phase) 
 		if n == 0 {
 			continue
 		}
-		low, high := stalls.Bounds(b)
+		low, high := measure.Bounds(b)
 		if line == nil {
 			line = append(line, point{max(float64(low), 1), 1e6})
 		}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/stalls"
 	"vcpulab/tools/results"
 )
 
@@ -35,8 +34,8 @@ func withStalls(t testing.TB, r *results.Results, stalled string) *results.Resul
 		for _, phase := range measure.Phases {
 			g := measure.Gaps{
 				VM: vm, Phase: phase,
-				Ran: []measure.BucketCount{{Bucket: stalls.Bucket(4000), Count: 9990},
-					{Bucket: stalls.Bucket(9000), Count: 9}, {Bucket: stalls.Bucket(20000), Count: 1}},
+				Ran: []measure.BucketCount{{Bucket: measure.Bucket(4000), Count: 9990},
+					{Bucket: measure.Bucket(9000), Count: 9}, {Bucket: measure.Bucket(20000), Count: 1}},
 				RanSum: measure.GapSum{Count: 10000, Largest: 20000 + int64(i)},
 				Guest:  measure.GuestGaps{KHz: 1_000_000, Count: 10000, Largest: 30000},
 			}
@@ -140,9 +139,9 @@ func TestCompareStalls(t *testing.T) {
 func TestGapLine(t *testing.T) {
 	s := newSheet(withStalls(t, readFixture(t), ""))
 	line, _ := s.gapLine(results.ICount, s.base, measure.During)
-	low, _ := stalls.Bounds(stalls.Bucket(4000))
-	_, most := stalls.Bounds(stalls.Bucket(4000))
-	_, few := stalls.Bounds(stalls.Bucket(9000))
+	low, _ := measure.Bounds(measure.Bucket(4000))
+	_, most := measure.Bounds(measure.Bucket(4000))
+	_, few := measure.Bounds(measure.Bucket(9000))
 	want := []point{{float64(low), 1e6}, {float64(most), 1000}, {float64(few), 100}}
 	if !slices.Equal(line, want) {
 		t.Errorf("expected %v, found %v", want, line)

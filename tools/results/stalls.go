@@ -8,7 +8,6 @@ import (
 	"sort"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/stalls"
 )
 
 // Units of figures about who waits.
@@ -135,7 +134,7 @@ func checkGaps(g measure.Gaps) error {
 	}
 	ran := uint64(0)
 	for _, b := range g.Ran {
-		if b.Bucket < 0 || b.Bucket >= stalls.NumBuckets {
+		if b.Bucket < 0 || b.Bucket >= measure.NumBuckets {
 			return fmt.Errorf("no bucket %d", b.Bucket)
 		}
 		ran += b.Count
@@ -143,7 +142,7 @@ func checkGaps(g measure.Gaps) error {
 	if ran != g.RanSum.Count || ran == 0 {
 		return fmt.Errorf("expected %d gaps in buckets, found %d", g.RanSum.Count, ran)
 	}
-	if low, high := stalls.Bounds(g.Ran[len(g.Ran)-1].Bucket); uint64(g.RanSum.Largest) < low || uint64(g.RanSum.Largest) > high {
+	if low, high := measure.Bounds(g.Ran[len(g.Ran)-1].Bucket); uint64(g.RanSum.Largest) < low || uint64(g.RanSum.Largest) > high {
 		return fmt.Errorf("expected the largest gap that ran through in the last bucket, %d to %d, found %d", low, high, g.RanSum.Largest)
 	}
 	seen := uint64(0)
@@ -263,7 +262,7 @@ func GapPercentile(g measure.Gaps, part float64) (low, high float64) {
 	seen := uint64(0)
 	for _, b := range g.Ran {
 		if seen += b.Count; seen >= rank {
-			lo, hi := stalls.Bounds(b.Bucket)
+			lo, hi := measure.Bounds(b.Bucket)
 			return float64(lo), min(float64(hi), float64(g.RanSum.Largest))
 		}
 	}

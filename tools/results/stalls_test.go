@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/stalls"
 )
 
 // addStalls gives a boot what a search for stalls with these parameters finds
@@ -37,7 +36,7 @@ func addStalls(b *Boot, p measure.Stalls) {
 		b.Gaps = append(b.Gaps, measure.Gaps{
 			VM: vm, Phase: phase, Nanos: p.QuietNanos,
 			Ran: []measure.BucketCount{
-				{Bucket: stalls.Bucket(4000), Count: 990}, {Bucket: stalls.Bucket(9000), Count: 9}, {Bucket: stalls.Bucket(20000), Count: 1},
+				{Bucket: measure.Bucket(4000), Count: 990}, {Bucket: measure.Bucket(9000), Count: 9}, {Bucket: measure.Bucket(20000), Count: 1},
 			},
 			RanSum:    measure.GapSum{Count: 1000, Nanos: 4_100_000, Largest: 20000},
 			Preempted: measure.GapSum{Count: 2, Nanos: 90000, Largest: 50000},
@@ -78,7 +77,7 @@ func TestCompleteStalls(t *testing.T) {
 		"payload did not run": {func(b *Boot) { b.Gaps[1].Guest.Count = 0 }, "and the vCPU itself 0: it did not run"},
 		"bucket too much":     {func(b *Boot) { b.Gaps[1].Ran[0].Count++ }, "expected 1000 gaps in buckets, found 1001"},
 		"off by one":          {func(b *Boot) { b.Gaps[1].Ran[2].Bucket++ }, "in the last bucket"},
-		"no such bucket":      {func(b *Boot) { b.Gaps[1].Ran[2].Bucket = stalls.NumBuckets }, "no bucket"},
+		"no such bucket":      {func(b *Boot) { b.Gaps[1].Ran[2].Bucket = measure.NumBuckets }, "no bucket"},
 		"payload's buckets":   {func(b *Boot) { b.Gaps[1].Guest.Buckets[0].Count-- }, "expected 1001 gaps in the vCPU's own buckets, found 1000"},
 		"exits not seen":      {func(b *Boot) { b.Gaps[1].Guest.Count, b.Gaps[1].Guest.Buckets[0].Count = 1101, 1100 }, "exited at least 1101 times, of which 1002"},
 		"stall not witnessed": {func(b *Boot) { b.Gaps[1].Blocked = measure.GapSum{Count: 1, Nanos: 1e6, Largest: 1e6} }, "the vCPU itself saw none above 51000"},
@@ -123,8 +122,8 @@ func TestStallValues(t *testing.T) {
 		}
 		got[v.name] = v
 	}
-	low, high := stalls.Bounds(stalls.Bucket(4000))
-	low999, high999 := stalls.Bounds(stalls.Bucket(9000))
+	low, high := measure.Bounds(measure.Bucket(4000))
+	low999, high999 := measure.Bounds(measure.Bucket(9000))
 	for name, want := range map[string]value{
 		"grow/vcpus=20/while=idle/create-waits":                   {"", UnitWaits, 1, 1, 1, ""},
 		"grow/vcpus=20/while=idle/create-blocked":                 {"", UnitBlocks, 2, 2, 2, ""},

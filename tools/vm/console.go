@@ -19,10 +19,6 @@ const (
 	maxConsoleLine = 4 << 10
 )
 
-// guestFatal starts the line with which the guest program says why there are
-// no records (ebpf/guest, main.go).
-const guestFatal = "vcpulab-guest: fatal: "
-
 // console takes what a serial port sends, keeps a bounded part of it and
 // looks for splats line by line, so that a fault is seen as it arises. It is
 // safe for use by several goroutines.
@@ -70,8 +66,8 @@ func (c *console) Write(p []byte) (int, error) {
 // line looks at the line that is complete.
 func (c *console) line() {
 	c.seen.line(c.part)
-	if c.guest == "" && bytes.HasPrefix(c.part, []byte(guestFatal)) {
-		c.guest = strings.TrimSpace(string(c.part[len(guestFatal):]))
+	if c.guest == "" && bytes.HasPrefix(c.part, []byte(wire.FatalPrefix)) {
+		c.guest = strings.TrimSpace(string(c.part[len(wire.FatalPrefix):]))
 	}
 	c.part, c.long = c.part[:0], false
 }

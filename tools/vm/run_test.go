@@ -81,7 +81,7 @@ func TestRunFaults(t *testing.T) {
 		"no init": {guest: []tiny{console1("Kernel panic - not syncing: No working init found.\r\n"), reset}, kind: NoInit},
 		"init died": {guest: []tiny{console1("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"), reset},
 			kind: InitDied, title: "exitcode=0x00000100"},
-		"guest program gave up": {guest: []tiny{console1(guestFatal + "no port\r\n"), reset}, kind: GuestFailed, title: "no port"},
+		"guest program gave up": {guest: []tiny{console1(wire.FatalPrefix + "no port\r\n"), reset}, kind: GuestFailed, title: "no port"},
 		"job failed":            {guest: []tiny{record1(speech(t, wire.StatusFailed)), reset}, kind: JobFailed, code: exit.CheckFailed},
 		"no such processor": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Devices = []Device{Args{QEMU: []string{"-cpu", "nonsense"}}} },
 			kind: QEMUFailed, title: "status 1", text: "unable to find CPU model 'nonsense'"},

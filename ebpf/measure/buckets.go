@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package stalls
+package measure
 
 import "math/bits"
 
-// The buckets of a histogram, as in buckets.h.
+// The buckets of a histogram, as in buckets.h of the probes.
 const (
 	bucketShift = 4
 	bucketSteps = 1 << bucketShift

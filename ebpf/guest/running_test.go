@@ -11,9 +11,8 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// TestHereRefuses: on a machine that goes on afterwards only what measures is
-// done.
-func TestHereRefuses(t *testing.T) {
+// TestRunningRefuses: a machine that stays up runs only jobs that measure.
+func TestRunningRefuses(t *testing.T) {
 	for name, job := range map[string]string{
 		"empty":   "",
 		"no job":  "{}",
@@ -23,18 +22,18 @@ func TestHereRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			if code := here(strings.NewReader(job), &out); code != 1 || out.Len() > 0 {
+			if code := runAsProcess(strings.NewReader(job), &out); code != 1 || out.Len() > 0 {
 				t.Errorf("expected status 1 and no record, found %d and %q", code, out.String())
 			}
 		})
 	}
 }
 
-// TestHereSends: a job that cannot be done ends with records that say so, from
-// hello to end.
-func TestHereSends(t *testing.T) {
+// TestRunningSends: a job that fails sends records from hello to end, and the code
+// of its error.
+func TestRunningSends(t *testing.T) {
 	var out bytes.Buffer
-	if code := here(strings.NewReader(`{"kind":"measure","params":{"vms":null,"loop_ns":0,"repeat":0,"max_numbers":0}}`), &out); code != 0 {
+	if code := runAsProcess(strings.NewReader(`{"kind":"measure","params":{"vms":null,"loop_ns":0,"repeat":0,"max_numbers":0}}`), &out); code != 0 {
 		t.Fatalf("expected status 0, found %d", code)
 	}
 	var kinds []wire.Kind
@@ -48,6 +47,9 @@ func TestHereSends(t *testing.T) {
 			t.Fatal(err)
 		}
 		kinds = append(kinds, r.Kind)
+		if r.Error != nil && r.Error.Code != wire.CodeInvalid {
+			t.Errorf("expected the code %q, found %q", wire.CodeInvalid, r.Error.Code)
+		}
 		if r.End != nil && r.End.Status != wire.StatusFailed {
 			t.Errorf("expected the job to fail, found %q", r.End.Status)
 		}
