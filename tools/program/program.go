@@ -1,120 +1,305 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package program runs programs of the machine to their end, with nothing of the
-// user's settings: what they do hangs on their arguments and their folder alone.
-// What they print is bounded, and they leave no process behind.
+// Package program runs the programs of the machine. It is the only place that
+// starts processes: none outlives the call, its context or this process, and
+// what they print is bounded.
 package program
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
-	"vcpulab/tools/exit"
+	"golang.org/x/sys/unix"
 )
 
-// Program is a program to run.
+// Program is a program to run. Only Name is needed.
 type Program struct {
+	// Name is looked up in PATH unless it has a slash.
 	Name string
-	Dir  string   // working directory and home
-	Env  []string // in addition
+	// Dir is the working directory, "" for the caller's.
+	Dir string
+	// Env is the environment, in addition to PATH, TMPDIR, LC_ALL=C.UTF-8 and
+	// HOME, which is Dir where that is set: what a program does depends on its
+	// arguments and Dir, not on the user's settings.
+	Env []string
+	// InheritEnv passes the caller's environment on instead. Env comes last.
+	InheritEnv bool
+
 	// Stdin is what it reads, nil for nothing.
-	Stdin []byte
+	Stdin io.Reader
+	// Stdout and Stderr get what it prints; nil keeps at most MaxOutput bytes
+	// of it for Run to return.
+	Stdout, Stderr io.Writer
+	// Lines is called with each line of both outputs as it arrives, without
+	// its end, and nothing is kept.
+	Lines func(line string)
+	// PipeStdin and PipeStdout have Start connect Process.Stdin and .Stdout.
+	PipeStdin, PipeStdout bool
+	// ExtraFiles are inherited as file descriptors 3 and up.
+	ExtraFiles []*os.File
+
+	// CPUs are the processors that it may use, nil for the caller's.
+	CPUs []int
+	// Stop is sent to it and to all that it started when the context ends.
+	// What is left Grace later is killed. Without Stop it is killed at once.
+	Stop  syscall.Signal
+	Grace time.Duration
+	// Foreground leaves it in the terminal's process group, where Ctrl-C
+	// reaches it through sudo. What it started is then not killed with it.
+	Foreground bool
 }
 
-// MaxOutput is what a program may print to either of its outputs, in bytes.
+// MaxOutput is what is kept of each output, in bytes. More is an error.
 const MaxOutput = 64 << 20
 
-// waitDelay is how long a program that was killed may keep its outputs open.
+// waitDelay is how long outputs may stay open after the program ended.
 const waitDelay = 5 * time.Second
 
-// MissingError says that a program is not installed.
-type MissingError struct {
-	Program string
-	Err     error
+// Process is a program that was started. Wait must be called.
+type Process struct {
+	Pid int
+	// Stdin and Stdout are the ends of the pipes that were asked for. Read
+	// Stdout to its end before Wait, which closes both.
+	Stdin, Stdout *os.File
+
+	program  Program
+	command  string
+	cmd      *exec.Cmd
+	ctx      context.Context
+	out, err limited
+	done     chan struct{}
+	ended    error // how it ended; valid after done
 }
 
-func (e *MissingError) Error() string { return e.Program + " is not installed" }
-func (e *MissingError) Unwrap() error { return e.Err }
-
-// ExitCode says that the machine lacks something.
-func (e *MissingError) ExitCode() int { return exit.MachineLacks }
-
-// StatusError says that a program ended with another exit status than 0, which is
-// no exit code of this one.
-type StatusError struct {
-	Command string // the program and its first arguments
-	Status  int
-	Said    string // the end of what it printed to its standard error
-}
-
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("%s: exit status %d: %s", e.Command, e.Status, e.Said)
-}
-
-// Run runs the program to its end and returns what it printed. Where it is not
-// installed the error is a *MissingError. Where it ends with another status than 0
-// it is a *StatusError, and what it printed is returned with it. If ctx ends the
-// program is killed, with all that it started.
+// Run runs the program to its end and returns what it printed. The error is a
+// *MissingError if it is not installed, a *StatusError if it ended with another
+// status than 0 and a *SignalError if a signal ended it; what it printed is
+// returned with those two. If ctx ends, the error wraps ctx.Err().
 func (p Program) Run(ctx context.Context, args ...string) (stdout, stderr []byte, err error) {
+	process, err := p.Start(ctx, args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = process.Wait()
+
+	var status *StatusError
+	var signal *SignalError
+	if err != nil && !errors.As(err, &status) && !errors.As(err, &signal) {
+		return nil, nil, err
+	}
+	return process.out.buffer.Bytes(), process.err.buffer.Bytes(), err
+}
+
+// Start starts the program. Its errors are those of Run.
+func (p Program) Start(ctx context.Context, args ...string) (*Process, error) {
 	path, err := exec.LookPath(p.Name)
 	if err != nil {
-		return nil, nil, &MissingError{p.Name, err}
+		return nil, &MissingError{p.Name, err}
 	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = p.Dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.Dir, "LC_ALL=C.UTF-8"}, p.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = waitDelay
-	if p.Stdin != nil {
-		cmd.Stdin = bytes.NewReader(p.Stdin)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("run %s: %w", p.Name, err)
 	}
-	var out, errs limited
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return nil, nil, fmt.Errorf("run %s: %w", p.Name, ctx.Err())
+
+	r := &Process{
+		program: p,
+		command: strings.Join(append([]string{p.Name}, args[:min(2, len(args))]...), " "),
+		cmd:     exec.CommandContext(ctx, path, args...),
+		ctx:     ctx,
+		done:    make(chan struct{}),
 	}
-	if out.full || errs.full {
-		return nil, nil, fmt.Errorf("run %s: more than %d bytes of output", p.Name, MaxOutput)
+	r.cmd.Dir, r.cmd.Env = p.Dir, p.environment()
+	r.cmd.ExtraFiles = p.ExtraFiles
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !p.Foreground, Pdeathsig: syscall.SIGKILL}
+	r.cmd.Cancel = r.stop
+	r.cmd.WaitDelay = p.Grace + waitDelay
+
+	theirs, err := r.connect()
+	if err == nil {
+		err = r.start()
 	}
-	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.Exited() {
-		command := strings.Join(append([]string{p.Name}, args[:min(2, len(args))]...), " ")
-		return out.Bytes(), errs.Bytes(), &StatusError{command, ended.ExitCode(), LastLines(errs.Bytes())}
+	for _, f := range theirs {
+		f.Close()
 	}
 	if err != nil {
-		// Not wrapped: the exit code of an exec.ExitError is not this program's.
-		return nil, nil, fmt.Errorf("run %s: %v: %s", p.Name, err, LastLines(errs.Bytes()))
+		r.closePipes()
+		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	return out.Bytes(), errs.Bytes(), nil
+	return r, nil
 }
 
-// LastLines returns the end of what a program said, where errors are.
-func LastLines(text []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-8):], "\n")
-}
-
-// limited is a buffer that stops growing at MaxOutput. The buffer is no embedded
-// one: that would bring ReadFrom, which exec prefers to Write and which has no bound.
-type limited struct {
-	buffer bytes.Buffer
-	full   bool
-}
-
-func (b *limited) Bytes() []byte { return b.buffer.Bytes() }
-
-func (b *limited) Write(p []byte) (int, error) {
-	if b.buffer.Len()+len(p) > MaxOutput {
-		b.full = true
-		return len(p), nil
+func (p Program) environment() []string {
+	if p.InheritEnv {
+		return append(os.Environ(), p.Env...)
 	}
-	return b.buffer.Write(p)
+	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
+	if tmp := os.Getenv("TMPDIR"); tmp != "" {
+		env = append(env, "TMPDIR="+tmp)
+	}
+	home := p.Dir
+	if home == "" {
+		home = os.Getenv("HOME")
+	}
+	return append(append(env, "HOME="+home), p.Env...)
+}
+
+// connect connects the standard files. It returns the ends of pipes that only
+// the program needs.
+func (r *Process) connect() (theirs []*os.File, err error) {
+	p, cmd := r.program, r.cmd
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Stdin, p.Stdout, p.Stderr
+	if cmd.Stdout == nil {
+		cmd.Stdout = &r.out
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = &r.err
+	}
+	if p.Lines != nil {
+		w := &lineWriter{emit: p.Lines}
+		cmd.Stdout, cmd.Stderr = w, w
+	}
+	if p.PipeStdin {
+		theirEnd, ourEnd, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		r.Stdin, cmd.Stdin = ourEnd, theirEnd
+		theirs = append(theirs, theirEnd)
+	}
+	if p.PipeStdout {
+		ourEnd, theirEnd, err := os.Pipe()
+		if err != nil {
+			return theirs, err
+		}
+		r.Stdout, cmd.Stdout = ourEnd, theirEnd
+		theirs = append(theirs, theirEnd)
+	}
+	return theirs, nil
+}
+
+// start starts the process from a thread that stays until it has ended: the
+// kernel kills the process when that thread ends. The thread's processors are
+// inherited, so that it cannot be used for anything else afterwards.
+func (r *Process) start() error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := setCPUs(r.program.CPUs)
+		if err == nil {
+			err = r.cmd.Start()
+		}
+		if err == nil {
+			r.Pid = r.cmd.Process.Pid
+		}
+		started <- err
+		if err != nil {
+			return
+		}
+		r.ended = r.cmd.Wait()
+		if w, ok := r.cmd.Stdout.(*lineWriter); ok {
+			w.flush()
+		}
+		if r.ctx.Err() != nil && !r.program.Foreground {
+			_ = unix.Kill(-r.Pid, unix.SIGKILL) // what it left behind
+		}
+		close(r.done)
+	}()
+	return <-started
+}
+
+// setCPUs sets the processors of the calling thread.
+func setCPUs(cpus []int) error {
+	if cpus == nil {
+		return nil
+	}
+	var set unix.CPUSet
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("use processors %v: %w", cpus, err)
+	}
+	return nil
+}
+
+// stop ends the process because the context has ended.
+func (r *Process) stop() error {
+	signal, pid := unix.SIGKILL, -r.cmd.Process.Pid
+	if r.program.Stop != 0 {
+		signal = r.program.Stop
+		go func() {
+			select {
+			case <-r.done:
+			case <-time.After(r.program.Grace):
+				r.Kill()
+			}
+		}()
+	}
+	if r.program.Foreground {
+		pid = -pid
+	}
+	return unix.Kill(pid, signal)
+}
+
+// Kill kills the process, with all that it started, and waits for its end.
+func (r *Process) Kill() {
+	select {
+	case <-r.done:
+		return
+	default:
+	}
+	pid := -r.Pid
+	if r.program.Foreground {
+		pid = r.Pid
+	}
+	_ = unix.Kill(pid, unix.SIGKILL)
+	<-r.done
+}
+
+// Done is closed when the process has ended.
+func (r *Process) Done() <-chan struct{} { return r.done }
+
+// Wait waits for the end of the process and returns how it ended, see Run.
+func (r *Process) Wait() error {
+	<-r.done
+	r.closePipes()
+
+	said := LastLines(r.err.buffer.Bytes())
+	exited, isExit := errors.AsType[*exec.ExitError](r.ended)
+	var signal *SignalError
+	if isExit && !exited.Exited() {
+		signal = &SignalError{r.command, exited.Sys().(syscall.WaitStatus).Signal(), said}
+	}
+	switch {
+	case r.ctx.Err() != nil && signal != nil:
+		return fmt.Errorf("run %s: %w (%w)", r.program.Name, r.ctx.Err(), signal)
+	case r.ctx.Err() != nil:
+		return fmt.Errorf("run %s: %w", r.program.Name, r.ctx.Err())
+	case r.out.full || r.err.full:
+		return fmt.Errorf("run %s: more than %d bytes of output", r.program.Name, MaxOutput)
+	case signal != nil:
+		return signal
+	case isExit:
+		return &StatusError{r.command, exited.ExitCode(), said}
+	case errors.Is(r.ended, exec.ErrWaitDelay) && r.program.Foreground:
+		return nil // a service that it started has its output
+	case r.ended != nil:
+		return fmt.Errorf("run %s: %w", r.program.Name, r.ended)
+	}
+	return nil
+}
+
+func (r *Process) closePipes() {
+	for _, f := range []*os.File{r.Stdin, r.Stdout} {
+		if f != nil {
+			f.Close()
+		}
+	}
 }

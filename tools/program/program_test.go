@@ -3,14 +3,17 @@
 package program
 
 import (
+	"bufio"
 	"context"
 	"errors"
-	"os"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"vcpulab/tools/exit"
 )
@@ -26,12 +29,12 @@ func TestRun(t *testing.T) {
 		status            int
 	}{
 		"good":            {script: "echo out; echo err >&2", out: "out\n", errs: "err\n"},
-		"its folder":      {script: "pwd; echo $HOME", out: dir + "\n" + dir + "\n"},
+		"its directory":   {script: "pwd; echo $HOME", out: dir + "\n" + dir + "\n"},
 		"its settings":    {script: "echo $LC_ALL,$LANG,$SECRET,$MORE", out: "C.UTF-8,,,more\n"},
 		"no input":        {script: "cat", out: ""},
 		"a status":        {script: "echo out; echo no >&2; exit 3", out: "out\n", errs: "no\n", says: "sh -c echo out; echo no >&2; exit 3: exit status 3: no", status: 3},
 		"says much":       {script: "seq 20 >&2; exit 1", errs: "1\n", says: "exit status 1: 13\n14", status: 1},
-		"killed":          {script: "kill -9 $$", says: "run sh: signal: killed"},
+		"killed":          {script: "echo out; echo no >&2; kill -9 $$", out: "out\n", errs: "no\n", says: "ended by SIGKILL: no"},
 		"prints too much": {script: "yes | head -c 70000000", says: "run sh: more than 67108864 bytes of output"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,47 +64,184 @@ func TestRunMissing(t *testing.T) {
 	}
 }
 
-// TestRunCancelled ends a program, and what it has started.
-func TestRunCancelled(t *testing.T) {
-	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, _, err := Program{Name: "sh", Dir: dir}.Run(ctx, "-c", "sleep 600 & echo $! >child.new; mv child.new child; wait")
-		done <- err
-	}()
-	var child int
-	for child == 0 {
-		if data, err := os.ReadFile(dir + "/child"); err == nil {
-			if child, err = strconv.Atoi(strings.TrimSpace(string(data))); err != nil {
-				t.Fatal(err)
-			}
+// awaitEnd waits for a process to end. It may be a zombie until init has
+// reaped it.
+func awaitEnd(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		if err != unix.ESRCH {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
+		return
 	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("expected %v, found %v", context.Canceled, err)
-	}
-	// It was killed, but has to come to the processor once more to die, and may
-	// be there as a zombie then until init has taken it.
-	var stat []byte
-	for range 10_000 {
-		if err := syscall.Kill(child, 0); err != nil {
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if err == nil {
 			return
 		}
-		var err error
-		if stat, err = os.ReadFile("/proc/" + strconv.Itoa(child) + "/stat"); err != nil || strings.Contains(string(stat), ") Z ") {
-			return
+		if err != unix.EINTR {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
 	}
-	t.Errorf("the program's child lives on: %s", stat)
 }
 
-func TestRunReads(t *testing.T) {
-	out, _, err := Program{Name: "cat", Dir: t.TempDir(), Stdin: []byte("in")}.Run(t.Context())
+// TestCancel ends programs, and what they have started.
+func TestCancel(t *testing.T) {
+	for name, tt := range map[string]struct {
+		program Program
+		script  string
+		killed  bool
+	}{
+		"killed":         {script: "$CHILD & wait", killed: true},
+		"stopped":        {Program{Stop: unix.SIGTERM, Grace: time.Hour}, "trap 'exit 3' TERM; $CHILD & wait", false},
+		"does not stop":  {Program{Stop: unix.SIGTERM, Grace: time.Millisecond}, "trap '' TERM; $CHILD & wait", true},
+		"leaves a child": {Program{Stop: unix.SIGTERM, Grace: time.Hour}, "trap 'exit 3' TERM; (trap '' TERM; $CHILD 2>/dev/null) & wait", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			p := tt.program
+			p.Name, p.Dir, p.PipeStdout = "sh", t.TempDir(), true
+			// The child is past its fork when it prints its number.
+			child := `sh -c 'echo $$; exec sleep 600 >/dev/null'`
+			process, err := p.Start(ctx, "-c", strings.ReplaceAll(tt.script, "$CHILD", child))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pid int
+			if _, err := fmt.Fscan(process.Stdout, &pid); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			err = process.Wait()
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("expected %v, found %v", context.Canceled, err)
+			}
+			if signal, ok := errors.AsType[*SignalError](err); ok != tt.killed || ok && signal.Signal != unix.SIGKILL {
+				t.Errorf("killed: expected %v, found %v", tt.killed, err)
+			}
+			awaitEnd(t, pid)
+		})
+	}
+}
+
+func TestKill(t *testing.T) {
+	process, err := Program{Name: "sleep"}.Start(t.Context(), "600")
+	if err != nil {
+		t.Fatal(err)
+	}
+	process.Kill()
+	process.Kill()
+	if signal, ok := errors.AsType[*SignalError](process.Wait()); !ok || signal.Signal != unix.SIGKILL {
+		t.Errorf("expected SIGKILL, found %v", process.Wait())
+	}
+}
+
+func TestStdin(t *testing.T) {
+	out, _, err := Program{Name: "cat", Dir: t.TempDir(), Stdin: strings.NewReader("in")}.Run(t.Context())
 	if err != nil || string(out) != "in" {
 		t.Errorf("expected what it was given, found %q, %v", out, err)
+	}
+}
+
+func TestPipes(t *testing.T) {
+	process, err := Program{Name: "cat", PipeStdin: true, PipeStdout: true}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewScanner(process.Stdout)
+	for _, line := range []string{"one", "two"} {
+		if _, err := fmt.Fprintln(process.Stdin, line); err != nil {
+			t.Fatal(err)
+		}
+		if !answers.Scan() || answers.Text() != line {
+			t.Errorf("expected %q, found %q, %v", line, answers.Text(), answers.Err())
+		}
+	}
+	process.Stdin.Close()
+	if err := process.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLines(t *testing.T) {
+	var lines []string
+	p := Program{Name: "sh", Lines: func(line string) { lines = append(lines, line) }}
+	if _, _, err := p.Run(t.Context(), "-c", "echo a; echo; printf b; printf c"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a", "", "bc"}; !slices.Equal(lines, want) {
+		t.Errorf("expected %q, found %q", want, lines)
+	}
+	lines = nil
+	if _, _, err := p.Run(t.Context(), "-c", "head -c 3000000 /dev/zero"); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		if len(line) > 2*maxLine {
+			t.Errorf("line of %d bytes", len(line))
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("SECRET", "x")
+	t.Setenv("HOME", "/home")
+	for want, p := range map[string]Program{
+		"/home,,C.UTF-8": {},
+		"/tmp,,C":        {Dir: "/tmp", Env: []string{"LC_ALL=C"}},
+		"/home,x,C":      {Dir: "/tmp", InheritEnv: true, Env: []string{"LC_ALL=C"}},
+	} {
+		p.Name = "sh"
+		out, _, err := p.Run(t.Context(), "-c", "printf %s $HOME,$SECRET,$LC_ALL")
+		if err != nil || string(out) != want {
+			t.Errorf("expected %s, found %s, %v", want, out, err)
+		}
+	}
+}
+
+// TestCPUs runs on one processor, and then on those of the test again.
+func TestCPUs(t *testing.T) {
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		t.Fatal(err)
+	}
+	last := -1
+	for cpu := range 1024 {
+		if before.IsSet(cpu) {
+			last = cpu
+		}
+	}
+	for _, p := range []Program{{CPUs: []int{last}}, {}} {
+		p.Name = "grep"
+		out, _, err := p.Run(t.Context(), "Cpus_allowed_list", "/proc/self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alone := strings.HasSuffix(string(out), "\t"+strconv.Itoa(last)+"\n"); alone != (p.CPUs != nil || before.Count() == 1) {
+			t.Errorf("processors %v of %v: found %s", p.CPUs, before, out)
+		}
+	}
+	if _, _, err := (Program{Name: "true", CPUs: []int{}}).Run(t.Context()); err == nil {
+		t.Error("expected an error without processors")
+	}
+}
+
+// TestForeground lets a service keep the outputs.
+func TestForeground(t *testing.T) {
+	p := Program{Name: "sh", Foreground: true}
+	var pid string
+	p.Lines = func(line string) { pid = line }
+	if _, _, err := p.Run(t.Context(), "-c", "sleep 600 & echo $!"); err != nil {
+		t.Errorf("expected no error, found %v", err)
+	}
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(n, unix.SIGKILL); err != nil {
+		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@
 package series
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func script(ctx context.Context, treeDir, name string, stdin []byte, args ...str
 	}
 	// Without a home there is no .checkpatch.conf; without git above the tree
 	// no commit is looked up in a repository that is not the kernel's.
-	perl := program.Program{Name: "perl", Dir: treeDir, Stdin: stdin,
+	perl := program.Program{Name: "perl", Dir: treeDir, Stdin: bytes.NewReader(stdin),
 		Env: []string{"HOME=/nonexistent", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(treeDir)}}
 	stdout, _, err = perl.Run(ctx, append([]string{path}, args...)...)
 	if _, ok := errors.AsType[*program.MissingError](err); ok {
