@@ -4,8 +4,8 @@ package kbuild
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,25 +18,18 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// Kinds of work areas in the cache's folder, of kernels and of objects alone.
-// They are no entries: they change, under their lock.
-const (
-	kindArea       = "kbuild"
-	kindObjectArea = "kbuild-objects"
-)
-
 // area is the work area of one base tree, configuration and toolchain, held
 // under its lock.
 type area struct {
 	dir    string
-	src    string // hard links to a tree, and files of our own where it was switched
-	out    string // kbuild's output, in src: see kernelBuild.make
+	src    string // hard links to a tree, and files of its own where it was switched
+	out    string // kbuild's output, in src: see kernelBuild.setUpMake
 	state  areaState
 	unlock func()
 }
 
-// areaState is what stands in a work area. It is saved before anything is
-// changed that it describes.
+// areaState describes the content of a work area. It is saved before that is
+// changed.
 type areaState struct {
 	// Tree is the id of the tree whose files are in src, "" while they are
 	// being replaced or have not been cloned.
@@ -45,31 +38,28 @@ type areaState struct {
 	Changed []string `json:"changed,omitempty"`
 	// Doubtful are the paths that an interrupted switch may have replaced.
 	Doubtful []string `json:"doubtful,omitempty"`
-	// Building is set while make runs: if it is set when the area is opened,
+	// Building is set while make runs. If it is set when the area is opened,
 	// make was killed and may have left half-made files.
 	Building bool `json:"building,omitempty"`
-	// Started is set once kbuild was run, be it in vain: out is not empty.
+	// Started is set once kbuild has run, even if it failed: out is not empty.
 	Started bool `json:"started,omitempty"`
 }
 
-// root returns the tree at the beginning of a chain of bases, and all paths in
-// which t differs from it.
-func root(t tree.Tree) (base tree.Tree, changed []string, err error) {
-	for {
-		changed = append(changed, t.Changed...)
-		if t.Base == "" {
-			slices.Sort(changed)
-			return t, slices.Compact(changed), nil
-		}
-		base, err := tree.Load(t.Base)
-		if err != nil {
+// findBase returns the tree at the beginning of a chain of bases, and all paths
+// in which t differs from it.
+func findBase(t tree.Tree) (base tree.Tree, changed []string, err error) {
+	base = t
+	for base.Base != "" {
+		changed = append(changed, base.Changed...)
+		if base, err = tree.Load(base.Base); err != nil {
 			return tree.Tree{}, nil, fmt.Errorf("find the base of the tree %s: %w", t.Dir, err)
 		}
-		t = base
 	}
+	slices.Sort(changed)
+	return base, slices.Compact(changed), nil
 }
 
-// openArea locks a work area, makes it if it is not there, and mends what an
+// openArea locks a work area, makes it if it is missing, and repairs what an
 // interrupted build left. close must be called.
 func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, err error) {
 	unlock, err := c.Lock(ctx, kind, key)
@@ -79,86 +69,70 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 	defer func() {
 		if err != nil {
 			unlock()
+			err = fmt.Errorf("open the work area %s: %w", c.Path(kind, key), err)
 		}
 	}()
+
 	a = &area{dir: c.Path(kind, key), unlock: unlock}
 	a.src = filepath.Join(a.dir, "src")
 	a.out = filepath.Join(a.src, "out")
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make a work area: %w", err)
+		return nil, err
 	}
-	data, err := os.ReadFile(a.stateFile())
+	var unreadable *fs.PathError
+	err = readJSON(a.stateFile(), &a.state)
 	switch {
-	case err == nil:
-		// Without its state nobody knows what the files in out were made of.
-		if json.Unmarshal(data, &a.state) != nil {
-			a.state = areaState{}
-			if err := a.clear(); err != nil {
-				return nil, err
-			}
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read the state of a work area: %w", err)
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &unreadable):
+		return nil, err
+	case err != nil:
+		// Without its state it is unknown what the files in out were made of.
+		a.state = areaState{}
+		return a, a.clear()
 	}
 	if a.state.Building {
-		if err := dropRecent(a.out, suspect); err != nil {
-			return nil, fmt.Errorf("mend the work area %s after a build that was killed: %w", a.dir, err)
+		if err := removeRecent(a.out, suspect); err != nil {
+			return nil, fmt.Errorf("repair it after a build that was killed: %w", err)
 		}
 		a.state.Building = false
-		if err := a.save(); err != nil {
-			return nil, err
-		}
+		return a, a.save()
 	}
 	return a, nil
 }
 
 func (a *area) close() { a.unlock() }
 
-// run runs make in the area and keeps the area's state true.
+// run runs make in the area and keeps the area's state up to date.
 func (a *area) run(ctx context.Context, m *makeRun, configuring bool) error {
 	a.state.Building = true
 	a.state.Started = a.state.Started || !configuring
 	if err := a.save(); err != nil {
 		return err
 	}
+
 	clean, err := m.run(ctx)
 	a.state.Building = !clean
-	if saveErr := a.save(); err == nil {
-		err = saveErr
-	}
-	return err
+	return cmp.Or(err, a.save())
 }
 
 func (a *area) stateFile() string { return filepath.Join(a.dir, "state.json") }
 
 func (a *area) save() error {
-	data, err := json.MarshalIndent(a.state, "", "\t")
-	if err != nil {
-		return err
-	}
-	tmp := a.stateFile() + ".new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("save the state of a work area: %w", err)
-	}
-	if err := os.Rename(tmp, a.stateFile()); err != nil {
+	if err := writeJSON(a.stateFile(), a.state); err != nil {
 		return fmt.Errorf("save the state of a work area: %w", err)
 	}
 	return nil
 }
 
-// suspect is how old, before the last sign of life of a build that was
-// killed, a file may be and still have been half written then. The longest
-// single step, linking vmlinux, takes a quarter of it.
+// suspect is how old, before the last sign of life of a killed build, a file may
+// be and still have been half written then. The longest single step, linking
+// vmlinux, takes a quarter of it.
 const suspect = 2 * time.Minute
 
-// dropRecent removes the files below dir that were written within age of the
+// removeRecent removes the files below dir that were written within age of the
 // newest one, so that make makes them again.
-func dropRecent(dir string, age time.Duration) error {
-	type file struct {
-		name string
-		when time.Time
-	}
-	var files []file
+func removeRecent(dir string, age time.Duration) error {
+	written := make(map[string]time.Time)
 	var newest time.Time
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -168,18 +142,19 @@ func dropRecent(dir string, age time.Duration) error {
 		if err != nil {
 			return err
 		}
+		written[name] = info.ModTime()
 		if info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
-		files = append(files, file{name, info.ModTime()})
 		return nil
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, f := range files {
-		if newest.Sub(f.when) <= age {
-			if err := os.Remove(f.name); err != nil {
+
+	for name, when := range written {
+		if newest.Sub(when) <= age {
+			if err := os.Remove(name); err != nil {
 				return err
 			}
 		}
@@ -187,53 +162,60 @@ func dropRecent(dir string, age time.Duration) error {
 	return nil
 }
 
-// stand makes src a copy of the tree t, of which changed are the paths that
+// switchTo makes src a copy of the tree t, of which changed are the paths that
 // differ from the base, and returns how many files were replaced. Replaced
-// files are new files with the time of now: what was made of the old ones is
+// files are new files with the current time: what was made of the old ones is
 // older, whatever the times in t.
-func (a *area) stand(ctx context.Context, t tree.Tree, changed []string) (replaced int, err error) {
+func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (replaced int, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("switch the work area %s to the tree %s: %w", a.dir, t.Dir, err)
+		}
+	}()
 	if _, err := os.Lstat(a.src); errors.Is(err, fs.ErrNotExist) {
 		return 0, a.clone(ctx, t, changed)
 	}
 	if a.state.Tree == t.ID {
 		return 0, nil
 	}
+
 	paths := slices.Concat(a.state.Changed, a.state.Doubtful, changed)
 	slices.Sort(paths)
 	paths = slices.Compact(paths)
-
 	a.state.Tree, a.state.Doubtful = "", paths
 	if err := a.save(); err != nil {
 		return 0, err
 	}
+
 	from, err := os.OpenRoot(t.Dir)
 	if err != nil {
-		return 0, fmt.Errorf("switch the work area to another tree: %w", err)
+		return 0, err
 	}
 	defer from.Close()
 	to, err := os.OpenRoot(a.src)
 	if err != nil {
-		return 0, fmt.Errorf("switch the work area to another tree: %w", err)
+		return 0, err
 	}
 	defer to.Close()
 	for _, p := range paths {
 		if err := ctx.Err(); err != nil {
-			return replaced, fmt.Errorf("switch the work area to another tree: %w", err)
+			return replaced, err
 		}
 		did, err := transfer(from, to, p)
 		if err != nil {
-			return replaced, fmt.Errorf("switch the work area %s to the tree %s: %w", a.dir, t.Dir, err)
+			return replaced, err
 		}
 		if did {
 			replaced++
 		}
 	}
+
 	a.state.Tree, a.state.Changed, a.state.Doubtful = t.ID, changed, nil
 	return replaced, a.save()
 }
 
-// clear makes an area empty: what is in out is of no use without the files
-// in src that it was made of.
+// clear empties an area: what is in out is useless without the files in src that
+// it was made of.
 func (a *area) clear() error {
 	for _, dir := range []string{a.src, a.src + ".new"} {
 		if err := os.RemoveAll(dir); err != nil {
@@ -253,53 +235,50 @@ func (a *area) clone(ctx context.Context, t tree.Tree, changed []string) error {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(tmp, filepath.Base(a.out)), 0o755); err != nil {
-		return fmt.Errorf("make a work area: %w", err)
+		return err
 	}
+
 	a.state = areaState{Doubtful: changed}
 	if err := a.save(); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, a.src); err != nil {
-		return fmt.Errorf("make a work area: %w", err)
+		return err
 	}
 	a.state = areaState{Tree: t.ID, Changed: changed}
 	return a.save()
 }
 
-// transfer makes the file name of to what it is in from, and says whether it
+// transfer makes the file name of to the same as in from, and says whether it
 // had to be changed.
 func transfer(from, to *os.Root, name string) (changed bool, err error) {
 	want, err := from.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := to.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		return true, tree.Remove(to, name)
-	}
-	if err != nil {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
 		return false, err
 	}
-	have, haveErr := to.Lstat(name)
-	if haveErr != nil && !errors.Is(haveErr, fs.ErrNotExist) {
-		return false, haveErr
+	have, err := to.Lstat(name)
+	exists := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
 	}
-	if haveErr == nil && os.SameFile(want, have) {
+
+	switch {
+	case missing && exists:
+		return true, tree.Remove(to, name)
+	case missing, exists && os.SameFile(want, have):
 		return false, nil
-	}
-	if want.Mode()&fs.ModeSymlink != 0 {
-		return transferLink(from, to, name, haveErr == nil)
+	case want.Mode()&fs.ModeSymlink != 0:
+		return transferLink(from, to, name, exists)
 	}
 	data, err := from.ReadFile(name)
 	if err != nil {
 		return false, err
 	}
-	if haveErr == nil && have.Mode() == want.Mode() && have.Size() == want.Size() {
+	if exists && have.Mode() == want.Mode() && have.Size() == want.Size() {
 		old, err := to.ReadFile(name)
-		if err != nil {
+		if err != nil || bytes.Equal(old, data) {
 			return false, err
-		}
-		if bytes.Equal(old, data) {
-			return false, nil
 		}
 	}
 	return true, tree.Replace(to, name, data, want.Mode().Perm())
@@ -310,6 +289,7 @@ func transferLink(from, to *os.Root, name string, exists bool) (changed bool, er
 	if err != nil {
 		return false, err
 	}
+
 	if exists {
 		if old, err := to.Readlink(name); err == nil && old == target {
 			return false, nil

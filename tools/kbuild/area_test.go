@@ -134,13 +134,13 @@ func (g *garden) open(t *testing.T) *area {
 	return a
 }
 
-func (g *garden) stand(t *testing.T, a *area, name string) int {
+func (g *garden) switchTo(t *testing.T, a *area, name string) int {
 	t.Helper()
-	base, changed, err := root(g.trees[name])
+	base, changed, err := findBase(g.trees[name])
 	if err != nil || base.ID != "id-base" {
-		t.Fatalf("root(%s) = %s, %v", name, base.ID, err)
+		t.Fatalf("findBase(%s) = %s, %v", name, base.ID, err)
 	}
-	n, err := a.stand(t.Context(), g.trees[name], changed)
+	n, err := a.switchTo(t.Context(), g.trees[name], changed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func (g *garden) stand(t *testing.T, a *area, name string) int {
 	return n
 }
 
-func TestStand(t *testing.T) {
+func TestSwitchTo(t *testing.T) {
 	g := newGarden(t)
 	a := g.open(t)
 	defer a.close()
@@ -161,19 +161,19 @@ func TestStand(t *testing.T) {
 		{"base", 0}, {"base", 0}, {"one", 1}, {"two", 4}, {"two", 0}, {"base", 4}, {"two", 4}, {"one", 4}, {"base", 1},
 	} {
 		before := time.Now().Add(-time.Second)
-		if n := g.stand(t, a, step.to); n != step.replaced {
+		if n := g.switchTo(t, a, step.to); n != step.replaced {
 			t.Errorf("step %d, to %s: %d files replaced, want %d", i, step.to, n, step.replaced)
 		}
-		// kbuild rebuilds by time: what was replaced is new, the rest is as
-		// old as in the tree.
+		// kbuild rebuilds by time: replaced files are new, the others as old
+		// as in the tree.
 		if step.replaced > 0 && modTime(t, filepath.Join(a.src, "virt/kvm.c")).Before(before) {
 			t.Errorf("step %d, to %s: a replaced file is old", i, step.to)
 		}
 		if modTime(t, filepath.Join(a.src, "mm/a.c")).After(before) {
-			t.Errorf("step %d, to %s: a file that is the same is new", i, step.to)
+			t.Errorf("step %d, to %s: an unchanged file is new", i, step.to)
 		}
 	}
-	// Nothing of this wrote to the trees themselves.
+	// The trees themselves are unchanged.
 	for name, tr := range g.trees {
 		if d := cmp.Diff(g.content[name], harvest(t, tr.Dir)); d != "" {
 			t.Errorf("tree %s changed: %s", name, d)
@@ -181,13 +181,13 @@ func TestStand(t *testing.T) {
 	}
 }
 
-// TestStandInterrupted switches after a switch that ended in the middle.
-func TestStandInterrupted(t *testing.T) {
+// TestSwitchInterrupted switches after a switch that ended in the middle.
+func TestSwitchInterrupted(t *testing.T) {
 	for _, next := range []string{"base", "one", "two"} {
 		t.Run(next, func(t *testing.T) {
 			g := newGarden(t)
 			a := g.open(t)
-			g.stand(t, a, "one")
+			g.switchTo(t, a, "one")
 			// As if a switch to two had died after its first file.
 			a.state.Tree, a.state.Doubtful = "", g.trees["two"].Changed
 			if err := a.save(); err != nil {
@@ -200,7 +200,7 @@ func TestStandInterrupted(t *testing.T) {
 			a.close()
 			b := g.open(t)
 			defer b.close()
-			g.stand(t, b, next)
+			g.switchTo(t, b, next)
 		})
 	}
 }
@@ -215,11 +215,11 @@ func openRoot(t *testing.T, dir string) *os.Root {
 	return r
 }
 
-// TestCloneInterrupted dies between the clone and the state that says so.
+// TestCloneInterrupted dies between the clone and the state that records it.
 func TestCloneInterrupted(t *testing.T) {
 	g := newGarden(t)
 	a := g.open(t)
-	g.stand(t, a, "two")
+	g.switchTo(t, a, "two")
 	a.state = areaState{Doubtful: g.trees["two"].Changed}
 	if err := a.save(); err != nil {
 		t.Fatal(err)
@@ -227,13 +227,13 @@ func TestCloneInterrupted(t *testing.T) {
 	a.close()
 	b := g.open(t)
 	defer b.close()
-	g.stand(t, b, "base")
+	g.switchTo(t, b, "base")
 }
 
 func TestUnreadableStateClearsTheArea(t *testing.T) {
 	g := newGarden(t)
 	a := g.open(t)
-	g.stand(t, a, "one")
+	g.switchTo(t, a, "one")
 	if err := os.WriteFile(filepath.Join(a.out, "fork.o"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -244,16 +244,16 @@ func TestUnreadableStateClearsTheArea(t *testing.T) {
 	b := g.open(t)
 	defer b.close()
 	if _, err := os.Lstat(a.out); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("out is still there: %v", err)
+		t.Errorf("out still exists: %v", err)
 	}
-	g.stand(t, b, "base")
+	g.switchTo(t, b, "base")
 }
 
-// TestKilledBuildIsMended opens an area whose build was killed.
-func TestKilledBuildIsMended(t *testing.T) {
+// TestKilledBuildIsRepaired opens an area whose build was killed.
+func TestKilledBuildIsRepaired(t *testing.T) {
 	g := newGarden(t)
 	a := g.open(t)
-	g.stand(t, a, "base")
+	g.switchTo(t, a, "base")
 	now := time.Now()
 	for name, age := range map[string]time.Duration{"half.o": 0, "vmlinux": time.Minute, "whole.o": 3 * time.Minute} {
 		p := filepath.Join(a.out, name)
@@ -280,21 +280,4 @@ func TestKilledBuildIsMended(t *testing.T) {
 		}
 	}
 	a.close()
-}
-
-func TestMatchPrefix(t *testing.T) {
-	tests := map[string]map[string]bool{
-		"virt/*":              {"virt/kvm/kvm_main.c": true, "virtual/x": false, "arch/x86/virt/x.c": false},
-		"arch/*/kvm/*":        {"arch/x86/kvm/lapic.c": true, "arch/x86/kvm/vmx/vmx.c": true, "arch/x86/include/uapi/asm/kvm.h": false},
-		"include/linux/kvm_*": {"include/linux/kvm_host.h": true, "include/linux/bits.h": false, "include/uapi/linux/kvm.h": false},
-		"arch/*/include/asm/kvm_*": {"arch/arm64/include/asm/kvm_host.h": true,
-			"arch/arm64/include/uapi/asm/kvm_para.h": false},
-	}
-	for pattern, names := range tests {
-		for name, want := range names {
-			if got := matchPrefix(pattern, name); got != want {
-				t.Errorf("matchPrefix(%q, %q) = %v", pattern, name, got)
-			}
-		}
-	}
 }

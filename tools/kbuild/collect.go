@@ -3,9 +3,11 @@
 package kbuild
 
 import (
-	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +15,7 @@ import (
 	"strings"
 )
 
-// collect copies what was built from kbuild's output folder to dir, and
+// collect copies what was built from kbuild's output directory to dir, and
 // completes and saves the description of the kernel there.
 func (k *Kernel) collect(out, dir, log string) error {
 	release, err := os.ReadFile(filepath.Join(out, "include/config/kernel.release"))
@@ -21,34 +23,35 @@ func (k *Kernel) collect(out, dir, log string) error {
 		return err
 	}
 	k.Release = strings.TrimSpace(string(release))
-
-	type file struct{ from, to string }
-	files := []file{
-		{"vmlinux", fileVmlinux}, {".config", fileConfig}, {"System.map", fileMap},
-	}
 	k.Image = filepath.Base(k.Arch.ImagePath)
-	if k.Image != fileVmlinux {
-		files = append(files, file{k.Arch.ImagePath, k.Image})
+
+	// By their names in dir.
+	files := map[string]string{
+		fileVmlinux: "vmlinux",
+		k.Image:     k.Arch.ImagePath,
+		fileConfig:  ".config",
+		fileMap:     "System.map",
 	}
-	objects, err := modulesOrder(filepath.Join(out, "modules.order"))
-	if err != nil {
+	// Without modules there is none.
+	if _, err := os.Lstat(filepath.Join(out, "Module.symvers")); err == nil {
+		files[fileSymvers] = "Module.symvers"
+	}
+	order, err := os.ReadFile(filepath.Join(out, "modules.order"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, o := range objects {
-		ko := strings.TrimSuffix(o, ".o") + ".ko"
-		to := filepath.Join(dirModules, filepath.Base(ko))
-		if slices.Contains(k.Modules, to) {
+	for _, object := range strings.Fields(string(order)) {
+		ko := strings.TrimSuffix(object, ".o") + ".ko"
+		module := filepath.Join(dirModules, filepath.Base(ko))
+		if files[module] != "" {
 			return fmt.Errorf("two modules are called %s", filepath.Base(ko))
 		}
-		k.Modules = append(k.Modules, to)
-		files = append(files, file{ko, to})
+		k.Modules = append(k.Modules, module)
+		files[module] = ko
 	}
-	// Without modules there is none to write.
-	if _, err := os.Lstat(filepath.Join(out, "Module.symvers")); err == nil {
-		files = append(files, file{"Module.symvers", fileSymvers})
-	}
-	for _, f := range files {
-		if err := copyFile(filepath.Join(dir, f.to), filepath.Join(out, f.from)); err != nil {
+
+	for to, from := range files {
+		if err := copyFile(filepath.Join(dir, to), filepath.Join(out, from)); err != nil {
 			return err
 		}
 	}
@@ -60,36 +63,16 @@ func (k *Kernel) collect(out, dir, log string) error {
 	}
 
 	k.SHA256 = make(map[string]string)
-	for _, name := range append([]string{k.Image, fileVmlinux}, k.Modules...) {
+	for _, name := range slices.Concat([]string{k.Image, fileVmlinux}, k.Modules) {
 		if k.SHA256[name], err = hashFile(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
-	return k.save(dir)
+	return writeJSON(filepath.Join(dir, fileMeta), k)
 }
 
-// modulesOrder reads kbuild's list of modules: paths of objects, one a line.
-func modulesOrder(name string) ([]string, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // a kernel without loadable modules
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var list []string
-	scan := bufio.NewScanner(f)
-	for scan.Scan() {
-		if line := strings.TrimSpace(scan.Text()); line != "" {
-			list = append(list, line)
-		}
-	}
-	return list, scan.Err()
-}
-
-// collectBuild copies what building a module from outside needs of kbuild's
-// output: the same that distributions put into their packages of headers.
+// collectBuild copies what it takes to build an external module from kbuild's
+// output: what distributions put into their packages of headers.
 func collectBuild(out, dir, source string) error {
 	for _, name := range []string{
 		".config", "Module.symvers", "include",
@@ -97,40 +80,65 @@ func collectBuild(out, dir, source string) error {
 		"scripts",
 		"tools/objtool/objtool",
 		"tools/bpf/resolve_btfids/resolve_btfids",
-		// linked into each module there
-		"arch/powerpc/lib/crtsavres.o",
+		"arch/powerpc/lib/crtsavres.o", // linked into each module there
 	} {
-		from := filepath.Join(out, name)
-		info, err := os.Lstat(from)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // not of this architecture or configuration
-		}
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() {
-			if err := copyFile(filepath.Join(dir, name), from); err != nil {
-				return err
-			}
-			continue
-		}
-		err = filepath.WalkDir(from, func(p string, d fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(out, name), func(p string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err
-			}
-			if ext := filepath.Ext(p); ext == ".o" || ext == ".a" || ext == ".cmd" {
-				return nil // of use to kbuild only for making them again
 			}
 			rel, err := filepath.Rel(out, p)
 			if err != nil {
 				return err
 			}
+			// Below a directory, kbuild uses these only to make them again.
+			if ext := filepath.Ext(p); rel != name && (ext == ".o" || ext == ".a" || ext == ".cmd") {
+				return nil
+			}
 			return copyFile(filepath.Join(dir, rel), p)
 		})
-		if err != nil {
+		// Not all are of this architecture or configuration.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	// The type information of modules is made on top of the kernel's.
+	// The type information of modules is based on the kernel's.
 	return os.Symlink(filepath.Join("..", fileVmlinux), filepath.Join(dir, "vmlinux"))
+}
+
+// hashFile returns the SHA-256 of a file in hexadecimal.
+func hashFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// copyFile copies a file, sharing its blocks where the file system can. It is
+// never a hard link: the linker and the programs that run after it write to
+// their output in place.
+func copyFile(dst, src string) error {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
+		return err
+	}
+
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o200)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }

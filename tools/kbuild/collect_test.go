@@ -16,7 +16,7 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// TestCollect takes what was built out of an output folder.
+// TestCollect copies a kernel from an output directory.
 func TestCollect(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "output")
 	log := filepath.Join(t.TempDir(), "l")
@@ -50,7 +50,7 @@ func TestCollect(t *testing.T) {
 	if d := cmp.Diff(want, slices.Sorted(maps.Keys(got))); d != "" {
 		t.Error(d)
 	}
-	loaded, err := loadKernel(dir)
+	loaded, err := kernelBuild{&build{tree: k.Tree}}.load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,38 +71,5 @@ func TestCollect(t *testing.T) {
 	c, err := k.Config()
 	if err != nil || c.Value("CONFIG_KVM") != "m" {
 		t.Error(c, err)
-	}
-}
-
-// TestSeenByTests says which changes of a tree make its selftests others.
-func TestSeenByTests(t *testing.T) {
-	dir := t.TempDir()
-	base := files{"virt/kvm/kvm_main.c": "a", "include/uapi/linux/kvm.h": "a", "arch/x86/kvm/x86.c": "a"}
-	b := plant(t, filepath.Join(dir, "base"), "id", nil, nil, base)
-	tests := map[string]struct {
-		change files
-		same   bool
-	}{
-		"the kernel's side": {files{"virt/kvm/kvm_main.c": "b", "arch/x86/kvm/x86.c": "b"}, true},
-		"user space's view": {files{"include/uapi/linux/kvm.h": "b"}, false},
-		"a new test":        {files{"tools/testing/selftests/kvm/new.c": "b"}, false},
-	}
-	want, err := seenByTests(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			content := maps.Clone(base)
-			maps.Copy(content, tc.change)
-			changed := plant(t, filepath.Join(dir, name), "id-"+name, &b, base, content)
-			got, err := seenByTests(changed)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if same := slices.Equal(want, got); same != tc.same {
-				t.Errorf("same %v: %q, %q", same, want, got)
-			}
-		})
 	}
 }

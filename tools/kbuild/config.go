@@ -4,7 +4,8 @@ package kbuild
 
 import (
 	"bufio"
-	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -16,8 +17,7 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// Setting is one symbol of a kernel configuration with the value that is
-// asked for.
+// Setting is one symbol of a kernel configuration with its wanted value.
 type Setting struct {
 	Symbol string // with its prefix: "CONFIG_KVM"
 	Value  string // as in .config: y, m, n, a number or a quoted string
@@ -37,7 +37,7 @@ var (
 // ParseConfig reads a configuration or a fragment of one: lines
 // CONFIG_X=value and "# CONFIG_X is not set", which is the same as =n;
 // other comments and empty lines are skipped. Anything else is an error with
-// its line. A symbol that stands twice has its last value.
+// its line. The last value of a symbol counts.
 func ParseConfig(name string, r io.Reader) (Config, error) {
 	var c Config
 	scan := bufio.NewScanner(r)
@@ -51,6 +51,7 @@ func ParseConfig(name string, r io.Reader) (Config, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
+
 		m := setLine.FindStringSubmatch(line)
 		if m == nil {
 			return nil, exit.With(exit.Usage, fmt.Errorf("%s: %q is neither CONFIG_NAME=value nor a comment", where, line))
@@ -66,18 +67,24 @@ func ParseConfig(name string, r io.Reader) (Config, error) {
 	return c, nil
 }
 
+// readConfig reads a configuration or a fragment from a file.
+func readConfig(name string) (Config, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ParseConfig(name, f)
+}
+
 // ReadFragments reads configuration fragments; a later one overrides those
 // before it.
 func ReadFragments(paths ...string) (Config, error) {
 	var all Config
 	for _, p := range paths {
-		data, err := os.ReadFile(p)
+		c, err := readConfig(p)
 		if err != nil {
 			return nil, exit.With(exit.Usage, fmt.Errorf("read a configuration fragment: %w", err))
-		}
-		c, err := ParseConfig(p, bytes.NewReader(data))
-		if err != nil {
-			return nil, err
 		}
 		for _, s := range c {
 			all = all.set(s)
@@ -124,43 +131,30 @@ func (c Config) String() string {
 	return b.String()
 }
 
-// dropped returns the settings of c that the final configuration does not
-// have, with the value that it has instead.
-func (c Config) dropped(final Config) []Dropped {
-	values := make(map[string]string, len(final))
-	for _, s := range final {
-		values[s.Symbol] = s.Value
-	}
-	var list []Dropped
-	for _, s := range c {
-		got, ok := values[s.Symbol]
-		if !ok {
-			got = "n"
-		}
-		if got != s.Value {
-			list = append(list, Dropped{Setting: s, Got: got})
-		}
-	}
-	return list
+// Hash returns the SHA-256 of the configuration without its comments, in
+// hexadecimal.
+func (c Config) Hash() string {
+	h := sha256.Sum256([]byte(c.String()))
+	return hex.EncodeToString(h[:])
 }
 
 // Dropped is a setting that Kconfig did not keep.
 type Dropped struct {
 	Setting
 	Got  string // the value in the final configuration
-	Hint string // why, as far as the Kconfig files tell; may be empty
+	Hint string // the reason, as far as the Kconfig files tell; may be empty
 }
 
-// explain adds hints to the settings that Kconfig of the tree in dir did not
-// keep.
-func explain(dropped []Dropped, dir string, arch arch.Arch, final Config) {
-	for i, d := range dropped {
-		symbol := strings.TrimPrefix(d.Symbol, "CONFIG_")
-		// The explanation is worth an error less than the error itself.
-		if defs, err := findSymbol(os.DirFS(dir), arch.Source, symbol); err == nil {
-			dropped[i].Hint = hint(symbol, defs, final)
+// dropped returns the settings of c that the final configuration does not
+// have.
+func (c Config) dropped(final Config) []Dropped {
+	var list []Dropped
+	for _, s := range c {
+		if got := final.Value(s.Symbol); got != s.Value {
+			list = append(list, Dropped{Setting: s, Got: got})
 		}
 	}
+	return list
 }
 
 // ConfigError says that Kconfig dropped settings that a fragment asks for:
@@ -179,7 +173,7 @@ func (e *ConfigError) Error() string {
 			fmt.Fprintf(&b, " (%s)", d.Hint)
 		}
 	}
-	b.WriteString("\nset what they depend on in the same fragment, or take them out of it")
+	b.WriteString("\nset what they depend on in the same fragment, or remove them from it")
 	return b.String()
 }
 

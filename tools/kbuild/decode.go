@@ -7,23 +7,22 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
+
+	"vcpulab/tools/program"
 )
 
 // maxPlaces bounds how many different places of one text are looked up: each
-// costs a look through the debug information, a tenth of a second or two.
+// lookup in the debug information takes a tenth of a second or two.
 const maxPlaces = 200
 
-// decodeLimit is how long that may take altogether.
+// decodeLimit is how long that may take in total.
 const decodeLimit = 2 * time.Minute
 
-// place is how the kernel prints where in its code something was:
+// place is how the kernel prints a place in its code:
 // kvm_vm_ioctl+0x50/0x900 [kvm]. Nothing else reaches the kernel's script,
 // whose shell would evaluate other texts.
 var place = regexp.MustCompile(`\b([A-Za-z_][A-Za-z0-9_.]{0,127}\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})( \[([A-Za-z0-9_]{1,56})[^\]\n]{0,64}\])?`)
@@ -32,15 +31,16 @@ var place = regexp.MustCompile(`\b([A-Za-z_][A-Za-z0-9_.]{0,127}\+0x[0-9a-f]{1,8
 var decoded = regexp.MustCompile(`^\S+ \((.+:\d+.*)\)( \S+)?$`)
 
 // Decode adds the line of the source to each place in the kernel's or a
-// module's code that the text of a console names, with the pinned tree's
-// own scripts/decode_stacktrace.sh. As there, the line is that of the call,
-// not of the instruction after it. Places that are not found stay as they
-// are; without debug information that is all of them, see HasLines.
+// module's code that a console's text names, with the pinned tree's own
+// scripts/decode_stacktrace.sh. As there, the line is that of the call, not of
+// the instruction after it. Places that are not found stay as they are; without
+// debug information those are all, see HasLines.
 func (k *Kernel) Decode(ctx context.Context, text string) (string, error) {
 	places := findPlaces(text)
 	if len(places) == 0 {
 		return text, nil
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, decodeLimit)
 	defer cancel()
 	var in strings.Builder
@@ -48,16 +48,10 @@ func (k *Kernel) Decode(ctx context.Context, text string) (string, error) {
 		in.WriteString(" " + p + "\n")
 	}
 	script := filepath.Join(k.Tree.Dir, "scripts", "decode_stacktrace.sh")
-	cmd := exec.CommandContext(ctx, "bash", script, k.Vmlinux(), ".", filepath.Join(k.Dir, dirModules))
-	cmd.Stdin = strings.NewReader(in.String())
-	cmd.Env = append(os.Environ(), "CROSS_COMPILE="+k.Arch.CrossPrefix(), "LLVM=")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	out, err := cmd.Output()
+	bash := program.Program{Name: "bash", InheritEnv: true, Env: []string{"CROSS_COMPILE=" + k.Arch.CrossPrefix(), "LLVM="}, Stdin: strings.NewReader(in.String())}
+	out, _, err := bash.Run(ctx, script, k.Vmlinux(), ".", filepath.Join(k.Dir, dirModules))
 	if err != nil {
-		return text, fmt.Errorf("find source lines of linux %s with %s: %w: %s", k.Release, script, err, bytes.TrimSpace(stderr.Bytes()))
+		return text, fmt.Errorf("find source lines of linux %s with %s: %w", k.Release, script, err)
 	}
 	return addLines(text, places, out)
 }

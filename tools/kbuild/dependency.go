@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,14 +19,14 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// fileDependencies is in the output folder, beside the ledger.
+// fileDependencies is in the output directory, beside the ledger.
 const fileDependencies = ".vcpulab-dependencies.json"
 
-// dependencies are the source files that what was ever made in a work area
-// depends on, as kbuild has noted it. nil is that nobody knows.
+// dependencies are the source files on which everything depends that was ever
+// made in a work area, as kbuild recorded them. nil means unknown.
 type dependencies struct {
-	// Since tells them from those of an earlier work area, of which others may
-	// have been known.
+	// Since tells them from those of an earlier work area, of which other files
+	// may have been known.
 	Since string `json:"since"`
 	// Files are relative to the tree, with slashes, and sorted.
 	Files []string `json:"files"`
@@ -35,18 +34,17 @@ type dependencies struct {
 
 // readDependencies reads an area's.
 func readDependencies(a *area) *dependencies {
-	data, err := os.ReadFile(filepath.Join(a.out, fileDependencies))
 	d := &dependencies{}
-	if err != nil || json.Unmarshal(data, d) != nil || d.Since == "" || len(d.Files) == 0 {
+	if readJSON(filepath.Join(a.out, fileDependencies), d) != nil || d.Since == "" || len(d.Files) == 0 {
 		return nil
 	}
 	return d
 }
 
-// noteDependencies adds what kbuild's notes of all targets in an area name, and
-// returns all, nil if there are none. Those of before stay: another tree's
-// objects need them.
-func noteDependencies(a *area) (*dependencies, error) {
+// updateDependencies adds the files that kbuild recorded for all targets in an
+// area, and returns all, nil if there are none. Earlier ones stay: another
+// tree's objects need them.
+func updateDependencies(a *area) (*dependencies, error) {
 	d := readDependencies(a)
 	if d == nil {
 		d = &dependencies{Since: rand.Text()}
@@ -56,29 +54,26 @@ func noteDependencies(a *area) (*dependencies, error) {
 			return err
 		}
 		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
 		d.add(data)
-		return nil
+		return err
 	})
 	slices.Sort(d.Files)
 	d.Files = slices.Compact(d.Files)
-	data, jsonErr := json.Marshal(d)
-	if err = errors.Join(err, jsonErr); err == nil && len(d.Files) > 0 {
-		err = os.WriteFile(filepath.Join(a.out, fileDependencies), data, 0o644)
-	}
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("note what the objects in a work area depend on: %w", err)
-	case len(d.Files) == 0:
+
+	if err == nil && len(d.Files) == 0 {
 		return nil, nil
+	}
+	if err == nil {
+		err = writeJSON(filepath.Join(a.out, fileDependencies), d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("record what the objects in a work area depend on: %w", err)
 	}
 	return d, nil
 }
 
 // add takes the source files from a .cmd file. They are relative to the output
-// folder, which is in the tree: ../virt/kvm/kvm_main.c.
+// directory, which is in the tree: ../virt/kvm/kvm_main.c.
 func (d *dependencies) add(cmd []byte) {
 	words := bufio.NewScanner(bytes.NewReader(cmd))
 	words.Buffer(nil, len(cmd)+1)
@@ -91,32 +86,34 @@ func (d *dependencies) add(cmd []byte) {
 	}
 }
 
-// key stands for all trees of which the same comes as of t, when it is compiled
-// as setup says: their files differ from base's in nothing that matters. changed
-// are the paths in which t differs.
-func (d *dependencies) key(setup []string, base, t tree.Tree, changed []string) (string, error) {
-	fail := func(err error) (string, error) {
-		return "", fmt.Errorf("compare %s with its base: %w", t.Dir, err)
-	}
-	is, err := os.OpenRoot(t.Dir)
+// key is that of all trees with the same result: the files in which they differ
+// from the base do not matter, or are the same.
+func (d *dependencies) key(o *objectBuild) (key string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("compare %s with its base: %w", o.tree.Dir, err)
+		}
+	}()
+	is, err := os.OpenRoot(o.tree.Dir)
 	if err != nil {
-		return fail(err)
+		return "", err
 	}
 	defer is.Close()
-	was, err := os.OpenRoot(base.Dir)
+	was, err := os.OpenRoot(o.base.Dir)
 	if err != nil {
-		return fail(err)
+		return "", err
 	}
 	defer was.Close()
-	parts := append([]string{kindObjects, "what matters", d.Since, base.ID}, setup...)
-	for _, name := range changed {
+
+	parts := append([]string{kindObjects, "what matters", d.Since, o.base.ID}, o.setup...)
+	for _, name := range o.changed {
 		now, err := blobID(is, name)
 		if err != nil {
-			return fail(err)
+			return "", err
 		}
 		before, err := blobID(was, name)
 		if err != nil {
-			return fail(err)
+			return "", err
 		}
 		stays := now != removed && before != removed
 		if now != before && d.matters(name, stays) {
@@ -126,7 +123,7 @@ func (d *dependencies) key(setup []string, base, t tree.Tree, changed []string) 
 	return cache.Key(parts...), nil
 }
 
-// removed stands for the ID of a file that is not there.
+// removed stands for the ID of a missing file.
 const removed = "removed"
 
 // blobID returns what identifies a file's content.
@@ -138,20 +135,20 @@ func blobID(dir *os.Root, name string) (string, error) {
 	return id, err
 }
 
-// matters tells whether a file may have a part in what is made. Of sources that
-// stay where they are only those do on which something depends: whatever comes
-// to include another one is among them, and so is the file that makes it so. A
-// new file may be found in the place of another; and who reads a file that is
-// no source, or one of a program of the build, is not noted.
+// matters tells whether a file may affect what is made. Sources that are in both
+// trees matter only if something depends on them: a file that starts to include
+// another one matters itself, and so does the file that makes it do so. A new
+// file may be found in place of another. For files that are not sources, and for
+// sources of programs of the build, kbuild does not record what reads them.
 func (d *dependencies) matters(name string, stays bool) bool {
 	if strings.HasPrefix(name, "Documentation/") || strings.HasPrefix(name, "tools/testing/") {
 		return false
 	}
-	hosts := strings.HasPrefix(name, "tools/") || strings.HasPrefix(name, "scripts/")
-	switch ext := path.Ext(name); {
-	case !hosts && (ext == ".c" || ext == ".h" || ext == ".S"):
-		_, found := slices.BinarySearch(d.Files, name)
-		return found || !stays
+	ofHost := strings.HasPrefix(name, "tools/") || strings.HasPrefix(name, "scripts/")
+	isSource := slices.Contains([]string{".c", ".h", ".S"}, path.Ext(name))
+	if ofHost || !isSource || !stays {
+		return true
 	}
-	return true
+	_, found := slices.BinarySearch(d.Files, name)
+	return found
 }

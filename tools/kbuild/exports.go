@@ -22,14 +22,14 @@ type moduleSymbols struct {
 	defined, exported, missing map[string]bool
 }
 
-// unexported returns a warning for each symbol that a module below the folders
-// takes from another of them that does not export it. modpost would find it,
-// but needs the whole kernel; and a patch in the middle of a series can leave
-// an export out that a later one brings. A symbol of the kernel's own that is
-// not exported is not found.
-func unexported(out string, folders []string) ([]Warning, error) {
+// unexported returns a warning for each symbol that a module below the
+// directories takes from another of them that does not export it. modpost would
+// find it, but needs the whole kernel; and a patch in the middle of a series can
+// lack an export that a later one adds. Symbols that the kernel itself does not
+// export are not found.
+func unexported(out string, directories []string) ([]Warning, error) {
 	var modules []moduleSymbols
-	for _, dir := range folders {
+	for _, dir := range directories {
 		names, err := filepath.Glob(filepath.Join(out, filepath.FromSlash(dir), "*.mod"))
 		if err != nil {
 			return nil, err
@@ -46,6 +46,7 @@ func unexported(out string, folders []string) ([]Warning, error) {
 			modules = append(modules, m)
 		}
 	}
+
 	var found []Warning
 	for _, user := range modules {
 		for _, name := range slices.Sorted(maps.Keys(user.missing)) {
@@ -66,6 +67,7 @@ func readModuleSymbols(out, object string) (moduleSymbols, error) {
 		return m, fmt.Errorf("read what a module exports: %w", err)
 	}
 	defer f.Close()
+
 	symbols, err := f.Symbols()
 	if err != nil {
 		return m, fmt.Errorf("read what %s exports: %w", object, err)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestUnexported(t *testing.T) {
-	if missing := lacking("gcc"); len(missing) > 0 {
+	if missing := missingPrograms("gcc"); len(missing) > 0 {
 		t.Skipf("NOT TESTED: this machine lacks %v", missing)
 	}
 	// What EXPORT_SYMBOL() leaves in an object.

@@ -5,20 +5,21 @@ package kbuild
 import (
 	"bufio"
 	"fmt"
+	"go/build/constraint"
 	"io"
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // kconfigSymbol is what the Kconfig files of a tree say about one symbol,
 // as far as it explains why a setting was dropped.
 type kconfigSymbol struct {
-	where    string   // file:line of its definition
-	prompt   bool     // whether it can be set, and is not only selected
-	promptIf string   // condition of the prompt
-	depends  []string // expressions that must be true: "depends on" and "if" around it
+	where   string   // file:line of its definition
+	prompt  bool     // whether it can be set, and is not only selected
+	depends []string // expressions that must be true: "depends on", the prompt's "if" and any "if" around it
 }
 
 var (
@@ -27,6 +28,18 @@ var (
 	kconfigDep    = regexp.MustCompile(`^\s+depends\s+on\s+(.*)$`)
 	kconfigIf     = regexp.MustCompile(`^if\s+(.*)$`)
 )
+
+// explain adds hints to the settings that Kconfig of a tree did not keep; source
+// is the architecture's directory.
+func explain(dropped []Dropped, fsys fs.FS, source string, final Config) {
+	for i, d := range dropped {
+		symbol := strings.TrimPrefix(d.Symbol, "CONFIG_")
+		// An error here must not hide the error that is explained.
+		if defs, err := findSymbol(fsys, source, symbol); err == nil {
+			dropped[i].Hint = hint(symbol, defs, final)
+		}
+	}
+}
 
 // findSymbol looks for the definitions of a symbol (without its prefix) in
 // the Kconfig files of a tree; those of other architectures than source are
@@ -61,8 +74,8 @@ func findSymbol(fsys fs.FS, source, symbol string) ([]kconfigSymbol, error) {
 	return found, err
 }
 
-// scanKconfig returns the definitions of a symbol in one Kconfig file. It
-// knows as much of the language as an explanation needs, no more.
+// scanKconfig returns the definitions of a symbol in one Kconfig file. It knows
+// only as much of the language as an explanation needs.
 func scanKconfig(name string, r io.Reader, symbol string) ([]kconfigSymbol, error) {
 	var found []kconfigSymbol
 	var ifs []string
@@ -96,13 +109,18 @@ func scanKconfig(name string, r io.Reader, symbol string) ([]kconfigSymbol, erro
 		if !in || help {
 			continue
 		}
+
 		s := &found[len(found)-1]
+		condition := ""
 		if t := strings.TrimSpace(line); t == "help" || t == "---help---" {
 			help = true
 		} else if m := kconfigPrompt.FindStringSubmatch(line); m != nil {
-			s.prompt, s.promptIf = true, strings.TrimSpace(m[1])
+			s.prompt, condition = true, m[1]
 		} else if m := kconfigDep.FindStringSubmatch(line); m != nil {
-			s.depends = append(s.depends, strings.TrimSpace(m[1]))
+			condition = m[1]
+		}
+		if condition = strings.TrimSpace(condition); condition != "" {
+			s.depends = append(s.depends, condition)
 		}
 	}
 	return found, scan.Err()
@@ -116,15 +134,10 @@ func hint(symbol string, defs []kconfigSymbol, final Config) string {
 	}
 	var parts []string
 	for _, d := range defs {
-		var exprs []string
-		exprs = append(exprs, d.depends...)
-		if d.promptIf != "" {
-			exprs = append(exprs, d.promptIf)
-		}
 		var unmet []string
-		for _, e := range exprs {
-			if ok, missing := evaluate(e, final); !ok {
-				unmet = append(unmet, fmt.Sprintf("%s, where %s", e, strings.Join(missing, ", ")))
+		for _, e := range d.depends {
+			if why := blockers(e, final); len(why) > 0 {
+				unmet = append(unmet, fmt.Sprintf("%s, where %s", e, strings.Join(why, ", ")))
 			}
 		}
 		switch {
@@ -137,4 +150,74 @@ func hint(symbol string, defs []kconfigSymbol, final Config) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+var (
+	comparison = regexp.MustCompile(`([A-Za-z0-9_]+)\s*(=|!=|<=?|>=?)\s*("[^"]*"|[A-Za-z0-9_]+)`)
+	// Strings and calls of macros count as true.
+	opaque = regexp.MustCompile(`"[^"]*"|\$\([^)]*\)`)
+)
+
+// blockers returns the symbols that keep a Kconfig expression from being true in
+// a configuration, as "NAME is VALUE"; m counts as true. Expressions that it
+// does not understand count as true: it explains a decision, it does not make
+// one.
+//
+// With comparisons taken out, the language is that of Go's build constraints.
+func blockers(expr string, c Config) []string {
+	var compared []string // symbol, operator and value by the number of their stand-in
+	text := comparison.ReplaceAllStringFunc(expr, func(s string) string {
+		compared = append(compared, s)
+		return fmt.Sprintf("compared.%d", len(compared)-1)
+	})
+	parsed, err := constraint.Parse("//go:build " + opaque.ReplaceAllString(text, "y"))
+	if err != nil {
+		return nil
+	}
+
+	value := func(tag string) (is bool, why string) {
+		var i int
+		if _, err := fmt.Sscanf(tag, "compared.%d", &i); err == nil {
+			m := comparison.FindStringSubmatch(compared[i])
+			got := c.Value("CONFIG_" + m[1])
+			// The order of values is not known here.
+			is = m[2] == "=" && got == m[3] || m[2] == "!=" && got != m[3] || strings.ContainsAny(m[2], "<>")
+			return is, m[1] + " is " + got
+		}
+		if slices.Contains([]string{"y", "m", "n"}, tag) {
+			return tag != "n", ""
+		}
+		got := c.Value("CONFIG_" + tag)
+		return got != "n", tag + " is " + got
+	}
+	_, why := evaluate(parsed, value, true)
+	return why
+}
+
+// evaluate returns whether an expression is what is wanted and, if it is not,
+// the symbols that are responsible.
+func evaluate(e constraint.Expr, value func(tag string) (bool, string), want bool) (ok bool, why []string) {
+	var x, y constraint.Expr
+	either := !want // whether one of x and y is enough
+	switch e := e.(type) {
+	case *constraint.TagExpr:
+		is, reason := value(e.Tag)
+		if is == want || reason == "" {
+			return is == want, nil
+		}
+		return false, []string{reason}
+	case *constraint.NotExpr:
+		return evaluate(e.X, value, !want)
+	case *constraint.AndExpr:
+		x, y = e.X, e.Y
+	case *constraint.OrExpr:
+		x, y, either = e.X, e.Y, want
+	}
+
+	okX, whyX := evaluate(x, value, want)
+	okY, whyY := evaluate(y, value, want)
+	if okX && okY || either && (okX || okY) {
+		return true, nil
+	}
+	return false, append(whyX, whyY...)
 }

@@ -3,16 +3,15 @@
 package kbuild
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vcpulab/tools/arch"
+	"vcpulab/tools/cache"
 	"vcpulab/tools/tree"
 )
 
@@ -22,16 +21,16 @@ type Spec struct {
 	// Fragments are the paths of configuration fragments on top of
 	// allnoconfig; a later one overrides those before it.
 	Fragments []string
-	// Compiler is GCC (or ""), "clang" or "clang-<version>".
+	// Compiler is GCC, "clang" or "clang-<version>"; "" is the architecture's.
 	Compiler string
 }
 
-// Kernel is a kernel that was built. It is an entry of the cache: nothing in
-// its folder changes any more.
+// Kernel is a kernel that was built. It is an entry of the cache, which never
+// changes.
 type Kernel struct {
 	// Dir is the absolute path of the entry.
 	Dir string `json:"-"`
-	// Key is what it is found by in the cache.
+	// Key identifies it in the cache.
 	Key  string    `json:"key"`
 	Arch arch.Arch `json:"arch"`
 	// Tree is the source tree that it was built from.
@@ -39,7 +38,7 @@ type Kernel struct {
 	// Release is what `uname -r` prints.
 	Release string `json:"release"`
 	// Image is the name, in Dir, of what QEMU's -kernel is given: an ELF
-	// file with debug information that starts by PVH on x86_64, else what
+	// file with debug information that starts by PVH on x86_64, otherwise what
 	// the architecture's boot loaders take.
 	Image string `json:"image"`
 	// Modules are the names, in Dir, of the modules ("modules/kvm.ko").
@@ -52,13 +51,13 @@ type Kernel struct {
 	ConfigHash string    `json:"configHash"`
 	Toolchain  Toolchain `json:"toolchain"`
 	// Steps is the number of commands that kbuild ran for it, Seconds how
-	// long that took, Cold whether it began with an empty work area.
+	// long that took, Cold whether the work area was empty.
 	Steps   int     `json:"steps"`
 	Seconds float64 `json:"seconds"`
 	Cold    bool    `json:"cold"`
 }
 
-// The names of files and folders in Kernel.Dir.
+// The names of files and directories in Kernel.Dir.
 const (
 	fileVmlinux = "vmlinux"
 	fileConfig  = "config"
@@ -67,7 +66,7 @@ const (
 	fileLog     = "build.log"
 	fileMeta    = "kernel.json"
 	dirModules  = "modules"
-	dirBuild    = "build" // what modules from outside are built against
+	dirBuild    = "build" // what external modules are built against
 )
 
 // ImagePath returns the absolute path of what QEMU's -kernel is given.
@@ -84,89 +83,168 @@ func (k *Kernel) ConfigPath() string { return filepath.Join(k.Dir, fileConfig) }
 func (k *Kernel) LogPath() string { return filepath.Join(k.Dir, fileLog) }
 
 // ModulePath returns the absolute path of a module by its name ("kvm-amd"),
-// or an error that lists the modules that there are.
+// or an error that lists the modules of the kernel.
 func (k *Kernel) ModulePath(name string) (string, error) {
-	want := filepath.Join(dirModules, name+".ko")
-	for _, m := range k.Modules {
-		if m == want {
-			return filepath.Join(k.Dir, m), nil
-		}
+	module := filepath.Join(dirModules, name+".ko")
+	if !slices.Contains(k.Modules, module) {
+		return "", fmt.Errorf("linux %s for %s has no module %s, only %v", k.Release, k.Arch.Name, name, k.Modules)
 	}
-	return "", fmt.Errorf("linux %s for %s has no module %s, only %v", k.Release, k.Arch.Name, name, k.Modules)
+	return filepath.Join(k.Dir, module), nil
 }
 
 // Config reads the final configuration.
-func (k *Kernel) Config() (Config, error) {
-	f, err := os.Open(k.ConfigPath())
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return ParseConfig(k.ConfigPath(), f)
-}
+func (k *Kernel) Config() (Config, error) { return readConfig(k.ConfigPath()) }
 
 // Elapsed returns how long the build took.
 func (k *Kernel) Elapsed() time.Duration { return time.Duration(k.Seconds * float64(time.Second)) }
 
-// loadKernel reads the description of a kernel in the cache.
-func loadKernel(dir string) (*Kernel, error) {
-	data, err := os.ReadFile(filepath.Join(dir, fileMeta))
+// Build builds a kernel, or returns it from the cache. name is what the tree
+// is called in progress and errors: "base", "patched".
+//
+// A failed build gives an *Error; settings that Kconfig did not keep a
+// *ConfigError; programs that the machine lacks a *MissingError. All have
+// exit codes.
+func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec) (*Kernel, error) {
+	k, err := b.newKernelBuild(ctx, name, t, spec)
 	if err != nil {
+		return nil, err
+	}
+	dir, _, err := b.Cache.Populate(ctx, kindKernel, k.key, k.fill)
+	if err != nil {
+		return nil, b.Cache.Full(k.doing("build"), err)
+	}
+	if err := b.markUsed(kindKernel, k.key); err != nil {
+		return nil, err
+	}
+	return k.load(dir)
+}
+
+// Built returns a kernel if it is in the cache, otherwise nil.
+func (b *Builder) Built(ctx context.Context, t tree.Tree, spec Spec) (*Kernel, error) {
+	k, err := b.newKernelBuild(ctx, "", t, spec)
+	if err != nil {
+		return nil, err
+	}
+	dir, ok := b.Cache.Lookup(kindKernel, k.key)
+	if !ok {
+		return nil, nil
+	}
+	return k.load(dir)
+}
+
+// Forget removes a kernel from the cache that will not be needed again: to make
+// room, others would be removed first.
+func (b *Builder) Forget(ctx context.Context, k *Kernel) error {
+	return b.Cache.Remove(ctx, kindKernel, k.Key)
+}
+
+// kernelBuild is one build of a kernel.
+type kernelBuild struct{ *build }
+
+func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, spec Spec) (kernelBuild, error) {
+	k, err := b.newBuild(ctx, name, t, spec.Arch, spec.Fragments, spec.Compiler)
+	if err != nil {
+		return kernelBuild{}, err
+	}
+	// The keys of the cache have uname's name of the architecture.
+	setup := []string{version, spec.Arch.Uname, k.config.String(), k.toolchain.Compiler, k.toolchain.Linker, k.toolchain.Pahole}
+	k.key = cache.Key(append([]string{kindKernel, t.ID}, setup...)...)
+	k.area = spec.Arch.Uname + "-" + cache.Key(append([]string{kindArea, k.base.ID}, setup...)...)[:16]
+	return kernelBuild{k}, nil
+}
+
+// load reads the kernel that is in the cache.
+func (k kernelBuild) load(dir string) (*Kernel, error) {
+	kernel := &Kernel{}
+	if err := readJSON(filepath.Join(dir, fileMeta), kernel); err != nil {
 		return nil, fmt.Errorf("load a kernel from the cache: %w", err)
 	}
-	k := &Kernel{}
-	if err := json.Unmarshal(data, k); err != nil {
-		return nil, fmt.Errorf("load the kernel %s: %w", dir, err)
-	}
-	k.Dir = dir
-	return k, nil
+	// The same tree may be elsewhere than when the kernel was built.
+	kernel.Dir, kernel.Tree = dir, k.tree
+	kernel.Toolchain.vars, kernel.Toolchain.flags = k.toolchain.vars, k.toolchain.flags
+	return kernel, nil
 }
 
-func (k *Kernel) save(dir string) error {
-	data, err := json.MarshalIndent(k, "", "\t")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, fileMeta), append(data, '\n'), 0o644)
+// doing describes the build, or a part of it, for errors.
+func (k kernelBuild) doing(verb string) string {
+	return fmt.Sprintf("%s linux %s (%s) for %s", verb, k.tree.Version, k.name, k.arch.Name)
 }
 
-// hashFile returns the SHA-256 of a file in hexadecimal.
-func hashFile(name string) (string, error) {
-	f, err := os.Open(name)
+// fill builds the kernel and puts it into tmp.
+func (k kernelBuild) fill(ctx context.Context, tmp string) (err error) {
+	step := k.Progress.Step(fmt.Sprintf("build %s kernel for %s", k.name, k.arch.Name))
+	defer func() { step.Fail(err) }()
+	a, err := k.lockArea(ctx, kindKernel, kindArea, k.area)
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	defer a.close()
+
+	start := time.Now()
+	step.Update("preparing the source tree")
+	if _, err := a.switchTo(ctx, k.tree, k.changed); err != nil {
+		return err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	m, err := k.newMake(k.doing("build"), kindKernel, k.key, step)
+	if err != nil {
+		return err
+	}
+	k.setUpMake(m, a)
+
+	step.Update("configuring")
+	final, err := k.configure(ctx, a, *m)
+	if err != nil {
+		return err
+	}
+	cold := !a.state.Started
+	if cold {
+		m.expected = k.arch.Steps
+	}
+	if err := a.run(ctx, m, false); err != nil {
+		return err
+	}
+
+	step.Update("collecting the results")
+	kernel := &Kernel{
+		Key: k.key, Arch: k.arch, Tree: k.tree, Toolchain: k.toolchain, ConfigHash: final.Hash(),
+		Steps: m.steps, Seconds: time.Since(start).Seconds(), Cold: cold,
+	}
+	if err := kernel.collect(a.out, tmp, m.log); err != nil {
+		return fmt.Errorf("%s: collect the results: %w", k.doing("build"), err)
+	}
+	step.Done("linux %s, %d steps", kernel.Release, m.steps)
+	return nil
 }
 
-// copyFile copies a file, sharing its blocks where the file system can. It is
-// never a hard link: the linker and what runs after it write to their output
-// in place.
-func copyFile(dst, src string) error {
-	in, err := os.Open(src)
-	if err != nil {
-		return err
+// setUpMake has a run of make build everything.
+//
+// The output directory is in the source directory. There kbuild calls the source
+// "..", and no path of the machine gets into its commands: ccache finds what was
+// compiled in another work area. The only path left is the directory in which
+// the compiler runs, which would be in the debug information.
+func (k kernelBuild) setUpMake(m *makeRun, a *area) {
+	m.dir = a.src
+	m.vars = append(k.makeVars(a), k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
+	m.targets = []string{"vmlinux", "modules"}
+	if k.arch.ImageTarget != "vmlinux" {
+		m.targets = []string{"vmlinux", k.arch.ImageTarget, "modules"}
 	}
-	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return err
+}
+
+// configure makes .config: everything off that can be off, except for what the
+// fragments set. A .config that comes out the same is not touched, so that
+// nothing is rebuilt because of it.
+func (k kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config, error) {
+	m.doing = k.doing("configure")
+	fragment := filepath.Join(a.dir, "fragment.config")
+	if err := os.WriteFile(fragment, []byte(k.config.String()), 0o644); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.doing, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
-		return err
+
+	m.vars = slices.Concat(m.vars, []string{"KCONFIG_ALLCONFIG=" + fragment})
+	m.targets = []string{"allnoconfig"}
+	if err := a.run(ctx, &m, true); err != nil {
+		return nil, err
 	}
-	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o200)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if closeErr := out.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return k.finalConfig(a)
 }

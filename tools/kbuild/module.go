@@ -3,66 +3,61 @@
 package kbuild
 
 import (
+	"cmp"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+
+	"al.essio.dev/pkg/shellescape"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 	"vcpulab/tools/tree"
 )
 
-// BuildModule builds the kernel module in srcDir, a folder with a Kbuild file
+// BuildModule builds the kernel module in srcDir, a directory with a Kbuild file
 // or Makefile for kbuild, against a kernel and returns the absolute paths of
-// the modules, sorted. The folder and the kernel are only read.
+// the modules, sorted. The directory and the kernel are only read.
 //
-// The kernel's source tree must be there; its work area is not needed.
+// The kernel's source tree must exist; its work area is not needed.
 func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko []string, err error) {
 	doing := fmt.Sprintf("build the module %s against linux %s for %s", filepath.Base(srcDir), k.Release, k.Arch.Name)
 	if err := b.checkDir(); err != nil {
 		return nil, err
 	}
-	sources, err := readSources(srcDir)
+	m, err := readModule(srcDir)
 	if err != nil {
 		return nil, exit.With(exit.Usage, fmt.Errorf("%s: %w", doing, err))
 	}
+
 	parts := []string{kindModule, version, k.Key}
-	for _, s := range sources {
-		parts = append(parts, s.name, string(s.data))
+	for _, f := range m.files {
+		parts = append(parts, f.name, string(f.data))
 	}
 	key := cache.Key(parts...)
 	dir, _, err := b.Cache.Populate(ctx, kindModule, key, func(ctx context.Context, tmp string) (err error) {
 		step := b.Progress.Step(doing)
 		defer func() { step.End(err, "") }()
-		work := filepath.Join(tmp, "work")
-		if err := writeSources(work, sources); err != nil {
-			return fmt.Errorf("%s: %w", doing, err)
-		}
-		build := filepath.Join(k.Dir, dirBuild)
-		vars := []string{"O=" + build, "M=" + work, "ARCH=" + k.Arch.Make}
-		vars = append(vars, k.Toolchain.vars...)
-		vars = append(vars, k.Toolchain.reproducible("-ffile-prefix-map="+k.Tree.Dir+"/=",
-			"-ffile-prefix-map="+work+"="+filepath.Base(srcDir))...)
-		m := &makeRun{
-			doing: doing, dir: k.Tree.Dir, vars: vars, targets: []string{"modules"},
-			jobs: b.jobs(), env: b.env(), log: b.log(kindModule, key), step: step,
-		}
-		if err := os.Remove(m.log); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if _, err := m.run(ctx); err != nil {
-			return relate(err, work, srcDir)
-		}
-		built, err := filepath.Glob(filepath.Join(work, "*.ko"))
+		run, err := b.newMake(doing, kindModule, key, step)
 		if err != nil {
 			return err
 		}
-		if len(built) == 0 {
-			return fmt.Errorf("%s: make made no *.ko; does %s have a Kbuild file with obj-m?", doing, srcDir)
+		work := filepath.Join(tmp, "work")
+		run.dir = k.Tree.Dir
+		run.vars = slices.Concat([]string{"O=" + filepath.Join(k.Dir, dirBuild), "ARCH=" + k.Arch.Make}, k.Toolchain.vars,
+			k.Toolchain.reproducible("-ffile-prefix-map="+k.Tree.Dir+"/=", "-ffile-prefix-map="+work+"="+filepath.Base(srcDir)))
+
+		built, err := m.build(ctx, run, work)
+		if err != nil {
+			return err
 		}
 		for _, from := range built {
 			if err := os.Rename(from, filepath.Join(tmp, filepath.Base(from))); err != nil {
@@ -77,81 +72,219 @@ func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko
 	return filepath.Glob(filepath.Join(dir, "*.ko"))
 }
 
-// relate names files in an error as the caller knows them: the folder that
-// make worked in is gone.
-func relate(err error, work, srcDir string) error {
-	var e *Error
-	if errors.As(err, &e) {
-		if rel, ok := strings.CutPrefix(e.Fault.File, work+"/"); ok {
-			e.Fault.File = filepath.Join(srcDir, rel)
-		} else if e.Fault.File != "" && !filepath.IsAbs(e.Fault.File) {
-			if _, statErr := os.Stat(filepath.Join(srcDir, e.Fault.File)); statErr == nil {
-				e.Fault.File = filepath.Join(srcDir, e.Fault.File)
-			}
-		}
-		e.Command = strings.ReplaceAll(e.Command, work, srcDir)
-	}
-	return err
+// Installed is a kernel that was not built here but is installed, as far as
+// modules are built against it.
+type Installed struct {
+	Release string // uname -r
+	// Dir is what /lib/modules/<Release>/build leads to.
+	Dir string
+	// BTF is the file with the kernel's types: /sys/kernel/btf/vmlinux of the
+	// running kernel. It is for a Dir without the kernel's vmlinux, against
+	// which kbuild makes no BTF.
+	BTF string
 }
 
-// source is a file of a module.
-type source struct {
-	name string // relative to the folder, with slashes
+// BuildInstalled builds the kernel module in srcDir against an installed kernel,
+// below work, an existing directory, and returns the absolute path of the
+// module. srcDir and the kernel's own directories are only read; only the log
+// goes to the cache.
+func (b *Builder) BuildInstalled(ctx context.Context, k Installed, srcDir, work string) (ko string, err error) {
+	doing := fmt.Sprintf("build the module %s against linux %s in %s", filepath.Base(srcDir), k.Release, k.Dir)
+	step := b.Progress.Step(doing)
+	defer func() { step.End(err, "") }()
+	m, err := readModule(srcDir)
+	if err != nil {
+		return "", exit.With(exit.Usage, fmt.Errorf("%s: %w", doing, err))
+	}
+	if missing := missingPrograms("make", "pahole"); len(missing) > 0 {
+		return "", &MissingError{Doing: doing, Programs: missing}
+	}
+	config, err := installedConfig(k.Dir)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", doing, err)
+	}
+
+	run, err := b.newMake(doing, "installed", cache.Key(k.Release, k.Dir, srcDir), step)
+	if err != nil {
+		return "", err
+	}
+	run.dir, run.vars = k.Dir, installedCompiler(config)
+	built, err := m.build(ctx, run, filepath.Join(work, filepath.Base(srcDir)))
+	if err != nil {
+		return "", err
+	}
+	if len(built) != 1 {
+		return "", fmt.Errorf("%s: expected make to make one *.ko, found %d; see %s", doing, len(built), run.log)
+	}
+	return built[0], addBTF(ctx, built[0], k.BTF)
+}
+
+// moduleSource is the source of a module: the files of a directory that kbuild
+// uses, which are C, assembler, headers and makefiles, in a fixed order.
+type moduleSource struct {
+	dir   string
+	files []sourceFile
+}
+
+type sourceFile struct {
+	name string // relative to the directory, with slashes
 	data []byte
 }
 
-// readSources reads the files of a module that kbuild uses: C, assembler,
-// headers and makefiles, in a fixed order.
-func readSources(dir string) ([]source, error) {
-	rootDir, err := os.OpenRoot(dir)
+func readModule(dir string) (*moduleSource, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer rootDir.Close()
-	var list []source
-	err = fs.WalkDir(rootDir.FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !isSource(p) {
+	defer root.Close()
+
+	m := &moduleSource{dir: dir}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !isModuleSource(name) {
 			return err
 		}
-		data, err := rootDir.ReadFile(p)
-		list = append(list, source{p, data})
+		data, err := root.ReadFile(name)
+		m.files = append(m.files, sourceFile{name, data})
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil && len(m.files) == 0 {
+		err = fmt.Errorf("%s has no source of a module", dir)
 	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%s holds no source of a module", dir)
-	}
-	return list, nil
+	return m, err
 }
 
-func isSource(name string) bool {
-	switch filepath.Base(name) {
-	case "Kbuild", "Makefile":
-		return true
-	}
-	// *.mod.c is what an earlier build by hand left.
-	switch filepath.Ext(name) {
+func isModuleSource(name string) bool {
+	switch base := filepath.Base(name); filepath.Ext(base) {
 	case ".c", ".h", ".S":
-		return !strings.HasSuffix(name, ".mod.c")
+		return !strings.HasSuffix(base, ".mod.c") // left by an earlier build by hand
+	default:
+		return base == "Kbuild" || base == "Makefile"
 	}
-	return false
 }
 
-func writeSources(dir string, sources []source) error {
+// write copies the source to dir, which must not exist.
+func (m *moduleSource) write(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	rootDir, err := os.OpenRoot(dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	defer rootDir.Close()
-	for _, s := range sources {
-		if err := tree.Replace(rootDir, s.name, s.data, 0o644); err != nil {
+	defer root.Close()
+
+	for _, f := range m.files {
+		if err := tree.Replace(root, f.name, f.data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// build builds the module in work, a new directory, with a run of make that knows
+// the kernel, and returns the paths of its modules.
+func (m *moduleSource) build(ctx context.Context, run *makeRun, work string) (ko []string, err error) {
+	if err := m.write(work); err != nil {
+		return nil, fmt.Errorf("%s: %w", run.doing, err)
+	}
+	run.vars = append([]string{"M=" + work}, run.vars...)
+	run.targets = []string{"modules"}
+	if _, err := run.run(ctx); err != nil {
+		return nil, m.relate(err, work)
+	}
+
+	built, err := filepath.Glob(filepath.Join(work, "*.ko"))
+	if err == nil && len(built) == 0 {
+		err = fmt.Errorf("%s: make made no *.ko; does %s have a Kbuild file with obj-m?", run.doing, m.dir)
+	}
+	return built, err
+}
+
+// relate names files in an error as the caller knows them: the directory that
+// make worked in is gone.
+func (m *moduleSource) relate(err error, work string) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	file := strings.TrimPrefix(e.Fault.File, work+"/")
+	if slices.ContainsFunc(m.files, func(f sourceFile) bool { return f.name == file }) {
+		e.Fault.File = filepath.Join(m.dir, file)
+	}
+	e.Command = strings.ReplaceAll(e.Command, work, m.dir)
+	return err
+}
+
+// installedConfig reads the configuration that modules are built with, in which
+// newer kernels have strings without their quotes.
+func installedConfig(dir string) (map[string]string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "include", "config", "auto.conf"))
+	if err != nil {
+		return nil, exit.With(exit.MachineLacks, fmt.Errorf("%w: the kernel was not built or prepared there", err))
+	}
+	c := make(map[string]string)
+	for line := range strings.Lines(string(data)) {
+		if symbol, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			c[symbol] = strings.Trim(value, `"`)
+		}
+	}
+	return c, nil
+}
+
+var (
+	clangVersion = regexp.MustCompile(`clang version ([0-9]+)\.`)
+	compilerName = regexp.MustCompile(`^[A-Za-z0-9_.+-]+$`)
+)
+
+// installedCompiler returns what to tell make so that it uses the compiler that
+// the configuration says the kernel was compiled with, if the machine has that
+// one: nothing where make finds it by itself, or where a newer one must do.
+func installedCompiler(c map[string]string) []string {
+	text := c["CONFIG_CC_VERSION_TEXT"]
+	has := func(name string) bool { return len(missingPrograms(name)) == 0 }
+
+	if c["CONFIG_CC_IS_CLANG"] == "y" {
+		if m := clangVersion.FindStringSubmatch(text); m != nil && has("clang-"+m[1]) {
+			return []string{"LLVM=-" + m[1]}
+		}
+		return []string{"LLVM=1"}
+	}
+	if name, _, _ := strings.Cut(text, " "); name != GCC && compilerName.MatchString(name) && has(name) {
+		return []string{"CC=" + name}
+	}
+	return nil
+}
+
+// sectionBTF is the section with a module's types.
+const sectionBTF = ".BTF"
+
+// HasBTF says whether a kernel or a module, an ELF file, has types with it.
+func HasBTF(name string) (bool, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return f.Section(sectionBTF) != nil, nil
+}
+
+// addBTF gives the module types, based on those in the file base, unless kbuild
+// did: fentry programs attach to functions that have a type.
+func addBTF(ctx context.Context, ko, base string) error {
+	if has, err := HasBTF(ko); err != nil || has {
+		return err
+	}
+
+	// What kbuild does, with the kernel's types in place of its vmlinux.
+	args := []string{"-J", "--btf_gen_floats", "--btf_base", base, ko}
+	stdout, stderr, err := program.Program{Name: "pahole", Env: []string{locale}}.Run(ctx, args...)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	has, elfErr := HasBTF(ko)
+	if has && err == nil {
+		return nil
+	}
+	return exit.With(exit.MachineLacks, fmt.Errorf("make types of %s, without which no probe attaches: %v %s%s\n  is CONFIG_DEBUG_INFO in the kernel, and pahole new enough for its types?\n  again: %s",
+		filepath.Base(ko), cmp.Or(err, elfErr), stdout, stderr, shellescape.QuoteCommand(append([]string{"pahole"}, args...))))
 }

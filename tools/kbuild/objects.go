@@ -4,14 +4,17 @@ package kbuild
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -24,7 +27,7 @@ type ObjectSpec struct {
 	// with, Fragments are put on top of it.
 	Defconfig string
 	Fragments []string
-	// Compiler is GCC (or ""), "clang" or "clang-<version>".
+	// Compiler is GCC, "clang" or "clang-<version>"; "" is the architecture's.
 	Compiler string
 	// WithoutSparse is why sparse is not used for it; "" if it is.
 	WithoutSparse string
@@ -36,12 +39,12 @@ type Objects struct {
 	// Name is the specification's, Tree what was compiled.
 	Name string    `json:"name"`
 	Tree tree.Tree `json:"tree"`
-	// Warnings are those of all objects, also of such as were compiled for
+	// Warnings are those of all objects, including those that were compiled for
 	// another tree and have not changed since.
 	Warnings []Warning `json:"warnings"`
-	// Made is the number of KVM's targets that were made this time, All that
-	// of all. None is made of a tree that differs from another in nothing that
-	// they depend on.
+	// Made is the number of KVM's targets that were made this time, All the
+	// number of all. Made is 0 for a tree that differs from an earlier one in
+	// nothing that they depend on.
 	Made int `json:"made"`
 	All  int `json:"all"`
 	// Seconds is how long that took.
@@ -59,83 +62,68 @@ type Objects struct {
 }
 
 const (
-	kindObjects = "objects"
-	// objectVersion goes into the keys: it is raised when the same tree would
-	// be compiled otherwise, or something else be said of it.
+	// objectVersion goes into the keys. It is raised when the same tree is
+	// compiled differently, or other things are reported of it.
 	objectVersion = "2"
-	// keepObjects are three times as many as a series of 50 patches has cells
-	// in ci/matrix, each up to twice: by its tree, and by what matters of it.
-	// They are small.
-	keepObjects = 4000
-	// keepObjectAreas are more than there are specifications in ci/matrix:
-	// each compiles only what a patch changes as long as it has its own.
-	keepObjectAreas = 16
-	fileObjects     = "objects.json"
-	// fileConfigured is in the output folder once .config is complete.
+	fileObjects   = "objects.json"
+	// fileConfigured is in the output directory once .config is complete.
 	fileConfigured = ".vcpulab-configured"
 )
 
 // objectBuild is one compilation.
 type objectBuild struct {
-	*Builder
-	name      string
-	base      tree.Tree
-	tree      tree.Tree
-	changed   []string
-	setup     []string
-	spec      ObjectSpec
-	config    Config
-	toolchain Toolchain
-	checker   checker
-	key, area string
+	*build
+	spec    ObjectSpec
+	setup   []string // what the result depends on besides the tree
+	checker checker
 }
 
-// CanBuildObjects says what the machine lacks to compile a specification, by
+// CanBuildObjects says what the machine lacks to compile a specification, as
 // a *MissingError or another error with that exit code; nil if nothing.
 func (b *Builder) CanBuildObjects(ctx context.Context, spec ObjectSpec) error {
-	if _, err := findToolchain(ctx, Spec{Arch: spec.Arch, Compiler: spec.Compiler}, b.ccache()); err != nil {
+	if _, err := findToolchain(ctx, spec.Arch, spec.Compiler, b.ccache()); err != nil {
 		return err
 	}
 	_, err := spec.checker(ctx)
 	return err
 }
 
+// checker returns sparse for the specification, the zero value if that does
+// without.
+func (s ObjectSpec) checker(ctx context.Context) (checker, error) {
+	if s.WithoutSparse != "" {
+		return checker{}, nil
+	}
+	return findChecker(ctx)
+}
+
 // Objects compiles KVM of a tree, or returns what was found when that was
-// done before. name is what the tree goes by in progress and errors. Trees of
+// done before. name is what the tree is called in progress and errors. Trees of
 // the same base share a work area, in which only what differs is compiled.
 //
-// Errors are those of Build. Warnings are none.
+// Errors are those of Build. Warnings are not errors.
 func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec ObjectSpec) (*Objects, error) {
-	if err := b.checkDir(); err != nil {
-		return nil, err
-	}
-	cfg, err := ReadFragments(spec.Fragments...)
+	common, err := b.newBuild(ctx, name, t, spec.Arch, spec.Fragments, spec.Compiler)
 	if err != nil {
 		return nil, err
 	}
-	tc, err := findToolchain(ctx, Spec{Arch: spec.Arch, Compiler: spec.Compiler}, b.ccache())
-	if err != nil {
+	o := objectBuild{build: common, spec: spec}
+	if o.checker, err = spec.checker(ctx); err != nil {
 		return nil, err
 	}
-	check, err := spec.checker(ctx)
-	if err != nil {
-		return nil, err
+	// The keys of the cache have uname's name of the architecture.
+	o.setup = []string{
+		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
+		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
 	}
-	base, changed, err := root(t)
-	if err != nil {
-		return nil, err
-	}
-	setup := []string{version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, cfg.String(), tc.Compiler, tc.Linker, check.Version, check.Command}
-	o := objectBuild{
-		Builder: b, name: name, base: base, tree: t, changed: changed, setup: setup, spec: spec, config: cfg, toolchain: tc, checker: check,
-		key:  cache.Key(append([]string{kindObjects, t.ID}, setup...)...),
-		area: spec.Name + "-" + cache.Key(append([]string{kindObjectArea, base.ID}, setup...)...)[:16],
-	}
+	o.key = cache.Key(append([]string{kindObjects, t.ID}, o.setup...)...)
+	o.area = spec.Name + "-" + cache.Key(append([]string{kindObjectArea, o.base.ID}, o.setup...)...)[:16]
+
 	dir, hit, err := b.Cache.Populate(ctx, kindObjects, o.key, o.fill)
 	if err != nil {
 		return nil, b.Cache.Full(o.doing(), err)
 	}
-	if err := used(b.Cache, kindObjects, o.key); err != nil {
+	if err := b.markUsed(kindObjects, o.key); err != nil {
 		return nil, err
 	}
 	found, err := loadObjects(dir)
@@ -150,35 +138,31 @@ func (o *objectBuild) doing() string {
 	return fmt.Sprintf("compile KVM of linux %s (%s) for %s", o.tree.Version, o.name, o.spec.Name)
 }
 
-// folders are those of KVM's objects, below the output folder.
-func (o *objectBuild) folders() []string {
+// directories are those of KVM's objects, below the output directory.
+func (o *objectBuild) directories() []string {
 	return []string{path.Join("arch", o.spec.Arch.Source, "kvm"), "virt/kvm"}
 }
 
 func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	step := o.Progress.Step(fmt.Sprintf("compile KVM of %s for %s", o.name, o.spec.Name))
 	defer func() { step.Fail(err) }()
-	if err := trim(ctx, o.Cache, kindObjects, keepObjects-1); err != nil {
-		return err
-	}
-	a, err := openArea(ctx, o.Cache, kindObjectArea, o.area)
+	a, err := o.lockArea(ctx, kindObjects, kindObjectArea, o.area)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if err := used(o.Cache, kindObjectArea, o.area); err != nil {
-		return err
-	}
-	if err := trim(ctx, o.Cache, kindObjectArea, keepObjectAreas); err != nil {
-		return err
-	}
-	deps := readDependencies(a)
-	if deps != nil {
-		if known, err := o.known(deps, tmp); known || err != nil {
-			step.Done("as before, in all that KVM depends on")
+
+	if deps := readDependencies(a); deps != nil {
+		known, err := o.reuse(deps, tmp)
+		if err != nil {
 			return err
 		}
+		if known {
+			step.Done("as before, in all that KVM depends on")
+			return nil
+		}
 	}
+
 	found, log, err := o.compile(ctx, a, step)
 	if err != nil {
 		return err
@@ -187,10 +171,12 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 		return fmt.Errorf("%s: %w", o.doing(), err)
 	}
 	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
-	if deps, err = noteDependencies(a); err != nil || deps == nil {
+
+	deps, err := updateDependencies(a)
+	if err != nil || deps == nil {
 		return err
 	}
-	key, err := deps.key(o.setup, o.base, o.tree, o.changed)
+	key, err := deps.key(o)
 	if err != nil {
 		return err
 	}
@@ -198,10 +184,10 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	return err
 }
 
-// known takes what was found of a tree that differs in nothing that matters, if
-// there is one.
-func (o *objectBuild) known(deps *dependencies, tmp string) (bool, error) {
-	key, err := deps.key(o.setup, o.base, o.tree, o.changed)
+// reuse puts into tmp what was found of a tree that differs in nothing that
+// matters, and says whether there is one.
+func (o *objectBuild) reuse(deps *dependencies, tmp string) (bool, error) {
+	key, err := deps.key(o)
 	if err != nil {
 		return false, err
 	}
@@ -213,35 +199,117 @@ func (o *objectBuild) known(deps *dependencies, tmp string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := used(o.Cache, kindObjects, key); err != nil {
+	if err := o.markUsed(kindObjects, key); err != nil {
 		return false, err
 	}
 	found.Tree, found.Made, found.Seconds = o.tree, 0, 0
 	return true, found.save(tmp, found.Log)
 }
 
-// save writes what was found, and make's output, to a folder.
+// save writes what was found, and make's output, to a directory.
 func (f *Objects) save(dir, log string) error {
 	if err := copyFile(filepath.Join(dir, fileLog), log); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(f, "", "\t")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, fileObjects), append(data, '\n'), 0o644)
+	return writeJSON(filepath.Join(dir, fileObjects), f)
 }
 
 // loadObjects reads what save wrote.
 func loadObjects(dir string) (*Objects, error) {
-	data, err := os.ReadFile(filepath.Join(dir, fileObjects))
-	if err != nil {
+	found := &Objects{Log: filepath.Join(dir, fileLog)}
+	if err := readJSON(filepath.Join(dir, fileObjects), found); err != nil {
 		return nil, fmt.Errorf("load what was compiled before: %w", err)
 	}
-	found := &Objects{}
-	if err := json.Unmarshal(data, found); err != nil {
-		return nil, fmt.Errorf("load what was compiled before: %s: %w", dir, err)
-	}
-	found.Log = filepath.Join(dir, fileLog)
 	return found, nil
+}
+
+// compile makes the tree's objects in the area, and returns what was found and
+// where make's output is.
+func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step) (found *Objects, log string, err error) {
+	start := time.Now()
+	step.Update("preparing the source tree")
+	kconfigChanged := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), func(name string) bool {
+		return strings.HasPrefix(path.Base(name), "Kconfig")
+	})
+	if _, err := a.switchTo(ctx, o.tree, o.changed); err != nil {
+		return nil, "", err
+	}
+	book, err := openLedger(a, o.directories())
+	if err != nil {
+		return nil, "", err
+	}
+	m, err := o.newMake(o.doing(), kindObjects, o.key, step)
+	if err != nil {
+		return nil, "", err
+	}
+	o.setUpMake(m, a)
+
+	step.Update("configuring")
+	final, err := o.configure(ctx, a, *m, kconfigChanged)
+	if err != nil {
+		return nil, "", err
+	}
+	said, err := book.record(m, a.src, func() error { return a.run(ctx, m, false) })
+	if err != nil {
+		return nil, "", err
+	}
+
+	hidden, err := unexported(a.out, o.directories())
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", o.doing(), err)
+	}
+	return &Objects{
+		Name: o.spec.Name, Tree: o.tree,
+		Warnings: sorted(append(book.warnings(), hidden...)),
+		Made:     countTargets(said, o.directories()), All: countTargets(book.Targets, o.directories()),
+		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
+		Checker: o.checker.Version, CheckCommand: o.checker.Command, ConfigHash: final.Hash(),
+	}, m.log, nil
+}
+
+// setUpMake has a run of make compile KVM.
+func (o *objectBuild) setUpMake(m *makeRun, a *area) {
+	m.dir, m.checked = a.src, true
+	m.targets = []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"}
+	// Output by target tells which object a warning belongs to.
+	//
+	// kernel-doc, which W=1 has kbuild run for each object, says the same for
+	// all architectures: it is a check of package verify.
+	m.vars = slices.Concat(o.makeVars(a), settled, []string{"W=1", "cmd_checkdoc=", "--output-sync=target"})
+	if o.checker.Command != "" {
+		m.vars = append(m.vars, "C=1", "CHECK="+o.checker.Command)
+	}
+}
+
+// configure makes .config of the defconfig and the fragments, if there is none
+// or a patch has changed what can be configured.
+func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun, kconfigChanged bool) (Config, error) {
+	done := filepath.Join(a.out, fileConfigured)
+	if _, err := os.Stat(done); err != nil || kconfigChanged {
+		m.doing = "configure linux " + o.tree.Version + " for " + o.spec.Name
+		m.targets = []string{o.spec.Defconfig}
+		if err := a.run(ctx, &m, true); err != nil {
+			return nil, err
+		}
+
+		// Of a symbol that is set twice, Kconfig takes the last value.
+		name := filepath.Join(a.out, ".config")
+		config, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(name, append(config, o.config.String()...), 0o644)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.doing, err)
+		}
+		m.targets = []string{"olddefconfig"}
+		if err := a.run(ctx, &m, true); err != nil {
+			return nil, err
+		}
+	}
+
+	final, err := o.finalConfig(a)
+	if err != nil {
+		return nil, err
+	}
+	return final, os.WriteFile(done, nil, 0o644)
 }

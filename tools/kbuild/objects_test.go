@@ -55,7 +55,7 @@ type kvmTrees struct {
 
 func newKVMTrees(t *testing.T) *kvmTrees {
 	t.Helper()
-	if missing := lacking("sparse", "gcc", "ld", "make", "flex", "bison", "bc", "pahole"); len(missing) > 0 {
+	if missing := missingPrograms("sparse", "gcc", "ld", "make", "flex", "bison", "bc", "pahole"); len(missing) > 0 {
 		t.Skipf("NOT TESTED: this machine lacks %v", missing)
 	}
 	c, err := cache.Open(t.TempDir())
@@ -76,7 +76,7 @@ func newKVMTrees(t *testing.T) *kvmTrees {
 	return k
 }
 
-// tree makes a tree in which some files are other than in the base.
+// tree makes a tree that differs from the base in some files.
 func (k *kvmTrees) tree(t *testing.T, id string, changed files) tree.Tree {
 	t.Helper()
 	content := maps.Clone(k.content)
@@ -113,10 +113,10 @@ func TestObjects(t *testing.T) {
 	first := k.compile(t, k.base)
 	expect("from nothing", first, 2, ofA)
 	if !strings.HasPrefix(first.Checker, "sparse ") || first.Toolchain.Compiler == "" {
-		t.Errorf("by what is it compiled? %+v", first)
+		t.Errorf("expected the names of the programs, found %+v", first)
 	}
 
-	// Only what differs is compiled; of the other it is known what was said.
+	// Only what differs is compiled; the warning about the other is remembered.
 	worse := k.tree(t, "worse", files{b: "#include <linux/kvm_host.h>\nint other(void);\nint other(void)\n{\n\tint unused_b;\n\tchar *p = 0;\n\treturn get(p != 0);\n}\n"})
 	ofB := Warning{b, "warning: unused variable 'unused_b' [-Wunused-variable]"}
 	bySparse := Warning{b, "warning: Using plain integer as NULL pointer"}
@@ -126,7 +126,7 @@ func TestObjects(t *testing.T) {
 	header := k.tree(t, "header", files{"include/linux/kvm_host.h": "int get(int i);\nint more(void);\n"})
 	expect("a header", k.compile(t, header), 2, ofA)
 
-	// What was found before is not compiled again.
+	// A tree that was compiled before is not compiled again.
 	again := k.compile(t, worse)
 	if !again.Cached || again.Seconds == 0 || again.Log == "" {
 		t.Errorf("from the cache: %+v", again)
@@ -135,7 +135,7 @@ func TestObjects(t *testing.T) {
 		t.Errorf("from the cache: %s", diff)
 	}
 
-	// One that does not compile, and what comes after it.
+	// One that does not compile, and the next one.
 	broken := k.tree(t, "broken", files{b: "int broken(\n"})
 	_, err := k.b.Objects(t.Context(), "broken", broken, k.spec)
 	var failed *Error
@@ -148,8 +148,8 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// TestObjectsThatMatter: a tree is not compiled that differs from another in
-// nothing that the objects depend on.
+// TestObjectsThatMatter checks that a tree is not compiled if it differs from
+// another only in files that the objects do not depend on.
 func TestObjectsThatMatter(t *testing.T) {
 	k := newKVMTrees(t)
 	a, other := "virt/kvm/a.c", "include/linux/other.h"
@@ -170,15 +170,15 @@ func TestObjectsThatMatter(t *testing.T) {
 		{"a selftest", files{"tools/testing/selftests/kvm/x.c": "int x;"}, known},
 		{"another file", files{"drivers/d.c": "int d2;\n"}, known},
 		{"a header that nothing includes", files{other: "int other_two(void);\n"}, known},
-		{"what is no source", files{"virt/kvm/table": "x"}, 0},
+		{"a file that is not a source", files{"virt/kvm/table": "x"}, 0},
 		{"a new file", files{"virt/kvm/new.c": "int n;\n"}, 0},
 		{"an object", files{a: changed}, 1},
 		{"an object, and another file", files{a: changed, "drivers/d.c": "int d3;\n"}, known},
 		{"the object as before", files{a: k.content[a], "drivers/d.c": "int d4;\n"}, known},
-		// Once it is included it matters.
+		// It matters once it is included.
 		{"an object that includes it", files{a: with}, 1},
-		{"and it is other", files{a: with, other: "int other_three(void);\n"}, 2},
-		{"and it is as it was", files{a: with, "drivers/d.c": "int d5;\n"}, known},
+		{"and it has changed", files{a: with, other: "int other_three(void);\n"}, 2},
+		{"and it is unchanged", files{a: with, "drivers/d.c": "int d5;\n"}, known},
 	} {
 		found := k.compile(t, k.tree(t, strings.ReplaceAll(c.name, " ", "-"), c.changed))
 		if wasKnown := found.Seconds == 0; wasKnown != (c.made == known) {
@@ -193,8 +193,8 @@ func TestObjectsThatMatter(t *testing.T) {
 	}
 }
 
-// TestObjectsOfAnotherArea: what is known belongs to the work area that found
-// it, whose objects may have depended on more.
+// TestObjectsOfAnotherArea checks that dependencies belong to the work area that
+// recorded them: another area's objects may have depended on more.
 func TestObjectsOfAnotherArea(t *testing.T) {
 	k := newKVMTrees(t)
 	a, other := "virt/kvm/a.c", "include/linux/other.h"
@@ -207,15 +207,15 @@ func TestObjectsOfAnotherArea(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.compile(t, k.tree(t, "comment", files{a: k.content[a] + "/* two */\n"}))
-	// Here nothing is known to include the header.
+	// In this area no object is known to include the header.
 	found := k.compile(t, k.tree(t, "other", files{a: with, other: "int unused(void) { int i; return 0; }\n"}))
 	if found.Made == 0 || len(found.Warnings) < 2 {
 		t.Errorf("a header that is included was changed: %d objects were made, %v", found.Made, found.Warnings)
 	}
 }
 
-// TestObjectsInterrupted is for objects of which it is not known what was
-// said: they are made again.
+// TestObjectsInterrupted checks that objects are made again if the warnings about
+// them are unknown.
 func TestObjectsInterrupted(t *testing.T) {
 	k := newKVMTrees(t)
 	k.compile(t, k.base)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -17,14 +16,16 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
-// selftestsDir is where the kernel keeps its KVM selftests.
+// selftestsDir is where the kernel's KVM selftests are.
 const selftestsDir = "tools/testing/selftests/kvm"
 
-// SelftestName returns the name of the KVM selftest that a file of a kernel's
-// tree is the source of, if it is one: a program, not a part of the library.
+// SelftestName returns the name of the KVM selftest whose source a file of a
+// kernel's tree is. ok is false for other files and for the tests' library.
 func SelftestName(file string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(file, selftestsDir+"/")
 	if !ok || path.Ext(name) != ".c" || strings.HasPrefix(name, "lib/") {
@@ -48,8 +49,8 @@ type Selftests struct {
 	// "kvm_create_max_vcpus", "x86/set_boot_cpu_id". Each is the path of a
 	// statically linked program relative to Dir.
 	Names []string
-	// Unbuilt are tests that this compiler cannot build, and why. There are
-	// none if tests were asked for by name: then that is an error.
+	// Unbuilt are tests that this compiler cannot build, and why. It is empty
+	// if tests were asked for by name: then that is an error.
 	Unbuilt map[string]string
 }
 
@@ -57,63 +58,73 @@ type Selftests struct {
 func (s *Selftests) Path(name string) string { return filepath.Join(s.Dir, filepath.FromSlash(name)) }
 
 // BuildSelftests builds KVM selftests of a tree. names are tests with or
-// without their folder ("set_boot_cpu_id"); none means all of the
-// architecture. They are linked statically, so that a guest needs no
-// libraries. Of spec only the architecture and the compiler count, which is
-// [GCC] unless spec names another: the C library of another machine comes with
-// it.
+// without their directory ("set_boot_cpu_id"); none means all of the
+// architecture. They are linked statically, so that a guest needs no libraries.
+// Of spec only the architecture and the compiler count. The compiler is [GCC]
+// unless spec names another: Debian has C libraries for its cross compilers.
 //
 // Trees whose difference cannot be seen from user space share the result.
-func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (*Selftests, error) {
-	doing := fmt.Sprintf("build the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
+func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (built *Selftests, err error) {
+	spec.Compiler = cmp.Or(spec.Compiler, GCC)
+	s := selftestBuild{Builder: b, tree: t, spec: spec, names: slices.Sorted(slices.Values(names))}
+	s.doing = fmt.Sprintf("build the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
 	if !spec.Arch.Selftests {
-		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
+		return nil, fmt.Errorf("%s: the kernel has none for this architecture", s.doing)
 	}
 	if err := b.checkDir(); err != nil {
 		return nil, err
 	}
-	spec.Compiler = cmp.Or(spec.Compiler, GCC)
-	tc, err := findToolchain(ctx, spec, b.ccache())
-	if err != nil {
+	if s.toolchain, err = findToolchain(ctx, spec.Arch, spec.Compiler, b.ccache()); err != nil {
 		return nil, err
 	}
-	parts := []string{kindSelftests, version, spec.Arch.Uname, tc.Compiler, tc.Linker}
 	seen, err := seenByTests(t)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s: %w", s.doing, err)
 	}
-	names = slices.Clone(names)
-	slices.Sort(names)
-	// What was built with all the others need not be built again.
-	dir, ok := b.Cache.Lookup(kindSelftests, cache.Key(append(parts, seen...)...))
+
+	// The keys of the cache have uname's name of the architecture. Tests that
+	// were built together with all others need not be built again.
+	parts := append([]string{kindSelftests, version, spec.Arch.Uname, s.toolchain.Compiler, s.toolchain.Linker}, seen...)
+	dir, ok := b.Cache.Lookup(kindSelftests, cache.Key(parts...))
 	if !ok {
-		key := cache.Key(slices.Concat(parts, seen, names)...)
-		s := selftestBuild{Builder: b, doing: doing, tree: t, spec: spec, toolchain: tc, key: key, names: names}
-		if dir, _, err = b.Cache.Populate(ctx, kindSelftests, key, s.fill); err != nil {
-			return nil, b.Cache.Full(doing, err)
+		s.key = cache.Key(append(parts, s.names...)...)
+		if dir, _, err = b.Cache.Populate(ctx, kindSelftests, s.key, s.fill); err != nil {
+			return nil, b.Cache.Full(s.doing, err)
 		}
 	}
-	built := &Selftests{Dir: dir}
-	if built.Unbuilt, err = loadUnbuilt(dir); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+	if built, err = loadSelftests(dir); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.doing, err)
 	}
-	err = fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && p != fileUnbuilt {
-			built.Names = append(built.Names, p)
-		}
-		return err
-	})
-	if err != nil || len(names) == 0 {
-		return built, err
+	if len(names) == 0 {
+		return built, nil
 	}
-	for _, n := range names {
+
+	for _, n := range s.names {
 		if why, ok := built.Unbuilt[n]; ok {
-			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", doing, n, why))
+			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", s.doing, n, why))
 		}
 	}
 	built.Unbuilt = nil
-	built.Names, err = chooseTests(doing, built.Names, names)
+	built.Names, err = chooseTests(s.doing, built.Names, s.names)
 	return built, err
+}
+
+// fileUnbuilt has the tests that could not be built, and why.
+const fileUnbuilt = ".unbuilt.json"
+
+// loadSelftests reads an entry of the cache.
+func loadSelftests(dir string) (*Selftests, error) {
+	s := &Selftests{Dir: dir}
+	if err := readJSON(filepath.Join(dir, fileUnbuilt), &s.Unbuilt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && p != fileUnbuilt {
+			s.Names = append(s.Names, p)
+		}
+		return err
+	})
+	return s, err
 }
 
 // ListSelftests returns the names of all KVM selftests that a tree's Makefile
@@ -123,17 +134,18 @@ func (b *Builder) ListSelftests(ctx context.Context, t tree.Tree, spec Spec) ([]
 	if !spec.Arch.Selftests {
 		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
 	}
-	// The Makefile makes folders for what it would build.
+	// The Makefile makes directories for what it would build.
 	out, err := os.MkdirTemp("", "vcpulab-selftests-")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer os.RemoveAll(out)
+
 	vars := append([]string{"ARCH=" + spec.Arch.Make, "CROSS_COMPILE=" + spec.Arch.CrossPrefix()}, selftestVars(out)...)
 	return listTests(ctx, doing, filepath.Join(t.Dir, selftestsDir), vars, b.env())
 }
 
-// selftestVars keep what the tests' Makefile writes in a folder.
+// selftestVars keep what the tests' Makefile writes in a directory.
 func selftestVars(work string) []string {
 	out := filepath.Join(work, "out")
 	// Where the Makefile tries compiler options, and where it makes the
@@ -141,18 +153,17 @@ func selftestVars(work string) []string {
 	return []string{"OUTPUT=" + out, "TMPOUT=" + filepath.Join(work, "try"), "abs_objdir=" + out}
 }
 
-// unseen are folders and files whose change no test can see when it is
-// built: the kernel's own side. A test sees the headers for user space and
-// what is below tools.
+// unseen are the files that do not matter when a test is built: the kernel's own
+// side. A test uses the headers for user space and what is below tools.
 var unseen = []string{
 	"Documentation/*", "block/*", "drivers/*", "fs/*", "include/kvm/*", "include/linux/kvm_*", "include/trace/*",
 	"ipc/*", "kernel/*", "mm/*", "net/*", "virt/*",
 	"arch/*/kvm/*", "arch/*/kernel/*", "arch/*/mm/*", "arch/*/include/asm/kvm_*",
 }
 
-// seenByTests returns what identifies a tree as far as tests can see it.
+// seenByTests returns what identifies a tree as far as its tests depend on it.
 func seenByTests(t tree.Tree) ([]string, error) {
-	base, changed, err := root(t)
+	base, changed, err := findBase(t)
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +172,7 @@ func seenByTests(t tree.Tree) ([]string, error) {
 		return nil, err
 	}
 	defer dir.Close()
+
 	seen := []string{base.ID}
 	for _, p := range changed {
 		if slices.ContainsFunc(unseen, func(pattern string) bool { return matchPrefix(pattern, p) }) {
@@ -177,15 +189,11 @@ func seenByTests(t tree.Tree) ([]string, error) {
 
 // matchPrefix is path.Match in which a trailing * also matches slashes.
 func matchPrefix(pattern, name string) bool {
-	pattern = strings.TrimSuffix(pattern, "*")
-	n := strings.Count(pattern, "/")
-	elems := strings.SplitN(name, "/", n+2)
-	if len(elems) <= n {
-		return false
-	}
-	last := pattern[strings.LastIndexByte(pattern, '/')+1:]
-	ok, err := path.Match(path.Dir(pattern+"x"), strings.Join(elems[:n], "/"))
-	return err == nil && ok && strings.HasPrefix(elems[n], last)
+	// Cut the name to as many elements as the pattern has.
+	n := strings.Count(pattern, "/") + 1
+	elems := strings.Split(name, "/")
+	ok, err := path.Match(pattern, strings.Join(elems[:min(n, len(elems))], "/"))
+	return err == nil && ok
 }
 
 // selftestBuild is one build of tests.
@@ -199,53 +207,36 @@ type selftestBuild struct {
 	names     []string
 }
 
-// fill builds the tests in a folder of tmp and moves the programs to tmp.
+// fill builds the tests in a directory of tmp and moves the programs to tmp.
 func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	step := s.Progress.Step(s.doing)
 	defer func() { step.Fail(err) }()
 	work := filepath.Join(tmp, ".work")
 	out, headers := filepath.Join(work, "out"), filepath.Join(work, "headers")
-	// The Makefile for arm64 makes headers in out/tools, which has to be there.
+	// The Makefile for arm64 makes headers in out/tools, which must exist.
 	for _, dir := range []string{filepath.Join(out, "tools"), headers} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
+
 	vars := append([]string{"ARCH=" + s.spec.Arch.Make}, s.toolchain.vars...)
-	m := &makeRun{
-		doing: s.doing, dir: s.tree.Dir, vars: append([]string{"O=" + headers, "RUSTC=false"}, vars...),
-		targets: []string{"headers"}, jobs: s.jobs(), env: s.env(), log: s.log(kindSelftests, s.key), step: step,
-	}
-	if err := os.Remove(m.log); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if _, err := m.run(ctx); err != nil {
-		return err
-	}
-	m.dir = filepath.Join(s.tree.Dir, selftestsDir)
-	m.vars = slices.Concat(vars, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
-	// In the environment they are added to; on the command line they would
-	// replace the Makefile's own.
-	m.env = append(s.env(), "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
-	names, err := listTests(ctx, s.doing, m.dir, m.vars, m.env)
+	m, err := s.newMake(s.doing, kindSelftests, s.key, step)
 	if err != nil {
 		return err
 	}
-	if len(s.names) > 0 {
-		if names, err = chooseTests(s.doing, names, s.names); err != nil {
-			return err
-		}
+	m.dir, m.vars, m.targets = s.tree.Dir, append([]string{"O=" + headers, "RUSTC=false"}, vars...), []string{"headers"}
+	if _, err := m.run(ctx); err != nil {
+		return err
 	}
-	m.targets = nil
-	for _, n := range names {
-		m.targets = append(m.targets, filepath.Join(out, n))
-	}
-	step.Update("%d tests", len(names))
-	if len(s.names) == 0 {
-		if names, err = s.most(ctx, m, names, tmp); err != nil {
-			return err
-		}
-	} else if _, err := m.run(ctx); err != nil {
+
+	m.dir = filepath.Join(s.tree.Dir, selftestsDir)
+	m.vars = slices.Concat(vars, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
+	// From the environment they are added to the Makefile's own; on the command
+	// line they would replace those.
+	m.env = append(m.env, "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
+	names, err := s.compile(ctx, m, out, tmp, step)
+	if err != nil {
 		return err
 	}
 	for _, n := range names {
@@ -257,7 +248,78 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	return os.RemoveAll(work)
 }
 
-// install moves a program without its debug information, which is most of it.
+// compile compiles the tests that were asked for, or all, and returns their
+// names.
+func (s *selftestBuild) compile(ctx context.Context, m *makeRun, out, dir string, step *progress.Step) ([]string, error) {
+	names, err := listTests(ctx, s.doing, m.dir, m.vars, m.env)
+	if err == nil && len(s.names) > 0 {
+		names, err = chooseTests(s.doing, names, s.names)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.targets = nil
+	for _, n := range names {
+		m.targets = append(m.targets, filepath.Join(out, n))
+	}
+
+	step.Update("%d tests", len(names))
+	if len(s.names) > 0 {
+		_, err = m.run(ctx)
+		return names, err
+	}
+	return s.compileMost(ctx, m, names, dir)
+}
+
+// mostUnbuilt is how many tests a compiler may be unable to build. If there are
+// more, the build is at fault and not single tests.
+const mostUnbuilt = 3
+
+// compileMost builds tests, all of which m has as targets, and returns those that
+// were built. A few that this compiler cannot build, as gcc 12 cannot build what
+// needs atomic bytes on riscv64, are recorded in dir.
+func (s *selftestBuild) compileMost(ctx context.Context, m *makeRun, names []string, dir string) ([]string, error) {
+	all := *m
+	all.goOn = true
+	_, err := all.run(ctx)
+	if err == nil {
+		return names, nil
+	}
+	if _, failed := errors.AsType[*Error](err); !failed {
+		return nil, err
+	}
+
+	var built, unbuilt []string
+	for i, n := range names {
+		if _, err := os.Stat(m.targets[i]); err == nil {
+			built = append(built, n)
+		} else if errors.Is(err, fs.ErrNotExist) {
+			unbuilt = append(unbuilt, n)
+		} else {
+			return nil, fmt.Errorf("%s: %w", s.doing, err)
+		}
+	}
+	if len(unbuilt) == 0 || len(unbuilt) > mostUnbuilt || len(built) == 0 {
+		return nil, err
+	}
+
+	// The output of the run above does not say which error is whose.
+	why := make(map[string]string)
+	for _, n := range unbuilt {
+		single := *m
+		single.targets = []string{m.targets[slices.Index(names, n)]}
+		if _, err := single.run(ctx); err == nil {
+			built = append(built, n)
+		} else if failed, ok := errors.AsType[*Error](err); ok {
+			why[n] = failed.Fault.String()
+		} else {
+			return nil, err
+		}
+	}
+	return built, writeJSON(filepath.Join(dir, fileUnbuilt), why)
+}
+
+// install copies a program without its debug information, which is most of it.
 func (s *selftestBuild) install(ctx context.Context, from, to string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
@@ -266,28 +328,20 @@ func (s *selftestBuild) install(ctx context.Context, from, to string) error {
 	if m := clangName.FindStringSubmatch(s.spec.Compiler); m != nil {
 		strip = "llvm-strip" + m[1]
 	}
-	cmd := exec.CommandContext(ctx, strip, "-g", "-o", to, from)
-	cmd.Env = environment(nil)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("strip %s: %w: %s", filepath.Base(from), err, out)
-	}
-	return nil
+	_, _, err := program.Program{Name: strip, Env: []string{locale}}.Run(ctx, "-g", "-o", to, from)
+	return err
 }
 
-// listTests asks the Makefile in dir which tests there are.
+// listTests asks the Makefile in dir for the names of its tests.
 func listTests(ctx context.Context, doing, dir string, vars, env []string) ([]string, error) {
 	const mark = "vcpulab-tests:"
 	args := append([]string{"--no-print-directory", "-C", dir}, vars...)
 	args = append(args, "--eval", "vcpulab-tests:;@echo "+mark+" $(patsubst $(OUTPUT)/%,%,$(TEST_GEN_PROGS))", "vcpulab-tests")
-	cmd := exec.CommandContext(ctx, "make", args...)
-	cmd.Env = environment(env)
-	output, err := cmd.Output()
+	output, _, err := program.Program{Name: "make", Env: append([]string{locale}, env...)}.Run(ctx, args...)
 	if err != nil {
-		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(failed.Stderr)))
-		}
 		return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: ask %s: %w", doing, filepath.Join(dir, "Makefile"), err))
 	}
+
 	var all []string
 	for line := range strings.Lines(string(output)) {
 		if rest, ok := strings.CutPrefix(line, mark); ok {
@@ -307,7 +361,7 @@ func chooseTests(doing string, all, wanted []string) ([]string, error) {
 	for _, want := range wanted {
 		i := slices.IndexFunc(all, func(n string) bool { return n == want || path.Base(n) == want })
 		if i < 0 {
-			return nil, exit.With(exit.Usage, fmt.Errorf("%s: there is no test %q; there are %s", doing, want, strings.Join(all, " ")))
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: unknown test %q: expected some of %s", doing, want, strings.Join(all, " ")))
 		}
 		chosen = append(chosen, all[i])
 	}

@@ -17,10 +17,10 @@ import (
 )
 
 // Warning is what a compiler, sparse, objtool or kernel-doc says of a file,
-// without the numbers of lines: a patch that moves code makes no new one.
+// without line numbers: a patch that moves code causes no new one.
 type Warning struct {
 	// File is relative to the source tree, or the name of an object or
-	// program; "" if it is not said.
+	// program; "" if unknown.
 	File    string `json:"file"`
 	Message string `json:"message"`
 }
@@ -44,7 +44,7 @@ func sorted(list []Warning) []Warning {
 }
 
 var (
-	// Of compilers, assemblers and sparse, whose errors do not end a build.
+	// Of compilers, assemblers and sparse, whose errors do not fail a build.
 	diagnosis = regexp.MustCompile(`^(\S+?):(?:\d+:)?(?:\d+:)? ((?i:warning|error|fatal error): .*)$`)
 	// Of kernel-doc.
 	docWarning = regexp.MustCompile(`^(?i:warning|error): (\S+?):\d+ (.*)$`)
@@ -54,7 +54,7 @@ var (
 	offsetInText = regexp.MustCompile(`\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
 )
 
-// parseWarning reads a line of output. dir is the source tree's folder.
+// parseWarning reads a line of output. dir is the source tree's directory.
 func parseWarning(line, dir string) (w Warning, ok bool) {
 	switch m := diagnosis.FindStringSubmatch(line); {
 	case strings.HasPrefix(line, "make:") || strings.HasPrefix(line, "make["):
@@ -67,6 +67,7 @@ func parseWarning(line, dir string) (w Warning, ok bool) {
 		}
 		w = Warning{sourcePath(m[1], dir), m[2]}
 	}
+
 	w.Message = placeInText.ReplaceAllString(w.Message, "$1")
 	w.Message = lineInText.ReplaceAllString(w.Message, "line N")
 	w.Message = offsetInText.ReplaceAllString(w.Message, "")
@@ -74,8 +75,8 @@ func parseWarning(line, dir string) (w Warning, ok bool) {
 }
 
 // sourcePath returns the path of a file in the source tree. kbuild's output
-// folder is below the tree, so that it comes as "../virt/kvm/kvm_main.c", and
-// files of virt/kvm by way of the architecture's folder.
+// directory is below the tree, so that it is "../virt/kvm/kvm_main.c", and the
+// files of virt/kvm have the architecture's directory in their paths.
 func sourcePath(name, dir string) string {
 	name = strings.TrimPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 	if !strings.Contains(name, "/") {
@@ -91,9 +92,8 @@ func sourcePath(name, dir string) string {
 // noChecker is what the kernel's Makefile says when it leaves sparse out.
 var noChecker = []byte("specified, but")
 
-// targetWarnings reads the output of make --output-sync=target and returns what was
-// said of each target that was made: an empty list for those of which there
-// was nothing to say.
+// targetWarnings reads the output of make --output-sync=target and returns the
+// warnings about each target that was made, which may be none.
 func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 	made := make(map[string][]Warning)
 	target := ""
@@ -112,6 +112,7 @@ func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 		if bytes.Contains(line, noChecker) && bytes.Contains(line, []byte("C=1")) {
 			return nil, exit.With(exit.MachineLacks, fmt.Errorf("kbuild left sparse out: %s", line))
 		}
+
 		if w, ok := parseWarning(string(line), dir); ok {
 			made[target] = append(made[target], w)
 		}
@@ -122,7 +123,7 @@ func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 	return made, scan.Err()
 }
 
-// withoutChecks returns output of make without what sparse said.
+// withoutChecks returns output of make without that of sparse.
 func withoutChecks(r io.Reader) (io.Reader, error) {
 	var out bytes.Buffer
 	checking := false

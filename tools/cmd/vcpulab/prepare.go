@@ -5,7 +5,8 @@ package main
 import (
 	"context"
 
-	"vcpulab/tools/kbuild"
+	"al.essio.dev/pkg/shellescape"
+
 	"vcpulab/tools/series"
 )
 
@@ -42,6 +43,6 @@ func (c prepareCmd) Run(ctx context.Context, l *lab) error {
 	for _, m := range p.Mails {
 		l.printf("%s\n", m)
 	}
-	l.printf("\nRead them, then send them with\n\n  %s\n", kbuild.ShellQuote(p.Command...))
+	l.printf("\nRead them, then send them with\n\n  %s\n", shellescape.QuoteCommand(p.Command))
 	return nil
 }

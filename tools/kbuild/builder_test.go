@@ -31,7 +31,8 @@ func TestTrim(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := used(c, "kernel", "b"); err != nil {
+	b := &Builder{Cache: c}
+	if err := b.markUsed("kernel", "b"); err != nil {
 		t.Fatal(err)
 	}
 	unlock, err := c.Lock(t.Context(), "kernel", "a")
@@ -45,7 +46,7 @@ func TestTrim(t *testing.T) {
 		{4, []string{"a", "b", "c", "d"}},
 		{2, []string{"a", "b", "d"}}, // a is older than all, but locked
 	} {
-		if err := trim(t.Context(), c, "kernel", step.keep); err != nil {
+		if err := b.trim(t.Context(), "kernel", step.keep); err != nil {
 			t.Fatal(err)
 		}
 		got, err := c.Keys("kernel")
@@ -57,13 +58,13 @@ func TestTrim(t *testing.T) {
 		}
 	}
 	unlock()
-	if err := trim(t.Context(), c, "kernel", 0); err != nil {
+	if err := b.trim(t.Context(), "kernel", 0); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := c.Keys("kernel"); err != nil || len(got) > 0 {
 		t.Error(got, err)
 	}
-	if err := trim(t.Context(), c, "none", 1); err != nil {
+	if err := b.trim(t.Context(), "none", 1); err != nil {
 		t.Error(err)
 	}
 }
