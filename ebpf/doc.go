@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package ebpf has nothing but the test that what is generated in the packages
-// below it, eBPF objects and guest code, is what their sources make.
+// Package ebpf holds the test that the generated files of the packages below it, eBPF
+// objects and guest code, match their sources.
 package ebpf

@@ -5,20 +5,82 @@ package main
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// KVM's requests, from linux/kvm.h.
-const (
-	kvmCreateVM   = 0xae01
-	kvmCreateVCPU = 0xae41
+// request is an ioctl of KVM.
+type request struct {
+	number uintptr
+	name   string
+}
+
+// The requests, from linux/kvm.h and x86's asm/kvm.h.
+var (
+	kvmCreateVM            = request{0xae01, "KVM_CREATE_VM"}
+	kvmGetVCPUMmapSize     = request{0xae04, "KVM_GET_VCPU_MMAP_SIZE"}
+	kvmCreateVCPU          = request{0xae41, "KVM_CREATE_VCPU"}
+	kvmSetUserMemoryRegion = request{0x4020ae46, "KVM_SET_USER_MEMORY_REGION"}
+	kvmIRQLineStatus       = request{0xc008ae67, "KVM_IRQ_LINE_STATUS"}
+	kvmSetGSIRouting       = request{0x4008ae6a, "KVM_SET_GSI_ROUTING"}
+	kvmXenHVMConfig        = request{0x4038ae7a, "KVM_XEN_HVM_CONFIG"}
+	kvmRun                 = request{0xae80, "KVM_RUN"}
+	kvmSetRegs             = request{0x4090ae82, "KVM_SET_REGS"}
+	kvmGetSregs            = request{0x8138ae83, "KVM_GET_SREGS"}
+	kvmSetSregs            = request{0x4138ae84, "KVM_SET_SREGS"}
+	kvmSetMSRs             = request{0x4008ae89, "KVM_SET_MSRS"}
+	kvmGetLAPIC            = request{0x8400ae8e, "KVM_GET_LAPIC"}
+	kvmSetCPUID2           = request{0x4008ae90, "KVM_SET_CPUID2"}
+	kvmSetMPState          = request{0x4004ae99, "KVM_SET_MP_STATE"}
+	kvmEnableCap           = request{0x4068aea3, "KVM_ENABLE_CAP"}
+	kvmGetTSCKHz           = request{0xaea3, "KVM_GET_TSC_KHZ"}
+	kvmResetDirtyRings     = request{0xaec7, "KVM_RESET_DIRTY_RINGS"}
+	kvmXenHVMSetAttr       = request{0x4048aec9, "KVM_XEN_HVM_SET_ATTR"}
+	kvmXenVCPUSetAttr      = request{0x4048aecb, "KVM_XEN_VCPU_SET_ATTR"}
+	kvmGetStatsFD          = request{0xaece, "KVM_GET_STATS_FD"}
+	kvmXenEvtchnSend       = request{0x400caed0, "KVM_XEN_HVM_EVTCHN_SEND"}
 )
+
+// Capabilities.
+const (
+	kvmCapSplitIRQChip = 121
+	kvmCapHyperVSynIC2 = 148
+	kvmCapDirtyLogRing = 192
+)
+
+// do performs the request with a number. Its result is that of ioctl(2), its
+// error names the request.
+func (r request) do(fd, arg int) (int, error) {
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
+	return r.result(n, errno)
+}
+
+// with performs the request with a pointer.
+func (r request) with(fd int, arg unsafe.Pointer) (int, error) {
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
+	return r.result(n, errno)
+}
+
+// quietly is with, but does not tell Go's runtime, which would wake up a thread
+// every 20 microseconds to see whether the request takes long.
+func (r request) quietly(fd int, arg unsafe.Pointer) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
+	return r.result(n, errno)
+}
+
+func (r request) result(n uintptr, errno unix.Errno) (int, error) {
+	if errno != 0 {
+		return -1, fmt.Errorf("%s: %w", r.name, errno)
+	}
+	return int(n), nil
+}
 
 // virtualMachine is a VM of KVM with nothing but vCPUs.
 type virtualMachine struct {
 	fd    int
 	vcpus []int
+	size  int // of struct kvm_run, in bytes
 }
 
 // newVM creates a VM without vCPUs.
@@ -28,24 +90,29 @@ func newVM() (*virtualMachine, error) {
 		return nil, fmt.Errorf("open /dev/kvm: %w", err)
 	}
 	defer unix.Close(kvm)
-	fd, err := request(kvm, kvmCreateVM, 0)
+
+	size, err := kvmGetVCPUMmapSize.do(kvm, 0)
 	if err != nil {
-		return nil, fmt.Errorf("KVM_CREATE_VM: %w", err)
+		return nil, err
 	}
-	return &virtualMachine{fd: fd}, nil
+	fd, err := kvmCreateVM.do(kvm, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &virtualMachine{fd: fd, size: size}, nil
 }
 
 // createVCPU creates the next vCPU with this ID.
 func (v *virtualMachine) createVCPU(id int) error {
-	fd, err := request(v.fd, kvmCreateVCPU, id)
+	fd, err := kvmCreateVCPU.do(v.fd, id)
 	if err != nil {
-		return fmt.Errorf("KVM_CREATE_VCPU with ID %d, after %d vCPUs: %w", id, len(v.vcpus), err)
+		return fmt.Errorf("ID %d, after %d vCPUs: %w", id, len(v.vcpus), err)
 	}
 	v.vcpus = append(v.vcpus, fd)
 	return nil
 }
 
-// close destroys the VM, unless somebody else holds it too.
+// close closes the VM's descriptors, which destroys it if there are no others.
 func (v *virtualMachine) close() error {
 	var errs []error
 	for _, fd := range v.vcpus {
@@ -54,11 +121,57 @@ func (v *virtualMachine) close() error {
 	return errors.Join(append(errs, unix.Close(v.fd))...)
 }
 
-// request is ioctl(2) for requests that return a descriptor.
-func request(fd int, req, arg int) (int, error) {
-	r, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(req), uintptr(arg))
-	if errno != 0 {
-		return -1, errno
+// memoryRegion is struct kvm_userspace_memory_region.
+type memoryRegion struct {
+	slot, flags              uint32
+	guest, size, userAddress uint64
+}
+
+// setMemory puts memory of this process at an address of the VM; none deletes
+// the slot.
+func (v *virtualMachine) setMemory(slot int, flags uint32, address uint64, memory []byte) error {
+	r := memoryRegion{slot: uint32(slot), flags: flags, guest: address, size: uint64(len(memory))}
+	if len(memory) > 0 {
+		r.userAddress = uint64(uintptr(unsafe.Pointer(&memory[0])))
 	}
-	return int(r), nil
+	if _, err := kvmSetUserMemoryRegion.with(v.fd, unsafe.Pointer(&r)); err != nil {
+		return fmt.Errorf("slot %d: %w", slot, err)
+	}
+	return nil
+}
+
+// enableCap is struct kvm_enable_cap.
+type enableCap struct {
+	cap, flags uint32
+	args       [4]uint64
+	_          [64]uint8
+}
+
+// enable enables a capability of a VM or a vCPU.
+func enable(fd int, capability uint32, arg uint64) error {
+	c := enableCap{cap: capability, args: [4]uint64{arg}}
+	if _, err := kvmEnableCap.with(fd, unsafe.Pointer(&c)); err != nil {
+		return fmt.Errorf("capability %d: %w", capability, err)
+	}
+	return nil
+}
+
+// sharedMemory returns memory for a VM, all of it present.
+func sharedMemory(size int) ([]byte, error) {
+	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, fmt.Errorf("%d bytes of memory for a VM: %w", size, err)
+	}
+	return m, nil
+}
+
+// unmap unmaps what is not nil.
+func unmap(all ...[]byte) error {
+	var errs []error
+	for _, m := range all {
+		if m != nil {
+			errs = append(errs, unix.Munmap(m))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -92,80 +92,77 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 type meter struct {
 	params    measure.Params
 	dev       *loops.Device
-	loops     *probe.Loops
-	creations *probe.Creations
+	loops     *probe.Probe
+	creations *probe.Probe
 }
 
 func newMeter(p measure.Params, dev *loops.Device) (*meter, error) {
-	l, err := probe.AttachLoops()
+	l, err := probe.Attach(probe.Loops, measure.Break{})
 	if err != nil {
 		return nil, err
 	}
-	c, err := probe.AttachCreations()
+	c, err := probe.Attach(probe.Creations, measure.Break{})
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return &meter{p, dev, l, c}, nil
+	m := &meter{p, dev, l, c}
+	if err := c.Watch(unix.Gettid()); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
 }
 
 func (m *meter) check() error { return errors.Join(m.loops.Check(), m.creations.Check()) }
 func (m *meter) close() error { return errors.Join(m.loops.Close(), m.creations.Close()) }
 
 // measure creates a VM, runs the loops on it and destroys it.
-func (m *meter) measure(g *guest, shape measure.VM) (err error) {
-	vm, err := newVM()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, vm.close()) }()
-
-	create, err := m.createVCPUs(vm, shape)
-	if err != nil {
-		return err
-	}
-	if err := g.sample(measure.TypeCreate, create); err != nil {
-		return err
-	}
-	if err := m.dev.Bind(vm.fd); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
-
-	if err := m.memory(g, shape); err != nil {
-		return err
-	}
-	for _, l := range m.params.RunsOf(shape) {
-		s, err := m.loop(l)
+func (m *meter) measure(g *guest, shape measure.VM) error {
+	return withVM(func(vm *virtualMachine) error {
+		create, err := m.createVCPUs(vm, shape)
 		if err != nil {
-			return fmt.Errorf("%s: %w", l.Loop.Op, err)
-		}
-		if err := g.sample(measure.TypeLoop, s); err != nil {
 			return err
 		}
-	}
-	return nil
+		if err := g.sample(measure.TypeCreate, create); err != nil {
+			return err
+		}
+		return m.bind(vm, func() error {
+			if err := m.sendMemory(g, shape); err != nil {
+				return err
+			}
+			for _, r := range m.params.RunsOf(shape) {
+				s, err := m.measureLoop(r)
+				if err != nil {
+					return fmt.Errorf("%s: %w", r.Loop.Op, err)
+				}
+				if err := g.sample(measure.TypeLoop, s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
 }
 
 // count creates a VM, counts its memory and destroys it.
-func (m *meter) count(g *guest, shape measure.VM) (err error) {
-	vm, err := newVM()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, vm.close()) }()
+func (m *meter) count(g *guest, shape measure.VM) error {
+	return withVM(func(vm *virtualMachine) error {
+		if _, err := m.createVCPUs(vm, shape); err != nil {
+			return err
+		}
+		return m.bind(vm, func() error { return m.sendMemory(g, shape) })
+	})
+}
 
-	if _, err := m.createVCPUs(vm, shape); err != nil {
-		return err
-	}
+// bind calls f while the device is bound to the VM.
+func (m *meter) bind(vm *virtualMachine, f func() error) error {
 	if err := m.dev.Bind(vm.fd); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
-	return m.memory(g, shape)
+	return errors.Join(f(), m.dev.Bind(loops.Unbind))
 }
 
-// memory sends what the VM takes that the device is bound to.
-func (m *meter) memory(g *guest, shape measure.VM) error {
+// sendMemory sends what the VM takes that the device is bound to.
+func (m *meter) sendMemory(g *guest, shape measure.VM) error {
 	if m.params.NoMemory {
 		return nil
 	}
@@ -178,29 +175,29 @@ func (m *meter) memory(g *guest, shape measure.VM) error {
 	})
 }
 
-// createVCPUs fills the VM.
+// createVCPUs creates the VM's vCPUs.
 func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Create, error) {
 	out := measure.Create{VM: shape}
 	for _, id := range shape.IDs.Of(shape.VCPUs) {
 		if err := vm.createVCPU(id); err != nil {
 			return out, err
 		}
-		c, err := m.creations.Next()
+		s, err := m.creations.NextSpan()
 		if err != nil {
 			return out, err
 		}
-		if c.ID != uint64(id) || c.Ret < 0 {
+		if s.Kind != probe.SpanCreate || s.Arg != uint64(id) || s.Ret < 0 {
 			return out, fmt.Errorf("%w: expected the creation of vCPU %d, found that of %d, which returned %d",
-				probe.ErrMissed, id, c.ID, c.Ret)
+				wire.ErrProbeMissed, id, s.Arg, s.Ret)
 		}
-		c.AddTo(&out)
+		probe.AddCreation(&out, s)
 	}
 	return out, nil
 }
 
-// loop runs a loop with N and with 2N passes, after a run that tells how large
+// measureLoop runs a loop with N and with 2N passes, after a run that tells how large
 // N should be. Under icount N is the same in every boot.
-func (m *meter) loop(l measure.Run) (measure.Loop, error) {
+func (m *meter) measureLoop(l measure.Run) (measure.Loop, error) {
 	out := l.Loop
 	warm, err := m.run(l, 1)
 	if err != nil {
@@ -228,14 +225,14 @@ func (m *meter) run(l measure.Run, passes int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	e, err := m.loops.Next()
+	e, err := m.loops.NextLoop()
 	if err != nil {
 		return 0, err
 	}
 	if e.Op != uint64(op) || e.Nr != uint64(len(l.Numbers)) || e.Passes != uint64(passes) || e.Checksum != sum {
-		return 0, fmt.Errorf("%w: the event is of another run: %+v", probe.ErrMissed, e)
+		return 0, fmt.Errorf("%w: the event is of another run: %+v", wire.ErrProbeMissed, e)
 	}
-	return e.Time.Nanoseconds(), nil
+	return int64(e.Nanos), nil
 }
 
 // settledClock returns the clock source once the kernel has made up its mind:

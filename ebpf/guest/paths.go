@@ -12,7 +12,7 @@ import (
 
 	"vcpulab/ebpf/loops"
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/paths"
+	"vcpulab/ebpf/payload"
 	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/wire"
 )
@@ -21,8 +21,8 @@ import (
 type pathMeter struct {
 	guest   *guest
 	params  measure.Paths
-	probe   *paths.Probe
-	bracket int64
+	probe   *probe.Probe
+	bracket int64 // what an empty one takes
 }
 
 // measurePaths has guests do what KVM looks vCPUs up for, and sends what that
@@ -36,30 +36,35 @@ func measurePaths(g *guest, dev *loops.Device, p measure.Paths) (err error) {
 		p.Break = &measure.PathBreak{}
 	}
 	m := &pathMeter{guest: g, params: p}
+
 	// A vCPU that moves to another processor has its TLB flushed for that.
 	unpin, err := pin()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unpin()) }()
-	if m.probe, err = paths.Load(); err != nil {
+	if m.probe, err = probe.LoadPaths(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.probe.Close()) }()
-	if m.bracket, err = m.empty(dev); err != nil {
+
+	if m.bracket, err = m.measureEmpty(dev); err != nil {
 		return fmt.Errorf("an empty bracket: %w", err)
 	}
 	for _, vm := range p.VMs {
-		if err := m.measure(vm); err != nil {
+		if err := m.measureVM(vm); err != nil {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
 	return nil
 }
 
-// empty returns what a bracket takes around a function that does nothing: what
-// is left of the loop that looks nothing up if it makes no pass.
-func (m *pathMeter) empty(dev *loops.Device) (_ int64, err error) {
+// emptyRuns is how often an empty bracket is measured, of which the median counts.
+const emptyRuns = 15
+
+// measureEmpty returns what a bracket takes around a function that does nothing:
+// the loop that looks nothing up, extrapolated to no pass.
+func (m *pathMeter) measureEmpty(dev *loops.Device) (_ int64, err error) {
 	vm, err := newVM()
 	if err != nil {
 		return 0, err
@@ -72,7 +77,8 @@ func (m *pathMeter) empty(dev *loops.Device) (_ int64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, dev.Bind(loops.Unbind)) }()
-	if err := m.probe.Bracket(paths.Empty, unix.Gettid(), ""); err != nil {
+
+	if err := m.probe.Bracket(probe.EmptyFunction, unix.Gettid(), ""); err != nil {
 		return 0, err
 	}
 	for range emptyRuns {
@@ -87,19 +93,16 @@ func (m *pathMeter) empty(dev *loops.Device) (_ int64, err error) {
 		return 0, err
 	}
 	if len(calls) != 2*emptyRuns {
-		return 0, fmt.Errorf("%w: expected %d calls, found %d", probe.ErrMissed, 2*emptyRuns, len(calls))
+		return 0, fmt.Errorf("%w: expected %d calls, found %d", wire.ErrProbeMissed, 2*emptyRuns, len(calls))
 	}
-	var all []int64
-	for i := 0; i < len(calls); i += 2 {
-		all = append(all, 2*calls[i]-calls[i+1])
-	}
-	slices.Sort(all)
-	return all[len(all)/2], m.probe.Release()
-}
 
-// emptyRuns is how often an empty bracket is measured: of times the median
-// counts.
-const emptyRuns = 15
+	var empty []int64
+	for pair := range slices.Chunk(calls, 2) {
+		empty = append(empty, 2*pair[0]-pair[1])
+	}
+	slices.Sort(empty)
+	return empty[len(empty)/2], m.probe.Release()
+}
 
 // pin keeps the thread on the processor that it is on, until unpin is called.
 func pin() (unpin func() error, err error) {
@@ -118,8 +121,8 @@ func pin() (unpin func() error, err error) {
 	return func() error { return unix.SchedSetaffinity(0, &old) }, nil
 }
 
-// measure measures all paths on VMs of one shape.
-func (m *pathMeter) measure(shape measure.VM) (err error) {
+// measureVM measures all paths on VMs of one shape.
+func (m *pathMeter) measureVM(shape measure.VM) (err error) {
 	vm, err := newPathVM(shape, m.params.Break.Deaf)
 	if err != nil {
 		return err
@@ -129,15 +132,9 @@ func (m *pathMeter) measure(shape measure.VM) (err error) {
 		return err
 	}
 	rest(m.params.SettleNanos)
+
 	for _, p := range measure.AllPaths {
-		l, err := vm.load(p, m.params.Ops)
-		if err == nil {
-			err = m.path(shape, p, l)
-		}
-		if l.close != nil {
-			err = errors.Join(err, l.close())
-		}
-		if err != nil {
+		if err := m.measurePath(vm, p); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
@@ -148,35 +145,84 @@ func (m *pathMeter) measure(shape measure.VM) (err error) {
 type load struct {
 	// do does so many operations.
 	do func(count int) error
-	// checkRun looks whether KVM did what it was asked for in the last run of
-	// so many operations, check whether it did so in all runs, of most at
-	// most.
+	// checkRun tells whether KVM did what it was asked for in the last run of
+	// so many operations, check whether it did in all runs, of most at most.
 	checkRun func(count int) error
 	check    func(most int) error
 	close    func() error
 }
 
-// load returns what a path is measured with, in runs of so many operations.
-func (p *pathVM) load(path measure.Path, ops int) (load, error) {
-	switch path {
-	case measure.PathRequest:
-		return p.requestAll()
-	case measure.PathYield:
-		return p.yield(), nil
-	case measure.PathIPI:
-		return p.broadcast(), nil
-	case measure.PathHyperVIPI:
-		return p.hyperVIPI(), nil
-	case measure.PathSynIC:
-		return p.synIC(ops)
-	case measure.PathXenSend:
-		return p.xenSend(ops)
-	case measure.PathXenIoctl:
-		return p.xenIoctl(ops), nil
-	case measure.PathDirtyRing:
-		return dirtyRing(p.shape)
+// loads make the load of a path for a VM, in runs of so many operations.
+var loads = map[measure.Path]func(vm *pathVM, ops int) (load, error){
+	measure.PathRequest:   requestAll,
+	measure.PathYield:     yield,
+	measure.PathIPI:       broadcast,
+	measure.PathHyperVIPI: hyperVIPI,
+	measure.PathSynIC:     synIC,
+	measure.PathXenSend:   xenSend,
+	measure.PathXenIoctl:  xenIoctl,
+	measure.PathDirtyRing: dirtyRing,
+}
+
+// measurePath measures one path and sends the sample.
+func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) (err error) {
+	s := measure.PathSample{VM: vm.start.VM, Path: path, Function: path.Function(), Ops: m.params.Ops, Bracket: m.bracket}
+	l, err := loads[path](vm, s.Ops)
+	if err != nil {
+		return err
 	}
-	return load{}, wire.ErrUnimplemented
+	if l.close != nil {
+		defer func() { err = errors.Join(err, l.close()) }()
+	}
+
+	// Do now what is done only once.
+	if _, err := m.run(l, 1); err != nil {
+		return err
+	}
+	for range m.params.Repeat {
+		once, err := m.run(l, s.Ops)
+		if err != nil {
+			return err
+		}
+		twice, err := m.run(l, 2*s.Ops)
+		if err != nil {
+			return err
+		}
+		s.Once, s.Twice = append(s.Once, once), append(s.Twice, twice)
+	}
+	if err := m.measureCalls(&s, l); err != nil {
+		return err
+	}
+	if l.check != nil {
+		if err := l.check(2 * s.Ops); err != nil {
+			return err
+		}
+	}
+	return m.guest.sample(measure.TypePath, s)
+}
+
+// measureCalls does runs with the function in brackets.
+func (m *pathMeter) measureCalls(s *measure.PathSample, l load) (err error) {
+	if err := m.probe.Bracket(s.Function, unix.Gettid(), m.params.Break.Without); err != nil {
+		return err
+	}
+	count := s.Ops
+	if m.params.Break.Lazy {
+		count--
+	}
+	for range m.params.Repeat {
+		if _, err := m.run(l, count); err != nil {
+			return err
+		}
+	}
+
+	if s.Calls, err = m.probe.Calls(); err != nil {
+		return err
+	}
+	if want := s.Ops * m.params.Repeat; len(s.Calls) != want {
+		return fmt.Errorf("%w: %d operations called %s %d times", wire.ErrProbeMissed, want, s.Function, len(s.Calls))
+	}
+	return m.probe.Release()
 }
 
 // run does so many operations and returns how long that took.
@@ -207,61 +253,8 @@ func rest(nanos int64) {
 	}
 }
 
-// path measures one path.
-func (m *pathMeter) path(shape measure.VM, path measure.Path, l load) error {
-	s := measure.PathSample{VM: shape, Path: path, Function: path.Function(), Ops: m.params.Ops, Bracket: m.bracket}
-	// What is done once only is done now.
-	if _, err := m.run(l, 1); err != nil {
-		return err
-	}
-	for range m.params.Repeat {
-		once, err := m.run(l, s.Ops)
-		if err != nil {
-			return err
-		}
-		twice, err := m.run(l, 2*s.Ops)
-		if err != nil {
-			return err
-		}
-		s.Once, s.Twice = append(s.Once, once), append(s.Twice, twice)
-	}
-	if err := m.calls(&s, l); err != nil {
-		return err
-	}
-	if l.check != nil {
-		if err := l.check(2 * s.Ops); err != nil {
-			return err
-		}
-	}
-	return m.guest.sample(measure.TypePath, s)
-}
-
-// calls does runs with the function in brackets.
-func (m *pathMeter) calls(s *measure.PathSample, l load) error {
-	if err := m.probe.Bracket(s.Function, unix.Gettid(), m.params.Break.Without); err != nil {
-		return err
-	}
-	count := s.Ops
-	if m.params.Break.Lazy {
-		count--
-	}
-	for range m.params.Repeat {
-		if _, err := m.run(l, count); err != nil {
-			return err
-		}
-	}
-	var err error
-	if s.Calls, err = m.probe.Calls(); err != nil {
-		return err
-	}
-	if want := s.Ops * m.params.Repeat; len(s.Calls) != want {
-		return fmt.Errorf("%w: %d operations called %s %d times", probe.ErrMissed, want, s.Function, len(s.Calls))
-	}
-	return m.probe.Release()
-}
-
-// The vectors of interrupts: 2 * measure.MaxPathOps from each on, but one of the
-// SynIC's.
+// The first vectors of interrupts: of each there are 2 * measure.MaxPathOps, but of
+// the last two.
 const (
 	broadcastVector = 0x20
 	hyperVVector    = 0x60
@@ -275,12 +268,11 @@ const (
 	icrAllButSelf = 3 << 18
 )
 
-// broadcast sends IPIs to all vCPUs but the first, each with a vector of its
-// own.
-func (p *pathVM) broadcast() load {
+// broadcast sends IPIs to all vCPUs but the first, each with a vector of its own.
+func broadcast(p *pathVM, _ int) (load, error) {
 	return load{
 		do: func(count int) error {
-			return p.do(paths.EntryIPI, count, paths.Registers{AX: icrAllButSelf | icrAssert | broadcastVector}, 0)
+			return p.do(payload.EntryIPI, count, payload.Registers{AX: icrAllButSelf | icrAssert | broadcastVector}, 0)
 		},
 		check: func(most int) error {
 			for i := range p.wanted[1:] {
@@ -288,5 +280,5 @@ func (p *pathVM) broadcast() load {
 			}
 			return p.checkPending()
 		},
-	}
+	}, nil
 }

@@ -12,13 +12,14 @@ import (
 	"unsafe"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/paths"
+	"vcpulab/ebpf/payload"
+	"vcpulab/ebpf/wire"
 )
 
 // TestPathStructures compares sizes with those that the requests' numbers carry.
 func TestPathStructures(t *testing.T) {
 	for name, tt := range map[string]struct {
-		request uint
+		request request
 		size    uintptr
 	}{
 		"kvm_enable_cap":            {kvmEnableCap, unsafe.Sizeof(enableCap{})},
@@ -32,7 +33,7 @@ func TestPathStructures(t *testing.T) {
 		"kvm_irq_level":             {kvmIRQLineStatus, 8},
 		"kvm_irq_routing_xen_event": {kvmXenEvtchnSend, 12},
 	} {
-		if want := uintptr(tt.request >> 16 & 0x3fff); tt.size != want {
+		if want := uintptr(tt.request.number >> 16 & 0x3fff); tt.size != want {
 			t.Errorf("%s: expected %d bytes, found %d", name, want, tt.size)
 		}
 	}
@@ -65,25 +66,25 @@ func TestVectors(t *testing.T) {
 
 // TestEvents looks for events of Xen's in the page that it shares.
 func TestEvents(t *testing.T) {
-	memory := make([]byte, paths.MemorySize)
-	payload, err := paths.NewPayload(memory)
+	memory := make([]byte, payload.MemorySize)
+	code, err := payload.New(memory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pathVM{payload: payload}
-	pending := payload.Shared()[xenPending:]
+	p := &pathVM{payloadVM: &payloadVM{payload: code}}
+	pending := code.Shared()[xenPending:]
 	binary.LittleEndian.PutUint32(pending, 0xfffffffe) // ports 1 to 31
 	binary.LittleEndian.PutUint32(pending[4:], 1)      // port 32
 	if err := p.checkEvents(32); err != nil {
 		t.Error(err)
 	}
 	for name, count := range map[string]int{"one missing": 33, "one more": 31} {
-		if err := p.checkEvents(count); !errors.Is(err, paths.ErrPayload) {
+		if err := p.checkEvents(count); !errors.Is(err, wire.ErrPayload) {
 			t.Errorf("%s: expected an ErrPayload, found %v", name, err)
 		}
 	}
 	p.clearEvents()
-	if err := p.checkEvents(0); err != nil || slices.Max(payload.Shared()) != 0 {
+	if err := p.checkEvents(0); err != nil || slices.Max(code.Shared()) != 0 {
 		t.Errorf("expected no event, found %v", err)
 	}
 }
@@ -98,7 +99,7 @@ func TestCollect(t *testing.T) {
 	} {
 		r := &ringVM{ring: make([]byte, ringBytes), next: ringBytes/16 + 2} // once around
 		*(*dirtyGFN)(unsafe.Pointer(&r.ring[2*16])) = e
-		if err := r.collect(5); !errors.Is(err, paths.ErrPayload) || !strings.Contains(err.Error(), "expected it in the dirty ring") {
+		if err := r.collect(5); !errors.Is(err, wire.ErrPayload) || !strings.Contains(err.Error(), "expected it in the dirty ring") {
 			t.Errorf("%s: expected an ErrPayload, found %v", name, err)
 		}
 	}
@@ -138,7 +139,9 @@ func TestPathParameters(t *testing.T) {
 			t.Errorf("%s: expected an error, found %v", name, err)
 		}
 	}
-	if _, err := (&pathVM{}).load("teleport", 1); err == nil {
-		t.Error("expected an error for a path that there is not, found none")
+	for _, path := range measure.AllPaths {
+		if loads[path] == nil || path.Function() == "" {
+			t.Errorf("%s: expected a load and a function", path)
+		}
 	}
 }

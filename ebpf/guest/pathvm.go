@@ -3,105 +3,52 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/paths"
+	"vcpulab/ebpf/payload"
+	"vcpulab/ebpf/wire"
 )
 
-// KVM's requests, from linux/kvm.h and x86's asm/kvm.h.
-const (
-	kvmEnableCap  = 0x4068aea3
-	kvmSetMPState = 0x4004ae99
-	kvmGetLAPIC   = 0x8400ae8e
-
-	kvmCapSplitIRQChip = 121
-)
-
-// ioAPICPins is how many pins the I/O APIC of user space has, which is nobody.
+// ioAPICPins is how many pins the I/O APIC of user space has; there is none.
 const ioAPICPins = 24
-
-// enableCap is struct kvm_enable_cap.
-type enableCap struct {
-	cap, flags uint32
-	args       [4]uint64
-	_          [64]uint8
-}
-
-func (v *virtualMachine) enable(what uint32, arg uint64) error {
-	c := enableCap{cap: what, args: [4]uint64{arg}}
-	if err := pointerRequest(v.fd, kvmEnableCap, unsafe.Pointer(&c)); err != nil {
-		return fmt.Errorf("KVM_ENABLE_CAP %d: %w", what, err)
-	}
-	return nil
-}
 
 // pathVM is a VM whose first vCPU has KVM look up the others.
 type pathVM struct {
-	*virtualMachine
-	shape   measure.VM
-	ids     []int
-	memory  []byte
-	payload *paths.Payload
-	state   []byte // struct kvm_run of the first vCPU
-	start   measure.Start
+	*payloadVM
+	ids   []int
+	start measure.Start
 	// wanted are the interrupts that have to be pending, by vCPU.
 	wanted []vectors
 	// deaf is a vCPU that never runs, 0 if there is none: see measure.PathBreak.
 	deaf int
 }
 
-// createPathVM creates a VM, and all its vCPUs after prepare, if that is not nil.
-func createPathVM(shape measure.VM, prepare func(*virtualMachine) error) (_ *pathVM, err error) {
-	p := &pathVM{
-		shape: shape, ids: shape.IDs.Of(shape.VCPUs), start: measure.Start{VM: shape}, wanted: make([]vectors, shape.VCPUs),
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
-	if p.memory, err = unix.Mmap(-1, 0, paths.MemorySize, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_SHARED|unix.MAP_ANONYMOUS|unix.MAP_POPULATE); err != nil {
-		return nil, fmt.Errorf("memory of the VM: %w", err)
-	}
-	if p.payload, err = paths.NewPayload(p.memory); err != nil {
+// createPathVM creates a VM, and all its vCPUs after prepare.
+func createPathVM(shape measure.VM, prepare func(*virtualMachine) error) (*pathVM, error) {
+	ids := shape.IDs.Of(shape.VCPUs)
+	vm, err := newPayloadVM(ids, func(vm *virtualMachine) error {
+		return errors.Join(enable(vm.fd, kvmCapSplitIRQChip, ioAPICPins), prepare(vm))
+	})
+	if err != nil {
 		return nil, err
 	}
-	began := monotonic()
-	if p.virtualMachine, err = newVM(); err != nil {
-		return nil, err
-	}
-	if err := p.enable(kvmCapSplitIRQChip, ioAPICPins); err != nil {
-		return nil, err
-	}
-	if prepare != nil {
-		if err := prepare(p.virtualMachine); err != nil {
-			return nil, err
-		}
-	}
-	if err := p.setMemory(0, 0, p.memory); err != nil {
-		return nil, err
-	}
-	for _, id := range p.ids {
-		if err := p.createVCPU(id); err != nil {
-			return nil, err
-		}
-	}
-	p.start.Created = monotonic() - began
-	return p, p.mapState()
+	return &pathVM{
+		payloadVM: vm, ids: ids, wanted: make([]vectors, shape.VCPUs),
+		start: measure.Start{VM: shape, Created: vm.created - vm.began},
+	}, nil
 }
 
 // newPathVM creates a VM and runs each of its vCPUs once, as far as to turn on
-// its local APIC. The vCPU deaf is left out of that, if it is not 0.
+// its local APIC, but for the vCPU deaf if that is not 0.
 func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
-	p, err := createPathVM(shape, nil)
+	p, err := createPathVM(shape, func(*virtualMachine) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -110,13 +57,14 @@ func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
+	p.deaf = deaf
 	if err := offerHyperV(p.vcpus[0]); err != nil {
 		return nil, err
 	}
-	p.deaf = deaf
-	began, ran := monotonic(), 0
+
+	began := monotonic()
 	for i, fd := range p.vcpus {
-		if err := protectedMode(fd, paths.EntryStart); err != nil {
+		if err := protectedMode(fd, payload.EntryStart); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", i, err)
 		}
 		if p.isDeaf(i) {
@@ -125,11 +73,11 @@ func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
 		if err := runVCPU(fd); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", i, err)
 		}
-		ran++
 	}
 	p.start.Ran = p.start.Created + monotonic() - began
-	if n := p.payload.Started(); n != ran {
-		return nil, fmt.Errorf("%w: expected %d vCPUs to start, found %d", paths.ErrPayload, ran, n)
+
+	if err := p.checkStarted(0, 0); err != nil {
+		return nil, err
 	}
 	return p, p.useHyperV()
 }
@@ -138,7 +86,7 @@ func (p *pathVM) isDeaf(vcpu int) bool { return p.deaf != 0 && vcpu == p.deaf }
 
 // wake runs each vCPU but the first as far as to its next exit.
 func (p *pathVM) wake() error {
-	before, ran := p.payload.Started(), 0
+	before := p.payload.Started()
 	for i, fd := range p.vcpus {
 		if i == 0 || p.isDeaf(i) {
 			continue
@@ -146,10 +94,19 @@ func (p *pathVM) wake() error {
 		if err := runVCPU(fd); err != nil {
 			return fmt.Errorf("vCPU %d: %w", i, err)
 		}
-		ran++
 	}
-	if n := p.payload.Started() - before; n != ran {
-		return fmt.Errorf("%w: expected %d vCPUs to wake up, found %d", paths.ErrPayload, ran, n)
+	return p.checkStarted(before, 1)
+}
+
+// checkStarted tells whether all vCPUs from first on started since they had done
+// so before times.
+func (p *pathVM) checkStarted(before, first int) error {
+	want := len(p.vcpus) - first
+	if p.deaf != 0 {
+		want--
+	}
+	if n := p.payload.Started() - before; n != want {
+		return fmt.Errorf("%w: expected %d vCPUs to start, found %d", wire.ErrPayload, want, n)
 	}
 	return nil
 }
@@ -160,71 +117,8 @@ func (p *pathVM) spread(ops int) []int {
 	return measure.Sequential.Arrange(min(ops, len(p.vcpus)), len(p.vcpus))
 }
 
-// mapState gets hold of why the first vCPU exits.
-func (p *pathVM) mapState() error {
-	kvm, err := os.Open("/dev/kvm")
-	if err != nil {
-		return err
-	}
-	defer kvm.Close()
-	size, err := request(int(kvm.Fd()), kvmGetVCPUMmapSize, 0)
-	if err != nil {
-		return fmt.Errorf("KVM_GET_VCPU_MMAP_SIZE: %w", err)
-	}
-	if p.state, err = unix.Mmap(p.vcpus[0], 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return fmt.Errorf("state of the vCPU: %w", err)
-	}
-	return nil
-}
-
-// protectedMode has a vCPU begin at an address, in 32-bit protected mode, and
-// without waiting for another one to start it.
-func protectedMode(fd int, address uint64) error {
-	var s sregs
-	if err := pointerRequest(fd, kvmGetSregs, unsafe.Pointer(&s)); err != nil {
-		return fmt.Errorf("KVM_GET_SREGS: %w", err)
-	}
-	flat := segment{limit: 0xffffffff, selector: 0x10, kind: 3, present: 1, db: 1, s: 1, g: 1}
-	s.ds, s.es, s.fs, s.gs, s.ss = flat, flat, flat, flat, flat
-	s.cs = flat
-	s.cs.selector, s.cs.kind = 0x8, 11
-	s.cr0 |= 1
-	if err := pointerRequest(fd, kvmSetSregs, unsafe.Pointer(&s)); err != nil {
-		return fmt.Errorf("KVM_SET_SREGS: %w", err)
-	}
-	runnable := uint32(0)
-	if err := pointerRequest(fd, kvmSetMPState, unsafe.Pointer(&runnable)); err != nil {
-		return fmt.Errorf("KVM_SET_MP_STATE: %w", err)
-	}
-	return setEntry(fd, address)
-}
-
-// setEntry has a vCPU go on at an address.
-func setEntry(fd int, address uint64) error {
-	g := regs{sp: paths.StackAddress, ip: address, flags: 2}
-	if err := rawRequest(fd, kvmSetRegs, unsafe.Pointer(&g)); err != nil {
-		return fmt.Errorf("KVM_SET_REGS: %w", err)
-	}
-	return nil
-}
-
-// runVCPU runs a vCPU until it exits to user space. Go's runtime is not told: it
-// would wake up a thread every 20 microseconds to see whether that takes long.
-func runVCPU(fd int) error {
-	for {
-		_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), kvmRun, 0)
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-		default:
-			return fmt.Errorf("KVM_RUN: %w", errno)
-		}
-	}
-}
-
-// do has the first vCPU do so many operations, all of which have to go well.
-func (p *pathVM) do(entry uint64, count int, r paths.Registers, step uint32) error {
+// do has the first vCPU do so many operations, all of which have to succeed.
+func (p *pathVM) do(entry uint64, count int, r payload.Registers, step uint32) error {
 	p.payload.Prepare(count, r, step)
 	if err := setEntry(p.vcpus[0], entry); err != nil {
 		return err
@@ -233,20 +127,19 @@ func (p *pathVM) do(entry uint64, count int, r paths.Registers, step uint32) err
 		return err
 	}
 	if done := p.payload.Done(); done != count {
-		return fmt.Errorf("%w: expected %d operations to go well, found %d", paths.ErrPayload, count, done)
+		return fmt.Errorf("%w: expected %d operations to succeed, found %d", wire.ErrPayload, count, done)
 	}
 	return nil
 }
 
-// run runs the first vCPU until the payload says that it is done.
-func (p *pathVM) run() error {
-	if err := runVCPU(p.vcpus[0]); err != nil {
-		return err
+// hypercalls is a load of hypercalls. They read input.
+func (p *pathVM) hypercalls(r payload.Registers, step uint32, input ...uint64) func(count int) error {
+	return func(count int) error {
+		for i, w := range input {
+			binary.LittleEndian.PutUint64(p.payload.Input()[8*i:], w)
+		}
+		return p.do(payload.EntryHypercall, count, r, step)
 	}
-	if reason := binary.LittleEndian.Uint32(p.state[8:]); reason != kvmExitIO {
-		return fmt.Errorf("%w: KVM_RUN: expected an access to a port, found exit reason %d", paths.ErrPayload, reason)
-	}
-	return nil
 }
 
 // vectors are interrupts, a bit each.
@@ -264,49 +157,90 @@ func (v *vectors) add(first, count int) {
 	}
 }
 
-// Where the local APIC's state has the interrupts that it was asked for.
+// Where struct kvm_lapic_state has the interrupts that were requested.
 const (
 	apicIRR    = 0x200
 	apicStride = 0x10
 )
 
-// pending returns which interrupts wait for a vCPU, by index.
-func (p *pathVM) pending(vcpu int) (v vectors, err error) {
-	var state [1024]byte
-	if err := pointerRequest(p.vcpus[vcpu], kvmGetLAPIC, unsafe.Pointer(&state)); err != nil {
-		return v, fmt.Errorf("KVM_GET_LAPIC of vCPU %d: %w", vcpu, err)
-	}
-	for i := range v {
-		v[i] = binary.LittleEndian.Uint32(state[apicIRR+i*apicStride:])
-	}
-	return v, nil
-}
-
-// checkPending looks whether the interrupts wait for each vCPU that ought to, and
-// no other.
+// checkPending tells whether the interrupts of wanted are pending, and no others.
 func (p *pathVM) checkPending() error {
 	for i, want := range p.wanted {
-		got, err := p.pending(i)
-		if err != nil {
-			return err
+		var state [1024]byte
+		if _, err := kvmGetLAPIC.with(p.vcpus[i], unsafe.Pointer(&state)); err != nil {
+			return fmt.Errorf("vCPU %d: %w", i, err)
+		}
+		var got vectors
+		for word := range got {
+			got[word] = binary.LittleEndian.Uint32(state[apicIRR+word*apicStride:])
 		}
 		if got != want {
-			return fmt.Errorf("%w: vCPU %d: expected interrupts %x to be pending, found %x", paths.ErrPayload, i, want, got)
+			return fmt.Errorf("%w: vCPU %d: expected interrupts %x to be pending, found %x", wire.ErrPayload, i, want, got)
 		}
 	}
 	return nil
 }
 
-// close destroys the VM.
-func (p *pathVM) close() error {
-	var errs []error
-	if p.virtualMachine != nil {
-		errs = append(errs, p.virtualMachine.close())
+// statsHeader is struct kvm_stats_header, statsDesc struct kvm_stats_desc
+// without the name that follows it.
+type (
+	statsHeader struct{ Flags, NameSize, Count, ID, Descs, Data uint32 }
+	statsDesc   struct {
+		Flags          uint32
+		Exponent       int16
+		Size           uint16
+		Offset, Bucket uint32
 	}
-	for _, m := range [][]byte{p.state, p.memory} {
-		if m != nil {
-			errs = append(errs, unix.Munmap(m))
+)
+
+// flushes returns how often each vCPU has flushed its TLB.
+func (p *pathVM) flushes() ([]uint64, error) {
+	var out []uint64
+	at := int64(0)
+	for i, vcpu := range p.vcpus {
+		fd, err := kvmGetStatsFD.do(vcpu, 0)
+		if err != nil {
+			return nil, fmt.Errorf("vCPU %d: %w", i, err)
+		}
+		if i == 0 {
+			head := make([]byte, 64<<10)
+			var n int
+			if n, err = unix.Pread(fd, head, 0); err == nil {
+				at, err = statAt(head[:n], "tlb_flush")
+			}
+		}
+		var value [8]byte
+		if err == nil {
+			_, err = unix.Pread(fd, value[:], at)
+		}
+		if err := errors.Join(err, unix.Close(fd)); err != nil {
+			return nil, fmt.Errorf("statistics of vCPU %d: %w", i, err)
+		}
+		out = append(out, binary.LittleEndian.Uint64(value[:]))
+	}
+	return out, nil
+}
+
+// statAt returns the offset of a statistic in a file that begins with data.
+func statAt(data []byte, name string) (int64, error) {
+	var h statsHeader
+	if _, err := binary.Decode(data, binary.LittleEndian, &h); err != nil {
+		return 0, err
+	}
+	size := uint64(binary.Size(statsDesc{})) + uint64(h.NameSize)
+	for i := range uint64(h.Count) {
+		at := uint64(h.Descs) + i*size
+		if at+size > uint64(len(data)) {
+			break
+		}
+		var d statsDesc
+		used, err := binary.Decode(data[at:at+size], binary.LittleEndian, &d)
+		if err != nil {
+			return 0, err
+		}
+		if found, _, _ := bytes.Cut(data[at+uint64(used):at+size], []byte{0}); string(found) == name {
+			return int64(h.Data) + int64(d.Offset), nil
 		}
 	}
-	return errors.Join(errs...)
+	return 0, fmt.Errorf("expected a statistic %s, found none", name)
 }

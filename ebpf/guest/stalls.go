@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/payload"
 	"vcpulab/ebpf/probe"
-	"vcpulab/ebpf/stalls"
 	"vcpulab/ebpf/wire"
 )
 
@@ -33,12 +32,12 @@ const (
 	settleTries = 10_000
 )
 
-// stallMeter looks for who waits while VMs grow.
+// stallMeter measures who waits while VMs grow.
 type stallMeter struct {
 	guest   *guest
 	params  measure.Stalls
-	probe   *stalls.Probe
-	symbols stalls.Symbols
+	probe   *probe.Probe
+	symbols probe.Symbols
 	page    []byte // of the extra slot
 }
 
@@ -48,82 +47,80 @@ func measureStalls(g *guest, p measure.Stalls) (err error) {
 	if p.VCPUs < 2 || p.QuietNanos < 1 {
 		return fmt.Errorf("%w: expected at least 2 vCPUs and some time, found %+v", wire.ErrInvalid, p)
 	}
+	if p.Break == nil {
+		p.Break = &measure.Break{}
+	}
 	m := &stallMeter{guest: g, params: p}
+
 	kallsyms, err := os.Open("/proc/kallsyms")
 	if err != nil {
 		return err
 	}
 	defer kallsyms.Close()
-	if m.symbols, err = stalls.ReadSymbols(kallsyms); err != nil {
+	if m.symbols, err = probe.ReadSymbols(kallsyms); err != nil {
 		return err
 	}
-	if m.page, err = unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_SHARED|unix.MAP_ANONYMOUS|unix.MAP_POPULATE); err != nil {
-		return fmt.Errorf("memory of a slot: %w", err)
+	if m.page, err = sharedMemory(os.Getpagesize()); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, unix.Munmap(m.page)) }()
-	if p.Break == nil {
-		m.params.Break = &measure.Break{}
-	}
-	if m.probe, err = stalls.Attach(*m.params.Break); err != nil {
+	defer func() { err = errors.Join(err, unmap(m.page)) }()
+	if m.probe, err = probe.Attach(probe.Stalls, *p.Break); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.probe.Close()) }()
 
-	if err := m.checkBuckets(); err != nil {
+	if err := withVM(m.checkBuckets); err != nil {
 		return err
 	}
-	if err := m.idle(); err != nil {
+	if err := withVM(m.growIdle); err != nil {
 		return err
 	}
-	during, err := m.grow()
+	during, err := m.growRunning()
 	if err != nil {
 		return err
 	}
-	if err := m.controls(during); err != nil {
+	if err := withVM(func(other *virtualMachine) error { return m.watchControls(during, other) }); err != nil {
 		return err
 	}
 	return m.probe.Check()
 }
 
-func (m *stallMeter) vm() measure.VM { return measure.VM{VCPUs: m.params.VCPUs, IDs: measure.Dense} }
-
-// checkBuckets asks the programs for the bucket of each value that may be in the
-// wrong one.
-func (m *stallMeter) checkBuckets() (err error) {
+// withVM calls f with a VM that has no vCPUs.
+func withVM(f func(*virtualMachine) error) error {
 	vm, err := newVM()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, vm.close()) }()
+	return errors.Join(f(vm), vm.close())
+}
+
+func (m *stallMeter) vm() measure.VM { return measure.VM{VCPUs: m.params.VCPUs, IDs: measure.Dense} }
+
+// checkBuckets compares the programs' buckets with those of Go.
+func (m *stallMeter) checkBuckets(vm *virtualMachine) error {
 	return m.probe.CheckBuckets(func(v uint64) {
-		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(vm.fd), stalls.AskBucket, uintptr(v)) // fails: KVM does not know it
+		// KVM does not know the ioctl and fails it.
+		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(vm.fd), probe.AskBucket, uintptr(v))
 	})
 }
 
-// idle grows a VM none of whose vCPUs runs.
-func (m *stallMeter) idle() (err error) {
-	vm, err := newVM()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, vm.close()) }()
-	g, err := m.fill(vm, 1, true)
+// growIdle grows a VM none of whose vCPUs runs.
+func (m *stallMeter) growIdle(vm *virtualMachine) error {
+	g, err := m.grow(vm, 1, true)
 	if err != nil {
 		return fmt.Errorf("growing a VM that is idle: %w", err)
 	}
 	return m.guest.sample(measure.TypeGrowth, g)
 }
 
-// fill creates the vCPUs of a VM from the nth on, with changes of memory slots
-// between them or without.
-func (m *stallMeter) fill(vm *virtualMachine, from int, slots bool) (g measure.Growth, err error) {
+// grow creates the vCPUs of a VM from the nth on, with or without changes of
+// memory slots between them.
+func (m *stallMeter) grow(vm *virtualMachine, from int, slots bool) (g measure.Growth, err error) {
 	g.VM = m.vm()
 	tid := unix.Gettid()
 	if err := m.probe.Watch(tid); err != nil {
 		return g, err
 	}
-	var changed []int
 	for n := from; n <= m.params.VCPUs; n++ {
 		if err := vm.createVCPU(n - 1); err != nil {
 			return g, err
@@ -131,85 +128,55 @@ func (m *stallMeter) fill(vm *virtualMachine, from int, slots bool) (g measure.G
 		if !slots || !measure.SlotsChange(n) {
 			continue
 		}
-		changed = append(changed, n)
 		for range 2 {
 			for _, memory := range [][]byte{m.page, nil} {
-				if err := vm.setMemory(extraSlot, extraAddress, memory); err != nil {
+				if err := vm.setMemory(extraSlot, 0, extraAddress, memory); err != nil {
 					return g, err
 				}
 			}
 		}
 	}
-	if _, err := m.probe.Forget(tid); err != nil {
+	if _, _, err := m.probe.Forget(tid); err != nil {
 		return g, err
 	}
-	// Reading the events in between would be one more thing that goes on.
+
+	// Read the events now: it would be in the way before.
 	for n := from; n <= m.params.VCPUs; n++ {
-		s, err := m.probe.Next()
+		s, err := m.probe.NextSpan()
 		if err != nil {
 			return g, err
 		}
-		if s.Kind != stalls.KindCreate || s.Arg != uint64(n-1) || s.Ret < 0 {
-			return g, fmt.Errorf("%w: expected the creation of vCPU %d, found %+v", probe.ErrMissed, n-1, s)
+		if s.Kind != probe.SpanCreate || s.Arg != uint64(n-1) || s.Ret < 0 {
+			return g, fmt.Errorf("%w: expected the creation of vCPU %d, found %+v", wire.ErrProbeMissed, n-1, s)
 		}
-		g.Create = append(g.Create, stalls.NewCall(s, m.symbols))
-		if !slices.Contains(changed, n) {
+		g.Create = append(g.Create, probe.NewCall(s, m.symbols))
+		if !slots || !measure.SlotsChange(n) {
 			continue
 		}
-		calls, err := m.slotCalls()
+		calls, err := m.nextSlotCalls(n)
 		if err != nil {
 			return g, err
 		}
-		calls.VCPU = n
 		g.Slots = append(g.Slots, calls)
 	}
 	return g, nil
 }
 
-// slotCalls reads the four changes of slots that follow a creation.
-func (m *stallMeter) slotCalls() (measure.SlotCalls, error) {
-	var all [4]measure.Call
-	for i := range all {
-		s, err := m.probe.Next()
+// nextSlotCalls reads the four changes of slots that follow the nth creation.
+func (m *stallMeter) nextSlotCalls(n int) (measure.SlotCalls, error) {
+	var calls [4]measure.Call
+	for i := range calls {
+		s, err := m.probe.NextSpan()
 		if err != nil {
 			return measure.SlotCalls{}, err
 		}
-		if s.Kind != stalls.KindMemslot || s.Ret != 0 {
-			return measure.SlotCalls{}, fmt.Errorf("%w: expected a change of a slot, found %+v", probe.ErrMissed, s)
+		if s.Kind != probe.SpanMemslot || s.Ret != 0 {
+			return measure.SlotCalls{}, fmt.Errorf("%w: expected a change of a slot, found %+v", wire.ErrProbeMissed, s)
 		}
-		all[i] = stalls.NewCall(s, m.symbols)
+		calls[i] = probe.NewCall(s, m.symbols)
 	}
-	return measure.SlotCalls{After: all[0], Control: all[2]}, nil
-}
-
-// grow watches a vCPU before, while and after its VM grows, and returns how
-// long that took.
-func (m *stallMeter) grow() (during int64, err error) {
-	took, err := m.watch([]action{
-		{phase: measure.Before, nanos: m.params.QuietNanos},
-		{phase: measure.During, do: func(vm *virtualMachine) (measure.Growth, error) { return m.fill(vm, 2, false) }},
-		{phase: measure.After, nanos: m.params.QuietNanos},
-	})
-	if err != nil {
-		return 0, err
-	}
-	return took[1], nil
-}
-
-// controls watches a vCPU while nothing happens for so long and while another VM
-// grows, and then while its own does and memory slots change.
-func (m *stallMeter) controls(nanos int64) (err error) {
-	other, err := newVM()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, other.close()) }()
-	_, err = m.watch([]action{
-		{phase: measure.None, nanos: nanos},
-		{phase: measure.Other, do: func(*virtualMachine) (measure.Growth, error) { return m.fill(other, 1, false) }},
-		{phase: measure.Slots, do: func(vm *virtualMachine) (measure.Growth, error) { return m.fill(vm, 2, true) }},
-	})
-	return err
+	// The other two delete the slot.
+	return measure.SlotCalls{VCPU: n, After: calls[0], Control: calls[2]}, nil
 }
 
 // action is what goes on in a phase: something that is done, or nothing for so
@@ -220,23 +187,62 @@ type action struct {
 	do    func(*virtualMachine) (measure.Growth, error)
 }
 
-// watch runs a vCPU while the actions are done, sends its gaps, and
-// returns how long each action took.
+// growRunning watches a vCPU before, while and after its VM grows, and returns how
+// long the growth took.
+func (m *stallMeter) growRunning() (during int64, err error) {
+	took, err := m.watch([]action{
+		{phase: measure.Before, nanos: m.params.QuietNanos},
+		{phase: measure.During, do: func(vm *virtualMachine) (measure.Growth, error) { return m.grow(vm, 2, false) }},
+		{phase: measure.After, nanos: m.params.QuietNanos},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return took[1], nil
+}
+
+// watchControls watches a vCPU while nothing happens for so long, while another VM
+// grows, and while its own does and memory slots change.
+func (m *stallMeter) watchControls(nanos int64, other *virtualMachine) error {
+	_, err := m.watch([]action{
+		{phase: measure.None, nanos: nanos},
+		{phase: measure.Other, do: func(*virtualMachine) (measure.Growth, error) { return m.grow(other, 1, false) }},
+		{phase: measure.Slots, do: func(vm *virtualMachine) (measure.Growth, error) { return m.grow(vm, 2, true) }},
+	})
+	return err
+}
+
+// newSpinningVM creates a VM with one vCPU that is ready for the loop of exits,
+// after the payload has shown that it sorts right.
+func newSpinningVM() (_ *payloadVM, err error) {
+	vm, err := newPayloadVM([]int{0}, func(*virtualMachine) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, vm.close())
+		}
+	}()
+	if err := protectedMode(vm.vcpus[0], payload.EntrySort); err != nil {
+		return nil, err
+	}
+	if err := vm.payload.CheckSort(vm.runLong); err != nil {
+		return nil, err
+	}
+	return vm, setEntry(vm.vcpus[0], payload.EntrySpin)
+}
+
+// watch runs a vCPU while the actions are done, sends its gaps, and returns how
+// long each action took.
 func (m *stallMeter) watch(actions []action) (took []int64, err error) {
-	vm, err := newVM()
+	vm, err := newSpinningVM()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, vm.close()) }()
-	if err := vm.createVCPU(0); err != nil {
-		return nil, err
-	}
-	vcpu, err := newRunning(vm)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, vcpu.close()) }()
 
+	// The vCPU's thread is watched before it runs the vCPU.
 	tid, ended := make(chan int), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -246,7 +252,7 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 			ended <- nil
 			return
 		}
-		ended <- vcpu.run()
+		ended <- vm.runLong()
 	}()
 	runner := <-tid
 	if err := m.probe.Watch(runner); err != nil {
@@ -254,13 +260,9 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 	}
 	tid <- runner
 
-	took, growths, err := m.act(vm, vcpu, actions)
-	vcpu.payload.Stop()
+	took, growths, err := m.act(vm, actions)
+	vm.payload.Stop()
 	if err := errors.Join(err, <-ended); err != nil {
-		return nil, err
-	}
-	runs, err := m.probe.Forget(runner)
-	if err != nil {
 		return nil, err
 	}
 	for _, g := range growths {
@@ -268,68 +270,81 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 			return nil, err
 		}
 	}
-	return took, m.send(vcpu, actions, took, runs)
+	return took, m.sendGaps(vm, actions, took, runner)
 }
 
 // act does the actions and returns how long each took.
-func (m *stallMeter) act(vm *virtualMachine, vcpu *runningVCPU, actions []action) (took []int64, growths []measure.Growth, err error) {
-	if err := settle(vcpu, 0); err != nil {
+func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths []measure.Growth, err error) {
+	if err := settle(vm, 0); err != nil {
 		return nil, nil, err
 	}
 	for i, a := range actions {
 		start := monotonic()
-		phase := i + 1
-		if err := m.setPhase(vcpu, phase); err != nil {
-			return nil, nil, err
-		}
-		if err := settle(vcpu, phase); err != nil {
-			return nil, nil, fmt.Errorf("phase %s: %w", a.phase, err)
-		}
-		if a.do == nil {
-			sleep(a.nanos)
-		} else {
-			g, err := a.do(vm)
-			if err != nil {
-				return nil, nil, fmt.Errorf("phase %s: %w", a.phase, err)
-			}
-			g.Running, g.Phase = true, a.phase
-			growths = append(growths, g)
-		}
-		if err := settle(vcpu, phase); err != nil {
+		g, err := m.actOnce(vm, i+1, a)
+		if err != nil {
 			return nil, nil, fmt.Errorf("phase %s: %w", a.phase, err)
 		}
 		took = append(took, monotonic()-start)
+		if a.do != nil {
+			g.Running, g.Phase = true, a.phase
+			growths = append(growths, g)
+		}
 	}
-	return took, growths, m.setPhase(vcpu, 0)
+	return took, growths, m.setPhase(vm, 0)
 }
 
-func (m *stallMeter) setPhase(vcpu *runningVCPU, phase int) error {
-	vcpu.payload.SetPhase(phase)
+// actOnce does one action in its phase.
+func (m *stallMeter) actOnce(vm *payloadVM, phase int, a action) (g measure.Growth, err error) {
+	if err := m.setPhase(vm, phase); err != nil {
+		return g, err
+	}
+	if err := settle(vm, phase); err != nil {
+		return g, err
+	}
+	if a.do == nil {
+		sleep(a.nanos)
+	} else if g, err = a.do(vm.virtualMachine); err != nil {
+		return g, err
+	}
+	return g, settle(vm, phase)
+}
+
+// setPhase sets the phase, of which 0 is what is between the actions.
+func (m *stallMeter) setPhase(vm *payloadVM, phase int) error {
+	vm.payload.SetPhase(phase)
 	return m.probe.SetPhase(phase)
 }
 
-// send sends the gaps of all phases.
-func (m *stallMeter) send(vcpu *runningVCPU, actions []action, took []int64, runs stalls.Runs) error {
-	var out []measure.Gaps
-	all := uint64(0)
+// sendGaps sends the gaps of all phases.
+func (m *stallMeter) sendGaps(vm *payloadVM, actions []action, took []int64, runner int) error {
+	khz, err := kvmGetTSCKHz.do(vm.vcpus[0], 0)
+	if err != nil {
+		return err
+	}
+	exits, entries, err := m.probe.Forget(runner)
+	if err != nil {
+		return err
+	}
+	var samples []measure.Gaps
+	sum := uint64(0)
 	for phase := range len(actions) + 1 {
-		g, err := m.probe.Take(phase)
+		g, err := m.probe.TakeGaps(phase)
 		if err != nil {
 			return err
 		}
-		for _, n := range g.Count {
-			all += n
-		}
+		s := probe.NewGaps(g, m.symbols)
+		sum += s.All
 		if phase == 0 {
-			continue // what is between the others
+			continue
 		}
-		s := stalls.NewGaps(g, vcpu.payload.Record(phase), m.symbols)
 		s.VM, s.Phase, s.Nanos = m.vm(), actions[phase-1].phase, took[phase-1]
-		s.Guest.KHz = vcpu.khz
-		out = append(out, s)
+		s.Guest = vm.payload.Gaps(phase)
+		s.Guest.KHz = int64(khz)
+		samples = append(samples, s)
 	}
-	for _, s := range out {
-		s.Exits, s.Entries, s.All = runs.Exits, runs.Entries, all
+
+	for _, s := range samples {
+		s.Exits, s.Entries, s.All = exits, entries, sum
 		if err := m.guest.sample(measure.TypeGaps, s); err != nil {
 			return err
 		}
@@ -337,15 +352,16 @@ func (m *stallMeter) send(vcpu *runningVCPU, actions []action, took []int64, run
 	return nil
 }
 
-// settle waits until the payload has seen some gaps more in this phase.
-func settle(vcpu *runningVCPU, phase int) error {
-	for seen, try := vcpu.payload.Count(phase), 0; try < settleTries; try++ {
+// settle waits until the payload has seen some more gaps in this phase.
+func settle(vm *payloadVM, phase int) error {
+	seen := vm.payload.Count(phase)
+	for range settleTries {
 		sleep(settleNanos)
-		if vcpu.payload.Count(phase) >= seen+settleGaps {
+		if vm.payload.Count(phase) >= seen+settleGaps {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: the vCPU does not run", stalls.ErrPayload)
+	return fmt.Errorf("%w: the vCPU does not run", wire.ErrPayload)
 }
 
 // sleep sleeps in the kernel: a timer of Go's would wake up threads of it.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"math/bits"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"unsafe"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/stalls"
+	"vcpulab/ebpf/wire"
 )
 
 // kvmPatience is how long the payload may take on this machine's own KVM, which
@@ -22,7 +23,7 @@ const kvmPatience = 20 * time.Second
 // it sorts right at every seam, and counts its gaps in the phase that it is told.
 func TestPayloadRuns(t *testing.T) {
 	ended := make(chan error, 1)
-	var got [3]stalls.Record
+	var got [3]measure.GuestGaps
 	go func() {
 		runtime.LockOSThread()
 		var err error
@@ -33,7 +34,7 @@ func TestPayloadRuns(t *testing.T) {
 	case <-time.After(kvmPatience):
 		t.Skip("NOT RUN: the KVM of this machine does not come to an end")
 	case err := <-ended:
-		if errors.Is(err, stalls.ErrPayload) {
+		if errors.Is(err, wire.ErrPayload) {
 			t.Fatal(err)
 		}
 		if err != nil {
@@ -45,48 +46,38 @@ func TestPayloadRuns(t *testing.T) {
 			t.Errorf("phase %d: found %d gaps", phase, r.Count)
 		}
 		sum, largest := uint64(0), 0
-		for b, n := range r.Buckets {
-			if sum += n; n > 0 {
-				largest = b
-			}
+		for _, b := range r.Buckets {
+			sum, largest = sum+b.Count, b.Bucket
 		}
-		if sum != r.Count || r.Count > 0 && stalls.PayloadBucket(r.Largest) != largest {
+		if sum != r.Count || r.Count > 0 && bits.Len32(r.Largest|1)-1 != largest {
 			t.Errorf("phase %d: expected %d gaps in buckets, the last one that of %d, found %d and bucket %d", phase, r.Count, r.Largest, sum, largest)
 		}
 	}
 }
 
 // runPayload runs it in phase 0 and then in phase 2.
-func runPayload() (got [3]stalls.Record, err error) {
-	vm, err := newVM()
+func runPayload() (got [3]measure.GuestGaps, err error) {
+	vm, err := newSpinningVM()
 	if err != nil {
 		return got, err
 	}
 	defer func() { err = errors.Join(err, vm.close()) }()
-	if err := vm.createVCPU(0); err != nil {
-		return got, err
-	}
-	vcpu, err := newRunning(vm)
-	if err != nil {
-		return got, err
-	}
-	defer func() { err = errors.Join(err, vcpu.close()) }()
 	ended := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		ended <- vcpu.run()
+		ended <- vm.runLong()
 	}()
 	for _, phase := range []int{0, 2} {
-		vcpu.payload.SetPhase(phase)
-		if err := settle(vcpu, phase); err != nil {
-			vcpu.payload.Stop()
+		vm.payload.SetPhase(phase)
+		if err := settle(vm, phase); err != nil {
+			vm.payload.Stop()
 			return got, errors.Join(err, <-ended)
 		}
 	}
-	vcpu.payload.Stop()
+	vm.payload.Stop()
 	err = <-ended
 	for phase := range got {
-		got[phase] = vcpu.payload.Record(phase)
+		got[phase] = vm.payload.Gaps(phase)
 	}
 	return got, err
 }
@@ -94,7 +85,7 @@ func runPayload() (got [3]stalls.Record, err error) {
 // TestKVMStructures compares sizes with those that the requests' numbers carry.
 func TestKVMStructures(t *testing.T) {
 	for name, tt := range map[string]struct {
-		request uint
+		request request
 		size    uintptr
 	}{
 		"kvm_userspace_memory_region": {kvmSetUserMemoryRegion, unsafe.Sizeof(memoryRegion{})},
@@ -102,7 +93,7 @@ func TestKVMStructures(t *testing.T) {
 		"kvm_sregs, get":              {kvmGetSregs, unsafe.Sizeof(sregs{})},
 		"kvm_sregs, set":              {kvmSetSregs, unsafe.Sizeof(sregs{})},
 	} {
-		if want := uintptr(tt.request >> 16 & 0x3fff); tt.size != want {
+		if want := uintptr(tt.request.number >> 16 & 0x3fff); tt.size != want {
 			t.Errorf("%s: expected %d bytes, found %d", name, want, tt.size)
 		}
 	}

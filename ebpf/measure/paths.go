@@ -2,6 +2,11 @@
 
 package measure
 
+import (
+	"maps"
+	"slices"
+)
+
 // Paths are the parameters of the measurement of what lookups are worth where
 // KVM uses them.
 type Paths struct {
@@ -72,20 +77,24 @@ const (
 // need would get in the way of Hyper-V's.
 var AllPaths = []Path{PathRequest, PathYield, PathIPI, PathHyperVIPI, PathSynIC, PathXenSend, PathXenIoctl, PathDirtyRing}
 
-// Function returns the function of KVM that is bracketed: the innermost one
-// around the lookups that there is on every kernel.
-func (p Path) Function() string {
-	return map[Path]string{
-		PathRequest:   "kvm_make_all_cpus_request",
-		PathYield:     "kvm_vcpu_on_spin",
-		PathIPI:       "__kvm_irq_delivery_to_apic",
-		PathHyperVIPI: "kvm_hv_hypercall",
-		PathSynIC:     "kvm_hv_synic_set_irq",
-		PathXenSend:   "kvm_xen_set_evtchn_fast",
-		PathXenIoctl:  "kvm_xen_set_evtchn_fast",
-		PathDirtyRing: "kvm_vm_ioctl",
-	}[p]
+// functions are the functions of KVM that are bracketed, by path.
+var functions = map[Path]string{
+	PathRequest:   "kvm_make_all_cpus_request",
+	PathYield:     "kvm_vcpu_on_spin",
+	PathIPI:       "__kvm_irq_delivery_to_apic",
+	PathHyperVIPI: "kvm_hv_hypercall",
+	PathSynIC:     "kvm_hv_synic_set_irq",
+	PathXenSend:   "kvm_xen_set_evtchn_fast",
+	PathXenIoctl:  "kvm_xen_set_evtchn_fast",
+	PathDirtyRing: "kvm_vm_ioctl",
 }
+
+// Function returns the function of KVM that is bracketed: the innermost one
+// around the lookups that every kernel has.
+func (p Path) Function() string { return functions[p] }
+
+// PathFunctions lists the functions of all paths, sorted.
+func PathFunctions() []string { return slices.Compact(slices.Sorted(maps.Values(functions))) }
 
 // The types of sample.
 const (

@@ -38,6 +38,9 @@ const (
 	Slots  Phase = "slots"  // the VM grows, and its memory slots change as it does
 )
 
+// MaxPhases is how many phases the probes and the payload tell apart.
+const MaxPhases = 8
+
 // Phases lists the phases in the order in which they are measured.
 var Phases = []Phase{Before, During, After, None, Other, Slots}
 
@@ -175,6 +178,17 @@ type GapSum struct {
 type BucketCount struct {
 	Bucket int    `json:"b"`
 	Count  uint64 `json:"n"`
+}
+
+// CountBuckets returns the buckets that are not empty.
+func CountBuckets(counts []uint64) []BucketCount {
+	out := []BucketCount{}
+	for b, n := range counts {
+		if n > 0 {
+			out = append(out, BucketCount{b, n})
+		}
+	}
+	return out
 }
 
 // GuestGaps is what the code in a vCPU saw: how far the time stamp counter

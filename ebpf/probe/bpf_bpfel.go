@@ -14,24 +14,37 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type bpfCreateEvent struct {
-	_         structs.HostLayout
-	Kind      uint64
-	Id        uint64
-	Ret       int32
-	Pad       uint32
-	Start     uint64
-	Nanos     uint64
-	ArchStart uint64
-	ArchNanos uint64
-	WaitStart uint64
-	Waits     [4]uint64
-	WaitNanos [4]uint64
+type bpfDeferral uint32
+
+const (
+	bpfDeferralDEFER_RCU    bpfDeferral = 0
+	bpfDeferralDEFER_SRCU   bpfDeferral = 1
+	bpfDeferralDEFER_KVFREE bpfDeferral = 2
+	bpfDeferralNR_DEFERRALS bpfDeferral = 3
+)
+
+type bpfGapClass uint32
+
+const (
+	bpfGapClassGAP_USER      bpfGapClass = 0
+	bpfGapClassGAP_HALTED    bpfGapClass = 1
+	bpfGapClassGAP_BLOCKED   bpfGapClass = 2
+	bpfGapClassGAP_PREEMPTED bpfGapClass = 3
+	bpfGapClassGAP_RAN       bpfGapClass = 4
+	bpfGapClassNR_CLASSES    bpfGapClass = 5
+)
+
+type bpfGaps struct {
+	_       structs.HostLayout
+	Count   [5]uint64
+	Nanos   [5]uint64
+	Largest [5]uint64
+	Longest bpfSpan
+	Ran     [976]uint64
 }
 
 type bpfLoopEvent struct {
 	_        structs.HostLayout
-	Kind     uint64
 	Op       uint64
 	Nr       uint64
 	Passes   uint64
@@ -39,20 +52,108 @@ type bpfLoopEvent struct {
 	Checksum uint64
 }
 
+type bpfSpan struct {
+	_              structs.HostLayout
+	Kind           uint64
+	Arg            uint64
+	Ret            int64
+	Phase          uint64
+	Nanos          uint64
+	Preempted      uint64
+	PreemptedNanos uint64
+	Blocked        uint64
+	BlockedNanos   uint64
+	Contended      uint64
+	ContendedNanos uint64
+	ArchNanos      uint64
+	Waits          [4]uint64
+	WaitNanos      [4]uint64
+	Deferred       [3]uint64
+	LongestNanos   uint64
+	Frames         uint64
+	Stack          [24]uint64
+}
+
+type bpfSpanKind uint32
+
+const (
+	bpfSpanKindSPAN_NONE    bpfSpanKind = 0
+	bpfSpanKindSPAN_CREATE  bpfSpanKind = 1
+	bpfSpanKindSPAN_MEMSLOT bpfSpanKind = 2
+	bpfSpanKindSPAN_GAP     bpfSpanKind = 3
+)
+
+type bpfThread struct {
+	_            structs.HostLayout
+	Exits        uint64
+	Entries      uint64
+	Start        uint64
+	ArchStart    uint64
+	Ended        uint64
+	OffStart     uint64
+	OffNanos     uint64
+	Left         uint64
+	OffBlocked   uint64
+	OffFrames    uint64
+	OffStack     [24]uint64
+	Early        uint64
+	EarlyLeft    uint64
+	EarlyNanos   uint64
+	EarlyBlocked uint64
+	WaitDepth    uint64
+	WaitStart    uint64
+	Lock         uint64
+	LockStart    uint64
+	User         uint64
+	Halted       uint64
+	Span         bpfSpan
+}
+
+type bpfWait uint32
+
+const (
+	bpfWaitWAIT_RCU            bpfWait = 0
+	bpfWaitWAIT_RCU_EXPEDITED  bpfWait = 1
+	bpfWaitWAIT_SRCU           bpfWait = 2
+	bpfWaitWAIT_SRCU_EXPEDITED bpfWait = 3
+	bpfWaitNR_WAITS            bpfWait = 4
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCreating                       = "creating"
 	bpfMapEvents                         = "events"
+	bpfMapPhases                         = "phases"
+	bpfMapThreads                        = "threads"
+	bpfProgKvmIrqDeliveryToApicEntry     = "__kvm_irq_delivery_to_apic_entry"
+	bpfProgKvmIrqDeliveryToApicExit      = "__kvm_irq_delivery_to_apic_exit"
 	bpfProgArchCreateEntry               = "arch_create_entry"
 	bpfProgArchCreateExit                = "arch_create_exit"
 	bpfProgByIdEntry                     = "by_id_entry"
 	bpfProgByIdExit                      = "by_id_exit"
+	bpfProgCallRcuEntry                  = "call_rcu_entry"
+	bpfProgCallSrcuEntry                 = "call_srcu_entry"
+	bpfProgContentionBegin               = "contention_begin"
+	bpfProgContentionEnd                 = "contention_end"
 	bpfProgGetEntry                      = "get_entry"
 	bpfProgGetExit                       = "get_exit"
+	bpfProgKvfreeCallRcuEntry            = "kvfree_call_rcu_entry"
+	bpfProgKvmHvHypercallEntry           = "kvm_hv_hypercall_entry"
+	bpfProgKvmHvHypercallExit            = "kvm_hv_hypercall_exit"
+	bpfProgKvmHvSynicSetIrqEntry         = "kvm_hv_synic_set_irq_entry"
+	bpfProgKvmHvSynicSetIrqExit          = "kvm_hv_synic_set_irq_exit"
+	bpfProgKvmMakeAllCpusRequestEntry    = "kvm_make_all_cpus_request_entry"
+	bpfProgKvmMakeAllCpusRequestExit     = "kvm_make_all_cpus_request_exit"
+	bpfProgKvmVcpuOnSpinEntry            = "kvm_vcpu_on_spin_entry"
+	bpfProgKvmVcpuOnSpinExit             = "kvm_vcpu_on_spin_exit"
+	bpfProgKvmVmIoctlEntry               = "kvm_vm_ioctl_entry"
+	bpfProgKvmVmIoctlExit                = "kvm_vm_ioctl_exit"
+	bpfProgKvmXenSetEvtchnFastEntry      = "kvm_xen_set_evtchn_fast_entry"
+	bpfProgKvmXenSetEvtchnFastExit       = "kvm_xen_set_evtchn_fast_exit"
 	bpfProgNopEntry                      = "nop_entry"
 	bpfProgNopExit                       = "nop_exit"
+	bpfProgSchedSwitch                   = "sched_switch"
 	bpfProgSynchronizeRcuEntry           = "synchronize_rcu_entry"
 	bpfProgSynchronizeRcuExit            = "synchronize_rcu_exit"
 	bpfProgSynchronizeRcuExpeditedEntry  = "synchronize_rcu_expedited_entry"
@@ -61,12 +162,28 @@ const (
 	bpfProgSynchronizeSrcuExit           = "synchronize_srcu_exit"
 	bpfProgSynchronizeSrcuExpeditedEntry = "synchronize_srcu_expedited_entry"
 	bpfProgSynchronizeSrcuExpeditedExit  = "synchronize_srcu_expedited_exit"
+	bpfProgUserspaceExit                 = "userspace_exit"
+	bpfProgVcpuEntry                     = "vcpu_entry"
+	bpfProgVcpuExit                      = "vcpu_exit"
+	bpfProgVcpuHaltEntry                 = "vcpu_halt_entry"
+	bpfProgVcpuloopsNopEntry             = "vcpuloops_nop_entry"
+	bpfProgVcpuloopsNopExit              = "vcpuloops_nop_exit"
 	bpfProgVmIoctlEntry                  = "vm_ioctl_entry"
 	bpfProgVmIoctlExit                   = "vm_ioctl_exit"
 	bpfProgWalkEntry                     = "walk_entry"
 	bpfProgWalkExit                      = "walk_exit"
+	bpfVarAskedBucket                    = "asked_bucket"
+	bpfVarCallNanos                      = "call_nanos"
+	bpfVarCaller                         = "caller"
+	bpfVarCalls                          = "calls"
 	bpfVarLostEvents                     = "lost_events"
+	bpfVarPhase                          = "phase"
+	bpfVarUnusedDeferral                 = "unused_deferral"
+	bpfVarUnusedGapClass                 = "unused_gap_class"
 	bpfVarUnusedLoopEvent                = "unused_loop_event"
+	bpfVarUnusedSpan                     = "unused_span"
+	bpfVarUnusedSpanKind                 = "unused_span_kind"
+	bpfVarUnusedWait                     = "unused_wait"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -111,14 +228,34 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	KvmIrqDeliveryToApicEntry     *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_entry"`
+	KvmIrqDeliveryToApicExit      *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_exit"`
 	ArchCreateEntry               *ebpf.ProgramSpec `ebpf:"arch_create_entry"`
 	ArchCreateExit                *ebpf.ProgramSpec `ebpf:"arch_create_exit"`
 	ByIdEntry                     *ebpf.ProgramSpec `ebpf:"by_id_entry"`
 	ByIdExit                      *ebpf.ProgramSpec `ebpf:"by_id_exit"`
+	CallRcuEntry                  *ebpf.ProgramSpec `ebpf:"call_rcu_entry"`
+	CallSrcuEntry                 *ebpf.ProgramSpec `ebpf:"call_srcu_entry"`
+	ContentionBegin               *ebpf.ProgramSpec `ebpf:"contention_begin"`
+	ContentionEnd                 *ebpf.ProgramSpec `ebpf:"contention_end"`
 	GetEntry                      *ebpf.ProgramSpec `ebpf:"get_entry"`
 	GetExit                       *ebpf.ProgramSpec `ebpf:"get_exit"`
+	KvfreeCallRcuEntry            *ebpf.ProgramSpec `ebpf:"kvfree_call_rcu_entry"`
+	KvmHvHypercallEntry           *ebpf.ProgramSpec `ebpf:"kvm_hv_hypercall_entry"`
+	KvmHvHypercallExit            *ebpf.ProgramSpec `ebpf:"kvm_hv_hypercall_exit"`
+	KvmHvSynicSetIrqEntry         *ebpf.ProgramSpec `ebpf:"kvm_hv_synic_set_irq_entry"`
+	KvmHvSynicSetIrqExit          *ebpf.ProgramSpec `ebpf:"kvm_hv_synic_set_irq_exit"`
+	KvmMakeAllCpusRequestEntry    *ebpf.ProgramSpec `ebpf:"kvm_make_all_cpus_request_entry"`
+	KvmMakeAllCpusRequestExit     *ebpf.ProgramSpec `ebpf:"kvm_make_all_cpus_request_exit"`
+	KvmVcpuOnSpinEntry            *ebpf.ProgramSpec `ebpf:"kvm_vcpu_on_spin_entry"`
+	KvmVcpuOnSpinExit             *ebpf.ProgramSpec `ebpf:"kvm_vcpu_on_spin_exit"`
+	KvmVmIoctlEntry               *ebpf.ProgramSpec `ebpf:"kvm_vm_ioctl_entry"`
+	KvmVmIoctlExit                *ebpf.ProgramSpec `ebpf:"kvm_vm_ioctl_exit"`
+	KvmXenSetEvtchnFastEntry      *ebpf.ProgramSpec `ebpf:"kvm_xen_set_evtchn_fast_entry"`
+	KvmXenSetEvtchnFastExit       *ebpf.ProgramSpec `ebpf:"kvm_xen_set_evtchn_fast_exit"`
 	NopEntry                      *ebpf.ProgramSpec `ebpf:"nop_entry"`
 	NopExit                       *ebpf.ProgramSpec `ebpf:"nop_exit"`
+	SchedSwitch                   *ebpf.ProgramSpec `ebpf:"sched_switch"`
 	SynchronizeRcuEntry           *ebpf.ProgramSpec `ebpf:"synchronize_rcu_entry"`
 	SynchronizeRcuExit            *ebpf.ProgramSpec `ebpf:"synchronize_rcu_exit"`
 	SynchronizeRcuExpeditedEntry  *ebpf.ProgramSpec `ebpf:"synchronize_rcu_expedited_entry"`
@@ -127,6 +264,12 @@ type bpfProgramSpecs struct {
 	SynchronizeSrcuExit           *ebpf.ProgramSpec `ebpf:"synchronize_srcu_exit"`
 	SynchronizeSrcuExpeditedEntry *ebpf.ProgramSpec `ebpf:"synchronize_srcu_expedited_entry"`
 	SynchronizeSrcuExpeditedExit  *ebpf.ProgramSpec `ebpf:"synchronize_srcu_expedited_exit"`
+	UserspaceExit                 *ebpf.ProgramSpec `ebpf:"userspace_exit"`
+	VcpuEntry                     *ebpf.ProgramSpec `ebpf:"vcpu_entry"`
+	VcpuExit                      *ebpf.ProgramSpec `ebpf:"vcpu_exit"`
+	VcpuHaltEntry                 *ebpf.ProgramSpec `ebpf:"vcpu_halt_entry"`
+	VcpuloopsNopEntry             *ebpf.ProgramSpec `ebpf:"vcpuloops_nop_entry"`
+	VcpuloopsNopExit              *ebpf.ProgramSpec `ebpf:"vcpuloops_nop_exit"`
 	VmIoctlEntry                  *ebpf.ProgramSpec `ebpf:"vm_ioctl_entry"`
 	VmIoctlExit                   *ebpf.ProgramSpec `ebpf:"vm_ioctl_exit"`
 	WalkEntry                     *ebpf.ProgramSpec `ebpf:"walk_entry"`
@@ -137,16 +280,27 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
-	Creating *ebpf.MapSpec `ebpf:"creating"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
+	Events  *ebpf.MapSpec `ebpf:"events"`
+	Phases  *ebpf.MapSpec `ebpf:"phases"`
+	Threads *ebpf.MapSpec `ebpf:"threads"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	AskedBucket     *ebpf.VariableSpec `ebpf:"asked_bucket"`
+	CallNanos       *ebpf.VariableSpec `ebpf:"call_nanos"`
+	Caller          *ebpf.VariableSpec `ebpf:"caller"`
+	Calls           *ebpf.VariableSpec `ebpf:"calls"`
 	LostEvents      *ebpf.VariableSpec `ebpf:"lost_events"`
+	Phase           *ebpf.VariableSpec `ebpf:"phase"`
+	UnusedDeferral  *ebpf.VariableSpec `ebpf:"unused_deferral"`
+	UnusedGapClass  *ebpf.VariableSpec `ebpf:"unused_gap_class"`
 	UnusedLoopEvent *ebpf.VariableSpec `ebpf:"unused_loop_event"`
+	UnusedSpan      *ebpf.VariableSpec `ebpf:"unused_span"`
+	UnusedSpanKind  *ebpf.VariableSpec `ebpf:"unused_span_kind"`
+	UnusedWait      *ebpf.VariableSpec `ebpf:"unused_wait"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -169,14 +323,16 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
-	Creating *ebpf.Map `ebpf:"creating"`
-	Events   *ebpf.Map `ebpf:"events"`
+	Events  *ebpf.Map `ebpf:"events"`
+	Phases  *ebpf.Map `ebpf:"phases"`
+	Threads *ebpf.Map `ebpf:"threads"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
-		m.Creating,
 		m.Events,
+		m.Phases,
+		m.Threads,
 	)
 }
 
@@ -184,22 +340,52 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	AskedBucket     *ebpf.Variable `ebpf:"asked_bucket"`
+	CallNanos       *ebpf.Variable `ebpf:"call_nanos"`
+	Caller          *ebpf.Variable `ebpf:"caller"`
+	Calls           *ebpf.Variable `ebpf:"calls"`
 	LostEvents      *ebpf.Variable `ebpf:"lost_events"`
+	Phase           *ebpf.Variable `ebpf:"phase"`
+	UnusedDeferral  *ebpf.Variable `ebpf:"unused_deferral"`
+	UnusedGapClass  *ebpf.Variable `ebpf:"unused_gap_class"`
 	UnusedLoopEvent *ebpf.Variable `ebpf:"unused_loop_event"`
+	UnusedSpan      *ebpf.Variable `ebpf:"unused_span"`
+	UnusedSpanKind  *ebpf.Variable `ebpf:"unused_span_kind"`
+	UnusedWait      *ebpf.Variable `ebpf:"unused_wait"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	KvmIrqDeliveryToApicEntry     *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_entry"`
+	KvmIrqDeliveryToApicExit      *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_exit"`
 	ArchCreateEntry               *ebpf.Program `ebpf:"arch_create_entry"`
 	ArchCreateExit                *ebpf.Program `ebpf:"arch_create_exit"`
 	ByIdEntry                     *ebpf.Program `ebpf:"by_id_entry"`
 	ByIdExit                      *ebpf.Program `ebpf:"by_id_exit"`
+	CallRcuEntry                  *ebpf.Program `ebpf:"call_rcu_entry"`
+	CallSrcuEntry                 *ebpf.Program `ebpf:"call_srcu_entry"`
+	ContentionBegin               *ebpf.Program `ebpf:"contention_begin"`
+	ContentionEnd                 *ebpf.Program `ebpf:"contention_end"`
 	GetEntry                      *ebpf.Program `ebpf:"get_entry"`
 	GetExit                       *ebpf.Program `ebpf:"get_exit"`
+	KvfreeCallRcuEntry            *ebpf.Program `ebpf:"kvfree_call_rcu_entry"`
+	KvmHvHypercallEntry           *ebpf.Program `ebpf:"kvm_hv_hypercall_entry"`
+	KvmHvHypercallExit            *ebpf.Program `ebpf:"kvm_hv_hypercall_exit"`
+	KvmHvSynicSetIrqEntry         *ebpf.Program `ebpf:"kvm_hv_synic_set_irq_entry"`
+	KvmHvSynicSetIrqExit          *ebpf.Program `ebpf:"kvm_hv_synic_set_irq_exit"`
+	KvmMakeAllCpusRequestEntry    *ebpf.Program `ebpf:"kvm_make_all_cpus_request_entry"`
+	KvmMakeAllCpusRequestExit     *ebpf.Program `ebpf:"kvm_make_all_cpus_request_exit"`
+	KvmVcpuOnSpinEntry            *ebpf.Program `ebpf:"kvm_vcpu_on_spin_entry"`
+	KvmVcpuOnSpinExit             *ebpf.Program `ebpf:"kvm_vcpu_on_spin_exit"`
+	KvmVmIoctlEntry               *ebpf.Program `ebpf:"kvm_vm_ioctl_entry"`
+	KvmVmIoctlExit                *ebpf.Program `ebpf:"kvm_vm_ioctl_exit"`
+	KvmXenSetEvtchnFastEntry      *ebpf.Program `ebpf:"kvm_xen_set_evtchn_fast_entry"`
+	KvmXenSetEvtchnFastExit       *ebpf.Program `ebpf:"kvm_xen_set_evtchn_fast_exit"`
 	NopEntry                      *ebpf.Program `ebpf:"nop_entry"`
 	NopExit                       *ebpf.Program `ebpf:"nop_exit"`
+	SchedSwitch                   *ebpf.Program `ebpf:"sched_switch"`
 	SynchronizeRcuEntry           *ebpf.Program `ebpf:"synchronize_rcu_entry"`
 	SynchronizeRcuExit            *ebpf.Program `ebpf:"synchronize_rcu_exit"`
 	SynchronizeRcuExpeditedEntry  *ebpf.Program `ebpf:"synchronize_rcu_expedited_entry"`
@@ -208,6 +394,12 @@ type bpfPrograms struct {
 	SynchronizeSrcuExit           *ebpf.Program `ebpf:"synchronize_srcu_exit"`
 	SynchronizeSrcuExpeditedEntry *ebpf.Program `ebpf:"synchronize_srcu_expedited_entry"`
 	SynchronizeSrcuExpeditedExit  *ebpf.Program `ebpf:"synchronize_srcu_expedited_exit"`
+	UserspaceExit                 *ebpf.Program `ebpf:"userspace_exit"`
+	VcpuEntry                     *ebpf.Program `ebpf:"vcpu_entry"`
+	VcpuExit                      *ebpf.Program `ebpf:"vcpu_exit"`
+	VcpuHaltEntry                 *ebpf.Program `ebpf:"vcpu_halt_entry"`
+	VcpuloopsNopEntry             *ebpf.Program `ebpf:"vcpuloops_nop_entry"`
+	VcpuloopsNopExit              *ebpf.Program `ebpf:"vcpuloops_nop_exit"`
 	VmIoctlEntry                  *ebpf.Program `ebpf:"vm_ioctl_entry"`
 	VmIoctlExit                   *ebpf.Program `ebpf:"vm_ioctl_exit"`
 	WalkEntry                     *ebpf.Program `ebpf:"walk_entry"`
@@ -216,14 +408,34 @@ type bpfPrograms struct {
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.KvmIrqDeliveryToApicEntry,
+		p.KvmIrqDeliveryToApicExit,
 		p.ArchCreateEntry,
 		p.ArchCreateExit,
 		p.ByIdEntry,
 		p.ByIdExit,
+		p.CallRcuEntry,
+		p.CallSrcuEntry,
+		p.ContentionBegin,
+		p.ContentionEnd,
 		p.GetEntry,
 		p.GetExit,
+		p.KvfreeCallRcuEntry,
+		p.KvmHvHypercallEntry,
+		p.KvmHvHypercallExit,
+		p.KvmHvSynicSetIrqEntry,
+		p.KvmHvSynicSetIrqExit,
+		p.KvmMakeAllCpusRequestEntry,
+		p.KvmMakeAllCpusRequestExit,
+		p.KvmVcpuOnSpinEntry,
+		p.KvmVcpuOnSpinExit,
+		p.KvmVmIoctlEntry,
+		p.KvmVmIoctlExit,
+		p.KvmXenSetEvtchnFastEntry,
+		p.KvmXenSetEvtchnFastExit,
 		p.NopEntry,
 		p.NopExit,
+		p.SchedSwitch,
 		p.SynchronizeRcuEntry,
 		p.SynchronizeRcuExit,
 		p.SynchronizeRcuExpeditedEntry,
@@ -232,6 +444,12 @@ func (p *bpfPrograms) Close() error {
 		p.SynchronizeSrcuExit,
 		p.SynchronizeSrcuExpeditedEntry,
 		p.SynchronizeSrcuExpeditedExit,
+		p.UserspaceExit,
+		p.VcpuEntry,
+		p.VcpuExit,
+		p.VcpuHaltEntry,
+		p.VcpuloopsNopEntry,
+		p.VcpuloopsNopExit,
 		p.VmIoctlEntry,
 		p.VmIoctlExit,
 		p.WalkEntry,

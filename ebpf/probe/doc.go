@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package probe holds the eBPF programs that measure, and loads them.
+// Package probe holds the eBPF programs that measure, loads them and makes samples
+// of what they saw.
 //
-// There are two groups: Loops brackets the loops of vcpuloops.ko, Creations brackets
-// KVM_CREATE_VCPU and counts the grace periods that it waits for.
+// A Probe has the programs of one Group: Loops brackets the loops of vcpuloops.ko,
+// Creations the ioctls of a VM, Stalls says also what threads waited for, and
+// Paths brackets functions of KVM one at a time.
 //
-// The generated files are committed: building the project needs no clang.
+// The generated files are committed: building the project takes no clang.
 package probe
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu" -type loop_event -type create_event bpf probe.bpf.c -- -fdebug-prefix-map=$PWD=.
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel -cflags "-O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu" -type loop_event -type span -type span_kind -type thread -type gaps -type gap_class -type wait -type deferral bpf probe.bpf.c -- -fdebug-prefix-map=$PWD=.
 //go:generate sed -i "1i // SPDX-License-Identifier: GPL-2.0-only" bpf_bpfel.go

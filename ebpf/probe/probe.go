@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -17,217 +19,249 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// ErrMissed means that a program did not run for every call of its function,
-// or that an event found no room. What was measured is no result then.
-var ErrMissed = wire.ErrProbeMissed
+// Group is a set of programs that are loaded together, in the order in which they
+// are attached: what a program at an end needs, the one at the beginning has
+// prepared, so ends come first. What a group costs is a part of what is measured:
+// a program that is added to one changes figures.
+type Group struct {
+	name     string
+	programs []string
+}
 
-// ErrAttach means that a program was not loaded or attached: the kernel has not
-// what that takes, or not the function.
-var ErrAttach = wire.ErrAttach
-
-// NumWaits is how many functions wait for a grace period: enum wait in
-// probe.bpf.c, whose names are measure.Waits.
-const NumWaits = len(measure.Waits)
-
-// The functions that each group brackets: those of a group have their fentry
-// program in <name>_entry and their fexit program in <name>_exit.
+// The groups.
 var (
-	loopFuncs   = []string{"nop", "get", "by_id", "walk"}
-	createFuncs = []string{
-		"vm_ioctl", "arch_create", "synchronize_rcu", "synchronize_rcu_expedited",
-		"synchronize_srcu", "synchronize_srcu_expedited",
-	}
+	// Loops brackets the loops of vcpuloops.ko, which must be loaded.
+	Loops = Group{"the loops", brackets("nop", "get", "by_id", "walk")}
+
+	// Creations brackets the ioctls of a VM, and in them kvm_arch_vcpu_create() and
+	// waits for grace periods. KVM must be loaded.
+	Creations = Group{"KVM_CREATE_VCPU", brackets(append([]string{"vm_ioctl", "arch_create"}, measure.Waits[:]...)...)}
+
+	// Stalls is Creations, with all that makes a thread wait, and brackets from
+	// the exit of a vCPU to its next entry.
+	Stalls = Group{"threads that may wait", slices.Concat(
+		[]string{"sched_switch", "contention_end", "vcpu_entry"},
+		Creations.programs,
+		[]string{
+			"call_rcu_entry", "call_srcu_entry", "kvfree_call_rcu_entry", "contention_begin",
+			"userspace_exit", "vcpu_halt_entry", "vcpu_exit",
+		},
+	)}
+
+	// Paths brackets one function at a time, see Probe.Bracket. KVM and
+	// vcpuloops.ko must be loaded.
+	Paths = Group{"functions of KVM", brackets(pathFunctions...)}
 )
 
-// Loops brackets the loops of vcpuloops.ko.
-type Loops struct{ group }
+// The ends of the names of programs that bracket a function.
+const (
+	entrySuffix = "_entry"
+	exitSuffix  = "_exit"
+)
 
-// Creations brackets KVM_CREATE_VCPU.
-type Creations struct{ group }
-
-// Loop is one run of one loop.
-type Loop struct {
-	Op       uint64        // enum vcpuloops_op
-	Nr       uint64        // numbers in a pass
-	Passes   uint64        // passes over the numbers
-	Time     time.Duration // from entry to return; under icount 1 ns is an instruction
-	Checksum uint64        // what the loop returned
-}
-
-// Creation is one KVM_CREATE_VCPU.
-type Creation struct {
-	ID       uint64                  // the vcpu_id asked for
-	Ret      int32                   // descriptor or negative errno
-	Time     time.Duration           // of the whole ioctl
-	ArchTime time.Duration           // of kvm_arch_vcpu_create()
-	Waits    [NumWaits]uint64        // grace periods waited for
-	WaitTime [NumWaits]time.Duration // and for how long
-}
-
-// AttachLoops loads and attaches the programs around the loops. The module
-// vcpuloops.ko must be loaded, the kernel must have BTF for modules.
-func AttachLoops() (*Loops, error) {
-	g, err := attach(loopFuncs)
-	if err != nil {
-		return nil, fmt.Errorf("%w to the loops: %w", ErrAttach, err)
-	}
-	return &Loops{*g}, nil
-}
-
-// AttachCreations loads and attaches the programs around KVM_CREATE_VCPU. KVM
-// must be loaded.
-func AttachCreations() (*Creations, error) {
-	g, err := attach(createFuncs)
-	if err != nil {
-		return nil, fmt.Errorf("%w to KVM_CREATE_VCPU: %w", ErrAttach, err)
-	}
-	return &Creations{*g}, nil
-}
-
-// AddTo appends the creation to a sample.
-func (p Creation) AddTo(c *measure.Create) {
-	c.Nanos = append(c.Nanos, p.Time.Nanoseconds())
-	c.ArchNanos = append(c.ArchNanos, p.ArchTime.Nanoseconds())
-	for w, n := range p.Waits {
-		if n == 0 {
-			continue
+// brackets returns the programs that bracket functions.
+func brackets(functions ...string) []string {
+	var programs []string
+	for _, suffix := range []string{exitSuffix, entrySuffix} {
+		for _, f := range functions {
+			programs = append(programs, f+suffix)
 		}
-		if c.Waits == nil {
-			c.Waits, c.WaitNanos = make(map[string]uint64), make(map[string]int64)
-		}
-		c.Waits[measure.Waits[w]] += n
-		c.WaitNanos[measure.Waits[w]] += p.WaitTime[w].Nanoseconds()
 	}
+	return programs
 }
 
-// Next returns the next loop that ran. It fails when there is none: an event
-// is in the buffer before the loop's caller goes on.
-func (l *Loops) Next() (Loop, error) {
-	var e bpfLoopEvent
-	if err := l.next(&e); err != nil {
-		return Loop{}, err
-	}
-	return Loop{Op: e.Op, Nr: e.Nr, Passes: e.Passes, Time: time.Duration(e.Nanos), Checksum: e.Checksum}, nil
-}
-
-// Next returns the next creation, as Loops.Next does for loops.
-func (c *Creations) Next() (Creation, error) {
-	var e bpfCreateEvent
-	if err := c.next(&e); err != nil {
-		return Creation{}, err
-	}
-	out := Creation{
-		ID: e.Id, Ret: e.Ret, Time: time.Duration(e.Nanos), ArchTime: time.Duration(e.ArchNanos),
-		Waits: e.Waits,
-	}
-	for i, n := range e.WaitNanos {
-		out.WaitTime[i] = time.Duration(n)
-	}
-	return out, nil
-}
-
-// group is a set of programs with their own ring buffer.
-type group struct {
+// Probe is a group of programs in the kernel.
+type Probe struct {
+	spec   *ebpf.CollectionSpec
 	coll   *ebpf.Collection
 	links  []link.Link
 	reader *ringbuf.Reader
 }
 
-func attach(funcs []string) (_ *group, err error) {
+// Attach loads the programs of a group and attaches them, but for what broken
+// leaves out. The error is wire.ErrAttach.
+func Attach(g Group, broken measure.Break) (*Probe, error) {
+	p, err := load(g, broken.Ring)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range broken.Without {
+		if !slices.Contains(g.programs, name) {
+			return nil, errors.Join(fmt.Errorf("%w to %s: no program %s to leave out", wire.ErrAttach, g.name, name), p.Close())
+		}
+	}
+
+	for _, name := range g.programs {
+		if slices.Contains(broken.Without, name) {
+			continue
+		}
+		if err := p.attach(name); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w to %s: %w", wire.ErrAttach, g.name, err), p.Close())
+		}
+	}
+	return p, nil
+}
+
+// load loads the programs of a group, and the maps that they use. Ring is the
+// size of the ring buffer, 0 means that of the object.
+func load(g Group, ring int) (_ *Probe, err error) {
+	p := &Probe{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("%w to %s: %w", wire.ErrAttach, g.name, err), p.Close())
+		}
+	}()
+
 	spec, err := loadBpf()
 	if err != nil {
 		return nil, err
 	}
-	programs := make(map[string]*ebpf.ProgramSpec)
-	for _, f := range funcs {
-		for _, name := range []string{f + "_entry", f + "_exit"} {
-			if programs[name] = spec.Programs[name]; programs[name] == nil {
-				return nil, fmt.Errorf("no program %s in the object", name)
+	if err := choose(spec, g); err != nil {
+		return nil, err
+	}
+	events := spec.Maps[bpfMapEvents]
+	if events != nil && ring != 0 {
+		events.MaxEntries = uint32(ring)
+	}
+
+	p.spec = spec
+	if p.coll, err = ebpf.NewCollection(spec); err != nil {
+		return nil, err
+	}
+	if events != nil {
+		p.reader, err = ringbuf.NewReader(p.coll.Maps[bpfMapEvents])
+	}
+	return p, err
+}
+
+// choose leaves the programs of a group in spec, and the maps that they use.
+func choose(spec *ebpf.CollectionSpec, g Group) error {
+	programs, maps := make(map[string]*ebpf.ProgramSpec), make(map[string]*ebpf.MapSpec)
+	for _, name := range g.programs {
+		program := spec.Programs[name]
+		if program == nil {
+			return fmt.Errorf("no program %s in the object", name)
+		}
+		programs[name] = program
+		for _, instruction := range program.Instructions {
+			if m := spec.Maps[instruction.Reference()]; m != nil {
+				maps[instruction.Reference()] = m
 			}
 		}
 	}
-	spec.Programs = programs
+	spec.Programs, spec.Maps = programs, maps
 
-	g := &group{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, g.Close())
-		}
-	}()
-	if g.coll, err = ebpf.NewCollection(spec); err != nil {
-		return nil, err
-	}
-	if g.reader, err = ringbuf.NewReader(g.coll.Maps[bpfMapEvents]); err != nil {
-		return nil, err
-	}
-	// What a function's exit needs, its entry has prepared: attach exits first.
-	for _, suffix := range []string{"_exit", "_entry"} {
-		for _, f := range funcs {
-			l, err := link.AttachTracing(link.TracingOptions{Program: g.coll.Programs[f+suffix]})
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", f+suffix, err)
-			}
-			g.links = append(g.links, l)
-		}
-	}
-	return g, nil
-}
-
-func (g *group) next(event any) error {
-	// The event is there already, or it was lost.
-	g.reader.SetDeadline(time.Now().Add(time.Second))
-	r, err := g.reader.Read()
-	if err != nil {
-		return fmt.Errorf("%w: no event: %w", ErrMissed, err)
-	}
-	return binary.Read(bytes.NewReader(r.RawSample), binary.LittleEndian, event)
-}
-
-// Check returns an ErrMissed if a program was skipped or an event lost.
-func (g *group) Check() error {
-	var lost uint64
-	if err := g.coll.Variables[bpfVarLostEvents].Get(&lost); err != nil {
-		return fmt.Errorf("read %s: %w", bpfVarLostEvents, err)
-	}
-	skipped := make(map[string]uint64)
-	for name, p := range g.coll.Programs {
-		info, err := p.Stats()
-		if err != nil {
-			return fmt.Errorf("statistics of %s: %w", name, err)
-		}
-		skipped[name] = info.RecursionMisses
-	}
-	return complete(lost, skipped)
-}
-
-// complete returns an ErrMissed if an event was lost, or if a program skipped a
-// call: the kernel does not run one while it runs on that processor already.
-func complete(lost uint64, skipped map[string]uint64) error {
-	if lost != 0 {
-		return fmt.Errorf("%w: %d events found no room", ErrMissed, lost)
-	}
-	for name, n := range skipped {
-		if n != 0 {
-			return fmt.Errorf("%w: %s skipped %d calls", ErrMissed, name, n)
+	for name, v := range spec.Variables {
+		if maps[v.SectionName] == nil {
+			delete(spec.Variables, name)
 		}
 	}
 	return nil
 }
 
-// Close detaches the programs. It may be called twice.
-func (g *group) Close() error {
+func (p *Probe) attach(name string) error {
+	program := p.coll.Programs[name]
+	if program == nil {
+		return fmt.Errorf("%s: no such program in the group", name)
+	}
+
+	var l link.Link
+	var err error
+	switch program.Type() {
+	case ebpf.Tracing:
+		l, err = link.AttachTracing(link.TracingOptions{Program: program})
+	case ebpf.RawTracepoint:
+		l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: p.spec.Programs[name].AttachTo, Program: program})
+	default:
+		err = fmt.Errorf("unexpected type %v", program.Type())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	p.links = append(p.links, l)
+	return nil
+}
+
+// NextLoop returns the next loop that ran, see next.
+func (p *Probe) NextLoop() (e Loop, err error) {
+	return e, p.next(&e)
+}
+
+// NextSpan returns the next ioctl of a watched thread, see next.
+func (p *Probe) NextSpan() (e Span, err error) {
+	return e, p.next(&e)
+}
+
+// next reads the next event. It must be in the buffer, as it is before the loop
+// or the ioctl returns to user space: else it was lost.
+func (p *Probe) next(event any) error {
+	p.reader.SetDeadline(time.Now().Add(time.Second))
+	r, err := p.reader.Read()
+	if err != nil {
+		return fmt.Errorf("%w: no event: %w", wire.ErrProbeMissed, err)
+	}
+	return binary.Read(bytes.NewReader(r.RawSample), binary.LittleEndian, event)
+}
+
+// Check returns a wire.ErrProbeMissed if a program was skipped or an event lost.
+func (p *Probe) Check() error {
+	var lost uint64
+	if v := p.coll.Variables[bpfVarLostEvents]; v != nil {
+		if err := v.Get(&lost); err != nil {
+			return fmt.Errorf("read %s: %w", bpfVarLostEvents, err)
+		}
+	}
+
+	skipped := make(map[string]uint64)
+	for name, program := range p.coll.Programs {
+		s, err := program.Stats()
+		if err != nil {
+			return fmt.Errorf("statistics of %s: %w", name, err)
+		}
+		skipped[name] = s.RecursionMisses
+	}
+	return checkMissed(lost, skipped)
+}
+
+// checkMissed returns a wire.ErrProbeMissed if an event was lost, or if a program
+// skipped a call: the kernel runs no program on a processor that runs it already.
+func checkMissed(lost uint64, skipped map[string]uint64) error {
+	var missed []string
+	if lost != 0 {
+		missed = append(missed, fmt.Sprintf("%d events found no room", lost))
+	}
+	for name, n := range skipped {
+		if n != 0 {
+			missed = append(missed, fmt.Sprintf("%s skipped %d calls", name, n))
+		}
+	}
+	if len(missed) == 0 {
+		return nil
+	}
+	slices.Sort(missed)
+	return fmt.Errorf("%w: %s", wire.ErrProbeMissed, strings.Join(missed, ", "))
+}
+
+// Release detaches the programs.
+func (p *Probe) Release() error {
 	var errs []error
-	for _, l := range g.links {
+	for _, l := range p.links {
 		errs = append(errs, l.Close())
 	}
-	g.links = nil
-	if g.reader != nil {
-		errs = append(errs, g.reader.Close())
-		g.reader = nil
+	p.links = nil
+	return errors.Join(errs...)
+}
+
+// Close detaches the programs and unloads them. It may be called twice.
+func (p *Probe) Close() error {
+	errs := []error{p.Release()}
+	if p.reader != nil {
+		errs = append(errs, p.reader.Close())
+		p.reader = nil
 	}
-	if g.coll != nil {
-		g.coll.Close()
-		g.coll = nil
+	if p.coll != nil {
+		p.coll.Close()
+		p.coll = nil
 	}
 	return errors.Join(errs...)
 }

@@ -3,20 +3,19 @@
 package probe
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
-	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/wire"
 )
 
 func spec(t *testing.T) *ebpf.CollectionSpec {
@@ -28,28 +27,22 @@ func spec(t *testing.T) *ebpf.CollectionSpec {
 	return s
 }
 
-// TestEvents compares the events in Go with those of the programs, as their
-// type information has them: names, sizes, places.
-func TestEvents(t *testing.T) {
+// TestTypes compares the types in Go with those of the programs, as their type
+// information has them: names, sizes, offsets.
+func TestTypes(t *testing.T) {
 	types := spec(t).Types
-	for name, event := range map[string]any{"loop_event": bpfLoopEvent{}, "create_event": bpfCreateEvent{}} {
+	for name, v := range map[string]any{
+		"loop_event": bpfLoopEvent{}, "span": bpfSpan{}, "thread": bpfThread{}, "gaps": bpfGaps{},
+	} {
 		t.Run(name, func(t *testing.T) {
 			var c *btf.Struct
 			if err := types.TypeByName(name, &c); err != nil {
 				t.Fatal(err)
 			}
-			g := reflect.TypeOf(event)
-			if uint64(g.Size()) != uint64(c.Size) {
-				t.Errorf("expected %d bytes as in C, found %d", c.Size, g.Size())
-			}
-			var fields []reflect.StructField
-			for i := range g.NumField() {
-				if f := g.Field(i); f.Name != "_" {
-					fields = append(fields, f)
-				}
-			}
-			if len(fields) != len(c.Members) {
-				t.Fatalf("expected %d members as in C, found %d", len(c.Members), len(fields))
+			g := reflect.TypeOf(v)
+			fields := slices.DeleteFunc(reflect.VisibleFields(g), func(f reflect.StructField) bool { return f.Name == "_" })
+			if uint64(g.Size()) != uint64(c.Size) || len(fields) != len(c.Members) {
+				t.Fatalf("expected %d bytes and %d members as in C, found %d and %d", c.Size, len(c.Members), g.Size(), len(fields))
 			}
 			for i, m := range c.Members {
 				f := fields[i]
@@ -66,118 +59,159 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestPrograms looks whether each group has its programs, attached to the
-// functions that it says.
-func TestPrograms(t *testing.T) {
-	programs := spec(t).Programs
-	kernel := map[string]string{ // of those whose name is another
-		"nop": "vcpuloops_nop", "get": "vcpuloops_get", "by_id": "vcpuloops_by_id", "walk": "vcpuloops_walk",
-		"vm_ioctl": "kvm_vm_ioctl", "arch_create": "kvm_arch_vcpu_create",
+// TestNames compares the names of functions in Go with what the programs count, by
+// the enumerations in C.
+func TestNames(t *testing.T) {
+	source, err := os.ReadFile("spans.bpf.h")
+	if err != nil {
+		t.Fatal(err)
 	}
-	known := 0
-	for _, name := range append(append([]string{}, loopFuncs...), createFuncs...) {
-		to := kernel[name]
-		if to == "" {
-			to = name
+	for name, tt := range map[string]struct {
+		macro string
+		names []string
+		count int
+	}{
+		"wait":     {"WAIT", measure.Waits[:], int(bpfWaitNR_WAITS)},
+		"deferral": {"DEFER", measure.Deferrals[:], int(bpfDeferralNR_DEFERRALS)},
+	} {
+		var enum *btf.Enum
+		if err := spec(t).Types.TypeByName(name, &enum); err != nil {
+			t.Fatal(err)
 		}
-		for suffix, attach := range map[string]ebpf.AttachType{"_entry": ebpf.AttachTraceFEntry, "_exit": ebpf.AttachTraceFExit} {
-			p := programs[name+suffix]
-			if p == nil {
-				t.Errorf("expected a program %s, found none", name+suffix)
-				continue
-			}
-			known++
-			if p.Type != ebpf.Tracing || p.AttachType != attach || p.AttachTo != to || p.License != "GPL" {
-				t.Errorf("%s: expected %v of %s, found %v, %v of %s", name+suffix, attach, to, p.Type, p.AttachType, p.AttachTo)
+		counts := make(map[string]string)
+		for _, m := range regexp.MustCompile(`(?m)^`+tt.macro+`\((\w+), (\w+)\)$`).FindAllStringSubmatch(string(source), -1) {
+			counts[m[2]] = m[1]
+		}
+		if tt.count != len(tt.names) || len(counts) != tt.count {
+			t.Errorf("enum %s: expected %d functions, found %d in C", name, len(tt.names), len(counts))
+		}
+		for i, want := range tt.names {
+			if got := counts[enum.Values[i].Name]; got != want {
+				t.Errorf("%s: expected %s as in Go, found %s", enum.Values[i].Name, want, got)
 			}
 		}
 	}
-	if known != len(programs) {
-		t.Errorf("expected each program in a group, found %d of %d", known, len(programs))
+	if n := spec(t).Maps[bpfMapPhases].MaxEntries; n != measure.MaxPhases {
+		t.Errorf("expected %d phases, found %d", measure.MaxPhases, n)
+	}
+	if n := spec(t).Variables[bpfVarCallNanos].Size(); n != 8*measure.MaxCalls {
+		t.Errorf("expected room for %d calls, found %d bytes", measure.MaxCalls, n)
 	}
 }
 
-// TestComplete: what a probe missed is no result.
-func TestComplete(t *testing.T) {
+// groups are all groups, with the maps that they need.
+var groups = map[*Group][]string{
+	&Loops:     {".bss", "events"},
+	&Creations: {".bss", "events", "threads"},
+	&Stalls:    {".bss", "events", "phases", "threads"},
+	&Paths:     {".bss"},
+}
+
+// TestGroups looks whether each program is in a group, whether what is at an end is
+// attached before what is at the beginning, and whether a group has its maps alone.
+func TestGroups(t *testing.T) {
+	// Programs of functions whose name is another.
+	functions := map[string]string{
+		"nop": "vcpuloops_nop", "get": "vcpuloops_get", "by_id": "vcpuloops_by_id", "walk": "vcpuloops_walk",
+		"vm_ioctl": "kvm_vm_ioctl", "arch_create": "kvm_arch_vcpu_create", "vcpu_halt": "kvm_vcpu_halt",
+	}
+	used := make(map[string]bool)
+	for g, maps := range groups {
+		s := spec(t)
+		if err := choose(s, *g); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Maps) != len(maps) {
+			t.Errorf("%s: expected the maps %v, found %v", g.name, maps, s.Maps)
+		}
+		for _, name := range maps {
+			if s.Maps[name] == nil {
+				t.Errorf("%s: expected a map %s, found none", g.name, name)
+			}
+		}
+
+		position := make(map[string]int)
+		for i, name := range g.programs {
+			used[name], position[name] = true, i
+			p := s.Programs[name]
+			if p.AttachTo == "" || p.License != "GPL" || p.Type != ebpf.Tracing && p.Type != ebpf.RawTracepoint {
+				t.Errorf("%s: expected a program that can be attached, found %v of %q", name, p.Type, p.AttachTo)
+			}
+			for suffix, attach := range map[string]ebpf.AttachType{entrySuffix: ebpf.AttachTraceFEntry, exitSuffix: ebpf.AttachTraceFExit} {
+				f, ok := strings.CutSuffix(name, suffix)
+				if !ok || p.Type != ebpf.Tracing {
+					continue
+				}
+				if functions[f] != "" {
+					f = functions[f]
+				}
+				if p.AttachType != attach || p.AttachTo != f {
+					t.Errorf("%s: expected %v of %s, found %v of %s", name, attach, f, p.AttachType, p.AttachTo)
+				}
+			}
+		}
+		ends := map[string]string{"vcpu_entry": "vcpu_exit", "contention_end": "contention_begin"}
+		for name := range position {
+			if f, ok := strings.CutSuffix(name, exitSuffix); ok && position[f+entrySuffix] != 0 && f != "vcpu" {
+				ends[name] = f + entrySuffix
+			}
+		}
+		for end, beginning := range ends {
+			if position[end] > position[beginning] {
+				t.Errorf("%s: expected %s to be attached before %s", g.name, end, beginning)
+			}
+		}
+	}
+	for name := range spec(t).Programs {
+		if !used[name] {
+			t.Errorf("%s is in no group", name)
+		}
+	}
+	if err := choose(spec(t), Group{"test", []string{"no_such_program"}}); err == nil {
+		t.Error("a group with an unknown program was accepted")
+	}
+}
+
+// TestCheckMissed: there is no result if a probe missed something.
+func TestCheckMissed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		lost    uint64
 		skipped map[string]uint64
 		says    string // "" if nothing was missed
 	}{
-		"all seen":       {0, map[string]uint64{"get_entry": 0, "get_exit": 0}, ""},
-		"an event lost":  {3, nil, "3 events found no room"},
-		"calls skipped":  {0, map[string]uint64{"get_entry": 0, "get_exit": 2}, "get_exit skipped 2 calls"},
-		"all went wrong": {1, map[string]uint64{"get_exit": 2}, "1 events found no room"},
+		"nothing":       {0, map[string]uint64{"get_entry": 0, "get_exit": 0}, ""},
+		"ring full":     {3, nil, "3 events found no room"},
+		"calls skipped": {0, map[string]uint64{"get_entry": 0, "get_exit": 2}, "get_exit skipped 2 calls"},
+		"both":          {1, map[string]uint64{"sched_switch": 1}, "1 events found no room, sched_switch skipped 1 calls"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := complete(tt.lost, tt.skipped)
-			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, ErrMissed) || !strings.Contains(err.Error(), tt.says)) {
+			err := checkMissed(tt.lost, tt.skipped)
+			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, wire.ErrProbeMissed) || !strings.Contains(err.Error(), tt.says)) {
 				t.Errorf("expected %q, found %v", tt.says, err)
 			}
 		})
 	}
 }
 
-// TestWaits compares the names of the functions that wait with the enum in C,
-// by what each program counts.
-func TestWaits(t *testing.T) {
-	source, err := os.ReadFile("probe.bpf.c")
+// TestSymbols names functions, and leaves out those of eBPF.
+func TestSymbols(t *testing.T) {
+	s, err := ReadSymbols(strings.NewReader(`ffffffff81000200 T schedule
+ffffffff81000100 t __schedule
+ffffffff81000180 d data_between
+ffffffff81000300 T bpf_trace_run4
+ffffffffa0000000 t kvm_vm_ioctl	[kvm]
+ffffffffa0010000 t bpf_trampoline_6442494726	[bpf]
+`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	enum := regexp.MustCompile(`(?s)enum wait \{(.*?)\}`).FindSubmatch(source)
-	if enum == nil {
-		t.Fatal("probe.bpf.c: expected an enum wait, found none")
+	got := s.Names([]uint64{0xffffffff81000310, 0xffffffff81000101, 0xffffffff81000200, 0xffffffff81000201, 0xffffffffa0000500, 0xffffffffa0010100, 0x10})
+	// 0x...200 is the return address of a call that ends __schedule.
+	want := []string{"__schedule", "__schedule", "schedule", "kvm_vm_ioctl", "0x10"}
+	if !slices.Equal(got, want) {
+		t.Errorf("expected %v, found %v", want, got)
 	}
-	values := strings.FieldsFunc(string(enum[1]), func(r rune) bool { return r == ',' || r == '\n' || r == '\t' || r == ' ' })
-	if len(values) != int(NumWaits)+1 || values[NumWaits] != "NR_WAITS" {
-		t.Fatalf("expected %d ways to wait and NR_WAITS, found %v", NumWaits, values)
-	}
-	counts := make(map[string]string)
-	for _, m := range regexp.MustCompile(`(?m)^WAIT\((\w+), (\w+)\)$`).FindAllStringSubmatch(string(source), -1) {
-		counts[m[2]] = m[1]
-	}
-	for w, name := range measure.Waits {
-		if got := counts[values[w]]; got != name {
-			t.Errorf("%s: expected %s as in Go, found %s", values[w], name, got)
-		}
-	}
-}
-
-// TestCreate adds what a probe saw, and sends it as a guest does.
-func TestCreate(t *testing.T) {
-	first := Creation{Time: 40 * time.Microsecond, ArchTime: 20 * time.Microsecond}
-	second := Creation{Time: time.Millisecond, ArchTime: 21 * time.Microsecond}
-	second.Waits[2], second.WaitTime[2] = 2, 900*time.Microsecond
-	third := second
-	third.Waits[1], third.WaitTime[1] = 1, time.Microsecond
-
-	c := measure.Create{VM: measure.VM{VCPUs: 3, IDs: measure.Dense}}
-	first.AddTo(&c)
-	if c.Waits != nil || c.WaitNanos != nil {
-		t.Errorf("expected no waits where nothing was waited for, found %v", c.Waits)
-	}
-	second.AddTo(&c)
-	third.AddTo(&c)
-	want := measure.Create{
-		VM:        measure.VM{VCPUs: 3, IDs: measure.Dense},
-		Nanos:     []int64{40_000, 1_000_000, 1_000_000},
-		ArchNanos: []int64{20_000, 21_000, 21_000},
-		Waits:     map[string]uint64{"synchronize_srcu": 4, "synchronize_rcu_expedited": 1},
-		WaitNanos: map[string]int64{"synchronize_srcu": 1_800_000, "synchronize_rcu_expedited": 1_000},
-	}
-	if diff := cmp.Diff(want, c); diff != "" {
-		t.Errorf("creations (-expected +found):\n%s", diff)
-	}
-	data, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var back measure.Create
-	if err := json.Unmarshal(data, &back); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(c, back); diff != "" {
-		t.Errorf("after JSON (-expected +found):\n%s", diff)
+	if _, err := ReadSymbols(strings.NewReader("nonsense T schedule\n")); err == nil {
+		t.Error("nonsense was taken for symbols")
 	}
 }

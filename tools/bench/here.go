@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
@@ -102,7 +101,7 @@ func (r *hereRunner) measure(ctx context.Context, step *progress.Step, b boot) (
 		if err == nil {
 			err = out.Check()
 		}
-		if err == nil || !errors.Is(err, results.ErrInvalid) && !strings.Contains(err.Error(), probe.ErrMissed.Error()) {
+		if err == nil || !errors.Is(err, results.ErrInvalid) && !strings.Contains(err.Error(), wire.ErrProbeMissed.Error()) {
 			return out, discarded, err
 		}
 		discarded = append(discarded, out.Discard(err.Error()))
@@ -153,7 +152,7 @@ func (r *hereRunner) run(ctx context.Context, step *progress.Step, out *results.
 // hereError is what the program says that went wrong.
 func hereError(message string) error {
 	err := fmt.Errorf("the measuring program says: %s", message)
-	if strings.Contains(message, probe.ErrAttach.Error()) {
+	if strings.Contains(message, wire.ErrAttach.Error()) {
 		return exit.With(exit.MachineLacks, fmt.Errorf("%w\n  are CONFIG_FUNCTION_TRACER, DYNAMIC_FTRACE_WITH_DIRECT_CALLS, BPF_JIT and DEBUG_INFO_BTF_MODULES in the kernel?", err))
 	}
 	return err

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/probe"
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/progress"
@@ -230,7 +229,7 @@ func forget(dir string) error {
 // is no accident.
 func probesMissed(err error) (why string, missed bool) {
 	var fault *vm.Fault
-	if errors.As(err, &fault) && fault.Kind == vm.JobFailed && strings.Contains(fault.Title, probe.ErrMissed.Error()) {
+	if errors.As(err, &fault) && fault.Kind == vm.JobFailed && strings.Contains(fault.Title, wire.ErrProbeMissed.Error()) {
 		return fault.Title, true
 	}
 	return "", false

@@ -2,7 +2,7 @@
 /*
  * The buckets of a histogram: a power of two each, in 16 steps, so that a
  * bucket is at most a sixteenth of its values wide.  Values below 16 have one
- * of their own.  Go's Bucket() is the same; tests compare the two at every
+ * of their own.  measure.Bucket() in Go does the same; tests compare the two at every
  * seam, and so does each measurement with this code as the kernel runs it.
  */
 #ifndef BUCKETS_H

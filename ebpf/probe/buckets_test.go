@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-package stalls
+package probe
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/probe"
+	"vcpulab/ebpf/wire"
 )
 
 // TestBucketsInC compiles the header of the kernel's side and compares it with
@@ -78,7 +78,7 @@ func TestCompareBuckets(t *testing.T) {
 		}
 		return good(v)
 	})
-	if !errors.Is(err, probe.ErrMissed) || !strings.Contains(err.Error(), "expected 4294967295 in bucket 463, found it in 464") {
+	if !errors.Is(err, wire.ErrProbeMissed) || !strings.Contains(err.Error(), "expected 4294967295 in bucket 463, found it in 464") {
 		t.Errorf("expected an ErrMissed about the seam, found %v", err)
 	}
 }
