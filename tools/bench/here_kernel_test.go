@@ -16,6 +16,7 @@ import (
 
 	"vcpulab/ebpf/loops"
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
@@ -29,7 +30,7 @@ func goBuild(t *testing.T, pkg string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), filepath.Base(pkg))
 	cmd := exec.Command("go", "build", "-o", program, "-ldflags=-s -w", pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+vm.X86_64().GOARCH)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch.X86_64().GoArch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
@@ -42,7 +43,7 @@ func goBuild(t *testing.T, pkg string) string {
 // counts instructions, which it cannot know.
 func TestHereInGuest(t *testing.T) {
 	c, k := pinnedKernel(t)
-	kvm, err := k.ModulePath(vm.KVMModule(vm.X86_64(), vm.TCG))
+	kvm, err := k.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestHereInGuest(t *testing.T) {
 	}
 	job.Mounts = []string{"tmpfs"}
 	m := vm.Machine{
-		Arch: vm.X86_64(), Kernel: k.ImagePath(), MemMiB: guestMemMiB, ICount: true,
+		Arch: arch.X86_64(), Kernel: k.ImagePath(), MemMiB: guestMemMiB, ICount: true,
 		Append: []string{"clocksource=tsc", "tsc=reliable", "tsc_early_khz=1000000", "hpet=disable", "pmtmr=0"},
 	}
 	start := time.Now()

@@ -17,6 +17,7 @@ import (
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
@@ -173,7 +174,7 @@ func (r *runner) boot(ctx context.Context, b boot) (_ *results.Boot, err error) 
 		return nil, err
 	}
 	m := vm.Machine{
-		Arch: vm.X86_64(), Accel: accel, Kernel: s.Kernel.ImagePath(), MemMiB: guestMemMiB,
+		Arch: arch.X86_64(), Accel: accel, Kernel: s.Kernel.ImagePath(), MemMiB: guestMemMiB,
 		ICount: r.plan.Method == results.ICount,
 		Append: []string{"clocksource=tsc", "tsc=reliable"},
 	}

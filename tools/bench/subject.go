@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
 	"vcpulab/tools/running"
@@ -33,7 +34,7 @@ type Subject struct {
 // modules are the modules that a measurement loads, in addition to those
 // that they depend on.
 func (s Subject) modules(accel vm.Accel) ([]vm.Module, error) {
-	kvm, err := s.Kernel.ModulePath(vm.KVMModule(vm.X86_64(), accel))
+	kvm, err := s.Kernel.ModulePath(vm.KVMModule(arch.X86_64(), accel))
 	if err != nil {
 		return nil, err
 	}

@@ -69,21 +69,18 @@ func TestRunMissing(t *testing.T) {
 func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
 	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		if err != unix.ESRCH {
-			t.Fatal(err)
-		}
+	if errors.Is(err, unix.ESRCH) {
 		return
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer unix.Close(fd)
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-		if err == nil {
-			return
-		}
-		if err != unix.EINTR {
-			t.Fatal(err)
-		}
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -56,7 +56,7 @@ func (p Pair) failed() bool {
 
 // Comparison is the results of two kernels side by side.
 type Comparison struct {
-	// Arch is the architecture, as vm.Arch names it.
+	// Arch is the architecture, as arch.Arch names it.
 	Arch string `json:"arch,omitempty"`
 	// Tests are all tests of both kernels, sorted by name.
 	Tests []Pair `json:"tests"`

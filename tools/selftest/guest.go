@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/vm"
 )
 
@@ -66,7 +67,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	}
 	s, o := g.r.subject, g.r.opts
 	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Kernel, Append: o.Append}
-	if s.Arch.Name == vm.X86_64().Name {
+	if s.Arch.Name == arch.X86_64().Name {
 		// On a busy host TCG's time stamp counter looks unstable, and KVM
 		// works in another way with one that is.
 		m.Append = append(slices.Clip(m.Append), "tsc=reliable")

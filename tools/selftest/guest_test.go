@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/vm"
 )
@@ -55,7 +56,7 @@ func faulty(t *testing.T, hows ...string) []Test {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "faulty")
 	cmd := exec.Command("go", "build", "-o", program, "./testdata/faulty")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+vm.X86_64().GOARCH)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch.X86_64().GoArch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build testdata/faulty: %v\n%s", err, out)
 	}
@@ -71,7 +72,7 @@ func faulty(t *testing.T, hows ...string) []Test {
 func TestRunFaulty(t *testing.T) {
 	kernel := need(t, envKernel)
 	tests := faulty(t, "endless", "fail", "init", "killed", "lost", "nonsense", "panic", "pass", "reset", "skip")
-	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: kernel, Tests: append(tests, Test{
+	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: kernel, Tests: append(tests, Test{
 		Name: "no program", Path: filepath.Join("testdata", "faulty", "main.go"),
 	})}
 	keep := t.TempDir()
@@ -133,7 +134,7 @@ func TestRunNoKernel(t *testing.T) {
 	if err := os.WriteFile(file, make([]byte, 4096), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: file, Tests: faulty(t, "pass")}
+	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: file, Tests: faulty(t, "pass")}
 	got, err := Run(context.Background(), testCache(t), s, Options{MemMiB: 256})
 	if fault, ok := errors.AsType[*vm.Fault](err); !ok || len(got) > 0 {
 		t.Errorf("expected a fault and no results, found %v (%T) and %v", err, fault, got)
@@ -145,7 +146,7 @@ func TestRunCancelled(t *testing.T) {
 	kernel := need(t, envKernel)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: kernel, Tests: faulty(t, "pass", "endless")}
+	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: kernel, Tests: faulty(t, "pass", "endless")}
 	time.AfterFunc(4*time.Second, cancel)
 	got, err := Run(ctx, testCache(t), s, Options{MemMiB: 256, Parallel: 1})
 	if !errors.Is(err, context.Canceled) {
@@ -160,7 +161,7 @@ func TestRunCancelled(t *testing.T) {
 
 // TestRunSelftests runs KVM's own tests.
 func TestRunSelftests(t *testing.T) {
-	s := Subject{Name: "base", Arch: vm.X86_64(), Kernel: need(t, envKernel), ModuleDir: need(t, envModules)}
+	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: need(t, envKernel), ModuleDir: need(t, envModules)}
 	s.Modules = []vm.Module{{Host: filepath.Join(s.ModuleDir, "kvm-amd.ko")}}
 	dir := need(t, envSelftests)
 	var all []Test

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
@@ -20,7 +21,7 @@ import (
 type Subject struct {
 	// Name is what the kernel is called in what is shown: base, patched.
 	Name string
-	Arch vm.Arch
+	Arch arch.Arch
 	// Kernel is the path of the image to boot.
 	Kernel string
 	// Modules are loaded before the tests; what they depend on is looked for
@@ -49,12 +50,8 @@ type Test struct {
 // NewSubject returns the subject that a kernel and tests built from its tree
 // are.
 func NewSubject(name string, k *kbuild.Kernel, tests *kbuild.Selftests, accel vm.Accel) (Subject, error) {
-	arch, err := vm.ArchByName(k.Arch.GoArch)
-	if err != nil {
-		return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)
-	}
-	s := Subject{Name: name, Arch: arch, Kernel: k.ImagePath(), Decode: decoder(k)}
-	if mod := vm.KVMModule(arch, accel); mod != "" {
+	s := Subject{Name: name, Arch: k.Arch, Kernel: k.ImagePath(), Decode: decoder(k)}
+	if mod := vm.KVMModule(k.Arch, accel); mod != "" {
 		file, err := k.ModulePath(mod)
 		if err != nil {
 			return Subject{}, fmt.Errorf("selftests on %s: %w", name, err)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,8 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+	"vcpulab/tools/vm/bareguest"
+)
+
+// Accel is how QEMU runs the guest's processor.
+type Accel string
+
+// The accelerators.
+const (
+	TCG Accel = "tcg" // by translating instructions: works everywhere, can count them
+	KVM Accel = "kvm" // by the processor itself
 )
 
 // kvmDevice is how a user reaches KVM.
@@ -31,77 +42,62 @@ const (
 	probeSilence = 6 * time.Second
 )
 
-// accelKind is of the cache entries that hold verdicts.
+// accelKind is the kind of the cache entries that hold choices.
 const accelKind = "accel"
 
 // Probe says how the accelerator is chosen.
 type Probe struct {
-	Arch Arch
-	// Want is what the user asked for: "" to find out, or kvm or tcg, which
-	// is then taken as it is.
+	Arch arch.Arch
+	// Want is what the user asked for, kvm or tcg, which is then taken as it
+	// is; "" finds out.
 	Want string
-	// Kernel is an ordinary kernel for Arch: a tiny one would prove less. ""
-	// leaves TCG.
+	// Kernel is an ordinary kernel for Arch, which proves more than a guest of
+	// a few instructions. "" chooses TCG.
 	Kernel string
-	// Modules are loaded in the guest, with what they depend on from
-	// ModuleDir. With kvm-amd or kvm-intel it is tried, too, whether KVM
-	// nests.
-	Modules   []Module
-	ModuleDir string
-	// KernelID is under what the verdict is remembered for that kernel and
-	// those modules, such as the key of their build; "" does not remember it.
+	// KernelID is the key under which the choice for that kernel is cached,
+	// such as the key of its build; "" does not cache it.
 	KernelID string
 	// Source is as in Guest.
 	Source string
 }
 
-// Verdict is which accelerator to use and why.
-type Verdict struct {
+// Choice is which accelerator to use and why.
+type Choice struct {
 	Accel  Accel  `json:"accel"`
 	Reason string `json:"reason"`
-	// Remembered says that the guest was booted by an earlier call.
-	Remembered bool `json:"-"`
+	// Cached says that an earlier call booted the guest.
+	Cached bool `json:"-"`
 }
 
 // ChooseAccel finds out whether KVM runs an ordinary kernel here. A /dev/kvm
-// that opens is no proof: some hosts offer a KVM that makes VMs and vCPUs and
-// then hangs. So a guest is booted to its end record within a deadline, and
-// the verdict is remembered in c for this kernel, host kernel and QEMU.
+// that opens proves nothing: some hosts offer a KVM that creates VMs and vCPUs
+// and then hangs. So a guest is booted to its end record within a deadline, and
+// the choice is kept in c for this kernel, host kernel and QEMU.
 //
-// A KVM that does not work is a verdict, not an error, unless Want is kvm.
-// Counting instructions takes TCG whatever the verdict is.
-func ChooseAccel(ctx context.Context, c *cache.Cache, p Probe) (Verdict, error) {
-	switch Accel(p.Want) {
-	case TCG:
-		return Verdict{Accel: TCG, Reason: "asked for"}, nil
-	case KVM:
-		if why := p.obstacle(); why != "" {
-			return Verdict{}, exit.With(exit.MachineLacks, fmt.Errorf("accelerator kvm, which was asked for: %s", why))
-		}
-		return Verdict{Accel: KVM, Reason: "asked for"}, nil
-	case "":
-	default:
-		return Verdict{}, exit.With(exit.Usage, fmt.Errorf("accelerator %q: expected kvm or tcg", p.Want))
+// A KVM that does not work is not an error unless Want is kvm. Counting
+// instructions takes TCG whatever the choice is.
+func ChooseAccel(ctx context.Context, c *cache.Cache, p Probe) (Choice, error) {
+	obstacle := p.obstacle()
+	switch want := Accel(p.Want); {
+	case want == TCG, want == KVM && obstacle == "":
+		return Choice{Accel: want, Reason: "asked for"}, nil
+	case want == KVM:
+		return Choice{}, exit.With(exit.MachineLacks, fmt.Errorf("accelerator kvm, which was asked for: %s", obstacle))
+	case want != "":
+		return Choice{}, exit.With(exit.Usage, fmt.Errorf("accelerator %q: expected kvm or tcg", p.Want))
+	case obstacle != "":
+		return Choice{Accel: TCG, Reason: obstacle}, nil
+	case p.Kernel == "":
+		return Choice{Accel: TCG, Reason: "no kernel to try KVM with yet"}, nil
+	case p.KernelID == "":
+		return p.boot(ctx, c)
 	}
-	if why := p.obstacle(); why != "" {
-		return Verdict{Accel: TCG, Reason: why}, nil
-	}
-	if p.Kernel == "" {
-		return Verdict{Accel: TCG, Reason: "there is no kernel yet to try KVM with"}, nil
-	}
-	if p.KernelID == "" {
-		return p.try(ctx, c)
-	}
-	key, err := p.key(ctx)
-	if err != nil {
-		return Verdict{}, err
-	}
-	return p.remember(ctx, c, key)
+	return p.bootOnce(ctx, c)
 }
 
 // obstacle returns why KVM need not even be tried, "" if it may work.
 func (p Probe) obstacle() string {
-	if p.Arch.GOARCH != runtime.GOARCH {
+	if !p.Arch.IsHost() {
 		return fmt.Sprintf("KVM runs no %s guests on %s", p.Arch.Name, runtime.GOARCH)
 	}
 	fd, err := unix.Open(kvmDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -112,97 +108,126 @@ func (p Probe) obstacle() string {
 	return ""
 }
 
-// key covers what the verdict depends on.
-func (p Probe) key(ctx context.Context) (string, error) {
+// bootOnce returns the cached choice, or makes it and caches it.
+func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
-		return "", fmt.Errorf("probe KVM: uname: %w", err)
+		return Choice{}, fmt.Errorf("probe KVM: uname: %w", err)
 	}
 	version, err := QEMUVersion(ctx, p.Arch)
 	if err != nil {
-		return "", err
+		return Choice{}, err
 	}
-	return cache.Key(p.Arch.Name, unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]),
-		version, cpuModel(), p.KernelID, strings.Join(p.moduleNames(), ",")), nil
-}
+	key := cache.Key(p.Arch.Name, unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]),
+		version, cpuModel(), p.KernelID)
 
-func (p Probe) moduleNames() []string {
-	names := make([]string, len(p.Modules))
-	for i, m := range p.Modules {
-		names[i] = filepath.Base(m.Host) + " " + m.Args
-	}
-	return names
-}
-
-// remember returns the verdict of the cache, or finds it out and keeps it.
-func (p Probe) remember(ctx context.Context, c *cache.Cache, key string) (Verdict, error) {
-	const name = "verdict.json"
+	const name = "choice.json"
 	dir, hit, err := c.Populate(ctx, accelKind, key, func(ctx context.Context, tmp string) error {
-		v, err := p.try(ctx, c)
+		choice, err := p.boot(ctx, c)
 		if err != nil {
 			return err
 		}
-		data, err := json.Marshal(v)
+		data, err := json.Marshal(choice)
 		if err != nil {
-			return fmt.Errorf("probe KVM: %w", err)
+			return err
 		}
 		return os.WriteFile(filepath.Join(tmp, name), append(data, '\n'), 0o644)
 	})
 	if err != nil {
-		return Verdict{}, err
+		return Choice{}, err
 	}
-	var v Verdict
+
+	choice := Choice{Cached: hit}
 	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err == nil {
-		err = json.Unmarshal(data, &v)
+		err = json.Unmarshal(data, &choice)
 	}
 	if err != nil {
-		return Verdict{}, fmt.Errorf("probe KVM: %w; remove %s to try again", err, dir)
+		return Choice{}, fmt.Errorf("probe KVM: %w; remove %s to try again", err, dir)
 	}
-	v.Remembered = hit
-	return v, nil
+	return choice, nil
 }
 
-// try boots a guest with KVM.
-func (p Probe) try(ctx context.Context, c *cache.Cache) (Verdict, error) {
+// boot boots a guest with KVM.
+func (p Probe) boot(ctx context.Context, c *cache.Cache) (Choice, error) {
 	m := Machine{Arch: p.Arch, Accel: KVM, Kernel: p.Kernel}
 	o := Options{Timeout: probeTimeout, Silence: probeSilence, AllowWarnings: true}
-	g := Guest{Job: wire.Job{Kind: wire.JobBoot}, Modules: p.Modules, ModuleDir: p.ModuleDir, Source: p.Source}
-	res, err := Boot(ctx, c, m, g, o)
+	res, err := Boot(ctx, c, m, Guest{Job: wire.Job{Kind: wire.JobBoot}, Source: p.Source}, o)
 	if fault, ok := errors.AsType[*Fault](err); ok {
-		why := fmt.Sprintf("%s opens, but an ordinary kernel does not boot: %s", kvmDevice, fault.Kind)
-		if fault.Kind == JobFailed {
-			why = "KVM boots an ordinary kernel, but does not nest"
-		}
-		if fault.Title != "" {
-			why += ": " + fault.Title
-		}
-		return Verdict{Accel: TCG, Reason: why}, nil
+		why := strings.TrimSuffix(fmt.Sprintf("%s: %s", fault.Kind, fault.Title), ": ")
+		return Choice{Accel: TCG, Reason: fmt.Sprintf("%s opens, but an ordinary kernel does not boot: %s", kvmDevice, why)}, nil
 	}
 	if err != nil {
-		return Verdict{}, fmt.Errorf("probe KVM: %w", err)
+		return Choice{}, fmt.Errorf("probe KVM: %w", err)
 	}
-	return Verdict{Accel: KVM, Reason: fmt.Sprintf("%s %s booted in %v", res.Hello.Machine, res.Hello.Kernel,
-		res.Timing.Gone.Round(time.Millisecond))}, nil
+	took := res.Timing.Gone.Round(time.Millisecond)
+	return Choice{Accel: KVM, Reason: fmt.Sprintf("%s %s booted in %v", res.Hello.Machine, res.Hello.Kernel, took)}, nil
 }
 
-// QEMUVersion returns the first line of what an architecture's QEMU says of
+// ProbeWithoutKernel runs a guest of a few instructions with an accelerator,
+// for x86_64 as long as no kernel is built. It returns why that did not work,
+// "" if it did, which does not prove that a kernel boots; see ChooseAccel.
+// Errors are not the accelerator's.
+func ProbeWithoutKernel(ctx context.Context, accel Accel) (why string, err error) {
+	return probeWithoutKernel(ctx, accel, bareguest.Record)
+}
+
+func probeWithoutKernel(ctx context.Context, accel Accel, say func(string) bareguest.Code) (string, error) {
+	dir, err := os.MkdirTemp("", "vcpulab-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	text, err := bareguest.Records(
+		wire.Record{Kind: wire.KindHello, Hello: &wire.Hello{Version: wire.Version, Job: wire.JobBoot, Kernel: "none"}},
+		wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: wire.StatusOK}},
+	)
+	if err != nil {
+		return "", err
+	}
+	m := Machine{Arch: bareguest.Arch(), Accel: accel, Kernel: filepath.Join(dir, "guest.elf"), MemMiB: 32}
+	if err := bareguest.Write(m.Kernel, say(text), bareguest.Reset); err != nil {
+		return "", err
+	}
+
+	start := time.Now()
+	_, err = Run(ctx, m, Options{Timeout: probeTimeout, Silence: probeSilence})
+	if fault, ok := errors.AsType[*Fault](err); ok {
+		return fmt.Sprintf("a guest of a few instructions does not run: %s: %s (%v)", fault.Kind, fault.Title, time.Since(start).Round(time.Millisecond)), nil
+	}
+	return "", err
+}
+
+// KVMModule returns the module that brings KVM, "" where it is built in.
+func KVMModule(a arch.Arch, accel Accel) string {
+	if len(a.KVMModules) == 0 {
+		return ""
+	}
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil && accel == KVM {
+		for _, m := range a.KVMModules[1:] {
+			if strings.Contains(string(info), " "+m.CPUFlag+" ") {
+				return m.Name
+			}
+		}
+	}
+	return a.KVMModules[0].Name
+}
+
+// QEMUVersion returns the first line of what an architecture's QEMU prints as
 // its version.
-func QEMUVersion(ctx context.Context, arch Arch) (string, error) {
+func QEMUVersion(ctx context.Context, a arch.Arch) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, arch.QEMU, "--version").Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		return "", lacksQEMU(arch, err)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s --version: %w", arch.QEMU, err)
-	}
-	return firstLine(string(out)), nil
+	out, _, err := program.Program{Name: a.QEMU.Program}.Run(ctx, "--version")
+	return firstLine(string(out)), explainMissing(a, err)
 }
 
-func lacksQEMU(arch Arch, err error) error {
-	return exit.With(exit.MachineLacks, fmt.Errorf("start QEMU: %w: install Debian's package %s", err, arch.Package))
+// explainMissing adds the package to the error of a QEMU that is not installed.
+func explainMissing(a arch.Arch, err error) error {
+	if missing, ok := errors.AsType[*program.MissingError](err); ok {
+		return fmt.Errorf("start QEMU: %w: install Debian's package %s", missing, a.QEMU.Package)
+	}
+	return err
 }
 
 // cpuModel returns the processor's name as the host's kernel has it, "" where

@@ -15,7 +15,7 @@ import (
 // resets through PSCI, as a kernel at EL2 does there.
 func tinyARM64(t *testing.T, text string) Machine {
 	t.Helper()
-	needQEMU(t, ARM64())
+	needQEMU(t, testArch("arm64"))
 	var code []byte
 	put := func(instruction uint32) { code = binary.LittleEndian.AppendUint32(code, instruction) }
 	put(0xd2a12001) // mov x1, 0x09000000
@@ -31,7 +31,7 @@ func tinyARM64(t *testing.T, text string) Machine {
 	if err := os.WriteFile(file, code, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return Machine{Arch: ARM64(), Kernel: file, MemMiB: 128}
+	return Machine{Arch: testArch("arm64"), Kernel: file, MemMiB: 128}
 }
 
 func TestARM64(t *testing.T) {

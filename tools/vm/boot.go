@@ -25,25 +25,24 @@ type Guest struct {
 	// Modules are loaded before the job starts, each after those that it
 	// depends on.
 	Modules []Module
-	// ModuleDir is where modules that others depend on are looked for; ""
-	// for nowhere.
+	// ModuleDir is where modules that others depend on are looked for, unless
+	// it is "".
 	ModuleDir string
 	// Files are what the job needs besides, such as static test programs.
 	Files []File
-	// Source is the folder of the guest program's source, see GuestProgram.
+	// Source is the directory of the guest program's source, see GuestProgram.
 	Source string
 }
 
-// moduleFolder is where modules lie in the guest.
-const moduleFolder = "modules"
+// guestModules is the directory of the modules in the guest.
+const guestModules = "modules"
 
 // initramfsName is what the initramfs is called in Options.KeepDir.
 const initramfsName = "initramfs.cpio"
 
 // Boot builds the guest program, unless c has it, and the initramfs, and runs
-// the machine with it. m.Initrd is not looked at. See Run for what it
-// returns. The command of a Fault works when o.KeepDir is given and as long
-// as that is there.
+// the machine with it. It ignores m.Initrd and returns what Run does. The
+// command of a Fault works as long as o.KeepDir exists.
 func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*Result, error) {
 	program, err := GuestProgram(ctx, c, m.Arch, g.Source)
 	if err != nil {
@@ -58,6 +57,7 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
 	}
 	defer m.initramfs.Close()
+
 	res, err := Run(ctx, m, o)
 	if _, ok := errors.AsType[*Fault](err); ok && o.KeepDir != "" {
 		if keepErr := keepFile(m.initramfs, m.Initrd); keepErr != nil {
@@ -76,14 +76,16 @@ func (g Guest) files(program string) ([]File, error) {
 			return nil, err
 		}
 	}
-	modules, err := OrderModules(g.Modules, pool, nil)
+
+	modules, err := OrderModules(g.Modules, pool)
 	if err != nil {
 		return nil, err
 	}
+
 	files := []File{{Path: "init", Mode: 0o755, Host: program}}
 	job := g.Job
 	for _, m := range modules {
-		name := moduleFolder + "/" + filepath.Base(m.Host)
+		name := guestModules + "/" + filepath.Base(m.Host)
 		files = append(files, File{Path: name, Host: m.Host})
 		job.Modules = append(job.Modules, wire.Module{Path: "/" + name, Args: m.Args})
 	}

@@ -76,7 +76,7 @@ func TestBootBadInput(t *testing.T) {
 		"no module":     {Guest{Job: bootJob().Job, Modules: []Module{{Host: "/nope.ko"}}}, "/nope.ko"},
 		"no module dir": {Guest{Job: bootJob().Job, ModuleDir: "/nope"}, "/nope"},
 		"no file":       {Guest{Job: bootJob().Job, Files: []File{{Path: "a", Host: "/nope"}}}, "/nope"},
-		"file twice":    {Guest{Job: bootJob().Job, Files: []File{{Path: "/init"}}}, "init is there twice"},
+		"file twice":    {Guest{Job: bootJob().Job, Files: []File{{Path: "/init"}}}, "duplicate init"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Boot(t.Context(), c, m, tt.g, quick()); err == nil || !strings.Contains(err.Error(), tt.want) {

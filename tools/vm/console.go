@@ -5,6 +5,7 @@ package vm
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,39 +14,36 @@ import (
 
 // Limits of what is kept of a console, in bytes.
 const (
-	// DefaultConsoleLimit bounds the console that is kept.
-	DefaultConsoleLimit = 1 << 20
+	// maxConsole bounds the console that is kept.
+	maxConsole = 1 << 20
 	// maxConsoleLine bounds a line that is searched for splats.
 	maxConsoleLine = 4 << 10
 )
 
-// console takes what a serial port sends, keeps a bounded part of it and
-// looks for splats line by line, so that a fault is seen as it arises. It is
-// safe for use by several goroutines.
+// console keeps a bounded part of what a serial port sends and looks for splats
+// line by line, so that a fault is seen as it arises. It is safe for use by
+// several goroutines.
 type console struct {
 	live io.Writer // gets everything as it comes; may be nil
 
 	mu    sync.Mutex
 	kept  *wire.Excerpt
 	part  []byte // of the line that is not yet complete
-	long  bool   // the line is longer than maxConsoleLine
-	seen  splats
-	guest string // why the guest program gave up
+	seen  splatFinder
+	guest string // why the guest program gave up, "" if it did not say
 }
 
 func newConsole(limit int, live io.Writer) *console {
-	if limit <= 0 {
-		limit = DefaultConsoleLimit
-	}
 	return &console{kept: wire.NewExcerpt(limit), live: live}
 }
 
-// Write takes all of p and never fails: a full disk behind live must not
-// hide what the kernel said.
+// Write never fails: a full disk behind live must not hide what the kernel
+// printed.
 func (c *console) Write(p []byte) (int, error) {
 	if c.live != nil {
 		_, _ = c.live.Write(p)
 	}
+
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, _ = c.kept.Write(p)
@@ -53,31 +51,31 @@ func (c *console) Write(p []byte) (int, error) {
 		line, after, ended := bytes.Cut(rest, []byte("\n"))
 		rest = after
 		if room := maxConsoleLine - len(c.part); room < len(line) {
-			line, c.long = line[:room], true
+			line = line[:room]
 		}
 		c.part = append(c.part, line...)
 		if ended {
-			c.line()
+			c.endLine()
 		}
 	}
 	return len(p), nil
 }
 
-// line looks at the line that is complete.
-func (c *console) line() {
-	c.seen.line(c.part)
+// endLine searches the line that is complete.
+func (c *console) endLine() {
+	c.seen.addLine(c.part)
 	if c.guest == "" && bytes.HasPrefix(c.part, []byte(wire.FatalPrefix)) {
 		c.guest = strings.TrimSpace(string(c.part[len(wire.FatalPrefix):]))
 	}
-	c.part, c.long = c.part[:0], false
+	c.part = c.part[:0]
 }
 
-// close takes the last line if nothing ended it: a panic may be cut short.
+// close ends the last line if nothing else did: a panic may be cut short.
 func (c *console) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.part) > 0 {
-		c.line()
+		c.endLine()
 	}
 }
 
@@ -85,22 +83,15 @@ func (c *console) close() {
 func (c *console) splats() []Splat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]Splat(nil), c.seen.found...)
+	return slices.Clone(c.seen.found)
 }
 
-// fatal tells whether the kernel has said that it will not go on.
+// fatal tells whether the kernel has printed that it will not go on.
 func (c *console) fatal() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.seen.found {
-		if s.Kind != KernelWarning {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.splats(), func(s Splat) bool { return s.Kind != KernelWarning })
 }
 
-// guestReason returns why the guest program gave up, "" if it did not say.
+// guestReason returns why the guest program gave up.
 func (c *console) guestReason() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

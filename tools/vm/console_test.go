@@ -49,11 +49,11 @@ func TestConsoles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			whole := newConsole(0, nil)
+			whole := newConsole(maxConsole, nil)
 			_, _ = whole.Write(data)
 			whole.close()
 			// How the bytes are cut must not matter.
-			pieces := newConsole(0, nil)
+			pieces := newConsole(maxConsole, nil)
 			for _, b := range data {
 				_, _ = pieces.Write([]byte{b})
 			}
@@ -63,7 +63,7 @@ func TestConsoles(t *testing.T) {
 			}
 			// As if the run had ended well otherwise.
 			res := &Result{End: wire.End{Status: wire.StatusOK}}
-			out := diagnose(evidence{good: true, splats: whole.splats(), console: whole.text(), result: res})
+			out := evidence{good: true, splats: whole.splats(), console: whole.text(), result: res}.fault()
 			text, err := json.MarshalIndent(out, "", "\t")
 			if err != nil {
 				t.Fatal(err)
@@ -183,7 +183,7 @@ func FuzzConsole(f *testing.F) {
 		if n := len(whole.text()); n > 4096+64 {
 			t.Fatalf("%d bytes are kept", n)
 		}
-		f := diagnose(evidence{good: true, splats: whole.splats(), console: whole.text(), guest: whole.guestReason(), result: &Result{}, streamErr: errTest})
+		f := evidence{good: true, splats: whole.splats(), console: whole.text(), guest: whole.guestReason(), result: &Result{}, streamErr: errTest}.fault()
 		if f == nil || len(f.Lines) > splatLines || strings.ContainsAny(f.Error(), "\x00\x1b\r") {
 			t.Fatalf("a fault that cannot be shown: %+v", f)
 		}

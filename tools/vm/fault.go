@@ -7,15 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"vcpulab/ebpf/wire"
 	"vcpulab/tools/exit"
-)
-
-// ErrKernel and ErrInfrastructure tell by errors.Is whose fault a Fault is:
-// that of the kernel or the program in the guest, or of QEMU and this
-// machine. The second kind says nothing about a patch.
-var (
-	ErrKernel         = errors.New("fault of the kernel or the guest")
-	ErrInfrastructure = errors.New("fault of QEMU or this machine")
 )
 
 // FaultKind tells faults apart.
@@ -29,14 +22,14 @@ const (
 	NoInit        FaultKind = "no init"        // the kernel found no program to run as init
 	InitDied      FaultKind = "init died"
 	Hang          FaultKind = "hang"               // neither console nor records went on
-	SilentReset   FaultKind = "silent reset"       // the guest ended before its end record and said nothing
+	SilentReset   FaultKind = "silent reset"       // the guest ended before its end record, without a message
 	CutOutput     FaultKind = "output cut"         // in the middle of a line
-	LostRecords   FaultKind = "records lost"       // malformed, missing or doubled ones
+	LostRecords   FaultKind = "records lost"       // malformed, missing or duplicate ones
 	GuestFailed   FaultKind = "guest failed"       // the guest program could not set up the guest
-	JobFailed     FaultKind = "job failed"         // the guest program says that its job failed
+	JobFailed     FaultKind = "job failed"         // the guest program reports that its job failed
 	Deadline      FaultKind = "time ran out"       // the run went on, but not to its end
 	QEMUFailed    FaultKind = "QEMU failed"        // it did not start, ended by itself or was killed
-	AccelFailed   FaultKind = "accelerator failed" // QEMU says that KVM gave up
+	AccelFailed   FaultKind = "accelerator failed" // QEMU reports that KVM gave up
 )
 
 // Fault is everything that can go wrong between QEMU's start and its end.
@@ -50,13 +43,15 @@ type Fault struct {
 	Splats []Splat
 	// Lines are the lines of the console that tell most.
 	Lines []string
-	// Stderr is what QEMU itself said, bounded.
+	// Stderr is what QEMU itself printed, bounded.
 	Stderr string
 	// Console is the path of the kept console, "" if none was kept.
 	Console string
 	// Command repeats the run, quoted for a shell.
 	Command string
-	// Err is the error underneath, nil if there is none.
+	// Err is the error underneath, nil if there is none: of the record stream,
+	// or if a job failed the one behind the code of the guest's last error,
+	// such as wire.ErrAttach.
 	Err error
 }
 
@@ -74,7 +69,7 @@ func (f *Fault) Error() string {
 	case len(f.Lines) > 0:
 		b.WriteString("\n  the console:\n    " + strings.Join(f.Lines, "\n    "))
 	case f.Kind != QEMUFailed:
-		b.WriteString("\n  the console stayed empty")
+		b.WriteString("\n  the console is empty")
 	}
 	if f.Console != "" {
 		b.WriteString("\n  all of the console: " + f.Console)
@@ -85,20 +80,12 @@ func (f *Fault) Error() string {
 	return b.String()
 }
 
-// Unwrap returns whose fault it is and the error underneath.
-func (f *Fault) Unwrap() []error {
-	whose := ErrKernel
-	if f.Infrastructure() {
-		whose = ErrInfrastructure
-	}
-	if f.Err == nil {
-		return []error{whose}
-	}
-	return []error{whose, f.Err}
-}
+// Unwrap returns the error underneath.
+func (f *Fault) Unwrap() error { return f.Err }
 
-// Infrastructure tells whether QEMU or this machine is to blame. Time that
-// ran out is not counted so: a kernel that is too slow looks the same.
+// Infrastructure tells whether QEMU or this machine is to blame, so that the
+// fault says nothing about a patch. Time that ran out does not count: a kernel
+// that is too slow looks the same.
 func (f *Fault) Infrastructure() bool {
 	return f.Kind == QEMUFailed || f.Kind == AccelFailed
 }
@@ -115,20 +102,102 @@ func (f *Fault) ExitCode() int {
 	return exit.BootFailed
 }
 
-// quote returns a command line that a POSIX shell splits into args again.
-func quote(args []string) string {
-	quoted := make([]string, len(args))
-	for i, a := range args {
-		quoted[i] = quoteArg(a)
-	}
-	return strings.Join(quoted, " ")
+// evidence is all that is known of a run that is over.
+type evidence struct {
+	stopped   stopReason // why it was ended from outside
+	ended     string     // how QEMU ended, in words
+	good      bool       // by itself and without an error
+	shutdown  string     // why, in QMP's words; "" if unknown
+	where     string     // what QEMU knew of a guest that hung
+	streamErr error      // of the records; nil when the end record came last
+	console   string     // the kept part of it
+	splats    []Splat    // found on the console
+	guest     string     // why the guest program gave up
+	stderr    string     // what QEMU itself printed
+	result    *Result
+	options   Options
 }
 
-const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-"
+// accelComplaints are what QEMU prints when KVM gives up on a guest.
+var accelComplaints = []string{
+	"KVM internal error", "KVM: entry failed", "kvm run failed", "failed to initialize kvm",
+	"Could not access KVM kernel module", "KVM_GET_SUPPORTED_CPUID failed", "error: failed to set MSR",
+}
 
-func quoteArg(a string) string {
-	if a != "" && strings.Trim(a, plain) == "" {
-		return a
+// fault returns what went wrong, nil if nothing did.
+func (e evidence) fault() *Fault {
+	kind, title, err := e.classify()
+	if kind == "" {
+		return nil
 	}
-	return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	f := &Fault{Kind: kind, Title: strings.Map(printable, title), Err: err, Splats: e.splats, Stderr: strings.Map(printable, e.stderr)}
+	var about *Splat
+	for i, s := range e.splats {
+		if s.Kind == kind && s.Title == title {
+			about = &e.splats[i]
+			break
+		}
+	}
+	f.Lines = excerpt(e.console, about)
+	return f
+}
+
+// classify returns the kind of the fault, "" for none. What the kernel printed
+// counts most, then what QEMU printed, then what was seen from outside.
+func (e evidence) classify() (kind FaultKind, title string, err error) {
+	splat, complained := worst(e.splats)
+	if complained && splat.Kind != KernelWarning {
+		return splat.Kind, splat.Title, nil
+	}
+	for _, c := range accelComplaints {
+		if strings.Contains(e.stderr, c) {
+			return AccelFailed, firstLine(e.stderr), nil
+		}
+	}
+
+	switch {
+	case e.stopped == stopNone && !e.good:
+		return QEMUFailed, e.ended, nil
+	case e.stopped == stopHang:
+		title := fmt.Sprintf("neither console nor records went on for %v", e.options.Silence)
+		if e.where != "" {
+			title += "; " + e.where
+		}
+		return Hang, title, nil
+	case e.stopped == stopTimeout:
+		return Deadline, fmt.Sprintf("the guest had not ended after %v", e.options.Timeout), nil
+	case e.guest != "":
+		return GuestFailed, e.guest, nil
+	}
+
+	switch err := e.streamErr; {
+	case err == nil:
+	case errors.Is(err, wire.ErrNoEnd):
+		title := "the guest ended without an end record or a message"
+		if e.shutdown != "" {
+			title += " (QEMU's reason is " + e.shutdown + ")"
+		}
+		return SilentReset, title, err
+	case errors.Is(err, wire.ErrCut):
+		return CutOutput, err.Error(), err
+	default:
+		return LostRecords, err.Error(), err
+	}
+
+	if e.result.End.Status != wire.StatusOK {
+		if n := len(e.result.Errors); n > 0 {
+			last := e.result.Errors[n-1]
+			return JobFailed, last.Message, last.Code.Err()
+		}
+		return JobFailed, "the guest gives no reason", nil
+	}
+	if complained && !e.options.AllowWarnings {
+		return KernelWarning, splat.Title, nil
+	}
+	return "", "", nil
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return line
 }

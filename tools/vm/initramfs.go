@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -18,30 +19,34 @@ import (
 
 // File is a file of an initramfs.
 type File struct {
-	// Path is where it goes: clean, slash-separated, with or without a
-	// leading slash.
+	// Path is its path there: clean, slash-separated, with or without a leading
+	// slash.
 	Path string
 	// Mode are its permission bits; 0 is 0644.
 	Mode fs.FileMode
 	// Data is its content, unless Host is set.
 	Data []byte
-	// Host is the path of a file of this machine whose content it has.
+	// Host is the path of a file of this machine with its content.
 	Host string
 }
 
-// WriteInitramfs writes an initramfs with these files and the folders that
+// maxFile is the largest file of an archive in the newc format, in bytes: sizes
+// have eight hexadecimal digits, and cpio.Writer cuts larger ones.
+const maxFile = math.MaxUint32
+
+// WriteInitramfs writes an initramfs with these files and the directories that
 // they need, in cpio's newc format. The same files give the same bytes: they
 // are sorted, belong to root and carry no time. It is not compressed: a guest
-// takes longer to unpack than to be handed the bytes.
+// takes longer to unpack it than to be handed the bytes.
 func WriteInitramfs(w io.Writer, files []File) error {
 	byPath := make(map[string]File, len(files))
 	for _, f := range files {
-		name, err := cleanName(f.Path)
-		if err != nil {
-			return err
+		name := strings.TrimPrefix(f.Path, "/")
+		if !fs.ValidPath(name) || name == "." || strings.ContainsRune(name, 0) {
+			return fmt.Errorf("initramfs: %q: expected a clean path of a file", f.Path)
 		}
 		if _, ok := byPath[name]; ok {
-			return fmt.Errorf("initramfs: %s is there twice", name)
+			return fmt.Errorf("initramfs: duplicate %s", name)
 		}
 		byPath[name] = f
 	}
@@ -49,11 +54,12 @@ func WriteInitramfs(w io.Writer, files []File) error {
 	for name := range byPath {
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if _, ok := byPath[dir]; ok {
-				return fmt.Errorf("initramfs: %s is a file and the folder of %s", dir, name)
+				return fmt.Errorf("initramfs: %s is a file and the directory of %s", dir, name)
 			}
 			dirs[dir] = true
 		}
 	}
+
 	cw := cpio.NewWriter(w)
 	var inode int64
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
@@ -73,16 +79,6 @@ func WriteInitramfs(w io.Writer, files []File) error {
 		return fmt.Errorf("initramfs: %w", err)
 	}
 	return nil
-}
-
-// cleanName returns a name as the archive has it and refuses one that would
-// lie elsewhere.
-func cleanName(name string) (string, error) {
-	rel := strings.TrimPrefix(name, "/")
-	if !fs.ValidPath(rel) || rel == "." || strings.ContainsRune(rel, 0) {
-		return "", fmt.Errorf("initramfs: %q: expected a clean path of a file", name)
-	}
-	return rel, nil
 }
 
 func writeFile(cw *cpio.Writer, name string, inode int64, f File) error {
@@ -106,16 +102,17 @@ func writeFile(cw *cpio.Writer, name string, inode int64, f File) error {
 		}
 		size, content = info.Size(), file
 	}
+	if size > maxFile {
+		return fmt.Errorf("%s has %d bytes, more than the format's %d", f.Host, size, int64(maxFile))
+	}
+
 	h := &cpio.Header{Name: name, Mode: cpio.TypeReg | cpio.FileMode(mode), Links: 1, Inode: inode, Size: size}
 	if err := cw.WriteHeader(h); err != nil {
 		return err
 	}
 	n, err := io.Copy(cw, content)
-	if err != nil {
-		return err
+	if err == nil && n != size {
+		err = fmt.Errorf("expected %d bytes, found %d: the file changed while it was read", size, n)
 	}
-	if n != size {
-		return fmt.Errorf("expected %d bytes, found %d: the file changed while it was read", size, n)
-	}
-	return nil
+	return err
 }

@@ -72,18 +72,27 @@ func TestInitramfs(t *testing.T) {
 }
 
 func TestInitramfsErrors(t *testing.T) {
+	// Its blocks are not allocated.
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 4<<30+1); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		files []File
 		want  string
 	}{
-		"no name":          {[]File{{Path: "/"}}, "expected a clean path"},
-		"outside":          {[]File{{Path: "../a"}}, "expected a clean path"},
-		"not clean":        {[]File{{Path: "a//b"}}, "expected a clean path"},
-		"with a NUL":       {[]File{{Path: "a\x00b"}}, "expected a clean path"},
-		"twice":            {[]File{{Path: "/a"}, {Path: "a"}}, "a is there twice"},
-		"file and folder":  {[]File{{Path: "a"}, {Path: "a/b"}}, "a is a file and the folder of a/b"},
-		"missing on host":  {[]File{{Path: "a", Host: "/nope"}}, "/nope"},
-		"a folder on host": {[]File{{Path: "a", Host: "/"}}, "not a regular file"},
+		"too large":           {[]File{{Path: "tests/a", Host: large}}, "initramfs: tests/a: " + large + " has 4294967297 bytes"},
+		"no name":             {[]File{{Path: "/"}}, "expected a clean path"},
+		"outside":             {[]File{{Path: "../a"}}, "expected a clean path"},
+		"not clean":           {[]File{{Path: "a//b"}}, "expected a clean path"},
+		"with a NUL":          {[]File{{Path: "a\x00b"}}, "expected a clean path"},
+		"twice":               {[]File{{Path: "/a"}, {Path: "a"}}, "duplicate a"},
+		"file and directory":  {[]File{{Path: "a"}, {Path: "a/b"}}, "a is a file and the directory of a/b"},
+		"missing on host":     {[]File{{Path: "a", Host: "/nope"}}, "/nope"},
+		"a directory on host": {[]File{{Path: "a", Host: "/"}}, "not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := WriteInitramfs(io.Discard, tt.files); err == nil || !strings.Contains(err.Error(), tt.want) {

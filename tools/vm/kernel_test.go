@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 )
 
@@ -28,12 +29,12 @@ const (
 // realMachine returns a machine with the kernel that the environment names.
 func realMachine(t testing.TB) Machine {
 	t.Helper()
-	needQEMU(t, X86_64())
+	needQEMU(t, arch.X86_64())
 	kernel := os.Getenv(envKernel)
 	if kernel == "" {
 		t.Skipf("SKIPPED FOR LACK OF A KERNEL: set %s to a vmlinux or bzImage, or run \"make test\", which does", envKernel)
 	}
-	return Machine{Arch: X86_64(), Kernel: kernel}
+	return Machine{Arch: arch.X86_64(), Kernel: kernel}
 }
 
 // testCache is a cache that lasts for one run of the tests' package, so that
@@ -96,10 +97,10 @@ func TestKernelRunsPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := Guest{Job: job, Files: []File{
-		{Path: "tests/exit0", Mode: 0o755, Data: program(exitWith(0))},
-		{Path: "tests/exit7", Mode: 0o755, Data: program(exitWith(7))},
-		{Path: "tests/pause", Mode: 0o755, Data: program(pause)},
-		{Path: "tests/crash", Mode: 0o755, Data: program([]byte{0x0f, 0x0b})},
+		{Path: "tests/exit0", Mode: 0o755, Data: elfProgram(exitWith(0))},
+		{Path: "tests/exit7", Mode: 0o755, Data: elfProgram(exitWith(7))},
+		{Path: "tests/pause", Mode: 0o755, Data: elfProgram(pause)},
+		{Path: "tests/crash", Mode: 0o755, Data: elfProgram([]byte{0x0f, 0x0b})},
 	}}
 	g.Job.Mounts = []string{"tmpfs", "debugfs", "tracefs", "bpf", "cgroup2"}
 	g.Job.HeartbeatMillis = 50
@@ -124,7 +125,7 @@ func TestKernelFaults(t *testing.T) {
 		return func(t *testing.T) (*Result, error) {
 			m := m
 			var err error
-			m.initramfs, err = memoryInitramfs([]File{{Path: "init", Mode: 0o755, Data: program(code)}})
+			m.initramfs, err = memoryInitramfs([]File{{Path: "init", Mode: 0o755, Data: elfProgram(code)}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,8 +153,8 @@ func TestKernelFaults(t *testing.T) {
 		"no initramfs": {func(t *testing.T) (*Result, error) { return Run(t.Context(), m, patient(t)) }, NoInit, "No working init found"},
 		"init exits":   {own(exitWith(3)), InitDied, "exitcode=0x00000300"},
 		"init crashes": {own([]byte{0x0f, 0x0b}), InitDied, "exitcode=0x00000004"},
-		"init sleeps":  {own(pause), Hang, "its processors at 0x"},
-		"init spins":   {own([]byte{0xeb, 0xfe}), Hang, "its processors at 0x"},
+		"init sleeps":  {own(pause), Hang, "its processors are at 0x"},
+		"init spins":   {own([]byte{0xeb, 0xfe}), Hang, "its processors are at 0x"},
 		"unknown job":  {with(Guest{Job: wire.Job{Kind: "dance"}}, nil), JobFailed, "dance"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +195,7 @@ func TestModuleFaults(t *testing.T) {
 		"warn":   {KernelWarning, "faulty_warn"},
 		"atomic": {KernelWarning, "scheduling while atomic"},
 		"panic":  {KernelPanic, "a panic that was asked for"},
-		"hang":   {Hang, "its processors at 0x"},
+		"hang":   {Hang, "its processors are at 0x"},
 		"reset":  {SilentReset, "guest-reset"},
 	} {
 		t.Run(fault, func(t *testing.T) {
@@ -238,7 +239,7 @@ func buildFaulty(t *testing.T, build string) string {
 	return filepath.Join(dir, "faulty.ko")
 }
 
-// TestKVMIsProved holds the verdict to what happens: when KVM was chosen, a
+// TestKVMIsProved compares the choice with what happens: when KVM was chosen, a
 // guest boots with it.
 func TestKVMIsProved(t *testing.T) {
 	m, c := realMachine(t), testCache(t)
@@ -249,15 +250,15 @@ func TestKVMIsProved(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%s after %v: %s", v.Accel, time.Since(start).Round(time.Millisecond), v.Reason)
-	if v.Reason == "" || v.Remembered {
+	if v.Reason == "" || v.Cached {
 		t.Errorf("expected a reason found now, found %+v", v)
 	}
 	again, err := ChooseAccel(t.Context(), c, p)
 	if err != nil || again.Accel != v.Accel || again.Reason != v.Reason {
 		t.Errorf("expected %+v again, found %+v and %v", v, again, err)
 	}
-	if tried := strings.Contains(v.Reason, "boot"); again.Remembered != tried {
-		t.Errorf("expected the verdict to be remembered when KVM was tried, found %+v", again)
+	if tried := strings.Contains(v.Reason, "boot"); again.Cached != tried {
+		t.Errorf("expected the choice to be cached when KVM was tried, found %+v", again)
 	}
 	if v.Accel == KVM {
 		m.Accel = KVM
@@ -293,7 +294,7 @@ func exitWith(status byte) []byte {
 // pause sleeps until a signal comes, again and again.
 var pause = []byte{0xb8, 34, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7}
 
-func program(code []byte) []byte {
+func elfProgram(code []byte) []byte {
 	const base, header = 0x400000, 64 + 56
 	size := uint64(header + len(code))
 	out := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 9)...)

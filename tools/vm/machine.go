@@ -10,7 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 )
 
 // Defaults of a Machine.
@@ -22,38 +25,36 @@ const (
 // Machine is what QEMU is asked to start. It is a value: the same Machine may
 // be run by several goroutines at once.
 type Machine struct {
-	Arch  Arch
+	Arch  arch.Arch
 	Accel Accel // "" is TCG
 	// CPUs is the number of processors of the guest; 0 is DefaultCPUs.
 	CPUs int
 	// MemMiB is the guest's memory in MiB; 0 is DefaultMemMiB.
 	MemMiB int
-	// ICount makes the guest's clock count instructions, one nanosecond
-	// each, so that what the guest measures is exact and the same in every
-	// boot. It takes TCG and one CPU: with two, QEMU 7.2 stalls.
+	// ICount makes the guest's clock count instructions, one nanosecond each,
+	// so that what the guest measures is exact and the same in every boot. It
+	// takes TCG and one CPU: with two, QEMU 7.2 stalls.
 	ICount bool
 	// Seed is what the guest's random numbers are drawn from under ICount,
 	// where the date is always the same too. Two boots with the same seed
-	// differ by some ten thousand of 260 million instructions, with
-	// different ones by some million; what is measured must not differ.
+	// differ by some ten thousand of 260 million instructions, with different
+	// ones by some million; what is measured must not differ.
 	Seed uint32
-	// Kernel is the path of the kernel: a bzImage or Image, or on x86 a
-	// vmlinux with a PVH note, which boots quickest.
+	// Kernel is the path of the kernel: a bzImage or Image, or on x86 a vmlinux
+	// with a PVH note, which boots quickest.
 	Kernel string
 	// Initrd is the path of the initramfs. Boot makes one.
 	Initrd string
 	// Append are further kernel arguments. They come last and win.
 	Append []string
-	// Devices hang on the machine besides its console and record port.
-	Devices []Device
 	// QEMU is the program to start; "" is Arch's.
 	QEMU string
 
-	// initramfs, when set, is what QEMU reads instead of Initrd.
+	// initramfs, if set, is what QEMU reads instead of Initrd.
 	initramfs *os.File
 }
 
-// channels are the files that a machine speaks to its host through.
+// channels are the files through which a machine talks to its host.
 type channels struct {
 	records string // path that QEMU writes records to
 	qmp     string // number of the inherited monitor socket; "" for none
@@ -61,30 +62,22 @@ type channels struct {
 }
 
 func (m Machine) withDefaults() Machine {
-	if m.Accel == "" {
-		m.Accel = TCG
-	}
-	if m.CPUs == 0 {
-		m.CPUs = DefaultCPUs
-	}
-	if m.MemMiB == 0 {
-		m.MemMiB = DefaultMemMiB
-	}
-	if m.QEMU == "" {
-		m.QEMU = m.Arch.QEMU
-	}
+	m.Accel = cmp.Or(m.Accel, TCG)
+	m.CPUs = cmp.Or(m.CPUs, DefaultCPUs)
+	m.MemMiB = cmp.Or(m.MemMiB, DefaultMemMiB)
+	m.QEMU = cmp.Or(m.QEMU, m.Arch.QEMU.Program)
 	return m
 }
 
-// check refuses what QEMU would take and then do something else with.
+// check refuses what QEMU would accept and then do differently.
 func (m Machine) check() error {
 	switch {
-	case m.Arch.Name == "":
-		return errors.New("machine: expected an architecture, found none")
-	case m.Arch.cpu[m.Accel] == "":
+	case !m.Arch.Boots():
+		return fmt.Errorf("machine: architecture %q cannot be booted", m.Arch.Name)
+	case m.Accel != TCG && m.Accel != KVM:
 		return fmt.Errorf("machine: accelerator %q: expected kvm or tcg", m.Accel)
 	case m.Kernel == "":
-		return errors.New("machine: expected a kernel, found none")
+		return errors.New("machine: no kernel")
 	case m.CPUs < 0 || m.MemMiB < 0:
 		return fmt.Errorf("machine: %d CPUs and %d MiB: neither can be negative", m.CPUs, m.MemMiB)
 	case m.ICount && m.Accel != TCG:
@@ -95,54 +88,40 @@ func (m Machine) check() error {
 	return nil
 }
 
-// devices returns all devices, those that every machine has first.
-func (m Machine) devices(ch channels) []Device {
-	var records Device = recordPort{wire.PortName, ch.records}
-	if port := m.Arch.debugPort; port != 0 {
-		records = debugPort{port, ch.records}
-	}
-	all := []Device{serialConsole{m.Arch.Console}, records}
-	if ch.qmp != "" {
-		all = append(all, monitor{ch.qmp})
-	}
-	return append(all, m.Devices...)
-}
-
 // commonAppend are the kernel arguments of every guest.
 var commonAppend = [...]string{
 	"panic=-1",     // a panic resets at once, which ends QEMU
-	"oops=panic",   // and so does an oops: what follows it is no result
+	"oops=panic",   // and so does an oops: what follows it is not a result
 	"loglevel=5",   // warnings and worse: a serial line costs boot time
 	"nokaslr",      // the same addresses in every boot
-	"rdinit=/init", // said, so that a missing one is noticed
+	"rdinit=/init", // given, so that a missing one is noticed
 }
 
 // append returns the kernel's command line.
-func (m Machine) append(devices []Device) string {
-	args := append([]string(nil), commonAppend[:]...)
-	args = append(args, m.Arch.append...)
+func (m Machine) append() string {
+	q := m.Arch.QEMU
+	args := append(commonAppend[:len(commonAppend):len(commonAppend)], q.Append...)
 	if m.Accel == TCG {
-		args = append(args, m.Arch.tcg...)
+		args = append(args, q.AppendTCG...)
 	}
 	if m.ICount {
-		args = append(args, m.Arch.icount...)
+		args = append(args, q.AppendICount...)
 	}
-	for _, d := range devices {
-		args = append(args, d.Append()...)
-	}
+	args = append(args, "console="+q.Console)
 	return strings.Join(append(args, m.Append...), " ")
 }
 
-// command returns the command line that starts the machine, the program
-// first.
-func (m Machine) command(ch channels) []string {
-	devices := m.devices(ch)
+// args returns QEMU's arguments.
+func (m Machine) args(ch channels) []string {
+	hardware := m.Arch.QEMU.TCG
+	if m.Accel == KVM {
+		hardware = m.Arch.QEMU.KVM
+	}
 	args := []string{
-		m.QEMU,
 		"-nodefaults", "-no-user-config", "-no-reboot",
 		"-display", "none",
-		"-machine", m.Arch.machine[m.Accel],
-		"-cpu", m.Arch.cpu[m.Accel],
+		"-machine", hardware.Machine,
+		"-cpu", hardware.CPU,
 		"-accel", m.accelArg(),
 		"-smp", strconv.Itoa(m.CPUs),
 		"-m", strconv.Itoa(m.MemMiB),
@@ -153,14 +132,26 @@ func (m Machine) command(ch channels) []string {
 			"-rtc", "base=2026-01-01,clock=vm",
 			"-seed", strconv.FormatUint(uint64(m.Seed), 10))
 	}
-	for _, d := range devices {
-		args = append(args, d.Args()...)
+
+	// The kernel's console is QEMU's standard output. Records come over
+	// virtio-serial, or a debug port from guests that have no virtio.
+	args = append(args, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+	records := []string{"-chardev", "file,id=records,path=" + strings.ReplaceAll(ch.records, ",", ",,")}
+	if port := m.Arch.QEMU.DebugPort; port != 0 {
+		args = append(append(args, records...), "-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=records", port))
+	} else {
+		args = append(append(args, "-device", "virtio-serial-pci,id=serial0"), records...)
+		args = append(args, "-device", "virtserialport,bus=serial0.0,chardev=records,name="+wire.PortName)
 	}
+	if ch.qmp != "" {
+		args = append(args, "-chardev", "socket,id=qmp,fd="+ch.qmp, "-mon", "chardev=qmp,mode=control")
+	}
+
 	args = append(args, "-kernel", m.Kernel)
 	if initrd := cmp.Or(ch.initrd, m.Initrd); initrd != "" {
 		args = append(args, "-initrd", initrd)
 	}
-	return append(args, "-append", m.append(devices))
+	return append(args, "-append", m.append())
 }
 
 // accelArg returns -accel. The processors of a guest under TCG take turns on
@@ -174,11 +165,9 @@ func (m Machine) accelArg() string {
 	return string(m.Accel)
 }
 
-// Command returns a command line that starts the machine by hand: console
-// on the terminal, records in a file of that path.
+// Command returns a command line that starts the machine by hand: console on
+// the terminal, records in a file of that path.
 func (m Machine) Command(records string) string {
-	return quote(m.withDefaults().command(channels{records: records}))
+	m = m.withDefaults()
+	return shellescape.QuoteCommand(append([]string{m.QEMU}, m.args(channels{records: records})...))
 }
-
-// quoteOption doubles the commas of a value in a QEMU option.
-func quoteOption(v string) string { return strings.ReplaceAll(v, ",", ",,") }

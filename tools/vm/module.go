@@ -3,7 +3,6 @@
 package vm
 
 import (
-	"bytes"
 	"debug/elf"
 	"fmt"
 	"os"
@@ -19,11 +18,10 @@ type Module struct {
 	Args string
 }
 
-// moduleInfo is what a module says of itself in its .modinfo section.
+// moduleInfo is what a module's .modinfo section says.
 type moduleInfo struct {
 	name    string
 	depends []string
-	magic   string
 }
 
 // readModule reads the .modinfo section of a module.
@@ -35,7 +33,7 @@ func readModule(file string) (moduleInfo, error) {
 	defer f.Close()
 	section := f.Section(".modinfo")
 	if section == nil {
-		return moduleInfo{}, fmt.Errorf("module %s: it has no .modinfo section: not a kernel module", file)
+		return moduleInfo{}, fmt.Errorf("module %s: not a kernel module: no .modinfo section", file)
 	}
 	data, err := section.Data()
 	if err != nil {
@@ -43,33 +41,22 @@ func readModule(file string) (moduleInfo, error) {
 	}
 	info := parseModinfo(data)
 	if info.name == "" {
-		info.name = strings.TrimSuffix(filepath.Base(file), ".ko")
+		info.name = moduleName(file)
 	}
-	info.name = canonical(info.name)
 	return info, nil
-}
-
-// ModuleMagic returns the version magic of a module: the kernel that it was
-// built for and the options that must be the same. It is "" when the module
-// carries none.
-func ModuleMagic(file string) (string, error) {
-	info, err := readModule(file)
-	return info.magic, err
 }
 
 // parseModinfo reads the content of a .modinfo section: name=value, each
 // ended by one NUL or more.
 func parseModinfo(data []byte) moduleInfo {
 	var info moduleInfo
-	for _, field := range bytes.Split(data, []byte{0}) {
-		name, value, _ := strings.Cut(string(field), "=")
+	for field := range strings.SplitSeq(string(data), "\x00") {
+		name, value, _ := strings.Cut(field, "=")
 		switch name {
 		case "name":
-			info.name = value
-		case "vermagic":
-			info.magic = value
+			info.name = canonical(value)
 		case "depends":
-			for _, d := range strings.Split(value, ",") {
+			for d := range strings.SplitSeq(value, ",") {
 				if d != "" {
 					info.depends = append(info.depends, canonical(d))
 				}
@@ -79,25 +66,28 @@ func parseModinfo(data []byte) moduleInfo {
 	return info
 }
 
-// canonical is how the kernel names a module: file names may have a dash
-// where names have an underscore.
+// canonical is how the kernel names a module: file names may have a dash where
+// names have an underscore.
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
+// moduleName is the kernel's name for the module in a file.
+func moduleName(file string) string {
+	return canonical(strings.TrimSuffix(filepath.Base(file), ".ko"))
+}
+
 // OrderModules returns modules in an order in which they can be loaded: each
-// after those that it depends on, otherwise as given. What a module depends
-// on and is not in the list is added from pool, where pool maps names of
-// modules to files; a dependency that is in neither is an error, unless
-// builtin says that the kernel has it built in (nil says no).
-func OrderModules(modules []Module, pool map[string]string, builtin func(name string) bool) ([]Module, error) {
-	o := orderer{given: map[string]Module{}, pool: pool, builtin: builtin, state: map[string]int{}}
+// after those that it depends on, otherwise as given. A dependency that is not
+// in the list is added from pool, which maps names of modules to files.
+func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
+	o := orderer{given: map[string]Module{}, pool: pool, visited: map[string]bool{}}
 	var names []string
 	for _, m := range modules {
 		info, err := readModule(m.Host)
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := o.given[info.name]; twice {
-			return nil, fmt.Errorf("modules: %s is there twice", info.name)
+		if _, duplicate := o.given[info.name]; duplicate {
+			return nil, fmt.Errorf("modules: duplicate %s", info.name)
 		}
 		o.given[info.name] = m
 		names = append(names, info.name)
@@ -115,7 +105,7 @@ func ModulePool(dir string) (map[string]string, error) {
 	pool := map[string]string{}
 	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && strings.HasSuffix(p, ".ko") {
-			pool[canonical(strings.TrimSuffix(d.Name(), ".ko"))] = p
+			pool[moduleName(p)] = p
 		}
 		return err
 	})
@@ -128,39 +118,35 @@ func ModulePool(dir string) (map[string]string, error) {
 type orderer struct {
 	given   map[string]Module
 	pool    map[string]string
-	builtin func(string) bool
-	state   map[string]int // 1 while its dependencies are visited, 2 when it is in out
+	visited map[string]bool // false while its dependencies are visited
 	out     []Module
 }
 
+// visit appends the module that from depends on to out, after its dependencies.
 func (o *orderer) visit(name, from string) error {
-	switch o.state[name] {
-	case 1:
-		return fmt.Errorf("modules: %s and %s depend on each other", from, name)
-	case 2:
+	if done, found := o.visited[name]; done {
 		return nil
+	} else if found {
+		return fmt.Errorf("modules: %s and %s depend on each other", from, name)
 	}
 	m, ok := o.given[name]
 	if !ok {
-		if o.pool[name] == "" {
-			if o.builtin != nil && o.builtin(name) {
-				return nil
-			}
-			return fmt.Errorf("modules: %s depends on %s: found no file of that module", from, name)
+		if m.Host = o.pool[name]; m.Host == "" {
+			return fmt.Errorf("modules: %s depends on %s, which has no file", from, name)
 		}
-		m = Module{Host: o.pool[name]}
 	}
 	info, err := readModule(m.Host)
 	if err != nil {
 		return err
 	}
-	o.state[name] = 1
+
+	o.visited[name] = false
 	for _, d := range info.depends {
 		if err := o.visit(d, name); err != nil {
 			return err
 		}
 	}
-	o.state[name] = 2
+	o.visited[name] = true
 	o.out = append(o.out, m)
 	return nil
 }

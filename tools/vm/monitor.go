@@ -4,11 +4,16 @@ package vm
 
 import (
 	"bufio"
+	"debug/elf"
 	"encoding/json"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"vcpulab/tools/arch"
 )
 
 // monitorWait bounds an answer of QEMU's monitor: a QEMU that does not answer
@@ -21,7 +26,7 @@ type qmpMonitor struct {
 	done    chan struct{}        // closed when QEMU has closed its end
 	answers chan json.RawMessage // of commands, in order
 
-	// shutdown is why QEMU says that the guest ended, such as guest-reset;
+	// shutdown is why the guest ended, in QEMU's words, such as guest-reset;
 	// valid after done.
 	shutdown string
 }
@@ -42,86 +47,127 @@ func startMonitor(f *os.File) *qmpMonitor {
 	m := &qmpMonitor{f: f, done: make(chan struct{}), answers: make(chan json.RawMessage, 4)}
 	// Written before QEMU reads: the socket holds it.
 	_, _ = io.WriteString(f, `{"execute":"qmp_capabilities"}`+"\n")
-	go func() {
-		defer close(m.done)
-		in := bufio.NewScanner(f)
-		in.Buffer(nil, 1<<20)
-		first := true
-		for in.Scan() {
-			var msg qmpMessage
-			if json.Unmarshal(in.Bytes(), &msg) != nil {
-				continue
-			}
-			switch {
-			case msg.Event == "SHUTDOWN":
-				m.shutdown = msg.Data.Reason
-			case first && (msg.Return != nil || msg.Error != nil):
-				first = false // the answer to qmp_capabilities
-			case msg.Return != nil || msg.Error != nil:
-				select {
-				case m.answers <- msg.Return:
-				default:
-				}
-			}
-		}
-	}()
+	go m.listen()
 	return m
 }
 
-// ask sends a command and returns its answer, nil if none came in time.
-func (m *qmpMonitor) ask(command string) json.RawMessage {
+func (m *qmpMonitor) listen() {
+	defer close(m.done)
+	in := bufio.NewScanner(m.f)
+	in.Buffer(nil, 1<<20)
+	greeted := false
+	for in.Scan() {
+		var msg qmpMessage
+		if json.Unmarshal(in.Bytes(), &msg) != nil {
+			continue
+		}
+		switch {
+		case msg.Event == "SHUTDOWN":
+			m.shutdown = msg.Data.Reason
+		case msg.Return == nil && msg.Error == nil:
+		case !greeted:
+			greeted = true // the answer to qmp_capabilities
+		default:
+			select {
+			case m.answers <- msg.Return:
+			default:
+			}
+		}
+	}
+}
+
+// ask sends a command and puts its answer into v, if one comes in time.
+func (m *qmpMonitor) ask(command string, v any) {
 	if _, err := io.WriteString(m.f, command+"\n"); err != nil {
-		return nil
+		return
 	}
 	select {
 	case answer := <-m.answers:
-		return answer
+		_ = json.Unmarshal(answer, v)
 	case <-m.done:
 	case <-time.After(monitorWait):
 	}
-	return nil
 }
 
-// whereabouts says what QEMU knows of a guest that is silent: its state and
-// the address that each processor is at, with the function of the kernel. It
-// is "" when QEMU is silent too.
-func (m *qmpMonitor) whereabouts(kernel string) string {
+// describe returns what QEMU knows of a guest that is silent: its state and the
+// address of each processor, with the function of the kernel. It is "" when
+// QEMU is silent too.
+func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
 	var status struct {
 		Status string `json:"status"`
 	}
-	_ = json.Unmarshal(m.ask(`{"execute":"query-status"}`), &status)
+	m.ask(`{"execute":"query-status"}`, &status)
 	if status.Status == "" {
 		return ""
 	}
-	text := "QEMU says it is " + status.Status
+	text := "QEMU's status is " + status.Status
+
 	var registers string
-	_ = json.Unmarshal(m.ask(`{"execute":"human-monitor-command","arguments":{"command-line":"info registers -a"}}`), &registers)
-	pcs := programCounters(registers)
+	m.ask(`{"execute":"human-monitor-command","arguments":{"command-line":"info registers -a"}}`, &registers)
+	pcs := programCounters(a, registers)
 	for i, pc := range pcs {
 		if name := symbolAt(kernel, pc); name != "" {
 			pcs[i] += " (" + name + ")"
 		}
 	}
 	if len(pcs) > 0 {
-		text += ", its processors at " + strings.Join(pcs, ", ")
+		text += ", its processors are at " + strings.Join(pcs, ", ")
 	}
 	return text
 }
 
-// programCounters finds the program counters in the monitor's list of
-// registers: RIP=... or EIP=... on x86, PC=... on arm64, pc ... on riscv.
-func programCounters(registers string) []string {
+// maxCounters bounds the processors whose addresses are shown.
+const maxCounters = 8
+
+// programCounters finds the program counters in the monitor's list of registers.
+func programCounters(a arch.Arch, registers string) []string {
 	var pcs []string
 	fields := strings.Fields(registers)
 	for i, field := range fields {
-		if field == "pc" && i+1 < len(fields) && len(pcs) < 8 {
+		if slices.Contains(a.QEMU.PC, field) && i+1 < len(fields) {
 			pcs = append(pcs, "0x"+fields[i+1])
+			continue
 		}
-		for _, name := range []string{"RIP=", "EIP=", "PC="} {
-			if pc, ok := strings.CutPrefix(field, name); ok && len(pcs) < 8 {
+		for _, name := range a.QEMU.PC {
+			if pc, ok := strings.CutPrefix(field, name); ok && strings.HasSuffix(name, "=") {
 				pcs = append(pcs, "0x"+pc)
 			}
 		}
 	}
-	return pcs
+	return pcs[:min(len(pcs), maxCounters)]
+}
+
+// maxSymbol is the size that a function without a size is assumed to have at
+// most, in bytes.
+const maxSymbol = 64 << 10
+
+// symbolAt names the function of a kernel at addr, a hexadecimal number with
+// 0x. It is "" when the kernel is not a vmlinux with symbols or has none there:
+// an address of a module or of a program.
+func symbolAt(kernel, addr string) string {
+	pc, err := strconv.ParseUint(addr, 0, 64)
+	if err != nil {
+		return ""
+	}
+	f, err := elf.Open(kernel)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	symbols, err := f.Symbols()
+	if err != nil {
+		return ""
+	}
+
+	name, start := "", uint64(0)
+	for _, s := range symbols {
+		size := s.Size
+		if size == 0 {
+			size = maxSymbol
+		}
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Value <= pc && pc-s.Value < size && s.Value >= start {
+			name, start = s.Name, s.Value
+		}
+	}
+	return name
 }

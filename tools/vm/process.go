@@ -3,55 +3,43 @@
 package vm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"vcpulab/tools/program"
 )
 
-// pipeSize is how much a guest can say while nobody listens, in bytes.
+// pipeSize is how much a guest can print before it waits for us, in bytes.
 const pipeSize = 1 << 20
 
 // process is a QEMU that runs. Its ends of the pipes are read until they are
-// closed, which they are when QEMU is gone.
+// closed, which they are when QEMU has ended.
 type process struct {
+	*program.Process
 	console *os.File // read end of QEMU's standard output
 	stderr  *os.File // read end of its standard error
 	records *os.File // read end of the record port
 	qmp     *os.File // our end of the monitor's socket
-
-	pid  int
-	done chan struct{} // closed when QEMU is gone
-	err  error         // how it ended; valid after done
 }
 
-// Numbers of the files that QEMU inherits besides the standard three.
-const (
-	recordsFD   = "3"
-	qmpFD       = "4"
-	initramfsFD = "5" // when the machine has one
-)
-
-// inherited are the channels of a machine that is started here: no name in
-// the file system, so nothing to collide with or to be left behind.
+// inherited are the channels of a machine that is started here: file
+// descriptors in the order of startProcess, with no name in the file system.
 func (m Machine) inherited() channels {
-	ch := channels{records: "/dev/fd/" + recordsFD, qmp: qmpFD}
+	ch := channels{records: "/dev/fd/3", qmp: "4"}
 	if m.initramfs != nil {
-		ch.initrd = "/dev/fd/" + initramfsFD
+		ch.initrd = "/dev/fd/5"
 	}
 	return ch
 }
 
-// startProcess starts QEMU in a process group of its own. It is killed when
-// this process dies, however it dies.
+// startProcess starts QEMU. Call kill and close in the end: no context ends it.
 func startProcess(m Machine) (_ *process, err error) {
-	args := m.command(m.inherited())
-	p := &process{done: make(chan struct{})}
+	p := &process{}
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -61,20 +49,14 @@ func startProcess(m Machine) (_ *process, err error) {
 			p.close()
 		}
 	}()
-	pipe := func(ours **os.File) error {
+	for _, ours := range []**os.File{&p.console, &p.stderr, &p.records} {
 		r, w, err := os.Pipe()
 		if err != nil {
-			return fmt.Errorf("start QEMU: %w", err)
+			return nil, fmt.Errorf("start QEMU: %w", err)
 		}
 		// A smaller pipe works too, and unprivileged users have a limit.
 		_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
 		*ours, theirs = r, append(theirs, w)
-		return nil
-	}
-	for _, ours := range []**os.File{&p.console, &p.stderr, &p.records} {
-		if err := pipe(ours); err != nil {
-			return nil, err
-		}
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -83,42 +65,18 @@ func startProcess(m Machine) (_ *process, err error) {
 	p.qmp = os.NewFile(uintptr(fds[0]), "qmp")
 	theirs = append(theirs, os.NewFile(uintptr(fds[1]), "qmp of QEMU"))
 
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout, cmd.Stderr = theirs[0], theirs[1]
-	cmd.ExtraFiles = theirs[2:]
+	qemu := program.Program{
+		Name: m.QEMU, InheritEnv: true, Stdout: theirs[0], Stderr: theirs[1],
+		ExtraFiles: theirs[2:len(theirs):len(theirs)],
+	}
 	if m.initramfs != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, m.initramfs)
+		qemu.ExtraFiles = append(qemu.ExtraFiles, m.initramfs)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error)
-	go func() {
-		// The kernel sends the signal when the thread that started QEMU
-		// ends, so that thread stays until QEMU is gone.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-			close(p.done)
-		}
-	}()
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start QEMU: %w", err)
+	p.Process, err = qemu.Start(context.Background(), m.args(m.inherited())...)
+	if err != nil {
+		return nil, explainMissing(m.Arch, err)
 	}
-	p.pid = cmd.Process.Pid
 	return p, nil
-}
-
-// kill ends QEMU at once and waits until it is gone: it has nothing to save.
-func (p *process) kill() {
-	select {
-	case <-p.done:
-		return
-	default:
-	}
-	_ = unix.Kill(-p.pid, unix.SIGKILL)
-	<-p.done
 }
 
 // close closes our ends of the pipes.
@@ -130,25 +88,24 @@ func (p *process) close() {
 	}
 }
 
-// ended says in words how QEMU ended and whether that was by itself and
-// without complaint.
+// ended describes how QEMU ended, and tells whether that was by itself and
+// without an error.
 func (p *process) ended() (how string, good bool) {
-	if p.err == nil {
+	err := p.Wait()
+	if err == nil {
 		return "QEMU ended by itself", true
 	}
-	exitErr, ok := errors.AsType[*exec.ExitError](p.err)
-	if !ok {
-		return p.err.Error(), false
-	}
-	ws := exitErr.Sys().(syscall.WaitStatus)
-	if ws.Signaled() {
-		name := unix.SignalName(ws.Signal())
-		if ws.Signal() == unix.SIGKILL {
+	if signal, ok := errors.AsType[*program.SignalError](err); ok {
+		name := unix.SignalName(signal.Signal)
+		if signal.Signal == unix.SIGKILL {
 			name += ", perhaps because memory ran out"
 		}
 		return "QEMU was ended by " + name, false
 	}
-	return fmt.Sprintf("QEMU ended with status %d", ws.ExitStatus()), false
+	if status, ok := errors.AsType[*program.StatusError](err); ok {
+		return fmt.Sprintf("QEMU ended with status %d", status.Status), false
+	}
+	return err.Error(), false
 }
 
 // copyTo reads r until it is closed.

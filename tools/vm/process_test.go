@@ -3,19 +3,18 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	guest "vcpulab/tools/vm/tiny"
+	"vcpulab/tools/vm/bareguest"
 )
 
 // envChild makes the test binary run a guest that does not end, whose kernel
@@ -27,19 +26,19 @@ func TestMain(m *testing.M) {
 	if kernel == "" {
 		os.Exit(m.Run())
 	}
-	p, err := startProcess(Machine{Arch: X86_64().WithDebugPort(guest.PortRecords), Kernel: kernel, MemMiB: 32}.withDefaults())
+	p, err := startProcess(Machine{Arch: bareguest.Arch(), Kernel: kernel, MemMiB: 32}.withDefaults())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	// Once the guest has spoken, tell who it is and wait to be killed.
+	// Print QEMU's process ID once the guest runs, and wait to be killed.
 	_, _ = io.ReadFull(p.console, make([]byte, 1))
-	fmt.Println(p.pid)
-	<-p.done
+	fmt.Println(p.Pid)
+	<-p.Done()
 }
 
-// TestDiesWithUs kills a process that runs a guest, as nothing can be done
-// about, and expects QEMU to be gone.
+// TestDiesWithUs kills a process that runs a guest with SIGKILL, and expects QEMU
+// to end.
 func TestDiesWithUs(t *testing.T) {
 	m := machine(t, console1("x"), spin)
 	exe, err := os.Executable()
@@ -64,23 +63,27 @@ func TestDiesWithUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = child.Wait()
-	gone(t, pid)
+	awaitEnd(t, pid)
 }
 
-// gone waits until a process is no more, or only waits for its parent.
-func gone(t *testing.T, pid int) {
+// awaitEnd waits for a process to end. It may be a zombie until init has
+// reaped it.
+func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if err := unix.Kill(pid, 0); err != nil {
-			return
-		}
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return
 	}
-	t.Errorf("process %d is still there", pid)
-	_ = unix.Kill(pid, syscall.SIGKILL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestOwnGroup: QEMU is in a process group of its own, so that Ctrl-C on the
@@ -92,12 +95,12 @@ func TestOwnGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	group, err := unix.Getpgid(p.pid)
-	p.kill()
-	if err != nil || group != p.pid {
-		t.Errorf("expected group %d, found %d and %v", p.pid, group, err)
+	group, err := unix.Getpgid(p.Pid)
+	p.Kill()
+	if err != nil || group != p.Pid {
+		t.Errorf("expected group %d, found %d and %v", p.Pid, group, err)
 	}
-	gone(t, p.pid)
+	awaitEnd(t, p.Pid)
 }
 
 // TestNoFilesLeft: neither files nor descriptors stay behind.
@@ -130,7 +133,7 @@ func TestSilence(t *testing.T) {
 	var waited time.Duration
 	s := &silence{limit: time.Minute, timer: time.NewTimer(time.Hour), delay: func() time.Duration { return waited }}
 	defer s.timer.Stop()
-	s.broken()
+	s.reset()
 	if s.over() {
 		t.Error("it was over at once")
 	}

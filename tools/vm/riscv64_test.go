@@ -15,7 +15,7 @@ import (
 // port and resets, or if it is told to sticks.
 func tinyRISCV64(t *testing.T, text string, stick bool) Machine {
 	t.Helper()
-	needQEMU(t, RISCV64())
+	needQEMU(t, testArch("riscv64"))
 	var code []byte
 	put := func(instructions ...uint32) {
 		for _, i := range instructions {
@@ -35,7 +35,7 @@ func tinyRISCV64(t *testing.T, text string, stick bool) Machine {
 	if err := os.WriteFile(file, code, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return Machine{Arch: RISCV64(), Kernel: file, MemMiB: 128}
+	return Machine{Arch: testArch("riscv64"), Kernel: file, MemMiB: 128}
 }
 
 func TestRISCV64(t *testing.T) {
@@ -48,7 +48,7 @@ func TestRISCV64(t *testing.T) {
 		"reset": {"Booting Linux\r\n", false, SilentReset, "guest-reset"},
 		"oops": {"[    0.1] Oops [#1]\r\n[    0.1] epc : kvm_get_vcpu+0x10/0x20\r\n", false,
 			KernelOops, "Oops [#1] in kvm_get_vcpu"},
-		"hang": {"Booting Linux\r\n", true, Hang, "its processors at 0x00000000802000"},
+		"hang": {"Booting Linux\r\n", true, Hang, "its processors are at 0x00000000802000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Run(t.Context(), tinyRISCV64(t, tt.text, tt.stick), quick())

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -24,10 +23,10 @@ const (
 // Bounds of how long QEMU may take to end after it has no more to do.
 const (
 	settleEnd   = 2 * time.Second // after the end record
-	settleFatal = 3 * time.Second // after the kernel said that it will not go on
+	settleFatal = 3 * time.Second // after the kernel printed that it will not go on
 )
 
-// stderrLimit bounds what is kept of QEMU's own messages, in bytes.
+// stderrLimit bounds what is kept of what QEMU itself prints, in bytes.
 const stderrLimit = 16 << 10
 
 // Options say how a machine is run.
@@ -35,24 +34,21 @@ type Options struct {
 	// Timeout bounds the whole run; 0 is DefaultTimeout.
 	Timeout time.Duration
 	// Silence is how long neither console nor records may go on before the
-	// guest counts as hung; 0 is DefaultSilence. Time in which QEMU waited
-	// for a processor of a busy host does not count, within limits. Give a
-	// job without heartbeats as long as its longest step takes.
+	// guest counts as hung; 0 is DefaultSilence. Time in which QEMU waited for
+	// a processor of a busy host does not count, within limits. A job without
+	// heartbeats needs as long as its longest step.
 	Silence time.Duration
-	// AllowWarnings takes a kernel that warned and went on for good; the
-	// warnings are in Result.Splats.
+	// AllowWarnings is for kernels that may warn and go on; the warnings are in
+	// Result.Splats.
 	AllowWarnings bool
 	// OnRecord is called with every record but beats, in order, as it
-	// arrives; nil for nobody. An error ends the run.
+	// arrives, unless it is nil. An error ends the run.
 	OnRecord func(wire.Record) error
-	// Console gets the console as it comes; nil for nobody.
+	// Console gets the console as it comes, unless it is nil.
 	Console io.Writer
-	// ConsoleLimit bounds the console that is kept, in bytes; 0 is
-	// DefaultConsoleLimit.
-	ConsoleLimit int
-	// KeepDir is a folder of this run's own, made when it is not there, in
-	// which console.log is kept and, by Boot after a fault, the initramfs,
-	// so that the run can be repeated by hand. "" keeps nothing.
+	// KeepDir is a directory of this run's own, created if needed, in which
+	// console.log is kept and, by Boot after a fault, the initramfs, so that
+	// the run can be repeated by hand. "" keeps nothing.
 	KeepDir string
 }
 
@@ -84,16 +80,15 @@ type Timing struct {
 // Run starts the machine, collects its records and returns when QEMU is gone.
 //
 // The error is a *Fault for everything that went wrong in QEMU, the kernel or
-// the guest; then the Result, never nil once QEMU ran, holds what arrived and
-// is no result to draw conclusions from. It is ctx's own when ctx ended,
-// OnRecord's when that failed. QEMU, its sockets and its folder are gone in
-// every case.
+// the guest; then the Result, never nil once QEMU ran, holds what arrived but
+// proves nothing. It wraps ctx.Err() when ctx ended, OnRecord's error when that
+// failed. QEMU has ended and left nothing behind in every case.
 func Run(ctx context.Context, m Machine, o Options) (*Result, error) {
 	m = m.withDefaults()
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	if err := context.Cause(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
 	}
 	if o.Timeout <= 0 {
@@ -110,12 +105,12 @@ func Run(ctx context.Context, m Machine, o Options) (*Result, error) {
 	r := &run{
 		m:        m,
 		o:        o,
-		console:  newConsole(o.ConsoleLimit, o.Console),
+		console:  newConsole(maxConsole, o.Console),
 		stderr:   wire.NewExcerpt(stderrLimit),
 		progress: make(chan struct{}, 1),
 		res:      &Result{Command: m.Command(filepath.Join(o.KeepDir, "records.jsonl"))},
 	}
-	return r.do(ctx)
+	return r.start(ctx)
 }
 
 // run is one run under way.
@@ -124,8 +119,8 @@ type run struct {
 	o       Options
 	console *console
 	stderr  *wire.Excerpt
-	start   time.Time
-	// progress holds a token when the guest showed a sign of life.
+	started time.Time
+	// progress holds a token after a sign of life of the guest.
 	progress chan struct{}
 	res      *Result
 
@@ -133,7 +128,7 @@ type run struct {
 	drained   chan struct{} // closed when nothing more can come
 	// What the reader of records found; valid once drained is closed, the
 	// second one once collected is.
-	streamErr error // why there is no end record, nil when there is
+	streamErr error // why the end record is missing, nil if it came
 	recordErr error // of OnRecord
 }
 
@@ -151,17 +146,15 @@ func (r *run) alive() {
 	}
 }
 
-func (r *run) do(ctx context.Context) (*Result, error) {
-	r.start = time.Now()
+func (r *run) start(ctx context.Context) (*Result, error) {
+	r.started = time.Now()
 	p, err := startProcess(r.m)
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil, lacksQEMU(r.m.Arch, err)
-	}
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
-	defer p.kill()
+	defer p.Kill()
+
 	r.collected, r.drained = make(chan struct{}), make(chan struct{})
 	go r.read(p.records)
 	consoleDone, stderrDone := copyTo(r, p.console), copyTo(r.stderr, p.stderr)
@@ -170,29 +163,31 @@ func (r *run) do(ctx context.Context) (*Result, error) {
 	stopped := r.watch(ctx, p)
 	where := ""
 	if stopped == stopHang {
-		where = mon.whereabouts(r.m.Kernel)
+		where = mon.describe(r.m.Arch, r.m.Kernel)
 	}
-	p.kill()
+	p.Kill()
 	<-consoleDone
 	<-stderrDone
 	<-r.drained
 	p.qmp.Close()
 	<-mon.done
-	r.res.Timing.Gone = time.Since(r.start)
+
+	r.res.Timing.Gone = time.Since(r.started)
 	r.console.close()
 	r.res.Console, r.res.Splats = r.console.text(), r.console.splats()
 	kept, err := r.keep()
 	if err != nil {
 		return r.res, err
 	}
+
 	if stopped == stopContext {
-		return r.res, fmt.Errorf("boot %s: %w", r.m.Arch.Name, context.Cause(ctx))
+		return r.res, fmt.Errorf("boot %s: %w", r.m.Arch.Name, ctx.Err())
 	}
 	if r.recordErr != nil {
 		return r.res, r.recordErr
 	}
 	how, good := p.ended()
-	fault := diagnose(evidence{
+	fault := evidence{
 		stopped:   stopped,
 		ended:     how,
 		good:      good,
@@ -205,7 +200,7 @@ func (r *run) do(ctx context.Context) (*Result, error) {
 		stderr:    r.stderr.String(),
 		result:    r.res,
 		options:   r.o,
-	})
+	}.fault()
 	if fault == nil {
 		return r.res, nil
 	}
@@ -225,28 +220,28 @@ func (r *run) keep() (string, error) {
 	return file, nil
 }
 
-// stop is why a run was ended from outside.
-type stop int
+// stopReason is why a run was ended from outside.
+type stopReason int
 
 const (
-	stopNone    stop = iota // QEMU ended by itself
-	stopSettled             // QEMU had no more to do and did not end
-	stopHang                // silence
-	stopTimeout             // the whole run took too long
-	stopContext             // the caller's context ended
+	stopNone    stopReason = iota // QEMU ended by itself
+	stopSettled                   // QEMU had no more to do and did not end
+	stopHang                      // silence
+	stopTimeout                   // the whole run took too long
+	stopContext                   // the caller's context ended
 )
 
 // watch returns when QEMU is gone or has to be ended.
-func (r *run) watch(ctx context.Context, p *process) stop {
+func (r *run) watch(ctx context.Context, p *process) stopReason {
 	timeout := time.NewTimer(r.o.Timeout)
 	defer timeout.Stop()
-	quiet := newSilence(p.pid, r.o.Silence)
+	quiet := newSilence(p.Pid, r.o.Silence)
 	defer quiet.timer.Stop()
 	var settled <-chan time.Time // set once there is nothing more to wait for
 	collected := r.collected
 	for {
 		select {
-		case <-p.done:
+		case <-p.Done():
 			return stopNone
 		case <-ctx.Done():
 			return stopContext
@@ -259,8 +254,8 @@ func (r *run) watch(ctx context.Context, p *process) stop {
 				return stopHang
 			}
 		case <-collected:
-			// The end record, or a stream that cannot be trusted any
-			// more, or OnRecord's wish.
+			// The end record, a stream that cannot be trusted any more, or
+			// an error of OnRecord.
 			collected = nil
 			if r.recordErr != nil {
 				return stopSettled
@@ -269,7 +264,7 @@ func (r *run) watch(ctx context.Context, p *process) stop {
 				settled = time.After(settleEnd)
 			}
 		case <-r.progress:
-			quiet.broken()
+			quiet.reset()
 			if settled == nil && r.console.fatal() {
 				settled = time.After(settleFatal)
 			}
@@ -301,7 +296,7 @@ func (r *run) collect(dec *wire.Decoder) (streamErr, recordErr error) {
 			return err, nil
 		}
 		r.alive()
-		if err := r.take(rec); err != nil {
+		if err := r.add(rec); err != nil {
 			return nil, err
 		}
 		if rec.Kind == wire.KindEnd {
@@ -310,11 +305,11 @@ func (r *run) collect(dec *wire.Decoder) (streamErr, recordErr error) {
 	}
 }
 
-// take puts a record into the result.
-func (r *run) take(rec wire.Record) error {
+// add adds a record to the result.
+func (r *run) add(rec wire.Record) error {
 	switch rec.Kind {
 	case wire.KindHello:
-		r.res.Timing.Hello = time.Since(r.start)
+		r.res.Timing.Hello = time.Since(r.started)
 		r.res.Hello = *rec.Hello
 	case wire.KindLog:
 		r.res.Logs = append(r.res.Logs, rec.Log.Text)
@@ -325,7 +320,7 @@ func (r *run) take(rec wire.Record) error {
 	case wire.KindError:
 		r.res.Errors = append(r.res.Errors, *rec.Error)
 	case wire.KindEnd:
-		r.res.Timing.End = time.Since(r.start)
+		r.res.Timing.End = time.Since(r.started)
 		r.res.End = *rec.End
 	case wire.KindBeat:
 		return nil

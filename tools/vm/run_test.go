@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 )
 
@@ -52,43 +53,41 @@ func TestRunGood(t *testing.T) {
 func TestRunFaults(t *testing.T) {
 	good := speech(t, wire.StatusOK)
 	for name, tt := range map[string]struct {
-		guest []tiny
+		guest []code
 		edit  func(*Machine, *Options)
 		kind  FaultKind
 		title string // a part of it
 		text  string // a part of the whole message
 		code  int
 	}{
-		"silent reset": {guest: []tiny{reset}, kind: SilentReset, title: "guest-reset", text: "console stayed empty"},
-		"reset after hello": {guest: []tiny{record1(strings.SplitAfter(good, "\n")[0]), reset},
-			kind: SilentReset, title: "before its end record"},
-		"cut in a line": {guest: []tiny{record1(good[:len(good)-9]), reset}, kind: CutOutput, title: "after 2 records"},
-		"line lost": {guest: []tiny{record1(strings.Join(without(strings.SplitAfter(good, "\n"), 1), "")), reset},
+		"silent reset": {guest: []code{reset}, kind: SilentReset, title: "guest-reset", text: "console is empty"},
+		"reset after hello": {guest: []code{record1(strings.SplitAfter(good, "\n")[0]), reset},
+			kind: SilentReset, title: "without an end record"},
+		"cut in a line": {guest: []code{record1(good[:len(good)-9]), reset}, kind: CutOutput, title: "after 2 records"},
+		"line lost": {guest: []code{record1(strings.Join(without(strings.SplitAfter(good, "\n"), 1), "")), reset},
 			kind: LostRecords, title: "expected record 2, found 3"},
-		"garbage":            {guest: []tiny{record1("Illegal instruction\n"), halt}, kind: LostRecords, title: "Illegal instruction"},
-		"more after the end": {guest: []tiny{record1(good + "{}\n"), reset}, kind: LostRecords, title: "follows the end"},
-		"hang halted":        {guest: []tiny{console1("booting\r\n"), halt}, kind: Hang, title: "its processors at 0x", text: "\n    booting"},
-		"hang spinning":      {guest: []tiny{spin}, kind: Hang, title: "QEMU says it is running"},
-		"endless console": {guest: []tiny{babel}, edit: func(_ *Machine, o *Options) { o.Timeout = 1500 * time.Millisecond },
+		"garbage":            {guest: []code{record1("Illegal instruction\n"), halt}, kind: LostRecords, title: "Illegal instruction"},
+		"more after the end": {guest: []code{record1(good + "{}\n"), reset}, kind: LostRecords, title: "follows the end"},
+		"hang halted":        {guest: []code{console1("booting\r\n"), halt}, kind: Hang, title: "its processors are at 0x", text: "\n    booting"},
+		"hang spinning":      {guest: []code{spin}, kind: Hang, title: "QEMU's status is running"},
+		"endless console": {guest: []code{babble}, edit: func(_ *Machine, o *Options) { o.Timeout = 1500 * time.Millisecond },
 			kind: Deadline, title: "1.5s", code: exit.TimedOut},
-		"panic": {guest: []tiny{console1("[    0.1] Kernel panic - not syncing: no reason\r\n"), reset},
+		"panic": {guest: []code{console1("[    0.1] Kernel panic - not syncing: no reason\r\n"), reset},
 			kind: KernelPanic, title: "no reason"},
-		"panic that does not reset": {guest: []tiny{console1("Kernel panic - not syncing: stuck\r\n"), halt}, kind: KernelPanic, title: "stuck"},
-		"panic after the end":       {guest: []tiny{record1(good), console1("Kernel panic - not syncing: late\r\n"), reset}, kind: KernelPanic},
-		"oops": {guest: []tiny{console1("BUG: kernel NULL pointer dereference\r\nRIP: 0010:faulty+0x1/0x2\r\n"), halt},
+		"panic that does not reset": {guest: []code{console1("Kernel panic - not syncing: stuck\r\n"), halt}, kind: KernelPanic, title: "stuck"},
+		"panic after the end":       {guest: []code{record1(good), console1("Kernel panic - not syncing: late\r\n"), reset}, kind: KernelPanic},
+		"oops": {guest: []code{console1("BUG: kernel NULL pointer dereference\r\nRIP: 0010:faulty+0x1/0x2\r\n"), halt},
 			kind: KernelOops, title: " in faulty"},
-		"warning": {guest: []tiny{console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(good), reset}, kind: KernelWarning},
-		"no init": {guest: []tiny{console1("Kernel panic - not syncing: No working init found.\r\n"), reset}, kind: NoInit},
-		"init died": {guest: []tiny{console1("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"), reset},
+		"warning": {guest: []code{console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(good), reset}, kind: KernelWarning},
+		"no init": {guest: []code{console1("Kernel panic - not syncing: No working init found.\r\n"), reset}, kind: NoInit},
+		"init died": {guest: []code{console1("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"), reset},
 			kind: InitDied, title: "exitcode=0x00000100"},
-		"guest program gave up": {guest: []tiny{console1(wire.FatalPrefix + "no port\r\n"), reset}, kind: GuestFailed, title: "no port"},
-		"job failed":            {guest: []tiny{record1(speech(t, wire.StatusFailed)), reset}, kind: JobFailed, code: exit.CheckFailed},
-		"no such processor": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Devices = []Device{Args{QEMU: []string{"-cpu", "nonsense"}}} },
+		"guest program gave up": {guest: []code{console1(wire.FatalPrefix + "no port\r\n"), reset}, kind: GuestFailed, title: "no port"},
+		"job failed":            {guest: []code{record1(speech(t, wire.StatusFailed)), reset}, kind: JobFailed, code: exit.CheckFailed},
+		"no such processor": {guest: []code{halt}, edit: func(m *Machine, _ *Options) { m.Arch.QEMU.TCG.CPU = "nonsense" },
 			kind: QEMUFailed, title: "status 1", text: "unable to find CPU model 'nonsense'"},
-		"no such option": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Devices = []Device{Args{QEMU: []string{"-nonsense"}}} },
-			kind: QEMUFailed, text: "-nonsense"},
-		"no kernel": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Kernel += ".gone" }, kind: QEMUFailed, text: "could not open kernel file"},
-		"no initramfs": {guest: []tiny{halt}, edit: func(m *Machine, _ *Options) { m.Initrd = "/nope" },
+		"no kernel": {guest: []code{halt}, edit: func(m *Machine, _ *Options) { m.Kernel += ".gone" }, kind: QEMUFailed, text: "could not open kernel file"},
+		"no initramfs": {guest: []code{halt}, edit: func(m *Machine, _ *Options) { m.Initrd = "/nope" },
 			kind: QEMUFailed, text: "error reading initrd"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,12 +114,8 @@ func TestRunFaults(t *testing.T) {
 			if got := exit.Code(err); got != want {
 				t.Errorf("expected exit code %d, found %d", want, got)
 			}
-			whose, other := ErrKernel, ErrInfrastructure
-			if tt.kind == QEMUFailed {
-				whose, other = other, whose
-			}
-			if !errors.Is(err, whose) || errors.Is(err, other) {
-				t.Errorf("expected %v, not %v", whose, other)
+			if fault.Infrastructure() != (tt.kind == QEMUFailed) {
+				t.Errorf("infrastructure: found %v", fault.Infrastructure())
 			}
 			if !strings.Contains(fault.Command, m.Kernel) || !strings.Contains(err.Error(), fault.Command) {
 				t.Errorf("the message does not show how to repeat the run:\n%s", err)
@@ -176,13 +171,9 @@ func TestCancel(t *testing.T) {
 	o := quick()
 	o.Silence, o.Console = time.Minute, running
 	go func() { <-running.c; cancel() }()
-	start := time.Now()
 	_, err := Run(ctx, machine(t, console1("x"), spin), o)
 	if !errors.Is(err, context.Canceled) || exit.Code(err) != exit.Interrupted {
 		t.Errorf("expected %v, found %v", context.Canceled, err)
-	}
-	if took := time.Since(start); took > 30*time.Second {
-		t.Errorf("it took %v to end", took)
 	}
 	if _, err := Run(ctx, machine(t, spin), o); !errors.Is(err, context.Canceled) {
 		t.Errorf("a run with a dead context: %v", err)
@@ -203,8 +194,7 @@ func TestParallel(t *testing.T) {
 	wg.Wait()
 }
 
-// TestKilledFromOutside: QEMU is killed by somebody else, as when memory runs
-// out.
+// TestKilledFromOutside kills QEMU as when memory runs out.
 func TestKilledFromOutside(t *testing.T) {
 	running := &firstWrite{c: make(chan struct{})}
 	m := machine(t, console1("x"), spin)
@@ -215,26 +205,26 @@ func TestKilledFromOutside(t *testing.T) {
 	defer p.close()
 	go func() { _, _ = io.Copy(running, p.console) }()
 	<-running.c
-	p.kill()
+	p.Kill()
 	how, good := p.ended()
 	if good || !strings.Contains(how, "SIGKILL") {
 		t.Errorf("expected an end by SIGKILL, found %q (good: %v)", how, good)
 	}
-	kind, _, _ := evidence{stopped: stopNone, ended: how, good: good, streamErr: wire.ErrNoEnd, result: &Result{}}.verdict()
+	kind, _, _ := evidence{stopped: stopNone, ended: how, good: good, streamErr: wire.ErrNoEnd, result: &Result{}}.classify()
 	if kind != QEMUFailed {
 		t.Errorf("expected %s, found %s", QEMUFailed, kind)
 	}
 }
 
 func TestBadMachine(t *testing.T) {
-	arch := X86_64()
+	x86 := arch.X86_64()
 	for name, m := range map[string]Machine{
 		"no architecture":   {Kernel: "k"},
-		"no kernel":         {Arch: arch},
-		"no accelerator":    {Arch: arch, Kernel: "k", Accel: "xen"},
-		"counting with KVM": {Arch: arch, Kernel: "k", Accel: KVM, ICount: true},
-		"counting with two": {Arch: arch, Kernel: "k", CPUs: 2, ICount: true},
-		"negative":          {Arch: arch, Kernel: "k", CPUs: -1},
+		"no kernel":         {Arch: x86},
+		"no accelerator":    {Arch: x86, Kernel: "k", Accel: "xen"},
+		"counting with KVM": {Arch: x86, Kernel: "k", Accel: KVM, ICount: true},
+		"counting with two": {Arch: x86, Kernel: "k", CPUs: 2, ICount: true},
+		"negative":          {Arch: x86, Kernel: "k", CPUs: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Run(t.Context(), m, Options{}); err == nil {
@@ -242,8 +232,8 @@ func TestBadMachine(t *testing.T) {
 			}
 		})
 	}
-	_, err := Run(t.Context(), Machine{Arch: arch, Kernel: "k", QEMU: "qemu-system-nope"}, Options{})
-	if exit.Code(err) != exit.MachineLacks || !strings.Contains(err.Error(), arch.Package) {
+	_, err := Run(t.Context(), Machine{Arch: x86, Kernel: "k", QEMU: "qemu-system-nope"}, Options{})
+	if exit.Code(err) != exit.MachineLacks || !strings.Contains(err.Error(), x86.QEMU.Package) {
 		t.Errorf("expected the package that lacks, found %v", err)
 	}
 }

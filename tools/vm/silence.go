@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// silence measures how long a guest has shown no sign of life. A QEMU that
-// waits for a processor of a busy host is not silent: that time is taken off.
+// silence measures how long a guest has shown no sign of life. Time in
+// which QEMU waits for a processor of a busy host does not count.
 type silence struct {
 	limit time.Duration
 	timer *time.Timer
@@ -25,7 +25,7 @@ type silence struct {
 }
 
 // sampleEvery bounds how often delay is read, and so how much waiting before
-// the last sign of life may be taken off by mistake.
+// the last sign of life may be subtracted by mistake.
 const sampleEvery = time.Second
 
 func newSilence(pid int, limit time.Duration) *silence {
@@ -34,12 +34,12 @@ func newSilence(pid int, limit time.Duration) *silence {
 		timer: time.NewTimer(limit),
 		delay: func() time.Duration { return runDelay(fmt.Sprintf("/proc/%d/task", pid)) },
 	}
-	s.broken()
+	s.reset()
 	return s
 }
 
-// broken takes a sign of life.
-func (s *silence) broken() {
+// reset begins again after a sign of life.
+func (s *silence) reset() {
 	s.last = time.Now()
 	if s.last.Sub(s.sampled) >= sampleEvery {
 		s.sampled, s.base = s.last, s.delay()
@@ -48,7 +48,7 @@ func (s *silence) broken() {
 }
 
 // maxStretch bounds how far waiting stretches the limit: a guest that spins
-// on a busy host waits without end.
+// on a busy host waits forever.
 const maxStretch = 3
 
 // over tells, when the timer has fired, whether the silence has lasted for
@@ -66,7 +66,7 @@ func (s *silence) over() bool {
 
 // runDelay returns the longest time that one of a process's threads has spent
 // waiting for a processor, 0 where the kernel does not say. tasks is the
-// process's task folder in /proc.
+// process's task directory in /proc.
 func runDelay(tasks string) time.Duration {
 	files, err := filepath.Glob(filepath.Join(tasks, "*", "schedstat"))
 	if err != nil {

@@ -7,9 +7,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"vcpulab/tools/arch"
 )
 
-// A Splat is a complaint of the kernel on its console.
+// Splat is a complaint of the kernel on its console.
 type Splat struct {
 	// Kind is one of KernelPanic, KernelOops, KernelWarning, NoInit and
 	// InitDied.
@@ -19,12 +21,12 @@ type Splat struct {
 	Title string `json:"title"`
 	// Line is where it begins, counted from 1 in lines of the console.
 	Line int `json:"line"`
-	// By are those who made the accesses of a data race, as KCSAN names them:
-	// "task 12", "interrupt". nil is not a data race.
+	// By are the contexts that made the accesses of a data race, as KCSAN names
+	// them: "task 12", "interrupt". nil is not a data race.
 	By []string `json:"by,omitempty"`
 }
 
-// A complaint is one way in which a splat begins.
+// complaint is one way in which a splat begins.
 type complaint struct {
 	kind   FaultKind
 	prefix string // of the line without its time stamp
@@ -33,8 +35,8 @@ type complaint struct {
 // kcsanTitle begins the report of a data race.
 const kcsanTitle = "BUG: KCSAN: "
 
-// complaints are tried in order: the first whose prefix fits counts. The
-// texts are those of the pinned kernel's sources.
+// complaints are tried in order: the first whose prefix matches counts. The
+// texts are the pinned kernel's.
 var complaints = [...]complaint{
 	{InitDied, "Kernel panic - not syncing: Attempted to kill init!"},
 	{NoInit, "Kernel panic - not syncing: No working init found"},
@@ -99,13 +101,21 @@ var (
 	// lockWarn is one of lockdep's with names in front.
 	lockWarn = regexp.MustCompile(`^WARNING: \S+(?:-safe -> \S+-unsafe lock order detected|/\d+ still has locks held!)`)
 	hungTask = regexp.MustCompile(`^INFO: task \S+ blocked `)
-	// fellOver is where the processor was: RIP: 0010:func+0x1/0x2 on x86, pc
-	// : func+0x1/0x2 on arm64, epc : func+0x1/0x2 on riscv.
-	fellOver = regexp.MustCompile(`^(?:RIP: \w+:|e?pc : )([A-Za-z_][\w.]*)\+0x`)
+	// oopsAt is where the processor was, such as RIP: 0010:func+0x1/0x2 on x86.
+	oopsAt = regexp.MustCompile(`^(?:` + strings.Join(oopsPrefixes(), "|") + `)([A-Za-z_][\w.]*)\+0x`)
 	// accessBy is one side of a data race: write to 0xffff888100a3c1d8 of 4
 	// bytes by task 12 on cpu 1:
 	accessBy = regexp.MustCompile(`^(?:[a-z -]+)(?: \([a-z, ]+\))? to 0x[0-9a-f]+ of \d+ bytes by (interrupt|task \d+) on cpu \d+:$`)
 )
+
+// oopsPrefixes are the beginnings of oopsAt on all architectures.
+func oopsPrefixes() []string {
+	var prefixes []string
+	for _, a := range arch.Bootable() {
+		prefixes = append(prefixes, a.PC)
+	}
+	return prefixes
+}
 
 // kernelMessage takes the time stamp and the line ending off a console line.
 func kernelMessage(line []byte) string {
@@ -113,9 +123,8 @@ func kernelMessage(line []byte) string {
 	return string(line[len(stamp.Find(line)):])
 }
 
-// harmless are messages that begin as a splat does and are none. kmemleak has
-// no memory to note that it need not scan all of an object, and scans all of
-// it: with allocations that fail because a test wants them to, so do its own.
+// harmless are messages that begin like a splat. If a test makes allocations
+// fail, kmemleak cannot note which part of an object to scan and scans all of it.
 var harmless = [...]string{
 	"kmemleak: Cannot allocate a scan area, scanning the full object",
 }
@@ -140,17 +149,17 @@ func findSplat(msg string) (FaultKind, bool) {
 // the other splats.
 const maxSplats = 64
 
-// splats collects the splats of a console, a line at a time.
-type splats struct {
+// splatFinder finds the splats of a console, a line at a time.
+type splatFinder struct {
 	found []Splat
 	lines int
 	open  bool // the last splat found has not named its function yet
 
-	warnings, fatal int // how many there were, kept or not
+	warnings, fatal int // number found, kept or not
 }
 
-// line takes the next line of the console.
-func (s *splats) line(line []byte) {
+// addLine searches the next line of the console.
+func (s *splatFinder) addLine(line []byte) {
 	s.lines++
 	msg := kernelMessage(line)
 	if kind, ok := findSplat(msg); ok {
@@ -180,7 +189,7 @@ func (s *splats) line(line []byte) {
 		s.open = len(last.By) < 2
 		return
 	}
-	if m := fellOver.FindStringSubmatch(msg); m != nil {
+	if m := oopsAt.FindStringSubmatch(msg); m != nil {
 		if !strings.Contains(last.Title, m[1]) {
 			last.Title += " in " + m[1]
 		}
@@ -190,8 +199,8 @@ func (s *splats) line(line []byte) {
 	}
 }
 
-// worst returns the splat that says most of why a guest ended: how init ended
-// or was missing, then the first oops, then a panic, then the first warning.
+// worst returns the splat that best explains why a guest ended: the first oops,
+// then how init was missing or ended, then a panic, then a warning.
 func worst(found []Splat) (Splat, bool) {
 	for _, kind := range []FaultKind{KernelOops, NoInit, InitDied, KernelPanic, KernelWarning} {
 		for _, s := range found {

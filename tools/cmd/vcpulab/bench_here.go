@@ -14,6 +14,7 @@ import (
 
 	"vcpulab/ebpf/loops"
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
@@ -108,7 +109,7 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 		}
 	}
 	if h.Program == "" {
-		if h.Program, err = vm.GuestProgram(ctx, l.cache, vm.X86_64(), l.root); err != nil {
+		if h.Program, err = vm.GuestProgram(ctx, l.cache, arch.X86_64(), l.root); err != nil {
 			return err
 		}
 	}

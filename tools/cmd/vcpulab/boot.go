@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"time"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
@@ -17,17 +19,13 @@ import (
 type bootCmd struct {
 	kernelFlags
 	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
-	Arch   string `help:"x86_64, arm64 or riscv64." default:"x86_64" placeholder:"ARCH"`
+	Arch   string `help:"${bootable}." default:"x86_64" placeholder:"ARCH"`
 	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
-	Out    string `help:"Folder for the console, and for what repeats a boot that failed." default:"out/boot" placeholder:"DIR"`
+	Out    string `help:"Directory for the console, and for what repeats a boot that failed." default:"out/boot" placeholder:"DIR"`
 }
 
 // Run prints how long the boot took.
 func (c bootCmd) Run(ctx context.Context, l *lab) error {
-	arch, err := vm.ArchByName(c.Arch)
-	if err != nil {
-		return exit.With(exit.Usage, err)
-	}
 	out, err := outDir(c.Out)
 	if err != nil {
 		return err
@@ -36,12 +34,13 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	v, err := l.accel(ctx, c.Accel, k)
+	choice, err := l.accel(ctx, c.Accel, k)
 	if err != nil {
 		return err
 	}
+
 	res, err := vm.Boot(ctx, l.cache,
-		vm.Machine{Arch: arch, Accel: v.Accel, Kernel: k.ImagePath()},
+		vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath()},
 		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}, Source: l.root}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
 	if err != nil {
 		return err
@@ -50,8 +49,8 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 		return l.printJSON(res)
 	}
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-	l.printf("%s %s: Linux %s with %s: first record after %v, QEMU gone after %v\n",
-		c.Kernel, arch.Name, res.Hello.Kernel, v.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
+	l.printf("%s %s: Linux %s with %s: first record after %v, QEMU ended after %v\n",
+		c.Kernel, k.Arch.Name, res.Hello.Kernel, choice.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
 	return nil
 }
 
@@ -60,6 +59,9 @@ func (c bootCmd) build(ctx context.Context, l *lab) (*kbuild.Kernel, error) {
 	spec, err := l.spec(c.kernelFlags, c.Arch)
 	if err != nil {
 		return nil, err
+	}
+	if !spec.Arch.Boots() {
+		return nil, exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", c.Arch, arch.Names(arch.Bootable())))
 	}
 	t, err := l.base(ctx, c.sourceFlags)
 	if err != nil {
@@ -74,14 +76,10 @@ func (c bootCmd) build(ctx context.Context, l *lab) (*kbuild.Kernel, error) {
 }
 
 // accel returns the accelerator to use for ordinary guests of this kernel's
-// architecture: the one that was asked for, or the one that works.
-func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Verdict, error) {
-	arch, err := vm.ArchByName(k.Arch.GoArch)
-	if err != nil {
-		return vm.Verdict{}, err
-	}
+// architecture: the one that was asked for, or one that works.
+func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choice, error) {
 	if want == "auto" {
 		want = ""
 	}
-	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key, Source: l.root})
+	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: k.Arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key, Source: l.root})
 }

@@ -18,11 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/vm"
-	"vcpulab/tools/vm/tiny"
+	"vcpulab/tools/vm/bareguest"
 )
 
 // brokenLimit is how long one broken kernel may keep the command: none may
@@ -32,7 +33,7 @@ const brokenLimit = 2 * time.Minute
 // script is what a guest does that is started for the tests a, b and c.
 type script struct {
 	records []wire.Record
-	then    []tiny.Code
+	then    []bareguest.Code
 }
 
 func starts(name string) wire.Record {
@@ -59,11 +60,13 @@ func passing(names ...string) []wire.Record {
 
 // goodGuest runs tests to its end.
 func goodGuest(names ...string) script {
-	return script{append(passing(names...), end), []tiny.Code{tiny.Reset}}
+	return script{append(passing(names...), end), []bareguest.Code{bareguest.Reset}}
 }
 
 // dies says something on the console and resets, as panic=-1 has it.
-func dies(console string) []tiny.Code { return []tiny.Code{tiny.Console(console), tiny.Reset} }
+func dies(console string) []bareguest.Code {
+	return []bareguest.Code{bareguest.Console(console), bareguest.Reset}
+}
 
 const (
 	started  = "[    1.0] vcpulab: start b\r\n"
@@ -95,7 +98,7 @@ func TestBrokenKernels(t *testing.T) {
 			code:   exit.BootFailed, says: []string{"kernel panic: Kernel panic - not syncing: no reason", "to repeat it: qemu-system-x86_64 "},
 		},
 		"hangs at boot": {
-			guests: []script{{nil, []tiny.Code{tiny.Console("booting\r\n"), tiny.Halt}}},
+			guests: []script{{nil, []bareguest.Code{bareguest.Console("booting\r\n"), bareguest.Halt}}},
 			lines:  [3]string{"FAILED: not run", "FAILED: not run", "FAILED: not run"},
 			code:   exit.BootFailed, says: []string{"hang: neither console nor records went on for 5s", "to repeat it: "},
 		},
@@ -106,7 +109,7 @@ func TestBrokenKernels(t *testing.T) {
 				"to run it again: bin/vcpulab selftest --only b", "to start the guest again: qemu-system-x86_64 "},
 		},
 		"resets silently": {
-			guests: []script{{midB, []tiny.Code{tiny.Reset}}, goodGuest("c")},
+			guests: []script{{midB, []bareguest.Code{bareguest.Reset}}, goodGuest("c")},
 			lines:  [3]string{"pass", "FAILED: regressed", "pass"},
 			code:   exit.CheckFailed, says: []string{"crash: silent reset: "},
 		},
@@ -121,17 +124,17 @@ func TestBrokenKernels(t *testing.T) {
 			code:   exit.BootFailed, says: []string{"init died: ", "exitcode=0x00000100"},
 		},
 		"output cut in the middle of a line": {
-			guests: []script{{midB, []tiny.Code{tiny.Record(`{"seq":5,"kind":"test","test":{"name":"b","outco`), tiny.Reset}}, goodGuest("c")},
+			guests: []script{{midB, []bareguest.Code{bareguest.Record(`{"seq":5,"kind":"test","test":{"name":"b","outco`), bareguest.Reset}}, goodGuest("c")},
 			lines:  [3]string{"pass", "FAILED: regressed", "pass"},
 			code:   exit.CheckFailed, says: []string{"crash: output cut: "},
 		},
 		"resets after the last test, before its closing line": {
-			guests: []script{{passing("a", "b", "c"), []tiny.Code{tiny.Reset}}},
+			guests: []script{{passing("a", "b", "c"), []bareguest.Code{bareguest.Reset}}},
 			lines:  [3]string{"pass", "pass", "FAILED: regressed"},
 			code:   exit.CheckFailed, says: []string{"crash: silent reset: ", "after the test had ended (pass)"},
 		},
 		"stops after the last test, before its closing line": {
-			guests: []script{{passing("a", "b", "c"), []tiny.Code{tiny.Halt}}},
+			guests: []script{{passing("a", "b", "c"), []bareguest.Code{bareguest.Halt}}},
 			lines:  [3]string{"pass", "pass", "FAILED: regressed"},
 			code:   exit.CheckFailed, says: []string{"crash: hang: ", "after the test had ended (pass)"},
 		},
@@ -146,12 +149,12 @@ func TestBrokenKernels(t *testing.T) {
 			code:   exit.CheckFailed, says: []string{`the guest starts "d", which it was not to do now`, "THE RUN DID NOT COME TO ITS END"},
 		},
 		"has a result of a test that did not run": {
-			guests: []script{{[]wire.Record{hello, passes("a"), end}, []tiny.Code{tiny.Reset}}},
+			guests: []script{{[]wire.Record{hello, passes("a"), end}, []bareguest.Code{bareguest.Reset}}},
 			lines:  [3]string{"FAILED: not run", "FAILED: not run", "FAILED: not run"},
 			code:   exit.CheckFailed, says: []string{`the guest has a result of "a" while "" runs`},
 		},
 		"QEMU killed": {
-			guests: []script{{midB, []tiny.Code{tiny.Spin}}},
+			guests: []script{{midB, []bareguest.Code{bareguest.Spin}}},
 			kill:   true,
 			// What had ended until then depends on when the signal comes.
 			lines: [3]string{"", "FAILED: not run", "FAILED: not run"},
@@ -286,7 +289,7 @@ type brokenHarness struct {
 // needTiny skips a test where there is no QEMU for tiny kernels.
 func needTiny(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath(vm.X86_64().QEMU); err != nil {
+	if _, err := exec.LookPath(arch.X86_64().QEMU.Program); err != nil {
 		t.Skipf(`NOT TESTED: no QEMU: "vcpulab install boot" installs it`)
 	}
 }
@@ -307,7 +310,7 @@ func newBrokenHarness(t *testing.T, c *cache.Cache) *brokenHarness {
 	t.Helper()
 	needTiny(t)
 	dir := t.TempDir()
-	h := &brokenHarness{base: filepath.Join(dir, "base"), patched: filepath.Join(dir, "patched"), out: filepath.Join(dir, "out"), qemu: vm.X86_64().QEMU}
+	h := &brokenHarness{base: filepath.Join(dir, "base"), patched: filepath.Join(dir, "patched"), out: filepath.Join(dir, "out"), qemu: arch.X86_64().QEMU.Program}
 	h.lab = &lab{globals: globals{Quiet: true}, cache: c, stdout: &h.stdout, stderr: os.Stderr}
 	h.write(t, h.base, goodGuest("a", "b", "c"))
 	return h
@@ -316,11 +319,11 @@ func newBrokenHarness(t *testing.T, c *cache.Cache) *brokenHarness {
 // write makes a kernel of a script.
 func (h *brokenHarness) write(t *testing.T, file string, s script) {
 	t.Helper()
-	text, err := tiny.Records(s.records...)
+	text, err := bareguest.Records(s.records...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tiny.Write(file, append([]tiny.Code{tiny.Record(text)}, s.then...)...); err != nil {
+	if err := bareguest.Write(file, append([]bareguest.Code{bareguest.Record(text)}, s.then...)...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -366,16 +369,16 @@ func (h *brokenHarness) killed(t *testing.T) {
 // what is printed.
 func (h *brokenHarness) run(t *testing.T) (string, error) {
 	t.Helper()
-	arch := vm.X86_64().WithDebugPort(tiny.PortRecords)
-	arch.QEMU = h.qemu
+	guestArch := bareguest.Arch()
+	guestArch.QEMU.Program = h.qemu
 	var tests []selftest.Test
 	for _, name := range []string{"a", "b", "c"} {
 		// Any file will do: these kernels run no programs.
 		tests = append(tests, selftest.Test{Name: name, Path: h.base})
 	}
 	subjects := []selftest.Subject{
-		{Name: nameBase, Arch: arch, Kernel: h.base, Tests: tests},
-		{Name: namePatched, Arch: arch, Kernel: h.patched, Tests: tests},
+		{Name: nameBase, Arch: guestArch, Kernel: h.base, Tests: tests},
+		{Name: namePatched, Arch: guestArch, Kernel: h.patched, Tests: tests},
 	}
 	next := 1
 	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, CPUs: 1, Silence: 5 * time.Second, OnResult: func(r selftest.Result) {
@@ -388,7 +391,7 @@ func (h *brokenHarness) run(t *testing.T) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), brokenLimit)
 	defer cancel()
 	c := selftestCmd{kernelFlags: kernelFlags{Config: "default"}}
-	cmp, err := c.compare(ctx, h.lab, selftestPlan{name: arch.Name}, subjects, opts, h.out)
+	cmp, err := c.compare(ctx, h.lab, selftestPlan{name: guestArch.Name}, subjects, opts, h.out)
 	err = c.conclude(h.lab, cmp, err, h.out)
 	if ctx.Err() != nil {
 		t.Fatalf("it hung: %v", err)

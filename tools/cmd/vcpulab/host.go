@@ -11,15 +11,15 @@ import (
 	"runtime"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
-	"vcpulab/tools/vm"
 )
 
 // describeHost says in the results what machine measured. accel is what was
 // found about the accelerator.
 func describeHost(ctx context.Context, l *lab, k *kbuild.Kernel, accel string) (results.Host, error) {
-	qemu, err := firstLine(ctx, vm.X86_64().QEMU, "--version")
+	qemu, err := firstLine(ctx, arch.X86_64().QEMU.Program, "--version")
 	if err != nil {
 		return results.Host{}, err
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"runtime"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/host"
@@ -76,10 +75,10 @@ func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
 		return v.Accel == vm.KVM, v.Reason
 	}
 	const later = "an ordinary kernel is tried once one is built: vcpulab build"
-	if runtime.GOARCH != vm.X86_64().GOARCH {
+	if !arch.X86_64().IsHost() {
 		return false, "it opens; " + later
 	}
-	switch why, err := vm.Glimpse(ctx, vm.KVM); {
+	switch why, err := vm.ProbeWithoutKernel(ctx, vm.KVM); {
 	case err != nil:
 		return false, "whether it works is not known: " + err.Error()
 	case why != "":

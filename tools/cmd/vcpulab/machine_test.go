@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/vm"
 )
 
@@ -30,7 +31,7 @@ func labWith(t *testing.T, dir string) *lab {
 // TestProbeKVM tries KVM with what there is. Where there is none that is said in
 // words, and nothing is fetched or built for it.
 func TestProbeKVM(t *testing.T) {
-	if _, err := exec.LookPath(vm.X86_64().QEMU); err != nil {
+	if _, err := exec.LookPath(arch.X86_64().QEMU.Program); err != nil {
 		t.Skip("NOT RUN: no QEMU")
 	}
 	dir := t.TempDir()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
@@ -109,7 +110,7 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 		g.Overlooked = string(races)
 		g.Options.Append = []string{kcsanOften}
 	}
-	g.Spec, err = l.spec(kernelFlags{Config: config}, vm.X86_64().GOARCH)
+	g.Spec, err = l.spec(kernelFlags{Config: config}, arch.X86_64().Name)
 	return g, err
 }
 

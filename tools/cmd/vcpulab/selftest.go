@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
@@ -22,7 +23,7 @@ import (
 // selftestCmd runs KVM's selftests on both kernels.
 type selftestCmd struct {
 	kernelFlags
-	Arch  string   `help:"x86_64, arm64, riscv64, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`
+	Arch  string   `help:"${bootable}, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`
 	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug and kcsan)."`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
@@ -263,10 +264,10 @@ func (c selftestCmd) show(l *lab, out string, cmp selftest.Comparison) error {
 }
 
 // again is how a test is run again, with %s for its name.
-func (c selftestCmd) again(arch string) string {
+func (c selftestCmd) again(name string) string {
 	again := "bin/vcpulab selftest"
-	if arch != vm.X86_64().Name {
-		again += " --arch " + arch
+	if name != arch.X86_64().Name {
+		again += " --arch " + name
 	}
 	if c.searching() {
 		again += " --config " + c.Config

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 
 	"vcpulab/tools/arch"
@@ -13,30 +12,10 @@ import (
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/series"
-	"vcpulab/tools/vm"
 )
-
-// quickTests are the kernel's own tests that use the lookups and take seconds,
-// by architecture. Those that the series adds come on top.
-var quickTests = map[string][]string{
-	"x86_64": {
-		"kvm_create_max_vcpus", "kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/max_vcpuid_cap_test",
-		"x86/recalc_apic_map_test", "x86/xapic_ipi_test",
-	},
-	"arm64": {
-		"kvm_create_max_vcpus", "kvm_binary_stats_test", "steal_time", "arm64/no-vgic", "arm64/psci_test",
-		"arm64/set_id_regs", "arm64/vgic_init", "arm64/vgic_irq", "arm64/vgic_its_save", "arm64/vgic_lpi_stress",
-	},
-	"riscv64": {
-		"kvm_create_max_vcpus", "kvm_binary_stats_test", "steal_time", "arch_timer", "riscv/ebreak_test",
-	},
-}
 
 // proofsFile says which tests have to fail on the base kernel.
 const proofsFile = "proofs.toml"
-
-// allArches stands for all architectures that can be booted.
-const allArches = "all"
 
 // selftestPlan is what is to be run on the kernels of one architecture.
 type selftestPlan struct {
@@ -50,16 +29,12 @@ type selftestPlan struct {
 }
 
 // arches returns the architectures whose kernels and tests are run.
-func (c selftestCmd) arches() ([]vm.Arch, error) {
-	chosen := vm.Archs()
-	if c.Arch != allArches {
-		a, err := vm.ArchByName(c.Arch)
-		if err != nil {
-			return nil, exit.With(exit.Usage, fmt.Errorf("%w, or %s", err, allArches))
-		}
-		chosen = []vm.Arch{a}
+func (c selftestCmd) arches() ([]arch.Arch, error) {
+	chosen, err := arch.FindBootable(c.Arch)
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
 	}
-	if c.searching() && (len(chosen) > 1 || chosen[0].Name != vm.X86_64().Name) {
+	if c.searching() && (len(chosen) > 1 || chosen[0].Name != arch.X86_64().Name) {
 		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", c.Config, c.Arch))
 	}
 	return chosen, nil
@@ -85,17 +60,14 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	}
 	var plans []selftestPlan
 	for _, a := range arches {
-		p := selftestPlan{name: a.Name}
-		if p.arch, err = arch.Find(a.GOARCH); err != nil {
-			return nil, err
-		}
+		p := selftestPlan{name: a.Name, arch: a}
 		added := addedTests(ser, c.Through, p.arch)
 		p.expect = selftest.Expectations{Added: added, Silent: c.Config == configDebug}
 		if p.expect.Proofs, err = c.proofs(l, ser, p.arch, added); err != nil {
 			return nil, err
 		}
 		if c.quick() {
-			if p.patched, err = c.selected(slices.Concat(quickTests[p.arch.Name], added)); err != nil {
+			if p.patched, err = c.selected(slices.Concat(a.QuickTests, added)); err != nil {
 				return nil, err
 			}
 		}
@@ -155,7 +127,7 @@ func (c selftestCmd) selected(names []string) ([]string, error) {
 
 // addedTests returns the names of the tests for an architecture that the
 // series adds, up to a patch or all of it.
-func addedTests(s *series.Series, through int, arch arch.Arch) []string {
+func addedTests(s *series.Series, through int, a arch.Arch) []string {
 	var names []string
 	for _, p := range s.Patches {
 		if through > 0 && p.Number > through {
@@ -163,7 +135,7 @@ func addedTests(s *series.Series, through int, arch arch.Arch) []string {
 		}
 		for _, f := range p.Files {
 			name, ok := kbuild.SelftestName(f.NewPath())
-			if ok && f.OldPath() == "" && isFor(name, arch) {
+			if ok && f.OldPath() == "" && a.HasTest(name) {
 				names = append(names, name)
 			}
 		}
@@ -171,21 +143,15 @@ func addedTests(s *series.Series, through int, arch arch.Arch) []string {
 	return names
 }
 
-// isFor tells whether a test is for all architectures or this one.
-func isFor(test string, arch arch.Arch) bool {
-	dir := path.Dir(test)
-	return dir == "." || dir == arch.Source
-}
-
 // proofs returns which of the added tests have to fail on the base kernel.
-func (c selftestCmd) proofs(l *lab, s *series.Series, arch arch.Arch, added []string) ([]selftest.Proof, error) {
+func (c selftestCmd) proofs(l *lab, s *series.Series, a arch.Arch, added []string) ([]selftest.Proof, error) {
 	all, err := selftest.LoadProofs(l.path("ci", proofsFile))
 	if err != nil {
 		return nil, err
 	}
 	var proofs []selftest.Proof
 	for _, p := range all {
-		if !isFor(p.Test, arch) {
+		if !a.HasTest(p.Test) {
 			continue
 		}
 		if !slices.Contains(added, p.Test) {

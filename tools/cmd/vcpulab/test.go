@@ -128,7 +128,7 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if k, err = l.builder().Build(ctx, nameBase, base, spec); err != nil {
 		return nil, err
 	}
-	tests, err := l.builder().BuildSelftests(ctx, base, spec, quickTests[spec.Arch.Name])
+	tests, err := l.builder().BuildSelftests(ctx, base, spec, spec.Arch.QuickTests)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 )
@@ -20,9 +21,9 @@ import (
 // static, whatever the host has.
 func TestGuestProgram(t *testing.T) {
 	c := testCache(t)
-	for _, arch := range Archs() {
-		t.Run(arch.Name, func(t *testing.T) {
-			file, err := GuestProgram(t.Context(), c, arch, "")
+	for _, a := range arch.Bootable() {
+		t.Run(a.Name, func(t *testing.T) {
+			file, err := GuestProgram(t.Context(), c, a, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,7 +32,7 @@ func TestGuestProgram(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "riscv64": elf.EM_RISCV}[arch.GOARCH]
+			want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "riscv64": elf.EM_RISCV}[a.GoArch]
 			if f.Machine != want {
 				t.Errorf("expected a program for %v, found one for %v", want, f.Machine)
 			}
@@ -44,7 +45,7 @@ func TestGuestProgram(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := GuestProgram(t.Context(), c, arch, "")
+			again, err := GuestProgram(t.Context(), c, a, "")
 			if err != nil || again != file {
 				t.Fatalf("expected %s again, found %s and %v", file, again, err)
 			}
@@ -69,7 +70,7 @@ func TestGuestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range strings.FieldsSeq(string(out)) {
-		if strings.HasPrefix(name, moduleName+"/") && !strings.HasPrefix(name, moduleName+"/ebpf/") {
+		if strings.HasPrefix(name, moduleGo+"/") && !strings.HasPrefix(name, moduleGo+"/ebpf/") {
 			t.Errorf("the guest imports %s, which its key in the cache does not cover", name)
 		}
 	}
@@ -116,22 +117,18 @@ func TestSourceHash(t *testing.T) {
 }
 
 func TestSourceRoot(t *testing.T) {
-	root, err := SourceRoot()
-	if err != nil {
+	if _, err := SourceRoot(); err != nil {
 		t.Fatal(err)
-	}
-	if _, ok := rootAbove(filepath.Join(root, "tools", "vm")); !ok {
-		t.Error("the source was not found from inside")
 	}
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "go.mod"), []byte("module example.com/vcpulab\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if dir, ok := rootAbove(other); ok {
-		t.Errorf("another module was taken for the source: %s", dir)
+	if isRoot(other) {
+		t.Error("another module was taken for the source")
 	}
 	t.Chdir(other)
-	_, err = SourceRoot()
+	_, err := SourceRoot()
 	if exit.Code(err) != exit.MachineLacks || !errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), other) {
 		t.Errorf("expected an error that says where was looked, found %v", err)
 	}
@@ -157,7 +154,7 @@ func TestBrokenSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = GuestProgram(t.Context(), c, X86_64(), "")
+	_, err = GuestProgram(t.Context(), c, arch.X86_64(), "")
 	for _, want := range []string{"main.go:3", "nonsense", "to repeat it: cd " + root, "GOARCH=amd64"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected an error with %q, found %v", want, err)
@@ -171,7 +168,7 @@ func TestBrokenSource(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := GuestProgram(ctx, c, X86_64(), ""); !errors.Is(err, context.Canceled) {
+	if _, err := GuestProgram(ctx, c, arch.X86_64(), ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("expected %v, found %v", context.Canceled, err)
 	}
 }
@@ -185,11 +182,11 @@ func TestGuestProgramElsewhere(t *testing.T) {
 	}
 	c := testCache(t)
 	t.Chdir(t.TempDir())
-	if _, err := GuestProgram(t.Context(), c, X86_64(), root); err != nil {
+	if _, err := GuestProgram(t.Context(), c, arch.X86_64(), root); err != nil {
 		t.Errorf("expected the program of %s, found %v", root, err)
 	}
 	other := t.TempDir()
-	_, err = GuestProgram(t.Context(), c, X86_64(), other)
+	_, err = GuestProgram(t.Context(), c, arch.X86_64(), other)
 	if exit.Code(err) != exit.Usage || !errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), other) || !strings.Contains(err.Error(), "--root") {
 		t.Errorf("expected wrong use of --root, found %v", err)
 	}

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package tiny makes guests of some bytes of 32-bit x86 code that QEMU starts
-// by PVH. They say what they are told to on the serial console and on a debug
-// port that stands for the record port, and end as they are told to: all that
-// those who run guests have to cope with, in a tenth of a second and without
-// a kernel. It is for tests.
-package tiny
+// Package bareguest makes guests without a kernel, of some bytes of 32-bit x86
+// code that QEMU starts by PVH. They print on the serial console and on a debug
+// port in the place of the record port, and end as they are told to: all that
+// callers of vm have to cope with, in a tenth of a second.
+package bareguest
 
 import (
 	"bytes"
@@ -13,13 +12,14 @@ import (
 	"os"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
 )
 
 // Code is a part of a guest. The parts are run one after the other.
 type Code []byte
 
-// Where a guest lies, and its six zero bytes: an empty table of interrupts,
-// with which the next interrupt is a triple fault.
+// Where a guest lies, and its zero bytes: an empty table of interrupts, with
+// which the next interrupt is a triple fault.
 const (
 	base   = 0x100000
 	header = 52 + 2*32 // ELF header and two program headers
@@ -29,9 +29,15 @@ const (
 
 const portSerial = 0x3f8
 
-// PortRecords is the debug port that records are written to; see
-// vm.Arch.WithDebugPort.
-const PortRecords = 0xe9
+// portRecords is the debug port that records are written to.
+const portRecords = 0xe9
+
+// Arch returns x86_64 with the debug port that Record writes to.
+func Arch() arch.Arch {
+	a := arch.X86_64()
+	a.QEMU.DebugPort = portRecords
+	return a
+}
 
 func say(port uint32, text string) Code {
 	code := binary.LittleEndian.AppendUint32(Code{0xba}, port) // mov edx, port
@@ -44,8 +50,8 @@ func say(port uint32, text string) Code {
 // Console writes text on the serial console.
 func Console(text string) Code { return say(portSerial, text) }
 
-// Record writes text, which may be what no record is, on the record port.
-func Record(text string) Code { return say(PortRecords, text) }
+// Record writes text, which need not be a record, on the record port.
+func Record(text string) Code { return say(portRecords, text) }
 
 // How a guest ends, or does not.
 var (

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package vm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"al.essio.dev/pkg/shellescape"
+
+	"vcpulab/tools/arch"
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+)
+
+const (
+	moduleGo     = "vcpulab"      // this project's name in its go.mod
+	guestPackage = "./ebpf/guest" // what is built
+	guestKind    = "guest"        // of the cache entry
+)
+
+// ErrNoSource means that the project's own source was not found.
+var ErrNoSource = errors.New("the source of " + moduleGo + " was not found")
+
+// SourceRoot finds the directory of this project's go.mod: above the working
+// directory, else above the running program.
+func SourceRoot() (string, error) {
+	var starts []string
+	if dir, err := os.Getwd(); err == nil {
+		starts = append(starts, dir)
+	}
+	if exe, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = real
+		}
+		starts = append(starts, filepath.Dir(exe))
+	}
+	for _, dir := range starts {
+		for above := dir; ; above = filepath.Dir(above) {
+			if isRoot(above) {
+				return above, nil
+			}
+			if above == filepath.Dir(above) {
+				break
+			}
+		}
+	}
+	return "", exit.With(exit.MachineLacks, fmt.Errorf(
+		"build the guest program: %w: looked for a go.mod with \"module %s\" in and above %s; run the command inside a clone of the repository",
+		ErrNoSource, moduleGo, strings.Join(starts, " and ")))
+}
+
+var moduleLine = regexp.MustCompile(`(?m)^\s*module\s+` + moduleGo + `\s*$`)
+
+// isRoot tells whether dir has the project's go.mod.
+func isRoot(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	return err == nil && moduleLine.Match(data)
+}
+
+// GuestProgram returns the path of the guest program for an architecture. It
+// is built by the go command from this project's own source, statically, and
+// kept in c under a key made of that source and the Go version. root is the
+// directory of the source, "" for SourceRoot.
+func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string) (string, error) {
+	var err error
+	if root == "" {
+		if root, err = SourceRoot(); err != nil {
+			return "", err
+		}
+	}
+	if !isRoot(root) {
+		return "", exit.With(exit.Usage, fmt.Errorf(
+			"build the guest program: %w: expected a go.mod with \"module %s\" in %s; --root has to name a clone of the repository",
+			ErrNoSource, moduleGo, root))
+	}
+
+	version, err := runGo(ctx, root, nil, "env", "GOVERSION")
+	if err != nil {
+		return "", fmt.Errorf("build the guest program: %w", err)
+	}
+	source, err := sourceHash(root)
+	if err != nil {
+		return "", fmt.Errorf("build the guest program: %w", err)
+	}
+	key := cache.Key("guest", a.GoArch, strings.TrimSpace(version), source)
+	dir, _, err := c.Populate(ctx, guestKind, key, func(ctx context.Context, tmp string) error {
+		env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + a.GoArch, "GOFLAGS=-mod=readonly"}
+		_, err := runGo(ctx, root, env, "build", "-trimpath", "-buildvcs=false",
+			"-ldflags=-s -w", "-o", filepath.Join(tmp, "guest"), guestPackage)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("build the guest program: %w", err)
+	}
+	return filepath.Join(dir, "guest"), nil
+}
+
+// runGo runs the go command. Its error shows what go printed.
+func runGo(ctx context.Context, dir string, env []string, args ...string) (string, error) {
+	stdout, stderr, err := program.Program{Name: "go", Dir: dir, InheritEnv: true, Env: env}.Run(ctx, args...)
+	if status, ok := errors.AsType[*program.StatusError](err); ok {
+		words := append(append(append([]string{"env"}, env...), "go"), args...)
+		err = exit.With(exit.BuildFailed, fmt.Errorf("exit status %d\n%s\n  to repeat it: cd %s && %s",
+			status.Status, strings.TrimSpace(string(stderr)), shellescape.Quote(dir), shellescape.QuoteCommand(words)))
+	}
+	return string(stdout), err
+}
+
+// sourceHash covers all that the guest program is built from: ebpf/ and the
+// versions of the modules that it imports.
+func sourceHash(root string) (string, error) {
+	names := []string{"go.mod", "go.sum"}
+	err := fs.WalkDir(os.DirFS(root), "ebpf", func(name string, d fs.DirEntry, err error) error {
+		// What is neither compiled nor embedded does not count.
+		ext := filepath.Ext(name)
+		if err == nil && d.Type().IsRegular() && !strings.HasSuffix(name, "_test.go") && (ext == ".go" || ext == ".s" || ext == ".o") {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+
+	h := sha256.New()
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q %x\n", name, sha256.Sum256(data))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
