@@ -229,8 +229,8 @@ func checkHere(t *testing.T, text, release string) {
 		"get/vcpus=65/ids=dense", "by_id/vcpus=65/ids=sparse", "by_id/vcpus=1/ids=sparse/missing", "walk/vcpus=65/ids=dense",
 		"create/vcpus=65/ids=dense/all", "memory/vcpus=65/ids=sparse", "sizeof/struct=kvm",
 	} {
-		f, ok := r.Find(name, NameHere, results.Running)
-		if !ok || f.Value <= 0 || len(f.Boots) != 1 || strings.Contains(f.Unit, "insns") {
+		f, ok := findNamed(r, name, NameHere, results.Running)
+		if !ok || f.Value <= 0 || len(f.Boots) != 1 || strings.Contains(f.Unit(), "insns") {
 			t.Errorf("%s: expected a figure, found %v: %+v", name, ok, f)
 		}
 	}

@@ -35,7 +35,7 @@ func TestPathsKernel(t *testing.T) {
 	t.Logf("two boots in %v", time.Since(start).Round(time.Millisecond))
 	figure := func(name, column string) results.Figure {
 		t.Helper()
-		f, ok := r.Find(name, column, results.ICount)
+		f, ok := findNamed(r, name, column, results.ICount)
 		if !ok {
 			t.Fatalf("expected a figure %s of %s, found none", name, column)
 		}
@@ -49,9 +49,9 @@ func TestPathsKernel(t *testing.T) {
 		for _, n := range []int{8, 64} {
 			once, again := figure(name(n, "call"), "base"), figure(name(n, "call"), "base-again")
 			if once.Value != again.Value {
-				t.Errorf("%s: expected the same in both boots, found %v and %v", once.Name, once.Value, again.Value)
+				t.Errorf("%s: expected the same in both boots, found %v and %v", once.Name(), once.Value, again.Value)
 			}
-			t.Logf("%s: %v instructions, %.0f in 10^9", once.Name, once.Value, figure(name(n, "rate"), "base").Value)
+			t.Logf("%s: %v instructions, %.0f in 10^9", once.Name(), once.Value, figure(name(n, "rate"), "base").Value)
 		}
 		// Without the series all but one of them walk all vCPUs, or those up
 		// to the one that is looked for.

@@ -29,15 +29,15 @@ func TestStallsKernel(t *testing.T) {
 	t.Logf("two boots in %v", time.Since(start).Round(time.Millisecond))
 	seen := 0
 	for _, f := range r.Figures {
-		op, _, _ := strings.Cut(f.Name, "/")
+		op, _, _ := strings.Cut(f.Name(), "/")
 		switch {
 		case op != "grow" && op != "gaps":
 			continue
-		case strings.HasSuffix(f.Name, "/create-waits") && f.Value != 0,
-			strings.HasSuffix(f.Name, "/create-blocked") && f.Value != 0,
-			strings.HasSuffix(f.Name, "/slot-waits") && f.Value != 1,
-			strings.HasPrefix(f.Name, "gaps/") && strings.HasSuffix(f.Name, "/blocked") && f.Value != 0:
-			t.Errorf("%s of %s: found %v", f.Name, f.Column, f.Value)
+		case strings.HasSuffix(f.Name(), "/create-waits") && f.Value != 0,
+			strings.HasSuffix(f.Name(), "/create-blocked") && f.Value != 0,
+			strings.HasSuffix(f.Name(), "/slot-waits") && f.Value != 1,
+			strings.HasPrefix(f.Name(), "gaps/") && strings.HasSuffix(f.Name(), "/blocked") && f.Value != 0:
+			t.Errorf("%s of %s: found %v", f.Name(), f.Column, f.Value)
 		}
 		seen++
 	}

@@ -3,6 +3,7 @@
 package kbuild
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"fmt"
@@ -96,7 +97,8 @@ var noChecker = []byte("specified, but")
 func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 	made := make(map[string][]Warning)
 	target := ""
-	scan := scanLines(r)
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 4<<20)
 	for scan.Scan() {
 		line := scan.Bytes()
 		if m := stepLine.FindSubmatch(line); m != nil {
@@ -125,7 +127,8 @@ func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 func withoutChecks(r io.Reader) (io.Reader, error) {
 	var out bytes.Buffer
 	checking := false
-	scan := scanLines(r)
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 4<<20)
 	for scan.Scan() {
 		line := scan.Bytes()
 		if m := stepLine.FindSubmatch(line); m != nil {

@@ -7,32 +7,33 @@ import (
 	"math"
 	"strings"
 
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
-// verdict is which way a figure went.
-type verdict int
+// trend is which way a figure went.
+type trend int
 
 const (
-	unknown verdict = iota // one of the two is missing
-	same                   // the same number
-	within                 // other, but not by more than the baseline differs from itself
+	unknown trend = iota // one of the two is missing
+	same                 // the same number
+	within               // other, but not by more than the baseline differs from itself
 	better
 	worse
 )
 
-// change is how a figure of a kernel differs from the baseline's.
-type change struct {
-	verdict verdict
-	ratio   float64 // new over old; NaN for a difference
-	amount  string  // "2.8x", "4.0%", "+16"
-	word    string  // "fewer"; "" for a difference
-	rate    bool    // more is better
+// difference is how a figure of a kernel differs from the baseline's.
+type difference struct {
+	trend  trend
+	ratio  float64 // new over old; NaN for a difference
+	amount string  // "2.8x", "4.0%", "+16"
+	word   string  // "fewer"; "" for a difference
+	rate   bool    // more is better
 }
 
-// String is the change in words: it needs neither colour nor sign to be read.
-func (c change) String() string {
-	switch c.verdict {
+// String is the difference in words: it needs neither colour nor sign to be read.
+func (c difference) String() string {
+	switch c.trend {
 	case unknown:
 		return ""
 	case same:
@@ -46,26 +47,30 @@ func (c change) String() string {
 // compare tells how f differs from base. again is the baseline's second
 // column: what lies within the span of the two is noise, and so is a ratio
 // that is not further from 1 than floor.
-func compare(base, again, f results.Figure, floor float64) change {
+func compare(base, again, f results.Figure, floor float64) difference {
 	if f.Value == base.Value {
-		return change{verdict: same, ratio: 1}
+		return difference{trend: same, ratio: 1}
 	}
-	c := change{verdict: worse, ratio: math.NaN(), rate: results.IsRate(f.Unit)}
+
+	op := f.Key.Operation()
+	c := difference{trend: worse, ratio: math.NaN(), rate: op.Compare == figure.Rate}
 	if (f.Value < base.Value) != c.rate {
-		c.verdict = better
+		c.trend = better
 	}
-	switch {
-	// A structure grows by a member, what a VM holds by times.
-	case f.Unit == results.UnitBytes || f.Unit == results.UnitWaits || base.Value <= 0 || f.Value <= 0:
+	if op.Unit.Difference || base.Value <= 0 || f.Value <= 0 {
 		c.amount = signed(f.Value-base.Value, max(decimalsOf(base), decimalsOf(f)))
-	default:
+	} else {
 		c.ratio = f.Value / base.Value
 		c.amount = amount(c.ratio)
-		c.word = words(f.Unit, c.verdict)
+		ifBetter, ifWorse := op.Unit.Words(f.Method)
+		if c.word = ifWorse; c.trend == better {
+			c.word = ifBetter
+		}
 	}
+
 	if f.Low <= max(base.High, again.High) && f.High >= min(base.Low, again.Low) ||
 		math.Abs(c.ratio-1) <= floor {
-		c.verdict = within
+		c.trend = within
 		if !math.IsNaN(c.ratio) {
 			c.amount = "0%"
 			if percent := (c.ratio - 1) * 100; math.Abs(percent) >= 0.05 {
@@ -74,33 +79,6 @@ func compare(base, again, f results.Figure, floor float64) change {
 		}
 	}
 	return c
-}
-
-// words says which way a unit went: instructions get fewer, only times get
-// faster.
-func words(unit string, v verdict) string {
-	if unit == results.UnitRatio {
-		if v == better {
-			return "flatter"
-		}
-		return "steeper"
-	}
-	if unit == results.UnitSlowdown {
-		if v == better {
-			return "less disturbed"
-		}
-		return "more disturbed"
-	}
-	if strings.HasPrefix(unit, "ns/") {
-		if v == better {
-			return "faster"
-		}
-		return "slower"
-	}
-	if (v == better) != results.IsRate(unit) {
-		return "fewer"
-	}
-	return "more"
 }
 
 // inPercent is up to where a change is said in per cent. What is more is said
@@ -128,4 +106,90 @@ func percentage(p float64) string {
 		return "<0.1%"
 	}
 	return fmt.Sprintf("%.1f%%", p)
+}
+
+// spanOf says from where to where changes go.
+func spanOf(worst, best difference) string {
+	from, to := worst.page(), best.page()
+	changed := func(c difference) bool { return c.trend == better || c.trend == worse }
+	switch {
+	case from == to:
+		return from
+	case !changed(worst) && !changed(best):
+		return "≈ within noise"
+	case !changed(worst):
+		return "up to " + to
+	case !changed(best):
+		return "up to " + from
+	case worst.trend != best.trend || worst.word == "":
+		return from + " to " + to
+	}
+	// Both the same way: in the same form, too.
+	a, b := worst.short(), best.short()
+	if strings.HasSuffix(a, "%") != strings.HasSuffix(b, "%") {
+		a, b = worst.times(), best.times()
+	}
+	return a + " – " + b + " " + best.word
+}
+
+// times is how often the one fits into the other.
+func (c difference) times() string {
+	r := c.ratio
+	if r < 1 {
+		r = 1 / r
+	}
+	digits := 2
+	if r >= 2 {
+		digits = 1
+	}
+	if r >= 10 {
+		digits = 0
+	}
+	return number(r, digits) + "×"
+}
+
+// order puts changes in a row: the larger, the worse.
+func (c difference) order() float64 {
+	if !math.IsNaN(c.ratio) {
+		if c.rate {
+			return 1 / c.ratio
+		}
+		return c.ratio
+	}
+	switch c.trend {
+	case better:
+		return 0
+	case worse:
+		return math.Inf(1)
+	}
+	return 1
+}
+
+// page is String as it is set on a page.
+func (c difference) page() string {
+	switch {
+	case c.trend == within:
+		return "≈ " + c.amount
+	case c.word == "":
+		return c.String()
+	}
+	return c.short() + " " + c.word
+}
+
+func (c difference) short() string { return strings.Replace(c.amount, "x", "×", 1) }
+
+// look is how a trend is shown: a class for the colour, and a sign for
+// those who do not see it.
+func (t trend) look() (class, sign string) {
+	switch t {
+	case better:
+		return "better", "▼"
+	case worse:
+		return "worse", "▲"
+	case same:
+		return "same", "="
+	case within: // says so itself
+		return "same", ""
+	}
+	return "", ""
 }

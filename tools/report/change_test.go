@@ -6,51 +6,67 @@ import (
 	"math"
 	"testing"
 
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
-func figure(unit string, value float64) results.Figure {
-	return results.Figure{Unit: unit, Value: value, Low: value, High: value}
+// figureIn is a figure in a unit.
+func figureIn(unit string, value float64) results.Figure {
+	f := results.Figure{Method: figure.ICount, Value: value, Low: value, High: value}
+	f.Key.Op = map[string]figure.Op{
+		"insns/op": figure.Get, "ns/op": figure.Get, "insns/vm": figure.CreateAll,
+		"B": figure.SizeOf, "B/vm": figure.Memory, "grace-periods": figure.CreateWaits,
+	}[unit]
+	if unit == "ns/op" {
+		f.Method = figure.KVM
+	}
+	if f.Unit() != unit {
+		panic(unit)
+	}
+	return f
 }
 
 func TestCompare(t *testing.T) {
 	const insns, ns = "insns/op", "ns/op"
 	wide := func(unit string, value, low, high float64) results.Figure {
-		return results.Figure{Unit: unit, Value: value, Low: low, High: high}
+		f := figureIn(unit, value)
+		f.Low, f.High = low, high
+		return f
 	}
 	for name, test := range map[string]struct {
 		base, again, patched results.Figure
 		text                 string
-		verdict              verdict
+		trend                trend
 	}{
-		"same":         {figure(insns, 75), figure(insns, 75), figure(insns, 75), "same", same},
-		"fewer":        {figure(insns, 101), figure(insns, 101), figure(insns, 18), "5.6x fewer", better},
-		"many fewer":   {figure(insns, 167988), figure(insns, 167988), figure(insns, 60), "2,800x fewer", better},
-		"a bit fewer":  {figure(insns, 100), figure(insns, 100), figure(insns, 94), "6.0% fewer", better},
-		"hardly fewer": {figure(insns, 1e6), figure(insns, 1e6), figure(insns, 1e6-1), "<0.1% fewer", better},
-		"more":         {figure(insns, 70), figure(insns, 70), figure(insns, 80), "14.3% more", worse},
-		"a bit more":   {figure(insns, 100), figure(insns, 100), figure(insns, 104), "4.0% more", worse},
-		"faster":       {figure(ns, 30), figure(ns, 30), figure(ns, 10), "3.0x faster", better},
-		"slower":       {figure(ns, 10), figure(ns, 10), figure(ns, 11.5), "15.0% slower", worse},
-		"noise between boots": {wide(ns, 30, 29, 31), figure(ns, 30), wide(ns, 29, 28, 30),
+		"same":         {figureIn(insns, 75), figureIn(insns, 75), figureIn(insns, 75), "same", same},
+		"fewer":        {figureIn(insns, 101), figureIn(insns, 101), figureIn(insns, 18), "5.6x fewer", better},
+		"many fewer":   {figureIn(insns, 167988), figureIn(insns, 167988), figureIn(insns, 60), "2,800x fewer", better},
+		"a bit fewer":  {figureIn(insns, 100), figureIn(insns, 100), figureIn(insns, 94), "6.0% fewer", better},
+		"hardly fewer": {figureIn(insns, 1e6), figureIn(insns, 1e6), figureIn(insns, 1e6-1), "<0.1% fewer", better},
+		"more":         {figureIn(insns, 70), figureIn(insns, 70), figureIn(insns, 80), "14.3% more", worse},
+		"a bit more":   {figureIn(insns, 100), figureIn(insns, 100), figureIn(insns, 104), "4.0% more", worse},
+		"faster":       {figureIn(ns, 30), figureIn(ns, 30), figureIn(ns, 10), "3.0x faster", better},
+		"slower":       {figureIn(ns, 10), figureIn(ns, 10), figureIn(ns, 11.5), "15.0% slower", worse},
+		"noise between boots": {wide(ns, 30, 29, 31), figureIn(ns, 30), wide(ns, 29, 28, 30),
 			"~ -3.3%", within},
-		"noise in A/A":  {figure(insns, 44000), figure(insns, 44100), figure(insns, 44050), "~ +0.1%", within},
-		"hardly noise":  {figure(insns, 4400000), figure(insns, 4400100), figure(insns, 4400050), "~ 0%", within},
+		"noise in A/A":  {figureIn(insns, 44000), figureIn(insns, 44100), figureIn(insns, 44050), "~ +0.1%", within},
+		"hardly noise":  {figureIn(insns, 4400000), figureIn(insns, 4400100), figureIn(insns, 4400050), "~ 0%", within},
 		"beyond noise":  {wide(ns, 30, 29, 31), wide(ns, 32, 31, 33), wide(ns, 28, 28, 28.5), "6.7% faster", better},
-		"bytes more":    {figure("B", 6976), figure("B", 6976), figure("B", 6992), "+16", worse},
-		"bytes fewer":   {figure("B", 6976), figure("B", 6976), figure("B", 5976), "-1,000", better},
-		"held, fewer":   {figure("B/vm", 584), figure("B/vm", 584), figure("B/vm", 512), "12.3% fewer", better},
-		"held, more":    {figure("B/vm", 9928), figure("B/vm", 9928), figure("B/vm", 43008), "4.3x more", worse},
-		"held, new":     {figure("B/vm", 0), figure("B/vm", 0), figure("B/vm", 2560), "+2,560", worse},
-		"no more waits": {figure("grace-periods", 12), figure("grace-periods", 12), figure("grace-periods", 0), "-12", better},
-		"new waits":     {figure("grace-periods", 0), figure("grace-periods", 0), figure("grace-periods", 3), "+3", worse},
-		"from nothing":  {figure(insns, 0), figure(insns, 0), figure(insns, 7), "+7", worse},
-		"below nothing": {figure(insns, 2), figure(insns, 2), figure(insns, -1), "-3", better},
+		"bytes more":    {figureIn("B", 6976), figureIn("B", 6976), figureIn("B", 6992), "+16", worse},
+		"bytes fewer":   {figureIn("B", 6976), figureIn("B", 6976), figureIn("B", 5976), "-1,000", better},
+		"held, fewer":   {figureIn("B/vm", 584), figureIn("B/vm", 584), figureIn("B/vm", 512), "12.3% fewer", better},
+		"held, more":    {figureIn("B/vm", 9928), figureIn("B/vm", 9928), figureIn("B/vm", 43008), "4.3x more", worse},
+		"held, new":     {figureIn("B/vm", 0), figureIn("B/vm", 0), figureIn("B/vm", 2560), "+2,560", worse},
+		"no more waits": {figureIn("grace-periods", 12), figureIn("grace-periods", 12), figureIn("grace-periods", 0), "-12", better},
+		"new waits":     {figureIn("grace-periods", 0), figureIn("grace-periods", 0), figureIn("grace-periods", 3), "+3", worse},
+		"from nothing":  {figureIn(insns, 0), figureIn(insns, 0), figureIn(insns, 7), "+7", worse},
+		"below nothing": {figureIn(insns, 2), figureIn(insns, 2), figureIn(insns, -1), "-3", better},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := compare(test.base, test.again, test.patched, 0)
-			if got.String() != test.text || got.verdict != test.verdict {
-				t.Errorf("expected %q (%d), found %q (%d)", test.text, test.verdict, got, got.verdict)
+			if got.String() != test.text || got.trend != test.trend {
+				t.Errorf("expected %q (%d), found %q (%d)", test.text, test.trend, got, got.trend)
 			}
 		})
 	}
@@ -68,8 +84,8 @@ func TestCompareWithFloor(t *testing.T) {
 		"beyond":  {980, "2.0% fewer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			base := figure(unit, 1000)
-			if got := compare(base, base, figure(unit, test.patched), 0.01).String(); got != test.want {
+			base := figureIn(unit, 1000)
+			if got := compare(base, base, figureIn(unit, test.patched), 0.01).String(); got != test.want {
 				t.Errorf("expected %q, found %q", test.want, got)
 			}
 		})
@@ -78,37 +94,50 @@ func TestCompareWithFloor(t *testing.T) {
 
 func TestFloor(t *testing.T) {
 	r := &results.Results{Kernels: []results.Kernel{{Name: "base"}}}
-	for name, values := range map[string][2]float64{
-		"create/vcpus=1/ids=dense/all":    {1000, 900},
-		"create/vcpus=64/ids=dense/all":   {1000, 1000},
-		"create/vcpus=64/ids=sparse/all":  {1000, 980},
-		"create/vcpus=512/ids=dense/all":  {1000, 999},
-		"create/vcpus=512/ids=sparse/all": {1000, 1000},
+	for vm, values := range map[measure.VM][2]float64{
+		{VCPUs: 1, IDs: measure.Dense}:    {1000, 900},
+		{VCPUs: 64, IDs: measure.Dense}:   {1000, 1000},
+		{VCPUs: 64, IDs: measure.Sparse}:  {1000, 980},
+		{VCPUs: 512, IDs: measure.Dense}:  {1000, 999},
+		{VCPUs: 512, IDs: measure.Sparse}: {1000, 1000},
 	} {
 		for i, column := range []string{"base", "base-again"} {
-			f := figure("insns/vm", values[i])
-			f.Name, f.Column, f.Method = name, column, results.ICount
+			f := figureIn("insns/vm", values[i])
+			f.Key, f.Column = figure.VM(figure.CreateAll, vm), column
 			r.Figures = append(r.Figures, f)
 		}
 	}
 	n := noiseOf(r)
+	of := func(op figure.Op, m figure.Method, size int) results.Figure {
+		return results.Figure{Key: figure.Key{Op: op, VCPUs: size}, Method: m}
+	}
 	for size, want := range map[int]float64{1: 0.1, 8: 0.02, 64: 0.02, 512: 0.001, 1024: 0} {
-		if got := n.floor(results.ICount, "insns/vm", size); math.Abs(got-want) > 1e-9 {
+		if got := n.floor(of(figure.CreateArch, figure.ICount, size)); math.Abs(got-want) > 1e-9 {
 			t.Errorf("%d vCPUs: expected %v, found %v", size, want, got)
 		}
 	}
-	if got := n.floor(results.KVM, "insns/vm", 1) + n.floor(results.ICount, "insns/op", 1); got != 0 {
-		t.Errorf("another arm or unit: expected 0, found %v", got)
+	if got := n.floor(of(figure.CreateAll, figure.KVM, 1)) + n.floor(of(figure.PathCall, figure.ICount, 1)); got != 0 {
+		t.Errorf("another method or unit: expected 0, found %v", got)
+	}
+}
+
+// What is exact is compared exactly, whatever other figures of its unit do.
+func TestNoFloorOfWhatIsExact(t *testing.T) {
+	n := noise{apart: []distance{{figure.ICount, "insns/op", figure.Exact, 64, 0.5}, {figure.ICount, "insns/vm", figure.Noise, 64, 0.2}}}
+	for op, want := range map[figure.Op]float64{figure.Get: 0, figure.CreateAll: 0.2} {
+		if got := n.floor(results.Figure{Key: figure.Key{Op: op, VCPUs: 64}, Method: figure.ICount}); got != want {
+			t.Errorf("%s: expected %v, found %v", op, want, got)
+		}
 	}
 }
 
 func TestSpanOf(t *testing.T) {
-	of := func(base, patched float64) change {
-		return compare(figure("insns/op", base), figure("insns/op", base), figure("insns/op", patched), 0)
+	of := func(base, patched float64) difference {
+		return compare(figureIn("insns/op", base), figureIn("insns/op", base), figureIn("insns/op", patched), 0)
 	}
-	noisy := change{verdict: within, ratio: 1.01, amount: "+1.0%"}
+	noisy := difference{trend: within, ratio: 1.01, amount: "+1.0%"}
 	for name, test := range map[string]struct {
-		worst, best change
+		worst, best difference
 		want        string
 	}{
 		"one":          {of(10, 5), of(10, 5), "2.0× fewer"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
@@ -58,6 +59,7 @@ var Verdicts = []string{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld,
 
 // Compared is one figure of both measurements.
 type Compared struct {
+	Key     figure.Key     `json:"key"`
 	Name    string         `json:"name"`
 	Kernel  string         `json:"kernel"`
 	Method  results.Method `json:"method"`
@@ -77,61 +79,42 @@ type Compared struct {
 func Compare(old, new *results.Results) *Comparison {
 	c := &Comparison{Old: measured(old), New: measured(new), Obstacles: obstacles(old, new)}
 	noises := []noise{noiseOf(old), noiseOf(new)}
+	before, after := old.Index(), new.Index()
 	for _, f := range new.Figures {
 		if isRepetition(new, f.Column) {
 			continue
 		}
-		was, ok := old.Find(f.Name, f.Column, f.Method)
+		i, ok := before[f.Place()]
 		if !ok {
 			c.Figures = append(c.Figures, compared(f, OnlyNew, nil, &f.Value))
 			continue
 		}
+
+		was := old.Figures[i]
 		d := compared(f, "", &was.Value, &f.Value)
-		if d.Why = c.why(d, was.Unit); d.Why != "" {
+		if d.Why = c.why(d); d.Why != "" {
 			d.Verdict = Incomparable
 			c.Figures = append(c.Figures, d)
 			continue
 		}
-		before, ok := old.Find(f.Name, again(f.Column), f.Method)
-		if !ok {
-			before = was
+		repeated := was
+		if i, ok := before[results.Place{Key: f.Key, Column: again(f.Column), Method: f.Method}]; ok {
+			repeated = old.Figures[i]
 		}
-		floor := leastApart(f)
+		floor := f.Key.Operation().ApartRuns
 		for _, n := range noises {
-			floor = max(floor, n.floor(f.Method, f.Unit, parseShape(f.Name).size()))
+			floor = max(floor, n.floor(f))
 		}
-		how := compare(was, before, f, floor)
-		d.Verdict, d.Change = how.verdict.name(), how.String()
+		how := compare(was, repeated, f, floor)
+		d.Verdict, d.Change = how.trend.name(), how.String()
 		c.Figures = append(c.Figures, d)
 	}
 	for _, f := range old.Figures {
-		if _, ok := new.Find(f.Name, f.Column, f.Method); !ok && !isRepetition(old, f.Column) {
+		if _, ok := after[f.Place()]; !ok && !isRepetition(old, f.Column) {
 			c.Figures = append(c.Figures, compared(f, OnlyOld, &f.Value, nil))
 		}
 	}
 	return c
-}
-
-// betweenRuns is by how much, as a part, what a creation costs may differ between
-// two measurements for no reason of the kernel's: it hangs on what the allocators
-// have at hand, hence on all that ran before, the guest's program included.
-// Repetition in one measurement shows less. 4.3 % was seen.
-const betweenRuns = 0.06
-
-// betweenStarts is the same for the start of a VM, in one measurement, too: 7.6 %
-// was seen.
-const betweenStarts = 0.1
-
-// leastApart is the least that two measurements of a figure must be apart.
-func leastApart(f results.Figure) float64 {
-	s := parseShape(f.Name)
-	switch {
-	case s.op == opStart:
-		return betweenStarts
-	case s.op == "create" && f.Unit != results.UnitWaits, s.op == opPath && s.part == "rate":
-		return betweenRuns
-	}
-	return 0
 }
 
 // isRepetition says that a column is the second one of the baseline.
@@ -141,20 +124,14 @@ func isRepetition(r *results.Results, column string) bool {
 
 func compared(f results.Figure, verdict string, old, new *float64) Compared {
 	return Compared{
-		Name: f.Name, Kernel: f.Column, Method: f.Method, Unit: f.Unit, Old: old, New: new, Verdict: verdict, decimals: decimalsOf(f),
+		Key: f.Key, Name: f.Name(), Kernel: f.Column, Method: f.Method, Unit: f.Unit(),
+		Old: old, New: new, Verdict: verdict, decimals: decimalsOf(f),
 	}
 }
 
-func (v verdict) name() string {
-	switch v {
-	case same:
-		return Same
-	case within:
-		return WithinNoise
-	case better:
-		return Better
-	}
-	return Worse
+// name is the trend as a comparison has it.
+func (t trend) name() string {
+	return map[trend]string{same: Same, within: WithinNoise, better: Better, worse: Worse}[t]
 }
 
 func measured(r *results.Results) Measured {
@@ -189,20 +166,20 @@ func obstacles(old, new *results.Results) []Obstacle {
 		differ(Obstacle{Kernel: k.Name, What: "preemption", Old: was.Preemption, New: k.Preemption})
 		differ(Obstacle{Kernel: k.Name, What: "RCU", Old: was.RCU, New: k.RCU})
 	}
-	for _, arm := range results.Methods {
-		was, is := firstBoot(old, arm), firstBoot(new, arm)
+	for _, m := range results.Methods {
+		was, is := firstBoot(old, m), firstBoot(new, m)
 		if was == nil || is == nil {
 			continue
 		}
-		if arm != results.Native {
-			differ(Obstacle{Method: arm, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
+		if m != results.Native {
+			differ(Obstacle{Method: m, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
 		}
-		differ(Obstacle{Method: arm, What: "command line of QEMU", Old: was.Command, New: is.Command})
-		differ(Obstacle{Method: arm, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
-		if !arm.Exact() {
-			differ(Obstacle{Method: arm, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
+		differ(Obstacle{Method: m, What: "command line of QEMU", Old: was.Command, New: is.Command})
+		differ(Obstacle{Method: m, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
+		if !m.Exact() {
+			differ(Obstacle{Method: m, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
 		}
-		if arm == results.Running {
+		if m == results.Running {
 			out = append(out, surroundings(old, new)...)
 		}
 	}
@@ -248,9 +225,9 @@ func configs(old, new *results.Results) (out [2]string) {
 	return out
 }
 
-// firstBoot returns one that an arm was measured in, nil if there is none.
-func firstBoot(r *results.Results, arm results.Method) *results.Boot {
-	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Method == arm })
+// firstBoot returns one that an m was measured in, nil if there is none.
+func firstBoot(r *results.Results, m results.Method) *results.Boot {
+	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Method == m })
 	if i < 0 {
 		return nil
 	}
@@ -258,11 +235,8 @@ func firstBoot(r *results.Results, arm results.Method) *results.Boot {
 }
 
 // why says why a figure cannot be compared with what it was, "" if it can.
-func (c *Comparison) why(d Compared, unit string) string {
-	if unit != d.Unit {
-		return fmt.Sprintf("unit: %s and %s", unit, d.Unit)
-	}
-	if parseShape(d.Name).chance() {
+func (c *Comparison) why(d Compared) string {
+	if d.Key.Operation().Compare == figure.Chance {
 		return "chance"
 	}
 	why := ""

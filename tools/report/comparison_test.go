@@ -61,13 +61,8 @@ func TestCompareResults(t *testing.T) {
 			Incomparable, "command line of the kernel", false},
 		"processor, instructions": {false, get, func(r *results.Results) { r.Host.CPU = "Z80" }, Same, "", true},
 		"processor, times":        {true, get, func(r *results.Results) { r.Host.CPU = "Z80" }, Same, "", false},
-		"unit": {false, func(r *results.Results) {
-			for i := range r.Figures {
-				r.Figures[i].Unit = "cycles/op"
-			}
-		}, get, Incomparable, "unit: cycles/op and insns/op", false},
-		"not measured before": {false, func(r *results.Results) { upTo(t, r, 8) }, get, OnlyNew, "", true},
-		"not measured again":  {false, get, func(r *results.Results) { upTo(t, r, 8) }, OnlyOld, "", true},
+		"not measured before":     {false, func(r *results.Results) { upTo(t, r, 8) }, get, OnlyNew, "", true},
+		"not measured again":      {false, get, func(r *results.Results) { upTo(t, r, 8) }, OnlyOld, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			old, new := readFixture(t), readFixture(t)

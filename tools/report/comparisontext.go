@@ -7,38 +7,44 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"vcpulab/tools/results"
 )
 
 // WriteText writes the comparison for people: what is different, or with all
 // every figure. It returns the error of w.
 func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
-	t := &table{sheet: &sheet{}, colour: o.Colour}
-	for _, m := range []struct {
+	p := &paper{colour: o.Colour}
+	for _, of := range []struct {
 		name string
 		Measured
 	}{{"old", c.Old}, {"new", c.New}} {
-		text := fmt.Sprintf("%s: %s, tool %s", m.name, m.Created, m.Tool)
-		if m.Running != "" {
-			text += ", the running kernel: " + m.Running
+		text := fmt.Sprintf("%s: %s, tool %s", of.name, of.Created, of.Tool)
+		if of.Running != "" {
+			text += ", the running kernel: " + of.Running
 		}
-		if m.Interrupted {
+		if of.Interrupted {
 			text += ", INTERRUPTED before its last boot"
 		}
-		t.line("", text)
+		p.line("", text)
 	}
-	for _, name := range slices.Sorted(seriesOf(c)) {
+
+	var both []string
+	for name := range c.Old.Series {
+		if _, ok := c.New.Series[name]; ok {
+			both = append(both, name)
+		}
+	}
+	slices.Sort(both)
+	for _, name := range both {
 		if was, is := c.Old.Series[name], c.New.Series[name]; was != is {
-			t.line("", fmt.Sprintf("%s: series %s and %s", name, orNone(short(was)), orNone(short(is))))
+			p.line("", fmt.Sprintf("%s: series %s and %s", name, orNone(short(was)), orNone(short(is))))
 		}
 	}
 	for _, ob := range c.Obstacles {
-		t.wrapped(red, fmt.Sprintf("not comparable, %s: %s: %s and %s", about(ob), ob.What, orNone(ob.Old), orNone(ob.New)))
+		p.wrapped(red, fmt.Sprintf("not comparable, %s: %s: %s and %s", about(ob), ob.What, orNone(ob.Old), orNone(ob.New)))
 	}
-	c.rows(t, all)
-	t.line("", "")
+
+	c.rows(p, all)
+	p.line("", "")
 	var parts []string
 	for _, v := range Verdicts {
 		if n := c.Count(v); n > 0 {
@@ -48,65 +54,38 @@ func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
 	if len(parts) == 0 {
 		parts = []string{"nothing measured in either"}
 	}
-	t.line("", count(len(c.Figures), "figure")+": "+strings.Join(parts, ", ")+".")
-	_, err := io.WriteString(w, t.b.String())
+	p.line("", count(len(c.Figures), "figure")+": "+strings.Join(parts, ", ")+".")
+	_, err := io.WriteString(w, p.b.String())
 	return err
 }
 
 // rows writes a line for each figure that is different.
-func (c *Comparison) rows(t *table, all bool) {
-	head := []string{"figure", "kernel", "arm", "old", "new", "unit", "what"}
-	lines := [][]string{head}
-	var styles []string
+func (c *Comparison) rows(p *paper, all bool) {
+	g := &grid{left: []bool{true, true, true, false, false, true, true}, gap: "  "}
+	g.rows = append(g.rows, gridRow{style: faint, cells: []string{"figure", "kernel", "method", "old", "new", "unit", "what"}})
 	for _, f := range c.Figures {
 		what, style := f.Verdict, ""
 		switch f.Verdict {
-		case Same, OnlyOld, OnlyNew:
-			if !all {
-				continue
-			}
-		case WithinNoise:
-			if !all {
-				continue
-			}
-			what = f.Change
 		case Better:
 			what, style = f.Change, green
 		case Worse:
 			what, style = "WORSE: "+f.Change, red
+		case WithinNoise:
+			what = f.Change
 		case Incomparable:
-			if !all {
-				continue
-			}
 			what += ": " + f.Why
 		}
-		lines = append(lines, []string{f.Name, f.Kernel, armName(f.Method), f.text(f.Old), f.text(f.New), f.Unit, what})
-		styles = append(styles, style)
-	}
-	if len(lines) == 1 {
-		return
-	}
-	widths := make([]int, len(head))
-	for _, l := range lines {
-		for i, text := range l {
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
-		}
-	}
-	t.line("", "")
-	for n, l := range lines {
-		var b strings.Builder
-		for i, text := range l[:len(l)-1] {
-			if i == 3 || i == 4 {
-				text = padLeft(text, widths[i])
-			}
-			b.WriteString(pad(text, widths[i]) + "  ")
-		}
-		if n == 0 {
-			t.line(faint, b.String()+l[len(l)-1])
+		if style == "" && !all {
 			continue
 		}
-		t.b.WriteString(b.String())
-		t.line(styles[n-1], l[len(l)-1])
+		g.rows = append(g.rows, gridRow{
+			cells:  []string{f.Name, f.Kernel, f.Method.Title(), f.text(f.Old), f.text(f.New), f.Unit, what},
+			styles: []string{"", "", "", "", "", "", style},
+		})
+	}
+	if len(g.rows) > 1 {
+		p.line("", "")
+		g.write(p)
 	}
 }
 
@@ -122,7 +101,7 @@ func about(o Obstacle) string {
 	if o.Kernel != "" {
 		return o.Kernel
 	}
-	return armName(results.Method(o.Method))
+	return o.Method.Title()
 }
 
 func orNone(text string) string {
@@ -130,15 +109,4 @@ func orNone(text string) string {
 		return "none"
 	}
 	return text
-}
-
-// seriesOf goes through the names of the kernels of both.
-func seriesOf(c *Comparison) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for name := range c.Old.Series {
-			if _, both := c.New.Series[name]; both && !yield(name) {
-				return
-			}
-		}
-	}
 }

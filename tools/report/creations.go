@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
@@ -30,19 +31,19 @@ type part struct {
 
 // creationPlots draw the raw samples of KVM_CREATE_VCPU of the largest VM:
 // each one by ordinal, and their sum.
-func (s *sheet) creationPlots(arm results.Method) []figureOf {
-	var out []figureOf
+func (s *sheet) creationPlots(m figure.Method) []drawing {
+	var out []drawing
 	for _, p := range []part{
 		{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
 		{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl},
 		{"KVM_CREATE_VCPU less kvm_arch_vcpu_create()", "What is not the architecture's", measure.Dense, generic},
 		{"kvm_arch_vcpu_create() by ordinal", "The architecture's part", measure.Dense, archPart},
 	} {
-		if f, ok := s.ordinalPlot(arm, p, len(out)); ok {
+		if f, ok := s.ordinalPlot(m, p, len(out)); ok {
 			out = append(out, f)
 		}
 	}
-	if f, ok := s.buildPlot(arm, len(out)); ok {
+	if f, ok := s.buildPlot(m, len(out)); ok {
 		out = append(out, f)
 	}
 	return out
@@ -70,10 +71,10 @@ func archPart(c measure.Create) []int64 { return c.ArchNanos }
 
 // samplesOf returns the raw creations of the largest VM with such IDs, of one
 // kernel, a slice a boot.
-func (s *sheet) samplesOf(arm results.Method, column string, want part) [][]int64 {
+func (s *sheet) samplesOf(m figure.Method, column string, want part) [][]int64 {
 	var out [][]int64
 	for _, b := range s.r.Boots {
-		if b.Method != arm || b.Column() != column {
+		if b.Method != m || b.Column() != column {
 			continue
 		}
 		for _, c := range b.Creates {
@@ -89,13 +90,13 @@ func (s *sheet) samplesOf(arm results.Method, column string, want part) [][]int6
 }
 
 // ordinalPlot draws what each creation cost.
-func (s *sheet) ordinalPlot(arm results.Method, want part, n int) (figureOf, bool) {
+func (s *sheet) ordinalPlot(m figure.Method, want part, n int) (drawing, bool) {
 	p := plot{title: want.title}
 	top, boots, dots := 0.0, 0, []float64(nil)
 	var lines []series
 	for _, column := range append([]string{s.base}, s.against...) {
 		k := slices.Index(s.kernels, column)
-		samples := s.samplesOf(arm, column, want)
+		samples := s.samplesOf(m, column, want)
 		if len(samples) == 0 {
 			continue
 		}
@@ -110,20 +111,20 @@ func (s *sheet) ordinalPlot(arm results.Method, want part, n int) (figureOf, boo
 		line := series{name: column, kernel: k, line: true}
 		for i := range costs {
 			if keep(i, len(costs)) {
-				m := middle(costs[max(i-neighbours, 0):min(i+neighbours+1, len(costs))])
-				line.points = append(line.points, point{float64(i), m})
-				top = max(top, m)
+				running := results.Median(costs[max(i-neighbours, 0):min(i+neighbours+1, len(costs))])
+				line.points = append(line.points, point{float64(i), running})
+				top = max(top, running)
 			}
 		}
 		lines = append(lines, line)
 	}
 	if len(lines) == 0 {
-		return figureOf{}, false
+		return drawing{}, false
 	}
 	// Lines last, above the dots.
 	p.series = append(p.series, lines...)
 	p.x = countAxis("vCPUs there already", s.largest)
-	p.y = linear(unitName(arm), top*headroom)
+	p.y = linear(m.Quantity(), top*headroom)
 	dot := "one ioctl"
 	if boots > 1 {
 		dot = "the median over boots"
@@ -141,17 +142,17 @@ func (s *sheet) ordinalPlot(arm results.Method, want part, n int) (figureOf, boo
 		caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ",
 			above, len(dots), number(largest, 0))
 	}
-	return s.finish(p, arm, caption, n), true
+	return s.finish(p, m, caption, n), true
 }
 
 // buildPlot draws what all creations of a VM cost together, against their
 // number.
-func (s *sheet) buildPlot(arm results.Method, n int) (figureOf, bool) {
+func (s *sheet) buildPlot(m figure.Method, n int) (drawing, bool) {
 	p := plot{title: "Building a VM: all its KVM_CREATE_VCPU"}
 	top, growth := 0.0, []string(nil)
 	for _, column := range append([]string{s.base}, s.against...) {
 		k := slices.Index(s.kernels, column)
-		samples := s.samplesOf(arm, column, part{ids: measure.Dense, of: wholeIoctl})
+		samples := s.samplesOf(m, column, part{ids: measure.Dense, of: wholeIoctl})
 		if len(samples) == 0 {
 			continue
 		}
@@ -163,25 +164,25 @@ func (s *sheet) buildPlot(arm results.Method, n int) (figureOf, bool) {
 			}
 		}
 		p.series = append(p.series, line)
-		if whole := s.builds(arm, column, k); len(whole.points) > 0 {
+		if whole := s.builds(m, column, k); len(whole.points) > 0 {
 			p.series = append(p.series, whole)
 		}
 		p.series = append(p.series, s.straight(line))
-		if f, ok := s.r.Find(fmt.Sprintf("create/%v/growth", measure.VM{VCPUs: s.largest, IDs: measure.Dense}), column, arm); ok {
+		if f, ok := s.r.Find(figure.VM(figure.CreateGrowth, measure.VM{VCPUs: s.largest, IDs: measure.Dense}), column, m); ok {
 			growth = append(growth, fmt.Sprintf("%s of %s", number(f.Value, 2), column))
 		}
 	}
 	if len(p.series) == 0 {
-		return figureOf{}, false
+		return drawing{}, false
 	}
 	p.x = countAxis("vCPUs of the VM", s.largest)
-	p.y = linear(unitName(arm), top)
+	p.y = linear(m.Quantity(), top)
 	caption := fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
 		"Marks are VMs that were built to that size only; a dashed line goes on as the first eighth began. ", s.largest)
 	if len(growth) > 0 {
 		caption += fmt.Sprintf("How steep it is at the end over at the beginning: %s; 1 is a straight line. ", strings.Join(growth, ", "))
 	}
-	return s.finish(p, arm, caption, n), true
+	return s.finish(p, m, caption, n), true
 }
 
 // straight goes on from the first eighth of a line as if it were straight.
@@ -197,12 +198,11 @@ func (s *sheet) straight(of series) series {
 }
 
 // builds returns the totals of VMs of every size as marks.
-func (s *sheet) builds(arm results.Method, column string, kernel int) series {
+func (s *sheet) builds(m figure.Method, column string, kernel int) series {
 	out := series{kernel: kernel, marks: true}
 	for _, f := range s.r.Figures {
-		sh := parseShape(f.Name)
-		if f.Method == arm && f.Column == column && sh.op == "create" && sh.part == "all" && sh.ids == measure.Dense {
-			out.points = append(out.points, point{float64(sh.vcpus), f.Value})
+		if f.Method == m && f.Column == column && f.Key.Op == figure.CreateAll && f.Key.IDs == measure.Dense {
+			out.points = append(out.points, point{float64(f.Key.VCPUs), f.Value})
 		}
 	}
 	return out
@@ -216,7 +216,7 @@ func medians(samples [][]int64) []float64 {
 		for j, s := range samples {
 			column[j] = float64(s[i])
 		}
-		out[i] = middle(column)
+		out[i] = results.Median(column)
 	}
 	return out
 }
@@ -233,16 +233,6 @@ func sums(samples [][]int64) [][]int64 {
 		out = append(out, all)
 	}
 	return out
-}
-
-// middle is the median of values, which it leaves as they are.
-func middle(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n%2 == 1 {
-		return sorted[n/2]
-	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
 // keep says which of n points a line is drawn through: the first, the last

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
@@ -21,7 +22,17 @@ var (
 )
 
 // page makes the page; parsing it at start finds a broken one in every test.
-var page = template.Must(template.New("page").Parse(pageSource))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"inc":  func(i int) int { return i + 1 },
+	"args": func(p pageData, m methodData, a []answer) answersData { return answersData{p, m, a} },
+}).Parse(pageSource))
+
+// answersData is what a table of answers is made of.
+type answersData struct {
+	Page    pageData
+	Method  methodData
+	Answers []answer
+}
 
 // The names of the files that lie beside the page, which it links to.
 const (
@@ -34,9 +45,13 @@ const (
 // and BenchFile. It returns the error of w, or that of the page's template.
 func HTML(w io.Writer, r *results.Results) error {
 	s := newSheet(r)
+	goals := s.countGoals()
 	p := pageData{
 		Style:     template.CSS(pageStyle),
 		Subject:   s.subject(),
+		Sentence:  s.sentence(),
+		Goals:     goals.sentence(),
+		Missed:    len(goals.missed) > 0,
 		Results:   r,
 		JSONFile:  JSONFile,
 		BenchFile: BenchFile,
@@ -48,13 +63,16 @@ func HTML(w io.Writer, r *results.Results) error {
 		Around:    s.surroundings(),
 		Commands:  s.commands(),
 		Columns:   append([]string{s.base}, s.against...),
-		Limited:   s.limited(),
-		Limit:     strings.ReplaceAll(s.limitSentence(), "<=", "≤"),
+		Target:    strings.ReplaceAll(s.targetSentence(), "<=", "≤"),
 		All:       s.kernels,
 	}
-	for _, arm := range s.arms {
-		p.Arms = append(p.Arms, s.pageArm(arm))
+	if s.hasGoals() {
+		p.TargetTitle = s.targetTitle()
 	}
+	for _, m := range s.methods {
+		p.Methods = append(p.Methods, s.pageMethod(m))
+	}
+
 	var err error
 	if p.Raw, err = s.rawGroups(); err != nil {
 		return fmt.Errorf("write the page: %w", err)
@@ -67,35 +85,41 @@ func HTML(w io.Writer, r *results.Results) error {
 
 // pageData is what the template is filled with.
 type pageData struct {
-	Style     template.CSS
-	Subject   string
-	Results   *results.Results
-	JSONFile  string
-	BenchFile string
-	Arms      []armData
-	Columns   []string
-	Limited   bool   // there is a column of limits
-	Limit     string // what they are
-	All       []string
-	Explained []string
-	Finding   string
-	Uncertain bool
-	Repeated  string
-	Where     []string
-	Around    []string // what the running kernel was measured in
-	Commands  []commandData
-	Raw       []rawGroup // the samples of each number of the tables
+	Style       template.CSS
+	Subject     string
+	Sentence    string // what came out
+	Goals       string
+	Missed      bool // a goal is
+	Results     *results.Results
+	JSONFile    string
+	BenchFile   string
+	Methods     []methodData
+	Columns     []string
+	TargetTitle string // of the column of limits and goals, "" if there is none
+	Target      string // what they are
+	All         []string
+	Explained   []string
+	Finding     string
+	Uncertain   bool
+	Repeated    string
+	Where       []string
+	Around      []string // what the running kernel was measured in
+	Commands    []commandData
+	Raw         []rawGroup // the samples of each number of the tables
 }
 
-// armData is what one arm gave.
-type armData struct {
+// methodData is what one method gave.
+type methodData struct {
 	ID, Name, Unit, Sentence, Noise string
-	Answers                         []answer
-	Variants                        []variantAnswer
-	Lookups, Creations, Paths, Gaps []figureOf
+	First, More                     []answer // on the first screen, and folded
+	Variants                        bool     // answers have values of all kernels
+	Lookups, Creations, Paths, Gaps []drawing
 	Waiting                         []string
 	Tables                          []tableData
 }
+
+// All are all answers.
+func (m methodData) All() []answer { return slices.Concat(m.First, m.More) }
 
 // tableData is the full table of one group.
 type tableData struct {
@@ -118,49 +142,47 @@ type commandData struct {
 	Method, Kernel, Command, Cmdline string
 }
 
-func (s *sheet) pageArm(arm results.Method) armData {
-	a := armData{
-		ID: string(arm), Name: armName(arm), Unit: unitName(arm), Sentence: armSentence(arm),
-		Noise:     s.noise.sentence(arm) + s.probes(arm),
-		Answers:   s.answers(arm),
-		Variants:  s.variantAnswers(arm),
-		Lookups:   s.lookupPlots(arm),
-		Creations: s.creationPlots(arm),
-		Paths:     s.pathPlots(arm),
-		Gaps:      s.gapPlots(arm),
-		Waiting:   s.waiting(arm),
+func (s *sheet) pageMethod(m figure.Method) methodData {
+	d := methodData{
+		ID: string(m), Name: m.Title(), Unit: m.Quantity(), Sentence: m.Sentence(),
+		Noise:     s.noise.sentence(m) + s.probes(m),
+		Variants:  s.hasVariants(),
+		Lookups:   s.curvePlots(m, func(o *figure.Operation) bool { return o.Op != figure.PathCall }, false),
+		Creations: s.creationPlots(m),
+		Paths:     s.curvePlots(m, func(o *figure.Operation) bool { return o.Op == figure.PathCall }, true),
+		Gaps:      s.gapPlots(m),
+		Waiting:   s.waiting(m),
 	}
-	// Sizes and memory are the same on every arm: said once is enough.
-	if arm != s.arms[0] {
-		a.Answers = slices.DeleteFunc(a.Answers, func(a answer) bool { return a.kind > kindStalled })
+	for _, a := range s.answers(m) {
+		switch {
+		case m != s.methods[0] && !a.costs:
+			// Sizes and memory are the same by every method: once is enough.
+		case a.First:
+			d.First = append(d.First, a)
+		default:
+			d.More = append(d.More, a)
+		}
 	}
 	for _, g := range s.groups {
-		a.Tables = append(a.Tables, s.pageTable(g, arm))
+		d.Tables = append(d.Tables, s.pageTable(g, m))
 	}
-	return a
+	return d
 }
 
-func (s *sheet) pageTable(g group, arm results.Method) tableData {
-	title, per, sizes := g.kind.about()
-	t := tableData{Title: title, Per: per, Sizes: sizes, Code: g.kind <= kindWalk}
-	switch {
-	case g.kind == kindRate:
-		t.Per = ratePer(arm)
-	case g.kind.costs():
-		t.Per = unitName(arm) + " " + per
-	}
-	for _, r := range s.merged(g) {
-		line := rowData{Label: rowLabel(r), Sizes: rowSize(g, r), Base: s.quote(g, r, arm, s.base)}
-		if line.Again = s.quote(g, r, arm, again(s.base)); line.Again.Text != line.Base.Text {
+func (s *sheet) pageTable(g group, m figure.Method) tableData {
+	t := tableData{Title: g.Title, Per: g.PerUnit(m), Sizes: g.Sizes, Code: g.Code}
+	for _, r := range s.merged(g, g.rows, s.columns(true, true, s.methods...)) {
+		line := rowData{Label: r.label(), Sizes: sizes(g, r), Base: s.quote(g, r, m, s.base)}
+		if line.Again = s.quote(g, r, m, again(s.base)); line.Again.Text != line.Base.Text {
 			t.Again = true
 		} else {
 			line.Again.Text = ""
 		}
 		t.Labelled = t.Labelled || line.Label != ""
 		for _, k := range s.against {
-			c := s.change(r, arm, k)
-			o := other{Value: []quoted{s.quote(g, r, arm, k)}, Change: c.page()}
-			o.Class, o.Sign = c.verdict.look()
+			c := s.change(r, m, k)
+			o := other{Value: []quoted{s.quote(g, r, m, k)}, Change: c.page()}
+			o.Class, o.Sign = c.trend.look()
 			line.Others = append(line.Others, o)
 		}
 		if n := len(t.Groups); n > 0 && t.Groups[n-1][0].Label == line.Label {
@@ -176,7 +198,7 @@ func (s *sheet) pageTable(g group, arm results.Method) tableData {
 func (s *sheet) commands() []commandData {
 	var out []commandData
 	for _, b := range s.r.Boots {
-		c := commandData{armName(b.Method), b.Kernel, b.Command, b.Cmdline}
+		c := commandData{b.Method.Title(), b.Kernel, b.Command, b.Cmdline}
 		if b.Again || c.Command == "" || slices.ContainsFunc(out, func(o commandData) bool {
 			return o.Method == c.Method && o.Kernel == c.Kernel
 		}) {

@@ -7,28 +7,30 @@ import (
 	"math"
 	"strings"
 
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
 // noise is what measuring the same thing again gave.
 type noise struct {
-	arms map[results.Method]*repetition
+	methods map[figure.Method]*repetition
 	// varied are the figures of lookups that were not the same in every boot
 	// although they are counts: something is wrong with each.
 	varied []results.Figure
 	// apart are the differences of the figures that are not exact.
-	apart []difference
+	apart []distance
 }
 
-// difference is one between the baseline and its repetition.
-type difference struct {
-	arm  results.Method
-	unit string
-	size int // of what was measured
-	part float64
+// distance is one between the baseline and its repetition.
+type distance struct {
+	method  figure.Method
+	unit    string
+	compare figure.Comparison
+	size    int // of what was measured
+	part    float64
 }
 
-// repetition compares the baseline with its repetition on one arm.
+// repetition compares the baseline with its repetition by one method.
 type repetition struct {
 	figures   int
 	identical int
@@ -39,38 +41,37 @@ type repetition struct {
 }
 
 func noiseOf(r *results.Results) noise {
-	n := noise{arms: make(map[results.Method]*repetition)}
+	n := noise{methods: make(map[figure.Method]*repetition)}
+	index := r.Index()
 	for _, f := range r.Figures {
-		if f.Method.Exact() && f.Unit == f.Method.Unit() && f.Low != f.High {
+		op := f.Key.Operation()
+		if op.IsExact(f.Method) && op.Unit.Cost && f.Low != f.High {
 			n.varied = append(n.varied, f)
 		}
 		if len(r.Kernels) == 0 || f.Column != r.Kernels[0].Name {
 			continue
 		}
-		b, ok := r.Find(f.Name, again(f.Column), f.Method)
+		i, ok := index[results.Place{Key: f.Key, Column: again(f.Column), Method: f.Method}]
 		if !ok {
 			continue
 		}
-		sh := parseShape(f.Name)
-		if sh.stall() {
-			// How long the longest of thousands is differs every time.
-			n.apart = append(n.apart, difference{f.Method, f.Unit, sh.size(), apart(f, b)})
-			continue
+
+		part := apart(f, r.Figures[i])
+		n.apart = append(n.apart, distance{f.Method, f.Unit(), op.Compare, f.Key.Size(), part})
+		if op.Chancy {
+			continue // how long the longest of thousands is differs every time
 		}
-		rep := n.arms[f.Method]
+		rep := n.methods[f.Method]
 		if rep == nil {
 			rep = &repetition{}
-			n.arms[f.Method] = rep
+			n.methods[f.Method] = rep
 		}
 		rep.figures++
-		if f.Value == b.Value {
+		if part == 0 {
 			rep.identical++
-			continue
 		}
-		d := apart(f, b)
-		n.apart = append(n.apart, difference{f.Method, f.Unit, sh.size(), d})
-		if d > rep.largest {
-			rep.largest, rep.of = d, f.Name
+		if part > rep.largest {
+			rep.largest, rep.of = part, f.Name()
 		}
 	}
 	return n
@@ -84,15 +85,18 @@ func apart(a, b results.Figure) float64 {
 	return math.Abs(a.Value-b.Value) / max(math.Abs(a.Value), math.Abs(b.Value))
 }
 
-// floor is the smallest part by which figures of this unit and size must differ
-// to be told apart: what the repetition differed by, here or at a larger size.
+// floor is the smallest part by which figures like f must differ to be told
+// apart: of the same unit and compared in the same way. It is what the repetition differed by, here or at a larger size.
 // More vCPUs make less noise, so a larger size says what a smaller one has at
 // least. One figure's own repetition would say too little: that it came out
 // the same twice may be luck.
-func (n noise) floor(arm results.Method, unit string, size int) float64 {
+func (n noise) floor(f results.Figure) float64 {
 	floor := 0.0
+	if f.Key.Operation().IsExact(f.Method) {
+		return floor // repetition gives the same
+	}
 	for _, d := range n.apart {
-		if d.arm == arm && d.unit == unit && d.size >= size {
+		if d.method == f.Method && d.unit == f.Unit() && d.compare == f.Key.Operation().Compare && d.size >= f.Key.Size() {
 			floor = max(floor, d.part)
 		}
 	}
@@ -100,28 +104,29 @@ func (n noise) floor(arm results.Method, unit string, size int) float64 {
 }
 
 // differs says that the repetition gave another number somewhere.
-func (n noise) differs(arm results.Method) bool {
-	rep := n.arms[arm]
+func (n noise) differs(m figure.Method) bool {
+	rep := n.methods[m]
 	return rep != nil && rep.identical < rep.figures
 }
 
-// probes says what measuring costs and what can be told apart, "" if the results
-// are of a version that did not say.
-func (s *sheet) probes(arm results.Method) string {
-	f, ok := s.r.Find("probe/loop", s.base, arm)
+// probes says what measuring costs and what can be told apart, "" if that was
+// not measured.
+func (s *sheet) probes(m figure.Method) string {
+	f, ok := s.r.Find(figure.Key{Op: figure.ProbeLoop}, s.base, m)
 	if !ok {
 		return ""
 	}
-	text := fmt.Sprintf(" To bracket a run of passes costs %s %s, which fall out of the difference between N and 2N;", number(f.Value, decimalsOf(f)), unitName(arm))
-	if arm.Exact() {
+	text := fmt.Sprintf(" To bracket a run of passes costs %s %s, which fall out of the difference between N and 2N;",
+		number(f.Value, decimalsOf(f)), m.Quantity())
+	if m.Exact() {
 		return text + " one instruction a pass more or less is seen."
 	}
 	return text + " less than the repetition differs by is not told apart."
 }
 
-// sentence is the noise floor of an arm in words.
-func (n noise) sentence(arm results.Method) string {
-	rep := n.arms[arm]
+// sentence is the noise floor of a method in words.
+func (n noise) sentence(m figure.Method) string {
+	rep := n.methods[m]
 	if rep == nil {
 		return "A/A: the baseline was not measured twice, the noise floor is not known."
 	}
@@ -145,7 +150,7 @@ func (n noise) finding() string {
 	var names []string
 	for _, f := range n.varied {
 		names = append(names, fmt.Sprintf("%s of %s (%s to %s)",
-			f.Name, f.Column, number(f.Low, 2), number(f.High, 2)))
+			f.Name(), f.Column, number(f.Low, 2), number(f.High, 2)))
 		if len(names) == 3 && len(n.varied) > 4 {
 			names = append(names, fmt.Sprintf("and %d more", len(n.varied)-3))
 			break

@@ -61,10 +61,11 @@ func signed(v float64, decimals int) string {
 // whole or large. There are only whole instructions: the rest is what the end
 // of each pass adds, shared among the lookups of a pass.
 func decimalsOf(f results.Figure) int {
-	if f.Unit == results.UnitRatio || f.Unit == results.UnitSlowdown {
-		return 2
-	}
-	if strings.HasPrefix(f.Unit, "insns/") || math.Abs(f.Value) >= thousand || math.Abs(f.Value-math.Round(f.Value)) < 0.005 {
+	unit := f.Key.Operation().Unit
+	switch {
+	case unit.Decimals >= 0:
+		return unit.Decimals
+	case unit.Cost && f.Method.Exact(), math.Abs(f.Value) >= thousand, math.Abs(f.Value-math.Round(f.Value)) < 0.005:
 		return 0
 	}
 	return 1
@@ -79,6 +80,14 @@ func count(n int, thing string) string {
 		thing += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// plural is a number of things, in words of which the second are for several.
+func plural(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
 
 // enumerate lists numbers, of which there is one at least: 1, 8 and 64.

@@ -40,15 +40,6 @@ func withPaths(t testing.TB, r *results.Results) *results.Results {
 	return r
 }
 
-// TestPathNames: what is measured has a name.
-func TestPathNames(t *testing.T) {
-	for _, p := range measure.AllPaths {
-		if pathNames[p] == "" || p.Function() == "" {
-			t.Errorf("%s: expected a name and a function, found %q and %q", p, pathNames[p], p.Function())
-		}
-	}
-}
-
 // TestPaths shows what lookups are worth: less is better, but for rates.
 func TestPaths(t *testing.T) {
 	r := withPaths(t, upTo(t, readFixture(t), 8))

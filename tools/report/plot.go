@@ -46,22 +46,27 @@ type point struct{ x, y float64 }
 
 // svg writes the drawing.
 func (p plot) svg() string {
-	p.x.from, p.x.to = roomLeft, plotWidth-roomRight
-	rows := p.legendRows()
-	p.top = roomTop + legendRow*len(rows)
-	p.y.from, p.y.to = plotHeight-roomBottom, float64(p.top)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d">`,
 		plotWidth, plotHeight, p.id, p.id)
 	fmt.Fprintf(&b, "\n<title id=\"%s-t\">%s</title>\n<desc id=\"%s-d\">%s</desc>\n",
 		p.id, html.EscapeString(p.title), p.id, html.EscapeString(p.text))
-	p.axes(&b)
-	for _, s := range p.series {
-		p.curve(&b, s)
-	}
-	p.legend(&b, rows)
+	p.draw(&b)
 	b.WriteString("</svg>\n")
 	return b.String()
+}
+
+// draw writes what the drawing consists of.
+func (p plot) draw(b *strings.Builder) {
+	p.x.from, p.x.to = roomLeft, plotWidth-roomRight
+	rows := p.legendRows()
+	p.top = roomTop + legendRow*len(rows)
+	p.y.from, p.y.to = plotHeight-roomBottom, float64(p.top)
+	p.axes(b)
+	for _, s := range p.series {
+		p.curve(b, s)
+	}
+	p.legend(b, rows)
 }
 
 func (p plot) axes(b *strings.Builder) {

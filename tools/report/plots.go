@@ -9,104 +9,98 @@ import (
 	"strings"
 
 	"vcpulab/ebpf/measure"
-	"vcpulab/tools/results"
+	"vcpulab/tools/figure"
 )
 
-// figureOf is a plot with what is said about it.
-type figureOf struct {
+// drawing is a plot with what is said about it.
+type drawing struct {
 	Title   string
 	Caption string
 	SVG     template.HTML
 }
 
-// lookupPlots draw what a lookup costs against the number of vCPUs.
-func (s *sheet) lookupPlots(arm results.Method) []figureOf {
-	var out []figureOf
-	which := ""
-	if s.hasVariants() && s.numbers(measure.Sparse) {
-		which = string(measure.Sparse) + " " // there is room for one line of each kernel
-	}
-	found := func(l string) bool { return usual(l) && strings.HasPrefix(l, which) }
-	lost := func(l string) bool {
-		rest, ok := strings.CutPrefix(l, missing)
-		return ok && found(rest)
-	}
-	for _, want := range []struct {
-		kind  kind
-		title string
-		label func(string) bool
-		what  string
-	}{
-		{kindGet, "kvm_get_vcpu()", usual, "Lookup of indices"},
-		{kindWalk, "kvm_for_each_vcpu(), per vCPU", usual, "Cost of a walk over all vCPUs, divided by their number,"},
-		{kindByID, "kvm_get_vcpu_by_id(), found", found,
-			"Lookup of " + which + "IDs that vCPUs have"},
-		{kindByID, "kvm_get_vcpu_by_id(), not found", lost,
-			"Lookup of " + which + "IDs that no vCPU has"},
-	} {
-		p := plot{title: want.title}
-		s.addSeries(&p, want.kind, want.label, arm)
-		if len(p.series) == 0 {
-			continue
+// curvePlots draw operations against the number of vCPUs, those for which
+// want says so: curves of the same title in one plot.
+func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, log bool) []drawing {
+	var out []drawing
+	// With many kernels there is room for one line of each.
+	onlySparse := s.hasVariants() && s.has(isOfIDs(measure.Sparse))
+	for _, g := range s.groups {
+		var titles []string
+		plots := make(map[string][][]row)
+		for _, rows := range g.curves() {
+			of, key := rows[0].op().Plot, rows[0].key
+			if of == nil || !want(rows[0].op()) || of.Of != nil && !of.Of(key) ||
+				onlySparse && key.Op == figure.ByID && key.IDs != measure.Sparse {
+				continue
+			}
+			title := of.Title(key)
+			if !slices.Contains(titles, title) {
+				titles = append(titles, title)
+			}
+			plots[title] = append(plots[title], rows)
 		}
-		p.x = sizesAxis("vCPUs of the VM, logarithmic", s.largest)
-		caption := want.what + " in VMs of " + measuredSizes(p.series) + " vCPUs. "
-		lo, hi := p.span()
-		if lo > 0 && hi/lo > 20 {
-			p.y = decades(unitName(arm)+" (log)", lo, hi)
-			caption += "Both axes are logarithmic: what rises tenfold from 10 to 100 vCPUs is a linear search. "
-		} else {
-			p.y = linear(unitName(arm), hi)
+		for _, title := range titles {
+			if d, ok := s.curvePlot(m, upper(title), plots[title], log, len(out)); ok {
+				out = append(out, d)
+			}
 		}
-		out = append(out, s.finish(p, arm, caption, len(out)))
 	}
 	return out
 }
 
-// usual says that a label is of lookups in the usual order, of IDs that are not
-// shuffled: others are in the tables.
-func usual(label string) bool {
-	_, order, _ := strings.Cut(label, ", ")
-	return label == "" || strings.HasSuffix(label, " IDs") && order == "" && !strings.HasPrefix(label, string(measure.Shuffled))
-}
-
-// numbers says that lookups of such IDs were measured.
-func (s *sheet) numbers(ids measure.IDs) bool {
-	return slices.ContainsFunc(s.r.Figures, func(f results.Figure) bool {
-		return strings.HasPrefix(f.Name, "by_id/") && parseShape(f.Name).ids == ids
-	})
-}
-
-// addSeries adds a line for every label and kernel of a kind.
-func (s *sheet) addSeries(p *plot, k kind, label func(string) bool, arm results.Method) {
-	for _, g := range s.groups {
-		if g.kind != k {
-			continue
-		}
-		var labels []string
-		for _, r := range g.rows {
-			if label(r.label) && !slices.Contains(labels, r.label) {
-				labels = append(labels, r.label)
+// curvePlot draws curves, a line for each kernel.
+func (s *sheet) curvePlot(m figure.Method, title string, curves [][]row, log bool, n int) (drawing, bool) {
+	p := plot{title: title}
+	largest := 0
+	for i, rows := range curves {
+		for k, kernel := range s.kernels {
+			line := series{kernel: k, dashed: i > 0, line: true, marks: true, name: kernel, points: points(rows, m, kernel)}
+			if len(curves) > 1 {
+				line.name += ", " + string(rows[0].key.IDs)
 			}
-		}
-		for i, l := range labels {
-			for n, kernel := range s.kernels {
-				line := series{kernel: n, dashed: i > 0, line: true, marks: true, name: kernel}
-				if len(labels) > 1 {
-					ids, _, _ := strings.Cut(strings.TrimPrefix(l, missing), " ")
-					line.name += ", " + ids
-				}
-				for _, r := range g.rows {
-					if f, ok := r.cells[cell{arm, kernel}]; ok && r.label == l {
-						line.points = append(line.points, point{float64(r.sizes[0]), f.Value})
-					}
-				}
-				if len(line.points) > 0 {
-					p.series = append(p.series, line)
-				}
+			if len(line.points) > 0 {
+				p.series = append(p.series, line)
+				largest = max(largest, int(line.points[len(line.points)-1].x))
 			}
 		}
 	}
+	if len(p.series) == 0 {
+		return drawing{}, false
+	}
+
+	p.x = sizesAxis("vCPUs of the VM, logarithmic", largest)
+	of := curves[0][0].op().Plot
+	caption := of.Caption(curves[0][0].key) + " in VMs of " + measuredSizes(p.series) + " vCPUs. "
+	switch lo, hi := p.span(); {
+	case log:
+		p.y = decades(m.Quantity()+" (log)", lo, hi)
+		caption += "Both axes are logarithmic. "
+	case lo > 0 && hi/lo > 20:
+		p.y = decades(m.Quantity()+" (log)", lo, hi)
+		caption += "Both axes are logarithmic: what rises tenfold from 10 to 100 vCPUs is a linear search. "
+	default:
+		p.y = linear(m.Quantity(), hi)
+	}
+	return s.finish(p, m, caption, n), true
+}
+
+// points are a kernel's figures of a curve.
+func points(rows []row, m figure.Method, kernel string) []point {
+	var out []point
+	for _, r := range rows {
+		if f, ok := r.cells[cell{m, kernel}]; ok {
+			out = append(out, point{float64(r.sizes[0]), f.Value})
+		}
+	}
+	return out
+}
+
+func upper(text string) string {
+	if strings.HasPrefix(text, "kvm_") {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // span returns the smallest and the largest value.
@@ -123,52 +117,40 @@ func (p plot) span() (lo, hi float64) {
 }
 
 // finish draws the plot and completes its caption.
-func (s *sheet) finish(p plot, arm results.Method, caption string, n int) figureOf {
-	p.id = fmt.Sprintf("%s-%s-%d", arm, strings.ToLower(strings.Fields(p.title)[0]), n)
+func (s *sheet) finish(p plot, m figure.Method, caption string, n int) drawing {
+	p.id = fmt.Sprintf("%s-%s-%d", m, strings.ToLower(strings.Fields(p.title)[0]), n)
 	p.id = strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
 			return c
 		}
 		return -1
 	}, p.id)
-	var said []string
-	for _, line := range p.series {
-		if line.marks && line.name != "" {
-			said = append(said, line.describe())
-		}
-	}
-	p.text = strings.Join(said, " ")
-	return figureOf{p.title, caption + s.howOften(arm), template.HTML(p.svg())}
-}
+	p.text = p.describe()
 
-// describe lists a line's points in words.
-func (s series) describe() string {
-	var parts []string
-	for _, at := range s.points {
-		parts = append(parts, fmt.Sprintf("%s at %.0f", number(at.y, 1), at.x))
-	}
-	return s.name + ": " + strings.Join(parts, ", ") + "."
-}
-
-// howOften says where a plot's figures are from.
-func (s *sheet) howOften(arm results.Method) string {
 	boots := 0
 	for _, b := range s.r.Boots {
-		if b.Method == arm && b.Column() == s.base {
+		if b.Method == m && b.Column() == s.base {
 			boots++
 		}
 	}
-	unit := "instructions, counted by QEMU's TCG"
-	thing := "boot"
-	switch arm {
-	case results.KVM:
-		unit = "nanoseconds under QEMU with KVM, medians"
-	case results.Native:
-		unit, thing = "nanoseconds in user space, medians", "process"
-	case results.Running:
-		unit, thing = "nanoseconds of the running kernel, medians", "run"
+	caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), count(boots, m.Repeated()))
+	return drawing{p.title, caption, template.HTML(p.svg())}
+}
+
+// describe lists the marked points in words.
+func (p plot) describe() string {
+	var out []string
+	for _, s := range p.series {
+		if !s.marks || s.name == "" {
+			continue
+		}
+		var parts []string
+		for _, at := range s.points {
+			parts = append(parts, fmt.Sprintf("%s at %.0f", number(at.y, 1), at.x))
+		}
+		out = append(out, s.name+": "+strings.Join(parts, ", ")+".")
 	}
-	return fmt.Sprintf("%s%s; %s of each kernel.", strings.ToUpper(unit[:1]), unit[1:], count(boots, thing))
+	return strings.Join(out, " ")
 }
 
 func measuredSizes(all []series) string {
@@ -180,4 +162,78 @@ func measuredSizes(all []series) string {
 	}
 	slices.Sort(sizes)
 	return enumerate(slices.Compact(sizes))
+}
+
+// gapPlots draw how gaps are distributed in each phase, a kernel a line.
+func (s *sheet) gapPlots(m figure.Method) []drawing {
+	var out []drawing
+	for _, phase := range []measure.Phase{measure.Before, measure.During, measure.After, measure.Other} {
+		p := plot{title: "Exit to entry, " + figure.PhaseText(phase)}
+		vcpus, lo, hi, few := 0, 0.0, 0.0, 1.0
+		for k, column := range append([]string{s.base}, s.against...) {
+			line, g := s.gapLine(m, column, phase)
+			if len(line) == 0 {
+				continue
+			}
+			vcpus = g.VM.VCPUs
+			if lo == 0 {
+				lo = line[0].x
+			}
+			for _, at := range line {
+				lo, hi, few = min(lo, at.x), max(hi, at.x), min(few, at.y)
+			}
+			p.series = append(p.series, series{name: column, kernel: k, line: true, points: line})
+		}
+		if len(p.series) == 0 {
+			continue
+		}
+
+		p.x = decades(m.Quantity()+" from exit to entry (log)", lo, hi)
+		// As parts of a million: an axis has no values below 1.
+		p.y = decades("longer, of a million (log)", few, 1e6)
+		caption := fmt.Sprintf("How many of the gaps without a task switch are longer, in a VM that grows to %d vCPUs. ", vcpus)
+		out = append(out, s.finish(p, m, caption, len(out)))
+	}
+	return out
+}
+
+// gapLine is, for each length, how many gaps in a million are longer. All boots
+// of a kernel are taken together.
+func (s *sheet) gapLine(m figure.Method, column string, phase measure.Phase) ([]point, measure.Gaps) {
+	var counts [measure.NumBuckets]uint64
+	var of measure.Gaps
+	all := uint64(0)
+	for _, b := range s.r.Boots {
+		if b.Method != m || b.Column() != column {
+			continue
+		}
+		for _, g := range b.Gaps {
+			if g.Phase != phase {
+				continue
+			}
+			of = g
+			for _, c := range g.Ran {
+				if c.Bucket >= 0 && c.Bucket < len(counts) {
+					counts[c.Bucket] += c.Count
+					all += c.Count
+				}
+			}
+		}
+	}
+
+	var line []point
+	left := all
+	for b, n := range counts {
+		if n == 0 {
+			continue
+		}
+		low, high := measure.Bounds(b)
+		if line == nil {
+			line = append(line, point{max(float64(low), 1), 1e6})
+		}
+		if left -= n; left > 0 {
+			line = append(line, point{float64(high), float64(left) / float64(all) * 1e6})
+		}
+	}
+	return line, of
 }

@@ -7,47 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
 )
-
-// armName is how an arm is headed.
-func armName(arm results.Method) string {
-	switch arm {
-	case results.ICount:
-		return "TCG icount"
-	case results.KVM:
-		return "KVM"
-	case results.Native:
-		return "user space"
-	case results.Running:
-		return "running kernel"
-	}
-	return string(arm)
-}
-
-// unitName is what the arm's figures count.
-func unitName(arm results.Method) string {
-	if arm == results.ICount {
-		return "instructions"
-	}
-	return "ns"
-}
-
-// armSentence says what the arm's unit means.
-func armSentence(arm results.Method) string {
-	switch arm {
-	case results.ICount:
-		return "Instructions, counted by QEMU's TCG with -icount; they are no time. Exact, but for creations."
-	case results.Native:
-		return "ns, user space: the lookups alone on this processor, compiled for user space; medians over processes."
-	case results.KVM:
-		return "ns: on a real processor, QEMU with KVM; medians over boots."
-	case results.Running:
-		return "ns: the running kernel; medians over runs of one boot, each with the module loaded anew."
-	}
-	return ""
-}
 
 // subject says which kernels are compared.
 func (s *sheet) subject() string {
@@ -106,11 +67,12 @@ func (s *sheet) repeated() string {
 		parts = append(parts, fmt.Sprintf("%d of %s", counts[c], c))
 	}
 	thing := "boot"
-	switch {
-	case slices.Equal(s.arms, []results.Method{results.Native}):
-		thing = "process"
-	case slices.Contains(s.arms, results.Native) || slices.Contains(s.arms, results.Running):
-		thing = "run"
+	for i, m := range s.methods {
+		if repeated := m.Repeated(); i == 0 {
+			thing = repeated
+		} else if repeated != thing {
+			thing = "run"
+		}
 	}
 	text := count(len(s.r.Boots), thing)
 	if len(parts) > 0 {
@@ -126,7 +88,7 @@ func (s *sheet) repeated() string {
 func (s *sheet) omitted() string {
 	text := ""
 	for _, o := range s.r.Omitted {
-		text += fmt.Sprintf(" Not measured (%s): %s: %s.", armName(o.Method), o.What, o.Why)
+		text += fmt.Sprintf(" Not measured (%s): %s: %s.", o.Method.Title(), o.What, o.Why)
 	}
 	return text
 }
@@ -145,7 +107,7 @@ func (s *sheet) discarded(thing string) string {
 		if boots[d.Why] == nil {
 			reasons = append(reasons, d.Why)
 		}
-		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, armName(d.Method)))
+		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, d.Method.Title()))
 	}
 	text := fmt.Sprintf(" %s thrown away and done again:", count(len(s.r.Discarded), thing))
 	for i, why := range reasons {
@@ -254,62 +216,4 @@ func short(hash string) string {
 func shortQEMU(line string) string {
 	line, _, _ = strings.Cut(line, "(")
 	return strings.TrimSpace(strings.Replace(line, "QEMU emulator version", "QEMU", 1))
-}
-
-// hasParts says that creations were split into their parts.
-func (s *sheet) hasParts() bool {
-	return slices.ContainsFunc(s.groups, func(g group) bool {
-		return g.kind == kindBuild && slices.ContainsFunc(g.rows, func(r row) bool { return strings.Contains(r.label, ", ") })
-	})
-}
-
-// explanations say what the words in the sheet mean.
-func (s *sheet) explanations() []string {
-	var out []string
-	if at := s.measuredAt(); len(at) > 0 {
-		out = append(out, "Measured with "+enumerate(at)+" vCPUs.")
-	}
-	has := func(k kind, ids measure.IDs) bool {
-		return slices.ContainsFunc(s.groups, func(g group) bool {
-			return g.kind == k && slices.ContainsFunc(g.rows, func(r row) bool {
-				return ids == "" || strings.Contains(r.label, string(ids))
-			})
-		})
-	}
-	if has(kindByID, measure.Sparse) {
-		text := "Dense IDs: the ID is the index. Sparse IDs: 3, 7, 11, ..."
-		if has(kindByID, measure.Shuffled) {
-			text += " Shuffled IDs: as many as vCPUs, none its index."
-		}
-		out = append(out, text)
-	}
-	if slices.Contains(s.arms, results.Native) {
-		out = append(out, "In user space: what a lookup consists of is taken out of each kernel's source and compiled with its own lib/xarray.c."+
-			" Readers of RCU cost what they do where RCU is preemptible. What else a kernel does meanwhile is not in it.")
-	}
-	if slices.Contains(s.arms, results.Running) {
-		out = append(out, "The running kernel was not booted for this: what differs from one boot to the next is not in A/A.")
-	}
-	if has(kindWalk, "") {
-		out = append(out, "The walk's cost includes the addition that its body makes.")
-	}
-	if has(kindCreate, "") {
-		out = append(out, fmt.Sprintf(
-			"One KVM_CREATE_VCPU: median of eight, from the ordinal on, in a VM of %d vCPUs.", s.largest))
-	}
-	if s.hasParts() {
-		out = append(out, "Of all KVM_CREATE_VCPU of a VM, arch is what kvm_arch_vcpu_create() takes, waiting is for grace periods, and rest is what remains.")
-	}
-	if has(kindGrowth, "") {
-		out = append(out, "The last over the first: the median over the last eighth of a VM's vCPUs, by that over the second eighth;"+
-			" the first one pays for what is done once.")
-	}
-	out = append(out, s.usageExplanations()...)
-	out = append(out, s.stallExplanations()...)
-	out = append(out, s.raceExplanations()...)
-	if has(kindMemory, "") {
-		out = append(out, "Memory is what the allocators set aside, padding included: what holds vCPUs is all"+
-			" beyond struct kvm and struct kvm_vcpu, which are counted with the architecture's part.")
-	}
-	return out
 }

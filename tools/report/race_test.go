@@ -43,11 +43,11 @@ func TestRaces(t *testing.T) {
 	for writer, wants := range map[string][]string{
 		"table": {
 			"Lookups of the newest vCPUs while a VM grows, alone and beside who creates them",
-			"kvm_get_vcpu_by_id(), sparse IDs, beside", "nobody looks vCPUs up", "beside kvm_get_vcpu()",
+			"kvm_get_vcpu_by_id(), sparse IDs, beside", "without lookups", "beside kvm_get_vcpu()",
 			"kvm_get_vcpu(): creation", "2.86", "1.07", "2.7x less disturbed",
 			"looks up the vCPUs that came last", "Not measured (KVM): everything: no KVM.",
 		},
-		"markdown": {"nobody looks vCPUs up", "2.7x less disturbed", "Not measured (KVM): everything: no KVM."},
+		"markdown": {"without lookups", "2.7x less disturbed", "Not measured (KVM): everything: no KVM."},
 		"html": {
 			"the container’s part, beside kvm_get_vcpu(), over alone", "beside creations, over alone",
 			"Not measured (KVM): everything: no KVM.",

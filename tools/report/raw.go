@@ -9,30 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
-
-// raw collects the figures that a page shows, so that each number on it can lead
-// to the samples that it is drawn from.
-type raw struct {
-	r     *results.Results
-	index map[figureKey]int // in Results.Figures
-	shown map[int]bool
-}
-
-// figureKey tells figures apart.
-type figureKey struct {
-	name, column string
-	arm          results.Method
-}
-
-func newRaw(r *results.Results) *raw {
-	w := &raw{r: r, index: make(map[figureKey]int), shown: make(map[int]bool)}
-	for i, f := range r.Figures {
-		w.index[figureKey{f.Name, f.Column, f.Method}] = i
-	}
-	return w
-}
 
 // quoted is a number on the page.
 type quoted struct {
@@ -42,17 +21,16 @@ type quoted struct {
 	ID string
 }
 
-// quote is a cell as text does it, with where its samples are. A cell that stands
-// for several figures that look the same leads to the first of them.
-func (s *sheet) quote(g group, r row, arm results.Method, column string) quoted {
-	q := quoted{Text: g.text(r, arm, column)}
+// quote is a figure as it is shown, with where its samples are. A row that stands
+// for several that look the same leads to the first of them.
+func (s *sheet) quote(g group, r row, m figure.Method, column string) quoted {
+	q := quoted{Text: g.number(r, m, column)}
 	for i, one := range append([]row{r}, r.alike...) {
-		f, ok := one.cells[cell{arm, column}]
+		n, ok := s.index[results.Place{Key: one.key, Column: column, Method: m}]
 		if !ok {
 			continue
 		}
-		n := s.raw.index[figureKey{f.Name, f.Column, f.Method}]
-		s.raw.shown[n] = true
+		s.shown[n] = true
 		if i == 0 {
 			q.ID = figureID(n)
 		}
@@ -66,7 +44,7 @@ func figureID(n int) string { return fmt.Sprintf("f%d", n) }
 // Unbroken is the text as it must stay in one line.
 func (q quoted) Unbroken() string { return strings.ReplaceAll(q.Text, " ", "\u00a0") }
 
-// rawGroup are the samples of the figures of one kind on one arm.
+// rawGroup are the samples of the figures of one group by one method.
 type rawGroup struct {
 	Title string
 	Count string
@@ -91,52 +69,49 @@ type rawFigure struct {
 
 // rawGroups are the samples of all figures that were quoted before.
 func (s *sheet) rawGroups() ([]rawGroup, error) {
-	sources := make([]map[string]string, len(s.r.Boots))
+	sources := make([]map[figure.Key]string, len(s.r.Boots))
 	var out []rawGroup
-	for _, arm := range s.arms {
+	for _, m := range s.methods {
 		for _, g := range s.groups {
-			title, _, _ := g.kind.about()
-			group, count := rawGroup{Title: title + ", " + armName(arm)}, 0
+			of, figures := rawGroup{Title: g.Title + ", " + m.Title()}, 0
 			for _, r := range g.rows {
-				name, err := s.rawName(r, arm, sources)
+				name, err := s.rawName(r, m, sources)
 				if err != nil {
 					return nil, err
 				}
-				if count += len(name.Figures); len(name.Figures) > 0 {
-					group.Names = append(group.Names, name)
+				if figures += len(name.Figures); len(name.Figures) > 0 {
+					of.Names = append(of.Names, name)
 				}
 			}
-			if group.Count = figureCount(count); count > 0 {
-				out = append(out, group)
+			if of.Count = count(figures, "figure"); figures > 0 {
+				out = append(out, of)
 			}
 		}
 	}
 	return out, nil
 }
 
-func figureCount(n int) string { return count(n, "figure") }
-
-// rawName are the samples of a row on an arm, of the columns that were quoted.
-func (s *sheet) rawName(r row, arm results.Method, sources []map[string]string) (rawName, error) {
-	var out rawName
+// rawName are the samples of a row by a method, of the columns that were quoted.
+func (s *sheet) rawName(r row, m figure.Method, sources []map[figure.Key]string) (rawName, error) {
+	out := rawName{Name: r.key.Name(), Unit: r.op().Unit.On(m)}
 	columns := slices.Clone(s.kernels)
 	if len(columns) > 0 {
 		columns = slices.Insert(columns, 1, again(columns[0]))
 	}
 	for _, column := range columns {
-		f, ok := r.cells[cell{arm, column}]
-		n := s.raw.index[figureKey{f.Name, f.Column, f.Method}]
-		if !ok || !s.raw.shown[n] {
+		f, ok := r.cells[cell{m, column}]
+		n := s.index[f.Place()]
+		if !ok || !s.shown[n] {
 			continue
 		}
+
 		samples, err := json.Marshal(struct {
 			Boots  []int     `json:"boots"`
 			Values []float64 `json:"values"`
 		}{f.Boots, f.Values})
 		if err != nil {
-			return out, fmt.Errorf("samples of %s: %w", f.Name, err)
+			return out, fmt.Errorf("samples of %s: %w", f.Name(), err)
 		}
-		out.Name, out.Unit = f.Name, f.Unit
 		out.Figures = append(out.Figures, rawFigure{
 			ID: figureID(n), Column: column, Pointer: fmt.Sprintf("/figures/%d", n),
 			From: s.from(f, sources),
@@ -149,7 +124,7 @@ func (s *sheet) rawName(r row, arm results.Method, sources []map[string]string) 
 
 // from is where the samples of a figure stand in each of its boots, "" if they
 // do not stand at one and the same place.
-func (s *sheet) from(f results.Figure, sources []map[string]string) string {
+func (s *sheet) from(f results.Figure, sources []map[figure.Key]string) string {
 	place := ""
 	for i, b := range f.Boots {
 		if b < 0 || b >= len(s.r.Boots) {
@@ -158,14 +133,14 @@ func (s *sheet) from(f results.Figure, sources []map[string]string) string {
 		if sources[b] == nil {
 			// Boots that contradict themselves have no samples that say anything.
 			if sources[b], _ = s.r.Boots[b].Sources(); sources[b] == nil {
-				sources[b] = map[string]string{}
+				sources[b] = map[figure.Key]string{}
 			}
 		}
-		here := sources[b][f.Name]
-		if i > 0 && here != place {
+		at := sources[b][f.Key]
+		if i > 0 && at != place {
 			return ""
 		}
-		place = here
+		place = at
 	}
 	return place
 }

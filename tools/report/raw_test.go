@@ -98,7 +98,7 @@ func bareNumbers(page []byte) []string {
 	for _, table := range regexp.MustCompile(`(?s)<table class="(?:answers|variants|figures)">.*?</table>`).FindAll(page, -1) {
 		sized := bytes.Contains(table, []byte(`<table class="figures">`)) && regexp.MustCompile(`<th scope="col" class="n">(vCPUs|there)</th>`).Match(table)
 		for _, row := range regexp.MustCompile(`<tr>.*</tr>`).FindAll(table, -1) {
-			cells := regexp.MustCompile(`<td class="n(?: again)?">(.*?)</td>`).FindAllSubmatch(row, -1)
+			cells := regexp.MustCompile(`<td class="n(?: again)?"[^>]*>(.*?)</td>`).FindAllSubmatch(row, -1)
 			if sized && len(cells) > 0 {
 				cells = cells[1:] // the number of vCPUs
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
@@ -102,6 +104,14 @@ var writers = map[string]func(io.Writer, *results.Results) error{
 	"colours":  func(w io.Writer, r *results.Results) error { return Table(w, r, Options{Colour: true}) },
 	"markdown": Markdown,
 	"html":     HTML,
+	"brief":    func(w io.Writer, r *results.Results) error { return Brief(w, r, Files{"a.json", "b", "c"}, Options{}) },
+}
+
+// longWriters are those that show everything.
+func longWriters() map[string]func(io.Writer, *results.Results) error {
+	out := maps.Clone(writers)
+	delete(out, "brief")
+	return out
 }
 
 func render(t testing.TB, name string, r *results.Results) []byte {
@@ -164,20 +174,20 @@ func only(r *results.Results, columns ...string) {
 	r.Figures = slices.DeleteFunc(r.Figures, func(f results.Figure) bool { return !slices.Contains(columns, f.Column) })
 }
 
-// A figure of a kind that is not known is shown all the same.
+// Every figure that the table of operations shows is in what is written.
 func TestWritersShowEverything(t *testing.T) {
-	r := readFixture(t)
-	for _, column := range []string{"base", "patched"} {
-		r.Figures = append(r.Figures, results.Figure{
-			Name: "destroy/vcpus=8/how=slow", Column: column, Method: results.ICount, Unit: "insns/op", Value: 12345,
-		})
+	r := withStalls(t, withPaths(t, readFixture(t)), "")
+	shown := make(map[figure.Key]bool)
+	for _, g := range newSheet(r).groups {
+		for _, row := range g.rows {
+			shown[row.key] = true
+		}
 	}
-	for writer := range writers {
-		got := render(t, writer, r)
-		for _, want := range []string{"destroy/vcpus=8/how=slow", "12,345"} {
-			if !bytes.Contains(got, []byte(want)) {
-				t.Errorf("%s does not say %s", writer, want)
-			}
+	for _, f := range r.Figures {
+		op := f.Key.Operation()
+		ordinal := f.Key.Op == figure.Create && f.Key.VCPUs != 1024
+		if want := op.Shown(f.Key) && !ordinal; shown[f.Key] != want {
+			t.Errorf("%s: expected a row: %v, found one: %v", f.Name(), want, shown[f.Key])
 		}
 	}
 }
@@ -185,9 +195,9 @@ func TestWritersShowEverything(t *testing.T) {
 func TestWritersSayWhatIsWrong(t *testing.T) {
 	r := readFixture(t)
 	r.Interrupted = true
-	i := slices.IndexFunc(r.Figures, func(f results.Figure) bool { return f.Name == "get/vcpus=64/ids=dense" })
+	i := slices.IndexFunc(r.Figures, func(f results.Figure) bool { return f.Name() == "get/vcpus=64/ids=dense" })
 	r.Figures[i].High++
-	for writer := range writers {
+	for writer := range longWriters() {
 		got := bytes.ToLower(render(t, writer, r))
 		for _, want := range []string{"interrupted", "not the same in every boot", "get/vcpus=64/ids=dense"} {
 			if !bytes.Contains(got, []byte(want)) {
@@ -204,7 +214,7 @@ func TestWritersSayWhatWasThrownAway(t *testing.T) {
 		r.Boots[0].Discard("probe missed calls: no event"),
 		{Kernel: "patched", Method: results.Native, Round: 4, Why: "2N passes cost 2.2 times what N cost"},
 	}
-	for writer := range writers {
+	for writer := range longWriters() {
 		got := strings.Join(strings.Fields(string(render(t, writer, r))), " ")
 		want := "2 boots thrown away and done again: " + r.Boots[0].Column() + " in round 1 (TCG icount): probe missed calls: no event;" +
 			" patched in round 5 (user space): 2N passes cost 2.2 times what N cost."
@@ -219,8 +229,8 @@ func FuzzWriters(f *testing.F) {
 	f.Add([]byte(`{"format": 9}`))
 	f.Add([]byte(`{"format": 9, "kernels": [{"name": "base"}, {"name": "new"}], "boots": [{"kernel": "base", "method": "kvm",
 		"creates": [{"vm": {"vcpus": 2, "ids": "dense"}, "ns": [5, 7], "arch_ns": [1, 2]}]}], "figures": [
-		{"name": "get/vcpus=2/ids=dense", "column": "base", "method": "kvm", "unit": "ns/op", "value": 1.5, "boots": [0], "values": [1.5]},
-		{"name": "create/vcpus=2/ids=dense/at=0", "column": "new", "method": "tcg-icount", "unit": "x", "value": -1e300, "boots": [0], "values": [1]}]}`))
+		{"key": {"op": "get", "vcpus": 2, "ids": "dense"}, "column": "base", "method": "kvm", "value": 1.5, "boots": [0], "values": [1.5]},
+		{"key": {"op": "create", "vcpus": 2, "ids": "dense"}, "column": "new", "method": "tcg-icount", "value": -1e300, "boots": [0], "values": [1]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := results.Parse(bytes.NewReader(data))
 		if err != nil {

@@ -104,7 +104,7 @@ func TestStalls(t *testing.T) {
 				t.Errorf("expected the page not to have %q", tt.not)
 			}
 			// The longest of thousands is no noise floor of the rest.
-			if n := noiseOf(r).arms[results.ICount]; strings.HasPrefix(n.of, opGaps) || n.figures != noiseOf(readFixture(t)).arms[results.ICount].figures {
+			if n := noiseOf(r).methods[results.ICount]; strings.HasPrefix(n.of, "gaps") || n.figures != noiseOf(readFixture(t)).methods[results.ICount].figures {
 				t.Errorf("gaps are in the noise floor of all figures: %+v", n)
 			}
 		})

@@ -3,17 +3,20 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
-// Options say how Table writes.
+// Options say how Table and Brief write.
 type Options struct {
 	// Colour colours what got better or worse. What happened is always said
 	// in words, too.
@@ -28,231 +31,194 @@ func OptionsFor(w io.Writer) Options {
 		os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// Escape sequences of a terminal.
-const (
-	plain  = "\x1b[0m"
-	bold   = "\x1b[1m"
-	faint  = "\x1b[2m"
-	green  = "\x1b[32m"
-	red    = "\x1b[31m"
-	indent = "  "
-)
-
-// lineWidth is how wide notes may get, in columns.
-const lineWidth = 96
-
 // Table writes the results for people at a terminal, in less than 100 columns
 // with one kernel besides the baseline. It returns the error of w.
 func Table(w io.Writer, r *results.Results, o Options) error {
 	s := newSheet(r)
-	t := &table{sheet: s, colour: o.Colour}
-	t.layout()
-	t.line(bold, s.subject())
-	for _, arm := range s.arms {
-		t.line("", armSentence(arm))
+	p := &paper{colour: o.Colour}
+	p.line(bold, s.subject())
+	for _, m := range s.methods {
+		p.wrapped("", m.Sentence())
 	}
-	t.head()
-	for _, g := range s.groups {
-		t.group(g)
+	p.line("", "")
+
+	single := len(s.methods) == 1
+	s.fullTable(p, s.columns(single && s.noise.differs(s.methods[0]), single, s.methods...), s.methods)
+	if s.hasVariants() {
+		for _, m := range s.methods {
+			s.variantTable(p, m)
+		}
 	}
-	for _, arm := range t.arms {
-		t.variants(arm)
-	}
-	t.line("", "")
-	t.notes()
-	_, err := io.WriteString(w, t.b.String())
+
+	p.line("", "")
+	s.notes(p)
+	_, err := io.WriteString(w, p.b.String())
 	return err
 }
 
-// table writes lines of columns that are aligned over all groups.
-type table struct {
-	*sheet
-	b       strings.Builder
-	colour  bool
-	columns []column
-	gap     string // between columns
-	label   int    // width of the label, in columns of the terminal
-	size    int    // width of the size
+// fullTable writes all groups, each under its title.
+func (s *sheet) fullTable(p *paper, columns []column, methods []figure.Method) {
+	g := s.newGrid(columns, methods)
+	// What looks the same in one column may differ in one that is left out.
+	all := s.columns(true, true, methods...)
+	if s.hasVariants() && slices.Equal(columns, s.everyKernel(methods[0])) {
+		all = columns
+	}
+	for _, of := range s.groups {
+		g.rows = append(g.rows, gridRow{style: bold, heading: heading(of, methods)})
+		first := len(g.rows)
+		for _, r := range s.merged(of, of.rows, all) {
+			g.rows = append(g.rows, s.textRow(of, r, "  "+r.label(), columns))
+		}
+		unrepeated(g.rows[first:], 0)
+	}
+	g.write(p)
 }
 
-// column is one column of cells.
-type column struct {
-	arm    results.Method
-	kernel string
-	change bool // of the kernel, not its value
-	limit  bool // what the kernel is held to
-	width  int
+// heading is the title of a group with the units of its figures.
+func heading(g group, methods []figure.Method) string {
+	if per := g.PerUnit(methods...); per != "" {
+		return g.Title + ", " + per
+	}
+	return g.Title
 }
 
-func (c column) title(base string) string {
+// newGrid is a grid with these columns after those of label and size, with
+// its head.
+func (s *sheet) newGrid(columns []column, methods []figure.Method) *grid {
+	g := &grid{left: []bool{true, false}, gap: "  "}
+	head := []string{"", "vCPUs"}
+	for _, c := range columns {
+		g.left = append(g.left, c.what != value)
+		head = append(head, s.title(c))
+	}
+	if len(methods) > 1 && len(columns) > len(methods) {
+		// With two methods there is less room.
+		g.gap = " "
+		above := make([]string, len(head))
+		for i, c := range columns {
+			if i == 0 || columns[i-1].method != c.method {
+				above[i+2] = c.method.Title()
+			}
+		}
+		g.rows = append(g.rows, gridRow{style: faint, cells: above, over: true})
+	}
+	g.rows = append(g.rows, gridRow{style: faint, cells: head})
+	return g
+}
+
+// title heads a column.
+func (s *sheet) title(c column) string {
 	switch {
-	case c.change:
+	case c.what == change:
 		return "change"
-	case c.limit:
-		return "limit"
-	case c.kernel == again(base):
+	case c.what == goal:
+		return s.targetTitle()
+	case c.kernel == again(s.base):
 		return "again"
 	}
 	return c.kernel
 }
 
-// layout decides on the columns, and how wide they are.
-func (t *table) layout() {
-	t.gap = "  "
-	if len(t.arms) > 1 {
-		t.gap = " "
-	}
-	for _, arm := range t.arms {
-		t.columns = append(t.columns, column{arm: arm, kernel: t.base})
-		// With two arms there is no room for it: the notes must do.
-		if t.noise.differs(arm) && len(t.arms) == 1 {
-			t.columns = append(t.columns, column{arm: arm, kernel: again(t.base)})
+// textRow is a row as text.
+func (s *sheet) textRow(of group, r row, label string, columns []column) gridRow {
+	out := gridRow{cells: []string{label, sizes(of, r)}, styles: []string{"", ""}}
+	for _, c := range columns {
+		text := s.text(of, r, c)
+		if c.kernel == again(s.base) && text == of.number(r, c.method, s.base) && text != "" {
+			text = "="
 		}
-		for _, k := range t.against {
-			t.columns = append(t.columns, column{arm: arm, kernel: k}, column{arm: arm, kernel: k, change: true})
+		// Points stand below each other in a group.
+		if c.what == value && text != "" && !strings.Contains(text, ".") && of.fractions(c.method) {
+			text += "  "
 		}
-		if t.limited() && len(t.arms) == 1 {
-			t.columns = append(t.columns, column{arm: arm, limit: true})
-		}
+		out.cells = append(out.cells, text)
+		out.styles = append(out.styles, s.style(of, r, c))
 	}
-	for i := range t.columns {
-		t.columns[i].width = utf8.RuneCountInString(t.columns[i].title(t.base))
-	}
-	t.size = len("vCPUs")
-	for _, g := range t.groups {
-		for _, r := range t.merged(g) {
-			t.label = max(t.label, utf8.RuneCountInString(rowLabel(r)))
-			t.size = max(t.size, len(rowSize(g, r)))
-			for i, c := range t.columns {
-				t.columns[i].width = max(c.width, utf8.RuneCountInString(t.cell(g, r, c)))
-			}
-		}
-	}
+	return out
 }
 
-func rowLabel(r row) string {
-	if r.name != "" {
-		return r.name
+// style is that of a change, or of a goal that is missed.
+func (s *sheet) style(g group, r row, c column) string {
+	switch {
+	case c.what == goal && s.target(g, r, c.method).outcome == figure.Missed:
+		return red
+	case c.what == change:
+		return map[trend]string{better: green, worse: red}[s.change(r, c.method, c.kernel).trend]
 	}
-	return r.label
+	return ""
 }
 
-func rowSize(g group, r row) string {
-	if _, _, sizes := g.kind.about(); sizes == "" {
+// sizes are those that a row is of, "" if it has none.
+func sizes(g group, r row) string {
+	if g.Sizes == "" {
 		return ""
 	}
 	return sizeList(r.sizes)
 }
 
-// cell is what stands in a column of a row.
-func (t *table) cell(g group, r row, c column) string {
-	switch {
-	case c.change:
-		return t.change(r, c.arm, c.kernel).String()
-	case c.limit:
-		return t.limit(g, r, c.arm).String()
-	}
-	text := g.text(r, c.arm, c.kernel)
-	if c.kernel == again(t.base) && text == g.text(r, c.arm, t.base) {
-		text = "="
-	}
-	// Points stand below each other in a group.
-	if text != "" && !strings.Contains(text, ".") && g.fractions(c.arm) {
-		text += "  "
-	}
-	return text
-}
-
 // fractions says that a figure of the group is shown with a decimal.
-func (g group) fractions(arm results.Method) bool {
-	for run, d := range g.decimals {
-		if run.arm == arm && d > 0 {
+func (g group) fractions(m figure.Method) bool {
+	for c, d := range g.decimals {
+		if c.method == m && d > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// head writes the columns' titles.
-func (t *table) head() {
-	t.line("", "")
-	lead := pad("", len(indent)+t.label) + t.gap + padLeft("vCPUs", t.size)
-	if len(t.arms) > 1 {
-		line := pad("", utf8.RuneCountInString(lead))
-		for _, arm := range t.arms {
-			width := -len(t.gap)
-			for _, c := range t.columns {
-				if c.arm == arm {
-					width += len(t.gap) + c.width
+// variantTable writes the figures of all kernels side by side.
+func (s *sheet) variantTable(p *paper, m figure.Method) {
+	title := "All kernels"
+	if len(s.methods) > 1 {
+		title += ", " + m.Title()
+	}
+	p.line("", "")
+	p.line(bold, title)
+	width := 0
+	for _, k := range s.kernels {
+		width = max(width, utf8.RuneCountInString(k))
+	}
+	for _, k := range s.r.Kernels {
+		if k.About != "" {
+			p.line("", fmt.Sprintf("  %-*s  %s", width, k.Name, k.About))
+		}
+	}
+	s.fullTable(p, s.everyKernel(m), []figure.Method{m})
+}
+
+// notes writes what the numbers need to be read right.
+func (s *sheet) notes(p *paper) {
+	p.wrapped(red, s.noise.finding())
+	for _, m := range s.methods {
+		text := s.noise.sentence(m) + s.probes(m)
+		if len(s.methods) > 1 {
+			text = m.Title() + ": " + text
+		}
+		p.wrapped("", text)
+	}
+	if s.uncertain() {
+		p.wrapped("", uncertainSentence)
+	}
+	if len(s.methods) == 1 {
+		p.wrapped("", s.targetSentence())
+	}
+	p.wrapped("", strings.Join(s.explanations(), " "))
+	p.wrapped("", s.repeated()+" Measured with "+strings.Join(s.where(), ", ")+".")
+}
+
+const uncertainSentence = "~ is within what the baseline differs from itself, between boots or in A/A."
+
+// uncertain says that a change lies within the noise.
+func (s *sheet) uncertain() bool {
+	for _, g := range s.groups {
+		for _, r := range g.rows {
+			for _, m := range s.methods {
+				if slices.ContainsFunc(s.against, func(k string) bool { return s.change(r, m, k).trend == within }) {
+					return true
 				}
 			}
-			title := " " + armName(arm) + " "
-			left := max((width-len(title))/2, 0)
-			line += t.gap + strings.Repeat("-", left) + title + strings.Repeat("-", max(width-left-len(title), 0))
-		}
-		t.line(faint, line)
-	}
-	line := lead
-	for _, c := range t.columns {
-		if c.change || c.limit {
-			line += t.gap + pad(c.title(t.base), c.width)
-		} else {
-			line += t.gap + padLeft(c.title(t.base), c.width)
 		}
 	}
-	t.line(faint, line)
-}
-
-// group writes the rows of one kind under its title.
-func (t *table) group(g group) {
-	t.line(bold, g.heading(t.arms))
-	last := ""
-	for _, r := range t.merged(g) {
-		label := rowLabel(r)
-		if label == last {
-			label = ""
-		} else {
-			last = label
-		}
-		line := indent + pad(label, t.label) + t.gap + padLeft(rowSize(g, r), t.size)
-		t.b.WriteString(line)
-		blanks := "" // left out at the end of a line
-		for _, c := range t.columns {
-			text := t.cell(g, r, c)
-			if !c.change && !c.limit {
-				t.b.WriteString(blanks + t.gap + padLeft(text, c.width))
-				blanks = ""
-				continue
-			}
-			blanks += t.gap
-			if text != "" {
-				t.b.WriteString(blanks)
-				t.style(t.cellColour(g, r, c), text)
-				blanks = ""
-			}
-			blanks += pad("", c.width-utf8.RuneCountInString(text))
-		}
-		t.b.WriteByte('\n')
-	}
-}
-
-// cellColour is the colour of a change, or of a limit that is missed.
-func (t *table) cellColour(g group, r row, c column) string {
-	if !c.limit {
-		return colourOf(t.change(r, c.arm, c.kernel).verdict)
-	}
-	if t.limit(g, r, c.arm).missed {
-		return red
-	}
-	return ""
-}
-
-func colourOf(v verdict) string {
-	switch v {
-	case better:
-		return green
-	case worse:
-		return red
-	}
-	return ""
+	return false
 }

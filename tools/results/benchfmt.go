@@ -10,27 +10,26 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
+
+	"vcpulab/tools/figure"
 )
 
 // WriteBench writes the figures in the Go benchmark format, a line for each
-// boot, for benchstat to read: `benchstat -col kernel FILE`. Exact units are
-// marked so: those of lookups, sizes, memory and numbers of grace periods; see
-// Arm.CreateUnit for why creations are not. So are those of which more is better.
+// boot, for benchstat to read: `benchstat -col kernel FILE`. Exact units and
+// those of which more is better are marked so.
 //
 // What was measured where stands in keys that are the same on every line:
 // benchstat makes a table of its own for each set of them, and would not
 // compare kernels across two.
 func (r *Results) WriteBench(w io.Writer) error {
-	for _, u := range []struct{ unit, is string }{
-		{ICount.Unit(), "assume=exact"}, {UnitBytes, "assume=exact"}, {UnitHeld, "assume=exact"}, {UnitWaits, "assume=exact"},
-		{ICount.RateUnit(), "better=higher"}, {KVM.RateUnit(), "better=higher"},
-	} {
-		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit == u.unit }) {
-			if _, err := fmt.Fprintf(w, "Unit %s %s\n", u.unit, u.is); err != nil {
+	for _, p := range figure.Properties() {
+		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit() == p.Unit }) {
+			if _, err := fmt.Fprintf(w, "Unit %s %s\n", p.Unit, p.Is); err != nil {
 				return err
 			}
 		}
 	}
+
 	common := r.provenance()
 	out := benchfmt.NewWriter(w)
 	for _, f := range r.Figures {
@@ -38,9 +37,9 @@ func (r *Results) WriteBench(w io.Writer) error {
 		for _, v := range f.Values {
 			if err := out.Write(&benchfmt.Result{
 				Config: config,
-				Name:   benchfmt.Name(benchName(f.Name)),
+				Name:   benchfmt.Name(benchName(f.Name())),
 				Iters:  1,
-				Values: []benchfmt.Value{{Value: v, Unit: f.Unit}},
+				Values: []benchfmt.Value{{Value: v, Unit: f.Unit()}},
 			}); err != nil {
 				return err
 			}

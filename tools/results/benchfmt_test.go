@@ -53,8 +53,8 @@ func TestWriteBenchReadsBack(t *testing.T) {
 	}
 	exact := map[string]bool{"insns/op": true, "B": true, "B/vm": true, "grace-periods": true}
 	for _, f := range r.Figures {
-		if got := rd.Units().GetAssumption(f.Unit) == benchmath.AssumeExact; got != exact[f.Unit] {
-			t.Errorf("%s: expected exact to be %v, found %v", f.Unit, exact[f.Unit], got)
+		if got := rd.Units().GetAssumption(f.Unit()) == benchmath.AssumeExact; got != exact[f.Unit()] {
+			t.Errorf("%s: expected exact to be %v, found %v", f.Unit(), exact[f.Unit()], got)
 		}
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// check tells whether what was read hangs together: every figure and boot of
-// a kernel that is listed, every value with its boot, and names that are words.
-// Those who show results rely on it.
+// check tells whether what was read is consistent: every figure and boot of a
+// kernel that is listed, every value with its boot, and keys of figures that
+// there can be. Those who show results rely on it.
 func (r *Results) check() error {
 	names := make(map[string]bool)
 	for i, k := range r.Kernels {
@@ -26,55 +26,44 @@ func (r *Results) check() error {
 			return fmt.Errorf("boot %d: kernel %q is not listed", i, b.Kernel)
 		}
 		if !slices.Contains(Methods, b.Method) {
-			return fmt.Errorf("boot %d: unknown arm %q", i, b.Method)
+			return fmt.Errorf("boot %d: unknown method %q", i, b.Method)
 		}
 	}
 	for i, d := range r.Discarded {
 		if !names[d.Kernel] || !slices.Contains(Methods, d.Method) {
-			return fmt.Errorf("discarded boot %d: kernel %q or arm %q is not known", i, d.Kernel, d.Method)
+			return fmt.Errorf("discarded boot %d: kernel %q or method %q is unknown", i, d.Kernel, d.Method)
 		}
 	}
 	for i, o := range r.Omitted {
 		if !slices.Contains(Methods, o.Method) {
-			return fmt.Errorf("omitted %d: unknown arm %q", i, o.Method)
+			return fmt.Errorf("omitted %d: unknown method %q", i, o.Method)
 		}
 	}
-	type key struct {
-		name, column string
-		arm          Method
-	}
-	seen := make(map[key]bool)
+
+	seen := make(map[Place]bool)
 	for i, f := range r.Figures {
-		k := key{f.Name, f.Column, f.Method}
+		if err := f.Key.Check(); err != nil {
+			return fmt.Errorf("figure %d: %w", i, err)
+		}
 		switch {
-		case !word(f.Name) || strings.HasPrefix(f.Name, "/"):
-			return fmt.Errorf("figure %d: expected a name, found %q", i, f.Name)
-		case !word(f.Unit):
-			return fmt.Errorf("figure %d, %s: expected a unit, found %q", i, f.Name, f.Unit)
 		case !slices.Contains(columns, f.Column):
-			return fmt.Errorf("figure %d, %s: column %q is of no kernel that is listed", i, f.Name, f.Column)
+			return fmt.Errorf("figure %d, %s: column %q is of no kernel that is listed", i, f.Name(), f.Column)
 		case !slices.Contains(Methods, f.Method):
-			return fmt.Errorf("figure %d, %s: unknown arm %q", i, f.Name, f.Method)
-		case seen[k]:
-			return fmt.Errorf("figure %d, %s: a second one of column %q", i, f.Name, f.Column)
+			return fmt.Errorf("figure %d, %s: unknown method %q", i, f.Name(), f.Method)
+		case seen[f.Place()]:
+			return fmt.Errorf("figure %d, %s: a second one of column %q", i, f.Name(), f.Column)
 		case len(f.Values) == 0 || len(f.Values) != len(f.Boots):
 			return fmt.Errorf("figure %d, %s: expected a value for each boot, found %d for %d",
-				i, f.Name, len(f.Values), len(f.Boots))
+				i, f.Name(), len(f.Values), len(f.Boots))
 		}
-		seen[k] = true
+		seen[f.Place()] = true
 		for _, b := range f.Boots {
 			if b < 0 || b >= len(r.Boots) {
-				return fmt.Errorf("figure %d, %s: no boot %d", i, f.Name, b)
+				return fmt.Errorf("figure %d, %s: no boot %d", i, f.Name(), b)
 			}
 		}
 	}
 	return nil
-}
-
-// Check returns an ErrInvalid if the boot's samples contradict themselves.
-func (b Boot) Check() error {
-	_, err := b.values()
-	return err
 }
 
 // word says that s can stand as one word in a line of text.

@@ -7,9 +7,9 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"sort"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 )
 
 // ordinals are the numbers of vCPUs that a VM has already when the creation
@@ -28,54 +28,51 @@ const ordinalWindow = 8
 const windowConfidence = 0.9
 
 // createValues draws the figures of a VM's creations.
-func createValues(c measure.Create, arm Method) ([]value, error) {
-	if len(c.Nanos) != c.VM.VCPUs {
-		return nil, fmt.Errorf("%w: create %v: expected as many creations as vCPUs, found %d",
-			ErrInvalid, c.VM, len(c.Nanos))
+func createValues(c measure.Create) ([]value, error) {
+	bad := func(format string, args ...any) ([]value, error) {
+		return nil, fmt.Errorf("%w: create %v: %s", ErrInvalid, c.VM, fmt.Sprintf(format, args...))
 	}
-	var out []value
-	total := 0.0
+	if len(c.Nanos) != c.VM.VCPUs {
+		return bad("expected as many creations as vCPUs, found %d", len(c.Nanos))
+	}
 	for i, n := range c.Nanos {
 		if n <= 0 {
-			return nil, fmt.Errorf("%w: create %v: expected time to pass, found %d ns for vCPU %d",
-				ErrInvalid, c.VM, n, i)
+			return bad("expected time to pass, found %d ns for vCPU %d", n, i)
 		}
-		total += float64(n)
 	}
+
+	var out []value
+	key := figure.VM(figure.Create, c.VM)
 	for _, at := range ordinals {
 		if at+ordinalWindow > len(c.Nanos) {
 			break
 		}
-		var window []float64
-		for _, n := range c.Nanos[at : at+ordinalWindow] {
-			window = append(window, float64(n))
-		}
-		sort.Float64s(window)
-		v := counted(fmt.Sprintf("create/%v/at=%d", c.VM, at), arm.CreateUnit(), median(window))
+		window := floats(c.Nanos[at : at+ordinalWindow])
+		key.At = at
+		v := counted(key, Median(window))
 		if lo, hi, ok := interval(window, windowConfidence); ok {
 			v.low, v.high = lo, hi
 		}
 		out = append(out, v)
 	}
-	part := func(name, unit string, v float64) {
-		out = append(out, counted(fmt.Sprintf("create/%v/%s", c.VM, name), unit, v))
-	}
-	part("all", arm.BuildUnit(), total)
+
+	key.At = 0
+	total := sum(slices.Values(c.Nanos))
+	out = append(out, counted(as(key, figure.CreateAll), total))
 	if len(c.ArchNanos) == len(c.Nanos) {
 		arch, waiting := sum(slices.Values(c.ArchNanos)), sum(maps.Values(c.WaitNanos))
 		if arch+waiting > total || arch < 0 || waiting < 0 {
-			return nil, fmt.Errorf("%w: create %v: expected parts of %.0f ns, found %.0f ns in kvm_arch_vcpu_create() and %.0f ns of waiting",
-				ErrInvalid, c.VM, total, arch, waiting)
+			return bad("expected parts of %.0f ns, found %.0f ns in kvm_arch_vcpu_create() and %.0f ns of waiting", total, arch, waiting)
 		}
-		part("arch", arm.BuildUnit(), arch)
-		part("waiting", arm.BuildUnit(), waiting)
-		part("rest", arm.BuildUnit(), total-arch-waiting)
+		out = append(out,
+			counted(as(key, figure.CreateArch), arch),
+			counted(as(key, figure.CreateWaiting), waiting),
+			counted(as(key, figure.CreateRest), total-arch-waiting))
 	}
 	if growth, ok := growth(c.Nanos); ok {
-		part("growth", UnitRatio, growth)
+		out = append(out, counted(as(key, figure.CreateGrowth), growth))
 	}
-	part("waits", UnitWaits, sum(maps.Values(c.Waits)))
-	return out, nil
+	return append(out, counted(as(key, figure.CreateWaits), sum(maps.Values(c.Waits)))), nil
 }
 
 func sum[T int64 | uint64](values iter.Seq[T]) float64 {
@@ -96,13 +93,43 @@ func growth(nanos []int64) (ratio float64, ok bool) {
 	if w < ordinalWindow {
 		return 0, false
 	}
-	at := func(from int) float64 {
-		var all []float64
-		for _, n := range nanos[from : from+w] {
-			all = append(all, float64(n))
-		}
-		sort.Float64s(all)
-		return median(all)
-	}
+	at := func(from int) float64 { return Median(floats(nanos[from : from+w])) }
 	return at(len(nanos)-w) / at(w), true
+}
+
+// memoryValues draws the figures of what VMs take.
+func memoryValues(all []measure.Memory) ([]value, error) {
+	if len(all) == 0 {
+		return nil, nil // it was not counted
+	}
+
+	first := all[0]
+	out, err := drawEach(nil, "memory", all, func(m measure.Memory) ([]value, error) {
+		switch {
+		case m.KVM == 0 || m.VCPU == 0 || (m.Container == 0) != (m.Objects == 0):
+			return nil, fmt.Errorf("%w: memory of %v: expected bytes of every object, found %+v", ErrInvalid, m.VM, m)
+		case m.KVM != first.KVM || m.VCPU != first.VCPU:
+			return nil, fmt.Errorf("%w: memory of %v: expected %d and %d bytes for struct kvm and struct kvm_vcpu, as in %v, found %d and %d",
+				ErrInvalid, m.VM, first.KVM, first.VCPU, first.VM, m.KVM, m.VCPU)
+		}
+		return []value{counted(figure.VM(figure.Memory, m.VM), float64(m.Container))}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(out, objectValues(figure.MemoryObject, "/memory/0", float64(first.KVM), float64(first.VCPU))...), nil
+}
+
+// sizeValues draws the figures of the structures' sizes.
+func (b Boot) sizeValues() []value {
+	return objectValues(figure.SizeOf, "/sizes", float64(b.Sizes.KVM), float64(b.Sizes.VCPU))
+}
+
+// objectValues are figures of struct kvm and of struct kvm_vcpu.
+func objectValues(op figure.Op, from string, kvm, vcpu float64) []value {
+	out := []value{counted(figure.Key{Op: op, Object: "kvm"}, kvm), counted(figure.Key{Op: op, Object: "kvm_vcpu"}, vcpu)}
+	for i := range out {
+		out[i].from = from
+	}
+	return out
 }

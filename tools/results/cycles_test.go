@@ -27,12 +27,9 @@ func TestCycles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(map[string]value)
-	for _, v := range values {
-		got[v.name] = v
-	}
+	got := named(t, values)
 	for name, want := range map[string]float64{"get/vcpus=4/ids=dense/cycles": 7, "walk/vcpus=4/ids=dense/cycles": 8} {
-		if v := got[name]; v.value != want || v.unit != UnitCycles || v.from == "" {
+		if v := got[name]; v.value != want || v.key.Operation().Unit.On(Native) != "cycles/op" {
 			t.Errorf("%s: expected %v, found %+v", name, want, v)
 		}
 	}

@@ -5,23 +5,10 @@ package results
 import (
 	"fmt"
 	"slices"
-	"sort"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 )
-
-// RateUnit is what it is in how often a path is used: so many times in a
-// second, or while the processor runs 10^9 instructions. It is no cost: more is
-// better. It is not exact on any arm: what interrupts take is in it.
-func (a Method) RateUnit() string {
-	if a == ICount {
-		return "calls/Ginsn"
-	}
-	return "calls/s"
-}
-
-// IsRate says that a unit is one of which more is better.
-func IsRate(unit string) bool { return unit == ICount.RateUnit() || unit == KVM.RateUnit() }
 
 // completePaths returns an ErrInvalid if what the boot says about paths is not
 // all that was asked for, or contradicts itself.
@@ -48,41 +35,35 @@ func (b *Boot) completePaths(p measure.Paths) error {
 	return nil
 }
 
-// pathValues draws the figures about what lookups are worth.
-func (b Boot) pathValues() ([]value, error) {
-	var out []value
-	for i, s := range b.Paths {
-		vs, err := b.pathValue(s)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s of %v: %w", ErrInvalid, s.Path, s.VM, err)
-		}
-		out = append(out, drawn("paths", i, vs...)...)
+// startValues draws the figures of the start of a VM.
+func startValues(s measure.Start) ([]value, error) {
+	if s.Created <= 0 || s.Ran <= s.Created {
+		return nil, fmt.Errorf("%w: start of %v: expected time to pass, found %d ns and %d ns", ErrInvalid, s.VM, s.Created, s.Ran)
 	}
-	for i, s := range b.Starts {
-		if s.Created <= 0 || s.Ran <= s.Created {
-			return nil, fmt.Errorf("%w: start of %v: expected time to pass, found %d ns and %d ns", ErrInvalid, s.VM, s.Created, s.Ran)
-		}
-		out = append(out, drawn("starts", i,
-			counted(fmt.Sprintf("start/%v/created", s.VM), b.Method.BuildUnit(), float64(s.Created)),
-			counted(fmt.Sprintf("start/%v/ran", s.VM), b.Method.BuildUnit(), float64(s.Ran)))...)
-	}
-	return out, nil
+	return []value{
+		counted(figure.VM(figure.StartCreated, s.VM), float64(s.Created)),
+		counted(figure.VM(figure.StartRan, s.VM), float64(s.Ran)),
+	}, nil
 }
 
-// pathValue draws the figures of one path: what a call of its function costs,
+// pathValues draws the figures of one path: what a call of its function costs,
 // and how often it is called.
-func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
+func (b Boot) pathValues(s measure.PathSample) ([]value, error) {
+	bad := func(format string, args ...any) ([]value, error) {
+		return nil, fmt.Errorf("%w: %s of %v: %s", ErrInvalid, s.Path, s.VM, fmt.Sprintf(format, args...))
+	}
 	if s.Ops < 1 || len(s.Once) == 0 || len(s.Once) != len(s.Twice) {
-		return nil, fmt.Errorf("expected runs with N and with 2N operations, found %d and %d", len(s.Once), len(s.Twice))
+		return bad("expected runs with N and with 2N operations, found %d and %d", len(s.Once), len(s.Twice))
 	}
 	if want := s.Ops * len(s.Once); len(s.Calls) != want {
-		return nil, fmt.Errorf("%d operations called %s %d times", want, s.Function, len(s.Calls))
+		return bad("%d operations called %s %d times", want, s.Function, len(s.Calls))
 	}
 	for i, c := range s.Calls {
 		if s.Bracket <= 0 || c <= 0 || b.Method.Exact() && c <= s.Bracket {
-			return nil, fmt.Errorf("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
+			return bad("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
 		}
 	}
+
 	// The nth operation is the same in each run. Not all of a run are.
 	var calls []float64
 	for n := range s.Ops {
@@ -92,32 +73,26 @@ func (b Boot) pathValue(s measure.PathSample) ([]value, error) {
 		}
 		calls = append(calls, b.typical(same))
 	}
-	sort.Float64s(calls)
-	call := median(calls)
-	load := (b.typical(s.Twice) - b.typical(s.Once)) / float64(s.Ops)
+	call := Median(calls)
+
 	// An operation takes no less than the call in it, but a tick of the timer
 	// more in the one run than in the other is in load. Times of two runs
 	// are to be compared less closely still.
+	load := (b.typical(s.Twice) - b.typical(s.Once)) / float64(s.Ops)
 	if call <= 0 || load < call/2 || b.Method.Exact() && load < call*(1-linearity) {
-		return nil, fmt.Errorf("an operation takes %.0f ns in all, and the call in it %.0f ns", load, call)
+		return bad("an operation takes %.0f ns in all, and the call in it %.0f ns", load, call)
 	}
-	name := fmt.Sprintf("path/%v/do=%s", s.VM, s.Path)
-	return []value{
-		counted(name+"/call", b.Method.Unit(), call),
-		counted(name+"/rate", b.Method.RateUnit(), 1e9/load),
-	}, nil
+
+	key := figure.VM(figure.PathCall, s.VM)
+	key.Path = s.Path
+	return []value{counted(key, call), counted(as(key, figure.PathRate), 1e9/load)}, nil
 }
 
 // typical is what the same run takes: where instructions are counted the least,
 // because interrupts add to it and nothing takes away; else the median.
 func (b Boot) typical(nanos []int64) float64 {
-	var all []float64
-	for _, n := range nanos {
-		all = append(all, float64(n))
-	}
 	if b.Method.Exact() {
-		return slices.Min(all)
+		return float64(slices.Min(nanos))
 	}
-	sort.Float64s(all)
-	return median(all)
+	return Median(floats(nanos))
 }

@@ -81,7 +81,7 @@ func TestCompletePaths(t *testing.T) {
 			tt.spoil(&b)
 			err := b.completePaths(pathParams)
 			if err == nil {
-				_, err = b.pathValues()
+				_, err = b.usageValues()
 			}
 			if tt.says == "" {
 				if err != nil {
@@ -96,40 +96,52 @@ func TestCompletePaths(t *testing.T) {
 	}
 }
 
+// usageValues draws the figures of paths and starts.
+func (b Boot) usageValues() ([]value, error) {
+	out, err := drawEach(nil, "paths", b.Paths, b.pathValues)
+	if err != nil {
+		return nil, err
+	}
+	return drawEach(out, "starts", b.Starts, startValues)
+}
+
+// inUnit is a number with its unit.
+type inUnit struct {
+	unit  string
+	value float64
+}
+
 // TestPathValues draws the figures: neither the interrupt in a bracket nor that
 // in a run is in them where instructions are counted.
 func TestPathValues(t *testing.T) {
-	for arm, want := range map[Method]map[string]value{
+	for arm, want := range map[Method]map[string]inUnit{
 		ICount: {
-			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 801.5, low: 801.5, high: 801.5},
-			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6401.5, low: 6401.5, high: 6401.5},
-			"path/vcpus=64/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/Ginsn", value: 1e9 / 11400.0, low: 1e9 / 11400.0, high: 1e9 / 11400.0},
-			"start/vcpus=64/ids=sparse/created":              {unit: "insns/vm", value: 3_200_000, low: 3_200_000, high: 3_200_000},
-			"start/vcpus=64/ids=sparse/ran":                  {unit: "insns/vm", value: 5_760_000, low: 5_760_000, high: 5_760_000},
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 801.5},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6401.5},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/Ginsn", value: 1e9 / 11400.0},
+			"start/vcpus=64/ids=sparse/created":              {unit: "insns/vm", value: 3_200_000},
+			"start/vcpus=64/ids=sparse/ran":                  {unit: "insns/vm", value: 5_760_000},
 		},
 		KVM: {
-			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call": {unit: "ns/op", value: 801.5, low: 801.5, high: 801.5},
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call": {unit: "ns/op", value: 801.5},
 			// The medians are 3000 and 4000 more.
-			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0, low: 1e9 / 6050.0, high: 1e9 / 6050.0},
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0},
 		},
 	} {
 		b := Boot{Method: arm}
 		addPaths(&b, pathParams)
-		all, err := b.pathValues()
+		all, err := b.usageValues()
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := make(map[string]value)
-		for _, v := range all {
-			got[v.name] = v
-		}
+		got := named(t, all)
 		if len(got) != len(all) || len(all) != 2*(2*len(measure.AllPaths)+2) {
 			t.Errorf("%s: expected a call and a rate of each path, found %d figures with %d names", arm, len(all), len(got))
 		}
 		for name, v := range want {
-			v.name, v.from = name, got[name].from
-			if got[name] != v || v.from == "" {
-				t.Errorf("%s: expected %+v, found %+v", arm, v, got[name])
+			is := got[name]
+			if unit := is.key.Operation().Unit.On(arm); unit != v.unit || is.value != v.value || is.low != v.value || is.high != v.value {
+				t.Errorf("%s, %s: expected %+v, found %+v in %s", arm, name, v, is, unit)
 			}
 		}
 	}

@@ -43,11 +43,11 @@ func TestRaceValues(t *testing.T) {
 			}
 			got := make(map[string]float64)
 			for _, v := range values {
-				part, ok := strings.CutPrefix(v.name, "race/vcpus=5/ids=dense/of="+string(tt.op)+"/")
+				part, ok := strings.CutPrefix(v.key.Name(), "race/vcpus=5/ids=dense/of="+string(tt.op)+"/")
 				if !ok || v.from != "/races/0" {
 					t.Errorf("expected a figure of the race, found %+v", v)
 				}
-				got[part+" "+v.unit] = v.value
+				got[part+" "+v.key.Operation().Unit.On(Native)] = v.value
 			}
 			if !maps.Equal(got, tt.want) {
 				t.Error(cmp.Diff(tt.want, got))

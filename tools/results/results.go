@@ -11,10 +11,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/rogpeppe/go-internal/renameio"
+
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 )
 
 // Format is the version of the JSON. Files of other versions are refused.
@@ -26,52 +29,19 @@ const maxFile = 256 << 20
 // ErrFormat means that a file holds no results that this version can read.
 var ErrFormat = errors.New("not results of this version")
 
-// Method is how something was measured: it decides what its unit means.
-type Method string
+// Method is how something was measured, see package figure.
+type Method = figure.Method
 
 // The ways to measure.
 const (
-	// ICount: QEMU's TCG with -icount shift=0, instructions, exact.
-	ICount Method = "tcg-icount"
-	// KVM: a real processor under QEMU with KVM, nanoseconds.
-	KVM Method = "kvm"
-	// Native: the lookups alone, compiled for user space on this machine's
-	// processor, nanoseconds. A boot is a process there.
-	Native Method = "native"
-	// Running: the kernel that runs on the machine, nanoseconds. A boot is a
-	// run there, which loads the module again: the kernel stays the same.
-	Running Method = "running"
+	ICount  = figure.ICount
+	KVM     = figure.KVM
+	Running = figure.Running
+	Native  = figure.Native
 )
 
 // Methods lists them in the order in which to show them.
-var Methods = []Method{ICount, KVM, Running, Native}
-
-// Unit is what the cost of a lookup is in on this arm. "insns/op" is exact: the
-// loops run with interrupts off, so every boot gives the same count.
-func (a Method) Unit() string { return a.quantity() + "/op" }
-
-// CreateUnit is what the cost of one KVM_CREATE_VCPU is in. It is not exact on
-// any arm: a timer interrupt that hits the ioctl is counted with it, and
-// where it hits differs by a few instructions from boot to boot.
-func (a Method) CreateUnit() string { return a.quantity() + "/ioctl" }
-
-// BuildUnit is what all KVM_CREATE_VCPU of a VM together are in; exact as
-// little as CreateUnit.
-func (a Method) BuildUnit() string { return a.quantity() + "/vm" }
-
-// ProbeUnit is what a run of a loop costs besides its passes: the probes around
-// it, and reading the clock.
-func (a Method) ProbeUnit() string { return a.quantity() + "/run" }
-
-func (a Method) quantity() string {
-	if a == ICount {
-		return "insns"
-	}
-	return "ns"
-}
-
-// Exact says that two runs of the same loop give the same figure.
-func (a Method) Exact() bool { return a == ICount }
+var Methods = figure.Methods
 
 // Results is one run of the measurement.
 type Results struct {
@@ -105,6 +75,34 @@ type Host struct {
 	Pahole string `json:"pahole"` // version of what made the kernel's BTF
 	// Running is nil unless the machine's own kernel was measured.
 	Running *HostKernel `json:"running,omitempty"`
+}
+
+// Unknown is what stands for something about the running kernel that could not
+// be found out.
+const Unknown = "unknown"
+
+// HostKernel is the machine while its own kernel was measured: what times depend
+// on besides the kernel. What could not be read is Unknown.
+type HostKernel struct {
+	// Version is what uname -v prints, BuildID the kernel's GNU build ID.
+	Version string `json:"version"`
+	BuildID string `json:"build_id"`
+	// ConfigFrom is where the configuration was read.
+	ConfigFrom string `json:"config_from"`
+	// Online are the processors, "0-7", and CPU is the one that was measured
+	// on. Governor and Turbo are as cpufreq says them.
+	Online   string `json:"online"`
+	CPU      int    `json:"cpu"`
+	Governor string `json:"governor"`
+	Turbo    string `json:"turbo"` // on, off or Unknown
+	// Virtualized says what the machine itself runs in, "no" if nothing that
+	// shows.
+	Virtualized string `json:"virtualized"`
+	// Load is the load average of one minute before the first run, and after
+	// the last one.
+	Load [2]string `json:"load"`
+	// NoMemory says why what VMs take was not counted, "" if it was.
+	NoMemory string `json:"no_memory,omitempty"`
 }
 
 // Kernel is one kernel that was measured.
@@ -192,14 +190,19 @@ func (b Boot) Column() string {
 	return b.Kernel
 }
 
+// Place is what tells one figure from another.
+type Place struct {
+	Key    figure.Key
+	Column string
+	Method Method
+}
+
 // Figure is one number of one kernel, drawn from all boots of a column.
 type Figure struct {
-	// Name says what was measured: operation/vcpus=N/ids=dense.
-	Name   string  `json:"name"`
-	Column string  `json:"column"`
-	Method Method  `json:"method"`
-	Unit   string  `json:"unit"`
-	Value  float64 `json:"value"`
+	Key    figure.Key `json:"key"`
+	Column string     `json:"column"`
+	Method Method     `json:"method"`
+	Value  float64    `json:"value"`
 	// Low and High are the interval that Value lies in. An instruction count
 	// of a lookup has none: they are the smallest and the largest, and
 	// differ only if something is wrong. The cost of a creation has the 90 %
@@ -212,14 +215,42 @@ type Figure struct {
 	Values []float64 `json:"values"`
 }
 
-// Find returns the figure of this name, column and arm.
-func (r *Results) Find(name, column string, arm Method) (Figure, bool) {
-	for _, f := range r.Figures {
-		if f.Name == name && f.Column == column && f.Method == arm {
-			return f, true
-		}
+// Name is what JSON and benchstat call the figure.
+func (f Figure) Name() string { return f.Key.Name() }
+
+// Unit is what the figure is in.
+func (f Figure) Unit() string { return f.Key.Operation().Unit.On(f.Method) }
+
+// Place is what tells the figure from others.
+func (f Figure) Place() Place { return Place{f.Key, f.Column, f.Method} }
+
+// MarshalJSON adds the name and the unit, for those who read the JSON without
+// the table of operations. They are not read back.
+func (f Figure) MarshalJSON() ([]byte, error) {
+	type plain Figure
+	return json.Marshal(struct {
+		Name string `json:"name"`
+		Unit string `json:"unit"`
+		plain
+	}{f.Name(), f.Unit(), plain(f)})
+}
+
+// Find returns the figure of this key, column and method.
+func (r *Results) Find(key figure.Key, column string, method Method) (Figure, bool) {
+	i := slices.IndexFunc(r.Figures, func(f Figure) bool { return f.Place() == Place{key, column, method} })
+	if i < 0 {
+		return Figure{}, false
 	}
-	return Figure{}, false
+	return r.Figures[i], true
+}
+
+// Index returns where each figure stands in Figures.
+func (r *Results) Index() map[Place]int {
+	out := make(map[Place]int, len(r.Figures))
+	for i, f := range r.Figures {
+		out[f.Place()] = i
+	}
+	return out
 }
 
 // Write writes the results as JSON into a new file, whole or not at all. The
@@ -231,7 +262,10 @@ func (r *Results) Write(name string) error {
 	if err != nil {
 		return fmt.Errorf("results: %w", err)
 	}
-	return writeWhole(name, append(data, '\n'))
+	if err := renameio.WriteFile(name, append(data, '\n')); err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	return os.Chmod(name, 0o644)
 }
 
 // Read reads what Write has written.
@@ -275,17 +309,4 @@ func Parse(rd io.Reader) (*Results, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return r, nil
-}
-
-func writeWhole(name string, data []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".results-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return os.Rename(tmp.Name(), name)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -32,6 +33,33 @@ func readFixture(t testing.TB) *Results {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// find returns the figure of this name, as benchstat has it.
+func find(r *Results, name, column string, method Method) (Figure, bool) {
+	for _, f := range r.Figures {
+		if f.Name() == name && f.Column == column && f.Method == method {
+			return f, true
+		}
+	}
+	return Figure{}, false
+}
+
+// named are values by the names that benchstat has for them.
+func named(t *testing.T, values []value) map[string]value {
+	t.Helper()
+	out := make(map[string]value)
+	for _, v := range values {
+		if err := v.key.Check(); err != nil {
+			t.Error(err)
+		}
+		name := v.key.Name()
+		if _, ok := out[name]; ok || v.from == "" && name != "probe/loop" {
+			t.Errorf("%s: expected it once, with where it is from, found %+v", name, v)
+		}
+		out[name] = v
+	}
+	return out
 }
 
 // golden compares with a file under testdata.
@@ -133,13 +161,14 @@ func TestParseRefuses(t *testing.T) {
 		"kernel twice":    {changed(func(r *Results) { r.Kernels[1].Name = "base" }), "a name of its own"},
 		"kernel nameless": {changed(func(r *Results) { r.Kernels[0].Name = "" }), "a name of its own"},
 		"boot of another": {changed(func(r *Results) { r.Boots[0].Kernel = "new" }), `boot 0: kernel "new" is not listed`},
-		"unknown arm":     {changed(func(r *Results) { r.Boots[1].Method = "abacus" }), `boot 1: unknown arm "abacus"`},
-		"figure's arm":    {changed(func(r *Results) { r.Figures[0].Method = "" }), `unknown arm ""`},
+		"unknown method":  {changed(func(r *Results) { r.Boots[1].Method = "abacus" }), `boot 1: unknown method "abacus"`},
+		"figure's method": {changed(func(r *Results) { r.Figures[0].Method = "" }), `unknown method ""`},
 		"figure's column": {changed(func(r *Results) { r.Figures[0].Column = "new" }), `column "new" is of no kernel`},
-		"figure's name":   {changed(func(r *Results) { r.Figures[0].Name = "a b" }), `expected a name, found "a b"`},
-		"name of a line":  {changed(func(r *Results) { r.Figures[0].Name = "a\nb" }), `expected a name`},
-		"empty operation": {changed(func(r *Results) { r.Figures[0].Name = "/vcpus=1" }), `expected a name`},
-		"figure's unit":   {changed(func(r *Results) { r.Figures[0].Unit = "" }), `expected a unit`},
+		"no operation":    {changed(func(r *Results) { r.Figures[0].Key = figure.Key{} }), `unknown operation ""`},
+		"other operation": {changed(func(r *Results) { r.Figures[0].Key.Op = "destroy" }), `unknown operation "destroy"`},
+		"no vCPUs":        {changed(func(r *Results) { r.Figures[1].Key.VCPUs = 0 }), `{vcpus}: expected a known value`},
+		"other IDs":       {changed(func(r *Results) { r.Figures[1].Key.IDs = "a\nb" }), `{ids}: expected a known value`},
+		"not its member":  {changed(func(r *Results) { r.Figures[1].Key.Object = "kvm" }), `{object}: not a member of figures`},
 		"no values":       {changed(func(r *Results) { r.Figures[0].Values = nil }), "found 0 for 2"},
 		"value too many":  {changed(func(r *Results) { r.Figures[0].Values = []float64{1, 2, 3} }), "found 3 for 2"},
 		"no such boot":    {changed(func(r *Results) { r.Figures[0].Boots[1] = 99 }), "no boot 99"},
@@ -171,18 +200,16 @@ func TestParseKeepsTheReadersError(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	r := small(ICount)
-	if f, ok := r.Find("get/vcpus=8/ids=dense", "patched", ICount); !ok || f.Value != 18 {
+	get := figure.VM(figure.Get, measure.VM{VCPUs: 8, IDs: measure.Dense})
+	if f, ok := r.Find(get, "patched", ICount); !ok || f.Value != 18 {
 		t.Errorf("expected 18, found %v, %v", f.Value, ok)
 	}
-	for name, test := range map[string]struct {
-		name, column string
-		arm          Method
-	}{
-		"name":   {"get/vcpus=9/ids=dense", "base", ICount},
-		"column": {"get/vcpus=8/ids=dense", "new", ICount},
-		"arm":    {"get/vcpus=8/ids=dense", "base", KVM},
+	other := get
+	other.VCPUs = 9
+	for name, p := range map[string]Place{
+		"key": {other, "base", ICount}, "column": {get, "new", ICount}, "method": {get, "base", KVM},
 	} {
-		if f, ok := r.Find(test.name, test.column, test.arm); ok {
+		if f, ok := r.Find(p.Key, p.Column, p.Method); ok {
 			t.Errorf("another %s: expected none, found %+v", name, f)
 		}
 	}

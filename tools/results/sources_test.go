@@ -32,21 +32,21 @@ func TestSources(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range r.Figures {
-			if f.Column != b.Column() || f.Name == "probe/loop" {
+			if f.Column != b.Column() || f.Name() == "probe/loop" {
 				continue
 			}
-			found, ok := follow(all, fmt.Sprintf("/boots/%d%s", i, sources[f.Name])).(map[string]any)
-			if !ok || sources[f.Name] == "" {
-				t.Errorf("%s: %q leads to nothing", f.Name, sources[f.Name])
+			found, ok := follow(all, fmt.Sprintf("/boots/%d%s", i, sources[f.Key])).(map[string]any)
+			if !ok || sources[f.Key] == "" {
+				t.Errorf("%s: %q leads to nothing", f.Name(), sources[f.Key])
 				continue
 			}
-			op, rest, _ := strings.Cut(f.Name, "/")
+			op, rest, _ := strings.Cut(f.Name(), "/")
 			if got := found["op"]; got != nil && got != op {
-				t.Errorf("%s leads to a loop that does %v", f.Name, got)
+				t.Errorf("%s leads to a loop that does %v", f.Name(), got)
 			}
 			if vm, ok := found["vm"].(map[string]any); ok && strings.HasPrefix(rest, "vcpus=") && strings.Contains(rest, "/ids=") {
 				if want := fmt.Sprintf("vcpus=%v/ids=%v", vm["vcpus"], vm["ids"]); !strings.HasPrefix(rest+"/", want+"/") {
-					t.Errorf("%s leads to samples of %s", f.Name, want)
+					t.Errorf("%s leads to samples of %s", f.Name(), want)
 				}
 			}
 		}

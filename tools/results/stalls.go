@@ -5,41 +5,14 @@ package results
 import (
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 )
-
-// Units of figures about who waits.
-const (
-	UnitGaps     = "gaps"           // between the exit of a vCPU and its next entry
-	UnitBlocks   = "blocks"         // times that a thread waited for something
-	UnitLocks    = "contended"      // locks that somebody else held
-	UnitDeferred = "deferred-frees" // calls that have memory freed after a grace period
-)
-
-// GapUnit is what the length of a gap between exit and entry is in. An interrupt
-// that hits it is in it: it is not exact on any arm.
-func (a Method) GapUnit() string { return a.quantity() + "/gap" }
-
-// ElapsedUnit is what the time that a thread waits is in. Under icount the
-// clock goes on by one nanosecond with each instruction of anybody, and while
-// nobody has anything to do, to the next timer: neither is time.
-func (a Method) ElapsedUnit() string {
-	if a == ICount {
-		return "virtual-ns"
-	}
-	return "ns"
-}
 
 // minGaps is how many gaps a phase has at least.
 const minGaps = 20
-
-// percentiles are those of the length of gaps that are shown.
-var percentiles = []struct {
-	name string
-	part float64
-}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}}
 
 // completeStalls returns an ErrInvalid if what the boot says about who waits is
 // not all that was asked for, or contradicts itself.
@@ -166,24 +139,13 @@ func checkGaps(g measure.Gaps) error {
 	return nil
 }
 
-// stallValues draws the figures about who waits.
-func (b Boot) stallValues() []value {
-	var out []value
-	for i, g := range b.Growths {
-		while := "idle"
-		if g.Running {
-			while = string(g.Phase)
-		}
-		out = append(out, drawn("growths", i, growthValues(fmt.Sprintf("grow/vcpus=%d/while=%s", g.VM.VCPUs, while), g, b.Method)...)...)
-	}
-	for i, g := range b.Gaps {
-		out = append(out, drawn("gaps", i, gapValues(fmt.Sprintf("gaps/vcpus=%d/phase=%s", g.VM.VCPUs, g.Phase), g, b.Method)...)...)
-	}
-	return out
-}
-
 // growthValues draws the figures of the thread that makes a VM grow.
-func growthValues(name string, g measure.Growth, arm Method) []value {
+func growthValues(g measure.Growth) ([]value, error) {
+	key := figure.Key{VCPUs: g.VM.VCPUs, Phase: g.Phase}
+	if !g.Running {
+		key.Phase = figure.Idle
+	}
+
 	var waits, blocked, contended, deferred uint64
 	for _, c := range g.Create {
 		waits += c.GracePeriods()
@@ -194,65 +156,66 @@ func growthValues(name string, g measure.Growth, arm Method) []value {
 		}
 	}
 	out := []value{
-		counted(name+"/create-waits", UnitWaits, float64(waits)),
-		counted(name+"/create-blocked", UnitBlocks, float64(blocked)),
-		counted(name+"/create-contended", UnitLocks, float64(contended)),
-		counted(name+"/create-deferred", UnitDeferred, float64(deferred)),
+		counted(as(key, figure.GrowWaits), float64(waits)),
+		counted(as(key, figure.GrowBlocked), float64(blocked)),
+		counted(as(key, figure.GrowContended), float64(contended)),
+		counted(as(key, figure.GrowDeferred), float64(deferred)),
 	}
-	kinds := map[string][]measure.Call{}
+
+	calls := map[figure.Slot][]measure.Call{}
 	for _, s := range g.Slots {
-		kind := "after-creation"
+		slot := figure.AfterCreation
 		if measure.TableFull(s.VCPU - 1) {
-			kind = "after-growth"
+			slot = figure.AfterGrowth
 		}
-		kinds[kind] = append(kinds[kind], s.After)
-		kinds["control"] = append(kinds["control"], s.Control)
+		calls[slot] = append(calls[slot], s.After)
+		calls[figure.Control] = append(calls[figure.Control], s.Control)
 	}
-	for _, kind := range []string{"after-growth", "after-creation", "control"} {
-		calls := kinds[kind]
-		if len(calls) == 0 {
+	for _, key.Slot = range []figure.Slot{figure.AfterGrowth, figure.AfterCreation, figure.Control} {
+		if len(calls[key.Slot]) == 0 {
 			continue
 		}
 		most := uint64(0)
 		var on, off []float64
-		for _, c := range calls {
+		for _, c := range calls[key.Slot] {
 			most = max(most, c.GracePeriods())
 			on = append(on, float64(c.On()))
 			off = append(off, float64(c.BlockedNanos))
 		}
-		sort.Float64s(on)
-		sort.Float64s(off)
-		at := name + "/slot=" + kind
-		out = append(out, counted(at+"/slot-waits", UnitWaits, float64(most)),
-			spanned(at+"/slot-on", arm.CreateUnit(), on),
-			spanned(at+"/slot-blocked", arm.ElapsedUnit(), off))
+		out = append(out, counted(as(key, figure.GrowSlotWaits), float64(most)),
+			spanned(as(key, figure.GrowSlotOn), on), spanned(as(key, figure.GrowSlotBlocked), off))
 	}
-	return out
+	return out, nil
 }
 
-// spanned is the median of sorted values, in the interval that all are in.
-func spanned(name, unit string, sorted []float64) value {
-	return value{name: name, unit: unit, value: median(sorted), low: sorted[0], high: sorted[len(sorted)-1]}
+// spanned is the median of values, in the interval that all are in.
+func spanned(key figure.Key, values []float64) value {
+	return value{key: key, value: Median(values), low: slices.Min(values), high: slices.Max(values)}
 }
 
 // gapValues draws the figures of the gaps of a phase.
-func gapValues(name string, g measure.Gaps, arm Method) []value {
+func gapValues(g measure.Gaps) ([]value, error) {
+	key := figure.Key{VCPUs: g.VM.VCPUs, Phase: g.Phase}
 	var out []value
-	for _, p := range percentiles {
+	for _, p := range []struct {
+		op   figure.Op
+		part float64
+	}{{figure.GapP50, 0.5}, {figure.GapP99, 0.99}, {figure.GapP999, 0.999}} {
 		low, high := GapPercentile(g, p.part)
-		out = append(out, value{name: name + "/" + p.name, unit: arm.GapUnit(), value: high, low: low, high: high})
+		out = append(out, value{key: as(key, p.op), value: high, low: low, high: high})
 	}
+
 	longest := int64(0)
 	if g.Longest != nil {
 		longest = g.Longest.LongestNanos
 	}
 	return append(out,
-		counted(name+"/max", arm.GapUnit(), float64(g.RanSum.Largest)),
-		counted(name+"/guest-max", arm.GapUnit(), float64(g.Guest.Nanos(g.Guest.Largest))),
-		counted(name+"/ran", UnitGaps, float64(g.RanSum.Count)),
-		counted(name+"/preempted", UnitGaps, float64(g.Preempted.Count)),
-		counted(name+"/blocked", UnitGaps, float64(g.Blocked.Count)),
-		counted(name+"/blocked-max", arm.ElapsedUnit(), float64(longest)))
+		counted(as(key, figure.GapMax), float64(g.RanSum.Largest)),
+		counted(as(key, figure.GapGuestMax), float64(g.Guest.Nanos(g.Guest.Largest))),
+		counted(as(key, figure.GapRan), float64(g.RanSum.Count)),
+		counted(as(key, figure.GapPreempted), float64(g.Preempted.Count)),
+		counted(as(key, figure.GapBlocked), float64(g.Blocked.Count)),
+		counted(as(key, figure.GapBlockedMax), float64(longest))), nil
 }
 
 // GapPercentile returns the bounds of the length that so large a part of the gaps

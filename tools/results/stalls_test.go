@@ -115,39 +115,40 @@ func TestStallValues(t *testing.T) {
 	}
 	b.Gaps[1].Blocked = measure.GapSum{Count: 3, Nanos: 100000, Largest: 50500}
 	b.Gaps[1].Longest = &measure.Call{Nanos: 50000, Off: measure.Off{Blocked: 2, BlockedNanos: 45000, LongestNanos: 40000}}
-	got := make(map[string]value)
-	for _, v := range b.stallValues() {
-		if _, ok := got[v.name]; ok {
-			t.Errorf("%s: expected it once", v.name)
-		}
-		got[v.name] = v
+	values, err := drawEach(nil, "growths", b.Growths, growthValues)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if values, err = drawEach(values, "gaps", b.Gaps, gapValues); err != nil {
+		t.Fatal(err)
+	}
+	got := named(t, values)
 	low, high := measure.Bounds(measure.Bucket(4000))
 	low999, high999 := measure.Bounds(measure.Bucket(9000))
-	for name, want := range map[string]value{
-		"grow/vcpus=20/while=idle/create-waits":                   {"", UnitWaits, 1, 1, 1, ""},
-		"grow/vcpus=20/while=idle/create-blocked":                 {"", UnitBlocks, 2, 2, 2, ""},
-		"grow/vcpus=20/while=idle/create-deferred":                {"", UnitDeferred, 1, 1, 1, ""},
-		"grow/vcpus=20/while=during/create-waits":                 {"", UnitWaits, 0, 0, 0, ""},
-		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"", UnitWaits, 2, 2, 2, ""},
-		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"", UnitWaits, 1, 1, 1, ""},
-		"grow/vcpus=20/while=idle/slot=control/slot-waits":        {"", UnitWaits, 1, 1, 1, ""},
-		"grow/vcpus=20/while=slots/slot=control/slot-on":          {"", "insns/ioctl", 40000, 40000, 40000, ""},
-		"grow/vcpus=20/while=slots/slot=control/slot-blocked":     {"", "virtual-ns", 20000, 20000, 20000, ""},
-		"gaps/vcpus=20/phase=before/p50":                          {"", "insns/gap", float64(high), float64(low), float64(high), ""},
-		"gaps/vcpus=20/phase=before/p99.9":                        {"", "insns/gap", float64(high999), float64(low999), float64(high999), ""},
-		"gaps/vcpus=20/phase=before/max":                          {"", "insns/gap", 20000, 20000, 20000, ""},
-		"gaps/vcpus=20/phase=before/guest-max":                    {"", "insns/gap", 51000, 51000, 51000, ""},
-		"gaps/vcpus=20/phase=during/blocked":                      {"", UnitGaps, 3, 3, 3, ""},
-		"gaps/vcpus=20/phase=during/blocked-max":                  {"", "virtual-ns", 40000, 40000, 40000, ""},
-		"gaps/vcpus=20/phase=other/preempted":                     {"", UnitGaps, 2, 2, 2, ""},
+	for name, want := range map[string]struct {
+		unit             string
+		value, low, high float64
+	}{
+		"grow/vcpus=20/while=idle/create-waits":                   {"grace-periods", 1, 1, 1},
+		"grow/vcpus=20/while=idle/create-blocked":                 {"blocks", 2, 2, 2},
+		"grow/vcpus=20/while=idle/create-deferred":                {"deferred-frees", 1, 1, 1},
+		"grow/vcpus=20/while=during/create-waits":                 {"grace-periods", 0, 0, 0},
+		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"grace-periods", 2, 2, 2},
+		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"grace-periods", 1, 1, 1},
+		"grow/vcpus=20/while=idle/slot=control/slot-waits":        {"grace-periods", 1, 1, 1},
+		"grow/vcpus=20/while=slots/slot=control/slot-on":          {"insns/ioctl", 40000, 40000, 40000},
+		"grow/vcpus=20/while=slots/slot=control/slot-blocked":     {"virtual-ns", 20000, 20000, 20000},
+		"gaps/vcpus=20/phase=before/p50":                          {"insns/gap", float64(high), float64(low), float64(high)},
+		"gaps/vcpus=20/phase=before/p99.9":                        {"insns/gap", float64(high999), float64(low999), float64(high999)},
+		"gaps/vcpus=20/phase=before/max":                          {"insns/gap", 20000, 20000, 20000},
+		"gaps/vcpus=20/phase=before/guest-max":                    {"insns/gap", 51000, 51000, 51000},
+		"gaps/vcpus=20/phase=during/blocked":                      {"gaps", 3, 3, 3},
+		"gaps/vcpus=20/phase=during/blocked-max":                  {"virtual-ns", 40000, 40000, 40000},
+		"gaps/vcpus=20/phase=other/preempted":                     {"gaps", 2, 2, 2},
 	} {
-		if from := got[name].from; !strings.HasPrefix(from, "/g") {
-			t.Errorf("%s: expected to be drawn from a growth or from gaps, found %q", name, from)
-		}
-		want.name, want.from = name, got[name].from
-		if got[name] != want {
-			t.Errorf("expected %+v, found %+v", want, got[name])
+		is := got[name]
+		if unit := is.key.Operation().Unit.On(ICount); unit != want.unit || is.value != want.value || is.low != want.low || is.high != want.high {
+			t.Errorf("%s: expected %+v, found %+v in %s", name, want, is, unit)
 		}
 	}
 }

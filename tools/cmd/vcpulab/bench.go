@@ -127,7 +127,7 @@ func chosen[T ~string](all []T, names []string) []T {
 	return slices.DeleteFunc(slices.Clone(all), func(v T) bool { return !slices.Contains(names, string(v)) })
 }
 
-// Run prints the table and the paths of the three files.
+// Run prints what came out, and where the rest is.
 func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if c.Here {
 		return c.runHere(ctx, l)
@@ -150,7 +150,7 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	return l.deliver(out, r, runErr)
 }
 
-// deliver writes the results and prints the table; runErr is why there may be
+// deliver writes the results and prints what came out; runErr is why there may be
 // fewer than was asked for, or none.
 func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 	if r == nil || len(r.Boots) == 0 {
@@ -167,12 +167,8 @@ func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 		}
 		return runErr
 	}
-	if err := report.Table(l.stdout, r, report.OptionsFor(l.stdout)); err != nil {
+	if err := report.Brief(l.stdout, r, files, report.OptionsFor(l.stdout)); err != nil {
 		return err
-	}
-	l.printf("\n")
-	for _, f := range files {
-		l.printf("%s\n", f)
 	}
 	return runErr
 }

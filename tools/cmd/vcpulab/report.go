@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,8 +17,9 @@ import (
 // reportCmd shows results again.
 type reportCmd struct {
 	File   string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
-	Format string `help:"table, markdown, mail (plain text), bench (for benchstat) or html." enum:"table,markdown,mail,bench,html" default:"table"`
-	Into   string `help:"Write the figures of the mail into this Markdown file, between its markers." placeholder:"FILE" type:"existingfile"`
+	Format string `help:"table, brief (as bench ends), markdown, mail (plain text), readme (a short table in Markdown), bench (for benchstat), html, or svg (a picture of the lookups)." enum:"table,brief,markdown,mail,readme,bench,html,svg" default:"table"`
+	Into   string `help:"Write what readme gives into this Markdown file, between its markers." placeholder:"FILE" type:"existingfile"`
+	SVG    string `name:"svg" help:"Write what svg gives into this file." placeholder:"FILE"`
 }
 
 // Run prints the report.
@@ -26,18 +28,33 @@ func (c reportCmd) Run(l *lab) error {
 	if err != nil {
 		return err
 	}
+	if c.SVG != "" {
+		if err := writeFile(c.SVG, func(f *os.File) error { return report.Picture(f, r) }); err != nil {
+			return err
+		}
+	}
 	if c.Into != "" {
 		return insert(c.Into, r)
 	}
+	if c.SVG != "" {
+		return nil
+	}
+
 	switch c.Format {
+	case "brief":
+		return report.Brief(l.stdout, r, report.Files{JSON: c.File}, report.OptionsFor(l.stdout))
 	case "markdown":
 		return report.Markdown(l.stdout, r)
 	case "mail":
 		return report.Mail(l.stdout, r)
+	case "readme":
+		return report.Digest(l.stdout, r)
 	case "bench":
 		return r.WriteBench(l.stdout)
 	case "html":
 		return report.HTML(l.stdout, r)
+	case "svg":
+		return report.Picture(l.stdout, r)
 	}
 	if l.JSON {
 		return l.printJSON(r.Figures)
@@ -64,28 +81,23 @@ func insert(name string, r *results.Results) error {
 			name, strings.TrimSpace(figuresBegin), strings.TrimSpace(figuresEnd)))
 	}
 	var b strings.Builder
-	if err := report.Mail(&b, r); err != nil {
+	if err := report.Digest(&b, r); err != nil {
 		return err
 	}
 	return writeFile(name, func(f *os.File) error {
-		_, err := f.WriteString(before + figuresBegin + "```\n" + b.String() + "```\n" + figuresEnd + after)
+		_, err := f.WriteString(before + figuresBegin + b.String() + figuresEnd + after)
 		return err
 	})
 }
 
 // writeResults writes the three files of a measurement into dir and returns
 // their paths.
-func writeResults(dir string, r *results.Results) ([]string, error) {
-	raw := filepath.Join(dir, "results.json")
-	if err := r.Write(raw); err != nil {
-		return nil, err
+func writeResults(dir string, r *results.Results) (report.Files, error) {
+	files := report.Files{
+		JSON: filepath.Join(dir, "results.json"), Bench: filepath.Join(dir, "results.bench"), Page: filepath.Join(dir, "report.html"),
 	}
-	bench, page := filepath.Join(dir, "results.bench"), filepath.Join(dir, "report.html")
-	if err := writeFile(bench, func(f *os.File) error { return r.WriteBench(f) }); err != nil {
-		return nil, err
-	}
-	if err := writeFile(page, func(f *os.File) error { return report.HTML(f, r) }); err != nil {
-		return nil, err
-	}
-	return []string{raw, bench, page}, nil
+	return files, errors.Join(
+		r.Write(files.JSON),
+		writeFile(files.Bench, func(f *os.File) error { return r.WriteBench(f) }),
+		writeFile(files.Page, func(f *os.File) error { return report.HTML(f, r) }))
 }

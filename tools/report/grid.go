@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Escape sequences of a terminal.
+const (
+	plain = "\x1b[0m"
+	bold  = "\x1b[1m"
+	faint = "\x1b[2m"
+	green = "\x1b[32m"
+	red   = "\x1b[31m"
+)
+
+// lineWidth is how wide notes may get, in columns.
+const lineWidth = 96
+
+// paper is text for a terminal.
+type paper struct {
+	b      strings.Builder
+	colour bool
+}
+
+// line writes a line in a style.
+func (p *paper) line(style, text string) {
+	p.styled(style, strings.TrimRight(text, " "))
+	p.b.WriteByte('\n')
+}
+
+// wrapped writes a text as lines of at most lineWidth columns.
+func (p *paper) wrapped(style, text string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > lineWidth {
+			p.line(style, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		p.line(style, line)
+	}
+}
+
+// styled writes text in a style, if colours are wanted.
+func (p *paper) styled(style, text string) {
+	if !p.colour || style == "" || text == "" {
+		p.b.WriteString(text)
+		return
+	}
+	p.b.WriteString(style + text + plain)
+}
+
+// grid is a table of text: whatever prints one fills it and writes it.
+type grid struct {
+	// left says which columns are aligned at the left.
+	left []bool
+	gap  string // between columns
+	rows []gridRow
+}
+
+// gridRow is a line of a table, or a heading over all columns.
+type gridRow struct {
+	heading string
+	style   string   // of the whole line
+	cells   []string // a heading has none
+	styles  []string // of cells, if they have any
+	over    bool     // each cell stands over several columns, from its own on
+}
+
+func (g *grid) add(cells ...string) { g.rows = append(g.rows, gridRow{cells: cells}) }
+
+// widths are those of the columns.
+func (g *grid) widths() []int {
+	out := make([]int, len(g.left))
+	for _, r := range g.rows {
+		for i, c := range r.cells {
+			if r.over {
+				continue
+			}
+			out[i] = max(out[i], utf8.RuneCountInString(c))
+		}
+	}
+	return out
+}
+
+// write writes the table as text. There are no blanks at the end of lines.
+func (g *grid) write(p *paper) {
+	widths := g.widths()
+	for _, r := range g.rows {
+		switch {
+		case r.cells == nil:
+			p.line(r.style, r.heading)
+			continue
+		case r.over:
+			p.line(r.style, g.over(r.cells, widths))
+			continue
+		}
+
+		blanks := ""
+		for i, text := range r.cells {
+			style := r.style
+			if r.styles != nil {
+				style = r.styles[i]
+			}
+			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
+			if i > 0 {
+				blanks += g.gap
+			}
+			if !g.left[i] {
+				blanks += padding
+			}
+			if i == len(r.cells)-1 {
+				text = strings.TrimRight(text, " ")
+			}
+			if text != "" {
+				p.b.WriteString(blanks)
+				p.styled(style, text)
+				blanks = ""
+			}
+			if g.left[i] {
+				blanks += padding
+			}
+		}
+		p.b.WriteByte('\n')
+	}
+}
+
+// over is a line of which each cell stands over several columns.
+func (g *grid) over(cells []string, widths []int) string {
+	line, at := "", 0
+	for i, text := range cells {
+		if text != "" {
+			line += strings.Repeat(" ", max(at-utf8.RuneCountInString(line), 0)) + text
+		}
+		at += widths[i] + len(g.gap)
+	}
+	return line
+}
+
+// markdown writes the table as GitHub's Markdown, the first row as its head.
+// Its source is aligned, so that it reads well unrendered, too.
+func (g *grid) markdown(b *strings.Builder) {
+	widths := g.widths()
+	for n, r := range g.rows {
+		b.WriteByte('|')
+		for i, text := range r.cells {
+			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
+			if g.left[i] {
+				text += padding
+			} else {
+				text = padding + text
+			}
+			b.WriteString(" " + text + " |")
+		}
+		b.WriteByte('\n')
+		if n > 0 {
+			continue
+		}
+
+		b.WriteByte('|')
+		for i, width := range widths {
+			rule := strings.Repeat("-", max(width, 2)-1)
+			if g.left[i] {
+				b.WriteString(" :" + rule + " |")
+			} else {
+				b.WriteString(" " + rule + ": |")
+			}
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// unrepeated empties cells of a column that say what the one above does.
+func unrepeated(rows []gridRow, column int) {
+	last := ""
+	for _, r := range rows {
+		if r.cells == nil {
+			last = ""
+			continue
+		}
+		if text := r.cells[column]; text == last {
+			r.cells[column] = ""
+		} else {
+			last = text
+		}
+	}
+}
