@@ -119,6 +119,11 @@ func Names(arches []Arch) string {
 	return strings.Join(names, ", ")
 }
 
+// Groups returns the groups of packages of architectures, separated by commas.
+func Groups() string {
+	return Names(slices.DeleteFunc(Arches(), func(a Arch) bool { return a.Group == "" }))
+}
+
 // Find returns the architecture that has this name here, in `uname -m`, in
 // kbuild or in Go.
 func Find(name string) (Arch, error) {

@@ -3,15 +3,17 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"vcpulab/tools/program"
 )
 
 // What a whole run takes.
@@ -25,9 +27,8 @@ type DoctorOptions struct {
 	List *List
 	// CacheDir is where trees and kernels are kept.
 	CacheDir string
-	// ProbeKVM boots a tiny guest with /dev/kvm and says whether that works,
-	// and why not. nil leaves it open. It is called only where the device
-	// opens.
+	// ProbeKVM boots a guest with /dev/kvm and returns whether that works, and
+	// why not. It is called only where the device opens; nil is never called.
 	ProbeKVM func(ctx context.Context) (works bool, why string)
 }
 
@@ -45,19 +46,19 @@ type Tool struct {
 	Package
 	Groups  []string `json:"groups"`
 	Missing bool     `json:"missing"`
-	Version string   `json:"version,omitempty"` // what a program says of itself
+	Version string   `json:"version,omitempty"` // as the program prints it
 }
 
 // Job is something that one can do with the project.
 type Job struct {
-	Name    string   `json:"name"` // the group of packages that it needs
+	Name    string   `json:"name"` // the group of packages that it takes
 	Purpose string   `json:"purpose"`
 	Can     bool     `json:"can"`
 	Lacks   []string `json:"lacks,omitempty"` // in words
 }
 
-// Lacking returns the packages that are missing, for Command. Go is not among
-// them: Debian's is too old, and it has built this program.
+// Lacking returns the packages that are missing, for Command. Go is left out:
+// Debian's is too old, and it has built this program.
 func (r *Report) Lacking() []Package {
 	var all []Package
 	for _, t := range r.Tools {
@@ -68,29 +69,25 @@ func (r *Report) Lacking() []Package {
 	return all
 }
 
-// base are the programs that are expected on any machine: nothing here
-// installs them.
+// base are the programs that are expected on any machine and not installed.
 var base = []Package{
 	{"golang-go", "go", "builds the tools"},
-	{"git", "git", "reads git checkouts; the witness for applied patches"},
+	{"git", "git", "reads git checkouts; applied patches are compared with its"},
 	{"make", "make", "builds kernels"},
 	{"gcc", "gcc", "compiles kernels"},
 }
 
-// Doctor looks at the machine: what it is, what it lacks, and what can
-// therefore be done with it.
+// Doctor describes the machine, what it lacks, and what can therefore be done
+// with it.
 func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
-	r := &Report{Host: readHost("/", opts.CacheDir), KVM: readKVM("/dev/kvm")}
+	r := &Report{Host: readHost("/", opts.CacheDir), KVM: readKVM("/dev/kvm"), Root: "root"}
 	if r.KVM.Opens && opts.ProbeKVM != nil {
 		r.KVM.Works, r.KVM.Why = opts.ProbeKVM(ctx)
 	}
-	switch i, why := findInstaller(ctx, os.Geteuid()); {
-	case i == nil:
+	if prefix, why := aptPrefix(ctx, os.Geteuid()); why != "" {
 		r.Root = why
-	case len(i.prefix) > 0:
+	} else if len(prefix) > 0 {
 		r.Root = "sudo"
-	default:
-		r.Root = "root"
 	}
 
 	all, err := opts.List.Packages(opts.List.Names()...)
@@ -105,7 +102,7 @@ func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
 	for _, p := range all {
 		t := Tool{Package: p, Missing: slices.Contains(lacking, p)}
 		for _, g := range opts.List.Groups {
-			if slices.Contains(g.Packages, p) {
+			if slices.ContainsFunc(g.Packages, func(q Package) bool { return q.Name == p.Name }) {
 				t.Groups = append(t.Groups, g.Name)
 			}
 		}
@@ -121,7 +118,7 @@ func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
 	return r, nil
 }
 
-// jobs says what can be done, by groups of packages: building takes disk and
+// jobs returns what can be done, by groups of packages: building takes disk and
 // memory as well.
 func (r *Report) jobs(list *List) []Job {
 	var jobs []Job
@@ -146,38 +143,28 @@ func (r *Report) jobs(list *List) []Job {
 	return jobs
 }
 
-// versionTimeout bounds how long a program may take to say its version.
-const versionTimeout = 5 * time.Second
+// versionTimeout bounds how long a program may take to print its version.
+const versionTimeout = 30 * time.Second
 
-// version returns the first line that a program says about its version, "" for
-// a header or a program that does not say.
-func version(ctx context.Context, program string) string {
-	if strings.HasPrefix(program, "<") {
-		return ""
-	}
-	path, err := lookPath(program)
+// version returns the first line that a program prints about its version, "" for
+// a header or a program that fails.
+func version(ctx context.Context, name string) string {
+	path, err := lookPath(name)
 	if err != nil {
 		return ""
 	}
 	arg := "--version"
-	if program == "go" {
+	if name == "go" {
 		arg = "version"
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, arg)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, _, err := program.Program{Name: path}.Run(ctx, arg)
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" {
-			return line
-		}
-	}
-	return ""
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return line
 }
 
 func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
@@ -191,21 +178,19 @@ func (r *Report) Text(out io.Writer) error {
 	fmt.Fprintf(w, "disk\t%s free in %s\n", gib(r.Host.DiskFree), r.Host.CacheDir)
 	kvm := "works: " + r.KVM.Why
 	if !r.KVM.Works {
-		kvm = "emulation will be used: " + r.KVM.Why
+		kvm = "not used, guests are emulated: " + r.KVM.Why
 	}
 	fmt.Fprintf(w, "/dev/kvm\t%s\n", kvm)
-	fmt.Fprintf(w, "packages\t%s\n", map[string]string{
-		"root": "can be installed", "sudo": "can be installed by sudo",
-	}[r.Root]+prefixed("cannot be installed: ", r.Root))
+	install := map[string]string{"root": "can be installed", "sudo": "can be installed by sudo"}[r.Root]
+	if install == "" {
+		install = "cannot be installed: " + r.Root
+	}
+	fmt.Fprintf(w, "packages\t%s\n\n", install)
 
-	fmt.Fprintf(w, "\n")
 	for _, t := range r.Tools {
-		state := t.Version
-		switch {
-		case t.Missing:
+		state := cmp.Or(t.Version, "installed")
+		if t.Missing {
 			state = "MISSING: " + t.Why
-		case state == "":
-			state = "there"
 		}
 		fmt.Fprintf(w, "%s\t%s\n", t.Name, state)
 	}
@@ -225,12 +210,4 @@ func (r *Report) Text(out io.Writer) error {
 		return err
 	}
 	return nil
-}
-
-// prefixed returns why with a prefix, unless it is no reason.
-func prefixed(prefix, why string) string {
-	if why == "root" || why == "sudo" {
-		return ""
-	}
-	return prefix + why
 }

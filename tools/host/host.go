@@ -22,7 +22,7 @@ type Host struct {
 	OS     string `json:"os"`     // "Debian GNU/Linux 12 (bookworm)"
 	Kernel string `json:"kernel"` // that is running, as uname -r has it
 	Arch   string `json:"arch"`   // as Go names it
-	CPU    string `json:"cpu"`    // model, "" where it is not known
+	CPU    string `json:"cpu"`    // model, "" if unknown
 	Cores  int    `json:"cores"`  // that this process may use
 
 	// Memory and Available are in bytes: what the machine, or the control
@@ -34,7 +34,7 @@ type Host struct {
 	DiskFree int64  `json:"diskFree"` // bytes on the cache's disk
 }
 
-// readHost reads all that below root, the root folder.
+// readHost reads all that below root, the root directory.
 func readHost(root, cacheDir string) Host {
 	h := Host{Arch: runtime.GOARCH, Cores: runtime.NumCPU(), CacheDir: cacheDir}
 	read := func(name string) []byte {
@@ -47,12 +47,14 @@ func readHost(root, cacheDir string) Host {
 	h.OS = strings.Trim(field(read("etc/os-release"), "PRETTY_NAME", "="), `"`)
 	h.CPU = field(read("proc/cpuinfo"), "model name", ":")
 	h.Kernel = strings.TrimSpace(string(read("proc/sys/kernel/osrelease")))
+
 	meminfo := read("proc/meminfo")
 	h.Memory, h.Available = kibibytes(meminfo, "MemTotal"), kibibytes(meminfo, "MemAvailable")
 	if limit, used, ok := cgroupMemory(read); ok && (h.Memory == 0 || limit < h.Memory) {
 		h.Memory, h.Available = limit, min(h.Available, limit-used)
 	}
-	// The folder need not be there yet.
+
+	// The directory need not exist yet.
 	for dir := cacheDir; ; dir = filepath.Dir(dir) {
 		if free, err := cache.Free(dir); err == nil {
 			h.DiskFree = free
@@ -106,9 +108,9 @@ func cgroupMemory(read func(string) []byte) (limit, used int64, ok bool) {
 
 // KVM is whether the machine has hardware virtualization.
 type KVM struct {
-	Present bool `json:"present"` // /dev/kvm is there
+	Present bool `json:"present"` // /dev/kvm exists
 	Opens   bool `json:"opens"`   // and this user may open it
-	// Works says that a guest has booted with it. A device that opens proves
+	// Works says that a guest booted with it. A device that opens proves
 	// nothing: some hosts offer one that hangs on an ordinary kernel.
 	Works bool   `json:"works"`
 	Why   string `json:"why"` // in words
@@ -117,7 +119,7 @@ type KVM struct {
 func readKVM(device string) KVM {
 	info, err := os.Stat(device)
 	if err != nil || info.Mode()&fs.ModeCharDevice == 0 {
-		return KVM{Why: "there is no " + device}
+		return KVM{Why: device + " does not exist"}
 	}
 	k := KVM{Present: true}
 	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)

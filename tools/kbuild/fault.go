@@ -76,7 +76,7 @@ func libraryOf(header string) string {
 func (f Fault) Hint() string {
 	switch f.Kind {
 	case MissingProgram:
-		return "install it: ci/packages.txt lists the packages to install"
+		return "install it: ci/packages.toml lists the packages to install"
 	case MissingLibrary:
 		header, _, _ := strings.Cut(f.Message, ":")
 		return "install the package " + libraryOf(header)

@@ -42,7 +42,7 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s: this machine lacks %s; ci/packages.txt lists the packages to install", e.Doing, strings.Join(e.Programs, ", "))
+	return fmt.Sprintf("%s: this machine lacks %s; ci/packages.toml lists the packages to install", e.Doing, strings.Join(e.Programs, ", "))
 }
 
 // ExitCode says that the machine lacks something.

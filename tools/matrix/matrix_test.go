@@ -35,7 +35,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var arches []string
-	list, err := host.Load("../../ci/packages.txt")
+	list, err := host.Load("../../ci/packages.toml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,14 +110,17 @@ func (e *LackError) Error() string {
 // ExitCode says that the machine lacks something.
 func (e *LackError) ExitCode() int { return exit.MachineLacks }
 
-// Groups returns the groups of ci/packages.txt that a column needs.
+// Group is the group of ci/packages.toml that all columns need.
+const Group = "matrix"
+
+// Groups returns the groups of ci/packages.toml that a column needs.
 func Groups(c kbuild.ObjectSpec) []string {
-	groups := []string{"build", "matrix"}
-	switch {
-	case c.Arch.Group != "":
-		groups = append(groups, c.Arch.Group)
-	case c.Compiler != "" && c.Compiler != kbuild.GCC:
-		groups = append(groups, "clang")
+	groups := []string{"build", Group}
+	if c.Arch.Group != "" {
+		return append(groups, c.Arch.Group)
+	}
+	if c.Compiler != "" && c.Compiler != kbuild.GCC {
+		return append(groups, "clang")
 	}
 	return groups
 }

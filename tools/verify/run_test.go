@@ -58,7 +58,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := small(t, "", "", "")
 			var err error
-			if s.Packages, err = host.Parse("packages.txt", []byte("[verify] check\nno-such-package  no-such-program  # to fail\n")); err != nil {
+			if s.Packages, err = host.Parse("packages.toml", []byte("[[group]]\nname = \"verify\"\npurpose = \"check\"\npackages = [{ name = \"no-such-package\", provides = \"no-such-program\", why = \"to fail\" }]\n")); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()

@@ -40,7 +40,7 @@ func own(t *testing.T) *Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := host.Load("../../ci/packages.txt")
+	list, err := host.Load("../../ci/packages.toml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		kong.Writers(stdout, stderr), kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
 		kong.Help(printHelp),
-		kong.Vars{"bootable": arch.Names(arch.Bootable())},
+		kong.Vars{"bootable": arch.Names(arch.Bootable()), "groups": arch.Groups()},
 		kong.BindTo(ctx, (*context.Context)(nil)))
 }
 

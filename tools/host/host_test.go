@@ -16,39 +16,63 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
 )
 
 const list = `# comment
 
-[build] build kernels
-test-tool  test-tool   # tool
-test-dev   <test/h.h>  # header
+[[group]]
+name = "build"
+purpose = "build kernels"
+packages = [
+    { name = "test-tool", provides = "test-tool", why = "tool" },
+    { name = "test-dev", provides = "<test/h.h>", why = "header" },
+]
 
-[boot] boot kernels
-test-qemu  test-qemu   # qemu
-test-tool  test-tool   # tool
+[[group]]
+name = "boot"
+purpose = "boot kernels"
+packages = [
+    { name = "test-qemu", provides = "test-qemu", why = "qemu" },
+    { name = "test-tool", provides = "test-tool", why = "tool" },
+]
 `
 
 func parse(t *testing.T) *List {
 	t.Helper()
-	l, err := Parse("packages.txt", []byte(list))
+	l, err := Parse("packages.toml", []byte(list))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-// TestCommittedList reads the list that the project has.
+// TestCommittedList reads the project's own list, and compares it with the
+// architectures.
 func TestCommittedList(t *testing.T) {
-	l, err := Load("../../ci/packages.txt")
+	l, err := Load("../../ci/packages.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, group := range []string{"build", "boot", "bpf", "verify", "selftests", "arm64"} {
+	for _, group := range []string{"build", "boot", "bpf", "verify", "selftests", "test", "matrix", "clang"} {
 		if p, err := l.Packages(group); err != nil || len(p) == 0 {
 			t.Errorf("group %s: %v, %v", group, p, err)
+		}
+	}
+	qemus, err := l.Packages("boot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range arch.Arches() {
+		if a.Group != "" {
+			if _, err := l.Packages(a.Group); err != nil {
+				t.Errorf("%s: %v", a.Name, err)
+			}
+		}
+		if q := a.QEMU; a.Boots() && !slices.ContainsFunc(qemus, func(p Package) bool { return p.Name == q.Package && p.Provides == q.Program }) {
+			t.Errorf("%s: group boot has no %s that provides %s", a.Name, q.Package, q.Program)
 		}
 	}
 }
@@ -64,31 +88,35 @@ func TestParse(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	_, err = l.Packages("build", "moon")
-	if _, ok := errors.AsType[*GroupError](err); !ok || exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "build, boot") {
+	if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "build, boot") {
 		t.Errorf("unknown group: %v", err)
 	}
+
+	const group = "[[group]]\nname = \"a\"\npurpose = \"b\"\n"
+	flex := func(fields string) string { return "[[group.packages]]\nname = \"flex\"\n" + fields }
+	const good = "provides = \"flex\"\nwhy = \"lexer\"\n"
 	for name, tc := range map[string]struct{ in, says string }{
-		"no group":          {"flex flex # lexer\n", ":1: package flex is in no group"},
-		"no purpose":        {"[build]\n", ":1:"},
-		"no reason":         {"[build] x\nflex flex\n", ":2:"},
-		"no program":        {"[build] x\nflex # lexer\n", ":2:"},
-		"group twice":       {"[build] x\n[build] y\n", ":2: group build is there twice"},
-		"package twice":     {"[build] x\nflex flex # a\nflex flex # b\n", ":3: package flex is twice"},
-		"option of apt-get": {"[build] x\n-oAPT::x=1 x # a\n", ":2:"},
-		"empty":             {"# nothing\n", "it has no group"},
+		"no TOML":           {"[group\n", "p.toml: line 1: "},
+		"unknown field":     {group + "need = 1\n", "p.toml: "},
+		"no purpose":        {"[[group]]\nname = \"build\"\n", `group "build": expected a name and a purpose`},
+		"no reason":         {group + flex("provides = \"flex\"\n"), `group a: package "flex": expected`},
+		"no program":        {group + flex("why = \"lexer\"\n"), `group a: package "flex": expected`},
+		"duplicate group":   {group + group, "duplicate group a"},
+		"duplicate package": {group + flex(good) + flex(good), "group a: duplicate package flex"},
+		"option of apt-get": {group + "[[group.packages]]\nname = \"-oAPT::x=1\"\n" + good, `package "-oAPT::x=1": expected`},
+		"empty":             {"# nothing\n", "no group"},
 	} {
-		_, err := Parse("p.txt", []byte(tc.in))
-		if _, ok := errors.AsType[*ListError](err); !ok || exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), tc.says) {
-			t.Errorf("%s: %v", name, err)
+		if _, err := Parse("p.toml", []byte(tc.in)); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: expected wrong use with %q, found %v", name, tc.says, err)
 		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(list))
-	f.Add([]byte("[a] b\nc d # e\n"))
+	f.Add([]byte("[[group]]\nname='a'\npurpose='b'\npackages=[{name='cc',provides='d',why='e'}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := Parse("p.txt", data)
+		l, err := Parse("p.toml", data)
 		if err != nil {
 			return
 		}
@@ -98,14 +126,14 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, p := range packages {
 			// They go onto the command line of a program that runs as root.
-			if !packageRE.MatchString(p.Name+" "+p.Provides+" # "+p.Why) || p.Name[0] == '-' || strings.ContainsAny(p.Name, " \t\n;|&$") {
+			if p.Name[0] == '-' || strings.ContainsAny(p.Name, " \t\n;|&$") {
 				t.Errorf("package %q", p)
 			}
 		}
 	})
 }
 
-// bin makes a folder of programs, the only one in PATH but for the shell's
+// bin makes a directory of programs, the only one in PATH but for the shell's
 // own. Each is a shell script.
 func bin(t *testing.T, scripts map[string]string) string {
 	t.Helper()
@@ -200,11 +228,11 @@ func TestInstall(t *testing.T) {
 		calls []string // verbs that apt-get was called with
 		fails string   // what the error says; "" is none
 	}{
-		"at once":              {install, []string{"install"}, ""},
-		"lists are missing":    {noLists, []string{"install", "update", "install"}, ""},
-		"update fails":         {"echo 'E: Failed to fetch x'; exit 100", []string{"install", "update"}, "E: Failed to fetch x"},
-		"fails otherwise":      {"echo 'E: dpkg was interrupted'; exit 100", []string{"install"}, "E: dpkg was interrupted"},
-		"says done, is not so": {"echo fine", []string{"install"}, "not to be found"},
+		"at once":           {install, []string{"install"}, ""},
+		"lists are missing": {noLists, []string{"install", "update", "install"}, ""},
+		"update fails":      {"echo 'E: Failed to fetch x'; exit 100", []string{"install", "update"}, "E: Failed to fetch x"},
+		"fails otherwise":   {"echo 'E: dpkg was interrupted'; exit 100", []string{"install"}, "E: dpkg was interrupted"},
+		"installs nothing":  {"echo fine", []string{"install"}, "missing all the same"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -265,18 +293,18 @@ func TestInstallCannot(t *testing.T) {
 	}{
 		"root":                 {map[string]string{"apt-get": ""}, 0, "", false},
 		"sudo":                 {map[string]string{"apt-get": "", "sudo": ""}, 1000, "", true},
-		"no sudo":              {map[string]string{"apt-get": ""}, 1000, "there is no sudo", false},
+		"no sudo":              {map[string]string{"apt-get": ""}, 1000, "sudo is not installed", false},
 		"sudo with a password": {map[string]string{"apt-get": "", "sudo": "exit 1"}, 1000, "asks for a password", false},
 		"not Debian":           {nil, 0, "no apt-get", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bin(t, tc.programs)
-			i, why := findInstaller(t.Context(), tc.uid)
-			if (i == nil) != (tc.says != "") || !strings.Contains(why, tc.says) {
-				t.Fatalf("%v, %q", i, why)
+			prefix, why := aptPrefix(t.Context(), tc.uid)
+			if (why == "") != (tc.says == "") || !strings.Contains(why, tc.says) {
+				t.Fatalf("%v, %q", prefix, why)
 			}
-			if i != nil && (i.args("update")[0] == "sudo") != tc.sudo {
-				t.Errorf("args %q", i.args("update"))
+			if args := aptGet(prefix, "update"); why == "" && (args[0] == "sudo") != tc.sudo {
+				t.Errorf("args %q", args)
 			}
 		})
 	}
@@ -313,14 +341,16 @@ func TestInstallInterrupted(t *testing.T) {
 	}
 }
 
-func TestFollow(t *testing.T) {
-	in := "Get:1 x\n\n10%\r20%\r30% [working]\r\nSetting up qemu\n" + strings.Repeat("more\n", 30)
-	got := strings.Split(follow(strings.NewReader(in), nil), "\n")
-	if len(got) != keptLines || got[0] != "more" {
-		t.Errorf("%q", got)
-	}
-	if got := follow(strings.NewReader("10%\r20%\r\nend\n"), nil); got != "20%\nend" {
-		t.Errorf("%q", got)
+// TestOutput keeps the last lines of apt-get, of progress that overwrites
+// itself the last.
+func TestOutput(t *testing.T) {
+	for in, want := range map[string]string{
+		`printf '10%%\r20%%\r\nend\n\n'; exit 1`:                                                 "20%\nend",
+		`printf 'Get:1 x\n'; for i in 1 2 3 4 5 6 7 8 9 a b c d e f g; do echo $i; done; exit 1`: "2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\ne\nf\ng",
+	} {
+		if got, err := runApt(t.Context(), []string{"sh", "-c", in}, nil); err == nil || got != want {
+			t.Errorf("%s: expected %q, found %q, %v", in, want, got, err)
+		}
 	}
 }
 

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"slices"
+
+	"vcpulab/tools/arch"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/host"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/matrix"
+	"vcpulab/tools/vm"
+)
+
+func (l *lab) packages() (*host.List, error) { return host.Load(l.path("ci", "packages.toml")) }
+
+// installCmd installs packages.
+type installCmd struct {
+	Groups []string `arg:"" help:"What for: build, boot, bpf, verify, generate, selftests, test, matrix, which implies its architectures, clang, or an architecture: ${groups}."`
+	Arch   string   `help:"Also what it takes to build for ${bootable}, or all of them." placeholder:"ARCH"`
+}
+
+// Run prints what was installed. It asks nothing.
+func (c installCmd) Run(ctx context.Context, l *lab) error {
+	list, err := l.packages()
+	if err != nil {
+		return err
+	}
+	groups, err := c.groups(l)
+	if err != nil {
+		return err
+	}
+	got, err := list.Install(ctx, l.log, groups...)
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(got)
+	}
+	for _, p := range got {
+		l.printf("installed %s: %s\n", p.Name, p.Why)
+	}
+	return nil
+}
+
+// groups returns the groups of packages that were asked for, and those that
+// they imply.
+func (c installCmd) groups(l *lab) ([]string, error) {
+	groups := slices.Clone(c.Groups)
+	if slices.Contains(groups, matrix.Group) {
+		columns, err := matrix.Load(l.path("ci", "matrix"))
+		if err != nil {
+			return nil, err
+		}
+		for _, column := range columns {
+			groups = append(groups, matrix.Groups(column)...)
+		}
+	}
+	if c.Arch != "" {
+		arches, err := arch.FindBootable(c.Arch)
+		if err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+		for _, a := range arches {
+			if a.Group != "" {
+				groups = append(groups, a.Group)
+			}
+		}
+	}
+	return groups, nil
+}
+
+// doctorCmd describes the machine.
+type doctorCmd struct{}
+
+// Run prints what can be done on this machine, and what it lacks.
+func (doctorCmd) Run(ctx context.Context, l *lab) error {
+	list, err := l.packages()
+	if err != nil {
+		return err
+	}
+	r, err := host.Doctor(ctx, host.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(r)
+	}
+	return r.Text(l.stdout)
+}
+
+// probeKVM boots the unpatched kernel with KVM, as measuring does; or, as long
+// as it is not built, a guest of a few instructions.
+func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
+	works, why, err := l.tryKVM(ctx)
+	if err != nil {
+		return false, "unknown whether it works: " + err.Error()
+	}
+	return works, why
+}
+
+func (l *lab) tryKVM(ctx context.Context) (works bool, why string, err error) {
+	a, err := arch.Host()
+	if err != nil {
+		return false, "", err
+	}
+	k, err := l.built(ctx, a.Name)
+	if err != nil {
+		return false, "", err
+	}
+	if k != nil {
+		choice, err := l.accel(ctx, "auto", k)
+		return choice.Accel == vm.KVM, choice.Reason, err
+	}
+
+	const later = "an ordinary kernel is tried once one is built: vcpulab build"
+	if a.Name != arch.X86_64().Name {
+		return false, "it opens; " + later, nil
+	}
+	why, err = vm.ProbeWithoutKernel(ctx, vm.KVM)
+	if err != nil || why != "" {
+		return false, why, err
+	}
+	return true, "a guest of a few instructions runs; " + later, nil
+}
+
+// built returns the unpatched kernel if it was built before, else nil.
+func (l *lab) built(ctx context.Context, name string) (*kbuild.Kernel, error) {
+	p, err := l.pin()
+	if err != nil {
+		return nil, err
+	}
+	t, ok, err := p.Fetched(ctx, l.cache)
+	if err != nil || !ok {
+		return nil, err
+	}
+	spec, err := l.spec(kernelFlags{}, name)
+	if err != nil {
+		return nil, err
+	}
+	return l.builder().Built(ctx, t, spec)
+}
