@@ -12,7 +12,7 @@
 #define BUCKET_SHIFT	4
 #define NR_BUCKETS	((64 - BUCKET_SHIFT + 1) * BUCKET_STEPS)
 
-static inline __attribute__((always_inline)) unsigned int bucket_of(unsigned long long v)
+static inline unsigned int bucket_of(unsigned long long v)
 {
 	unsigned int power;
 

@@ -29,7 +29,7 @@ struct gaps {
 	u64 ran[NR_BUCKETS];
 };
 
-EXPORT_TYPE(enum, gap_class);
+const enum gap_class *unused_gap_class;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

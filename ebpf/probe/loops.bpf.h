@@ -17,7 +17,7 @@ struct loop_event {
 	u64 checksum;
 };
 
-EXPORT_TYPE(struct, loop_event);
+const struct loop_event *unused_loop_event;
 
 /* Loops run one at a time, with interrupts off. */
 static u64 loop_start;

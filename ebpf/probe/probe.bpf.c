@@ -26,9 +26,7 @@ typedef __s64 s64;
 #define KVM_RESET_DIRTY_RINGS		0xaec7
 #define KVM_SET_USER_MEMORY_REGION	0x4020ae46
 
-/* bpf2go finds the types of maps and variables only. */
-#define EXPORT_TYPE(kind, name)	\
-	const kind name *unused_##name __attribute__((unused))
+/* bpf2go finds the types of maps and variables only: hence unused_*. */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -105,11 +105,12 @@ struct thread {
 	struct span span;
 };
 
-EXPORT_TYPE(struct, span);
-EXPORT_TYPE(enum, span_kind);
-EXPORT_TYPE(enum, wait);
-EXPORT_TYPE(enum, deferral);
+const struct span *unused_span;
+const enum span_kind *unused_span_kind;
+const enum wait *unused_wait;
+const enum deferral *unused_deferral;
 
+/* What is read of the kernel's structure. */
 struct task_struct {
 	int pid;
 	int tgid;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/vm"
+)
+
+// TestNestedWaitsKernel runs the probes' own test of nested waits in the unpatched
+// kernel: synchronize_rcu() calls its expedited form if that is asked for on the
+// command line, synchronize_srcu() if SRCU is idle. Each is one wait.
+func TestNestedWaitsKernel(t *testing.T) {
+	c, k := pinnedKernel(t)
+	source, err := filepath.Abs(filepath.Join("..", "..", "ebpf", "probe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := (&kbuild.Builder{Cache: c}).BuildModule(t.Context(), k, filepath.Join(source, "testdata", "waits"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "probe.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, ".")
+	build.Dir = source
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+
+	s := Subject{Name: "base", Kernel: k, Loops: built[0]}
+	modules, err := s.modules(vm.TCG)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for outer, parameters := range map[string][]string{
+		"synchronize_rcu":  {"rcupdate.rcu_expedited=1"},
+		"synchronize_srcu": nil,
+	} {
+		t.Run(outer, func(t *testing.T) {
+			job, err := wire.NewJob(wire.JobExec, wire.Exec{Programs: []wire.Program{{
+				Name: "probe", Path: "/tests/probe", Args: []string{"-test.v", "-test.run=^TestNestedWait$"},
+				Env: []string{"VCPULAB_TEST_WAIT=" + outer}, TimeoutMillis: 60_000,
+			}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			job.Mounts = []string{"tmpfs", "tracefs", "debugfs"}
+			var result wire.Test
+			_, err = vm.Boot(t.Context(), c,
+				vm.Machine{Arch: arch.X86_64(), Kernel: k.ImagePath(), Append: parameters},
+				vm.Guest{
+					Job: job, Modules: modules, ModuleDir: s.moduleDir(),
+					Files: []vm.File{{Path: "tests/probe", Mode: 0o755, Host: program}},
+				},
+				vm.Options{Timeout: bootTimeout, Silence: bootSilence, KeepDir: t.TempDir(), OnRecord: func(r wire.Record) error {
+					if r.Test != nil {
+						result = *r.Test
+					}
+					return nil
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Outcome != wire.OutcomeExit || result.Code != 0 || !strings.Contains(result.Output, "--- PASS: TestNestedWait") {
+				t.Errorf("expected the test to pass in the guest, found %+v", result)
+			}
+		})
+	}
+}
