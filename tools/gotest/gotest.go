@@ -1,157 +1,273 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package gotest runs the project's Go tests and counts them.
+// Package gotest runs Go tests and counts them. The events of go test -json are
+// read by gotestsum's parser; what this package adds is a watchdog in the place
+// of a time limit, and progress.
 package gotest
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"vcpulab/tools/exit"
+	"gotest.tools/gotestsum/testjson"
+
+	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 )
 
-// maxOutput bounds the output that is kept of one test or package, in bytes.
+// maxOutput bounds what is shown of one test or package, in bytes: the first
+// and the last half of it.
 const maxOutput = 256 << 10
 
-// maxLine bounds one line of go test's output, in bytes.
-const maxLine = 4 << 20
+// grace is how long tests may take to end after they were told to.
+const grace = 10 * time.Second
 
-// Result is what a run of the tests came to.
+// Options say which tests to run.
+type Options struct {
+	// Dir is the module's directory, Env is added to the environment.
+	Dir string
+	Env []string
+	// Packages are patterns such as "./...", Flags are flags of go test.
+	Packages, Flags []string
+	// Silence is how long the tests may print nothing, with no test starting
+	// or ending, before they are taken for hung and made to print their
+	// goroutines. Tests have no other limit of time. 0 waits for ever.
+	Silence time.Duration
+	Log     *progress.Log
+}
+
+// Result is the result of a run of tests.
 type Result struct {
-	Passed  int       `json:"passed"`  // tests, subtests included
-	Failed  []Failure `json:"failed"`  // tests, and packages that did not build or died
-	Skipped []Failure `json:"skipped"` // tests, with their reason as output
+	Passed  int    // tests, subtests included
+	Failed  []Test // and packages that did not compile or ended early
+	Skipped []Test // their output has the reason
 }
 
-// Failure is a test that failed or was skipped.
-type Failure struct {
-	Package string `json:"package"`
-	Test    string `json:"test,omitempty"` // "" is the package itself
-	Output  string `json:"output"`
+// Test is a test that failed or was skipped.
+type Test struct {
+	Package string
+	Name    string // "" is the package itself
+	Output  string
 }
 
-// Name is the package and the test.
-func (f Failure) Name() string {
-	if f.Test == "" {
-		return f.Package
+// String returns the package and the name.
+func (t Test) String() string { return strings.TrimSuffix(t.Package+"."+t.Name, ".") }
+
+// Run runs tests. A failing test is not an error; one is that go could not run.
+// No process is left when it returns.
+func Run(ctx context.Context, o Options) (_ *Result, err error) {
+	step := o.Log.Step("go test")
+	defer func() { step.Fail(err) }()
+
+	packages := append([]string{"--"}, o.Packages...)
+	list := program.Program{Name: "go", Dir: o.Dir, InheritEnv: true, Env: o.Env}
+	listed, _, err := list.Run(ctx, append([]string{"list", "-e"}, packages[1:]...)...)
+	if err != nil {
+		return nil, fmt.Errorf("list the packages: %w", err)
 	}
-	return f.Package + "." + f.Test
-}
 
-// Run runs `go test -json args...` in dir with env added to the environment,
-// and shows on log which packages are done. That tests fail is no error; one
-// that go could not run is.
-func Run(ctx context.Context, dir string, env, args []string, log *progress.Log) (_ *Result, err error) {
-	step := log.Step("go test")
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
 	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
+	test := list
+	test.PipeStdout, test.Stderr = true, &stderr
+	test.Stop, test.Grace = syscall.SIGTERM, grace
+	args := slices.Concat([]string{"test", "-json", "-timeout=0"}, o.Flags, o.Packages)
+	process, err := test.Start(ctx, args...)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		err = exit.With(exit.MachineLacks, fmt.Errorf("run the tests: %w", err))
-		step.Fail(err)
-		return nil, err
+
+	watch := &watcher{step: step, packages: strings.Count(string(listed), "\n"), started: map[string]time.Time{}}
+	stop := watch.onSilence(o.Silence, process)
+	ran, scanErr := testjson.ScanTestOutput(testjson.ScanConfig{Stdout: process.Stdout, Handler: watch})
+	if scanErr != nil {
+		process.Kill()
 	}
-	res, parseErr := Parse(out, func(pkg string) { step.Update("%s", pkg) })
-	if parseErr != nil {
-		_, _ = io.Copy(io.Discard, out)
+	waitErr := process.Wait()
+	stop()
+	if ctx.Err() != nil {
+		return nil, waitErr
 	}
-	waitErr := cmd.Wait()
-	// go test exits with 1 if a test failed: then there is one in res.
-	if _, failed := errors.AsType[*exec.ExitError](waitErr); failed && ctx.Err() == nil && parseErr == nil && len(res.Failed) > 0 {
+	if scanErr != nil {
+		return nil, fmt.Errorf("read the events of go test: %w", scanErr)
+	}
+
+	result := watch.result(ran)
+	// go test exits with 1 if a test failed, which is not an error here.
+	if _, ok := errors.AsType[*program.StatusError](waitErr); ok && len(result.Failed) > 0 {
 		waitErr = nil
 	}
-	if err := errors.Join(ctx.Err(), parseErr, waitErr); err != nil {
-		err = fmt.Errorf("go test: %w\n%s", err, stderr.String())
-		step.Fail(err)
-		return nil, err
+	if waitErr != nil {
+		return nil, fmt.Errorf("%w\n%s", waitErr, stderr.String())
 	}
-	step.Done("%d passed, %d failed, %d skipped", res.Passed, len(res.Failed), len(res.Skipped))
-	return res, nil
+	step.Done("%d passed, %d failed, %d skipped", result.Passed, len(result.Failed), len(result.Skipped))
+	return result, nil
 }
 
-// event is a line of go test -json, as `go doc test2json` describes it.
-type event struct {
-	Action      string
-	Package     string
-	ImportPath  string
-	Test        string
-	Output      string
-	FailedBuild string
+// watcher follows the events of a run.
+type watcher struct {
+	step     *progress.Step
+	packages int // to be tested
+	finished int // of those
+	tests    int // that ended
+
+	started map[string]time.Time // tests that run now
+	latest  atomic.Int64         // time of the latest event, in nanoseconds
+	hung    atomic.Bool
+
+	builds []build
 }
 
-// Parse reads the output of go test -json. onPackage, unless nil, is called
-// with each package that is done.
-func Parse(r io.Reader, onPackage func(pkg string)) (*Result, error) {
-	type key struct{ pkg, test string }
-	output := make(map[key]string)
-	failedTests := make(map[string]bool) // by package
-	res := &Result{}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return nil, fmt.Errorf("expected an event of go test -json, found %.80q: %w", lines.Text(), err)
+// build is the output of the compiler for a package.
+type build struct{ path, output string }
+
+// onSilence has the processes of a run print their goroutines and end when no
+// event has come for that long. Call stop when the run is over.
+func (w *watcher) onSilence(silence time.Duration, process *program.Process) (stop func()) {
+	if silence <= 0 {
+		return func() {}
+	}
+	over := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(silence / 10):
+			}
+			latest := w.latest.Load()
+			// Compiling, which comes before the first event, may take long.
+			if latest == 0 || time.Since(time.Unix(0, latest)) < silence {
+				continue
+			}
+			w.hung.Store(true)
+			_ = syscall.Kill(-process.Pid, syscall.SIGQUIT)
+			select {
+			case <-over:
+			case <-time.After(grace):
+				process.Kill()
+			}
+			return
 		}
-		k := key{e.Package, e.Test}
-		switch e.Action {
-		case "output":
-			if len(output[k]) < maxOutput {
-				output[k] += e.Output
-			}
-		case "build-output":
-			b := key{e.ImportPath, ""}
-			if len(output[b]) < maxOutput {
-				output[b] += e.Output
-			}
-		case "pass":
-			if e.Test != "" {
-				res.Passed++
-			}
-		case "fail":
-			f := Failure{e.Package, e.Test, output[k] + output[key{e.FailedBuild, ""}]}
-			if e.Test != "" {
-				failedTests[e.Package] = true
-			}
-			// A package fails with its tests: it counts if it has none.
-			if e.Test != "" || !failedTests[e.Package] {
-				res.Failed = append(res.Failed, f)
-			}
-		case "skip":
-			if e.Test != "" {
-				res.Skipped = append(res.Skipped, Failure{e.Package, e.Test, output[k]})
-			}
-		}
-		if e.Test == "" && (e.Action == "pass" || e.Action == "fail" || e.Action == "skip") {
-			if onPackage != nil {
-				onPackage(e.Package)
-			}
-		}
-		if e.Action == "pass" || e.Action == "fail" || e.Action == "skip" {
-			delete(output, k)
+	}()
+	return func() { close(over) }
+}
+
+// Event implements [testjson.EventHandler].
+func (w *watcher) Event(e testjson.TestEvent, _ *testjson.Execution) error {
+	name := Test{Package: e.Package, Name: e.Test}.String()
+	switch {
+	case e.Action == testjson.ActionBuild:
+		w.addBuild(e.ImportPath, e.Output)
+		return nil
+	case e.Action == testjson.ActionRun, e.Action == testjson.ActionCont:
+		w.started[name] = time.Now()
+		// A test waits for its subtests.
+		delete(w.started, Test{Package: e.Package, Name: testjson.TestName(e.Test).Parent()}.String())
+	case e.Action == testjson.ActionPause:
+		delete(w.started, name)
+	case e.Action.IsTerminal() && e.PackageEvent():
+		w.finished++
+	case e.Action.IsTerminal():
+		delete(w.started, name)
+		w.tests++
+	}
+	w.latest.Store(time.Now().UnixNano())
+	w.step.Update("%d of %d packages, %d tests%s", w.finished, w.packages, w.tests, w.running())
+	return nil
+}
+
+// Err implements [testjson.EventHandler]; go's own messages go elsewhere.
+func (w *watcher) Err(string) error { return nil }
+
+// running names the test that has run for longest, "" if none runs.
+func (w *watcher) running() string {
+	name, since := "", time.Time{}
+	for n, t := range w.started {
+		if name == "" || t.Before(since) {
+			name, since = n, t
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read the output of go test: %w", err)
+	if name == "" {
+		return ""
 	}
-	return res, nil
+	return fmt.Sprintf("; %s runs since %s", name, since.Format(time.TimeOnly))
+}
+
+func (w *watcher) addBuild(path, output string) {
+	path, _, _ = strings.Cut(path, " ") // "a [a.test]"
+	i := slices.IndexFunc(w.builds, func(b build) bool { return b.path == path })
+	if i < 0 {
+		i, w.builds = len(w.builds), append(w.builds, build{path: path})
+	}
+	w.builds[i].output += output
+}
+
+// result counts the tests of a run.
+func (w *watcher) result(ran *testjson.Execution) *Result {
+	r := &Result{}
+	note := "the test did not come to its end\n"
+	if w.hung.Load() {
+		note = "the tests were silent for too long, and were ended\n"
+	}
+
+	explained := map[string]bool{} // packages
+	for _, c := range ran.Failed() {
+		t := Test{Package: c.Package, Name: c.Test.Name(), Output: strings.Join(ran.OutputLines(c), "")}
+		if t.Name == "" {
+			i := slices.IndexFunc(w.builds, func(b build) bool { return b.path == t.Package })
+			if i >= 0 {
+				t.Output = w.builds[i].output + t.Output
+			}
+			explained[t.Package] = true
+		} else if c.Elapsed < 0 {
+			// Why is sometimes in the output of the package.
+			t.Output = note + t.Output
+			if !explained[t.Package] {
+				var said strings.Builder
+				_ = ran.Package(t.Package).WriteOutputTo(&said, 0)
+				t.Output += said.String()
+				explained[t.Package] = true
+			}
+		}
+		t.Output = clip(t.Output)
+		r.Failed = append(r.Failed, t)
+	}
+	if len(r.Failed) > 0 {
+		// A package that only others import.
+		for _, b := range w.builds {
+			if !explained[b.path] {
+				r.Failed = append(r.Failed, Test{Package: b.path, Output: clip(b.output)})
+			}
+		}
+	}
+
+	for _, c := range ran.Skipped() {
+		r.Skipped = append(r.Skipped, Test{c.Package, c.Test.Name(), reason(ran.OutputLines(c))})
+	}
+	for _, name := range ran.Packages() {
+		r.Passed += len(ran.Package(name).Passed)
+	}
+	return r
+}
+
+// reason returns what a skipped test itself has printed.
+func reason(lines []string) string {
+	return clip(strings.Join(slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		line = strings.TrimSpace(line)
+		return strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- SKIP")
+	}), ""))
+}
+
+// clip bounds the output of a test.
+func clip(s string) string {
+	if len(s) <= maxOutput {
+		return s
+	}
+	return s[:maxOutput/2] + "\n[...]\n" + s[len(s)-maxOutput/2:]
 }

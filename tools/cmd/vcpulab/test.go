@@ -6,13 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+	"unicode"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/gotest"
-	"vcpulab/tools/kbuild"
+	"vcpulab/tools/host"
+	"vcpulab/tools/program"
 )
 
 // testCmd runs the project's own tests.
@@ -21,15 +23,21 @@ type testCmd struct {
 	Run_     string   `name:"run" help:"Only tests whose name matches, as for go test." placeholder:"REGEXP"`
 }
 
-// The environment that tests find the real things by. Tests that lack one are
-// skipped when they are run by hand, and fail here.
+// The environment by which tests find what cannot be in the repository. Tests
+// that need one of these are skipped without it.
 const (
-	envTree    = "VCPULAB_TEST_TREE"    // the pinned kernel's tree
-	envKernel  = "VCPULAB_TEST_KERNEL"  // the unpatched kernel's image
-	envModules = "VCPULAB_TEST_MODULES" // the folder of its modules
-	// the folder of KVM's selftests, built from its tree
-	envSelftests = "VCPULAB_TEST_SELFTESTS"
+	envTree      = "VCPULAB_TEST_TREE"      // directory of the pinned kernel's tree
+	envKernel    = "VCPULAB_TEST_KERNEL"    // image of the unpatched kernel
+	envModules   = "VCPULAB_TEST_MODULES"   // directory of its modules
+	envSelftests = "VCPULAB_TEST_SELFTESTS" // directory of KVM's selftests, built from its tree
 )
+
+// testGroups are the packages that the tests need; "make test" installs them.
+var testGroups = []string{"build", "boot", "bpf", "verify", "generate", "selftests", "test"}
+
+// testSilence is how long the tests may show no progress. A kernel that is
+// built on a slow machine takes this long at most.
+const testSilence = time.Hour
 
 // Run prints what failed and, last, how many tests passed and failed.
 func (c testCmd) Run(ctx context.Context, l *lab) error {
@@ -37,44 +45,95 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	failed, passed := 0, 0
-	report := func(name string, err error) {
-		if err == nil {
-			passed++
-			return
-		}
-		failed++
-		l.printf("FAIL %s\n%v\n", name, err)
-	}
+	t := testReport{lab: l}
 	if len(c.Packages) == 0 {
 		c.Packages = []string{"./..."}
-		for _, tool := range linters {
-			err := l.lint(ctx, tool)
+		for _, linter := range linters {
+			err := l.lint(ctx, linter)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			report(strings.Join(tool, " "), err)
+			t.add(strings.Join(linter, " "), err)
 		}
-		report("vcpulab verify", verifyCmd{Out: l.path("out", "verify")}.Run(ctx, l))
+		t.add("vcpulab verify", verifyCmd{Out: l.path("out", "verify")}.Run(ctx, l))
 	}
-	args := c.Packages
+
+	o := gotest.Options{Dir: l.root, Env: env, Packages: c.Packages, Silence: testSilence, Log: l.log}
 	if c.Run_ != "" {
-		args = append([]string{"-run", c.Run_}, args...)
+		o.Flags = []string{"-run", c.Run_}
 	}
-	r, err := gotest.Run(ctx, l.root, env, args, l.log)
+	r, err := gotest.Run(ctx, o)
 	if err != nil {
 		return err
 	}
 	for _, f := range r.Failed {
-		report(f.Name(), errors.New(f.Output))
+		t.add(f.String(), errors.New(f.Output))
 	}
-	for _, s := range r.Skipped {
-		l.printf("SKIP %s\n%s", s.Name(), s.Output)
+	t.passed += r.Passed
+	skipped, err := t.addSkipped(ctx, r.Skipped)
+	if err != nil {
+		return err
 	}
-	passed += r.Passed
-	l.printf("%d passed, %d failed, %d skipped\n", passed, failed, len(r.Skipped))
-	if failed > 0 {
-		return exit.With(exit.CheckFailed, fmt.Errorf("test: %d failed", failed))
+
+	l.printf("%d passed, %d failed, %d skipped\n", t.passed, t.failed, skipped)
+	if t.failed > 0 {
+		return exit.With(exit.CheckFailed, fmt.Errorf("test: %d failed", t.failed))
+	}
+	return nil
+}
+
+// testReport prints and counts what failed.
+type testReport struct {
+	lab            *lab
+	passed, failed int
+}
+
+// add counts a check; err is nil if it passed.
+func (t *testReport) add(name string, err error) {
+	if err == nil {
+		t.passed++
+		return
+	}
+	t.failed++
+	t.lab.printf("FAIL %s\n%s\n", name, strings.TrimRight(err.Error(), "\n"))
+}
+
+// addSkipped prints the tests that were skipped and returns how many they are.
+// Those that were skipped for lack of a program that "vcpulab install" would
+// have brought have failed: on such a machine they prove nothing.
+func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) (skipped int, err error) {
+	list, err := t.lab.packages()
+	if err != nil {
+		return 0, err
+	}
+	missing, err := list.Missing(ctx, testGroups...)
+	if err != nil {
+		return 0, err
+	}
+	for _, test := range tests {
+		if lacking := lackingFor(test.Output, missing); lacking != nil {
+			t.add(test.String(), fmt.Errorf("%swas skipped for lack of %s: run %q",
+				test.Output, lacking.Name, "bin/vcpulab install "+strings.Join(testGroups, " ")))
+			continue
+		}
+		skipped++
+		t.lab.printf("SKIP %s\n%s", test, test.Output)
+	}
+	return skipped, nil
+}
+
+// lackingFor returns the missing package that a test was skipped for, nil if it
+// had another reason.
+func lackingFor(reason string, missing []host.Package) *host.Package {
+	words := strings.FieldsFunc(reason, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_+.<>/", r)
+	})
+	for i, p := range missing {
+		for _, word := range words {
+			if word = strings.TrimRight(word, "."); word == p.Name || word == p.Provides {
+				return &missing[i]
+			}
+		}
 	}
 	return nil
 }
@@ -82,6 +141,7 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 // linters must print nothing.
 var linters = [][]string{
 	{"gofmt", "-l", "ci", "ebpf", "tools"},
+	{"go", "mod", "tidy", "-diff"},
 	{"go", "vet", "./..."},
 	{"go", "tool", "staticcheck", "./..."},
 }
@@ -90,20 +150,21 @@ var linters = [][]string{
 func (l *lab) lint(ctx context.Context, args []string) (err error) {
 	step := l.log.Step(strings.Join(args, " "))
 	defer func() { step.End(err, "clean") }()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir = l.root
-	out, err := cmd.CombinedOutput()
+
+	p := program.Program{Name: args[0], Dir: l.root, InheritEnv: true}
+	stdout, stderr, err := p.Run(ctx, args[1:]...)
+	said := complaints(string(stdout) + string(stderr))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, said)
 	}
-	if said := complaints(string(out)); said != "" {
+	if said != "" {
 		return fmt.Errorf("expected no output, found\n%s", said)
 	}
 	return nil
 }
 
-// complaints is what a linter says, without what go says when it is used for the
-// first time on a machine.
+// complaints returns a linter's output without the lines that go prints when a
+// machine uses it for the first time.
 func complaints(out string) string {
 	var said strings.Builder
 	for line := range strings.Lines(out) {
@@ -114,7 +175,8 @@ func complaints(out string) string {
 	return said.String()
 }
 
-// testEnv makes what tests need that cannot be in the repository.
+// testEnv builds what tests need that cannot be in the repository, and returns
+// the environment by which they find it.
 func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	base, err := l.base(ctx, sourceFlags{})
 	if err != nil {
@@ -124,8 +186,8 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var k *kbuild.Kernel
-	if k, err = l.builder().Build(ctx, nameBase, base, spec); err != nil {
+	k, err := l.builder().Build(ctx, nameBase, base, spec)
+	if err != nil {
 		return nil, err
 	}
 	tests, err := l.builder().BuildSelftests(ctx, base, spec, spec.Arch.QuickTests)
