@@ -3,13 +3,12 @@
 package matrix
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"vcpulab/tools/arch"
@@ -17,29 +16,28 @@ import (
 	"vcpulab/tools/kbuild"
 )
 
-// All is the name that stands for all columns.
-const All = "all"
+// ext is the extension of fragments, and common the one that all columns have.
+const (
+	ext    = ".config"
+	common = "common" + ext
+)
 
-// common is the fragment that all columns have.
-const common = "common" + ext
-
-const ext = ".config"
-
-// field is a comment of a fragment that means something.
-var field = regexp.MustCompile(`(?m)^# (like|arch|kbuild|base|compiler): *(\S+)$`)
-
-// withoutSparse says why sparse is of no use for a column.
-var withoutSparse = regexp.MustCompile(`(?m)^# sparse: no, (\S.*)$`)
+// Fields of a fragment: comments with a meaning.
+var (
+	field         = regexp.MustCompile(`(?m)^# (like|arch|kbuild|base|compiler): *(\S+)$`)
+	withoutSparse = regexp.MustCompile(`(?m)^# sparse: no, (\S.*)$`)
+)
 
 // Load reads the columns in dir, in the order of their names. A column is a
-// configuration fragment, <name>.config, with comments that say of which
-// architecture it is ("# arch: s390x"), which target of make gives the
-// configuration to begin with ("# base: defconfig") and, where it is not gcc,
-// which compiler it is for ("# compiler: clang-19"), and why sparse cannot be
-// used, if so ("# sparse: no, it ..."). What common.config says holds for all.
-// A column that is like another one ("# like: x86_64") has what that one says,
-// too, as far as it does not say otherwise. Where kbuild has another name for
-// 32 bits of an architecture, that stands there as well ("# kbuild: i386").
+// configuration fragment, <name>.config, on top of common.config. Its comments
+// are
+//
+//	# like: x86_64       another column whose fragment and fields come first
+//	# arch: s390x        the architecture
+//	# kbuild: i386       kbuild's ARCH=, where that is not the architecture's
+//	# base: defconfig    the target of make that gives the configuration to begin with
+//	# compiler: clang-19 where it is not the architecture's
+//	# sparse: no, ...    why sparse is not used
 func Load(dir string) ([]kbuild.ObjectSpec, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+ext))
 	if err != nil {
@@ -50,11 +48,7 @@ func Load(dir string) ([]kbuild.ObjectSpec, error) {
 		if filepath.Base(name) == common {
 			continue
 		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %w", err))
-		}
-		c, err := parse(name, string(data), false)
+		c, err := read(name)
 		if err != nil {
 			return nil, exit.With(exit.Usage, fmt.Errorf("read the build matrix: %s: %w", name, err))
 		}
@@ -66,83 +60,81 @@ func Load(dir string) ([]kbuild.ObjectSpec, error) {
 	return columns, nil
 }
 
-// parse reads the comments of a column's fragment. other says that it is read
-// for a column that is like it.
-func parse(name, text string, other bool) (kbuild.ObjectSpec, error) {
-	said := make(map[string]string)
-	for _, m := range field.FindAllStringSubmatch(text, -1) {
-		if _, twice := said[m[1]]; twice {
-			return kbuild.ObjectSpec{}, fmt.Errorf("%q stands in it twice", "# "+m[1]+":")
-		}
-		said[m[1]] = m[2]
+// read reads the column in a file.
+func read(name string) (kbuild.ObjectSpec, error) {
+	c := kbuild.ObjectSpec{Name: strings.TrimSuffix(filepath.Base(name), ext)}
+	if shared := filepath.Join(filepath.Dir(name), common); exists(shared) {
+		c.Fragments = []string{shared}
 	}
-	c, err := start(name, said["like"], other)
+	data, err := os.ReadFile(name)
 	if err != nil {
 		return c, err
 	}
-	c.Name = strings.TrimSuffix(filepath.Base(name), ext)
+	fields, err := parse(string(data))
+	if err != nil {
+		return c, err
+	}
+
+	if like := fields["like"]; like != "" {
+		other := filepath.Join(filepath.Dir(name), like+ext)
+		data, err := os.ReadFile(other)
+		if err != nil {
+			return c, fmt.Errorf("like %s: %w", like, err)
+		}
+		otherFields, err := parse(string(data))
+		if err != nil {
+			return c, fmt.Errorf("like %s: %w", like, err)
+		}
+		if otherFields["like"] != "" {
+			return c, fmt.Errorf("like %s, which is like %s itself", like, otherFields["like"])
+		}
+		for key, value := range otherFields {
+			fields[key] = cmp.Or(fields[key], value)
+		}
+		c.Fragments = append(c.Fragments, other)
+	}
 	c.Fragments = append(c.Fragments, name)
-	if a := said["arch"]; a != "" {
-		if c.Arch, err = arch.Find(a); err != nil {
-			return c, err
+
+	for _, key := range []string{"arch", "base"} {
+		if fields[key] == "" {
+			return c, fmt.Errorf("no line %q", "# "+key+": ...")
 		}
 	}
-	if k := said["kbuild"]; k != "" {
-		c.Arch.Make = k
+	if c.Arch, err = arch.Find(fields["arch"]); err != nil {
+		return c, err
 	}
-	if b := said["base"]; b != "" {
-		c.Defconfig = b
-	}
-	if cc := said["compiler"]; cc != "" {
-		c.Compiler = cc
-	}
-	if m := withoutSparse.FindStringSubmatch(text); m != nil {
-		c.WithoutSparse = m[1]
-	}
-	for f, is := range map[string]string{"arch": c.Arch.Name, "base": c.Defconfig} {
-		if is == "" {
-			return c, fmt.Errorf("it has no line %q", "# "+f+": ...")
-		}
-	}
+	c.Arch.Make = cmp.Or(fields["kbuild"], c.Arch.Make)
+	c.Defconfig, c.Compiler, c.WithoutSparse = fields["base"], fields["compiler"], fields["sparse"]
 	return c, nil
 }
 
-// start returns what a column begins with: what it is like, or what all have
-// in common.
-func start(name, like string, other bool) (kbuild.ObjectSpec, error) {
-	var c kbuild.ObjectSpec
-	switch {
-	case like == "":
-		if shared := filepath.Join(filepath.Dir(name), common); exists(shared) {
-			c.Fragments = append(c.Fragments, shared)
+// parse returns the fields of a fragment; "sparse" is why it is not used.
+func parse(text string) (map[string]string, error) {
+	fields := make(map[string]string)
+	for _, m := range field.FindAllStringSubmatch(text, -1) {
+		if _, duplicate := fields[m[1]]; duplicate {
+			return nil, fmt.Errorf("duplicate line %q", "# "+m[1]+":")
 		}
-		return c, nil
-	case other:
-		return c, fmt.Errorf("it is like %s: one column in between is too many", like)
+		fields[m[1]] = m[2]
 	}
-	from := filepath.Join(filepath.Dir(name), like+ext)
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return c, fmt.Errorf("it is like %s: %w", like, err)
+	if m := withoutSparse.FindStringSubmatch(text); m != nil {
+		fields["sparse"] = m[1]
 	}
-	if c, err = parse(from, string(data), true); err != nil {
-		return c, fmt.Errorf("it is like %s: %w", like, err)
-	}
-	return c, nil
+	return fields, nil
 }
 
 func exists(name string) bool {
 	_, err := os.Stat(name)
-	return !errors.Is(err, fs.ErrNotExist)
+	return !errors.Is(err, os.ErrNotExist)
 }
 
-// Choose returns the columns of a name: its own, or those of an architecture
-// as uname, kbuild or Go call it, or all.
+// Choose returns the columns of a name: a column's own, those of an
+// architecture, or all of them for [arch.All].
 func Choose(columns []kbuild.ObjectSpec, name string) ([]kbuild.ObjectSpec, error) {
-	if name == All {
+	if name == arch.All {
 		return columns, nil
 	}
-	of, archErr := arch.Find(name)
+	a, archErr := arch.Find(name)
 	var chosen []kbuild.ObjectSpec
 	names := make([]string, len(columns))
 	for i, c := range columns {
@@ -150,13 +142,29 @@ func Choose(columns []kbuild.ObjectSpec, name string) ([]kbuild.ObjectSpec, erro
 		if c.Name == name {
 			return []kbuild.ObjectSpec{c}, nil
 		}
-		if archErr == nil && c.Arch.Name == of.Name && c.Arch.Make == of.Make {
+		// i386 is not x86_64, though it has the same name.
+		if archErr == nil && c.Arch.Name == a.Name && c.Arch.Make == a.Make {
 			chosen = append(chosen, c)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, exit.With(exit.Usage, fmt.Errorf("the build matrix has no column %q; it has %s, and %s",
-			name, strings.Join(names, ", "), All))
+		return nil, exit.With(exit.Usage, fmt.Errorf("unknown column %q of the build matrix: expected one of %s, or %s",
+			name, strings.Join(names, ", "), arch.All))
 	}
-	return slices.Clip(chosen), nil
+	return chosen, nil
+}
+
+// Group is the group of ci/packages.toml that all columns need.
+const Group = "matrix"
+
+// Groups returns the groups of ci/packages.toml that a column needs.
+func Groups(c kbuild.ObjectSpec) []string {
+	groups := []string{"build", Group}
+	if c.Arch.Group != "" {
+		return append(groups, c.Arch.Group)
+	}
+	if c.Compiler != "" && c.Compiler != kbuild.GCC {
+		return append(groups, "clang")
+	}
+	return groups
 }

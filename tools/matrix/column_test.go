@@ -3,14 +3,16 @@
 package matrix
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestLike: a column that is like another one says only what is different.
+// TestLike reads columns that add to another one.
 func TestLike(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -48,5 +50,37 @@ func TestLike(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(column{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWithoutSparse(t *testing.T) {
+	const head = "# arch: s390x\n# base: defconfig\n"
+	tests := map[string]struct{ text, why string }{
+		"with it":         {head, ""},
+		"without, a why":  {head + "# sparse: no, it crashes\n", "it crashes"},
+		"no reason given": {head + "# sparse: no\n", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			fields, err := parse(test.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fields["sparse"] != test.why {
+				t.Errorf("got %q, want %q", fields["sparse"], test.why)
+			}
+		})
+	}
+}
+
+// TestTextWithoutSparse shows which columns sparse did not check.
+func TestTextWithoutSparse(t *testing.T) {
+	r := &Report{Columns: []string{"a", "b"}, WithoutSparse: map[string]string{"b": "it crashes"}}
+	var out bytes.Buffer
+	if err := r.WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "b: without sparse: it crashes\n") || strings.Contains(out.String(), "a: without") {
+		t.Errorf("got\n%s", &out)
 	}
 }

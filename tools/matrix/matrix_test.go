@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,7 +23,7 @@ import (
 	"vcpulab/tools/tree"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 // columnsDir has the project's own columns.
 const columnsDir = "../../ci/matrix"
@@ -62,12 +61,12 @@ func TestLoad(t *testing.T) {
 func TestLoadBad(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
 		"no columns":       {common, "", "holds no *.config but common.config"},
-		"no architecture":  {"x.config", "# base: defconfig\n", `x.config: it has no line "# arch: ..."`},
-		"no configuration": {"x.config", "# arch: s390x\n", `x.config: it has no line "# base: ..."`},
-		"unknown":          {"x.config", "# arch: vax\n", `unknown architecture "vax"`},
-		"twice":            {"x.config", "# base: a\n# base: b\n", `"# base:" stands in it twice`},
-		"like none":        {"x.config", "# like: y\n", `x.config: it is like y: open `},
-		"like itself":      {"x.config", "# like: x\n", `it is like x: it is like x: one column in between is too many`},
+		"no architecture":  {"x.config", "# base: defconfig\n", `x.config: no line "# arch: ..."`},
+		"no configuration": {"x.config", "# arch: s390x\n", `x.config: no line "# base: ..."`},
+		"unknown":          {"x.config", "# arch: vax\n# base: defconfig\n", `unknown architecture "vax"`},
+		"duplicate":        {"x.config", "# base: a\n# base: b\n", `duplicate line "# base:"`},
+		"like none":        {"x.config", "# like: y\n", `x.config: like y: open `},
+		"like itself":      {"x.config", "# like: x\n", `like x, which is like x itself`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -104,7 +103,7 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if got, err := Choose(columns, All); err != nil || len(got) != len(columns) {
+	if got, err := Choose(columns, arch.All); err != nil || len(got) != len(columns) {
 		t.Errorf("all: %d of %d, %v", len(got), len(columns), err)
 	}
 	if _, err := Choose(columns, "vax"); exit.Code(err) != exit.Usage {
@@ -112,9 +111,9 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// said is a compiler of trees that are named by what is said of them: words
-// are warnings, "!" does not compile. Real ones are in package kbuild's tests.
-type said struct {
+// fakeCompiler compiles trees whose IDs are their warnings; "!" does not
+// compile. Real ones are in package kbuild's tests.
+type fakeCompiler struct {
 	lacks map[string]error
 	fail  error // of all
 
@@ -122,11 +121,11 @@ type said struct {
 	calls []string
 }
 
-func (s *said) CanBuildObjects(_ context.Context, spec kbuild.ObjectSpec) error {
+func (s *fakeCompiler) CanBuildObjects(_ context.Context, spec kbuild.ObjectSpec) error {
 	return s.lacks[spec.Name]
 }
 
-func (s *said) Objects(_ context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
+func (s *fakeCompiler) Objects(_ context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, spec.Name+"/"+name)
 	s.mu.Unlock()
@@ -162,27 +161,27 @@ func TestRun(t *testing.T) {
 	columns := []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "riscv64"}}
 	for name, c := range map[string]struct {
 		trees []string
-		want  []Verdict // of one column
+		want  []State // of one column
 		code  int
 	}{
-		"good":                  {[]string{"a b", "a b", "b a"}, []Verdict{baseline, Good, Good}, exit.Good},
-		"fewer":                 {[]string{"a b", "a", ""}, []Verdict{baseline, Good, Good}, exit.Good},
-		"a new one":             {[]string{"a", "a b", "a b"}, []Verdict{baseline, Warned, Good}, exit.CheckFailed},
-		"one for another":       {[]string{"a", "b"}, []Verdict{baseline, Warned}, exit.CheckFailed},
-		"it comes again":        {[]string{"a", "", "a"}, []Verdict{baseline, Good, Warned}, exit.CheckFailed},
-		"does not compile":      {[]string{"a", "!", "a", "a b"}, []Verdict{baseline, Failed, Good, Warned}, exit.BuildFailed},
-		"the first does not":    {[]string{"!", "a", "a"}, []Verdict{Failed, Unknown, Good}, exit.BuildFailed},
-		"the last does not":     {[]string{"a", "!"}, []Verdict{baseline, Failed}, exit.BuildFailed},
-		"nothing but the first": {[]string{"a"}, []Verdict{baseline}, exit.Good},
+		"good":                  {[]string{"a b", "a b", "b a"}, []State{baseline, Good, Good}, exit.Good},
+		"fewer":                 {[]string{"a b", "a", ""}, []State{baseline, Good, Good}, exit.Good},
+		"a new one":             {[]string{"a", "a b", "a b"}, []State{baseline, Warned, Good}, exit.CheckFailed},
+		"one for another":       {[]string{"a", "b"}, []State{baseline, Warned}, exit.CheckFailed},
+		"it comes again":        {[]string{"a", "", "a"}, []State{baseline, Good, Warned}, exit.CheckFailed},
+		"does not compile":      {[]string{"a", "!", "a", "a b"}, []State{baseline, Failed, Good, Warned}, exit.BuildFailed},
+		"the first does not":    {[]string{"!", "a", "a"}, []State{Failed, Unknown, Good}, exit.BuildFailed},
+		"the last does not":     {[]string{"a", "!"}, []State{baseline, Failed}, exit.BuildFailed},
+		"nothing but the first": {[]string{"a"}, []State{baseline}, exit.Good},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := Run(t.Context(), &said{}, columns, series(c.trees...), 2)
+			r, err := Run(t.Context(), &fakeCompiler{}, columns, series(c.trees...), 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []Verdict
+			var got []State
 			for _, cell := range r.Cells {
-				got = append(got, cell.Verdict)
+				got = append(got, cell.State)
 			}
 			if diff := cmp.Diff(append(c.want, c.want...), got); diff != "" {
 				t.Error(diff)
@@ -206,7 +205,7 @@ func TestRunStops(t *testing.T) {
 	lacks := func(program string) error {
 		return &kbuild.MissingError{Doing: "build", Programs: []string{program}}
 	}
-	c := &said{lacks: map[string]error{"s390x": lacks("s390x-linux-gnu-gcc"), "arm64": lacks("aarch64-linux-gnu-gcc")}}
+	c := &fakeCompiler{lacks: map[string]error{"s390x": lacks("s390x-linux-gnu-gcc"), "arm64": lacks("aarch64-linux-gnu-gcc")}}
 	_, err := Run(t.Context(), c, columns, series("a"), 2)
 	if exit.Code(err) != exit.MachineLacks || len(c.calls) > 0 {
 		t.Errorf("expected exit code %d before anything is compiled, found %v after %v", exit.MachineLacks, err, c.calls)
@@ -221,7 +220,7 @@ func TestRunStops(t *testing.T) {
 		"disk full":   &kbuild.Error{Fault: kbuild.Fault{Kind: kbuild.DiskFull}, Err: errors.New("exit status 2")},
 		"config":      &kbuild.ConfigError{},
 	} {
-		if r, err := Run(t.Context(), &said{fail: fail}, columns, series("a", "a"), 2); !errors.Is(err, fail) || r != nil {
+		if r, err := Run(t.Context(), &fakeCompiler{fail: fail}, columns, series("a", "a"), 2); !errors.Is(err, fail) || r != nil {
 			t.Errorf("%s: expected an error, found %v", name, err)
 		}
 	}
@@ -229,7 +228,7 @@ func TestRunStops(t *testing.T) {
 
 // meeting is a compiler at which each column waits for the other.
 type meeting struct {
-	said
+	fakeCompiler
 	here, there chan bool
 }
 
@@ -242,16 +241,15 @@ func (m *meeting) Objects(ctx context.Context, name string, t tree.Tree, spec kb
 		close(mine)
 		select {
 		case <-other:
-		case <-time.After(10 * time.Second):
-			return nil, errors.New(spec.Name + " is compiled alone")
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	return m.said.Objects(ctx, name, t, spec)
+	return m.fakeCompiler.Objects(ctx, name, t, spec)
 }
 
-// TestRunTogether: two columns are compiled at a time, and stand in the report
-// in their order.
-func TestRunTogether(t *testing.T) {
+// TestRunParallel compiles two columns at a time, and reports them in order.
+func TestRunParallel(t *testing.T) {
 	m := &meeting{here: make(chan bool), there: make(chan bool)}
 	r, err := Run(t.Context(), m, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "arm64"}}, series("a", "a"), 2)
 	if err != nil {
@@ -267,7 +265,7 @@ func TestRunTogether(t *testing.T) {
 }
 
 func TestWriteText(t *testing.T) {
-	r, err := Run(t.Context(), &said{}, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "loongarch64"}}, series("a b", "a c", "!", "c", "a"), 2)
+	r, err := Run(t.Context(), &fakeCompiler{}, []kbuild.ObjectSpec{{Name: "s390x"}, {Name: "loongarch64"}}, series("a b", "a c", "!", "c", "a"), 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package matrix compiles KVM, patch by patch, for every architecture.
+//
+// The columns are the files of ci/matrix, see [Load]: an architecture, a
+// compiler and a configuration each. The rows are the tree without the series
+// and then one for each patch, see [Run]. A cell is good if KVM compiles and if
+// neither the compiler, at W=1, nor sparse prints a warning that the last row
+// that did compile does not have. Warnings are compared as sets of file and
+// message: a count would hide one that replaced another.
 package matrix
 
 import (
@@ -33,39 +41,41 @@ type Row struct {
 }
 
 // Name returns what the row is called: "base", "patch 3".
-func (r Row) Name() string {
-	if r.Patch == 0 {
+func (r Row) Name() string { return rowName(r.Patch) }
+
+func rowName(patch int) string {
+	if patch == 0 {
 		return "base"
 	}
-	return fmt.Sprintf("patch %d", r.Patch)
+	return fmt.Sprintf("patch %d", patch)
 }
 
-// Verdict says what became of a cell.
-type Verdict string
+// State is how compiling a cell ended.
+type State string
 
-// What may become of a cell.
+// The states of a cell.
 const (
-	Good     Verdict = "ok"
-	Warned   Verdict = "new warnings"
-	Failed   Verdict = "failed"
-	Unknown  Verdict = "not compared" // none before did compile
-	baseline Verdict = "baseline"     // the first row: there is nothing to compare with
+	Good     State = "ok"
+	Warned   State = "new warnings"
+	Failed   State = "failed"
+	Unknown  State = "not compared" // no row before it compiled
+	baseline State = "baseline"     // the first row: there is nothing to compare with
 )
 
 // Cell is a row compiled for a column.
 type Cell struct {
-	Column  string  `json:"column"`
-	Patch   int     `json:"patch"`
-	Verdict Verdict `json:"verdict"`
-	// New are warnings that the row before does not have, Gone such as it has
-	// alone.
+	Column string `json:"column"`
+	Patch  int    `json:"patch"`
+	State  State  `json:"verdict"`
+	// New are warnings that the row before does not have, Gone those that only
+	// the row before has.
 	New  []kbuild.Warning `json:"new,omitempty"`
 	Gone []kbuild.Warning `json:"gone,omitempty"`
 	// Warnings is the number of all.
 	Warnings int     `json:"warnings"`
 	Made     int     `json:"made"`    // targets that were made for it
 	All      int     `json:"all"`     // targets that KVM has
-	Seconds  float64 `json:"seconds"` // 0: as another in all that KVM depends on
+	Seconds  float64 `json:"seconds"` // 0 if nothing that KVM depends on differs from another
 	Cached   bool    `json:"cached"`  // it was built in an earlier run
 	Checker  string  `json:"checker,omitempty"`
 	Compiler string  `json:"compiler,omitempty"`
@@ -80,100 +90,63 @@ type Report struct {
 	Rows    []Row    `json:"rows"`
 	// Cells are in the order of columns, then rows.
 	Cells []Cell `json:"cells"`
-	// WithoutSparse says, by column, why sparse did not look.
+	// WithoutSparse is, by column, why sparse was not used.
 	WithoutSparse map[string]string `json:"withoutSparse,omitempty"`
-	// Seconds is how long all took. Columns are compiled together: it is less
-	// than the sum of the cells'.
+	// Seconds is how long all took, less than the sum of the cells': columns
+	// are compiled in parallel.
 	Seconds float64 `json:"seconds"`
-	// Dir is where Write has put it; "" before.
+	// Dir is where Write has written it; "" before.
 	Dir string `json:"dir,omitempty"`
 }
 
-// LackError says for which columns the machine lacks something.
-type LackError struct {
-	Columns []string
-	Errs    []error // one a column
-	// Groups are the groups of packages that bring it.
-	Groups []string
-}
-
-func (e *LackError) Error() string {
-	var b strings.Builder
-	b.WriteString("compile KVM for " + strings.Join(e.Columns, ", ") + ": the machine lacks something")
-	for i, err := range e.Errs {
-		fmt.Fprintf(&b, "\n  %s: %v", e.Columns[i], err)
-	}
-	fmt.Fprintf(&b, "\ninstall it with vcpulab install %s", strings.Join(e.Groups, " "))
-	return b.String()
-}
-
-// ExitCode says that the machine lacks something.
-func (e *LackError) ExitCode() int { return exit.MachineLacks }
-
-// Group is the group of ci/packages.toml that all columns need.
-const Group = "matrix"
-
-// Groups returns the groups of ci/packages.toml that a column needs.
-func Groups(c kbuild.ObjectSpec) []string {
-	groups := []string{"build", Group}
-	if c.Arch.Group != "" {
-		return append(groups, c.Arch.Group)
-	}
-	if c.Compiler != "" && c.Compiler != kbuild.GCC {
-		return append(groups, "clang")
-	}
-	return groups
-}
-
-// lacking returns a *LackError if the machine cannot compile all columns. A
-// column is never left out.
-func lacking(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec) error {
-	lacks := &LackError{}
-	for _, col := range columns {
-		err := c.CanBuildObjects(ctx, col)
+// checkMachine returns an error if the machine lacks something for any of the
+// columns: none is left out.
+func checkMachine(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec) error {
+	var names, lacks, groups []string
+	for _, column := range columns {
+		err := c.CanBuildObjects(ctx, column)
 		if err == nil {
 			continue
 		}
 		if exit.Code(err) != exit.MachineLacks {
 			return err
 		}
-		lacks.Columns, lacks.Errs = append(lacks.Columns, col.Name), append(lacks.Errs, err)
-		for _, g := range Groups(col) {
-			if !slices.Contains(lacks.Groups, g) {
-				lacks.Groups = append(lacks.Groups, g)
+		names = append(names, column.Name)
+		lacks = append(lacks, fmt.Sprintf("  %s: %v", column.Name, err))
+		for _, g := range Groups(column) {
+			if !slices.Contains(groups, g) {
+				groups = append(groups, g)
 			}
 		}
 	}
-	if len(lacks.Columns) == 0 {
+	if len(names) == 0 {
 		return nil
 	}
-	return lacks
+	return exit.With(exit.MachineLacks, fmt.Errorf("compile KVM for %s: the machine lacks something\n%s\ninstall it with vcpulab install %s",
+		strings.Join(names, ", "), strings.Join(lacks, "\n"), strings.Join(groups, " ")))
 }
 
-// Run compiles all rows for all columns, some columns together, and compares
-// each row of a column with the last one before that did compile. The report is
-// complete also where a row does not compile; Err says whether all is good.
-// Errors are for what keeps it from being run to the end: ctx, a machine that
-// lacks something, a patch that does not apply.
-func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Row, together int) (*Report, error) {
-	if err := lacking(ctx, c, columns); err != nil {
+// Run compiles all rows for all columns, some columns at a time, and compares
+// each row of a column with the last one before it that compiled. The report is
+// complete also if a row does not compile; Err tells whether all is good. An
+// error means that it could not be run to the end: ctx ended, the machine lacks
+// something, or a patch does not apply.
+func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Row, parallel int) (*Report, error) {
+	if err := checkMachine(ctx, c, columns); err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	r := &Report{Rows: rows}
+	r := &Report{Rows: rows, WithoutSparse: make(map[string]string)}
 	cells := make([][]Cell, len(columns))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(together)
-	for i, col := range columns {
-		r.Columns = append(r.Columns, col.Name)
-		if col.WithoutSparse != "" {
-			if r.WithoutSparse == nil {
-				r.WithoutSparse = make(map[string]string)
-			}
-			r.WithoutSparse[col.Name] = col.WithoutSparse
+	g.SetLimit(parallel)
+	for i, column := range columns {
+		r.Columns = append(r.Columns, column.Name)
+		if column.WithoutSparse != "" {
+			r.WithoutSparse[column.Name] = column.WithoutSparse
 		}
 		g.Go(func() (err error) {
-			cells[i], err = column(ctx, c, col, rows)
+			cells[i], err = compileColumn(ctx, c, column, rows)
 			return err
 		})
 	}
@@ -185,8 +158,8 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 	return r, nil
 }
 
-// column compiles all rows for one column.
-func column(ctx context.Context, c Compiler, col kbuild.ObjectSpec, rows []Row) ([]Cell, error) {
+// compileColumn compiles all rows for one column.
+func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, rows []Row) ([]Cell, error) {
 	var cells []Cell
 	var before *kbuild.Objects
 	for i, row := range rows {
@@ -197,52 +170,42 @@ func column(ctx context.Context, c Compiler, col kbuild.ObjectSpec, rows []Row) 
 		if err != nil {
 			return nil, err
 		}
-		found, err := c.Objects(ctx, row.Name(), t, col)
-		var failed *kbuild.Error
-		switch {
-		case errors.As(err, &failed) && exit.Code(err) == exit.BuildFailed:
-			cells = append(cells, Cell{
-				Column: col.Name, Patch: row.Patch, Verdict: Failed, Error: err.Error(), Log: failed.Log,
-			})
+		found, err := c.Objects(ctx, row.Name(), t, column)
+		failed, ok := errors.AsType[*kbuild.Error](err)
+		if ok && exit.Code(err) == exit.BuildFailed {
+			cells = append(cells, Cell{Column: column.Name, Patch: row.Patch, State: Failed, Error: err.Error(), Log: failed.Log})
 			continue
-		case err != nil:
+		}
+		if err != nil {
 			return nil, err
 		}
-		cells = append(cells, cell(col, row, before, found, i == 0))
+
+		cell := Cell{
+			Column: column.Name, Patch: row.Patch, State: Good, Warnings: len(found.Warnings), Made: found.Made, All: found.All,
+			Seconds: found.Seconds, Cached: found.Cached, Checker: found.Checker, Compiler: found.Toolchain.Compiler, Log: found.Log,
+		}
+		switch {
+		case i == 0:
+			cell.State = baseline
+		case before == nil:
+			cell.State = Unknown
+		default:
+			cell.New, cell.Gone = subtract(found.Warnings, before.Warnings), subtract(before.Warnings, found.Warnings)
+			if len(cell.New) > 0 {
+				cell.State = Warned
+			}
+		}
+		cells = append(cells, cell)
 		before = found
 	}
 	return cells, nil
 }
 
-// cell compares what was found with the row before.
-func cell(col kbuild.ObjectSpec, row Row, before, found *kbuild.Objects, first bool) Cell {
-	c := Cell{
-		Column: col.Name, Patch: row.Patch, Verdict: Good, Warnings: len(found.Warnings), Made: found.Made, All: found.All,
-		Seconds: found.Seconds, Cached: found.Cached, Checker: found.Checker, Compiler: found.Toolchain.Compiler, Log: found.Log,
-	}
-	switch {
-	case first:
-		c.Verdict = baseline
-	case before == nil:
-		c.Verdict = Unknown
-	default:
-		c.New, c.Gone = without(found.Warnings, before.Warnings), without(before.Warnings, found.Warnings)
-		if len(c.New) > 0 {
-			c.Verdict = Warned
-		}
-	}
-	return c
-}
-
-// without returns what is in a and not in b.
-func without(a, b []kbuild.Warning) []kbuild.Warning {
-	in := make(map[kbuild.Warning]bool, len(b))
-	for _, w := range b {
-		in[w] = true
-	}
+// subtract returns what is in a and not in b.
+func subtract(a, b []kbuild.Warning) []kbuild.Warning {
 	var only []kbuild.Warning
 	for _, w := range a {
-		if !in[w] {
+		if !slices.Contains(b, w) {
 			only = append(only, w)
 		}
 	}
@@ -252,22 +215,16 @@ func without(a, b []kbuild.Warning) []kbuild.Warning {
 // Err returns an error if not all cells are good: with the exit code of a
 // failed build if there is one, else with that of a failed check.
 func (r *Report) Err() error {
-	failed, warned, unknown := 0, 0, 0
+	count := make(map[State]int)
 	for _, c := range r.Cells {
-		switch c.Verdict {
-		case Failed:
-			failed++
-		case Warned:
-			warned++
-		case Unknown:
-			unknown++
-		}
+		count[c.State]++
 	}
 	switch {
-	case failed > 0:
-		return exit.With(exit.BuildFailed, fmt.Errorf("build matrix: of %d builds %d failed, %d have new warnings, %d could not be compared", len(r.Cells), failed, warned, unknown))
-	case warned+unknown > 0:
-		return exit.With(exit.CheckFailed, fmt.Errorf("build matrix: of %d builds %d have warnings that the one before has not", len(r.Cells), warned))
+	case count[Failed] > 0:
+		return exit.With(exit.BuildFailed, fmt.Errorf("build matrix: of %d builds %d failed, %d have new warnings, %d could not be compared",
+			len(r.Cells), count[Failed], count[Warned], count[Unknown]))
+	case count[Warned]+count[Unknown] > 0:
+		return exit.With(exit.CheckFailed, fmt.Errorf("build matrix: of %d builds %d have new warnings", len(r.Cells), count[Warned]))
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (c matrixCheck) look(ctx context.Context, s *Subject, p pair) (*looked, err
 		if c.each {
 			where += fmt.Sprintf(", patch %d", cell.Patch)
 		}
-		if cell.Verdict == matrix.Failed {
+		if cell.State == matrix.Failed {
 			l.Findings = append(l.Findings, Finding{where, cell.Error})
 		}
 		for _, w := range cell.New {

@@ -13,9 +13,9 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// together is how many columns are compiled at a time: make's own work, and the
-// largest file of a column, keep one processor busy.
-const together = 2
+// parallelColumns is how many columns are compiled at a time: make's own work,
+// and the largest file of a column, keep one processor busy.
+const parallelColumns = 2
 
 // objects compiles KVM for one or all architectures, without and with the
 // series, or patch by patch.
@@ -38,6 +38,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if through < 0 || through > len(s.Patches) {
 		return exit.With(exit.Usage, fmt.Errorf("compile KVM through patch %d: the series has patches 1 to %d", through, len(s.Patches)))
 	}
+
 	base, err := l.base(ctx, c.sourceFlags)
 	if err != nil {
 		return err
@@ -52,15 +53,17 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 			return t, err
 		}})
 	}
+
 	b := l.builder()
 	b.Jobs = c.Jobs
 	if b.Jobs == 0 {
-		b.Jobs = runtime.NumCPU() // for each of those together
+		b.Jobs = runtime.NumCPU() // for each column
 	}
-	r, err := matrix.Run(ctx, b, columns, rows, together)
+	r, err := matrix.Run(ctx, b, columns, rows, parallelColumns)
 	if err != nil {
 		return err
 	}
+
 	dir, err := outDir(c.Out)
 	if err != nil {
 		return err
