@@ -168,9 +168,37 @@ func (b *Builder) newBuild(ctx context.Context, name string, t tree.Tree, a arch
 	return &build{Builder: b, name: name, base: base, tree: t, changed: changed, arch: a, config: config, toolchain: toolchain}, nil
 }
 
-// makeVars are the variables that each run of make in a work area gets.
-func (b *build) makeVars(a *area) []string {
-	return append([]string{"O=" + a.out, "ARCH=" + b.arch.Make}, b.toolchain.vars...)
+// setKeys sets the keys of a build's result and of its work area from the kinds of
+// both, and what the result depends on besides the tree.
+func (b *build) setKeys(kind, areaKind, areaPrefix string, setup []string) {
+	b.key = cache.Key(slices.Concat([]string{kind, b.tree.ID}, setup)...)
+	b.area = areaPrefix + "-" + cache.Key(slices.Concat([]string{areaKind, b.base.ID}, setup)...)[:16]
+}
+
+// populate returns the entry of the cache with the build's result.
+func (b *build) populate(ctx context.Context, kind, doing string, fill func(ctx context.Context, tmp string) error) (dir string, hit bool, err error) {
+	dir, hit, err = b.Cache.Populate(ctx, kind, b.key, fill)
+	if err != nil {
+		return "", false, b.Cache.Full(doing, err)
+	}
+	return dir, hit, b.markUsed(kind, b.key)
+}
+
+// prepare makes the work area ready for the tree, and returns a run of make
+// without targets.
+func (b *build) prepare(ctx context.Context, a *area, kind, doing string, step *progress.Step) (*makeRun, error) {
+	step.Update("preparing the source tree")
+	if _, err := a.switchTo(ctx, b.tree, b.changed); err != nil {
+		return nil, err
+	}
+	m, err := b.newMake(doing, kind, b.key, step)
+	if err != nil {
+		return nil, err
+	}
+	m.dir = a.src
+	m.vars = append([]string{"O=" + a.out, "ARCH=" + b.arch.Make}, b.toolchain.vars...)
+	step.Update("configuring")
+	return m, nil
 }
 
 // finalConfig reads the configuration that Kconfig made, in which nothing that

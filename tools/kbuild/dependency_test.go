@@ -10,8 +10,8 @@ import (
 )
 
 func TestDependenciesAdd(t *testing.T) {
-	// As fixdep writes it, and as it is where a source is reached by way of
-	// another folder.
+	// As fixdep writes it, also for a source that is reached through another
+	// directory.
 	const cmd = `savedcmd_arch/s390/kvm/priv.o := gcc -I../include -include ../include/linux/kconfig.h -c -o arch/s390/kvm/priv.o ../arch/s390/kvm/priv.c
 
 source_arch/s390/kvm/priv.o := ../arch/s390/kvm/../../../virt/kvm/priv.c

@@ -17,7 +17,7 @@ const exportMark = "__export_symbol_"
 
 // moduleSymbols are the symbols of one module's object, before modpost.
 type moduleSymbols struct {
-	// object is relative to the output folder.
+	// object is relative to the output directory.
 	object                     string
 	defined, exported, missing map[string]bool
 }

@@ -59,7 +59,7 @@ func TestUnexported(t *testing.T) {
 			}
 			write("user.o", "no object")
 			if _, err := unexported(out, []string{"arch/x/kvm"}); err == nil {
-				t.Error("an object that is none: expected an error, found nothing")
+				t.Error("not an object: expected an error, found nothing")
 			}
 		})
 	}

@@ -18,7 +18,7 @@ import (
 	"vcpulab/tools/exit"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestFirstFault reads logs of builds of Linux 7.3.4 that failed. They are
 // real: a fault was put into the tree or the machine; most lines of steps
@@ -65,7 +65,7 @@ func TestFirstFault(t *testing.T) {
 	}
 }
 
-// TestFaultLines are forms that take a whole machine to bring about.
+// TestFaultLines tests forms that only a whole machine produces.
 func TestFaultLines(t *testing.T) {
 	tests := map[string]struct {
 		line string

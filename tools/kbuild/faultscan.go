@@ -4,7 +4,6 @@ package kbuild
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"path"
 	"regexp"
@@ -124,8 +123,8 @@ const (
 	excerptAfter  = 8
 )
 
-// maxLogLine is where lines of a log are cut, in bytes: a compiler's command
-// may be printed, a binary file may have got into it.
+// maxLogLine is where lines of a log are cut, in bytes: a compiler's command may
+// be printed, or a binary file.
 const maxLogLine = 16 << 10
 
 // FirstFault reads the log of a failed build and returns its first error. A log
@@ -133,23 +132,20 @@ const maxLogLine = 16 << 10
 // lines; the error is only that of reading.
 func FirstFault(r io.Reader) (Fault, error) {
 	var s faultScan
-	in := bufio.NewReaderSize(r, maxLogLine)
-	for {
-		line, err := in.ReadSlice('\n')
-		long := errors.Is(err, bufio.ErrBufferFull)
-		if len(line) > 0 {
-			s.line(strings.TrimRight(strings.ToValidUTF8(string(line), "?"), "\r\n"))
-		}
-		for long && errors.Is(err, bufio.ErrBufferFull) {
-			_, err = in.ReadSlice('\n')
-		}
-		if errors.Is(err, io.EOF) {
-			return s.result(), nil
-		}
-		if err != nil {
-			return Fault{}, err
-		}
+	lines := scanLines(r)
+	for lines.Scan() {
+		line := lines.Text()
+		s.line(strings.ToValidUTF8(line[:min(len(line), maxLogLine)], "?"))
 	}
+	return s.result(), lines.Err()
+}
+
+// scanLines returns a scanner of make's output, in which package program splits
+// longer lines.
+func scanLines(r io.Reader) *bufio.Scanner {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 4<<20)
+	return lines
 }
 
 // faultScan looks for the first fault in lines.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vcpulab/tools/arch"
-	"vcpulab/tools/cache"
 	"vcpulab/tools/tree"
 )
 
@@ -79,9 +78,6 @@ func (k *Kernel) Vmlinux() string { return filepath.Join(k.Dir, fileVmlinux) }
 // ConfigPath returns the absolute path of the final configuration.
 func (k *Kernel) ConfigPath() string { return filepath.Join(k.Dir, fileConfig) }
 
-// LogPath returns the absolute path of the output of its build.
-func (k *Kernel) LogPath() string { return filepath.Join(k.Dir, fileLog) }
-
 // ModulePath returns the absolute path of a module by its name ("kvm-amd"),
 // or an error that lists the modules of the kernel.
 func (k *Kernel) ModulePath(name string) (string, error) {
@@ -109,11 +105,8 @@ func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec
 	if err != nil {
 		return nil, err
 	}
-	dir, _, err := b.Cache.Populate(ctx, kindKernel, k.key, k.fill)
+	dir, _, err := k.populate(ctx, kindKernel, k.doing("build"), k.fill)
 	if err != nil {
-		return nil, b.Cache.Full(k.doing("build"), err)
-	}
-	if err := b.markUsed(kindKernel, k.key); err != nil {
 		return nil, err
 	}
 	return k.load(dir)
@@ -147,9 +140,8 @@ func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, 
 		return kernelBuild{}, err
 	}
 	// The keys of the cache have uname's name of the architecture.
-	setup := []string{version, spec.Arch.Uname, k.config.String(), k.toolchain.Compiler, k.toolchain.Linker, k.toolchain.Pahole}
-	k.key = cache.Key(append([]string{kindKernel, t.ID}, setup...)...)
-	k.area = spec.Arch.Uname + "-" + cache.Key(append([]string{kindArea, k.base.ID}, setup...)...)[:16]
+	k.setKeys(kindKernel, kindArea, spec.Arch.Uname,
+		[]string{version, spec.Arch.Uname, k.config.String(), k.toolchain.Compiler, k.toolchain.Linker, k.toolchain.Pahole})
 	return kernelBuild{k}, nil
 }
 
@@ -181,17 +173,11 @@ func (k kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 	defer a.close()
 
 	start := time.Now()
-	step.Update("preparing the source tree")
-	if _, err := a.switchTo(ctx, k.tree, k.changed); err != nil {
-		return err
-	}
-	m, err := k.newMake(k.doing("build"), kindKernel, k.key, step)
+	m, err := k.prepare(ctx, a, kindKernel, k.doing("build"), step)
 	if err != nil {
 		return err
 	}
 	k.setUpMake(m, a)
-
-	step.Update("configuring")
 	final, err := k.configure(ctx, a, *m)
 	if err != nil {
 		return err
@@ -223,8 +209,7 @@ func (k kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 // compiled in another work area. The only path left is the directory in which
 // the compiler runs, which would be in the debug information.
 func (k kernelBuild) setUpMake(m *makeRun, a *area) {
-	m.dir = a.src
-	m.vars = append(k.makeVars(a), k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
+	m.vars = append(m.vars, k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
 	m.targets = []string{"vmlinux", "modules"}
 	if k.arch.ImageTarget != "vmlinux" {
 		m.targets = []string{"vmlinux", k.arch.ImageTarget, "modules"}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"vcpulab/tools/arch"
-	"vcpulab/tools/cache"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
@@ -116,14 +115,10 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
 		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
 	}
-	o.key = cache.Key(append([]string{kindObjects, t.ID}, o.setup...)...)
-	o.area = spec.Name + "-" + cache.Key(append([]string{kindObjectArea, o.base.ID}, o.setup...)...)[:16]
+	o.setKeys(kindObjects, kindObjectArea, spec.Name, o.setup)
 
-	dir, hit, err := b.Cache.Populate(ctx, kindObjects, o.key, o.fill)
+	dir, hit, err := o.populate(ctx, kindObjects, o.doing(), o.fill)
 	if err != nil {
-		return nil, b.Cache.Full(o.doing(), err)
-	}
-	if err := b.markUsed(kindObjects, o.key); err != nil {
 		return nil, err
 	}
 	found, err := loadObjects(dir)
@@ -227,24 +222,19 @@ func loadObjects(dir string) (*Objects, error) {
 // where make's output is.
 func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step) (found *Objects, log string, err error) {
 	start := time.Now()
-	step.Update("preparing the source tree")
 	kconfigChanged := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), func(name string) bool {
 		return strings.HasPrefix(path.Base(name), "Kconfig")
 	})
-	if _, err := a.switchTo(ctx, o.tree, o.changed); err != nil {
+	m, err := o.prepare(ctx, a, kindObjects, o.doing(), step)
+	if err != nil {
 		return nil, "", err
 	}
+	o.setUpMake(m)
 	book, err := openLedger(a, o.directories())
 	if err != nil {
 		return nil, "", err
 	}
-	m, err := o.newMake(o.doing(), kindObjects, o.key, step)
-	if err != nil {
-		return nil, "", err
-	}
-	o.setUpMake(m, a)
 
-	step.Update("configuring")
 	final, err := o.configure(ctx, a, *m, kconfigChanged)
 	if err != nil {
 		return nil, "", err
@@ -268,14 +258,14 @@ func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step)
 }
 
 // setUpMake has a run of make compile KVM.
-func (o *objectBuild) setUpMake(m *makeRun, a *area) {
-	m.dir, m.checked = a.src, true
+func (o *objectBuild) setUpMake(m *makeRun) {
+	m.checked = true
 	m.targets = []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"}
 	// Output by target tells which object a warning belongs to.
 	//
 	// kernel-doc, which W=1 has kbuild run for each object, says the same for
 	// all architectures: it is a check of package verify.
-	m.vars = slices.Concat(o.makeVars(a), settled, []string{"W=1", "cmd_checkdoc=", "--output-sync=target"})
+	m.vars = slices.Concat(m.vars, settled, []string{"W=1", "cmd_checkdoc=", "--output-sync=target"})
 	if o.checker.Command != "" {
 		m.vars = append(m.vars, "C=1", "CHECK="+o.checker.Command)
 	}

@@ -17,7 +17,6 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
-	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -220,25 +219,43 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		}
 	}
 
-	vars := append([]string{"ARCH=" + s.spec.Arch.Make}, s.toolchain.vars...)
 	m, err := s.newMake(s.doing, kindSelftests, s.key, step)
 	if err != nil {
 		return err
 	}
-	m.dir, m.vars, m.targets = s.tree.Dir, append([]string{"O=" + headers, "RUSTC=false"}, vars...), []string{"headers"}
+	dir := filepath.Join(s.tree.Dir, selftestsDir)
+	common := append([]string{"ARCH=" + s.spec.Arch.Make}, s.toolchain.vars...)
+	vars := slices.Concat(common, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
+	names, err := listTests(ctx, s.doing, dir, vars, m.env)
+	if err == nil && len(s.names) > 0 {
+		names, err = chooseTests(s.doing, names, s.names)
+	}
+	if err != nil {
+		return err
+	}
+
+	m.dir, m.vars, m.targets = s.tree.Dir, append([]string{"O=" + headers, "RUSTC=false"}, common...), []string{"headers"}
 	if _, err := m.run(ctx); err != nil {
 		return err
 	}
 
-	m.dir = filepath.Join(s.tree.Dir, selftestsDir)
-	m.vars = slices.Concat(vars, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
+	step.Update("%d tests", len(names))
+	m.dir, m.vars, m.targets = dir, vars, nil
+	for _, n := range names {
+		m.targets = append(m.targets, filepath.Join(out, n))
+	}
 	// From the environment they are added to the Makefile's own; on the command
 	// line they would replace those.
 	m.env = append(m.env, "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
-	names, err := s.compile(ctx, m, out, tmp, step)
+	if len(s.names) > 0 {
+		_, err = m.run(ctx)
+	} else {
+		names, err = s.compileMost(ctx, m, names, tmp)
+	}
 	if err != nil {
 		return err
 	}
+
 	for _, n := range names {
 		if err := s.install(ctx, filepath.Join(out, n), filepath.Join(tmp, n)); err != nil {
 			return fmt.Errorf("%s: %w", s.doing, err)
@@ -246,29 +263,6 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 	step.Done("%d tests", len(names))
 	return os.RemoveAll(work)
-}
-
-// compile compiles the tests that were asked for, or all, and returns their
-// names.
-func (s *selftestBuild) compile(ctx context.Context, m *makeRun, out, dir string, step *progress.Step) ([]string, error) {
-	names, err := listTests(ctx, s.doing, m.dir, m.vars, m.env)
-	if err == nil && len(s.names) > 0 {
-		names, err = chooseTests(s.doing, names, s.names)
-	}
-	if err != nil {
-		return nil, err
-	}
-	m.targets = nil
-	for _, n := range names {
-		m.targets = append(m.targets, filepath.Join(out, n))
-	}
-
-	step.Update("%d tests", len(names))
-	if len(s.names) > 0 {
-		_, err = m.run(ctx)
-		return names, err
-	}
-	return s.compileMost(ctx, m, names, dir)
 }
 
 // mostUnbuilt is how many tests a compiler may be unable to build. If there are

@@ -3,7 +3,6 @@
 package kbuild
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"fmt"
@@ -97,8 +96,7 @@ var noChecker = []byte("specified, but")
 func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 	made := make(map[string][]Warning)
 	target := ""
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, 4<<20)
+	scan := scanLines(r)
 	for scan.Scan() {
 		line := scan.Bytes()
 		if m := stepLine.FindSubmatch(line); m != nil {
@@ -127,8 +125,7 @@ func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 func withoutChecks(r io.Reader) (io.Reader, error) {
 	var out bytes.Buffer
 	checking := false
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, 4<<20)
+	scan := scanLines(r)
 	for scan.Scan() {
 		line := scan.Bytes()
 		if m := stepLine.FindSubmatch(line); m != nil {

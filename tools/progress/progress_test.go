@@ -94,7 +94,7 @@ func TestPlain(t *testing.T) {
 }
 
 // screen plays the little of a terminal that the live display uses and
-// returns what stands on it at the end.
+// returns what is on it at the end.
 func screen(t *testing.T, out string) []string {
 	t.Helper()
 	lines := []string{}

@@ -18,7 +18,7 @@ type buildCmd struct {
 	Arch    string   `help:"Architecture to build for; with --objects also a column of ci/matrix, or all." default:"x86_64" placeholder:"ARCH"`
 	Objects bool     `help:"Compile KVM's objects alone, with W=1 and sparse, and compare warnings."`
 	Each    bool     `help:"With --objects: after each patch, compared with the one before."`
-	Out     string   `help:"With --objects: folder for logs, JSON and JUnit." default:"out/matrix" placeholder:"DIR"`
+	Out     string   `help:"With --objects: directory for logs, JSON and JUnit." default:"out/matrix" placeholder:"DIR"`
 	Jobs    int      `short:"j" help:"With --objects: jobs of make, for each of the two columns compiled at a time (default: as many as there are processors)." placeholder:"N"`
 }
 
