@@ -97,6 +97,20 @@ func TestFaultLines(t *testing.T) {
 	}
 }
 
+// TestFaultAfterSparse passes over what sparse says.
+func TestFaultAfterSparse(t *testing.T) {
+	const bySparse = "  CC      virt/kvm/a.o\na.c:1: warning: one\n  CHECK   ../virt/kvm/a.c\na.c:1:1: error: sparse says so\n"
+	for name, tc := range map[string]struct{ log, want string }{
+		"compiler": {"  CC      virt/kvm/b.o\nb.c:2:2: error: the compiler says so\nmake[3]: *** [virt/kvm/b.o] Error 1\n", "b.c:2:2: the compiler says so"},
+		"make":     {"make[3]: *** [virt/kvm/b.o] Error 1\n  CHECK   ../virt/kvm/c.c\nc.c:1:1: error: sparse again\n", "make: Error 1"},
+	} {
+		got, err := FirstFault(strings.NewReader(bySparse + tc.log))
+		if err != nil || got.String() != tc.want || got.Target != "virt/kvm/b.o" {
+			t.Errorf("%s: expected %q, found %+v, %v", name, tc.want, got, err)
+		}
+	}
+}
+
 func TestNoFault(t *testing.T) {
 	got, err := FirstFault(strings.NewReader("  CC      a.o\nsomething went past\n"))
 	if err != nil || got.Kind != Unknown || cmp.Diff([]string{"something went past"}, got.Excerpt) != "" {

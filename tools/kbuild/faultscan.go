@@ -127,9 +127,9 @@ const (
 // be printed, or a binary file.
 const maxLogLine = 16 << 10
 
-// FirstFault reads the log of a failed build and returns its first error. A log
-// without one gives what make said, or a fault of kind Unknown with its last
-// lines; the error is only that of reading.
+// FirstFault reads the log of a failed build and returns its first error, which is
+// not sparse's. A log without one gives what make said, or a fault of kind Unknown
+// with its last lines; the error is only that of reading.
 func FirstFault(r io.Reader) (Fault, error) {
 	var s faultScan
 	lines := scanLines(r)
@@ -151,6 +151,7 @@ func scanLines(r io.Reader) *bufio.Scanner {
 // faultScan looks for the first fault in lines.
 type faultScan struct {
 	found  *Fault
+	sparse bool     // lines that follow are sparse's, which does not fail a build
 	open   bool     // lines that follow still belong to the fault
 	after  int      // lines after the fault that were kept
 	lead   []string // lines that may belong to a fault that follows
@@ -161,7 +162,7 @@ type faultScan struct {
 
 func (s *faultScan) line(line string) {
 	if m := makeFailed.FindStringSubmatch(line); m != nil {
-		s.open = false
+		s.open, s.sparse = false, false
 		if s.target == "" {
 			s.target = m[1]
 		}
@@ -177,12 +178,11 @@ func (s *faultScan) line(line string) {
 		}
 		return
 	}
-	if noise.MatchString(line) {
+	if m := stepLine.FindStringSubmatch(line); m != nil {
+		s.open, s.lead, s.sparse = false, nil, m[1] == stepCheck
 		return
 	}
-
-	if stepLine.MatchString(line) {
-		s.open, s.lead = false, nil
+	if s.sparse || noise.MatchString(line) {
 		return
 	}
 	s.recent = appendLast(s.recent, line, excerptBefore+excerptAfter)

@@ -158,16 +158,16 @@ var (
 	opaque = regexp.MustCompile(`"[^"]*"|\$\([^)]*\)`)
 )
 
-// blockers returns the symbols that keep a Kconfig expression from being true in
-// a configuration, as "NAME is VALUE"; m counts as true. Expressions that it
-// does not understand count as true: it explains a decision, it does not make
-// one.
+// blockers returns nothing if a Kconfig expression is true in a configuration,
+// otherwise the values of its symbols as "NAME is VALUE"; m counts as true.
+// Expressions that it does not understand count as true: it explains a decision,
+// it does not make one.
 //
 // With comparisons taken out, the language is that of Go's build constraints.
 func blockers(expr string, c Config) []string {
-	var compared []string // symbol, operator and value by the number of their stand-in
+	var compared [][]string // symbol, operator and value, by the number of their stand-in
 	text := comparison.ReplaceAllStringFunc(expr, func(s string) string {
-		compared = append(compared, s)
+		compared = append(compared, comparison.FindStringSubmatch(s))
 		return fmt.Sprintf("compared.%d", len(compared)-1)
 	})
 	parsed, err := constraint.Parse("//go:build " + opaque.ReplaceAllString(text, "y"))
@@ -175,49 +175,28 @@ func blockers(expr string, c Config) []string {
 		return nil
 	}
 
-	value := func(tag string) (is bool, why string) {
+	var values []string
+	value := func(symbol string) string {
+		got := c.Value("CONFIG_" + symbol)
+		if text := symbol + " is " + got; !slices.Contains(values, text) {
+			values = append(values, text)
+		}
+		return got
+	}
+	ok := parsed.Eval(func(tag string) bool {
 		var i int
 		if _, err := fmt.Sscanf(tag, "compared.%d", &i); err == nil {
-			m := comparison.FindStringSubmatch(compared[i])
-			got := c.Value("CONFIG_" + m[1])
+			got, operator, want := value(compared[i][1]), compared[i][2], compared[i][3]
 			// The order of values is not known here.
-			is = m[2] == "=" && got == m[3] || m[2] == "!=" && got != m[3] || strings.ContainsAny(m[2], "<>")
-			return is, m[1] + " is " + got
+			return operator == "=" && got == want || operator == "!=" && got != want || strings.ContainsAny(operator, "<>")
 		}
-		if slices.Contains([]string{"y", "m", "n"}, tag) {
-			return tag != "n", ""
+		if tag == "y" || tag == "m" || tag == "n" {
+			return tag != "n"
 		}
-		got := c.Value("CONFIG_" + tag)
-		return got != "n", tag + " is " + got
+		return value(tag) != "n"
+	})
+	if ok {
+		return nil
 	}
-	_, why := evaluate(parsed, value, true)
-	return why
-}
-
-// evaluate returns whether an expression is what is wanted and, if it is not,
-// the symbols that are responsible.
-func evaluate(e constraint.Expr, value func(tag string) (bool, string), want bool) (ok bool, why []string) {
-	var x, y constraint.Expr
-	either := !want // whether one of x and y is enough
-	switch e := e.(type) {
-	case *constraint.TagExpr:
-		is, reason := value(e.Tag)
-		if is == want || reason == "" {
-			return is == want, nil
-		}
-		return false, []string{reason}
-	case *constraint.NotExpr:
-		return evaluate(e.X, value, !want)
-	case *constraint.AndExpr:
-		x, y = e.X, e.Y
-	case *constraint.OrExpr:
-		x, y, either = e.X, e.Y, want
-	}
-
-	okX, whyX := evaluate(x, value, want)
-	okY, whyY := evaluate(y, value, want)
-	if okX && okY || either && (okX || okY) {
-		return true, nil
-	}
-	return false, append(whyX, whyY...)
+	return values
 }

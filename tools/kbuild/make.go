@@ -3,7 +3,6 @@
 package kbuild
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +34,6 @@ type makeRun struct {
 	jobs    int
 	env     []string // in addition to environment()
 	log     string   // file that gets all output; appended to
-	checked bool     // sparse prints to it, too, and that is no fault of the build
 	goOn    bool     // a target that fails does not keep the others from being made
 
 	step     *progress.Step
@@ -112,14 +110,10 @@ func (m *makeRun) run(ctx context.Context) (clean bool, err error) {
 // explain returns the *Error of a run that failed, whose output begins at start
 // in its log.
 func (m *makeRun) explain(log io.ReadSeeker, start int64, err error) error {
-	var output io.Reader = bufio.NewReader(log)
-	_, readErr := log.Seek(start, io.SeekStart)
-	if readErr == nil && m.checked {
-		output, readErr = withoutChecks(output)
-	}
 	var fault Fault
+	_, readErr := log.Seek(start, io.SeekStart)
 	if readErr == nil {
-		fault, readErr = FirstFault(output)
+		fault, readErr = FirstFault(log)
 	}
 	if readErr != nil {
 		return fmt.Errorf("%w (and reading its log failed: %v)", err, readErr)
@@ -130,6 +124,9 @@ func (m *makeRun) explain(log io.ReadSeeker, start int64, err error) error {
 
 // stepLine is what kbuild prints for each command that it runs: "  CC      kernel/fork.o".
 var stepLine = regexp.MustCompile(`^  ([A-Z][A-Z0-9_]*)(?: \[[MU]\])? +(\S+)`)
+
+// stepCheck is the step that runs sparse.
+const stepCheck = "CHECK"
 
 // countStep counts and shows the step that a line of output announces, if it does.
 func (m *makeRun) countStep(line string) {

@@ -16,11 +16,11 @@ import (
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
-	"vcpulab/tools/tree"
 )
 
 // BuildModule builds the kernel module in srcDir, a directory with a Kbuild file
@@ -39,8 +39,8 @@ func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko
 	}
 
 	parts := []string{kindModule, version, k.Key}
-	for _, f := range m.files {
-		parts = append(parts, f.name, string(f.data))
+	for _, f := range m.Files {
+		parts = append(parts, f.Name, string(f.Data))
 	}
 	key := cache.Key(parts...)
 	dir, _, err := b.Cache.Populate(ctx, kindModule, key, func(ctx context.Context, tmp string) (err error) {
@@ -122,13 +122,8 @@ func (b *Builder) BuildInstalled(ctx context.Context, k Installed, srcDir, work 
 // moduleSource is the source of a module: the files of a directory that kbuild
 // uses, which are C, assembler, headers and makefiles, in a fixed order.
 type moduleSource struct {
-	dir   string
-	files []sourceFile
-}
-
-type sourceFile struct {
-	name string // relative to the directory, with slashes
-	data []byte
+	dir string
+	txtar.Archive
 }
 
 func readModule(dir string) (*moduleSource, error) {
@@ -144,10 +139,10 @@ func readModule(dir string) (*moduleSource, error) {
 			return err
 		}
 		data, err := root.ReadFile(name)
-		m.files = append(m.files, sourceFile{name, data})
+		m.Files = append(m.Files, txtar.File{Name: name, Data: data})
 		return err
 	})
-	if err == nil && len(m.files) == 0 {
+	if err == nil && len(m.Files) == 0 {
 		err = fmt.Errorf("%s has no source of a module", dir)
 	}
 	return m, err
@@ -162,29 +157,10 @@ func isModuleSource(name string) bool {
 	}
 }
 
-// write copies the source to dir, which must not exist.
-func (m *moduleSource) write(dir string) error {
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-
-	for _, f := range m.files {
-		if err := tree.Replace(root, f.name, f.data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // build builds the module in work, a new directory, with a run of make that knows
 // the kernel, and returns the paths of its modules.
 func (m *moduleSource) build(ctx context.Context, run *makeRun, work string) (ko []string, err error) {
-	if err := m.write(work); err != nil {
+	if err := txtar.Write(&m.Archive, work); err != nil {
 		return nil, fmt.Errorf("%s: %w", run.doing, err)
 	}
 	run.vars = append([]string{"M=" + work}, run.vars...)
@@ -208,7 +184,7 @@ func (m *moduleSource) relate(err error, work string) error {
 		return err
 	}
 	file := strings.TrimPrefix(e.Fault.File, work+"/")
-	if slices.ContainsFunc(m.files, func(f sourceFile) bool { return f.name == file }) {
+	if slices.ContainsFunc(m.Files, func(f txtar.File) bool { return f.Name == file }) {
 		e.Fault.File = filepath.Join(m.dir, file)
 	}
 	e.Command = strings.ReplaceAll(e.Command, work, m.dir)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -34,14 +35,14 @@ func TestReadModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, f := range m.files {
-		names = append(names, f.name)
+	for _, f := range m.Files {
+		names = append(names, f.Name)
 	}
 	if d := cmp.Diff([]string{"Kbuild", "m.c", "m.h", "sub/s.S"}, names); d != "" {
 		t.Error(d)
 	}
 	copied := filepath.Join(t.TempDir(), "copy")
-	if err := m.write(copied); err != nil {
+	if err := txtar.Write(&m.Archive, copied); err != nil {
 		t.Fatal(err)
 	}
 	want := files{"Kbuild": "Kbuild", "m.c": "m.c", "m.h": "m.h", "sub/s.S": "sub/s.S"}

@@ -259,7 +259,6 @@ func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step)
 
 // setUpMake has a run of make compile KVM.
 func (o *objectBuild) setUpMake(m *makeRun) {
-	m.checked = true
 	m.targets = []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"}
 	// Output by target tells which object a warning belongs to.
 	//

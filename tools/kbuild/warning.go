@@ -100,8 +100,8 @@ func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 	for scan.Scan() {
 		line := scan.Bytes()
 		if m := stepLine.FindSubmatch(line); m != nil {
-			// CHECK is a step of the target before it.
-			if string(m[1]) != "CHECK" {
+			// Sparse checks the target before it.
+			if string(m[1]) != stepCheck {
 				target = sourcePath(string(m[2]), dir)
 				made[target] = nil
 			}
@@ -119,24 +119,4 @@ func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
 		made[target] = sorted(list)
 	}
 	return made, scan.Err()
-}
-
-// withoutChecks returns output of make without that of sparse.
-func withoutChecks(r io.Reader) (io.Reader, error) {
-	var out bytes.Buffer
-	checking := false
-	scan := scanLines(r)
-	for scan.Scan() {
-		line := scan.Bytes()
-		if m := stepLine.FindSubmatch(line); m != nil {
-			checking = string(m[1]) == "CHECK"
-		} else if bytes.HasPrefix(line, []byte("make")) {
-			checking = false
-		}
-		if !checking {
-			out.Write(line)
-			out.WriteByte('\n')
-		}
-	}
-	return &out, scan.Err()
 }

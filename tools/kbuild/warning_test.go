@@ -3,7 +3,6 @@
 package kbuild
 
 import (
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -95,38 +94,6 @@ func TestSparseLeftOut(t *testing.T) {
 	log := "/c/src/Makefile:1311: C=1 specified, but sparse is not available or not up to date\n  CC      virt/kvm/a.o\n"
 	if _, err := targetWarnings(strings.NewReader(log), "/c/src"); exit.Code(err) != exit.MachineLacks {
 		t.Errorf("expected exit code %d, found %v", exit.MachineLacks, err)
-	}
-}
-
-func TestWithoutChecks(t *testing.T) {
-	log := `  CC      virt/kvm/a.o
-a.c:1: warning: one
-  CHECK   ../virt/kvm/a.c
-a.c:1:1: error: sparse says so
-  CC      virt/kvm/b.o
-b.c:2:2: error: the compiler says so
-make[3]: *** [virt/kvm/b.o] Error 1
-  CHECK   ../virt/kvm/c.c
-c.c:1:1: error: sparse again
-make: *** [Makefile:1] Error 2
-`
-	r, err := withoutChecks(strings.NewReader(log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `  CC      virt/kvm/a.o
-a.c:1: warning: one
-  CC      virt/kvm/b.o
-b.c:2:2: error: the compiler says so
-make[3]: *** [virt/kvm/b.o] Error 1
-make: *** [Makefile:1] Error 2
-`
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Error(diff)
 	}
 }
 
