@@ -3,7 +3,6 @@
 package kbuild
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -201,11 +200,11 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 		if err := ctx.Err(); err != nil {
 			return replaced, err
 		}
-		did, err := transfer(from, to, p)
+		changed, err := tree.Sync(from, to, p)
 		if err != nil {
 			return replaced, err
 		}
-		if did {
+		if changed {
 			replaced++
 		}
 	}
@@ -247,59 +246,4 @@ func (a *area) clone(ctx context.Context, t tree.Tree, changed []string) error {
 	}
 	a.state = areaState{Tree: t.ID, Changed: changed}
 	return a.save()
-}
-
-// transfer makes the file name of to the same as in from, and says whether it
-// had to be changed.
-func transfer(from, to *os.Root, name string) (changed bool, err error) {
-	want, err := from.Lstat(name)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
-		return false, err
-	}
-	have, err := to.Lstat(name)
-	exists := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
-
-	switch {
-	case missing && exists:
-		return true, tree.Remove(to, name)
-	case missing, exists && os.SameFile(want, have):
-		return false, nil
-	case want.Mode()&fs.ModeSymlink != 0:
-		return transferLink(from, to, name, exists)
-	}
-	data, err := from.ReadFile(name)
-	if err != nil {
-		return false, err
-	}
-	if exists && have.Mode() == want.Mode() && have.Size() == want.Size() {
-		old, err := to.ReadFile(name)
-		if err != nil || bytes.Equal(old, data) {
-			return false, err
-		}
-	}
-	return true, tree.Replace(to, name, data, want.Mode().Perm())
-}
-
-func transferLink(from, to *os.Root, name string, exists bool) (changed bool, err error) {
-	target, err := from.Readlink(name)
-	if err != nil {
-		return false, err
-	}
-
-	if exists {
-		if old, err := to.Readlink(name); err == nil && old == target {
-			return false, nil
-		}
-		if err := tree.Remove(to, name); err != nil {
-			return false, err
-		}
-	}
-	if err := to.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return false, err
-	}
-	return true, to.Symlink(target, name)
 }

@@ -194,7 +194,7 @@ func TestSwitchInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			from, to := openRoot(t, g.trees["two"].Dir), openRoot(t, a.src)
-			if _, err := transfer(from, to, "virt/deep/er.c"); err != nil {
+			if _, err := tree.Sync(from, to, "virt/deep/er.c"); err != nil {
 				t.Fatal(err)
 			}
 			a.close()

@@ -123,3 +123,40 @@ func Remove(root *os.Root, name string) error {
 	}
 	return nil
 }
+
+// Sync makes the named file of to the same as in from, which may lack it, and
+// says whether it had to be changed. The old file is not written to.
+func Sync(from, to *os.Root, name string) (changed bool, err error) {
+	mode, blob, err := modeAndBlob(from, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	oldMode, oldBlob, err := modeAndBlob(to, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if mode == oldMode && blob == oldBlob {
+		return false, nil // or missing in both
+	}
+
+	if mode == ModeFile || mode == ModeExecutable {
+		data, err := from.ReadFile(name)
+		if err != nil {
+			return false, err
+		}
+		return true, Replace(to, name, data, filePermissions(mode == ModeExecutable))
+	}
+	if oldMode != "" {
+		if err := Remove(to, name); err != nil || mode == "" {
+			return true, err
+		}
+	}
+	target, err := from.Readlink(name)
+	if err == nil {
+		err = to.MkdirAll(path.Dir(name), 0o755)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, to.Symlink(target, name)
+}
