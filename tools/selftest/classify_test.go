@@ -48,6 +48,12 @@ func TestClassify(t *testing.T) {
 		"status 0, bail-out":        {exit(0, tap+"Bail out! oh\n"), Fail, "exit status 0 after a bail-out: oh"},
 		"status 0, all skipped":     {exit(0, "1..0 # SKIP no KVM\n"), Skip, "no KVM"},
 		"status 0, output left out": {wire.Test{Outcome: wire.OutcomeExit, Output: tap, Dropped: 10}, Pass, ""},
+		"skip status, a test failed": {
+			exit(4, "TAP version 13\n1..3\nok 1 first # SKIP no such processor\nnot ok 2 second\nok 3 third\n"),
+			Fail, "exit status 4, but 1 of 3 subtests failed: second",
+		},
+		"skip status, bail-out":     {exit(4, tap+"Bail out! oh\n"), Fail, "exit status 4 after a bail-out: oh"},
+		"expected failure, another": {exit(2, "TAP version 13\n1..2\nok 1 a # XFAIL b\nnot ok 2 c\n"), Fail, "exit status 2, but 1 of 2 subtests failed: c"},
 		"failed, no words":          {exit(1, ""), Fail, "exit status 1"},
 		"failed, last words":        {exit(1, "one\ntwo\n\n"), Fail, "exit status 1: two"},
 		"failed, TAP":               {exit(1, tap+"not ok 2 b\n"), Fail, "exit status 1: 1 of 2 subtests failed: b"},
