@@ -96,7 +96,7 @@ func failedSubs(subs []Sub) string {
 			continue
 		}
 		if bad++; bad <= most {
-			names = append(names, s.Name)
+			names = append(names, s.firstFailed())
 		}
 	}
 	if bad == 0 {
@@ -107,6 +107,17 @@ func failedSubs(subs []Sub) string {
 		text += ", ..."
 	}
 	return text
+}
+
+// firstFailed returns the name of a failed subtest, with that of the innermost
+// one below it that failed first.
+func (s Sub) firstFailed() string {
+	for _, below := range s.Sub {
+		if below.Outcome.bad() {
+			return s.Name + " / " + below.firstFailed()
+		}
+	}
+	return s.Name
 }
 
 // skipReason finds why a test was skipped.

@@ -242,6 +242,9 @@ func (p *tapParser) test(l *tapLevel, text string) {
 	}
 	s.Name = unique(l.names, clip(name, maxName))
 	s.Sub, l.pending = l.pending, nil
+	if failed := failedSubs(s.Sub); failed != "" && word != "XFAIL" && word != "TODO" && !s.Outcome.bad() {
+		s.Outcome, s.Reason = Fail, clip(failed, maxReason)
+	}
 	l.tests = append(l.tests, s)
 }
 
