@@ -3,117 +3,102 @@
 package pin
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 )
 
-// errNoApt says that the machine has no apt, and therefore no mirror.
-var errNoApt = errors.New("this machine has no apt to take a Debian mirror from")
+// newClient returns a client with apt's proxy that gives up on servers that
+// do not answer.
+func newClient(ctx context.Context) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                 aptProxy(ctx),
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+		DisableCompression:    true,
+	}}
+}
 
-// aptSites returns the mirrors that this machine's apt installs from, those
-// for security updates last: they have few packages.
-func aptSites(ctx context.Context) ([]string, error) {
+// mirrors returns the given mirrors or, if they are nil, those that this
+// machine's apt installs from.
+func mirrors(ctx context.Context, sites []string) ([]string, error) {
+	if sites != nil {
+		return sites, nil
+	}
 	// Without the option only sites are listed whose index was fetched before,
 	// and a fresh machine has fetched none.
-	out, err := command(ctx, "apt-get", "indextargets", "--no-release-info", "--format", "$(SITE)|$(LABEL)").Output()
+	out, _, err := program.Program{Name: "apt-get", InheritEnv: true}.Run(ctx, "indextargets", "--no-release-info", "--format", "$(SITE)|$(LABEL)")
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, exit.With(exit.MachineLacks, fmt.Errorf("%w (apt-get indextargets: %v)", errNoApt, err))
+		return nil, exit.With(exit.MachineLacks, fmt.Errorf("find a Debian mirror: %w", err))
 	}
-	sites := parseSites(string(out), os.ReadFile)
-	if len(sites) == 0 {
+	if sites = parseSites(string(out), os.ReadFile); len(sites) == 0 {
 		return nil, exit.With(exit.MachineLacks, errors.New("apt has no mirror configured: look at /etc/apt/sources.list and /etc/apt/sources.list.d"))
 	}
 	return sites, nil
 }
 
-// parseSites reads lines of the form site|label.
+// parseSites reads lines of the form site|label. Sites for security updates
+// come last: they have few packages.
 func parseSites(text string, readFile func(string) ([]byte, error)) []string {
 	var sites, security []string
 	for line := range strings.Lines(text) {
 		site, label, _ := strings.Cut(strings.TrimSpace(line), "|")
-		to := &sites
-		if strings.Contains(strings.ToLower(site+label), "security") {
-			to = &security
-		}
+		found := []string{site}
 		// A list of mirrors, as cloud images have it.
 		if name, ok := strings.CutPrefix(site, "mirror+file:"); ok {
-			if data, err := readFile(name); err == nil {
-				for entry := range strings.Lines(string(data)) {
-					fields := strings.Fields(entry)
-					if len(fields) > 0 && isHTTP(fields[0]) {
-						*to = append(*to, strings.TrimRight(fields[0], "/"))
-					}
-				}
+			data, _ := readFile(name)
+			found = strings.Fields(string(data)) // what is not a site is dropped below
+		}
+		for _, s := range found {
+			s = strings.TrimRight(s, "/")
+			u, err := url.Parse(s)
+			switch {
+			case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+			case slices.Contains(sites, s) || slices.Contains(security, s):
+			case strings.Contains(strings.ToLower(s+label), "security"):
+				security = append(security, s)
+			default:
+				sites = append(sites, s)
 			}
-			continue
-		}
-		if isHTTP(site) {
-			*to = append(*to, strings.TrimRight(site, "/"))
 		}
 	}
-	var unique []string
-	for _, site := range append(sites, security...) {
-		if !slices.Contains(unique, site) {
-			unique = append(unique, site)
-		}
-	}
-	return unique
-}
-
-func isHTTP(site string) bool {
-	u, err := url.Parse(site)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	return append(sites, security...)
 }
 
 // aptProxy returns which proxy to use for a request: the one that apt is
 // configured with, else the one of the environment.
 func aptProxy(ctx context.Context) func(*http.Request) (*url.URL, error) {
-	out, err := command(ctx, "apt-config", "dump", "--format", "%F %v%n").Output()
+	out, _, err := program.Program{Name: "apt-config", InheritEnv: true}.Run(ctx, "dump", "--format", "%F %v%n")
 	if err != nil {
 		return http.ProxyFromEnvironment
 	}
-	return proxyOf(parseAptConfig(string(out)))
+	return proxyOf(string(out))
 }
 
-// parseAptConfig reads lines of the form Name::Of::Option value.
-func parseAptConfig(text string) map[string]string {
+// proxyOf returns the proxy function for apt's options, lines of the form
+// Name::Of::Option "value": a host's own proxy, then the scheme's, then http's.
+func proxyOf(config string) func(*http.Request) (*url.URL, error) {
 	options := map[string]string{}
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		value = strings.TrimSuffix(strings.TrimSpace(value), ";")
-		if plain, err := strconv.Unquote(value); err == nil {
-			value = plain
-		}
-		options[strings.ToLower(name)] = value
+	for line := range strings.Lines(config) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		options[strings.ToLower(name)] = strings.Trim(value, `"; `)
 	}
-	return options
-}
 
-// proxyOf returns the proxy function for apt's options: a host's own proxy,
-// then the scheme's, then http's; DIRECT means none.
-func proxyOf(options map[string]string) func(*http.Request) (*url.URL, error) {
 	return func(r *http.Request) (*url.URL, error) {
-		scheme := r.URL.Scheme
-		value := cmp.Or(
-			options["acquire::"+scheme+"::proxy::"+strings.ToLower(r.URL.Hostname())],
-			options["acquire::"+scheme+"::proxy"],
-			options["acquire::http::proxy"],
-		)
+		own := "acquire::" + r.URL.Scheme + "::proxy"
+		value := cmp.Or(options[own+"::"+strings.ToLower(r.URL.Hostname())], options[own], options["acquire::http::proxy"])
 		switch {
 		case strings.EqualFold(value, "DIRECT") || strings.EqualFold(value, "false"):
 			return nil, nil
@@ -122,7 +107,7 @@ func proxyOf(options map[string]string) func(*http.Request) (*url.URL, error) {
 		}
 		u, err := url.Parse(value)
 		if err != nil {
-			return nil, fmt.Errorf("apt's proxy %q is no address: %w", value, err)
+			return nil, fmt.Errorf("apt's proxy %q is not an address: %w", value, err)
 		}
 		return u, nil
 	}

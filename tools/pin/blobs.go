@@ -7,33 +7,27 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/tree"
 )
 
 // BlobID returns the blob id that the pin has for a path, and whether it has
-// one. A patch may only touch files that are pinned: what else it could be
-// applied to would be anybody's guess. For a file that Debian patches it is
-// the id of Debian's.
+// one. A patch may only touch pinned files: nothing is known of others. For a
+// file that Debian patches it is the id of Debian's.
 func (p *Pin) BlobID(name string) (string, bool) {
-	if id, ok := p.Blobs.All[name]; ok {
+	if id, ok := p.Blobs.Debian[name]; ok {
 		return id, true
 	}
-	id, ok := p.Blobs.Debian[name]
+	id, ok := p.Blobs.All[name]
 	return id, ok
-}
-
-// Files returns the paths of all pinned files, sorted.
-func (p *Pin) Files() []string {
-	names := slices.AppendSeq(slices.Collect(maps.Keys(p.Blobs.All)), maps.Keys(p.Blobs.Debian))
-	slices.Sort(names)
-	return names
 }
 
 // blobsOf returns the ids to verify in a tree from a source of that kind. In
 // upstream's own tree, the files that Debian patches are not known.
 func (p *Pin) blobsOf(kind Kind) map[string]string {
-	if kind != Debian {
+	if kind != Debian || len(p.Blobs.Debian) == 0 {
 		return p.Blobs.All
 	}
 	all := maps.Clone(p.Blobs.All)
@@ -41,36 +35,61 @@ func (p *Pin) blobsOf(kind Kind) map[string]string {
 	return all
 }
 
-// Diff compares files of the tree in dir with the pin, all pinned ones if
-// none are named, and returns those that differ, sorted. A named file that is
-// not pinned is an error.
-func (p *Pin) Diff(ctx context.Context, dir string, names ...string) ([]Mismatch, error) {
-	want := p.Blobs.All // upstream's trees are those that users have
-	if len(names) > 0 {
-		want = make(map[string]string, len(names))
-		for _, name := range names {
-			id, ok := p.BlobID(name)
-			if !ok {
-				return nil, fmt.Errorf("compare %s with linux-%s: %s is not pinned in %s", dir, p.Version, name, p.file)
-			}
-			want[name] = id
-		}
-	}
-	return diff(ctx, dir, want)
+// Mismatch is a file that is not as the pin has it.
+type Mismatch struct {
+	Path     string
+	Expected string // blob id
+	Found    string // blob id, "" if there is no such file
 }
 
-// diff returns the files in dir that do not have the wanted blob ids.
-func diff(ctx context.Context, dir string, want map[string]string) ([]Mismatch, error) {
+func (m Mismatch) String() string {
+	found := m.Found
+	if found == "" {
+		found = "no such file"
+	}
+	return fmt.Sprintf("%s: expected blob %s, found %s", m.Path, m.Expected, found)
+}
+
+// ContentError says that files of a tree are not as the pin has them.
+type ContentError struct {
+	Tree  string // the directory, or the archive that it was to come from
+	Files []Mismatch
+	Next  string // what to do about it
+}
+
+func (e *ContentError) Error() string {
+	const most = 10
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d of the files that the series builds on are not the pinned ones:", e.Tree, len(e.Files))
+	for _, m := range e.Files[:min(most, len(e.Files))] {
+		fmt.Fprintf(&b, "\n    %s", m)
+	}
+	if len(e.Files) > most {
+		fmt.Fprintf(&b, "\n    and %d more", len(e.Files)-most)
+	}
+	return b.String() + "\n" + e.Next
+}
+
+// ExitCode makes it a check that failed.
+func (e *ContentError) ExitCode() int { return exit.CheckFailed }
+
+// verify returns a *ContentError if files in dir do not have the wanted blob
+// ids. The error calls the tree name, and says what to do next.
+func verify(ctx context.Context, name, dir string, want map[string]string, next string) error {
 	names := slices.Sorted(maps.Keys(want))
 	ids, err := tree.BlobIDs(ctx, dir, names)
 	if err != nil {
-		return nil, fmt.Errorf("verify the kernel tree: %w", err)
+		return exit.With(exit.CheckFailed, fmt.Errorf("verify the kernel tree: %w\n%s", err, next))
 	}
+
 	var found []Mismatch
-	for _, name := range names {
-		if ids[name] != want[name] {
-			found = append(found, Mismatch{Path: name, Expected: want[name], Found: ids[name]})
+	for _, file := range names {
+		if ids[file] != want[file] {
+			found = append(found, Mismatch{Path: file, Expected: want[file], Found: ids[file]})
 		}
 	}
-	return found, nil
+	if len(found) > 0 {
+		return &ContentError{Tree: name, Files: found, Next: next}
+	}
+	return nil
 }

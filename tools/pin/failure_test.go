@@ -46,42 +46,36 @@ func TestFetchFails(t *testing.T) {
 	}}
 
 	tests := map[string]struct {
-		mirror *mirror // nil is one that nobody can reach
+		mirror *mirror // nil is an unreachable one
 		pinned []byte  // the .deb that the pin means
 		opts   func(*FetchOptions)
-		is     func(error) bool
 		code   int
 		says   []string
 		keeps  []string // what is left in the cache
 	}{
 		"checksum differs": {
 			mirror: serves(other), pinned: good,
-			is:   as[*ChecksumError],
 			code: exit.CheckFailed,
 			says: []string{debPath, "expected " + sum(good), "found " + sum(other)},
 		},
 		"blob id differs": {
 			mirror: serves(wrongFile), pinned: wrongFile,
-			is:   as[*ContentError],
 			code: exit.CheckFailed,
 			says: []string{"lib/xarray.c: expected blob " + tree.BlobID([]byte(kernelFiles()["lib/xarray.c"])) + ", found " + tree.BlobID([]byte("/* not it */\n"))},
 		},
 		"another version": {
 			mirror: serves(wrongVersion), pinned: wrongVersion,
-			is:   as[*ArchiveError],
 			code: exit.CheckFailed,
 			says: []string{"it holds linux-7.3.3, expected linux-7.3.4"},
 		},
 		"cut off for good": {
 			mirror: cut, pinned: good,
-			is:    as[*CutOffError],
 			code:  exit.MachineLacks,
 			says:  []string{fmt.Sprintf("cut off after 1000 of %d bytes", len(good)), "run the command again"},
-			keeps: []string{"download/linux-source-7.3_7.3.4-1_all.deb.part 1000", "download/linux-source-7.3_7.3.4-1_all.deb.part.json *"},
+			keeps: []string{"download/linux-source-7.3_7.3.4-1_all.deb.part 1000"},
 		},
 		"longer than pinned": {
 			mirror: serves(append(bytes.Clone(good), "more"...)), pinned: good,
-			is:   as[*SizeError],
 			code: exit.CheckFailed,
 			says: []string{fmt.Sprintf("at most %d bytes, found %d", len(good), len(good)+4)},
 		},
@@ -91,44 +85,39 @@ func TestFetchFails(t *testing.T) {
 				w.Write(append(bytes.Clone(good), "more"...))
 				return true
 			}}, pinned: good,
-			is:   as[*SizeError],
 			code: exit.CheckFailed,
+			says: []string{"is larger than expected"},
 		},
 		"shorter than pinned": {
 			mirror: serves(good[:len(good)-1]), pinned: good,
-			is:   as[*SizeError],
 			code: exit.CheckFailed,
 			says: []string{"another size"},
 		},
 		"server refuses": {
 			mirror: answers(http.StatusForbidden), pinned: good,
-			is:   as[*UnreachableError],
 			code: exit.MachineLacks,
 			says: []string{"the server answers 403"},
 		},
 		"not reachable": {
 			pinned: good,
-			is:     as[*UnreachableError],
 			code:   exit.MachineLacks,
 			says:   []string{"http://127.0.0.1:1/" + debPath, "not reachable", "refused", "KERNEL_SRC"},
 		},
 		"disk too small": {
 			mirror: serves(good), pinned: good,
 			opts: func(o *FetchOptions) { o.unpackedBytes = 1 << 60 },
-			is:   as[*cache.SpaceError],
 			code: exit.MachineLacks,
 			says: []string{"download and unpack linux-7.3.4: needs", "free"},
 		},
 		"no archive at all": {
 			mirror: serves([]byte("<html>captive portal</html>")), pinned: []byte("<html>captive portal</html>"),
-			is:   as[*ArchiveError],
 			code: exit.CheckFailed,
-			says: []string{"is no ar archive"},
+			says: []string{"dpkg-deb: error"},
 		},
 		"archive damaged": {
 			mirror: serves(good[:len(good)-100]), pinned: good[:len(good)-100],
-			is:   as[*ArchiveError],
 			code: exit.CheckFailed,
+			says: []string{"unpack linux-source-7.3_7.3.4-1_all.deb: "},
 		},
 	}
 	for name, tc := range tests {
@@ -142,7 +131,7 @@ func TestFetchFails(t *testing.T) {
 				tc.opts(&opts)
 			}
 			_, err := p.Fetch(t.Context(), opts)
-			if !tc.is(err) || exit.Code(err) != tc.code {
+			if exit.Code(err) != tc.code {
 				t.Errorf("error %T, exit code %d, want %d: %v", err, exit.Code(err), tc.code, err)
 			}
 			for _, want := range tc.says {
@@ -150,14 +139,7 @@ func TestFetchFails(t *testing.T) {
 					t.Errorf("%v\ndoes not say %q", err, want)
 				}
 			}
-			var left []string
-			for _, l := range content(t, opts.Cache.Dir()) {
-				if name, _, _ := strings.Cut(l, " "); strings.HasSuffix(name, ".json") {
-					l = name + " *"
-				}
-				left = append(left, l)
-			}
-			if diff := cmp.Diff(tc.keeps, left); diff != "" {
+			if diff := cmp.Diff(tc.keeps, content(t, opts.Cache.Dir())); diff != "" {
 				t.Errorf("cache (-want +got):\n%s", diff)
 			}
 		})
@@ -171,7 +153,7 @@ func as[E error](err error) bool {
 
 func TestFetchGone(t *testing.T) {
 	archive := deb(t, kernelMembers(kernelFiles()))
-	index := "Package: linux-source-7.3\nVersion: 7.3.9-1\nFilename: pool/l.deb\nSize: 5\nSHA256: abc\nDescription: x\n more\n\n" +
+	index := "Package: linux-source-7.3\nVersion: 7.3.9-1\nFilename: pool/l.deb\nSize: 5\nSHA256: " + strings.Repeat("0a", 32) + "\nDescription: x\n more\n\n" +
 		"Package: linux-image\nVersion: 1\nFilename: pool/i.deb\n"
 	const where = "dists/trixie-backports/main/binary-amd64/Packages.xz"
 	tests := map[string]struct {
@@ -180,21 +162,21 @@ func TestFetchGone(t *testing.T) {
 	}{
 		"replaced by another": {
 			map[string][]byte{where: xz(t, []byte(index))},
-			[]string{"linux-source-7.3 7.3.9-1", `path = "pool/l.deb"`, "move the pin", "TestCommittedPin -update"},
+			[]string{"linux-source-7.3 7.3.9-1", "vcpulab pin new --suite trixie-backports 7.3.9"},
 		},
 		"in the other index": {
 			map[string][]byte{strings.Replace(where, "amd64", "all", 1): xz(t, []byte(index))},
 			[]string{"linux-source-7.3 7.3.9-1"},
 		},
-		"index is damaged":    {map[string][]byte{where: []byte("no xz")}, []string{"could not be found out", "Packages.xz"}},
-		"index is not there":  {nil, []string{"could not be found out", "404"}},
+		"index is damaged":    {map[string][]byte{where: []byte("no xz")}, []string{"listing the others failed", "Packages.xz"}},
+		"index is not there":  {nil, []string{"listing the others failed", "404"}},
 		"index has no kernel": {map[string][]byte{where: xz(t, nil), strings.Replace(where, "amd64", "all", 1): xz(t, nil)}, []string{"no kernel source at all"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, opts := testPin(archive), options(t, serve(t, &mirror{files: tc.files}))
 			_, err := p.Fetch(t.Context(), opts)
-			if !as[*GoneError](err) || exit.Code(err) != exit.MachineLacks {
+			if exit.Code(err) != exit.MachineLacks || !strings.Contains(err.Error(), "no mirror has it any more") {
 				t.Fatalf("error %v", err)
 			}
 			for _, want := range tc.says {
@@ -275,7 +257,7 @@ func TestFetchStalledServer(t *testing.T) {
 	opts := options(t, serve(t, m))
 	opts.stall = time.Millisecond
 	_, err := testPin(archive).Fetch(t.Context(), opts)
-	if cut, ok := errors.AsType[*CutOffError](err); !ok || !errors.Is(err, errStalled) || cut.Tries != 3 {
+	if !errors.Is(err, errStalled) || !strings.Contains(err.Error(), "3 tries") || exit.Code(err) != exit.MachineLacks {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,14 +3,14 @@
 package pin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"vcpulab/tools/cache"
@@ -25,17 +25,12 @@ type FetchOptions struct {
 	Cache *cache.Cache
 	// Log shows the progress; nil is silent.
 	Log *progress.Log
-	// Local names a folder, a git checkout that has the tag of the pinned
-	// version, a .deb or a .tar.xz that the kernel is taken from in the place
-	// of the pin's sources. It is never written to.
-	Local string
 	// Sites are the Debian mirrors to try. nil means those that the machine's
 	// apt is configured with.
 	Sites []string
 	// Client makes the requests. nil means one that uses apt's proxy.
 	Client *http.Client
-	// Unverified leaves the blob ids out, because they are what is asked for:
-	// the pin is being moved.
+	// Unverified skips the blob ids, which are about to be regenerated.
 	Unverified bool
 
 	// For tests; 0 means the default.
@@ -47,23 +42,20 @@ type FetchOptions struct {
 // unpackedBytes is what an unpacked kernel takes on disk: 1.8 GB, and a bit.
 const unpackedBytes = 2_000_000_000
 
-// Names of what is in a cache entry of a pinned kernel.
+// Names of what is in the cache.
 const (
 	cacheKind    = "pin"
+	userKind     = "user"
 	downloadKind = "download"
 	treeName     = "linux"
 )
 
-// Fetched returns the tree if it was fetched before, ok unless it was not.
-func (p *Pin) Fetched(ctx context.Context, c *cache.Cache) (t tree.Tree, ok bool, err error) {
-	return p.fetched(ctx, FetchOptions{Cache: c})
-}
-
-func (p *Pin) fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok bool, err error) {
+// Fetched returns the tree if it was fetched before; otherwise ok is false.
+func (p *Pin) Fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok bool, err error) {
 	for i := range p.Sources {
 		src := &p.Sources[i]
 		if dir, ok := opts.Cache.Lookup(cacheKind, p.key(src)); ok {
-			t, err := p.open(ctx, dir, src.Kind, opts.Unverified)
+			t, err := p.open(ctx, &opts, src, dir)
 			return t, true, err
 		}
 	}
@@ -71,200 +63,165 @@ func (p *Pin) fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok b
 }
 
 // Fetch returns the pinned tree: the one in the cache, verified again, or
-// else the one that the first of the sources has which can be reached.
+// else the one from the first source that can be reached.
 //
-// Its errors: *ContentError when blob ids differ, *SourcesError when no source
-// has it, which wraps what came of each (*GoneError, *UnreachableError,
-// *CutOffError, *ChecksumError, *SizeError, *ArchiveError), and
-// *cache.SpaceError. After an error the cache is as it was but for what was
-// downloaded of a file that was cut off.
+// The error is a *ContentError if blob ids differ and a *cache.SpaceError if
+// the disk is full; otherwise it lists the error of each source. After an
+// error nothing is left in the cache but the part of a download that was cut
+// off.
 func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
-	if opts.Local != "" {
-		return p.fetchLocal(ctx, &opts)
-	}
-	if t, ok, err := p.fetched(ctx, opts); ok {
+	if t, ok, err := p.Fetched(ctx, opts); ok {
 		return t, err
 	}
-	if err := needXZ(); err != nil {
+	if err := needUnpackers(); err != nil {
 		return tree.Tree{}, err
 	}
 
-	failed := &SourcesError{Version: p.Version}
+	var failed []error
 	for i := range p.Sources {
 		src := &p.Sources[i]
 		dir, _, err := opts.Cache.Populate(ctx, cacheKind, p.key(src), func(ctx context.Context, tmp string) error {
 			return p.fill(ctx, &opts, src, tmp)
 		})
 		if err == nil {
-			return p.open(ctx, dir, src.Kind, opts.Unverified)
+			return p.open(ctx, &opts, src, dir)
 		}
 		if ctx.Err() != nil {
 			return tree.Tree{}, fmt.Errorf("fetch linux-%s: %w", p.Version, ctx.Err())
 		}
-		// Another source needs no less space.
-		var full *cache.SpaceError
-		if errors.As(err, &full) {
+		// Another source needs as much space.
+		if _, full := errors.AsType[*cache.SpaceError](err); full {
 			return tree.Tree{}, err
 		}
-		failed.Tried = append(failed.Tried, SourceError{Source: src.String(), Err: err})
+		failed = append(failed, fmt.Errorf("%s: %w", src, err))
 	}
-	return tree.Tree{}, failed
+	return tree.Tree{}, &sourcesError{p.Version, failed}
 }
+
+// sourcesError says that a pinned kernel could not be fetched from any source.
+type sourcesError struct {
+	version string
+	failed  []error
+}
+
+func (e *sourcesError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "fetch linux-%s: no source has it:", e.version)
+	for _, err := range e.failed {
+		b.WriteString("\n  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	b.WriteString("\nA kernel tree or git checkout of your own can be named instead: make apply-patches KERNEL_SRC=/path/to/linux")
+	return b.String()
+}
+
+func (e *sourcesError) Unwrap() []error { return e.failed }
 
 // key is the cache key of the kernel from a source.
 func (p *Pin) key(src *Source) string {
-	if src.SHA256 != "" {
-		return cache.Key("linux", p.Version, src.SHA256)
-	}
-	return cache.Key("linux", p.Version, src.URL)
+	return cache.Key("linux", p.Version, cmp.Or(src.SHA256, src.URL))
 }
 
 // fill downloads and unpacks the kernel from a source to tmp.
 func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src *Source, tmp string) error {
+	doing := fmt.Sprintf("download and unpack linux-%s", p.Version)
 	partDir := opts.Cache.Path(downloadKind, "")
 	if err := os.MkdirAll(partDir, 0o755); err != nil {
-		return opts.Cache.Full("download "+src.base(), err)
+		return opts.Cache.Full(doing, err)
 	}
 	part := filepath.Join(partDir, src.base()+".part")
-
-	unpacked := opts.unpackedBytes
-	if unpacked == 0 {
-		unpacked = unpackedBytes
-	}
-	doing := fmt.Sprintf("download and unpack linux-%s", p.Version)
-	if err := opts.Cache.Need(doing, max(0, src.Size-partSize(part))+unpacked); err != nil {
+	need := max(0, src.Size-partSize(part)) + cmp.Or(opts.unpackedBytes, unpackedBytes)
+	if err := opts.Cache.Need(doing, need); err != nil {
 		return err
 	}
 
-	client := opts.Client
-	if client == nil {
-		client = newClient(ctx)
-	}
-	var sum string
-	var err error
-	switch src.Kind {
-	case Debian:
-		sum, err = p.downloadDebian(ctx, opts, client, src, part)
-	default:
-		sum, err = p.downloadUpstream(ctx, opts, client, src, part)
-	}
+	sum, err := p.download(ctx, opts, src, part)
 	if err != nil {
 		full := opts.Cache.Full(doing, err)
 		if full != err {
-			removePart(part) // it is what filled the disk
+			os.Remove(part) // it is what filled the disk
 		}
 		return full
 	}
-	err = p.unpack(ctx, opts, archive{
-		file: part, name: src.base(), sha256: sum, member: src.Member, kind: src.Kind, source: src.String(),
-	}, tmp)
-	// The kernel's files are what is kept; what cannot be unpacked is of no
-	// use. Only for the user who comes back after Ctrl-C it stays.
+
+	err = p.unpack(ctx, opts, src, part, sum, tmp)
+	// What cannot be unpacked is useless. After Ctrl-C it is kept for the next
+	// run.
 	if err == nil || ctx.Err() == nil {
-		removePart(part)
+		os.Remove(part)
 	}
 	return opts.Cache.Full(doing, err)
 }
 
-// archive is a kernel that was downloaded.
-type archive struct {
-	file   string // where it is
-	name   string // what it is called
-	sha256 string
-	member string // the tarball in it, if it is a .deb
-	kind   Kind   // of the source that it is from, which says what to verify
-	source string // that source
+// download downloads from a source to the file part and returns its SHA-256.
+func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, part string) (sum string, err error) {
+	client := opts.Client
+	if client == nil {
+		client = newClient(ctx)
+	}
+	d := download{
+		client: client, url: src.URL, part: part, size: src.Size, sha256: src.SHA256,
+		tries: cmp.Or(opts.tries, downloadTries), pause: cmp.Or(opts.pause, downloadPause), stall: cmp.Or(opts.stall, downloadStall),
+		step: opts.Log.Step("download " + src.base()),
+	}
+	defer func() { d.step.End(err, "%s, sha256 verified", megabytes(partSize(part))) }()
+
+	if src.Kind == Debian {
+		d.exact = true
+		return src.SHA256, p.downloadPackage(ctx, &d, opts.Sites, src)
+	}
+	if d.sha256 == "" {
+		if d.sha256, err = publishedSum(ctx, client, src); err != nil {
+			return "", err
+		}
+	}
+	return d.sha256, d.run(ctx)
 }
 
-// unpack unpacks a kernel into the folder tmp of the cache, verifies it, and
-// describes it.
-func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, a archive, tmp string) (err error) {
+// unpack unpacks the kernel in an archive with that sum into the directory tmp
+// of the cache, and verifies it.
+func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archive, sum, tmp string) (err error) {
 	step := opts.Log.Step("unpack linux-" + p.Version)
+	u := unpacker{limits: kernelLimits, progress: func(files int) { step.Update("%d files", files) }}
+	defer func() { step.End(err, "%d files", u.files) }()
+
 	dir := filepath.Join(tmp, treeName)
-	var entries []tree.Entry
-	defer func() { step.End(err, "%d files", len(entries)) }()
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	entries, err = unpackArchive(ctx, a.file, a.name, a.member, dir, func(n int) {
-		if n%1024 == 0 {
-			step.Update("%d files", n)
-		}
-	})
-	if err != nil {
-		return err
+	if err := u.unpackArchive(ctx, archive, src.Member, dir); err != nil {
+		return exit.With(exit.CheckFailed, fmt.Errorf("unpack %s: %w", src.base(), err))
 	}
-	return p.finish(ctx, opts, a, tmp, entries)
-}
 
-// finish verifies the tree in tmp and writes its description.
-func (p *Pin) finish(ctx context.Context, opts *FetchOptions, a archive, tmp string, entries []tree.Entry) error {
-	dir := filepath.Join(tmp, treeName)
 	version, err := Version(dir)
 	if err != nil {
 		return err
 	}
 	if version != p.Version {
-		return &ArchiveError{Archive: a.name, Err: fmt.Errorf("it holds linux-%s, expected linux-%s", version, p.Version)}
+		return exit.With(exit.CheckFailed, fmt.Errorf("unpack %s: it holds linux-%s, expected linux-%s", src.base(), version, p.Version))
 	}
 	if !opts.Unverified {
-		bad, err := diff(ctx, dir, p.blobsOf(a.kind))
-		if err != nil {
+		next := "Name another source, or run vcpulab pin update if the pin was moved on purpose."
+		if err := verify(ctx, src.base(), dir, p.blobsOf(src.Kind), next); err != nil {
 			return err
 		}
-		if len(bad) > 0 {
-			return &ContentError{Tree: a.name, Files: bad, Next: "Name another source, or regenerate the pin if it was moved on purpose."}
-		}
 	}
-	if err := writeManifest(tmp, p.Version, a, entries); err != nil {
-		return err
-	}
-	return tree.Save(tree.Tree{Dir: dir, ID: cache.Key("linux", p.Version, a.sha256), Version: p.Version})
+	return tree.Save(tree.Tree{Dir: dir, ID: cache.Key("linux", p.Version, sum), Version: p.Version})
 }
 
-// open returns the tree of a cache entry after verifying the files that the
-// pin names.
-func (p *Pin) open(ctx context.Context, entry string, kind Kind, unverified bool) (tree.Tree, error) {
+// open returns the tree of a cache entry after verifying its pinned files.
+func (p *Pin) open(ctx context.Context, opts *FetchOptions, src *Source, entry string) (tree.Tree, error) {
 	dir := filepath.Join(entry, treeName)
-	next := removeHint(entry)
 	t, err := tree.Load(dir)
 	if err != nil {
-		return tree.Tree{}, exit.With(exit.CheckFailed, fmt.Errorf("%w\n%s", err, next))
+		return tree.Tree{}, exit.With(exit.CheckFailed, fmt.Errorf("%w\n%s", err, removeHint(entry)))
 	}
-	if unverified {
-		return t, nil
+	if !opts.Unverified {
+		err = verify(ctx, dir, dir, p.blobsOf(src.Kind), removeHint(entry))
 	}
-	bad, err := diff(ctx, dir, p.blobsOf(kind))
-	if err != nil {
-		return tree.Tree{}, exit.With(exit.CheckFailed, fmt.Errorf("%w\n%s", err, next))
-	}
-	if len(bad) > 0 {
-		return tree.Tree{}, &ContentError{Tree: dir, Files: bad, Next: next}
-	}
-	return t, nil
+	return t, err
 }
 
-// removeHint says what to do about an entry of the cache that was changed.
+// removeHint says what to do about a cache entry that was changed.
 func removeHint(entry string) string {
 	return fmt.Sprintf("Something changed the cached tree. Remove it and run the command again: rm -rf '%s'", entry)
-}
-
-// needXZ reports it before a long download if nothing could be unpacked.
-func needXZ() error {
-	if _, err := exec.LookPath("xz"); err != nil {
-		return exit.With(exit.MachineLacks, errNoXZ)
-	}
-	return nil
-}
-
-// newClient returns a client with apt's proxy that gives up on servers that
-// do not answer.
-func newClient(ctx context.Context) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                 aptProxy(ctx),
-		DialContext:           (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: 30 * time.Second,
-		DisableCompression:    true,
-	}}
 }

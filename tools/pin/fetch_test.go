@@ -89,13 +89,6 @@ func TestFetch(t *testing.T) {
 	if target, err := os.Readlink(filepath.Join(got.Dir, "scripts/link")); target != "../lib/xarray.c" {
 		t.Errorf("link: %q, %v", target, err)
 	}
-	manifest, err := ReadManifest(got)
-	if err != nil || manifest.SHA256 != sum(archive) || manifest.Files != len(kernelFiles())+1 {
-		t.Errorf("manifest %+v, %v", manifest, err)
-	}
-	if bad, err := Audit(t.Context(), got); bad != nil || err != nil {
-		t.Errorf("Audit = %v, %v", bad, err)
-	}
 	if left := content(t, opts.Cache.Path(downloadKind, "")); left != nil {
 		t.Errorf("the download was kept: %v", left)
 	}
@@ -119,7 +112,7 @@ func TestFetchFindsAlteredFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeTree(t, got.Dir, map[string]string{"lib/xarray.c": "altered\n", "added.c": "\n"})
+	writeTree(t, got.Dir, map[string]string{"lib/xarray.c": "altered\n"})
 	if err := os.Remove(filepath.Join(got.Dir, "virt/kvm/kvm_main.c")); err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +131,10 @@ func TestFetchFindsAlteredFiles(t *testing.T) {
 	if exit.Code(err) != exit.CheckFailed || !strings.Contains(err.Error(), "rm -rf") {
 		t.Errorf("error %v", err)
 	}
-	bad, err := Audit(t.Context(), got)
-	if len(bad) != 3 || bad[0].Path != "added.c" || err != nil {
-		t.Errorf("Audit = %v, %v", bad, err)
-	}
 }
 
-// TestFetchGoesOn is about downloads that succeed in the end.
-func TestFetchGoesOn(t *testing.T) {
+// TestFetchContinues is about downloads that succeed in the end.
+func TestFetchContinues(t *testing.T) {
 	archive := deb(t, kernelMembers(kernelFiles()))
 	n := len(archive)
 	status := func(code int) func(http.ResponseWriter, *http.Request, int) bool {
@@ -159,25 +148,21 @@ func TestFetchGoesOn(t *testing.T) {
 	tests := map[string]struct {
 		before func(http.ResponseWriter, *http.Request, int) bool
 		part   []byte // what is there from an earlier run
-		meta   string // and the validator that was kept with it
 		ranges []string
 	}{
-		"cut off, gone on": {cutAfter(archive, n/2), nil, "", []string{"", fmt.Sprintf("bytes=%d-", n/2)}},
+		"cut off, continued": {cutAfter(archive, n/2), nil, []string{"", fmt.Sprintf("bytes=%d-", n/2)}},
 		"cut off, server without ranges": {func(w http.ResponseWriter, r *http.Request, try int) bool {
 			if try == 1 {
 				return cutAfter(archive, n/2)(w, r, try)
 			}
 			w.Write(archive)
 			return true
-		}, nil, "", []string{"", fmt.Sprintf("bytes=%d-", n/2)}},
-		"busy at first":           {status(http.StatusServiceUnavailable), nil, "", []string{"", ""}},
-		"earlier run":             {nil, archive[:100], "", []string{"bytes=100-"}},
-		"earlier run was whole":   {nil, archive, "", nil},
-		"earlier run was other":   {nil, bytes.Repeat([]byte("x"), 100), "", []string{"bytes=100-", ""}},
-		"earlier run was longer":  {nil, append(bytes.Clone(archive), "more"...), "", []string{fmt.Sprintf("bytes=%d-", n+4), ""}},
-		"earlier validator stale": {nil, archive[:100], `{"url":"URL","etag":"\"stale\""}`, []string{"bytes=100-"}},
-		"earlier validator weak":  {nil, archive[:100], `{"url":"URL","etag":"W/\"x\""}`, []string{"bytes=100-"}},
-		"earlier validator odd":   {nil, archive[:100], `{`, []string{"bytes=100-"}},
+		}, nil, []string{"", fmt.Sprintf("bytes=%d-", n/2)}},
+		"busy at first":          {status(http.StatusServiceUnavailable), nil, []string{"", ""}},
+		"earlier run":            {nil, archive[:100], []string{"bytes=100-"}},
+		"earlier run was whole":  {nil, archive, nil},
+		"earlier run was other":  {nil, bytes.Repeat([]byte("x"), 100), []string{"bytes=100-", ""}},
+		"earlier run was longer": {nil, append(bytes.Clone(archive), "more"...), []string{""}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -187,10 +172,6 @@ func TestFetchGoesOn(t *testing.T) {
 			opts := options(t, url)
 			if tc.part != nil {
 				writeTree(t, opts.Cache.Path(downloadKind, ""), map[string]string{filepath.Base(debPath) + ".part": string(tc.part)})
-			}
-			if tc.meta != "" {
-				meta := strings.ReplaceAll(tc.meta, "URL", url+"/"+debPath)
-				writeTree(t, opts.Cache.Path(downloadKind, ""), map[string]string{filepath.Base(debPath) + ".part.json": meta})
 			}
 			if _, err := p.Fetch(t.Context(), opts); err != nil {
 				t.Fatal(err)
@@ -246,58 +227,5 @@ func TestFetchTriesAllSources(t *testing.T) {
 				t.Errorf("second Fetch = %+v, %v", again, err)
 			}
 		})
-	}
-}
-
-func TestFetchLocal(t *testing.T) {
-	archive := deb(t, kernelMembers(kernelFiles()))
-	dir := t.TempDir()
-	changed := kernelFiles()
-	changed["lib/xarray.c"] = "changed\n"
-	writeTree(t, filepath.Join(dir, "plain"), kernelFiles())
-	writeTree(t, filepath.Join(dir, "changed"), changed)
-	writeTree(t, filepath.Join(dir, "empty"), nil)
-	writeTree(t, dir, map[string]string{
-		"k.deb": string(archive), "other.deb": string(archive) + "x", "empty/x": "",
-		"k.tar.xz": string(xz(t, tarball(t, kernelMembers(kernelFiles())))),
-	})
-	repo := filepath.Join(dir, "repo")
-	writeTree(t, repo, kernelFiles())
-	gitDo(t, repo, "init", "-q")
-	gitDo(t, repo, "add", "-A")
-	gitDo(t, repo, "commit", "-qm", "linux 7.3.4")
-	gitDo(t, repo, "tag", "v7.3.4")
-	writeTree(t, repo, map[string]string{"lib/xarray.c": "work in progress\n"})
-	before := content(t, dir)
-
-	tests := map[string]struct {
-		code int
-		says string
-	}{
-		"plain": {}, "repo": {}, "k.deb": {}, "k.tar.xz": {},
-		"changed":   {exit.CheckFailed, "lib/xarray.c"},
-		"empty":     {exit.Usage, "not a kernel source tree"},
-		"other.deb": {exit.CheckFailed, "sha256 differs"},
-		"not-there": {exit.Usage, "no such file"},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			opts := options(t)
-			opts.Local = filepath.Join(dir, name)
-			got, err := testPin(archive).Fetch(t.Context(), opts)
-			if exit.Code(err) != tc.code || err != nil && !strings.Contains(err.Error(), tc.says) {
-				t.Fatalf("error %v, want exit code %d and %q", err, tc.code, tc.says)
-			}
-			if err != nil {
-				return
-			}
-			data, err := os.ReadFile(filepath.Join(got.Dir, "lib/xarray.c"))
-			if err != nil || string(data) != kernelFiles()["lib/xarray.c"] {
-				t.Errorf("lib/xarray.c: %.20q, %v", data, err)
-			}
-		})
-	}
-	if diff := cmp.Diff(before, content(t, dir)); diff != "" {
-		t.Errorf("what the user named was changed:\n%s", diff)
 	}
 }

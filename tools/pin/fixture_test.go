@@ -35,20 +35,20 @@ func kernelFiles() map[string]string {
 	}
 }
 
-const topFolder = "linux-source-7.3/"
+const topDirectory = "linux-source-7.3/"
 
 func sum(data []byte) string {
 	s := sha256.Sum256(data)
 	return hex.EncodeToString(s[:])
 }
 
-// member is a member of a tar archive; Name is put below the top folder.
+// member is a member of a tar archive; Name includes the top-level directory.
 type member struct {
 	tar.Header
 	data string
 }
 
-// tarball makes a tar archive, with the top folder, of the members.
+// tarball makes a tar archive of the members.
 func tarball(t testing.TB, members []member) []byte {
 	t.Helper()
 	var buf bytes.Buffer
@@ -71,18 +71,18 @@ func tarball(t testing.TB, members []member) []byte {
 
 var released = time.Date(2026, 11, 10, 18, 10, 0, 0, time.UTC)
 
-// kernelMembers are the files as members, with folders and a link.
+// kernelMembers are the files as members, with directories and a link.
 func kernelMembers(files map[string]string) []member {
-	members := []member{{Header: tar.Header{Name: topFolder, Typeflag: tar.TypeDir, Mode: 0o755, ModTime: released}}}
+	members := []member{{Header: tar.Header{Name: topDirectory, Typeflag: tar.TypeDir, Mode: 0o755, ModTime: released}}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		mode := int64(0o644)
 		if strings.HasSuffix(name, ".pl") {
 			mode = 0o755
 		}
-		members = append(members, member{tar.Header{Name: topFolder + name, Typeflag: tar.TypeReg, Mode: mode, ModTime: released}, files[name]})
+		members = append(members, member{tar.Header{Name: topDirectory + name, Typeflag: tar.TypeReg, Mode: mode, ModTime: released}, files[name]})
 	}
 	return append(members, member{Header: tar.Header{
-		Name: topFolder + "scripts/link", Typeflag: tar.TypeSymlink, Linkname: "../lib/xarray.c", ModTime: released,
+		Name: topDirectory + "scripts/link", Typeflag: tar.TypeSymlink, Linkname: "../lib/xarray.c", ModTime: released,
 	}})
 }
 
@@ -117,8 +117,8 @@ func deb(t testing.TB, members []member) []byte {
 		{tar.Header{Name: "./usr/share/doc/copyright", Typeflag: tar.TypeReg, Mode: 0o644}, "GPL"},
 		{tar.Header{Name: "./" + memberName, Typeflag: tar.TypeReg, Mode: 0o644}, string(xz(t, tarball(t, members)))},
 	})
-	return slices.Concat([]byte(arMagic), arMember("debian-binary", []byte("2.0\n")),
-		arMember("control.tar.xz", []byte("odd")), arMember("data.tar.xz", xz(t, data)))
+	return slices.Concat([]byte("!<arch>\n"), arMember("debian-binary", []byte("2.0\n")),
+		arMember("control.tar.xz", xz(t, tarball(t, nil))), arMember("data.tar.xz", xz(t, data)))
 }
 
 const debPath = "pool/main/l/linux/linux-source-7.3_7.3.4-1_all.deb"
@@ -126,7 +126,7 @@ const debPath = "pool/main/l/linux/linux-source-7.3_7.3.4-1_all.deb"
 // testPin is the pin of a .deb and of the small kernel.
 func testPin(deb []byte) *Pin {
 	p := &Pin{
-		Version: "7.3.4", file: "kernel-src-pin/linux-7.3.4.toml",
+		Version: "7.3.4", File: "kernel-src-pin/linux-7.3.4.toml",
 		Sources: []Source{{
 			Kind: Debian, Package: "linux-source-7.3", PackageVersion: "7.3.4-1", Suite: "trixie-backports",
 			Path: debPath, Member: memberName, Size: int64(len(deb)), SHA256: sum(deb),
@@ -156,7 +156,7 @@ func options(t *testing.T, sites ...string) FetchOptions {
 	}
 }
 
-// content lists all that stands in a folder but locks, with sizes of files.
+// content lists all files in a directory but locks, with sizes of files.
 func content(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package pin fetches the kernel that the series is made against and verifies
+// that it is that kernel.
+//
+// A pin is a TOML file: a version, the sources that it can come from in the
+// order in which they are tried, and git's blob id of every file that the
+// series touches or builds on. Whichever source it comes from, the content of
+// these files is verified when it is unpacked and at each later use.
+//
+// [Find] reads one of the pins of a directory, [Pin.Fetch] gives its tree, and
+// [UserTree] a tree of the user's own in its place. [New] makes a pin, and
+// [Regenerate] updates its blob ids.
 package pin
 
 import (
@@ -15,9 +26,12 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"vcpulab/tools/exit"
 )
 
 // Pin is a pinned kernel.
@@ -30,8 +44,8 @@ type Pin struct {
 	// Blobs holds git's blob ids of the files that the series touches or
 	// builds on.
 	Blobs Blobs `toml:"blobs"`
-
-	file string // what it was read from, for errors
+	// File is the path of the file that it was read from.
+	File string `toml:"-"`
 }
 
 // Kind is the kind of a source.
@@ -50,25 +64,24 @@ const (
 type Source struct {
 	Kind Kind `toml:"kind"`
 
-	// Package, PackageVersion and Suite say which Debian package it is; Path
-	// is the .deb's path on a mirror and Member the path of the tarball in
-	// it.
+	// Package, PackageVersion and Suite name a Debian package. Path is the
+	// .deb's path on a mirror, Member the path of the tarball in it.
 	Package        string `toml:"package,omitempty"`
 	PackageVersion string `toml:"package-version,omitempty"`
 	Suite          string `toml:"suite,omitempty"`
 	Path           string `toml:"path,omitempty"`
 	Member         string `toml:"member,omitempty"`
 
-	// URL is where an upstream tarball is, and Sums where the list of
-	// SHA-256 sums is that has it.
+	// URL is the address of an upstream tarball, Sums that of the list with
+	// its SHA-256.
 	URL  string `toml:"url,omitempty"`
 	Sums string `toml:"sums,omitempty"`
 
-	// Size is the size of what is downloaded in bytes. For a tarball, whose
-	// size nobody publishes, it is the most that is accepted.
+	// Size is the size of the download in bytes. For a tarball, whose size is
+	// not published, it is the most that is accepted.
 	Size int64 `toml:"size"`
-	// SHA256 is the sum of what is downloaded, in hexadecimal. Without it the
-	// sum that Sums has is used.
+	// SHA256 is the sum of the download, in hexadecimal. Without it the sum
+	// in the list at Sums is used.
 	SHA256 string `toml:"sha256,omitempty"`
 }
 
@@ -80,22 +93,36 @@ func (s *Source) String() string {
 	return s.URL
 }
 
-// base is the file name of what is downloaded.
-func (s *Source) base() string {
-	if s.Kind == Debian {
-		return path.Base(s.Path)
-	}
-	return path.Base(s.URL)
-}
+// base is the file name of the download.
+func (s *Source) base() string { return path.Base(cmp.Or(s.Path, s.URL)) }
 
 // Blobs holds git's blob ids by path.
 type Blobs struct {
 	// All are the files that are the same in every source.
 	All map[string]string `toml:"all"`
-	// Debian are the files as Debian has patched them; what they are upstream
-	// is not known here.
+	// Debian are the files that Debian has patched, as it has them. Upstream's
+	// are not known.
 	Debian map[string]string `toml:"debian,omitempty"`
 }
+
+// FileError is about a pin file that cannot be read or is wrong.
+type FileError struct {
+	File         string
+	Line, Column int // 1-based; 0 if unknown
+	Err          error
+}
+
+func (e *FileError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("pin file %s: %v", e.File, e.Err)
+	}
+	return fmt.Sprintf("pin file %s:%d:%d: %v", e.File, e.Line, e.Column, e.Err)
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// ExitCode makes it wrong use.
+func (e *FileError) ExitCode() int { return exit.Usage }
 
 // Load reads a pin file. Its errors are *FileError.
 func Load(name string) (*Pin, error) {
@@ -109,7 +136,7 @@ func Load(name string) (*Pin, error) {
 // Parse reads a pin from the content of a file of that name. Its errors are
 // *FileError.
 func Parse(name string, data []byte) (*Pin, error) {
-	p := &Pin{file: name}
+	p := &Pin{File: name}
 	dec := toml.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(p); err != nil {
@@ -120,22 +147,23 @@ func Parse(name string, data []byte) (*Pin, error) {
 		case errors.As(err, &strict) && len(strict.Errors) > 0:
 			first := &strict.Errors[0]
 			fe.Line, fe.Column = first.Position()
-			fe.Err = fmt.Errorf("nothing is called %q here", strings.Join(first.Key(), "."))
+			fe.Err = fmt.Errorf("unknown key %q", strings.Join(first.Key(), "."))
 		case errors.As(err, &syntax):
 			fe.Line, fe.Column = syntax.Position()
 		}
 		return nil, fe
 	}
-	if key, err := p.check(); err != nil {
-		line, column := find(data, key)
+
+	if text, err := p.check(); err != nil {
+		line, column := position(data, text)
 		return nil, &FileError{File: name, Line: line, Column: column, Err: err}
 	}
 	return p, nil
 }
 
-// find returns where in the file the text of a key or value is, or 0, 0: the
-// decoder keeps no positions of what was well formed.
-func find(data []byte, text string) (line, column int) {
+// position returns where a text stands in the file, or 0, 0: the decoder keeps
+// no positions of what was well formed.
+func position(data []byte, text string) (line, column int) {
 	if text == "" {
 		return 0, 0
 	}
@@ -155,13 +183,13 @@ var (
 	suiteRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 )
 
-// check says what is wrong with a pin that was well formed, and with which
-// text of the file.
+// check returns what is wrong with a pin that was well formed, and the text in
+// the file that is about it.
 func (p *Pin) check() (text string, err error) {
-	if !versionRE.MatchString(p.Version) {
-		return "version", fmt.Errorf("version: %q is not a kernel's version, such as 7.3.4", p.Version)
-	}
-	if len(p.Sources) == 0 {
+	switch {
+	case !versionRE.MatchString(p.Version):
+		return "version", fmt.Errorf("version: %q is not a kernel's version, such as 6.12.1", p.Version)
+	case len(p.Sources) == 0:
 		return "", errors.New("there is no [[source]]")
 	}
 	for i := range p.Sources {
@@ -169,6 +197,7 @@ func (p *Pin) check() (text string, err error) {
 			return text, fmt.Errorf("source %d: %w", i+1, err)
 		}
 	}
+
 	if len(p.Blobs.All) == 0 {
 		return "", errors.New("there are no [blobs.all]")
 	}
@@ -191,38 +220,41 @@ func (p *Pin) check() (text string, err error) {
 }
 
 func (s *Source) check() (text string, err error) {
-	if s.SHA256 != "" && !isHex(s.SHA256, 64) {
-		return s.SHA256, fmt.Errorf("sha256: %q is not 64 hexadecimal digits", s.SHA256)
+	type rule struct {
+		key, value string
+		good       bool
+		want       string
 	}
-	if s.Size <= 0 {
-		return "size", fmt.Errorf("size: %d is not a number of bytes", s.Size)
-	}
+	rules := []rule{{"size", strconv.FormatInt(s.Size, 10), s.Size > 0, "a number of bytes"}}
 	switch s.Kind {
 	case Debian:
-		switch {
-		case !packageRE.MatchString(s.Package):
-			return cmp.Or(s.Package, "package"), fmt.Errorf("package: %q is not a package's name", s.Package)
-		case !debianRE.MatchString(s.PackageVersion):
-			return "package-version", fmt.Errorf("package-version: %q is not a package's version", s.PackageVersion)
-		case !suiteRE.MatchString(s.Suite):
-			return "suite", fmt.Errorf("suite: %q is not the name of a suite", s.Suite)
-		case !fs.ValidPath(s.Path) || path.Ext(s.Path) != ".deb":
-			return "path", fmt.Errorf("path: %q is not the path of a .deb on a mirror", s.Path)
-		case !fs.ValidPath(s.Member):
-			return "member", fmt.Errorf("member: %q is not a path in a package", s.Member)
-		case s.SHA256 == "":
-			return "", errors.New("a Debian package needs its sha256")
-		}
+		rules = append(rules,
+			rule{"package", s.Package, packageRE.MatchString(s.Package), "a package's name"},
+			rule{"package-version", s.PackageVersion, debianRE.MatchString(s.PackageVersion), "a package's version"},
+			rule{"suite", s.Suite, suiteRE.MatchString(s.Suite), "the name of a suite"},
+			rule{"path", s.Path, fs.ValidPath(s.Path) && path.Ext(s.Path) == ".deb", "the path of a .deb on a mirror"},
+			rule{"member", s.Member, fs.ValidPath(s.Member), "a path in a package"},
+			rule{"sha256", s.SHA256, isHex(s.SHA256, 64), "64 hexadecimal digits"})
 	case Upstream:
-		for _, raw := range []string{s.URL, s.Sums} {
-			if u, err := url.Parse(raw); err != nil || u.Scheme != "https" || u.Host == "" {
-				return cmp.Or(raw, string(Upstream)), fmt.Errorf("%q is not an https address: url and sums have to be", raw)
-			}
-		}
+		rules = append(rules,
+			rule{"url", s.URL, isHTTPS(s.URL), "an https address"},
+			rule{"sums", s.Sums, isHTTPS(s.Sums), "an https address"},
+			rule{"sha256", s.SHA256, s.SHA256 == "" || isHex(s.SHA256, 64), "64 hexadecimal digits"})
 	default:
 		return "kind", fmt.Errorf("kind: %q is neither %q nor %q", s.Kind, Debian, Upstream)
 	}
+
+	for _, r := range rules {
+		if !r.good {
+			return cmp.Or(r.value, r.key), fmt.Errorf("%s: %q is not %s", r.key, r.value, r.want)
+		}
+	}
 	return "", nil
+}
+
+func isHTTPS(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https" && u.Host != ""
 }
 
 func isHex(s string, digits int) bool {

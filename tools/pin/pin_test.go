@@ -5,7 +5,7 @@ package pin
 import (
 	"bytes"
 	"errors"
-	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,28 +14,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/progress"
 )
 
-var update = flag.Bool("update", false, "write what the code makes to the files that it is compared with")
+// TestCommittedPins reads the pins of the repository, one of which is the
+// default. The scripts of the command compare that one with its tree.
+func TestCommittedPins(t *testing.T) {
+	const dir = "../../kernel-src-pin"
+	list, err := List(dir)
+	if err != nil || len(list) == 0 {
+		t.Fatalf("pins %v, %v", list, err)
+	}
+	for _, l := range list {
+		p, err := Find(dir, l.Name)
+		if err != nil || p.File != l.File || p.Version != l.Name {
+			t.Errorf("%s: version %q in %s, %v", l.Name, p.Version, p.File, err)
+		}
+	}
 
-// committed is the pin that the series is made against.
-const committed = "../../kernel-src-pin/linux-7.3.4.toml"
-
-// TestCommittedPin holds the pin file and the tree that it pins together.
-// With -update the blob ids are taken from the tree anew, which is also how
-// the pin is moved: after version and sources in the file have been changed.
-func TestCommittedPin(t *testing.T) {
-	p, err := Load(committed)
+	p, err := Find(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"include/linux/kvm_host.h", "virt/kvm/kvm_main.c", "lib/xarray.c", "arch/s390/kvm/s390/s390.c",
-		"arch/riscv/kvm/vcpu_sbi_hsm.c", "scripts/checkpatch.pl", "Documentation/virt/kvm/locking.rst",
-		"tools/testing/selftests/kvm/Makefile.kvm", "Makefile",
+		"include/linux/kvm_host.h", "virt/kvm/kvm_main.c", "lib/xarray.c", "arch/riscv/kvm/vcpu_sbi_hsm.c", "scripts/checkpatch.pl",
+		"Documentation/virt/kvm/locking.rst", "tools/testing/selftests/kvm/Makefile.kvm", "Makefile",
 	} {
 		if _, ok := p.BlobID(name); !ok {
 			t.Errorf("%s is not pinned", name)
@@ -44,58 +47,37 @@ func TestCommittedPin(t *testing.T) {
 	if _, ok := p.BlobID("drivers/char/mem.c"); ok {
 		t.Error("drivers/char/mem.c is pinned")
 	}
-	if got := len(p.Files()); got != len(p.Blobs.All)+len(p.Blobs.Debian) {
-		t.Errorf("Files: %d", got)
-	}
-
-	c, err := cache.Open("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := c.Lookup(cacheKind, p.key(&p.Sources[0])); !ok && !*update {
-		t.Skipf("THE PIN IS NOT COMPARED WITH ITS TREE: linux-%s is not in the cache %s", p.Version, c.Dir())
-	}
-	kernel, err := p.Fetch(t.Context(), FetchOptions{Cache: c, Log: progress.New(os.Stderr), Unverified: *update})
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := os.ReadFile(committed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Regenerate(old, kernel.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(committed, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(old), string(got)); diff != "" {
-		t.Errorf("pin file (-committed +from the tree):\n%s", diff)
-	}
 }
 
-// BenchmarkVerify is what each use of the pinned tree costs.
-func BenchmarkVerify(b *testing.B) {
-	p, err := Load(committed)
-	if err != nil {
-		b.Fatal(err)
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	add := func(version string) {
+		writeTree(t, dir, map[string]string{"linux-" + version + ".toml": strings.Replace(goodPin, "7.3.4", version, 1)})
 	}
-	c, err := cache.Open("")
-	if err != nil {
-		b.Fatal(err)
-	}
-	entry, ok := c.Lookup(cacheKind, p.key(&p.Sources[0]))
-	if !ok {
-		b.Skipf("linux-%s is not in the cache %s", p.Version, c.Dir())
-	}
-	for b.Loop() {
-		if _, err := p.open(b.Context(), entry, Debian, false); err != nil {
-			b.Fatal(err)
+	find := func(name, want, says string) {
+		t.Helper()
+		p, err := Find(dir, name)
+		if want != "" && (err != nil || p.Version != want) || want == "" && (exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%q: %v, want %s %s", name, err, want, says)
 		}
+	}
+	find("", "", "has no default pin; it has none")
+	add("7.3.4")
+	find("", "7.3.4", "")
+	find("7.2", "", `unknown pin "7.2"`)
+
+	add("7.2.13")
+	find("", "", "has no default pin; there are: 7.2.13, 7.3.4")
+	find("7.2.13", "7.2.13", "")
+	find("linux-7.2.13.toml", "7.2.13", "")
+	find("7.2.1", "", "there are: 7.2.13, 7.3.4")
+	if err := os.Symlink("linux-7.3.4.toml", filepath.Join(dir, defaultFile)); err != nil {
+		t.Fatal(err)
+	}
+	find("", "7.3.4", "")
+	want := []Listed{{"7.2.13", filepath.Join(dir, "linux-7.2.13.toml"), false}, {"7.3.4", filepath.Join(dir, "linux-7.3.4.toml"), true}}
+	if list, err := List(dir); cmp.Diff(want, list) != "" || err != nil {
+		t.Errorf("List = %v, %v", list, err)
 	}
 }
 
@@ -131,20 +113,20 @@ func TestParse(t *testing.T) {
 	}{
 		"good":                {"", "", ""},
 		"not TOML":            {"[[source]]", "[[source]", ":3:9:"},
-		"unknown key":         {"kind = \"debian\"", "knid = \"debian\"", `:4:1: nothing is called "source.knid" here`},
+		"unknown key":         {"kind = \"debian\"", "knid = \"debian\"", `:4:1: unknown key "source.knid"`},
 		"wrong type":          {"size = 166780612", `size = "big"`, ":10:8:"},
 		"version":             {`"7.3.4"`, `"new"`, `:1:1: version: "new"`},
 		"no version":          {`version = "7.3.4"`, ``, `version: ""`},
 		"kind":                {`"upstream"`, `"cdrom"`, `source 2: kind: "cdrom"`},
 		"sum":                 {"703e369", "703g369", "is not 64 hexadecimal digits"},
 		"sum in capitals":     {"703e369", "703E369", "is not 64 hexadecimal digits"},
-		"size":                {"166780612", "-1", "size: -1"},
-		"no sum":              {`sha256 = `, `# `, "needs its sha256"},
+		"size":                {"166780612", "-1", `size: "-1"`},
+		"no sum":              {`sha256 = `, `# `, `sha256: "" is not 64`},
 		"package":             {`package = "linux-source-7.3"`, `package = "../x"`, `:5:12: source 1: package: "../x"`},
 		"path that climbs":    {"pool/main", "../main", "is not the path of a .deb"},
 		"absolute member":     {`"usr/src`, `"/usr/src`, "is not a path in a package"},
 		"suite":               {"trixie-backports", "../..", "suite"},
-		"plain http":          {"https://example.org/sums", "http://example.org/sums", ":16:9: source 2: \"http://example.org/sums\" is not an https address"},
+		"plain http":          {"https://example.org/sums", "http://example.org/sums", ":16:9: source 2: sums: \"http://example.org/sums\" is not an https address"},
 		"no address":          {`url = "https://example.org/linux.tar.xz"`, ``, "is not an https address"},
 		"blob id":             {`"lib/xarray.c" = "0`, `"lib/xarray.c" = "x`, ":20:2: blobs: lib/xarray.c"},
 		"blob path":           {`"lib/xarray.c"`, `"../lib/xarray.c"`, `:20:2: blobs: "../lib/xarray.c" is not a path`},
@@ -192,7 +174,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		for _, name := range p.Files() {
+		for name := range p.blobsOf(Debian) {
 			if !filepath.IsLocal(name) {
 				t.Errorf("path %q", name)
 			}
@@ -215,9 +197,9 @@ func TestRegenerate(t *testing.T) {
 		}
 	}
 	old := []byte("# kept\n" + goodPin[:strings.Index(goodPin, "[blobs")] + generatedMark + "\nold\n")
-	got, err := Regenerate(old, dir, "Kconfig", "Kbuild")
-	if err != nil {
-		t.Fatal(err)
+	got, missing, err := Regenerate(old, dir, "Kconfig", "Kbuild", "lib/none.c")
+	if err != nil || len(missing) != 1 || missing[0] != "lib/none.c" {
+		t.Fatalf("missing %v, %v", missing, err)
 	}
 	q, err := Parse("new.toml", got)
 	if err != nil {
@@ -230,38 +212,69 @@ func TestRegenerate(t *testing.T) {
 		t.Error("the head was not kept")
 	}
 	// What was pinned besides stays pinned.
-	again, err := Regenerate(got, dir)
+	again, _, err := Regenerate(got, dir)
 	if err != nil || !bytes.Equal(got, again) {
 		t.Errorf("once more: %v\n%s", err, cmp.Diff(string(got), string(again)))
 	}
-	for name, try := range map[string]func() ([]byte, error){
-		"no mark":          func() ([]byte, error) { return Regenerate([]byte(goodPin), dir) },
-		"no such file":     func() ([]byte, error) { return Regenerate(old, dir, "lib/none.c") },
-		"no kernel at all": func() ([]byte, error) { return Regenerate(old, t.TempDir()) },
+	for name, try := range map[string]struct{ old, dir string }{
+		"no mark":          {goodPin, dir},
+		"no kernel at all": {string(old), t.TempDir()},
 	} {
-		if _, err := try(); err == nil {
+		if _, _, err := Regenerate([]byte(try.old), try.dir); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-func TestDiff(t *testing.T) {
-	p, dir := testPin(nil), t.TempDir()
-	files := kernelFiles()
-	files["lib/xarray.c"] = "changed\n"
-	delete(files, "scripts/checkpatch.pl")
-	writeTree(t, dir, files)
-	bad, err := p.Diff(t.Context(), dir)
-	if err != nil || len(bad) != 2 || bad[0].Path != "lib/xarray.c" || bad[1].Found != "" {
-		t.Errorf("Diff = %v, %v", bad, err)
+// TestNew makes a pin for a package that a mirror lists, and updates it.
+func TestNew(t *testing.T) {
+	archive := deb(t, kernelMembers(kernelFiles()))
+	index := fmt.Sprintf("Package: linux-source-7.3\nVersion: 7.3.4-1\nFilename: %s\nSize: %d\nSHA256: %s\n\n"+
+		"Package: linux-source-7.3\nVersion: 7.3~rc7-1~exp1\nFilename: pool/rc.deb\nSize: 1\nSHA256: %s\n", debPath, len(archive), sum(archive), sum(nil))
+	m := &mirror{files: map[string][]byte{debPath: archive, "dists/testing/main/binary-amd64/Packages.xz": xz(t, []byte(index))}}
+	opts := options(t, serve(t, m))
+	dir := t.TempDir()
+
+	file, missing, err := New(t.Context(), dir, "7.3.4", "", []string{"Kconfig", "lib/none.c"}, opts)
+	if err != nil || file != filepath.Join(dir, "linux-7.3.4.toml") || cmp.Diff([]string{"lib/none.c"}, missing) != "" {
+		t.Fatalf("New = %s, %v, %v", file, missing, err)
 	}
-	// Upstream's Makefile is not known: that it differs from Debian's says
-	// nothing, unless it is asked for.
-	writeTree(t, dir, map[string]string{"Makefile": "upstream's\n"})
-	if bad, err := p.Diff(t.Context(), dir); len(bad) != 2 || err != nil {
-		t.Errorf("Diff = %v, %v", bad, err)
+	p, err := Find(dir, "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if bad, err := p.Diff(t.Context(), dir, "Makefile"); len(bad) != 1 || err != nil {
-		t.Errorf("Diff of the Makefile = %v, %v", bad, err)
+	if _, ok := p.BlobID("Kconfig"); !ok || p.Sources[0].Suite != "testing" || p.Sources[1].URL != "https://cdn.kernel.org/pub/linux/kernel/v7.x/linux-7.3.4.tar.xz" {
+		t.Errorf("pin %+v", p)
+	}
+	if _, err := p.Fetch(t.Context(), opts); err != nil {
+		t.Error(err)
+	}
+	if changed, err := p.Update(t.Context(), []string{"Kconfig"}, opts); changed || err != nil {
+		t.Errorf("Update = %v, %v", changed, err)
+	}
+	if changed, err := p.Update(t.Context(), []string{"Kbuild"}, opts); !changed || err != nil {
+		t.Errorf("Update with another file = %v, %v", changed, err)
+	}
+	if _, err := p.Update(t.Context(), []string{"lib/none.c"}, opts); err == nil || !strings.Contains(err.Error(), "does not have: lib/none.c") {
+		t.Errorf("Update with a missing file: %v", err)
+	}
+
+	for version, says := range map[string]string{
+		"7.3.4": "exists already", "7.3.5": "they have: 7.3.0-rc7, 7.3.4", "new": "is not a kernel's version",
+	} {
+		if _, _, err := New(t.Context(), dir, version, "", nil, opts); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), says) {
+			t.Errorf("New %s: %v", version, err)
+		}
+	}
+}
+
+func TestKernelVersion(t *testing.T) {
+	for in, want := range map[string]string{
+		"7.3.4-1~bpo13+1": "7.3.4", "7.3~rc7-1~exp1": "7.3.0-rc7", "7.3-rc7": "7.3.0-rc7", "7.3.0-rc7": "7.3.0-rc7",
+		"7.3": "7.3.0", "6.12.117-1": "6.12.117",
+	} {
+		if got := kernelVersion(in); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
 	}
 }

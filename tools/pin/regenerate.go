@@ -45,36 +45,44 @@ var pinnedFiles = regexp.MustCompile(`^(` + strings.Join([]string{
 // generatedLine is a file in that part.
 var generatedLine = regexp.MustCompile(`(?m)^"([^"]+)" = "[0-9a-f]{40}"$`)
 
-// noSources are files that lie beside sources and matter to nobody.
-var noSources = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
+// ignored are files that lie beside sources and do not matter here.
+var ignored = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
 
 // Regenerate returns the content of the pin file old with the blob ids of the
 // tree in dir. What stands above the generated part is kept. Pinned are the
-// files that the package's own rule names, those of extra, and those that old
-// has pinned and the tree still has.
+// files that the package's own rule names, those of touched, and those that old
+// has pinned. missing are the files of touched that the tree does not have.
 //
 // dir must be as it was unpacked from the package or the tarball, with the
-// times of its files: by these the files are told that Debian has patched,
-// because the tarball of a release has one time for all.
-func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
+// times of its files: they show which files Debian has patched, because the
+// tarball of a release has one time for all.
+func Regenerate(old []byte, dir string, touched ...string) (data []byte, missing []string, err error) {
 	head, rest, ok := bytes.Cut(old, []byte(generatedMark))
 	if !ok {
-		return nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
+		return nil, nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
 	}
 	wanted := map[string]bool{}
-	for _, name := range extra {
+	for _, name := range touched {
 		wanted[name] = true
 	}
 	for _, m := range generatedLine.FindAllSubmatch(rest, -1) {
 		wanted[string(m[1])] = true
 	}
+	blobs, missing, err := readBlobs(dir, wanted, touched)
+	if err != nil {
+		return nil, nil, fmt.Errorf("regenerate the pin: %w", err)
+	}
+	return append(bytes.Clone(head), blobs.format()...), missing, nil
+}
 
+// readBlobs returns the blob ids of a tree: of the files that the package's own
+// rule names, and of those that are wanted besides.
+func readBlobs(dir string, wanted map[string]bool, touched []string) (blobs Blobs, missing []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("regenerate the pin: %w", err)
+		return blobs, nil, err
 	}
 	defer root.Close()
-
 	var names []string
 	times := map[string]int64{}
 	count := map[int64]int{}
@@ -88,31 +96,32 @@ func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
 		}
 		times[name] = info.ModTime().Unix()
 		count[times[name]]++
-		if pinnedFiles.MatchString(name) && !noSources.MatchString(name) || wanted[name] {
+		if pinnedFiles.MatchString(name) && !ignored.MatchString(name) || wanted[name] {
 			names = append(names, name)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("regenerate the pin: %w", err)
-	}
-	for _, name := range extra {
-		if _, ok := times[name]; !ok {
-			return nil, fmt.Errorf("regenerate the pin: %s has no file %s", dir, name)
-		}
+		return blobs, nil, err
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("regenerate the pin: %w", &NotKernelError{dir, "it has none of the files that are pinned"})
+		return blobs, nil, &NotKernelError{dir, "it has none of the files that are pinned"}
 	}
+	for _, name := range touched {
+		if _, ok := times[name]; !ok && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+
+	// The time that most files have is that of the release.
 	release := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b int64) int {
 		return cmp.Or(cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
 	})
-
-	blobs := Blobs{All: map[string]string{}, Debian: map[string]string{}}
+	blobs = Blobs{All: map[string]string{}, Debian: map[string]string{}}
 	for _, name := range names {
 		id, err := tree.FileBlobID(root, name)
 		if err != nil {
-			return nil, fmt.Errorf("regenerate the pin: %w", err)
+			return blobs, nil, err
 		}
 		if times[name] == release {
 			blobs.All[name] = id
@@ -120,13 +129,13 @@ func Regenerate(old []byte, dir string, extra ...string) ([]byte, error) {
 			blobs.Debian[name] = id
 		}
 	}
-	return append(bytes.Clone(head), blobs.format()...), nil
+	return blobs, missing, nil
 }
 
 // format writes the generated part of a pin file.
 func (b *Blobs) format() []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s\n# go test ./tools/pin -run TestCommittedPin -update\n", generatedMark)
+	fmt.Fprintf(&out, "%s\n# vcpulab pin update\n", generatedMark)
 	for _, table := range []struct {
 		name, comment string
 		ids           map[string]string

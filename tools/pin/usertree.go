@@ -14,23 +14,11 @@ import (
 	"strings"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
-
-// UserOptions say how a user's own tree is taken. Only Cache is needed.
-type UserOptions struct {
-	// Cache is where it is copied to, unless the same content is there.
-	Cache *cache.Cache
-	// Log shows the progress; nil is silent.
-	Log *progress.Log
-	// Files are the paths that the series touches, to compare with the pin.
-	// None means all pinned files.
-	Files []string
-}
-
-// userKind is the kind of the cache entries of users' trees.
-const userKind = "user"
 
 // UserTree returns a copy of the kernel tree in dir, which is the user's own:
 // a plain tree, or a git checkout at any commit and with local changes. dir is
@@ -38,117 +26,123 @@ const userKind = "user"
 //
 // Of a git checkout the tracked files and the new ones that git does not
 // ignore are taken, of a plain tree all files but those that a build left
-// there. The ID of the tree is git's id of that content.
-//
-// differs says how far it is from the pin: the files of opts.Files that are
-// not as the pin has them. That is no error. A folder that is no kernel tree
-// gives a *NotKernelError.
-func UserTree(ctx context.Context, p *Pin, dir string, opts UserOptions) (t tree.Tree, differs []Mismatch, err error) {
+// there. The ID of the tree is git's id of that content. A directory that is
+// not a kernel tree gives a *NotKernelError.
+func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *progress.Log) (t tree.Tree, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
-		return t, nil, fmt.Errorf("take the kernel tree %s: %w", dir, err)
+		return t, fmt.Errorf("copy the kernel tree %s: %w", dir, err)
 	}
 	version, err := Version(dir)
 	if err != nil {
-		return t, nil, err
+		return t, err
 	}
-	if err := opts.Cache.CheckOutside(dir); err != nil {
-		return t, nil, err
+	if err := c.CheckOutside(dir); err != nil {
+		return t, err
 	}
-	differs, err = p.Diff(ctx, dir, opts.Files...)
+	entries, err := readUser(ctx, log, dir)
 	if err != nil {
-		return t, nil, err
+		// It is the user who has to mend the tree.
+		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
 	}
-	entries, id, err := readUser(ctx, opts.Log, dir)
+	id, err := tree.GitID(entries)
 	if err != nil {
-		return t, nil, err
+		return t, err
 	}
-	entry, hit, err := opts.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
+
+	entry, hit, err := c.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
 		doing := "copy the kernel tree " + dir
-		if err := opts.Cache.Need(doing, unpackedBytes); err != nil {
+		if err := c.Need(doing, unpackedBytes); err != nil {
 			return err
 		}
-		step := opts.Log.Step(doing)
+		step := log.Step(doing)
 		defer func() { step.End(err, "%d files", len(entries)) }()
 		to := filepath.Join(tmp, treeName)
 		if err := tree.CopyEntries(ctx, dir, to, entries); err != nil {
-			return opts.Cache.Full(doing, err)
+			return c.Full(doing, err)
 		}
 		return tree.Save(tree.Tree{Dir: to, ID: id, Version: version})
 	})
 	if err != nil {
-		return t, nil, err
+		return t, err
 	}
-	t, err = tree.Load(filepath.Join(entry, treeName))
-	if err == nil && hit {
-		err = p.verifyCopy(ctx, entry, entries)
+	to := filepath.Join(entry, treeName)
+	if t, err = tree.Load(to); err != nil || !hit {
+		return t, err
 	}
-	return t, differs, err
-}
 
-// verifyCopy compares the pinned files of a copy in the cache with what was
-// read of the user's tree.
-func (p *Pin) verifyCopy(ctx context.Context, entry string, entries []tree.Entry) error {
+	// The copy may be old: compare its pinned files with what was read.
 	want := map[string]string{}
 	for _, e := range entries {
 		if _, pinned := p.BlobID(e.Path); pinned {
 			want[e.Path] = e.Blob
 		}
 	}
-	bad, err := diff(ctx, filepath.Join(entry, treeName), want)
-	if err == nil && len(bad) > 0 {
-		err = &ContentError{Tree: filepath.Join(entry, treeName), Files: bad, Next: removeHint(entry)}
-	}
-	return err
+	return t, verify(ctx, to, to, want, removeHint(entry))
 }
 
-// readUser reads all files that belong to a user's tree and returns them with
-// git's id of the tree.
-func readUser(ctx context.Context, log *progress.Log, dir string) (entries []tree.Entry, id string, err error) {
+// readUser reads all files that belong to a user's tree.
+func readUser(ctx context.Context, log *progress.Log, dir string) (entries []tree.Entry, err error) {
 	step := log.Step("read the kernel tree " + dir)
 	defer func() { step.End(err, "%d files", len(entries)) }()
-	if isCheckout(dir) {
-		var names []string
-		if names, err = checkoutFiles(ctx, dir); err != nil {
-			return nil, "", err
-		}
-		entries, err = tree.ReadEntries(ctx, dir, names)
-	} else {
-		entries, err = tree.Entries(ctx, dir, plainFilter(dir))
+	// A directory somewhere in the checkout of something else is a plain tree.
+	if _, err := os.Lstat(filepath.Join(dir, ".git")); err != nil {
+		return tree.Entries(ctx, dir, plainFilter(dir))
 	}
+	names, err := checkoutFiles(ctx, dir)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	id, err = tree.GitID(entries)
-	return entries, id, err
+	return tree.ReadEntries(ctx, dir, names)
 }
 
-// checkoutFiles returns the files of a git checkout as they lie there: those
-// tracked and not deleted, and new ones that are not ignored.
+// checkoutFiles returns the files of a git checkout: those tracked and not
+// deleted, and new ones that are not ignored.
 func checkoutFiles(ctx context.Context, dir string) ([]string, error) {
-	out, err := git(ctx, dir, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
+	unmerged, err := listFiles(ctx, dir, "--unmerged")
 	if err != nil {
-		return nil, fmt.Errorf("read the kernel tree: %w", err)
+		return nil, err
+	}
+	if len(unmerged) > 0 {
+		_, first, _ := strings.Cut(unmerged[0], "\t")
+		return nil, fmt.Errorf("a merge in it is not finished: %s has conflicts", first)
+	}
+
+	all, err := listFiles(ctx, dir, "--cached", "--others", "--exclude-standard", "--deduplicate")
+	if err != nil {
+		return nil, err
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the kernel tree: %w", err)
+		return nil, err
 	}
 	defer root.Close()
 	var names []string
-	for name := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+	for _, name := range all {
 		info, err := root.Lstat(name)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue // deleted, or left out by a sparse checkout
+		case errors.Is(err, fs.ErrNotExist): // deleted, or left out by a sparse checkout
 		case err != nil:
-			return nil, fmt.Errorf("read the kernel tree %s: %w", dir, err)
-		case info.IsDir():
-			continue // another repository in it
+			return nil, err
+		case !info.IsDir(): // which is another repository in it
+			names = append(names, name)
 		}
-		names = append(names, name)
 	}
 	return names, nil
+}
+
+// listFiles runs git ls-files, which only reads: no lock is taken, no index
+// refreshed, no program run that the repository names. The repository may be
+// another user's, as it is under sudo.
+func listFiles(ctx context.Context, dir string, args ...string) ([]string, error) {
+	git := program.Program{Name: "git", InheritEnv: true, Env: []string{
+		"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1",
+	}}
+	out, _, err := git.Run(ctx, append([]string{"-C", dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "ls-files", "-z"}, args...)...)
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
 // built are the files that a kernel build leaves in a tree that it was done

@@ -3,64 +3,69 @@
 package pin
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
+	"path/filepath"
+	"regexp"
+
+	"vcpulab/tools/exit"
 )
 
+// NotKernelError says that a directory is not a kernel's source tree.
+type NotKernelError struct {
+	Dir string
+	Why string
+}
+
+func (e *NotKernelError) Error() string {
+	return fmt.Sprintf("%s is not a kernel source tree: %s; name the directory that holds the kernel's top Makefile", e.Dir, e.Why)
+}
+
+// ExitCode makes it wrong use.
+func (e *NotKernelError) ExitCode() int { return exit.Usage }
+
 // Version returns the version of the kernel tree in dir as its Makefile has
-// it. A folder that is no kernel tree gives a *NotKernelError.
+// it. A directory that is not a kernel tree gives a *NotKernelError.
 func Version(dir string) (string, error) {
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:
 		return "", &NotKernelError{dir, err.Error()}
 	case !info.IsDir():
-		return "", &NotKernelError{dir, "it is no folder"}
+		return "", &NotKernelError{dir, "it is not a directory"}
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return "", &NotKernelError{dir, err.Error()}
-	}
-	defer root.Close()
 	for _, name := range []string{"Makefile", "Kconfig", "Kbuild", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h"} {
-		if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
 			return "", &NotKernelError{dir, "it has no " + name}
 		}
 	}
-	f, err := root.Open("Makefile")
+
+	text, err := os.ReadFile(filepath.Join(dir, "Makefile"))
 	if err != nil {
 		return "", &NotKernelError{dir, err.Error()}
 	}
-	defer f.Close()
-	version, err := makefileVersion(f)
+	version, err := makefileVersion(string(text))
 	if err != nil {
 		return "", &NotKernelError{dir, "its Makefile " + err.Error()}
 	}
 	return version, nil
 }
 
+var assignment = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(.*?)[ \t]*$`)
+
 // makefileVersion reads the assignments that a kernel's Makefile begins with.
-func makefileVersion(r io.Reader) (string, error) {
-	const most = 64 << 10 // they are in the first lines
+func makefileVersion(text string) (string, error) {
 	vars := map[string]string{}
-	lines := bufio.NewScanner(io.LimitReader(r, most))
-	for lines.Scan() {
-		name, value, ok := strings.Cut(lines.Text(), "=")
-		if name = strings.TrimSpace(name); !ok || strings.ContainsAny(name, " \t:?+") {
-			continue
-		}
-		if _, twice := vars[name]; !twice {
-			vars[name] = strings.TrimSpace(value)
+	for _, m := range assignment.FindAllStringSubmatch(text, -1) {
+		if _, twice := vars[m[1]]; !twice {
+			vars[m[1]] = m[2]
 		}
 	}
-	version := vars["VERSION"]
-	if version == "" || vars["PATCHLEVEL"] == "" {
-		return "", fmt.Errorf("says no VERSION and PATCHLEVEL")
+	if vars["VERSION"] == "" || vars["PATCHLEVEL"] == "" {
+		return "", errors.New("sets no VERSION and PATCHLEVEL")
 	}
-	version += "." + vars["PATCHLEVEL"]
+	version := vars["VERSION"] + "." + vars["PATCHLEVEL"]
 	if sub := vars["SUBLEVEL"]; sub != "" {
 		version += "." + sub
 	}

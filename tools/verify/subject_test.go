@@ -32,7 +32,7 @@ func own(t *testing.T) *Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := pin.Load("../../kernel-src-pin/linux-7.3.4.toml")
+	p, err := pin.Find("../../kernel-src-pin", os.Getenv("VCPULAB_PIN"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func (l *lab) built(ctx context.Context, name string) (*kbuild.Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, ok, err := p.Fetched(ctx, l.cache)
+	t, ok, err := p.Fetched(ctx, l.fetchOptions())
 	if err != nil || !ok {
 		return nil, err
 	}

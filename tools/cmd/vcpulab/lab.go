@@ -26,6 +26,7 @@ import (
 type globals struct {
 	Root  string `help:"The clone of the repository to work in (default: found from the working directory, else from the program)." placeholder:"DIR" type:"existingdir"`
 	Cache string `help:"Where trees and kernels are kept." placeholder:"DIR" env:"VCPULAB_CACHE"`
+	Pin   string `help:"The pinned kernel to work on, one of those that vcpulab pin list prints (default: the default one)." placeholder:"NAME" env:"VCPULAB_PIN"`
 	JSON  bool   `name:"json" help:"Print the result as JSON."`
 	Quiet bool   `short:"q" help:"Show no progress."`
 }
@@ -80,10 +81,13 @@ type sourceFlags struct {
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
-// pinFile is the pinned kernel that everything is about.
-const pinFile = "linux-7.3.4.toml"
+// pinDir is the directory of the pinned kernels.
+const pinDir = "kernel-src-pin"
 
-func (l *lab) pin() (*pin.Pin, error) { return pin.Load(l.path("kernel-src-pin", pinFile)) }
+// pin reads the pinned kernel that was chosen.
+func (l *lab) pin() (*pin.Pin, error) { return pin.Find(l.path(pinDir), l.Pin) }
+
+func (l *lab) fetchOptions() pin.FetchOptions { return pin.FetchOptions{Cache: l.cache, Log: l.log} }
 
 // base returns the unpatched tree: the pinned one, or a copy of the user's.
 func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
@@ -92,11 +96,9 @@ func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
 		return tree.Tree{}, err
 	}
 	if f.KernelSrc == "" {
-		return p.Fetch(ctx, pin.FetchOptions{Cache: l.cache, Log: l.log})
+		return p.Fetch(ctx, l.fetchOptions())
 	}
-	// How far it is from the pin, applying the series will say.
-	t, _, err := pin.UserTree(ctx, p, f.KernelSrc, pin.UserOptions{Cache: l.cache, Log: l.log})
-	return t, err
+	return pin.UserTree(ctx, p, f.KernelSrc, l.cache, l.log)
 }
 
 func (l *lab) series() (*series.Series, error) { return series.Load(l.path("patches")) }

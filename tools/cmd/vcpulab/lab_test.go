@@ -26,17 +26,18 @@ import (
 
 // A lab is a small world in which all verbs can be run in a moment: root/,
 // which has what the repository has of patches and pins, for a small kernel
-// that stands in linux/ and that a mirror of Debian's has as a package. The
+// in linux/, which a mirror of Debian's has as a package. The
 // mirror is served by the test, and apt is told of no other.
 const (
-	labPin     = "root/kernel-src-pin/" + pinFile
+	labPin     = "root/kernel-src-pin/linux-7.3.4.toml"
 	labDeb     = "pool/main/l/linux/linux-source-7.3_7.3.4-1_all.deb"
+	labIndex   = "dists/trixie/main/binary-all/Packages.xz"
 	labMember  = "usr/src/linux-source-7.3.tar.xz"
 	labDebFile = "linux.deb"
 )
 
-// labCmd makes a lab in the script's folder. After linux/ was changed,
-// "lab pack" makes package and pin anew; "lab again" puts back what the script
+// labCmd makes a lab in the script's directory. After linux/ was changed,
+// "lab pack" makes package and pin again; "lab again" puts back what the script
 // has changed in linux/ and root/.
 func labCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
@@ -74,7 +75,7 @@ func labCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // pinOf returns the pin of a kernel that a package has. Its second source is
-// an address that nobody listens at.
+// an address without a server.
 func pinOf(dir string, deb []byte) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `version = "7.3.4"
@@ -125,11 +126,19 @@ func packKernel(dir string) ([]byte, error) {
 	if data, err = xz(data); err != nil {
 		return nil, err
 	}
+	control, err := tarball(fstest.MapFS{}, "")
+	if err != nil {
+		return nil, err
+	}
+	if control, err = xz(control); err != nil {
+		return nil, err
+	}
+
 	deb := []byte("!<arch>\n")
 	for _, m := range []struct {
 		name string
 		data []byte
-	}{{"debian-binary", []byte("2.0\n")}, {"data.tar.xz", data}} {
+	}{{"debian-binary", []byte("2.0\n")}, {"control.tar.xz", control}, {"data.tar.xz", data}} {
 		deb = fmt.Appendf(deb, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s", m.name, 0, 0, 0, "100644", len(m.data), m.data)
 		if len(m.data)%2 == 1 {
 			deb = append(deb, '\n')
@@ -138,7 +147,7 @@ func packKernel(dir string) ([]byte, error) {
 	return deb, nil
 }
 
-// tarball returns a tar archive of files, below a folder.
+// tarball returns a tar archive of files, below a directory.
 func tarball(files fs.FS, top string) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -205,6 +214,13 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	m.mu.Unlock()
 	data, err := os.ReadFile(m.file)
+	if err == nil && r.URL.Path == "/debian/"+labIndex {
+		index, err := xz(fmt.Appendf(nil, "Package: linux-source-7.3\nVersion: 7.3.4-1\nFilename: %s\nSize: %d\nSHA256: %x\n", labDeb, len(data), sha256.Sum256(data)))
+		if err == nil {
+			_, _ = w.Write(index)
+		}
+		return
+	}
 	if mode == "gone" || err != nil || r.URL.Path != "/debian/"+labDeb {
 		http.NotFound(w, r)
 		return

@@ -39,7 +39,7 @@ type cli struct {
 	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`
 	Prepare  prepareCmd  `cmd:"" help:"Make the series ready to send in your name."`
 	Test     testCmd     `cmd:"" help:"Run the project's own tests."`
-	Pin      pinCmd      `cmd:"" help:"Bring the pin file's blob ids up to date." hidden:""`
+	Pin      pinCmd      `cmd:"" name:"pin" help:"List the pinned kernels, add one, or update its blob ids."`
 }
 
 const description = `How should a VM hold its vCPUs? Applies a series of KVM patches to a pinned
@@ -50,6 +50,7 @@ Examples:
   vcpulab bench                  measure base and patched kernel
   vcpulab apply --through 1      stop after the first patch
   vcpulab apply --kernel-src ~/linux
+  vcpulab apply --pin 6.12.1     on another pinned kernel, see vcpulab pin --help
   vcpulab selftest --only xapic_ipi_test
 
 Exit codes: 0 good, 1 a check or test failed, 2 wrong use, 3 a patch does not
@@ -64,7 +65,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	// What is set to nothing is not set: scripts and make pass on empty ones.
-	for _, name := range []string{"ACCEL", "KERNEL_SRC", cache.EnvDir} {
+	for _, name := range []string{"ACCEL", "KERNEL_SRC", "VCPULAB_PIN", cache.EnvDir} {
 		if os.Getenv(name) == "" {
 			os.Unsetenv(name)
 		}

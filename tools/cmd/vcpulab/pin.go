@@ -4,37 +4,141 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 
 	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
 )
 
-// pinCmd brings the blob ids of the pin file up to date with the unpacked
-// kernel, and adds the files that the series and the comparators touch.
-type pinCmd struct{}
+// pinCmd is about the pinned kernels.
+type pinCmd struct {
+	List   pinListCmd   `cmd:"" help:"List the pinned kernels."`
+	New    pinNewCmd    `cmd:"" help:"Pin a kernel version that Debian packages."`
+	Update pinUpdateCmd `cmd:"" help:"Update the blob ids of a pin."`
+}
+
+// Help shows examples.
+func (pinCmd) Help() string {
+	return `Examples:
+  vcpulab pin list
+  vcpulab pin new 7.2.13            write kernel-src-pin/linux-7.2.13.toml
+  vcpulab --pin 7.2.13 apply        apply the series to it
+  VCPULAB_PIN=7.2.13 make bench-ebpf
+  ln -sfn linux-7.2.13.toml kernel-src-pin/default.toml`
+}
+
+type pinListCmd struct{}
+
+// Run prints the name of each pin.
+func (pinListCmd) Run(l *lab) error {
+	list, err := pin.List(l.path(pinDir))
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(list)
+	}
+	for _, p := range list {
+		mark := ""
+		if p.Default {
+			mark = " (default)"
+		}
+		l.printf("%s%s\n", p.Name, mark)
+	}
+	return nil
+}
+
+type pinNewCmd struct {
+	Version string `arg:"" help:"The kernel's version, such as 7.2.13 or 7.3-rc7."`
+	Suite   string `help:"Debian's suite to look in (default: those of the other pins, then the usual ones)." placeholder:"SUITE"`
+}
+
+// Help shows examples.
+func (pinNewCmd) Help() string {
+	return `Looks for Debian's package linux-source-* of that version on the machine's
+mirrors, in suites that need not be among its apt sources, fetches it and
+writes the pin with the blob ids of the files that the series builds on.
+
+Examples:
+  vcpulab pin new 7.2.13
+  vcpulab pin new --suite experimental 7.3-rc7`
+}
+
+// Run prints the file that was written, and what the series lacks there.
+func (c pinNewCmd) Run(ctx context.Context, l *lab) error {
+	touched, err := l.touchedFiles()
+	if err != nil {
+		return err
+	}
+	file, missing, err := pin.New(ctx, l.path(pinDir), c.Version, c.Suite, touched, l.fetchOptions())
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(struct {
+			File    string   `json:"file"`
+			Missing []string `json:"missing"`
+		}{file, missing})
+	}
+	l.printf("%s written\n", file)
+	for _, name := range missing {
+		l.printf("  the series touches %s, which this kernel does not have\n", name)
+	}
+	return nil
+}
+
+type pinUpdateCmd struct{}
+
+// Help shows examples.
+func (pinUpdateCmd) Help() string {
+	return `Needed after the series touches another file, and after version and sources in
+the file were changed by hand.
+
+Examples:
+  vcpulab pin update
+  vcpulab --pin 7.2.13 pin update`
+}
 
 // Run rewrites the pin file.
-func (pinCmd) Run(ctx context.Context, l *lab) error {
+func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {
 	p, err := l.pin()
 	if err != nil {
 		return err
 	}
-	// The blob ids that it has are those of the kernel before it.
-	t, err := p.Fetch(ctx, pin.FetchOptions{Cache: l.cache, Log: l.log, Unverified: true})
+	touched, err := l.touchedFiles()
 	if err != nil {
 		return err
 	}
+	changed, err := p.Update(ctx, touched, l.fetchOptions())
+	if err != nil {
+		return err
+	}
+	state := "is up to date"
+	if changed {
+		state = "written"
+	}
+	if l.JSON {
+		return l.printJSON(struct {
+			File    string `json:"file"`
+			Changed bool   `json:"changed"`
+		}{p.File, changed})
+	}
+	l.printf("%s %s\n", p.File, state)
+	return nil
+}
+
+// touchedFiles returns the files of the kernel that the series and the patches
+// of the variants change.
+func (l *lab) touchedFiles() ([]string, error) {
 	s, err := l.series()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	patches := s.Patches
+	patches := slices.Clone(s.Patches)
 	all, err := l.variants(nil, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, v := range all {
 		if v.Patches == "" {
@@ -42,10 +146,11 @@ func (pinCmd) Run(ctx context.Context, l *lab) error {
 		}
 		own, err := series.Load(filepath.Join(s.Dir, v.Patches))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		patches = append(patches, own.Patches...)
 	}
+
 	var touched []string
 	made := make(map[string]bool) // by an earlier patch, or by this one
 	for _, p := range patches {
@@ -58,22 +163,5 @@ func (pinCmd) Run(ctx context.Context, l *lab) error {
 			made[f.NewPath()] = true
 		}
 	}
-	name := l.path("kernel-src-pin", pinFile)
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	renewed, err := pin.Regenerate(old, t.Dir, touched...)
-	if err != nil {
-		return err
-	}
-	if string(renewed) == string(old) {
-		l.printf("%s is up to date\n", name)
-		return nil
-	}
-	if err := os.WriteFile(name, renewed, 0o644); err != nil {
-		return fmt.Errorf("write the pin: %w", err)
-	}
-	l.printf("%s written\n", name)
-	return nil
+	return touched, nil
 }
