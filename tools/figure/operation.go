@@ -13,8 +13,9 @@ type Op string
 
 // Group is what stands under one title in the tables of a report.
 type Group struct {
-	// Title heads it; Code says that the title is a name of C. A group without
-	// a title is for programs only.
+	// Programs says that the figures are for programs, or said in words.
+	Programs bool
+	// Title heads it; Code says that the title is a name of C.
 	Title string
 	Code  bool
 	// Per is what one unit of the figures is for, PerOn the same where it
@@ -152,7 +153,7 @@ func (o *Operation) LabelOf(k Key) string {
 
 // Shown says that the figure has a row in the tables for people.
 func (o *Operation) Shown(k Key) bool {
-	return o.group.Title != "" && (o.Hidden == nil || !o.Hidden(k))
+	return !o.group.Programs && (o.Hidden == nil || !o.Hidden(k))
 }
 
 // IsExact says that any variation of the figure is a finding.

@@ -177,7 +177,7 @@ var Groups = []Group{
 		Title: "Functions that look vCPUs up, in a running guest", Per: "a call", Sizes: "vCPUs", Short: "KVM's function", Inline: true,
 		Operations: []Operation{{
 			Op: PathCall, Name: "path/{vcpus}/{ids}/do={path}/call", Unit: perLookup, Label: pathOf,
-			Summary: &Summary{What: suffixed(pathOf, ", a call of KVM's function for it"), First: firstPath},
+			Summary: &Summary{What: suffixed(pathOf, ", one call in KVM"), First: firstPath},
 			Lines: []Line{
 				{"IPI to all others", Key{IDs: measure.Sparse, Path: measure.PathIPI}, guestSizes, LargestSize, ""},
 				{"Hyper-V IPI to one", Key{IDs: measure.Sparse, Path: measure.PathHyperVIPI}, guestSizes, Never, ""},
@@ -288,7 +288,7 @@ var Groups = []Group{
 			Summary: &Summary{Code: func(k Key) string { return "sizeof(" + structOf(k) + ")" }, What: constant("bytes")},
 		}},
 	}, {
-		// For programs, or said in words.
+		Programs: true,
 		Operations: []Operation{
 			{Op: ProbeLoop, Name: "probe/loop", Unit: perRun, Compare: Noise},
 			{Op: GapP50, Name: "gaps/{vcpus}/phase={phase}/p50", Unit: perGap, Compare: Noise, Chancy: true},

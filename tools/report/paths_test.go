@@ -65,7 +65,7 @@ func TestPaths(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"markdown": {"| KVM's function, a call, IPI to all others", "| How often, in a second or in 10^9 instructions, IPI to all others", "2.0x fewer", "1.4x more"},
-		"html": {"IPI to all others, a call of KVM&#39;s function for it", `<td class="better"><i aria-hidden="true">▼</i> 1.4× more</td>`, "Calls in 10^9 instructions of guest, exits and user space together", "calls in 10^9 instructions of all that is run, not in a second",
+		"html": {"IPI to all others, one call in KVM", `<td class="better"><i aria-hidden="true">▼</i> 1.4× more</td>`, "Calls in 10^9 instructions of guest, exits and user space together", "calls in 10^9 instructions of all that is run, not in a second",
 			`<figcaption class="title">IPI to all others</figcaption>`, "IPIs are pending on each vCPU that they were for"},
 	} {
 		text := string(render(t, name, r))

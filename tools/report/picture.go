@@ -18,8 +18,8 @@ import (
 const pictureStyle = `<style>
 .k0{--of:#8a6d00}.k1{--of:#0a5fc2}.t{fill:#15181d}.tick text,.axis{fill:#5a6270}.grid path{stroke:#d9dde3}
 @media (prefers-color-scheme: dark){.k0{--of:#e0b83f}.k1{--of:#6db1ff}.t{fill:#e8eaee}.tick text,.axis{fill:#a0a8b4}.grid path{stroke:#343a44}}
-text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
-.t{font-weight:600;font-size:14px}.y{text-anchor:end}.x{text-anchor:middle}.key{fill:var(--of);font-weight:600}
+text{font:15px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
+.t{font-weight:600;font-size:17px}.y{text-anchor:end}.x{text-anchor:middle}.key{fill:var(--of);font-weight:600;font-size:13px}
 .grid path,.line{fill:none}.line{stroke:var(--of);stroke-width:2;stroke-linejoin:round}.mark{fill:var(--of)}
 </style>
 `
@@ -68,7 +68,7 @@ func Picture(w io.Writer, r *results.Results) error {
 	}
 
 	const gap = 20
-	width := len(plots)*(plotWidth+gap) - gap
+	width := len(plots)*(plotWidth+gap) - gap/2
 	var b strings.Builder
 	var said []string
 	for _, p := range plots {
