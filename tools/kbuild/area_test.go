@@ -19,9 +19,9 @@ import (
 // files are the content of a tree by path; "->x" is a symbolic link to x.
 type files map[string]string
 
-// plant writes a tree with old times, and its description. Files that are the
-// same in base are hard links, as in trees made by applying patches.
-func plant(t *testing.T, dir, id string, base *tree.Tree, baseFiles, content files) tree.Tree {
+// writeTree writes a tree with old times, and its description. Files that are
+// the same in base are hard links, as in trees made by applying patches.
+func writeTree(t *testing.T, dir, id string, base *tree.Tree, baseFiles, content files) tree.Tree {
 	t.Helper()
 	tr := tree.Tree{Dir: dir, ID: id, Version: "7.3.4"}
 	old := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -60,8 +60,8 @@ func plant(t *testing.T, dir, id string, base *tree.Tree, baseFiles, content fil
 	return tr
 }
 
-// harvest reads a tree back.
-func harvest(t *testing.T, dir string) files {
+// readTree reads a tree back.
+func readTree(t *testing.T, dir string) files {
 	t.Helper()
 	got := files{}
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -96,36 +96,36 @@ func modTime(t *testing.T, name string) time.Time {
 	return info.ModTime()
 }
 
-// garden has a base tree and trees made from it.
-type garden struct {
+// testTrees are a base tree and trees made from it.
+type testTrees struct {
 	cache   *cache.Cache
 	content map[string]files
 	trees   map[string]tree.Tree
 }
 
-func newGarden(t *testing.T) *garden {
+func newTestTrees(t *testing.T) *testTrees {
 	t.Helper()
 	c, err := cache.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	base := files{"Makefile": "VERSION = 7\n", "virt/kvm.c": "old\n", "virt/kvm.h": "same\n", "gone.c": "x\n", "link": "->Makefile", "mm/a.c": "a\n"}
-	g := &garden{cache: c, trees: map[string]tree.Tree{}, content: map[string]files{
+	g := &testTrees{cache: c, trees: map[string]tree.Tree{}, content: map[string]files{
 		"base": base,
 		"one":  {"Makefile": base["Makefile"], "virt/kvm.c": "new\n", "virt/kvm.h": "same\n", "gone.c": "x\n", "link": "->Makefile", "mm/a.c": "a\n"},
 		"two": {"Makefile": base["Makefile"], "virt/kvm.c": "newer\n", "virt/kvm.h": "same\n", "link": "->virt/kvm.h", "mm/a.c": "a\n",
 			"virt/deep/er.c": "added\n"},
 	}}
 	dir := t.TempDir()
-	b := plant(t, filepath.Join(dir, "base"), "id-base", nil, nil, base)
+	b := writeTree(t, filepath.Join(dir, "base"), "id-base", nil, nil, base)
 	g.trees["base"] = b
 	for _, name := range []string{"one", "two"} {
-		g.trees[name] = plant(t, filepath.Join(dir, name), "id-"+name, &b, base, g.content[name])
+		g.trees[name] = writeTree(t, filepath.Join(dir, name), "id-"+name, &b, base, g.content[name])
 	}
 	return g
 }
 
-func (g *garden) open(t *testing.T) *area {
+func (g *testTrees) open(t *testing.T) *area {
 	t.Helper()
 	a, err := openArea(t.Context(), g.cache, kindArea, "area")
 	if err != nil {
@@ -134,7 +134,7 @@ func (g *garden) open(t *testing.T) *area {
 	return a
 }
 
-func (g *garden) switchTo(t *testing.T, a *area, name string) int {
+func (g *testTrees) switchTo(t *testing.T, a *area, name string) int {
 	t.Helper()
 	base, changed, err := findBase(g.trees[name])
 	if err != nil || base.ID != "id-base" {
@@ -144,14 +144,14 @@ func (g *garden) switchTo(t *testing.T, a *area, name string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(g.content[name], harvest(t, a.src)); d != "" {
+	if d := cmp.Diff(g.content[name], readTree(t, a.src)); d != "" {
 		t.Fatalf("after the switch to %s: %s", name, d)
 	}
 	return n
 }
 
 func TestSwitchTo(t *testing.T) {
-	g := newGarden(t)
+	g := newTestTrees(t)
 	a := g.open(t)
 	defer a.close()
 	for i, step := range []struct {
@@ -175,7 +175,7 @@ func TestSwitchTo(t *testing.T) {
 	}
 	// The trees themselves are unchanged.
 	for name, tr := range g.trees {
-		if d := cmp.Diff(g.content[name], harvest(t, tr.Dir)); d != "" {
+		if d := cmp.Diff(g.content[name], readTree(t, tr.Dir)); d != "" {
 			t.Errorf("tree %s changed: %s", name, d)
 		}
 	}
@@ -185,7 +185,7 @@ func TestSwitchTo(t *testing.T) {
 func TestSwitchInterrupted(t *testing.T) {
 	for _, next := range []string{"base", "one", "two"} {
 		t.Run(next, func(t *testing.T) {
-			g := newGarden(t)
+			g := newTestTrees(t)
 			a := g.open(t)
 			g.switchTo(t, a, "one")
 			// As if a switch to two had died after its first file.
@@ -217,7 +217,7 @@ func openRoot(t *testing.T, dir string) *os.Root {
 
 // TestCloneInterrupted dies between the clone and the state that records it.
 func TestCloneInterrupted(t *testing.T) {
-	g := newGarden(t)
+	g := newTestTrees(t)
 	a := g.open(t)
 	g.switchTo(t, a, "two")
 	a.state = areaState{Doubtful: g.trees["two"].Changed}
@@ -231,7 +231,7 @@ func TestCloneInterrupted(t *testing.T) {
 }
 
 func TestUnreadableStateClearsTheArea(t *testing.T) {
-	g := newGarden(t)
+	g := newTestTrees(t)
 	a := g.open(t)
 	g.switchTo(t, a, "one")
 	if err := os.WriteFile(filepath.Join(a.out, "fork.o"), nil, 0o644); err != nil {
@@ -251,7 +251,7 @@ func TestUnreadableStateClearsTheArea(t *testing.T) {
 
 // TestKilledBuildIsRepaired opens an area whose build was killed.
 func TestKilledBuildIsRepaired(t *testing.T) {
-	g := newGarden(t)
+	g := newTestTrees(t)
 	a := g.open(t)
 	g.switchTo(t, a, "base")
 	now := time.Now()
@@ -275,7 +275,7 @@ func TestKilledBuildIsRepaired(t *testing.T) {
 		if building {
 			want = files{"whole.o": ""}
 		}
-		if d := cmp.Diff(want, harvest(t, a.out)); d != "" {
+		if d := cmp.Diff(want, readTree(t, a.out)); d != "" {
 			t.Errorf("building %v: %s", building, d)
 		}
 	}

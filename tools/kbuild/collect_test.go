@@ -20,7 +20,7 @@ import (
 func TestCollect(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "output")
 	log := filepath.Join(t.TempDir(), "l")
-	plant(t, out, "x", nil, nil, files{
+	writeTree(t, out, "x", nil, nil, files{
 		"vmlinux": "elf", ".config": "CONFIG_KVM=m\n# CONFIG_X is not set\n", "System.map": "map", "Module.symvers": "sym",
 		"modules.order":                  "arch/x86/kvm/kvm.o\nvirt/lib/irqbypass.o\n",
 		"arch/x86/kvm/kvm.ko":            "kvm",
@@ -39,7 +39,7 @@ func TestCollect(t *testing.T) {
 	if err := k.collect(out, dir, log); err != nil {
 		t.Fatal(err)
 	}
-	got := harvest(t, dir)
+	got := readTree(t, dir)
 	want := []string{
 		"System.map", "build.log", "build/.config", "build/Module.symvers", "build/arch/x86/include/generated/x.h",
 		"build/include/config/kernel.release", "build/include/generated/autoconf.h", "build/scripts/mod/modpost",

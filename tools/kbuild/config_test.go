@@ -75,7 +75,7 @@ func TestReadFragments(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if _, err := ReadFragments(filepath.Join(dir, "none")); exit.Code(err) != exit.Usage {
-		t.Errorf("a fragment that is not there: %v", err)
+		t.Errorf("a missing fragment: %v", err)
 	}
 }
 
@@ -98,8 +98,8 @@ func TestFragments(t *testing.T) {
 	}
 }
 
-// TestDebugFragment reads what a kernel that looks for its own faults has
-// besides: it turns on what finds them and off what makes it slow to build.
+// TestDebugFragment checks that the fragment for debug kernels turns on what finds
+// faults and off what makes them slow to build.
 func TestDebugFragment(t *testing.T) {
 	arch, err := arch.Find("x86_64")
 	if err != nil {
@@ -151,7 +151,7 @@ func FuzzParseConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What is written is read again as the same.
+		// What is written reads back the same.
 		again, err := ParseConfig("f", strings.NewReader(c.String()))
 		if err != nil {
 			t.Fatal(err)

@@ -50,12 +50,12 @@ func TestAddLines(t *testing.T) {
 		t.Errorf("text differs (-want +got):\n%s", diff)
 	}
 	if got, err := addLines(text, findPlaces(text), []byte("f (a.c:2)\n")); err == nil || got != text {
-		t.Errorf("two lines lost: expected an error and the text as it was, found %v and %q", err, got)
+		t.Errorf("two lines lost: expected an error and the unchanged text, found %v and %q", err, got)
 	}
 }
 
-// FuzzFindPlaces holds what reaches the script to letters, digits and the few
-// signs that its shell takes as they are.
+// FuzzFindPlaces checks that only letters, digits and the few characters that are
+// not special to a shell reach the script.
 func FuzzFindPlaces(f *testing.F) {
 	f.Add(" kvm_vm_ioctl+0x50/0x900 [kvm 0123]\n")
 	f.Add("a[$(id)]+0x1/0x2 `id`+0x1/0x2 [x]")
@@ -73,8 +73,7 @@ func FuzzFindPlaces(f *testing.F) {
 	})
 }
 
-// TestDecode has the pinned tree's script look at a program with a function of
-// its own.
+// TestDecode runs the pinned tree's script on a small program.
 func TestDecode(t *testing.T) {
 	dir := os.Getenv(envTree)
 	if dir == "" {

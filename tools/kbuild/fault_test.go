@@ -97,7 +97,7 @@ func TestFaultLines(t *testing.T) {
 	}
 }
 
-// TestFaultAfterSparse passes over what sparse says.
+// TestFaultAfterSparse checks that sparse's errors are passed over.
 func TestFaultAfterSparse(t *testing.T) {
 	const bySparse = "  CC      virt/kvm/a.o\na.c:1: warning: one\n  CHECK   ../virt/kvm/a.c\na.c:1:1: error: sparse says so\n"
 	for name, tc := range map[string]struct{ log, want string }{
@@ -141,7 +141,7 @@ func FuzzFirstFault(f *testing.F) {
 			t.Fatal(err)
 		}
 		if fault.Kind == "" || fault.Message == "" {
-			t.Errorf("a fault that says nothing: %+v", fault)
+			t.Errorf("a fault without a message: %+v", fault)
 		}
 		if fault.Line < 0 || fault.Column < 0 || len(fault.Excerpt) > excerptBefore+excerptAfter {
 			t.Errorf("%+v", fault)

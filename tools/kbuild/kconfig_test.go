@@ -37,7 +37,7 @@ func TestHint(t *testing.T) {
 			"kernel/rcu/Kconfig:19: cannot be set: it follows from other symbols",
 		},
 		"no such symbol": {"PROC_SYSCTL", "", "this kernel has no symbol PROC_SYSCTL"},
-		// The file of arm64 is not asked.
+		// arm64's file is not read.
 		"of another architecture": {"PKVM_STACKTRACE", "", "this kernel has no symbol PKVM_STACKTRACE"},
 	}
 	for name, tc := range tests {

@@ -46,7 +46,7 @@ func TestReadModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := files{"Kbuild": "Kbuild", "m.c": "m.c", "m.h": "m.h", "sub/s.S": "sub/s.S"}
-	if d := cmp.Diff(want, harvest(t, copied)); d != "" {
+	if d := cmp.Diff(want, readTree(t, copied)); d != "" {
 		t.Error(d)
 	}
 
@@ -103,7 +103,7 @@ func TestCacheWithSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &Builder{Cache: c}
-	g := newGarden(t)
+	g := newTestTrees(t)
 	for name, call := range map[string]func() error{
 		"kernel": func() error { _, err := b.Build(t.Context(), "base", g.trees["base"], Spec{}); return err },
 		"module": func() error { _, err := b.BuildModule(t.Context(), &Kernel{}, "."); return err },

@@ -72,7 +72,7 @@ func newKVMTrees(t *testing.T) *kvmTrees {
 		t.Fatal(err)
 	}
 	k.spec = ObjectSpec{Name: "tiny", Arch: arch, Defconfig: "tiny_defconfig", Fragments: []string{fragment}}
-	k.base = plant(t, filepath.Join(k.dir, "base"), "base", nil, nil, k.content)
+	k.base = writeTree(t, filepath.Join(k.dir, "base"), "base", nil, nil, k.content)
 	return k
 }
 
@@ -81,7 +81,7 @@ func (k *kvmTrees) tree(t *testing.T, id string, changed files) tree.Tree {
 	t.Helper()
 	content := maps.Clone(k.content)
 	maps.Copy(content, changed)
-	return plant(t, filepath.Join(k.dir, id), id, &k.base, k.content, content)
+	return writeTree(t, filepath.Join(k.dir, id), id, &k.base, k.content, content)
 }
 
 func (k *kvmTrees) compile(t *testing.T, tr tree.Tree) *Objects {
@@ -155,7 +155,7 @@ func TestObjectsThatMatter(t *testing.T) {
 	a, other := "virt/kvm/a.c", "include/linux/other.h"
 	k.content[other] = "int other_one(void);\n"
 	k.content["drivers/d.c"] = "int d;\n"
-	k.base = plant(t, filepath.Join(k.dir, "with"), "with", nil, nil, k.content)
+	k.base = writeTree(t, filepath.Join(k.dir, "with"), "with", nil, nil, k.content)
 	k.compile(t, k.base)
 	changed := k.content[a] + "/* two */\n"
 	with := "#include <linux/other.h>\n" + k.content[a]
@@ -199,7 +199,7 @@ func TestObjectsOfAnotherArea(t *testing.T) {
 	k := newKVMTrees(t)
 	a, other := "virt/kvm/a.c", "include/linux/other.h"
 	k.content[other] = "int other_one(void);\n"
-	k.base = plant(t, filepath.Join(k.dir, "with"), "with", nil, nil, k.content)
+	k.base = writeTree(t, filepath.Join(k.dir, "with"), "with", nil, nil, k.content)
 	with := "#include <linux/other.h>\n" + k.content[a]
 	k.compile(t, k.base)
 	k.compile(t, k.tree(t, "includes", files{a: with}))

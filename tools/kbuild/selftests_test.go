@@ -112,7 +112,7 @@ func TestCompileMost(t *testing.T) {
 func TestSeenByTests(t *testing.T) {
 	dir := t.TempDir()
 	base := files{"virt/kvm/kvm_main.c": "a", "include/uapi/linux/kvm.h": "a", "arch/x86/kvm/x86.c": "a"}
-	b := plant(t, filepath.Join(dir, "base"), "id", nil, nil, base)
+	b := writeTree(t, filepath.Join(dir, "base"), "id", nil, nil, base)
 	tests := map[string]struct {
 		change files
 		same   bool
@@ -129,7 +129,7 @@ func TestSeenByTests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			content := maps.Clone(base)
 			maps.Copy(content, tc.change)
-			changed := plant(t, filepath.Join(dir, name), "id-"+name, &b, base, content)
+			changed := writeTree(t, filepath.Join(dir, name), "id-"+name, &b, base, content)
 			got, err := seenByTests(changed)
 			if err != nil {
 				t.Fatal(err)

@@ -88,8 +88,8 @@ func TestTargetWarnings(t *testing.T) {
 	}
 }
 
-// TestSparseLeftOut is for what the kernel's Makefile does with a sparse that
-// it does not like: it goes on without.
+// TestSparseLeftOut reads what the kernel's Makefile prints when it goes on without
+// a sparse that it considers too old.
 func TestSparseLeftOut(t *testing.T) {
 	log := "/c/src/Makefile:1311: C=1 specified, but sparse is not available or not up to date\n  CC      virt/kvm/a.o\n"
 	if _, err := targetWarnings(strings.NewReader(log), "/c/src"); exit.Code(err) != exit.MachineLacks {

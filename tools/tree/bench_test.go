@@ -24,7 +24,7 @@ func kernel(b *testing.B) (dir string, c *cache.Cache) {
 	return found[0], c
 }
 
-// BenchmarkClone is what a tree costs that shares its files with another.
+// BenchmarkClone makes a tree that shares its files with another.
 func BenchmarkClone(b *testing.B) {
 	src, c := kernel(b)
 	tmp, err := os.MkdirTemp(c.Dir(), "bench")
@@ -43,7 +43,7 @@ func BenchmarkClone(b *testing.B) {
 	}
 }
 
-// BenchmarkEntries is what it costs to identify a user's tree.
+// BenchmarkEntries identifies a user's tree.
 func BenchmarkEntries(b *testing.B) {
 	src, _ := kernel(b)
 	for b.Loop() {

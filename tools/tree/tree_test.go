@@ -263,6 +263,34 @@ func TestCloneFailsWhole(t *testing.T) {
 	}
 }
 
+func TestSync(t *testing.T) {
+	from, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
+	if err := Clone(t.Context(), from, dst); err != nil {
+		t.Fatal(err)
+	}
+	r := root(t, dst)
+	for name, change := range map[string]func() error{
+		"Makefile":              func() error { return Replace(r, "Makefile", []byte("changed\n"), 0o644) },
+		"scripts/checkpatch.pl": func() error { return Replace(r, "scripts/checkpatch.pl", []byte("#!/usr/bin/perl\n"), 0o644) },
+		"virt/kvm/kvm_main.c":   func() error { return Remove(r, "virt/kvm/kvm_main.c") },
+		"scripts/link":          func() error { return Replace(r, "scripts/link", []byte("a file\n"), 0o644) },
+		"scripts/dangling":      func() error { return Remove(r, "scripts/dangling") },
+		"added/file.c":          func() error { return Replace(r, "added/file.c", nil, 0o644) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []bool{true, false} {
+			if changed, err := Sync(root(t, from), r, name); changed != want || err != nil {
+				t.Errorf("%s: changed %v, %v, want %v", name, changed, err, want)
+			}
+		}
+	}
+	if got, want := gitID(t, dst), gitID(t, from); got != want {
+		t.Errorf("content differs: %s, want %s", got, want)
+	}
+}
+
 func TestReplaceLeavesTheCloneAlone(t *testing.T) {
 	src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
 	if err := Clone(t.Context(), src, dst); err != nil {
