@@ -3,11 +3,14 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,33 +30,53 @@ func execPrograms(ctx context.Context, g *guest, job wire.Job) error {
 		return err
 	}
 	if params.Leaks {
-		// What was lost before is no program's fault.
+		// Forget what leaked before the programs.
 		if _, err := findLeaks(ctx); err != nil {
 			return err
 		}
 	}
 	for _, p := range params.Programs {
-		if err := g.start(p.Name); err != nil {
-			return fmt.Errorf("start of %s: %w", p.Name, err)
-		}
-		if err := g.test(runProgram(ctx, p)); err != nil {
-			return fmt.Errorf("result of %s: %w", p.Name, err)
-		}
-		if err := g.leaks(ctx, params, p.Name); err != nil {
-			return fmt.Errorf("leaks of %s: %w", p.Name, err)
+		if err := g.exec(ctx, p, params.Leaks); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
 	return nil
 }
 
-// start says that a program is about to be run: to the host, and in the
-// kernel's log, where it stands in order with what the kernel says. It is a
-// warning there, because the console shows no less.
-func (g *guest) start(name string) error {
-	if err := os.WriteFile("/dev/kmsg", []byte("<4>"+wire.StartMark+name+"\n"), 0); err != nil {
+// exec runs one program. The host and the kernel's log are told before: the log has
+// it in order with what the kernel logs.
+func (g *guest) exec(ctx context.Context, p wire.Program, leaks bool) error {
+	if err := logKernel(wire.StartMark + p.Name); err != nil {
 		return err
 	}
-	return g.enc.Send(wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: name}})
+	if err := g.enc.Send(wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: p.Name}}); err != nil {
+		return err
+	}
+	t := runProgram(ctx, p)
+	if err := g.enc.Send(wire.Record{Kind: wire.KindTest, Test: &t}); err != nil {
+		return err
+	}
+	if !leaks {
+		return nil
+	}
+
+	// The host looks for leaks in the kernel's log, too.
+	report, err := findLeaks(ctx)
+	if err != nil {
+		return err
+	}
+	return logKernel(leakLines(report, p.Name)...)
+}
+
+// logKernel writes to the kernel's log. Each line has a write of its own, as the
+// kernel limits the rate of each, and is a warning, as the console shows no less.
+func logKernel(lines ...string) error {
+	for _, line := range lines {
+		if err := os.WriteFile("/dev/kmsg", []byte("<4>"+line+"\n"), 0); err != nil {
+			return fmt.Errorf("write to the kernel's log: %w", err)
+		}
+	}
+	return nil
 }
 
 // runProgram runs one program and waits for it and its process group.
@@ -64,11 +87,7 @@ func runProgram(ctx context.Context, p wire.Program) wire.Test {
 		ctx, cancel = context.WithTimeout(ctx, p.Timeout())
 		defer cancel()
 	}
-	limit := p.MaxOutput
-	if limit <= 0 {
-		limit = wire.DefaultMaxOutput
-	}
-	out := wire.NewExcerpt(limit)
+	out := wire.NewExcerpt(cmp.Or(max(p.MaxOutput, 0), wire.DefaultMaxOutput))
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir = "/"
@@ -81,31 +100,88 @@ func runProgram(ctx context.Context, p wire.Program) wire.Test {
 	err := cmd.Run()
 	t.Nanos = monotonic() - start
 	if cmd.Process != nil {
-		// What the program left behind must not disturb the next one.
+		// Processes that the program left behind must not disturb the next one.
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
+
 	t.Output, t.Dropped = out.String(), out.Dropped()
-	switch exit := (*exec.ExitError)(nil); {
+	exit, exited := errors.AsType[*exec.ExitError](err)
+	switch {
 	case ctx.Err() != nil:
 		t.Outcome = wire.OutcomeTimeout
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		t.Outcome = wire.OutcomeExit
-	case errors.As(err, &exit):
-		ended(&t, exit.Sys().(syscall.WaitStatus))
-	default:
+	case !exited:
 		t.Outcome, t.Message = wire.OutcomeError, err.Error()
+	case exit.Exited():
+		t.Outcome, t.Code = wire.OutcomeExit, exit.ExitCode()
+	default:
+		signal := exit.Sys().(syscall.WaitStatus).Signal()
+		t.Outcome, t.Signal = wire.OutcomeSignal, cmp.Or(unix.SignalName(signal), fmt.Sprintf("signal %d", signal))
 	}
 	return t
 }
 
-// ended puts a wait status into t.
-func ended(t *wire.Test, ws syscall.WaitStatus) {
-	if !ws.Signaled() {
-		t.Outcome, t.Code = wire.OutcomeExit, ws.ExitStatus()
-		return
+const (
+	kmemleakFile = "/sys/kernel/debug/kmemleak"
+	// leakAge is how old memory has to be at least to count as leaked, and a
+	// bit (MSECS_MIN_AGE in mm/kmemleak.c).
+	leakAge = 5*time.Second + 200*time.Millisecond
+	// maxLeaks bounds how many leaks are logged.
+	maxLeaks = 16
+)
+
+// findLeaks returns kmemleak's report of memory that is not pointed to any more, ""
+// if there is none, and has it forget that memory. The second scan is for what
+// changed during the first one.
+func findLeaks(ctx context.Context) (string, error) {
+	select {
+	case <-time.After(leakAge):
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	t.Outcome = wire.OutcomeSignal
-	if t.Signal = unix.SignalName(ws.Signal()); t.Signal == "" {
-		t.Signal = fmt.Sprintf("signal %d", ws.Signal())
+	for range 2 {
+		if err := tellKmemleak("scan"); err != nil {
+			return "", err
+		}
 	}
+	report, err := os.ReadFile(kmemleakFile)
+	if err != nil {
+		return "", fmt.Errorf("read the leaks: %w", err)
+	}
+	return string(bytes.TrimSpace(report)), tellKmemleak("clear")
+}
+
+func tellKmemleak(command string) error {
+	if err := os.WriteFile(kmemleakFile, []byte(command), 0); err != nil {
+		return fmt.Errorf("ask for leaks (CONFIG_DEBUG_KMEMLEAK): %w", err)
+	}
+	return nil
+}
+
+// leakLines makes lines for the kernel's log of kmemleak's report, which begin as
+// the kernel's own do.
+func leakLines(report, after string) []string {
+	const object = "unreferenced object "
+	if report == "" {
+		return nil
+	}
+	var lines []string
+	n := 0
+	for line := range strings.SplitSeq(strings.TrimSuffix(report, "\n"), "\n") {
+		if strings.HasPrefix(line, object) {
+			n++
+			line = "kmemleak: " + strings.TrimSuffix(line, ":") + " after " + after
+		}
+		if n <= maxLeaks {
+			lines = append(lines, line)
+		}
+	}
+	if n == 0 {
+		// In an unknown form.
+		lines = append([]string{"kmemleak: report after " + after}, lines...)
+	} else if n > maxLeaks {
+		lines = append(lines, fmt.Sprintf("kmemleak: and %d more after %s", n-maxLeaks, after))
+	}
+	return lines
 }

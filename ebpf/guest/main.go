@@ -4,8 +4,7 @@
 // its job needs, loads the job's modules, does the job, streams what it
 // finds over a virtio-serial port and ends the guest.
 //
-// With the one argument wire.RunningArg it does the job alone, on the running
-// kernel, see running.go.
+// With the argument wire.RunningArg it does the job alone, on the running kernel.
 //
 // It is built static and is the only program of the initramfs. Under icount
 // every instruction that it runs is time, so it starts no shell, no other
@@ -29,24 +28,24 @@ import (
 const heapLimit = 256 << 20
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == wire.RunningArg && os.Getpid() != 1 {
-		os.Exit(runAsProcess(os.Stdin, os.Stdout))
-	}
-	if os.Getpid() != 1 {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(heapLimit)
+
+	switch {
+	case os.Getpid() == 1:
+		if err := boot(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
+		}
+		powerOff()
+	case len(os.Args) == 2 && os.Args[1] == wire.RunningArg:
+		if err := doRunning(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
+			os.Exit(1)
+		}
+	default:
 		fmt.Fprintln(os.Stderr, "guest: this program is the init of a guest that vcpulab starts; it does nothing elsewhere")
 		os.Exit(2)
 	}
-	limitHeap()
-	if err := boot(); err != nil {
-		fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
-	}
-	powerOff()
-}
-
-// limitHeap keeps the garbage collector off as long as it can be.
-func limitHeap() {
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(heapLimit)
 }
 
 // boot does everything between the start of init and the end record. Its
@@ -57,7 +56,7 @@ func boot() (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if err := mountBasics(); err != nil {
+	if err := mountAll(basics...); err != nil {
 		return err
 	}
 	port, err := openPort(wire.PortName)
@@ -73,6 +72,27 @@ func boot() (err error) {
 		return fmt.Errorf("%s: %w", wire.JobPath, err)
 	}
 	return serve(port, job)
+}
+
+// maxJob bounds a job that is read from a pipe, in bytes.
+const maxJob = 1 << 20
+
+// doRunning does the job that it reads, on the running kernel: file systems are
+// mounted and modules loaded already, and the machine stays up. It refuses a job
+// that would change the machine. An error of the job itself is in the records.
+func doRunning(in io.Reader, out io.Writer) error {
+	data, err := io.ReadAll(io.LimitReader(in, maxJob))
+	if err != nil {
+		return err
+	}
+	job, err := wire.ParseJob(data)
+	if err != nil {
+		return err
+	}
+	if job.Kind != wire.JobMeasure || len(job.Mounts) > 0 || len(job.Modules) > 0 {
+		return fmt.Errorf("job %q: expected one that measures and neither mounts nor loads anything", job.Kind)
+	}
+	return serve(out, job)
 }
 
 // serve does the job and sends all records, from hello to end.
@@ -91,6 +111,14 @@ func serve(port io.Writer, job wire.Job) error {
 	return g.enc.Send(wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: status}})
 }
 
+// jobs are what the guest can do, by Job.Kind. A job streams what it finds; its
+// error becomes the last Error record and a failed status.
+var jobs = map[string]func(ctx context.Context, g *guest, job wire.Job) error{
+	wire.JobBoot:    func(context.Context, *guest, wire.Job) error { return nil },
+	wire.JobExec:    execPrograms,
+	wire.JobMeasure: measureVMs,
+}
+
 // run does the job. A panic in it becomes an error with the stack.
 func (g *guest) run(job wire.Job) (err error) {
 	defer func() {
@@ -100,12 +128,17 @@ func (g *guest) run(job wire.Job) (err error) {
 			err = &panicError{value: p, stack: stack}
 		}
 	}()
-	do, ok := handlers()[job.Kind]
-	if !ok {
+	do := jobs[job.Kind]
+	if do == nil {
 		return fmt.Errorf("job of kind %q: %w", job.Kind, wire.ErrUnimplemented)
 	}
+
 	for _, name := range job.Mounts {
-		if err := mountNamed(name); err != nil {
+		m, ok := named[name]
+		if !ok {
+			return fmt.Errorf("mount %q: %w", name, wire.ErrUnimplemented)
+		}
+		if err := mountAll(m); err != nil {
 			return err
 		}
 	}

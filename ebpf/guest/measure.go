@@ -48,24 +48,16 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 		return err
 	}
 	clock := measure.Clock{Before: settledClock(ctx)}
-	m, err := newMeter(p, dev)
+	m, err := newMeter(g, p, dev)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	for _, vm := range p.VMs {
+	for i, vm := range slices.Concat(p.VMs, p.Counted) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := m.measure(g, vm); err != nil {
-			return fmt.Errorf("%v: %w", vm, err)
-		}
-	}
-	for _, vm := range p.Counted {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := m.count(g, vm); err != nil {
+		if err := withVM(func(v *virtualMachine) error { return m.measureVM(v, vm, i < len(p.VMs)) }); err != nil {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
@@ -90,13 +82,14 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 // all the time: neither is on the path of what the other measures, and loading
 // them takes an emulated guest longer than all that it measures.
 type meter struct {
+	guest     *guest
 	params    measure.Params
 	dev       *loops.Device
 	loops     *probe.Probe
 	creations *probe.Probe
 }
 
-func newMeter(p measure.Params, dev *loops.Device) (*meter, error) {
+func newMeter(g *guest, p measure.Params, dev *loops.Device) (*meter, error) {
 	l, err := probe.Attach(probe.Loops, measure.Break{})
 	if err != nil {
 		return nil, err
@@ -105,7 +98,7 @@ func newMeter(p measure.Params, dev *loops.Device) (*meter, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	m := &meter{p, dev, l, c}
+	m := &meter{g, p, dev, l, c}
 	if err := c.Watch(unix.Gettid()); err != nil {
 		return nil, errors.Join(err, m.close())
 	}
@@ -115,54 +108,40 @@ func newMeter(p measure.Params, dev *loops.Device) (*meter, error) {
 func (m *meter) check() error { return errors.Join(m.loops.Check(), m.creations.Check()) }
 func (m *meter) close() error { return errors.Join(m.loops.Close(), m.creations.Close()) }
 
-// measure creates a VM, runs the loops on it and destroys it.
-func (m *meter) measure(g *guest, shape measure.VM) error {
-	return withVM(func(vm *virtualMachine) error {
-		create, err := m.createVCPUs(vm, shape)
-		if err != nil {
+// measureVM creates the VM's vCPUs, counts its memory and, unless that is all that
+// is asked for, runs the loops on it.
+func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) (err error) {
+	create, err := m.createVCPUs(vm, shape)
+	if err != nil {
+		return err
+	}
+	if all {
+		if err := m.guest.sample(measure.TypeCreate, create); err != nil {
 			return err
 		}
-		if err := g.sample(measure.TypeCreate, create); err != nil {
-			return err
-		}
-		return m.bind(vm, func() error {
-			if err := m.sendMemory(g, shape); err != nil {
-				return err
-			}
-			for _, r := range m.params.RunsOf(shape) {
-				s, err := m.measureLoop(r)
-				if err != nil {
-					return fmt.Errorf("%s: %w", r.Loop.Op, err)
-				}
-				if err := g.sample(measure.TypeLoop, s); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
-}
-
-// count creates a VM, counts its memory and destroys it.
-func (m *meter) count(g *guest, shape measure.VM) error {
-	return withVM(func(vm *virtualMachine) error {
-		if _, err := m.createVCPUs(vm, shape); err != nil {
-			return err
-		}
-		return m.bind(vm, func() error { return m.sendMemory(g, shape) })
-	})
-}
-
-// bind calls f while the device is bound to the VM.
-func (m *meter) bind(vm *virtualMachine, f func() error) error {
+	}
 	if err := m.dev.Bind(vm.fd); err != nil {
 		return err
 	}
-	return errors.Join(f(), m.dev.Bind(loops.Unbind))
+	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
+
+	if err := m.sendMemory(shape); err != nil || !all {
+		return err
+	}
+	for _, r := range m.params.RunsOf(shape) {
+		s, err := m.measureLoop(r)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Loop.Op, err)
+		}
+		if err := m.guest.sample(measure.TypeLoop, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sendMemory sends what the VM takes that the device is bound to.
-func (m *meter) sendMemory(g *guest, shape measure.VM) error {
+func (m *meter) sendMemory(shape measure.VM) error {
 	if m.params.NoMemory {
 		return nil
 	}
@@ -170,7 +149,7 @@ func (m *meter) sendMemory(g *guest, shape measure.VM) error {
 	if err != nil {
 		return err
 	}
-	return g.sample(measure.TypeMemory, measure.Memory{
+	return m.guest.sample(measure.TypeMemory, measure.Memory{
 		VM: shape, Container: v.Container, Objects: v.Objects, KVM: v.KVM, VCPU: v.VCPU,
 	})
 }
@@ -204,18 +183,25 @@ func (m *meter) measureLoop(l measure.Run) (measure.Loop, error) {
 		return out, err
 	}
 	out.Passes = m.params.Passes(warm)
-	for range m.params.Repeat {
-		once, err := m.run(l, out.Passes)
+	out.Once, out.Twice, err = runTwice(m.params.Repeat, out.Passes, func(passes int) (int64, error) { return m.run(l, passes) })
+	return out, err
+}
+
+// runTwice calls run with n and with 2n in turn, as often as repeat says, and returns
+// what it returned.
+func runTwice(repeat, n int, run func(int) (int64, error)) (once, twice []int64, err error) {
+	for i := range 2 * repeat {
+		t, err := run(n << (i % 2))
 		if err != nil {
-			return out, err
+			return nil, nil, err
 		}
-		twice, err := m.run(l, 2*out.Passes)
-		if err != nil {
-			return out, err
+		if i%2 == 0 {
+			once = append(once, t)
+		} else {
+			twice = append(twice, t)
 		}
-		out.Once, out.Twice = append(out.Once, once), append(out.Twice, twice)
 	}
-	return out, nil
+	return once, twice, nil
 }
 
 // run runs the loop once and returns what the probe saw, in nanoseconds.

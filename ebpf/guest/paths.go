@@ -179,16 +179,9 @@ func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) (err error) {
 	if _, err := m.run(l, 1); err != nil {
 		return err
 	}
-	for range m.params.Repeat {
-		once, err := m.run(l, s.Ops)
-		if err != nil {
-			return err
-		}
-		twice, err := m.run(l, 2*s.Ops)
-		if err != nil {
-			return err
-		}
-		s.Once, s.Twice = append(s.Once, once), append(s.Twice, twice)
+	s.Once, s.Twice, err = runTwice(m.params.Repeat, s.Ops, func(ops int) (int64, error) { return m.run(l, ops) })
+	if err != nil {
+		return err
 	}
 	if err := m.measureCalls(&s, l); err != nil {
 		return err

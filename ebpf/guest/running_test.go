@@ -22,8 +22,8 @@ func TestRunningRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			if code := runAsProcess(strings.NewReader(job), &out); code != 1 || out.Len() > 0 {
-				t.Errorf("expected status 1 and no record, found %d and %q", code, out.String())
+			if err := doRunning(strings.NewReader(job), &out); err == nil || out.Len() > 0 {
+				t.Errorf("expected an error and no record, found %v and %q", err, out.String())
 			}
 		})
 	}
@@ -33,8 +33,8 @@ func TestRunningRefuses(t *testing.T) {
 // of its error.
 func TestRunningSends(t *testing.T) {
 	var out bytes.Buffer
-	if code := runAsProcess(strings.NewReader(`{"kind":"measure","params":{"vms":null,"loop_ns":0,"repeat":0,"max_numbers":0}}`), &out); code != 0 {
-		t.Fatalf("expected status 0, found %d", code)
+	if err := doRunning(strings.NewReader(`{"kind":"measure","params":{"vms":null,"loop_ns":0,"repeat":0,"max_numbers":0}}`), &out); err != nil {
+		t.Fatal(err)
 	}
 	var kinds []wire.Kind
 	dec := wire.NewDecoder(&out)

@@ -3,14 +3,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -19,61 +17,39 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// A mount is one file system and where it goes.
-type mount struct{ source, target, fstype, data string }
+// A mount is a file system and where it goes. Its source is its type.
+type mount struct{ fstype, target, data string }
 
-// basics are mounted in every guest.
-var basics = [...]mount{
-	{"proc", "/proc", "proc", ""},
-	{"sysfs", "/sys", "sysfs", ""},
-	{"devtmpfs", "/dev", "devtmpfs", ""},
-}
+// basics are mounted in every guest, named if a job asks for them.
+var (
+	basics = []mount{{"proc", "/proc", ""}, {"sysfs", "/sys", ""}, {"devtmpfs", "/dev", ""}}
+	named  = map[string]mount{
+		"tmpfs":   {"tmpfs", "/tmp", "mode=1777"},
+		"shm":     {"tmpfs", "/dev/shm", "mode=1777"},
+		"debugfs": {"debugfs", "/sys/kernel/debug", ""},
+		"tracefs": {"tracefs", "/sys/kernel/tracing", ""},
+		"bpf":     {"bpf", "/sys/fs/bpf", ""},
+		"cgroup2": {"cgroup2", "/sys/fs/cgroup", ""},
+	}
+)
 
-// named returns the file systems that a job asks for by name.
-func named(name string) (mount, bool) {
-	m, ok := map[string]mount{
-		"tmpfs":   {"tmpfs", "/tmp", "tmpfs", "mode=1777"},
-		"shm":     {"tmpfs", "/dev/shm", "tmpfs", "mode=1777"},
-		"debugfs": {"debugfs", "/sys/kernel/debug", "debugfs", ""},
-		"tracefs": {"tracefs", "/sys/kernel/tracing", "tracefs", ""},
-		"bpf":     {"bpf", "/sys/fs/bpf", "bpf", ""},
-		"cgroup2": {"cgroup2", "/sys/fs/cgroup", "cgroup2", ""},
-	}[name]
-	return m, ok
-}
-
-func mountBasics() error {
-	for _, m := range basics {
-		if err := m.do(); err != nil {
-			return err
+// mountAll mounts file systems. One that is mounted there already, such as the
+// devtmpfs that the kernel may mount by itself, is fine.
+func mountAll(mounts ...mount) error {
+	for _, m := range mounts {
+		err := os.MkdirAll(m.target, 0o755)
+		if err == nil {
+			err = unix.Mount(m.fstype, m.target, m.fstype, 0, m.data)
+		}
+		if err != nil && !errors.Is(err, unix.EBUSY) {
+			return fmt.Errorf("mount %s on %s: %w", m.fstype, m.target, err)
 		}
 	}
 	return nil
 }
 
-func mountNamed(name string) error {
-	m, ok := named(name)
-	if !ok {
-		return fmt.Errorf("mount %q: %w", name, wire.ErrUnimplemented)
-	}
-	return m.do()
-}
-
-// do mounts m. What is mounted there already, such as a devtmpfs that the
-// kernel put on /dev by itself, is good.
-func (m mount) do() error {
-	if err := os.MkdirAll(m.target, 0o755); err != nil {
-		return fmt.Errorf("mount %s on %s: %w", m.fstype, m.target, err)
-	}
-	err := unix.Mount(m.source, m.target, m.fstype, 0, m.data)
-	if err != nil && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("mount %s on %s: %w", m.fstype, m.target, err)
-	}
-	return nil
-}
-
-// portWait is how long the port may take to appear, and portPoll how often
-// it is looked for: the driver may be a module that was just loaded.
+// portWait is how long the port may take to appear, as its driver may be a module
+// that was just loaded, and portPoll how often to try.
 const (
 	portWait = 3 * time.Second
 	portPoll = 10 * time.Millisecond
@@ -81,20 +57,21 @@ const (
 
 // openPort opens the virtio-serial port of that name.
 func openPort(name string) (io.Writer, error) {
-	for waited := time.Duration(0); ; waited += portPoll {
-		dev, err := findPort("/sys/class/virtio-ports", name)
-		if err == nil {
-			fd, err := unix.Open(filepath.Join("/dev", dev), unix.O_WRONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				return nil, fmt.Errorf("open virtio-serial port %q: /dev/%s: %w", name, dev, err)
-			}
-			return portWriter(fd), nil
-		}
-		if waited >= portWait {
-			return nil, err
-		}
+	dev, err := findPort("/sys/class/virtio-ports", name)
+	for waited := time.Duration(0); err != nil && waited < portWait; waited += portPoll {
 		time.Sleep(portPoll)
+		dev, err = findPort("/sys/class/virtio-ports", name)
 	}
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join("/dev", dev)
+	// Blocking, i.e. unknown to Go's poller: writes are few.
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open virtio-serial port %q: %s: %w", name, path, err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // findPort returns the device of the port with that name.
@@ -103,7 +80,7 @@ func findPort(class, name string) (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("find virtio-serial port %q: %w", name, err)
 	}
-	found := make([]string, 0, len(ports))
+	var found []string
 	for _, p := range ports {
 		n := readLine(filepath.Join(class, p.Name(), "name"))
 		if n == name {
@@ -111,49 +88,29 @@ func findPort(class, name string) (string, error) {
 		}
 		found = append(found, fmt.Sprintf("%q", n))
 	}
-	sort.Strings(found)
 	return "", fmt.Errorf("find virtio-serial port %q: found [%s]: is CONFIG_VIRTIO_CONSOLE in the kernel?",
 		name, strings.Join(found, " "))
 }
 
-// portWriter writes to a virtio-serial port. The file is not handed to Go's
-// poller: writes are few and blocking is what is wanted.
-type portWriter int
-
-// Write writes all of p; the driver takes at most 32 KiB at a time.
-func (fd portWriter) Write(p []byte) (int, error) {
-	n := 0
-	for n < len(p) {
-		k, err := unix.Write(int(fd), p[n:])
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return n, err
-		}
-		n += k
-	}
-	return n, nil
-}
-
-// loadModule loads a module. One that is there already is good.
+// loadModule loads a module, unless it is loaded already.
 func loadModule(m wire.Module) error {
-	fd, err := unix.Open(m.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	f, err := os.Open(m.Path)
 	if err != nil {
-		return fmt.Errorf("load module %s: %w", m.Path, err)
+		return fmt.Errorf("load module: %w", err)
 	}
-	defer unix.Close(fd)
-	err = unix.FinitModule(fd, m.Args, 0)
-	if err != nil && !errors.Is(err, unix.EEXIST) {
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), m.Args, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("load module %s %s: %w", m.Path, m.Args, err)
 	}
 	return nil
 }
 
-// marshal is json.Marshal, but leaves what is JSON already as it is.
-func marshal(v any) (json.RawMessage, error) {
-	if raw, ok := v.(json.RawMessage); ok {
-		return raw, nil
+// readLine returns the first line of a file, "" if it cannot be read.
+func readLine(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
 	}
-	return json.Marshal(v)
+	line, _, _ := strings.Cut(string(data), "\n")
+	return line
 }

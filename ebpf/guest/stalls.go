@@ -72,14 +72,33 @@ func measureStalls(g *guest, p measure.Stalls) (err error) {
 	if err := withVM(m.checkBuckets); err != nil {
 		return err
 	}
-	if err := withVM(m.growIdle); err != nil {
+	if err := withVM(func(vm *virtualMachine) error {
+		growth, err := m.grow(vm, 1, true)
+		if err != nil {
+			return fmt.Errorf("growing a VM that is idle: %w", err)
+		}
+		return m.guest.sample(measure.TypeGrowth, growth)
+	}); err != nil {
 		return err
 	}
-	during, err := m.growRunning()
+
+	took, err := m.watch([]action{
+		{measure.Before, pause(p.QuietNanos)},
+		{measure.During, func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, false) }},
+		{measure.After, pause(p.QuietNanos)},
+	})
 	if err != nil {
 		return err
 	}
-	if err := withVM(func(other *virtualMachine) error { return m.watchControls(during, other) }); err != nil {
+	// The controls: nothing for as long, another VM, and memory slots besides.
+	if err := withVM(func(other *virtualMachine) error {
+		_, err := m.watch([]action{
+			{measure.None, pause(took[1])},
+			{measure.Other, func(*virtualMachine) (*measure.Growth, error) { return m.grow(other, 1, false) }},
+			{measure.Slots, func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, true) }},
+		})
+		return err
+	}); err != nil {
 		return err
 	}
 	return m.probe.Check()
@@ -104,112 +123,74 @@ func (m *stallMeter) checkBuckets(vm *virtualMachine) error {
 	})
 }
 
-// growIdle grows a VM none of whose vCPUs runs.
-func (m *stallMeter) growIdle(vm *virtualMachine) error {
-	g, err := m.grow(vm, 1, true)
-	if err != nil {
-		return fmt.Errorf("growing a VM that is idle: %w", err)
-	}
-	return m.guest.sample(measure.TypeGrowth, g)
-}
-
 // grow creates the vCPUs of a VM from the nth on, with or without changes of
 // memory slots between them.
-func (m *stallMeter) grow(vm *virtualMachine, from int, slots bool) (g measure.Growth, err error) {
-	g.VM = m.vm()
+func (m *stallMeter) grow(vm *virtualMachine, from int, slots bool) (*measure.Growth, error) {
 	tid := unix.Gettid()
 	if err := m.probe.Watch(tid); err != nil {
-		return g, err
+		return nil, err
 	}
 	for n := from; n <= m.params.VCPUs; n++ {
 		if err := vm.createVCPU(n - 1); err != nil {
-			return g, err
+			return nil, err
 		}
 		if !slots || !measure.SlotsChange(n) {
 			continue
 		}
-		for range 2 {
-			for _, memory := range [][]byte{m.page, nil} {
-				if err := vm.setMemory(extraSlot, 0, extraAddress, memory); err != nil {
-					return g, err
-				}
+		for _, memory := range [][]byte{m.page, nil, m.page, nil} {
+			if err := vm.setMemory(extraSlot, 0, extraAddress, memory); err != nil {
+				return nil, err
 			}
 		}
 	}
 	if _, _, err := m.probe.Forget(tid); err != nil {
-		return g, err
+		return nil, err
 	}
 
 	// Read the events now: it would be in the way before.
+	g := &measure.Growth{VM: m.vm()}
 	for n := from; n <= m.params.VCPUs; n++ {
-		s, err := m.probe.NextSpan()
+		create, err := m.nextCall(probe.SpanCreate)
 		if err != nil {
-			return g, err
+			return nil, fmt.Errorf("creation of vCPU %d: %w", n-1, err)
 		}
-		if s.Kind != probe.SpanCreate || s.Arg != uint64(n-1) || s.Ret < 0 {
-			return g, fmt.Errorf("%w: expected the creation of vCPU %d, found %+v", wire.ErrProbeMissed, n-1, s)
-		}
-		g.Create = append(g.Create, probe.NewCall(s, m.symbols))
+		g.Create = append(g.Create, create)
 		if !slots || !measure.SlotsChange(n) {
 			continue
 		}
-		calls, err := m.nextSlotCalls(n)
-		if err != nil {
-			return g, err
+		var calls [4]measure.Call
+		for i := range calls {
+			if calls[i], err = m.nextCall(probe.SpanMemslot); err != nil {
+				return nil, fmt.Errorf("change of a slot after vCPU %d: %w", n-1, err)
+			}
 		}
-		g.Slots = append(g.Slots, calls)
+		// The other two delete the slot.
+		g.Slots = append(g.Slots, measure.SlotCalls{VCPU: n, After: calls[0], Control: calls[2]})
 	}
 	return g, nil
 }
 
-// nextSlotCalls reads the four changes of slots that follow the nth creation.
-func (m *stallMeter) nextSlotCalls(n int) (measure.SlotCalls, error) {
-	var calls [4]measure.Call
-	for i := range calls {
-		s, err := m.probe.NextSpan()
-		if err != nil {
-			return measure.SlotCalls{}, err
-		}
-		if s.Kind != probe.SpanMemslot || s.Ret != 0 {
-			return measure.SlotCalls{}, fmt.Errorf("%w: expected a change of a slot, found %+v", wire.ErrProbeMissed, s)
-		}
-		calls[i] = probe.NewCall(s, m.symbols)
+// nextCall reads the next ioctl, which must be of that kind and have succeeded.
+func (m *stallMeter) nextCall(kind uint64) (measure.Call, error) {
+	s, err := m.probe.NextSpan()
+	if err != nil {
+		return measure.Call{}, err
 	}
-	// The other two delete the slot.
-	return measure.SlotCalls{VCPU: n, After: calls[0], Control: calls[2]}, nil
+	if s.Kind != kind || s.Ret < 0 {
+		return measure.Call{}, fmt.Errorf("%w: expected kind %d, found %d, which returned %d", wire.ErrProbeMissed, kind, s.Kind, s.Ret)
+	}
+	return probe.NewCall(s, m.symbols), nil
 }
 
-// action is what goes on in a phase: something that is done, or nothing for so
-// long.
+// action is what goes on in a phase, to the vCPU's VM or beside it.
 type action struct {
 	phase measure.Phase
-	nanos int64
-	do    func(*virtualMachine) (measure.Growth, error)
+	do    func(*virtualMachine) (*measure.Growth, error)
 }
 
-// growRunning watches a vCPU before, while and after its VM grows, and returns how
-// long the growth took.
-func (m *stallMeter) growRunning() (during int64, err error) {
-	took, err := m.watch([]action{
-		{phase: measure.Before, nanos: m.params.QuietNanos},
-		{phase: measure.During, do: func(vm *virtualMachine) (measure.Growth, error) { return m.grow(vm, 2, false) }},
-		{phase: measure.After, nanos: m.params.QuietNanos},
-	})
-	if err != nil {
-		return 0, err
-	}
-	return took[1], nil
-}
-
-// watchControls watches a vCPU while nothing happens for so long, while another VM
-// grows, and while its own does and memory slots change.
-func (m *stallMeter) watchControls(nanos int64, other *virtualMachine) error {
-	_, err := m.watch([]action{
-		{phase: measure.None, nanos: nanos},
-		{phase: measure.Other, do: func(*virtualMachine) (measure.Growth, error) { return m.grow(other, 1, false) }},
-		{phase: measure.Slots, do: func(vm *virtualMachine) (measure.Growth, error) { return m.grow(vm, 2, true) }},
-	})
-	return err
+// pause is the action of doing nothing for so long.
+func pause(nanos int64) func(*virtualMachine) (*measure.Growth, error) {
+	return func(*virtualMachine) (*measure.Growth, error) { sleep(nanos); return nil, nil }
 }
 
 // newSpinningVM creates a VM with one vCPU that is ready for the loop of exits,
@@ -274,7 +255,7 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 }
 
 // act does the actions and returns how long each took.
-func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths []measure.Growth, err error) {
+func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths []*measure.Growth, err error) {
 	if err := settle(vm, 0); err != nil {
 		return nil, nil, err
 	}
@@ -285,7 +266,7 @@ func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths
 			return nil, nil, fmt.Errorf("phase %s: %w", a.phase, err)
 		}
 		took = append(took, monotonic()-start)
-		if a.do != nil {
+		if g != nil {
 			g.Running, g.Phase = true, a.phase
 			growths = append(growths, g)
 		}
@@ -294,17 +275,16 @@ func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths
 }
 
 // actOnce does one action in its phase.
-func (m *stallMeter) actOnce(vm *payloadVM, phase int, a action) (g measure.Growth, err error) {
+func (m *stallMeter) actOnce(vm *payloadVM, phase int, a action) (*measure.Growth, error) {
 	if err := m.setPhase(vm, phase); err != nil {
-		return g, err
+		return nil, err
 	}
 	if err := settle(vm, phase); err != nil {
-		return g, err
+		return nil, err
 	}
-	if a.do == nil {
-		sleep(a.nanos)
-	} else if g, err = a.do(vm.virtualMachine); err != nil {
-		return g, err
+	g, err := a.do(vm.virtualMachine)
+	if err != nil {
+		return nil, err
 	}
 	return g, settle(vm, phase)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package measure holds what the host and the guest say to each other about a
-// measurement: the parameters of a wire.JobMeasure, and the samples that come
-// back.
+// Package measure is the vocabulary of measurements, for host and guest: the
+// parameters of a wire.JobMeasure and the samples that come back. It is plain data
+// and imports no loader of probes.
 //
 // All times are in nanoseconds of the guest's CLOCK_MONOTONIC. Under TCG with
 // -icount shift=0 that clock counts instructions, one a nanosecond.
@@ -24,8 +24,8 @@ type Params struct {
 	Readers *Readers `json:"readers,omitempty"`
 	// Cycles asks for the processor's cycles besides time, in user space.
 	Cycles bool `json:"cycles,omitempty"`
-	// LoopNanos is how long a loop should run, in nanoseconds. The longest
-	// pass decides if it takes longer.
+	// LoopNanos is how long a loop should run, in nanoseconds. One pass is
+	// made at least.
 	LoopNanos int64 `json:"loop_ns"`
 	// Repeat is how often each loop runs with N passes and with 2N.
 	Repeat int `json:"repeat"`
@@ -34,18 +34,22 @@ type Params struct {
 	MaxNumbers int `json:"max_numbers"`
 	// Orders are those in which vCPUs are looked up; none is Sequential.
 	Orders []Order `json:"orders,omitempty"`
-	// NoMemory leaves out what VMs take: the module cannot count it if it was
-	// built where the kernel's own headers of its allocators are not.
+	// NoMemory leaves out the memory of VMs, which the module cannot count if it
+	// was built without the kernel's internal headers of its allocators.
 	NoMemory bool `json:"no_memory,omitempty"`
 }
 
-// The types of sample.
+// The types of sample, as wire.Sample has them.
 const (
-	TypeSizes  = "sizes"
-	TypeLoop   = "loop"
-	TypeCreate = "create"
-	TypeMemory = "memory"
-	TypeClock  = "clock"
+	TypeSizes  = "sizes"  // Sizes
+	TypeLoop   = "loop"   // Loop
+	TypeCreate = "create" // Create
+	TypeMemory = "memory" // Memory
+	TypeClock  = "clock"  // Clock
+	TypeGrowth = "growth" // Growth
+	TypeGaps   = "gaps"   // Gaps
+	TypePath   = "path"   // PathSample
+	TypeStart  = "start"  // Start
 )
 
 // Clock is a sample, the last one: the kernel's clock source before the first
@@ -55,18 +59,18 @@ type Clock struct {
 	After  string `json:"after"`
 }
 
-// Sizes is a sample: what the kernel's structures take, in bytes.
+// Sizes is a sample: the sizes of the kernel's structures, in bytes.
 type Sizes struct {
 	KVM  uint32 `json:"kvm"`      // sizeof(struct kvm)
 	VCPU uint32 `json:"kvm_vcpu"` // sizeof(struct kvm_vcpu)
 }
 
 // Memory is a sample: what a VM takes with all its vCPUs, in bytes, by the
-// account of the kernel's allocators. What pads an object is its own.
+// account of the kernel's allocators, with the padding of each object.
 type Memory struct {
 	VM VM `json:"vm"`
-	// Container is all that holds the vCPUs and is neither struct kvm nor
-	// struct kvm_vcpu, Objects of how many objects it is the sum.
+	// Container is everything that holds the vCPUs and is neither struct kvm nor
+	// struct kvm_vcpu, Objects the number of its objects.
 	Container uint64 `json:"container"`
 	Objects   uint32 `json:"objects"`
 	// KVM and VCPU are the objects that have struct kvm and one struct
@@ -79,7 +83,7 @@ type Memory struct {
 type Loop struct {
 	VM VM `json:"vm"`
 	Op Op `json:"op"`
-	// Missing says that no vCPU has any of the numbers.
+	// Missing means that no vCPU has any of the numbers.
 	Missing bool `json:"missing,omitempty"`
 	// Order is that in which the numbers come, "" for Sequential.
 	Order Order `json:"order,omitempty"`
@@ -104,8 +108,50 @@ type Create struct {
 	// Nanos is the whole ioctl, ArchNanos kvm_arch_vcpu_create() in it.
 	Nanos     []int64 `json:"ns"`
 	ArchNanos []int64 `json:"arch_ns"`
-	// Waits is how many grace periods were waited for, by kernel function,
-	// and WaitNanos for how long. Functions that were not called are absent.
+	// Waits is the number of waits for a grace period, by kernel function, and
+	// WaitNanos their time. Functions that were not called are absent.
 	Waits     map[string]uint64 `json:"waits,omitempty"`
 	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
+}
+
+// Readers asks for lookups while another thread creates vCPUs in the same VM.
+type Readers struct {
+	// VCPUs is the size that the VM grows to from one vCPU on, Growths how often.
+	VCPUs   int `json:"vcpus"`
+	Growths int `json:"growths"`
+	// RunNanos is how long a run of lookups should be, in nanoseconds, with
+	// all vCPUs there. Two are made for each size of the VM at least.
+	RunNanos int64 `json:"run_ns"`
+}
+
+// Race is a sample: lookups in a VM that grows, by the thread that creates the vCPUs,
+// alternating with that, i.e. alone; and by another one, beside it. The vCPUs that
+// came last are looked up. Every lookup found what it should.
+type Race struct {
+	VM VM `json:"vm"` // as it is in the end
+	Op Op `json:"op"`
+	// Reader and Creator are the processors of the two threads.
+	Reader  int `json:"reader_cpu"`
+	Creator int `json:"creator_cpu"`
+	// Siblings means that these are threads of one core and share its caches.
+	Siblings bool `json:"siblings,omitempty"`
+	// Alone and Beside are what a lookup took in each growth, in nanoseconds
+	// on the processor, the mean over all sizes of the VM; AloneOwn and
+	// BesideOwn the part of the loop itself.
+	Alone     []float64 `json:"alone_ns"`
+	AloneOwn  []float64 `json:"alone_own_ns"`
+	Beside    []float64 `json:"beside_ns"`
+	BesideOwn []float64 `json:"beside_own_ns"`
+	// Create is what it took to put all vCPUs but the first into the VM's
+	// containers without lookups, and CreateBeside with those of the other
+	// thread, in nanoseconds.
+	Create       int64 `json:"create_ns"`
+	CreateBeside int64 `json:"create_beside_ns"`
+}
+
+// RacesOf lists the races with so many vCPUs: a walk and looking up by index do not
+// depend on the IDs.
+func (r Readers) RacesOf() []Race {
+	dense, sparse := VM{r.VCPUs, Dense}, VM{r.VCPUs, Sparse}
+	return []Race{{VM: dense, Op: Get}, {VM: dense, Op: ByID}, {VM: sparse, Op: ByID}, {VM: dense, Op: Walk}}
 }

@@ -12,29 +12,27 @@ import (
 type Paths struct {
 	// VMs are those whose guests have KVM look vCPUs up.
 	VMs []VM `json:"vms"`
-	// Ops is N: how many operations a run has. They are done in runs of N and
-	// of 2N, Repeat times, to tell what one takes with all around it, and
-	// then in runs of N as often with the function in brackets.
+	// Ops is N: how many operations a run has. Runs of N and of 2N, Repeat
+	// times, give the cost of an operation with everything around it; as many
+	// runs of N follow with the function in brackets.
 	Ops    int `json:"ops"`
 	Repeat int `json:"repeat"`
-	// QuietNanos is how long nothing is done before a run, in nanoseconds:
-	// until Go's runtime, which looks every 20 microseconds whether a system
-	// call takes long, has got slow about it.
+	// QuietNanos is the pause before a run, in nanoseconds. Go's runtime looks
+	// every 20 microseconds whether a system call takes long, and less often
+	// after a pause.
 	QuietNanos int64 `json:"quiet_ns"`
-	// SettleNanos is how long nothing is done after a VM has started: KVM's
-	// code for local APICs that are off, and for guests of Xen's, is patched
-	// out a second after the last of them.
+	// SettleNanos is the pause after a VM has started: KVM's code for local
+	// APICs that are off, and for guests of Xen's, is patched out a second
+	// after the last of them.
 	SettleNanos int64 `json:"settle_ns"`
-	// Break makes the measurement one that must be thrown away; nil for all
-	// but tests of that.
+	// Break breaks the measurement, for tests that this is noticed.
 	Break *PathBreak `json:"break,omitempty"`
 }
 
-// MaxPathOps is the most that Paths.Ops can be: each operation of a run has a
-// vector of its own.
+// MaxPathOps bounds Paths.Ops: each operation of a run has a vector of its own.
 const MaxPathOps = 32
 
-// PathBreak is what is wrong with a measurement on purpose.
+// PathBreak is what a test breaks.
 type PathBreak struct {
 	// Without is the end of the name of a program that is not attached.
 	Without string `json:"without,omitempty"`
@@ -45,7 +43,7 @@ type PathBreak struct {
 	Lazy bool `json:"lazy,omitempty"`
 }
 
-// Path is something that a guest has KVM do, for which KVM looks vCPUs up.
+// Path is an operation of a guest for which KVM looks vCPUs up.
 type Path string
 
 // The paths.
@@ -73,8 +71,8 @@ const (
 	PathDirtyRing Path = "dirty-ring"
 )
 
-// AllPaths lists the paths in the order in which they are measured: what Xen's
-// need would get in the way of Hyper-V's.
+// AllPaths lists the paths in the order in which they are measured: Xen's come
+// after Hyper-V's, as their set-up would interfere.
 var AllPaths = []Path{PathRequest, PathYield, PathIPI, PathHyperVIPI, PathSynIC, PathXenSend, PathXenIoctl, PathDirtyRing}
 
 // functions are the functions of KVM that are bracketed, by path.
@@ -96,12 +94,6 @@ func (p Path) Function() string { return functions[p] }
 // PathFunctions lists the functions of all paths, sorted.
 func PathFunctions() []string { return slices.Compact(slices.Sorted(maps.Values(functions))) }
 
-// The types of sample.
-const (
-	TypePath  = "path"
-	TypeStart = "start"
-)
-
 // PathSample is a sample: what a path costs on one VM. Times are in nanoseconds
 // of the guest's clock.
 type PathSample struct {
@@ -110,21 +102,21 @@ type PathSample struct {
 	// Function is what is bracketed, Ops is N.
 	Function string `json:"function"`
 	Ops      int    `json:"ops"`
-	// Once and Twice are runs of N and of 2N operations with all that they
-	// take: guest, exits, and user space. Nothing is bracketed meanwhile.
+	// Once and Twice are runs of N and of 2N operations with everything: guest,
+	// exits, and user space. Nothing is bracketed meanwhile.
 	Once  []int64 `json:"once_ns"`
 	Twice []int64 `json:"twice_ns"`
 	// Calls are all calls of the function in as many runs of N operations, one
-	// an operation, run after run.
+	// call each.
 	Calls []int64 `json:"calls_ns"`
-	// Bracket is what one takes around a function that does nothing.
+	// Bracket is the cost of a bracket around a function that does nothing.
 	Bracket int64 `json:"bracket_ns"`
 }
 
-// Start is a sample: what a VM took to start, from KVM_CREATE_VM on.
+// Start is a sample: the time from KVM_CREATE_VM on.
 type Start struct {
 	VM VM `json:"vm"`
-	// Created is when it had all its vCPUs, Ran when each had run once.
+	// Created is when the VM had all its vCPUs, Ran when each had run once.
 	Created int64 `json:"created_ns"`
 	Ran     int64 `json:"ran_ns"`
 }

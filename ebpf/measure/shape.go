@@ -17,7 +17,7 @@ const (
 	Sparse   IDs = "sparse"   // three of four IDs are unused, as with a topology that has gaps
 )
 
-// AllIDs lists the ways to number vCPUs, in the order in which to show them.
+// AllIDs lists the ways to number vCPUs, in the order in which they are shown.
 var AllIDs = []IDs{Dense, Shuffled, Sparse}
 
 // Of returns the vcpu_id of each vCPU of a VM with so many, by index. It is the
@@ -31,7 +31,7 @@ func (i IDs) Of(vcpus int) []int {
 		}
 	}
 	if i == Shuffled {
-		// Sattolo's way: one cycle through all of them, none stays.
+		// Sattolo's algorithm: one cycle through all, so that none stays.
 		random := rand.NewPCG(seed, uint64(vcpus))
 		for n := vcpus - 1; n > 0; n-- {
 			with := random.Uint64() % uint64(n)
@@ -41,11 +41,11 @@ func (i IDs) Of(vcpus int) []int {
 	return all
 }
 
-// seed makes what is random the same on every machine and in every boot.
+// seed makes random choices the same on every machine and in every boot.
 const seed = 1
 
-// Missing returns the nth ID of those that no vCPU has, of a VM with vcpus of
-// them: between those in use where IDs are sparse, above them elsewhere.
+// Missing returns the nth unused ID of a VM with so many vCPUs: between those in
+// use where IDs are sparse, above them elsewhere.
 func (i IDs) Missing(n, vcpus int) int {
 	if i == Sparse {
 		return 4*n + 1
@@ -76,8 +76,8 @@ const (
 // AllOrders lists the orders, the default first.
 var AllOrders = []Order{Sequential, Same, Random}
 
-// Arrange returns the indices of the vCPUs that a pass of n lookups is for, of
-// a VM with vcpus of them, spread evenly. It is the same every time.
+// Arrange returns the indices of the vCPUs that a pass of n lookups is for, spread
+// evenly over a VM with so many. It is the same every time.
 func (o Order) Arrange(n, vcpus int) []int {
 	all := make([]int, n)
 	for i := range all {
@@ -121,9 +121,9 @@ type Shape struct {
 	Order   Order // "" where there is only one
 }
 
-// LoopsOf lists the loops to run on a VM, Nop first. Looking up by index and
-// walking do not depend on the IDs: they are done where IDs are dense. IDs that
-// no vCPU has are looked up in one order only, because no vCPU is read.
+// LoopsOf lists the loops to run on a VM, Nop first. Lookups by index and walks do
+// not depend on the IDs: they are done where IDs are dense. Missing IDs are looked
+// up in one order only, because no vCPU is read.
 func (p Params) LoopsOf(vm VM) []Shape {
 	all := []Shape{{Op: Nop}}
 	for _, o := range p.orders() {
@@ -139,8 +139,7 @@ func (p Params) LoopsOf(vm VM) []Shape {
 	return all
 }
 
-// orders are those that are asked for, Sequential as "", which is what samples
-// have that were taken when there was no other.
+// orders are the orders of the loops, Sequential as "", as samples have it.
 func (p Params) orders() []Order {
 	if len(p.Orders) == 0 {
 		return []Order{""}
@@ -156,7 +155,7 @@ func (p Params) orders() []Order {
 
 // Run is a loop to run on a VM.
 type Run struct {
-	// Loop is the sample that comes of it, without what is measured.
+	// Loop is the sample, without its measured part.
 	Loop Loop
 	// Numbers are what a pass looks up, Found is how many vCPUs it finds.
 	Numbers []int32
@@ -192,7 +191,8 @@ func (p Params) RunsOf(vm VM) []Run {
 	return runs
 }
 
-// Passes returns how many passes a loop should make, if one takes so long.
+// Passes returns how many passes a loop should make if one takes so long, in
+// nanoseconds.
 func (p Params) Passes(once int64) int {
 	return int(max(1, min(p.LoopNanos/max(once, 1), 1<<20)))
 }

@@ -2,26 +2,25 @@
 
 package measure
 
-// Stalls are the parameters of the search for who waits while a VM grows.
+// Stalls are the parameters of measuring who waits while a VM grows.
 type Stalls struct {
 	// VCPUs is how large the VMs get.
 	VCPUs int `json:"vcpus"`
 	// QuietNanos is how long a vCPU is watched before and after, in
 	// nanoseconds.
 	QuietNanos int64 `json:"quiet_ns"`
-	// Break makes the measurement one that must be thrown away; nil for all
-	// but tests of that.
+	// Break breaks the measurement, for tests that this is noticed.
 	Break *Break `json:"break,omitempty"`
 }
 
-// Break is what is wrong with a measurement on purpose.
+// Break is what a test breaks.
 type Break struct {
 	// Ring is the size of the probes' ring buffer in bytes, a power of two; 0
 	// means the usual size.
 	Ring int `json:"ring,omitempty"`
 	// Without names programs that are not attached.
 	Without []string `json:"without,omitempty"`
-	// Idle leaves the vCPU alone that ought to run.
+	// Idle does not run the vCPU.
 	Idle bool `json:"idle,omitempty"`
 }
 
@@ -44,13 +43,7 @@ const MaxPhases = 8
 // Phases lists the phases in the order in which they are measured.
 var Phases = []Phase{Before, During, After, None, Other, Slots}
 
-// The types of sample.
-const (
-	TypeGrowth = "growth"
-	TypeGaps   = "gaps"
-)
-
-// TableFull says that the container of a VM with so many vCPUs has to grow for
+// TableFull tells whether the container of a VM with so many vCPUs has to grow for
 // the next one: an array that doubles when it is full and begins with 1 and 8
 // entries, and an xarray, which gets a node each 64 entries, at least at the
 // last of them.
@@ -58,8 +51,8 @@ func TableFull(vcpus int) bool {
 	return vcpus == 1 || vcpus >= 8 && vcpus&(vcpus-1) == 0
 }
 
-// SlotsChange says that memory slots are changed after the creation of the
-// vCPU that is the nth, from 1 on: after each creation at which the container
+// SlotsChange tells whether memory slots are changed after the creation of the nth
+// vCPU, from 1 on: after each creation at which the container
 // grows and the one that follows it, and after each of the first 16.
 func SlotsChange(n int) bool {
 	return n > 1 && (n <= 16 || TableFull(n-1) || TableFull(n-2))
@@ -82,25 +75,25 @@ type Call struct {
 	Nanos     int64 `json:"ns"`
 	ArchNanos int64 `json:"arch_ns,omitempty"` // in kvm_arch_vcpu_create()
 	Off
-	// Contended is how many locks somebody else held.
+	// Contended is how many locks were held by another thread.
 	Contended      uint64 `json:"contended,omitempty"`
 	ContendedNanos int64  `json:"contended_ns,omitempty"`
-	// Waits is how many grace periods were waited for, by kernel function,
-	// WaitNanos for how long. Deferred counts the calls that have memory
-	// freed after one, by nobody who waits.
+	// Waits is the number of waits for a grace period, by kernel function, and
+	// WaitNanos their time. Deferred counts calls that free memory after one
+	// without waiting for it.
 	Waits     map[string]uint64 `json:"waits,omitempty"`
 	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
 	Deferred  map[string]uint64 `json:"deferred,omitempty"`
 }
 
-// Off is the time that a thread was not on a processor.
+// Off is what a thread did off the processor.
 type Off struct {
 	// Preempted is how often the scheduler ran another thread.
 	Preempted      uint64 `json:"preempted,omitempty"`
 	PreemptedNanos int64  `json:"preempted_ns,omitempty"`
 	// Blocked is how often the thread waited for something, Longest the
-	// longest time of it, and Stack where in the kernel that began, the
-	// innermost function first.
+	// longest time, and Stack where in the kernel that began, the innermost
+	// function first.
 	Blocked      uint64   `json:"blocked,omitempty"`
 	BlockedNanos int64    `json:"blocked_ns,omitempty"`
 	LongestNanos int64    `json:"longest_ns,omitempty"`
@@ -119,10 +112,10 @@ func (c Call) GracePeriods() uint64 {
 	return sum
 }
 
-// Growth is a sample: what the thread did that made a VM grow.
+// Growth is a sample: the ioctls of the thread that made a VM grow.
 type Growth struct {
 	VM VM `json:"vm"`
-	// Running says that vCPU 0 ran meanwhile; Phase is the one of its gaps.
+	// Running means that vCPU 0 ran meanwhile; Phase is the one of its gaps.
 	Running bool  `json:"running,omitempty"`
 	Phase   Phase `json:"phase,omitempty"`
 	// Create are all KVM_CREATE_VCPU, by ordinal.
@@ -131,43 +124,40 @@ type Growth struct {
 	Slots []SlotCalls `json:"slots,omitempty"`
 }
 
-// SlotCalls are two KVM_SET_USER_MEMORY_REGION that add the same slot, the first
-// after the creation of a vCPU, the other after the slot was deleted again and
-// nothing else.
+// SlotCalls are two KVM_SET_USER_MEMORY_REGION that add the same slot: one after
+// the creation of a vCPU, the other after nothing but the deletion of the slot.
 type SlotCalls struct {
-	VCPU    int  `json:"vcpu"` // that was created: the nth, from 1 on
+	VCPU    int  `json:"vcpu"` // the nth, from 1 on
 	After   Call `json:"after"`
 	Control Call `json:"control"`
 }
 
 // Gaps is a sample: the gaps between a vCPU's exits and its next entries in a
-// phase. The vCPU exits all the time, with something that KVM handles in the
-// kernel.
+// phase. The vCPU exits all the time, and KVM handles that in the kernel.
 type Gaps struct {
-	VM    VM    `json:"vm"` // that the vCPU is of, when it is grown
+	VM    VM    `json:"vm"` // of the vCPU, fully grown
 	Phase Phase `json:"phase"`
 	Nanos int64 `json:"ns"` // how long the phase took
-	// Ran are the gaps in which the vCPU's thread did not leave the
-	// processor, by bucket (see Bounds), the others by why it did.
+	// Ran are the gaps in which the vCPU's thread stayed on the processor, by
+	// bucket (see Bounds), the others by why it did not.
 	Ran       []BucketCount `json:"ran"`
 	Preempted GapSum        `json:"preempted"`
 	Blocked   GapSum        `json:"blocked"`
 	Halted    GapSum        `json:"halted"`
 	User      GapSum        `json:"user"`
-	// RanSum sums Ran up.
+	// RanSum is the sum of Ran.
 	RanSum GapSum `json:"ran_sum"`
 	// Longest is the gap that was blocked longest, absent if none was.
 	Longest *Call `json:"longest,omitempty"`
-	// Guest is what the vCPU itself saw.
+	// Guest are the gaps that the vCPU itself saw.
 	Guest GuestGaps `json:"guest"`
-	// Exits and Entries are those of the vCPU from its start to its end,
-	// the same in each phase of a vCPU, and Gaps all gaps that were counted.
+	// Exits and Entries are those of the vCPU in all its phases, All the gaps.
 	Exits   uint64 `json:"exits"`
 	Entries uint64 `json:"entries"`
 	All     uint64 `json:"gaps"`
 }
 
-// GapSum sums gaps up.
+// GapSum is a sum of gaps.
 type GapSum struct {
 	Count   uint64 `json:"n"`
 	Nanos   int64  `json:"ns"`
@@ -191,12 +181,12 @@ func CountBuckets(counts []uint64) []BucketCount {
 	return out
 }
 
-// GuestGaps is what the code in a vCPU saw: how far the time stamp counter
-// went from one of its exits to the next, with what it does between them.
+// GuestGaps are what the code in a vCPU saw: how far the time stamp counter went
+// from one of its exits to the next, its own instructions included.
 type GuestGaps struct {
 	KHz     int64         `json:"tsc_khz"` // of the counter
 	Count   uint64        `json:"n"`
-	Largest uint32        `json:"largest"` // ticks, the largest number if it was more
+	Largest uint32        `json:"largest"` // ticks, math.MaxUint32 if it was more
 	Buckets []BucketCount `json:"buckets"` // by power of two
 }
 

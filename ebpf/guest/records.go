@@ -3,10 +3,9 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,41 +15,21 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// handler does a job. It streams what it finds through g as it finds it; its
-// error becomes the last Error record and a failed status.
-type handler func(ctx context.Context, g *guest, job wire.Job) error
-
-// handlers is what the guest can do, by Job.Kind.
-func handlers() map[string]handler {
-	return map[string]handler{
-		wire.JobBoot:    func(context.Context, *guest, wire.Job) error { return nil },
-		wire.JobExec:    execPrograms,
-		wire.JobMeasure: measureVMs,
-	}
-}
-
-// guest is what a handler speaks to the host through. Its methods may be
-// called by several goroutines.
-type guest struct {
-	enc *wire.Encoder
-}
+// guest sends records to the host. Its methods may be called by several
+// goroutines.
+type guest struct{ enc *wire.Encoder }
 
 // sample sends v, in JSON, as a sample of the named type.
 func (g *guest) sample(name string, v any) error {
-	data, err := marshal(v)
+	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("sample %s: %w", name, err)
 	}
 	return g.enc.Send(wire.Record{Kind: wire.KindSample, Sample: &wire.Sample{Type: name, Data: data}})
 }
 
-// test sends the result of one program.
-func (g *guest) test(t wire.Test) error {
-	return g.enc.Send(wire.Record{Kind: wire.KindTest, Test: &t})
-}
-
-// logf sends a line for people. That it cannot be sent is no reason to stop:
-// the numbers of the records show it.
+// logf sends a line for people. An error is no reason to stop: the numbers of the
+// records show it.
 func (g *guest) logf(format string, args ...any) {
 	_ = g.enc.Send(wire.Record{Kind: wire.KindLog, Log: &wire.Log{Text: fmt.Sprintf(format, args...)}})
 }
@@ -58,11 +37,22 @@ func (g *guest) logf(format string, args ...any) {
 // fail sends err as an Error record.
 func (g *guest) fail(err error) {
 	e := wire.Error{Where: "job", Code: wire.CodeOf(err), Message: err.Error()}
-	if p := (*panicError)(nil); errors.As(err, &p) {
+	if p, ok := errors.AsType[*panicError](err); ok {
 		e.Where, e.Stack = "panic", string(p.stack)
 	}
 	_ = g.enc.Send(wire.Record{Kind: wire.KindError, Error: &e})
 }
+
+// panicError is a panic of the guest program itself.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
+
+// Unwrap returns wire.ErrPanic.
+func (p *panicError) Unwrap() error { return wire.ErrPanic }
 
 // beat sends a heartbeat every millis until the function that it returns is
 // called; 0 sends none.
@@ -86,15 +76,6 @@ func (g *guest) beat(millis int64) (stop func()) {
 	}()
 	return func() { close(done); <-gone }
 }
-
-// panicError is a panic of the guest program itself.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (p *panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
-func (p *panicError) Unwrap() error { return wire.ErrPanic }
 
 // hello describes the guest. What cannot be read is left empty: the host
 // decides whether it can do without.
@@ -122,14 +103,4 @@ func hello(job wire.Job) wire.Record {
 // clockSource returns the name of the clock source that the kernel uses.
 func clockSource() string {
 	return readLine("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-}
-
-// readLine returns the first line of a file, "" if there is none.
-func readLine(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	return line
 }
