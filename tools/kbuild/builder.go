@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/renameio"
+	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -300,5 +300,5 @@ func writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(name, append(data, '\n'))
+	return renameio.WriteFile(name, append(data, '\n'), 0o644)
 }

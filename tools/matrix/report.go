@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rogpeppe/go-internal/renameio"
+	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/junit"
 )
@@ -125,7 +125,7 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, jsonFile), append(data, '\n')); err != nil {
+	if err := renameio.WriteFile(filepath.Join(dir, jsonFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
 	return junit.WriteFile(filepath.Join(dir, junitFile), r.junit())

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rogpeppe/go-internal/renameio"
+	"github.com/google/renameio/v2"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/figure"
@@ -262,7 +262,7 @@ func (r *Results) Write(name string) error {
 	if err != nil {
 		return fmt.Errorf("results: %w", err)
 	}
-	if err := renameio.WriteFile(name, append(data, '\n')); err != nil {
+	if err := renameio.WriteFile(name, append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("results: %w", err)
 	}
 	return os.Chmod(name, 0o644)

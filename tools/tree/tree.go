@@ -18,7 +18,7 @@ import (
 	"path"
 	"path/filepath"
 
-	"github.com/rogpeppe/go-internal/renameio"
+	"github.com/google/renameio/v2"
 )
 
 // Tree is a kernel source tree on disk.
@@ -46,7 +46,7 @@ func metaFile(dir string) string { return filepath.Clean(dir) + ".json" }
 func Save(t Tree) error {
 	data, err := json.MarshalIndent(t, "", "\t")
 	if err == nil {
-		err = renameio.WriteFile(metaFile(t.Dir), append(data, '\n'))
+		err = renameio.WriteFile(metaFile(t.Dir), append(data, '\n'), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("save the description of %s: %w", t.Dir, err)
