@@ -80,7 +80,7 @@ var base = []Package{
 // Doctor describes the machine, what it lacks, and what can therefore be done
 // with it.
 func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
-	r := &Report{Host: readHost("/", opts.CacheDir), KVM: readKVM("/dev/kvm"), Root: "root"}
+	r := &Report{Host: Read(opts.CacheDir), KVM: readKVM("/dev/kvm"), Root: "root"}
 	if r.KVM.Opens && opts.ProbeKVM != nil {
 		r.KVM.Works, r.KVM.Why = opts.ProbeKVM(ctx)
 	}

@@ -34,7 +34,10 @@ type Host struct {
 	DiskFree int64  `json:"diskFree"` // bytes on the cache's disk
 }
 
-// readHost reads all that below root, the root directory.
+// Read describes this machine. The cache's directory need not exist yet.
+func Read(cacheDir string) Host { return readHost("/", cacheDir) }
+
+// readHost is Read for the files below root.
 func readHost(root, cacheDir string) Host {
 	h := Host{Arch: runtime.GOARCH, Cores: runtime.NumCPU(), CacheDir: cacheDir}
 	read := func(name string) []byte {

@@ -3,69 +3,42 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 
 	"vcpulab/tools/arch"
+	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/program"
 	"vcpulab/tools/results"
+	"vcpulab/tools/vm"
 )
 
-// describeHost says in the results what machine measured. accel is what was
-// found about the accelerator.
+// describeHost describes the machine for the results. accel is what was found
+// about the accelerator.
 func describeHost(ctx context.Context, l *lab, k *kbuild.Kernel, accel string) (results.Host, error) {
-	qemu, err := firstLine(ctx, arch.X86_64().QEMU.Program, "--version")
+	qemu, err := vm.QEMUVersion(ctx, arch.X86_64())
 	if err != nil {
 		return results.Host{}, err
 	}
-	host := l.host(ctx)
-	host.QEMU, host.Accel, host.Pahole = qemu, accel, k.Toolchain.Pahole
-	return host, nil
+	h := l.host(ctx)
+	h.QEMU, h.Accel, h.Pahole = qemu, accel, k.Toolchain.Pahole
+	return h, nil
 }
 
-// host is what there is to say of the machine, whatever is measured on it.
+// host describes the machine, whatever is measured on it.
 func (l *lab) host(ctx context.Context) results.Host {
-	// The tool may have been unpacked from an archive: then it has no commit.
-	revision, err := firstLine(ctx, "git", "-C", l.root, "describe", "--always", "--dirty", "--abbrev=12")
-	if err != nil {
-		revision = "unknown"
-	}
+	h := host.Read(l.cache.Dir())
+	// A tool that was unpacked from an archive has no commit.
+	git := program.Program{Name: "git", Dir: l.root, InheritEnv: true}
+	revision, _, _ := git.Run(ctx, "describe", "--always", "--dirty", "--abbrev=12")
 	return results.Host{
-		CPU:   field("/proc/cpuinfo", "model name", ":"),
-		Cores: runtime.NumCPU(),
-		OS:    strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
+		CPU:   cmp.Or(h.CPU, "unknown"),
+		Cores: h.Cores,
+		OS:    cmp.Or(h.OS, "unknown"),
 		Go:    runtime.Version(),
-		Tool:  revision,
+		Tool:  cmp.Or(strings.TrimSpace(string(revision)), "unknown"),
 	}
-}
-
-// firstLine returns the first line that a program prints.
-func firstLine(ctx context.Context, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, name, args...).Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
-	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return line, nil
-}
-
-// field returns the value of the first line of a file that has this key,
-// "unknown" if there is none.
-func field(file, key, sep string) string {
-	f, err := os.Open(file)
-	if err != nil {
-		return "unknown"
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if k, v, ok := strings.Cut(s.Text(), sep); ok && strings.TrimSpace(k) == key {
-			return strings.TrimSpace(v)
-		}
-	}
-	return "unknown"
 }
