@@ -38,8 +38,8 @@ const kvmDevice = "/dev/kvm"
 // Bounds of the guest that KVM is tried with. The same guest takes TCG little
 // more than a second.
 const (
-	probeTimeout = 30 * time.Second
-	probeSilence = 6 * time.Second
+	probeTimeout = time.Minute
+	probeSilence = 10 * time.Second
 )
 
 // accelKind is the kind of the cache entries that hold choices.

@@ -39,7 +39,7 @@ func TestARM64(t *testing.T) {
 		"Booting Linux\r\n": SilentReset,
 		"[    0.1] Unable to handle kernel NULL pointer dereference at virtual address 0\r\npc : kvm_get_vcpu+0x10/0x20\r\n": KernelOops,
 	} {
-		_, err := Run(t.Context(), tinyARM64(t, text), quick())
+		_, err := Run(t.Context(), tinyARM64(t, text), patient())
 		fault, ok := errors.AsType[*Fault](err)
 		if !ok || fault.Kind != want || fault.Arch != "arm64" || len(fault.Lines) == 0 {
 			t.Errorf("%q: expected %s, found %v", text, want, err)

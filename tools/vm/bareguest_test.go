@@ -47,7 +47,7 @@ func machine(t testing.TB, parts ...code) Machine {
 	return Machine{Arch: bareguest.Arch(), Kernel: file, MemMiB: 32}
 }
 
-// needQEMU skips a test where an architecture's QEMU is missing, and says so.
+// needQEMU skips a test where an architecture's QEMU is missing.
 func needQEMU(t testing.TB, a arch.Arch) {
 	t.Helper()
 	if _, err := exec.LookPath(a.QEMU.Program); err != nil {

@@ -10,15 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"vcpulab/ebpf/wire"
 )
 
-// TestBootKeepsWhatRepeatsIt: after a fault the command of the message does
-// the same again, by hand.
+// TestBootKeepsWhatRepeatsIt runs the command of a fault's message by hand.
 func TestBootKeepsWhatRepeatsIt(t *testing.T) {
-	o := quick()
+	o := patient()
 	o.KeepDir = filepath.Join(t.TempDir(), "it's kept")
 	m := machine(t, console1("here I am\r\n"), reset)
 	_, err := Boot(t.Context(), testCache(t), m, bootJob(), o)
@@ -26,9 +24,7 @@ func TestBootKeepsWhatRepeatsIt(t *testing.T) {
 	if !ok || fault.Kind != SilentReset {
 		t.Fatalf("expected a silent reset, found %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "/bin/sh", "-c", "exec "+fault.Command).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", "exec "+fault.Command).CombinedOutput()
 	if err != nil || string(out) != "here I am\r\n" {
 		t.Errorf("%s\nexpected the console again, found %q and %v", fault.Command, out, err)
 	}
@@ -39,8 +35,7 @@ func TestBootKeepsWhatRepeatsIt(t *testing.T) {
 	}
 }
 
-// TestBootLeavesNothing: neither a good run nor a fault nor Ctrl-C leaves a
-// folder behind.
+// TestBootLeavesNothing looks for files after a good run, a fault and Ctrl-C.
 func TestBootLeavesNothing(t *testing.T) {
 	c := testCache(t)
 	tmp := t.TempDir()
@@ -48,16 +43,16 @@ func TestBootLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	running := &firstWrite{c: make(chan struct{})}
-	o := quick()
-	o.Silence, o.Console = time.Minute, running
+	o := patient()
+	o.Console = running
 	go func() { <-running.c; cancel() }()
 	if _, err := Boot(ctx, c, machine(t, console1("x"), spin), bootJob(), o); !errors.Is(err, context.Canceled) {
 		t.Errorf("expected %v, found %v", context.Canceled, err)
 	}
-	if _, err := Boot(t.Context(), c, machine(t, record1(speech(t, wire.StatusOK)), reset), bootJob(), quick()); err != nil {
+	if _, err := Boot(t.Context(), c, machine(t, record1(speech(t, wire.StatusOK)), reset), bootJob(), patient()); err != nil {
 		t.Error(err)
 	}
-	if _, err := Boot(t.Context(), c, machine(t, reset), bootJob(), quick()); err == nil {
+	if _, err := Boot(t.Context(), c, machine(t, reset), bootJob(), patient()); err == nil {
 		t.Error("a reset was taken for a result")
 	}
 	if left, err := filepath.Glob(filepath.Join(tmp, "*")); err != nil || len(left) != 0 {
@@ -65,7 +60,7 @@ func TestBootLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestBootBadInput: what is wrong is said before QEMU is started.
+// TestBootBadInput expects errors before QEMU is started.
 func TestBootBadInput(t *testing.T) {
 	c, m := testCache(t), machine(t, halt)
 	for name, tt := range map[string]struct {
@@ -79,7 +74,7 @@ func TestBootBadInput(t *testing.T) {
 		"file twice":    {Guest{Job: bootJob().Job, Files: []File{{Path: "/init"}}}, "duplicate init"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Boot(t.Context(), c, m, tt.g, quick()); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := Boot(t.Context(), c, m, tt.g, patient()); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("expected an error with %q, found %v", tt.want, err)
 			}
 		})

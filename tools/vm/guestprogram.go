@@ -24,7 +24,7 @@ import (
 
 const (
 	moduleGo     = "vcpulab"      // this project's name in its go.mod
-	guestPackage = "./ebpf/guest" // what is built
+	guestPackage = "./ebpf/guest" // the program
 	guestKind    = "guest"        // of the cache entry
 )
 

@@ -130,12 +130,12 @@ func TestSourceRoot(t *testing.T) {
 	t.Chdir(other)
 	_, err := SourceRoot()
 	if exit.Code(err) != exit.MachineLacks || !errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), other) {
-		t.Errorf("expected an error that says where was looked, found %v", err)
+		t.Errorf("expected an error that names the directory, found %v", err)
 	}
 }
 
-// TestBrokenSource: the error shows what the compiler said and how to see it
-// again, and nothing stays in the cache.
+// TestBrokenSource expects the compiler's error and a command that repeats it,
+// and nothing in the cache.
 func TestBrokenSource(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
@@ -173,8 +173,8 @@ func TestBrokenSource(t *testing.T) {
 	}
 }
 
-// TestGuestProgramElsewhere builds the program from the source that is named, from
-// a folder that is in no clone.
+// TestGuestProgramElsewhere builds the program from the source that is named, in a
+// directory outside any clone.
 func TestGuestProgramElsewhere(t *testing.T) {
 	root, err := SourceRoot()
 	if err != nil {

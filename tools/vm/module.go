@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -79,25 +80,55 @@ func moduleName(file string) string {
 // after those that it depends on, otherwise as given. A dependency that is not
 // in the list is added from pool, which maps names of modules to files.
 func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
-	o := orderer{given: map[string]Module{}, pool: pool, visited: map[string]bool{}}
 	var names []string
+	files := make(map[string]Module)
+	for name, host := range pool {
+		files[name] = Module{Host: host}
+	}
 	for _, m := range modules {
 		info, err := readModule(m.Host)
 		if err != nil {
 			return nil, err
 		}
-		if _, duplicate := o.given[info.name]; duplicate {
+		if slices.Contains(names, info.name) {
 			return nil, fmt.Errorf("modules: duplicate %s", info.name)
 		}
-		o.given[info.name] = m
-		names = append(names, info.name)
+		names, files[info.name] = append(names, info.name), m
+	}
+
+	var ordered []Module
+	visited := make(map[string]bool) // false while dependencies are visited
+	var visit func(name, from string) error
+	visit = func(name, from string) error {
+		if done, found := visited[name]; done {
+			return nil
+		} else if found {
+			return fmt.Errorf("modules: %s and %s depend on each other", from, name)
+		}
+		m, ok := files[name]
+		if !ok {
+			return fmt.Errorf("modules: %s depends on %s, which has no file", from, name)
+		}
+		info, err := readModule(m.Host)
+		if err != nil {
+			return err
+		}
+		visited[name] = false
+		for _, d := range info.depends {
+			if err := visit(d, name); err != nil {
+				return err
+			}
+		}
+		visited[name] = true
+		ordered = append(ordered, m)
+		return nil
 	}
 	for _, name := range names {
-		if err := o.visit(name, ""); err != nil {
+		if err := visit(name, ""); err != nil {
 			return nil, err
 		}
 	}
-	return o.out, nil
+	return ordered, nil
 }
 
 // ModulePool maps the names of all .ko files below dir to their paths.
@@ -113,40 +144,4 @@ func ModulePool(dir string) (map[string]string, error) {
 		return nil, fmt.Errorf("modules: %w", err)
 	}
 	return pool, nil
-}
-
-type orderer struct {
-	given   map[string]Module
-	pool    map[string]string
-	visited map[string]bool // false while its dependencies are visited
-	out     []Module
-}
-
-// visit appends the module that from depends on to out, after its dependencies.
-func (o *orderer) visit(name, from string) error {
-	if done, found := o.visited[name]; done {
-		return nil
-	} else if found {
-		return fmt.Errorf("modules: %s and %s depend on each other", from, name)
-	}
-	m, ok := o.given[name]
-	if !ok {
-		if m.Host = o.pool[name]; m.Host == "" {
-			return fmt.Errorf("modules: %s depends on %s, which has no file", from, name)
-		}
-	}
-	info, err := readModule(m.Host)
-	if err != nil {
-		return err
-	}
-
-	o.visited[name] = false
-	for _, d := range info.depends {
-		if err := o.visit(d, name); err != nil {
-			return err
-		}
-	}
-	o.visited[name] = true
-	o.out = append(o.out, m)
-	return nil
 }

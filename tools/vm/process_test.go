@@ -109,9 +109,9 @@ func TestNoFilesLeft(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	// The first run opens what stays open, such as the poller.
-	_, _ = Run(t.Context(), m, quick())
+	_, _ = Run(t.Context(), m, patient())
 	before := descriptors(t)
-	_, _ = Run(t.Context(), m, quick())
+	_, _ = Run(t.Context(), m, patient())
 	if after := descriptors(t); after != before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}

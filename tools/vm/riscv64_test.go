@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // tinyRISCV64 is a guest for RISCV64's machine: it writes text to the serial
-// port and resets, or if it is told to sticks.
+// port and resets, or hangs if stick is true.
 func tinyRISCV64(t *testing.T, text string, stick bool) Machine {
 	t.Helper()
 	needQEMU(t, testArch("riscv64"))
@@ -51,7 +52,11 @@ func TestRISCV64(t *testing.T) {
 		"hang": {"Booting Linux\r\n", true, Hang, "its processors are at 0x00000000802000"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Run(t.Context(), tinyRISCV64(t, tt.text, tt.stick), quick())
+			o := patient()
+			if tt.stick {
+				o.Silence = 5 * time.Second
+			}
+			_, err := Run(t.Context(), tinyRISCV64(t, tt.text, tt.stick), o)
 			fault, ok := errors.AsType[*Fault](err)
 			if !ok || fault.Kind != tt.kind || fault.Arch != "riscv64" || !strings.Contains(fault.Title, tt.title) {
 				t.Errorf("expected %s with %q, found %v", tt.kind, tt.title, err)

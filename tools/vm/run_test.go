@@ -19,13 +19,17 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// quick are options for guests that are done in a moment.
-func quick() Options { return Options{Silence: 5 * time.Second, Timeout: time.Minute} }
+// patient are options for guests that end by themselves, on a machine that may
+// be busy.
+func patient() Options { return Options{Silence: 5 * time.Minute, Timeout: 15 * time.Minute} }
+
+// expectHang are options for guests that hang.
+func expectHang(_ *Machine, o *Options) { o.Silence = 5 * time.Second }
 
 func TestRunGood(t *testing.T) {
 	var kinds []wire.Kind
 	var live strings.Builder
-	o := quick()
+	o := patient()
 	o.KeepDir = filepath.Join(t.TempDir(), "kept")
 	o.OnRecord = func(r wire.Record) error { kinds = append(kinds, r.Kind); return nil }
 	o.Console = &live
@@ -68,8 +72,8 @@ func TestRunFaults(t *testing.T) {
 			kind: LostRecords, title: "expected record 2, found 3"},
 		"garbage":            {guest: []code{record1("Illegal instruction\n"), halt}, kind: LostRecords, title: "Illegal instruction"},
 		"more after the end": {guest: []code{record1(good + "{}\n"), reset}, kind: LostRecords, title: "follows the end"},
-		"hang halted":        {guest: []code{console1("booting\r\n"), halt}, kind: Hang, title: "its processors are at 0x", text: "\n    booting"},
-		"hang spinning":      {guest: []code{spin}, kind: Hang, title: "QEMU's status is running"},
+		"hang halted":        {guest: []code{console1("booting\r\n"), halt}, edit: expectHang, kind: Hang, title: "its processors are at 0x", text: "\n    booting"},
+		"hang spinning":      {guest: []code{spin}, edit: expectHang, kind: Hang, title: "QEMU's status is running"},
 		"endless console": {guest: []code{babble}, edit: func(_ *Machine, o *Options) { o.Timeout = 1500 * time.Millisecond },
 			kind: Deadline, title: "1.5s", code: exit.TimedOut},
 		"panic": {guest: []code{console1("[    0.1] Kernel panic - not syncing: no reason\r\n"), reset},
@@ -92,7 +96,7 @@ func TestRunFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, o := machine(t, tt.guest...), quick()
+			m, o := machine(t, tt.guest...), patient()
 			if tt.edit != nil {
 				tt.edit(&m, &o)
 			}
@@ -127,7 +131,7 @@ func TestRunFaults(t *testing.T) {
 func without[T any](s []T, i int) []T { return append(append([]T(nil), s[:i]...), s[i+1:]...) }
 
 func TestAllowWarnings(t *testing.T) {
-	o := quick()
+	o := patient()
 	o.AllowWarnings = true
 	m := machine(t, console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(speech(t, wire.StatusOK)), reset)
 	res, err := Run(t.Context(), m, o)
@@ -136,16 +140,16 @@ func TestAllowWarnings(t *testing.T) {
 	}
 }
 
-// TestEndWithoutReset: a guest that said all and then does not end is ended.
+// TestEndWithoutReset ends a guest that does not end after its end record.
 func TestEndWithoutReset(t *testing.T) {
-	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), quick()); err != nil {
+	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), patient()); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestOnRecordEndsRun(t *testing.T) {
 	enough := errors.New("enough")
-	o := quick()
+	o := patient()
 	o.OnRecord = func(wire.Record) error { return enough }
 	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), o); !errors.Is(err, enough) {
 		t.Errorf("expected %v, found %v", enough, err)
@@ -168,8 +172,8 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	running := &firstWrite{c: make(chan struct{})}
-	o := quick()
-	o.Silence, o.Console = time.Minute, running
+	o := patient()
+	o.Console = running
 	go func() { <-running.c; cancel() }()
 	_, err := Run(ctx, machine(t, console1("x"), spin), o)
 	if !errors.Is(err, context.Canceled) || exit.Code(err) != exit.Interrupted {
@@ -186,7 +190,7 @@ func TestParallel(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if res, err := Run(t.Context(), m, quick()); err != nil || len(res.Samples) != 1 {
+			if res, err := Run(t.Context(), m, patient()); err != nil || len(res.Samples) != 1 {
 				t.Errorf("found %+v and %v", res, err)
 			}
 		})
