@@ -5,9 +5,7 @@ package kbuild
 import (
 	"debug/elf"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -15,12 +13,15 @@ import (
 // kin leave for modpost.
 const exportMark = "__export_symbol_"
 
-// moduleSymbols are the symbols of one module's object, before modpost.
+// moduleSymbols are the symbols of the objects of some modules, before modpost.
 type moduleSymbols struct {
-	// object is relative to the output directory.
-	object                     string
-	defined, exported, missing map[string]bool
+	owner    map[string]string // object that defines a symbol
+	exported map[string]bool
+	uses     []symbolUse
 }
+
+// symbolUse is a symbol that an object takes from elsewhere.
+type symbolUse struct{ object, symbol string }
 
 // unexported returns a warning for each symbol that a module below the
 // directories takes from another of them that does not export it. modpost would
@@ -28,60 +29,51 @@ type moduleSymbols struct {
 // lack an export that a later one adds. Symbols that the kernel itself does not
 // export are not found.
 func unexported(out string, directories []string) ([]Warning, error) {
-	var modules []moduleSymbols
+	m := moduleSymbols{owner: make(map[string]string), exported: make(map[string]bool)}
 	for _, dir := range directories {
 		names, err := filepath.Glob(filepath.Join(out, filepath.FromSlash(dir), "*.mod"))
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
-			object, err := filepath.Rel(out, strings.TrimSuffix(name, ".mod")+".o")
-			if err != nil {
-				return nil, err
+			object := dir + "/" + strings.TrimSuffix(filepath.Base(name), ".mod") + ".o"
+			if err := m.add(out, object); err != nil {
+				return nil, fmt.Errorf("read what %s exports: %w", object, err)
 			}
-			m, err := readModuleSymbols(out, filepath.ToSlash(object))
-			if err != nil {
-				return nil, err
-			}
-			modules = append(modules, m)
 		}
 	}
 
 	var found []Warning
-	for _, user := range modules {
-		for _, name := range slices.Sorted(maps.Keys(user.missing)) {
-			for _, owner := range modules {
-				if owner.defined[name] && !owner.exported[name] {
-					found = append(found, Warning{File: user.object, Message: fmt.Sprintf("error: %q is in %s, which does not export it", name, owner.object)})
-				}
-			}
+	for _, u := range m.uses {
+		if owner := m.owner[u.symbol]; owner != "" && !m.exported[u.symbol] {
+			found = append(found, Warning{File: u.object, Message: fmt.Sprintf("error: %q is in %s, which does not export it", u.symbol, owner)})
 		}
 	}
-	return found, nil
+	return sorted(found), nil
 }
 
-func readModuleSymbols(out, object string) (moduleSymbols, error) {
-	m := moduleSymbols{object: object, defined: make(map[string]bool), exported: make(map[string]bool), missing: make(map[string]bool)}
+// add adds the symbols of a module's object, relative to the output directory.
+func (m *moduleSymbols) add(out, object string) error {
 	f, err := elf.Open(filepath.Join(out, filepath.FromSlash(object)))
 	if err != nil {
-		return m, fmt.Errorf("read what a module exports: %w", err)
+		return err
 	}
 	defer f.Close()
-
 	symbols, err := f.Symbols()
 	if err != nil {
-		return m, fmt.Errorf("read what %s exports: %w", object, err)
+		return err
 	}
+
 	for _, s := range symbols {
 		name, mark := strings.CutPrefix(s.Name, exportMark)
 		switch global := elf.ST_BIND(s.Info) != elf.STB_LOCAL; {
 		case mark:
 			m.exported[name] = true
 		case s.Section == elf.SHN_UNDEF && global:
-			m.missing[name] = true
+			m.uses = append(m.uses, symbolUse{object, name})
 		case global:
-			m.defined[name] = true
+			m.owner[name] = object
 		}
 	}
-	return m, nil
+	return nil
 }

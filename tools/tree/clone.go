@@ -24,29 +24,30 @@ import (
 // never written in place may be cloned: a user's own tree is not among them.
 //
 // When Clone fails or ctx ends, dst is removed.
-func Clone(ctx context.Context, src, dst string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("clone the tree %s to %s: %w", src, dst, err)
-		}
-	}()
+func Clone(ctx context.Context, src, dst string) error {
+	return create("clone", src, dst, func() error {
+		c := cloner{src: src, dst: dst}
+		c.group, ctx = errgroup.WithContext(ctx)
+		// System calls wait for locks of the file system: only more of them
+		// than there are processors keep those busy.
+		c.group.SetLimit(4 * runtime.GOMAXPROCS(0))
+		c.group.Go(func() error { return c.cloneDirectory(ctx, ".") })
+		return c.group.Wait()
+	})
+}
 
-	if err := os.Mkdir(dst, 0o755); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
+// create makes the directory dst and fills it. It is removed if that fails.
+func create(verb, src, dst string, fill func() error) error {
+	err := os.Mkdir(dst, 0o755)
+	if err == nil {
+		if err = fill(); err != nil {
 			os.RemoveAll(dst)
 		}
-	}()
-
-	c := cloner{src: src, dst: dst}
-	c.group, ctx = errgroup.WithContext(ctx)
-	// System calls wait for locks of the file system: only more of them than
-	// there are processors keep those busy.
-	c.group.SetLimit(4 * runtime.GOMAXPROCS(0))
-	c.group.Go(func() error { return c.cloneDirectory(ctx, ".") })
-	return c.group.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("%s the tree %s to %s: %w", verb, src, dst, err)
+	}
+	return nil
 }
 
 // cloner clones directories in parallel.
@@ -154,57 +155,45 @@ func filePermissions(executable bool) fs.FileMode {
 // CopyEntries makes dst, which must not exist, a tree of copies of the files of
 // src that entries list. A file that has changed since its entry was read is an
 // error. When CopyEntries fails or ctx ends, dst is removed.
-func CopyEntries(ctx context.Context, src, dst string, entries []Entry) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("copy the tree %s to %s: %w", src, dst, err)
-		}
-	}()
-
-	from, err := os.OpenRoot(src)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	if err := os.Mkdir(dst, 0o755); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(dst)
-		}
-	}()
-	to, err := os.OpenRoot(dst)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Path
-	}
-	return eachDirectory(ctx, names, func(dir string, indices []int) error {
-		in, err := from.OpenRoot(dir)
+func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
+	return create("copy", src, dst, func() error {
+		from, err := os.OpenRoot(src)
 		if err != nil {
 			return err
 		}
-		defer in.Close()
-		if err := to.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		out, err := to.OpenRoot(dir)
+		defer from.Close()
+		to, err := os.OpenRoot(dst)
 		if err != nil {
 			return err
 		}
-		defer out.Close()
+		defer to.Close()
 
-		for _, i := range indices {
-			if err := copyEntry(in, out, path.Base(names[i]), entries[i]); err != nil {
-				return fmt.Errorf("%s: %w", names[i], err)
+		names := make([]string, len(entries))
+		for i, e := range entries {
+			names[i] = e.Path
+		}
+		return eachDirectory(ctx, names, func(dir string, indices []int) error {
+			if err := to.MkdirAll(dir, 0o755); err != nil {
+				return err
 			}
-		}
-		return nil
+			in, err := from.OpenRoot(dir)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			out, err := to.OpenRoot(dir)
+			if err != nil {
+				return err
+			}
+			defer out.Close()
+
+			for _, i := range indices {
+				if err := copyEntry(in, out, path.Base(names[i]), entries[i]); err != nil {
+					return fmt.Errorf("%s: %w", names[i], err)
+				}
+			}
+			return nil
+		})
 	})
 }
 
