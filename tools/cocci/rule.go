@@ -1,10 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package cocci makes patches of a series from semantic patches.
+//
+// A mechanical change of a hundred files is best reviewed as the rule that
+// made it. Such a rule is a file *.cocci, in Coccinelle's language, beside the
+// series. Its leading comment names the patch that it generates, where it is
+// run and what it is to replace:
+//
+//	// Generates: KVM: Drop the index from users of kvm_for_each_vcpu()
+//	// Paths: virt/kvm arch/*/kvm
+//	// Places: \bkvm_for_each_vcpu\([^,()]*,[^,()]*,
+//	// Options: --no-includes
+//
+// Generates is the subject of the patch, so that the series can be reordered.
+// Paths are directories and files, with wildcards. Places is a regular
+// expression for the C code, without comments and strings, that the rule
+// changes. spatch is run on the files that match, and a match that remains is
+// left over: Coccinelle silently skips functions that it cannot parse, so
+// nothing else proves that it has seen them all. Options are spatch's.
+//
+// [Rule.Run] runs a rule on copies of the files, each file on its own, so that
+// the result does not depend on how many run at a time. [Rule.Generate] runs
+// it on the tree before its patch and compares the two, [Rule.Convert] runs it
+// on another kernel.
 package cocci
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -21,19 +42,18 @@ import (
 // Ext is how the names of semantic patches end.
 const Ext = ".cocci"
 
-// maxRule is the size of a semantic patch, in bytes, above which it is taken
-// for something else.
+// maxRule is the largest semantic patch that is read, in bytes.
 const maxRule = 1 << 20
 
-// Rule is a semantic patch with what its leading comment says.
+// Rule is a semantic patch and what its leading comment says.
 type Rule struct {
 	// Name is the name of the file, File its path.
 	Name string
 	File string
-	// Subject is that of the patch that it generates, without its prefix.
+	// Subject is the subject of the generated patch, without its prefix.
 	Subject string
-	// Paths are patterns, as path.Match has them, for folders and files of
-	// the kernel tree.
+	// Paths are patterns for directories and files of the kernel tree, see
+	// path.Match.
 	Paths []string
 	// Places finds what the rule is to change.
 	Places *regexp.Regexp
@@ -43,10 +63,10 @@ type Rule struct {
 	Text []byte
 }
 
-// RuleError says what is wrong with a semantic patch.
+// RuleError is about a semantic patch that is wrong.
 type RuleError struct {
 	File string
-	Line int // 1-based; 0 if it is about the whole
+	Line int // 1-based; 0 for the whole file
 	Err  error
 }
 
@@ -95,59 +115,41 @@ func Load(dir string) ([]*Rule, error) {
 	return rules, nil
 }
 
-// field is a line of the leading comment that means something.
+// field is a line of the leading comment that has a meaning.
 var field = regexp.MustCompile(`^//[ \t]*(Generates|Paths|Places|Options):[ \t]*(.*?)[ \t]*$`)
 
 // Parse reads a semantic patch from the content of a file. Errors are
 // *RuleError.
 func Parse(file string, text []byte) (*Rule, error) {
 	r := &Rule{Name: filepath.Base(file), File: file, Text: text}
-	lines := make(map[string]int) // where a field stands
+	lines := make(map[string]int) // of the fields, 1-based
 	n := 0
-	for line := range bytes.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		n++
-		fail := func(format string, args ...any) (*Rule, error) {
-			return nil, &RuleError{File: file, Line: n, Err: fmt.Errorf(format, args...)}
-		}
-		trimmed := strings.TrimRight(string(line), "\r\n")
-		if trimmed != "" && !strings.HasPrefix(trimmed, "//") {
+		line = strings.TrimRight(line, "\r\n")
+		if line != "" && !strings.HasPrefix(line, "//") {
 			break // the first rule
 		}
-		m := field.FindStringSubmatch(trimmed)
+		m := field.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
 		name, value := m[1], m[2]
-		if lines[name] > 0 {
-			return fail("%s stands in line %d already", name, lines[name])
+		var err error
+		switch {
+		case lines[name] > 0:
+			err = fmt.Errorf("duplicate %s, see line %d", name, lines[name])
+		case value == "":
+			err = fmt.Errorf("%s is empty", name)
+		default:
+			err = r.set(name, value)
+		}
+		if err != nil {
+			return nil, &RuleError{File: file, Line: n, Err: err}
 		}
 		lines[name] = n
-		if value == "" {
-			return fail("%s says nothing", name)
-		}
-		switch name {
-		case "Generates":
-			r.Subject = value
-		case "Paths":
-			r.Paths = strings.Fields(value)
-			for _, p := range r.Paths {
-				if err := checkPattern(p); err != nil {
-					return fail("Paths: %w", err)
-				}
-			}
-		case "Places":
-			re, err := regexp.Compile(value)
-			if err != nil {
-				return fail("Places: %w", err)
-			}
-			if re.MatchString("") {
-				return fail("Places: %q matches nothing at all, too", value)
-			}
-			r.Places = re
-		case "Options":
-			r.Options = strings.Fields(value)
-		}
 	}
+
 	for _, name := range []string{"Generates", "Paths", "Places"} {
 		if lines[name] == 0 {
 			return nil, &RuleError{File: file, Err: fmt.Errorf("its leading comment has no line %q", "// "+name+": ...")}
@@ -156,22 +158,44 @@ func Parse(file string, text []byte) (*Rule, error) {
 	return r, nil
 }
 
-// checkPattern refuses patterns that do not stay in the tree.
+// set sets what a line of the leading comment is about.
+func (r *Rule) set(name, value string) (err error) {
+	switch name {
+	case "Generates":
+		r.Subject = value
+	case "Paths":
+		r.Paths = strings.Fields(value)
+		for _, p := range r.Paths {
+			if err := checkPattern(p); err != nil {
+				return fmt.Errorf("Paths: %w", err)
+			}
+		}
+	case "Places":
+		if r.Places, err = regexp.Compile(value); err != nil {
+			return fmt.Errorf("Places: %w", err)
+		}
+		if r.Places.MatchString("") {
+			return fmt.Errorf("Places: %q also matches the empty string", value)
+		}
+	case "Options":
+		r.Options = strings.Fields(value)
+	}
+	return nil
+}
+
+// checkPattern refuses patterns that lead out of the tree.
 func checkPattern(p string) error {
 	if _, err := path.Match(p, ""); err != nil {
 		return fmt.Errorf("%q: %w", p, err)
 	}
 	if !fs.ValidPath(p) {
-		return fmt.Errorf("%q is no path in a kernel tree", p)
+		return fmt.Errorf("%q is not a path in a kernel tree", p)
 	}
 	return nil
 }
 
-// ErrNoPatch says that a series does not have the patch that a rule generates.
-var ErrNoPatch = errors.New("has that subject")
-
-// Patch returns the patch of the series that the rule generates. Where there
-// is none the error is a *RuleError that wraps ErrNoPatch.
+// Patch returns the patch of the series that the rule generates. If there is
+// not exactly one the error is a *RuleError.
 func (r *Rule) Patch(s *series.Series) (*series.Patch, error) {
 	var found *series.Patch
 	for _, p := range s.Patches {
@@ -185,8 +209,31 @@ func (r *Rule) Patch(s *series.Series) (*series.Patch, error) {
 	}
 	if found == nil {
 		return nil, &RuleError{File: r.File, Err: fmt.Errorf(
-			"generates %q: no patch of the series in %s %w; give the line \"// Generates:\" the subject of one that is there, or add it",
-			r.Subject, s.Dir, ErrNoPatch)}
+			"generates %q: no patch of the series in %s has that subject; correct the line \"// Generates:\", or add the patch", r.Subject, s.Dir)}
 	}
 	return found, nil
+}
+
+// Choose returns the rules that a name means: of a rule's file or of its patch,
+// or the patch's number. An empty name means all.
+func Choose(s *series.Series, rules []*Rule, name string) ([]*Rule, error) {
+	if name == "" {
+		return rules, nil
+	}
+	base := filepath.Base(name)
+	var names []string
+	for _, r := range rules {
+		p, err := r.Patch(s)
+		if base == r.Name || base+Ext == r.Name || err == nil && (base == p.Name || name == fmt.Sprint(p.Number)) {
+			return []*Rule{r}, nil
+		}
+		names = append(names, r.Name)
+		if err == nil {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{"no semantic patch"}
+	}
+	return nil, exit.With(exit.Usage, fmt.Errorf("%q is neither a semantic patch nor a generated one; in %s there are: %s", name, s.Dir, strings.Join(names, ", ")))
 }

@@ -5,6 +5,7 @@ package cocci
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
@@ -24,31 +26,31 @@ import (
 
 // RunOptions say how to run a rule.
 type RunOptions struct {
-	// Cache is where the result is kept, or found. Run needs it.
+	// Cache is where the result is kept. It is required.
 	Cache *cache.Cache
 	// Log shows progress; nil is silent.
 	Log *progress.Log
-	// Jobs is how many files are worked on at a time; 0 is one a processor.
+	// Jobs is how many files are processed at a time; 0 is one a processor.
 	Jobs int
 }
 
-// Result is what a rule makes of a source.
+// Result is the change that a rule makes to a source.
 type Result struct {
 	// Files are the files that the rule changes, sorted.
 	Files []string `json:"files"`
-	// Places is how many places were found in the source, in how many files,
-	// and Left are those that are there after the change, with their lines
+	// Places is the number of places in the source, In that of the files with
+	// some. Left are those that remain after the change, with their lines
 	// after it.
 	Places int     `json:"places"`
 	In     int     `json:"in"`
 	Left   []Place `json:"left"`
-	// Said are the lines that spatch had to say, each after its file's name.
+	// Said are the lines that spatch printed, each after its file's name.
 	Said []string `json:"said,omitempty"`
 	// Spatch and Git are the versions of the programs.
 	Spatch string `json:"spatch"`
 	Git    string `json:"git"`
 	// Change is the diffstat and the diff, as git format-patch --no-signature
-	// --abbrev=12 writes them below the line "---". It is empty when nothing
+	// --abbrev=12 writes them below the line "---". It is empty if nothing
 	// changes.
 	Change []byte `json:"-"`
 }
@@ -57,138 +59,182 @@ type Result struct {
 func (r *Result) Converted() int { return r.Places - len(r.Left) }
 
 const (
-	// kind is that of results in the cache; how is raised when this package
-	// makes something else of the same input.
-	kind = "cocci"
-	how  = "1"
+	// kind is the kind of results in the cache. revision is raised when this
+	// package makes something else of the same input.
+	kind     = "cocci"
+	revision = "1"
 
 	resultFile = "result.json"
 	changeFile = "change.diff"
 )
 
-// Run runs the rule on a source and returns what comes of it. The source is
-// only read: spatch works on copies of the files. A file on which spatch
-// fails is an error, and nothing is kept.
+// Run runs the rule on a source. The source is only read: spatch works on
+// copies of the files. A file on which spatch fails is an error, and nothing is
+// kept.
 func (r *Rule) Run(ctx context.Context, src Source, opts RunOptions) (*Result, error) {
-	spatch, err := Version(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", r.Name, err)
-	}
-	git, _, err := program.Program{Name: "git", Dir: os.TempDir()}.Run(ctx, "--version")
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", r.Name, err)
-	}
-	files, found, err := r.inputs(src)
-	if err != nil {
-		return nil, err
-	}
-	attrs, err := src.attributes()
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", r.Name, err)
-	}
-	w := work{
-		rule: r, files: files, attributes: attrs, jobs: opts.Jobs, log: opts.Log,
-		result: Result{Files: []string{}, Places: len(found), In: len(files), Left: []Place{}, Spatch: spatch, Git: strings.TrimSpace(string(git))},
-	}
-	dir, _, err := opts.Cache.Populate(ctx, kind, w.key(), w.fill)
+	result, err := r.run(ctx, src, opts)
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.Name, opts.Cache.Full("run "+r.Name, err))
 	}
-	return loadResult(dir)
+	return result, nil
 }
 
-func loadResult(dir string) (*Result, error) {
+func (r *Rule) run(ctx context.Context, src Source, opts RunOptions) (*Result, error) {
+	w := work{rule: r, RunOptions: opts, result: Result{Files: []string{}, Left: []Place{}}}
+	var err error
+	if w.result.Spatch, err = spatchVersion(ctx); err != nil {
+		return nil, err
+	}
+	git, _, err := program.Program{Name: "git"}.Run(ctx, "--version")
+	if err != nil {
+		return nil, err
+	}
+	w.result.Git = strings.TrimSpace(string(git))
+	var found []Place
+	if w.files, found, w.attributes, err = r.inputs(src); err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Dir, err)
+	}
+	w.result.Places, w.result.In = len(found), len(w.files)
+
+	dir, _, err := opts.Cache.Populate(ctx, kind, w.key(), w.fill)
+	if err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(filepath.Join(dir, resultFile))
 	if err != nil {
-		return nil, fmt.Errorf("load what a semantic patch made: %w", err)
+		return nil, err
 	}
-	var r Result
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("load what a semantic patch made: %s: %w", filepath.Join(dir, resultFile), err)
+	var result Result
+	if err := json.Unmarshal(data, &result); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, resultFile), err)
 	}
-	if r.Change, err = os.ReadFile(filepath.Join(dir, changeFile)); err != nil {
-		return nil, fmt.Errorf("load what a semantic patch made: %w", err)
+	result.Change, err = os.ReadFile(filepath.Join(dir, changeFile))
+	return &result, err
+}
+
+// spatchVersion returns the version of spatch. If it is not installed the
+// error has exit.MachineLacks.
+func spatchVersion(ctx context.Context) (string, error) {
+	out, _, err := program.Program{Name: "spatch"}.Run(ctx, "--version")
+	if _, missing := errors.AsType[*program.MissingError](err); missing {
+		return "", exit.With(exit.MachineLacks, errors.New("spatch, the program of Coccinelle, is not installed: install it with vcpulab install generate (Debian's package coccinelle)"))
 	}
-	return &r, nil
+	line, _, _ := strings.Cut(string(out), "\n")
+	line, _, _ = strings.Cut(line, " compiled ")
+	return strings.TrimSpace(line), err
 }
 
 // work is one run of a rule.
 type work struct {
+	RunOptions
 	rule       *Rule
 	files      map[string][]byte
 	attributes []byte
-	jobs       int
-	log        *progress.Log
 	result     Result
 }
 
-// key is made of all that the result depends on.
+// key is made of everything that the result depends on.
 func (w *work) key() string {
-	parts := []string{kind, how, w.result.Spatch, w.result.Git, string(w.rule.Text), tree.BlobID(w.attributes)}
+	parts := []string{kind, revision, w.result.Spatch, w.result.Git, string(w.rule.Text), tree.BlobID(w.attributes)}
 	for _, name := range slices.Sorted(maps.Keys(w.files)) {
 		parts = append(parts, name, tree.BlobID(w.files[name]))
 	}
 	return cache.Key(parts...)
 }
 
-// fill makes the result in tmp.
-func (w *work) fill(ctx context.Context, tmp string) (err error) {
-	step := w.log.Step("run " + w.rule.Name)
-	defer func() { step.Fail(err) }()
-	// Beside the files, so that git does not see them.
-	scratch := filepath.Join(tmp, "scratch")
-	for _, dir := range []string{scratch, filepath.Join(tmp, "tmp")} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	repo, err := newRepository(ctx, scratch, w.attributes, w.files)
-	if err != nil {
+// fill makes the result in the directory dir of the cache.
+func (w *work) fill(ctx context.Context, dir string) (err error) {
+	step := w.Log.Step("run " + w.rule.Name)
+	defer func() {
+		step.End(err, "%d of %d places, files changed: %d", w.result.Converted(), w.result.Places, len(w.result.Files))
+	}()
+	// Outside of the files, where git does not see them.
+	tmp := filepath.Join(dir, "tmp")
+	files, rule := filepath.Join(tmp, "files"), filepath.Join(tmp, w.rule.Name)
+	if err := w.copyFiles(files); err != nil {
 		return err
 	}
-	rule := filepath.Join(tmp, w.rule.Name)
 	if err := os.WriteFile(rule, w.rule.Text, 0o644); err != nil {
 		return err
 	}
-	if err := w.spatch(ctx, step, rule, scratch, filepath.Join(tmp, "tmp")); err != nil {
+	if err := git(ctx, files, nil, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
 		return err
 	}
-	if err := w.compare(scratch); err != nil {
+	// Without --force, a kernel's .gitignore would have a say.
+	if err := git(ctx, files, nil, "add", "--all", "--force"); err != nil {
 		return err
 	}
-	var change []byte
-	if len(w.result.Files) > 0 {
-		if change, err = repo.change(ctx); err != nil {
-			return err
-		}
+
+	if err := w.spatch(ctx, step, rule, files, tmp); err != nil {
+		return err
 	}
-	for _, name := range []string{scratch, filepath.Join(tmp, "tmp"), rule} {
-		if err := os.RemoveAll(name); err != nil {
-			return err
-		}
+	if err := w.compare(files); err != nil {
+		return err
+	}
+	// As git format-patch, which takes commits.
+	err = git(ctx, files, &w.result.Change, "diff", "--patch-with-stat", "--stat=72", "--summary", "--abbrev=12")
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(tmp); err != nil {
+		return err
 	}
 	data, err := json.MarshalIndent(&w.result, "", "\t")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(tmp, resultFile), data, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, resultFile), data, 0o644); err != nil {
 		return err
 	}
-	step.Done("%d of %d places, files changed: %d", w.result.Converted(), w.result.Places, len(w.result.Files))
-	return os.WriteFile(filepath.Join(tmp, changeFile), change, 0o644)
+	return os.WriteFile(filepath.Join(dir, changeFile), w.result.Change, 0o644)
 }
 
-// broken are lines that spatch prints when it gives a file up, or a part of
-// the rule on it, and goes on.
+// copyFiles writes the files to dir.
+func (w *work) copyFiles(dir string) error {
+	all := maps.Clone(w.files)
+	if w.attributes != nil {
+		all[attributes] = w.attributes
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name, data := range all {
+		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := root.WriteFile(name, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// git runs git without the user's settings and stores what it prints.
+func git(ctx context.Context, dir string, printed *[]byte, args ...string) error {
+	p := program.Program{Name: "git", Dir: dir, Env: []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}}
+	out, _, err := p.Run(ctx, args...)
+	if printed != nil {
+		*printed = out
+	}
+	return err
+}
+
+// broken are lines that spatch prints when it gives up on a file, or on a part
+// of the rule, and continues.
 var broken = regexp.MustCompile(`(?m)^\s*(EXN|Fatal error|.*: semantic error|.*: parse error|.*[Tt]imeout)\b.*$`)
 
-// spatch runs spatch on every file, each by itself: what it makes of one does
-// not depend on the others, and a rule whose bindings grow with the number of
+// spatch runs spatch on every file, each on its own: the result does not depend
+// on the other files, and a rule whose bindings grow with the number of
 // functions stays quick.
 func (w *work) spatch(ctx context.Context, step *progress.Step, rule, dir, tmp string) error {
 	names := slices.Sorted(maps.Keys(w.files))
-	said := make([][]byte, len(names))
-	jobs := w.jobs
+	printed := make([][]byte, len(names))
+	jobs := w.Jobs
 	if jobs <= 0 {
 		jobs = runtime.NumCPU()
 	}
@@ -196,27 +242,25 @@ func (w *work) spatch(ctx context.Context, step *progress.Step, rule, dir, tmp s
 	g.SetLimit(jobs)
 	for i, name := range names {
 		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			step.Update("%d of %d files, %s", i+1, len(names), name)
-			p := program.Program{Dir: dir, Env: []string{"TMPDIR=" + tmp}}
+			p := program.Program{Name: "spatch", Dir: dir, Env: []string{"LC_ALL=C", "TMPDIR=" + tmp}}
 			args := append([]string{"--very-quiet", "--no-show-diff", "--in-place", "--sp-file", rule}, w.rule.Options...)
-			_, errs, err := spatch(ctx, p, append(args, name)...)
+			_, errs, err := p.Run(ctx, append(args, name)...)
+			if err == nil && broken.Match(errs) {
+				err = fmt.Errorf("spatch gave up: %s", program.LastLines(errs))
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			if line := broken.Find(errs); line != nil {
-				return fmt.Errorf("%s: spatch did not get through: %s", name, program.LastLines(errs))
-			}
-			said[i] = errs
+			printed[i] = errs
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	for i, text := range said {
+
+	for i, text := range printed {
 		for line := range strings.Lines(string(text)) {
 			if line = strings.TrimSpace(line); line != "" {
 				w.result.Said = append(w.result.Said, names[i]+": "+line)
@@ -226,7 +270,7 @@ func (w *work) spatch(ctx context.Context, step *progress.Step, rule, dir, tmp s
 	return nil
 }
 
-// compare notes which files have changed and which places are left.
+// compare records which files have changed and which places are left.
 func (w *work) compare(dir string) error {
 	for _, name := range slices.Sorted(maps.Keys(w.files)) {
 		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))

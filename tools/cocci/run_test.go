@@ -20,7 +20,7 @@ import (
 	"vcpulab/tools/series"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
 func needSpatch(t testing.TB) {
 	t.Helper()
@@ -117,7 +117,7 @@ var tiny = map[string]string{
 }
 
 // TestRun holds the change to git: its own patch of the same change, and git
-// am of what Mail makes.
+// am of the patch with that change.
 func TestRun(t *testing.T) {
 	needSpatch(t)
 	r, c := rule(t, "testdata/rename.cocci"), openCache(t)
@@ -162,7 +162,7 @@ func TestRun(t *testing.T) {
 	}
 
 	p := &series.Patch{Name: "0001-x.patch", Mail: []byte("From: A <a@example.org>\nDate: Sun, 22 Nov 2026 12:03:00 +0000\nSubject: [PATCH] KVM: x\n\nWhy.\n---\n x | 1 +\n\ndiff\n")}
-	mail, err := Mail(p, res.Change)
+	mail, err := replaceChange(p, res.Change)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,9 @@ func TestRun(t *testing.T) {
 	for name, data := range src.Overlay {
 		write(t, repo, map[string]string{name: string(data)})
 	}
-	git := program.Program{Name: "git", Dir: repo, Env: identity}
+	git := program.Program{Name: "git", Dir: repo, Env: []string{
+		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org",
+	}}
 	run := func(args ...string) string {
 		t.Helper()
 		out, _, err := git.Run(t.Context(), args...)
@@ -287,24 +289,24 @@ func TestCompare(t *testing.T) {
 			&Difference{Line: 5, Committed: "@@ -1,2 +1,2 @@ int f(void)", Generated: "@@ -1,2 +1,2 @@ f(void)", HeadingsOnly: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, Compare([]byte(base), []byte(c.generated))); diff != "" {
+			if diff := cmp.Diff(c.want, compare([]byte(base), []byte(c.generated))); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-func TestMail(t *testing.T) {
+func TestReplaceChange(t *testing.T) {
 	p := &series.Patch{Name: "x", Mail: []byte("Subject: x\n\nWhy.\n---\nold\n---\n")}
-	got, err := Mail(p, []byte("new\n"))
+	got, err := replaceChange(p, []byte("new\n"))
 	if want := "Subject: x\n\nWhy.\n---\nnew\n"; err != nil || string(got) != want {
 		t.Errorf("expected %q, found %q, %v", want, got, err)
 	}
-	if _, err := Mail(p, nil); !errors.Is(err, ErrNoChange) {
-		t.Errorf("expected %v, found %v", ErrNoChange, err)
+	if _, err := replaceChange(p, nil); !errors.Is(err, errNoChange) {
+		t.Errorf("expected %v, found %v", errNoChange, err)
 	}
 	p.Mail = []byte("Subject: x\n\nWhy.\n")
-	if _, err := Mail(p, []byte("new\n")); err == nil {
+	if _, err := replaceChange(p, []byte("new\n")); err == nil {
 		t.Error("a mail without a line ---: expected an error, found none")
 	}
 }

@@ -3,54 +3,55 @@
 package cocci
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// Source is a kernel tree, of which only what a rule is about is read.
+// Source is a kernel tree. Only the files that a rule is about are read.
 type Source struct {
-	// Dir is the tree's folder. It is only read.
+	// Dir is the tree's directory.
 	Dir string
-	// Overlay has files that are to be other than in Dir, by their paths; nil
-	// is a file that is not there. Package series makes such.
+	// Overlay has files that replace those in Dir, by path; nil is a deleted
+	// file. Package series makes such.
 	Overlay map[string][]byte
 }
 
-// attributes says how git finds the names of functions for hunk headers.
+// attributes tells git how to find the names of functions for hunk headers.
 const attributes = ".gitattributes"
 
-// inputs returns the files of a source that a rule is to change, by their
-// paths, and the places in them. A folder that a pattern names is searched for
-// C files; symbolic links are not followed.
-func (r *Rule) inputs(src Source) (files map[string][]byte, found []Place, err error) {
-	doing := fmt.Sprintf("find what %s is about in %s", r.Name, src.Dir)
+// inputs returns the files of a source that a rule is to change, by path, the
+// places in them and the tree's .gitattributes, nil if it has none. A directory
+// that a pattern names is searched for C files; symbolic links are not followed.
+func (r *Rule) inputs(src Source) (files map[string][]byte, found []Place, attrs []byte, err error) {
 	root, err := os.OpenRoot(src.Dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, nil, nil, err
 	}
 	defer root.Close()
 	names, err := r.names(root.FS(), src.Overlay)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, nil, nil, err
 	}
 	files = make(map[string][]byte)
 	for _, name := range names {
 		data, err := src.read(root, name)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", doing, err)
+			return nil, nil, nil, err
 		}
-		if in := places(name, data, r.Places); data != nil && len(in) > 0 {
+		if in := places(name, data, r.Places); len(in) > 0 {
 			files[name] = data
 			found = append(found, in...)
 		}
 	}
-	return files, found, nil
+	attrs, err = src.read(root, attributes)
+	return files, found, attrs, err
 }
 
 // read returns a file of the source, nil if there is none.
@@ -63,16 +64,6 @@ func (s Source) read(root *os.Root, name string) ([]byte, error) {
 		return nil, nil
 	}
 	return data, err
-}
-
-// attributes returns the tree's .gitattributes, nil if it has none.
-func (s Source) attributes() ([]byte, error) {
-	root, err := os.OpenRoot(s.Dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return s.read(root, attributes)
 }
 
 // names returns the paths of the C files that the rule's patterns name,
@@ -109,7 +100,7 @@ func isC(name string) bool {
 	return ext == ".c" || ext == ".h"
 }
 
-// below says whether name, or a folder that it is in, matches pattern.
+// below reports whether name, or a directory that it is in, matches pattern.
 func below(pattern, name string) bool {
 	depth := strings.Count(pattern, "/") + 1
 	parts := strings.SplitN(name, "/", depth+1)
@@ -118,4 +109,73 @@ func below(pattern, name string) bool {
 	}
 	ok, _ := path.Match(pattern, strings.Join(parts[:depth], "/"))
 	return ok
+}
+
+// Place is a place in a file that a rule is to change.
+type Place struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // 1-based
+	Text string `json:"text"` // the line, without the space around it
+}
+
+// places returns where re matches in the code of a C file.
+func places(name string, src []byte, re *regexp.Regexp) []Place {
+	var found []Place
+	for _, at := range re.FindAllIndex(code(src), -1) {
+		start := bytes.LastIndexByte(src[:at[0]], '\n') + 1
+		text := src[start:]
+		if end := bytes.IndexByte(text, '\n'); end >= 0 {
+			text = text[:end]
+		}
+		found = append(found, Place{
+			File: name, Line: bytes.Count(src[:at[0]], []byte("\n")) + 1, Text: strings.TrimSpace(string(text)),
+		})
+	}
+	return found
+}
+
+// code returns C source with comments, strings and character constants
+// replaced by blanks. Lines keep their numbers. A string without an end in its
+// line ends there: it is an apostrophe in an #error or in assembly.
+func code(src []byte) []byte {
+	out := bytes.Clone(src)
+	for i := 0; i < len(out); {
+		n := notCode(src[i:])
+		for end := i + max(n, 1); i < end; i++ {
+			if n > 0 && out[i] != '\n' {
+				out[i] = ' '
+			}
+		}
+	}
+	return out
+}
+
+// notCode returns the length of the comment, string or character constant that
+// src begins with, else 0.
+func notCode(src []byte) int {
+	after := func(start int, end string) int {
+		if n := bytes.Index(src[start:], []byte(end)); n >= 0 {
+			return start + n
+		}
+		return len(src)
+	}
+	switch {
+	case bytes.HasPrefix(src, []byte("/*")):
+		return min(after(2, "*/")+2, len(src))
+	case bytes.HasPrefix(src, []byte("//")):
+		return after(2, "\n")
+	case src[0] != '"' && src[0] != '\'':
+		return 0
+	}
+	for i := 1; i < len(src); i++ {
+		switch src[i] {
+		case '\\':
+			i++
+		case '\n':
+			return i
+		case src[0]:
+			return i + 1
+		}
+	}
+	return len(src)
 }
