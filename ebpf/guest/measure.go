@@ -40,11 +40,11 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 		return err
 	}
 	defer dev.Close()
-	kvm, vcpu, err := dev.Sizes()
+	sizes, err := dev.Sizes()
 	if err != nil {
 		return err
 	}
-	if err := g.sample(measure.TypeSizes, measure.Sizes{KVM: kvm, VCPU: vcpu}); err != nil {
+	if err := g.sample(measure.TypeSizes, sizes); err != nil {
 		return err
 	}
 	clock := measure.Clock{Before: settledClock(ctx)}
@@ -125,8 +125,17 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) (err e
 	}
 	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
 
-	if err := m.sendMemory(shape); err != nil || !all {
-		return err
+	if !m.params.NoMemory {
+		memory, err := m.dev.Memory(shape)
+		if err != nil {
+			return err
+		}
+		if err := m.guest.sample(measure.TypeMemory, memory); err != nil {
+			return err
+		}
+	}
+	if !all {
+		return nil
 	}
 	for _, r := range m.params.RunsOf(shape) {
 		s, err := m.measureLoop(r)
@@ -138,20 +147,6 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) (err e
 		}
 	}
 	return nil
-}
-
-// sendMemory sends what the VM takes that the device is bound to.
-func (m *meter) sendMemory(shape measure.VM) error {
-	if m.params.NoMemory {
-		return nil
-	}
-	v, err := m.dev.Memory(shape.VCPUs)
-	if err != nil {
-		return err
-	}
-	return m.guest.sample(measure.TypeMemory, measure.Memory{
-		VM: shape, Container: v.Container, Objects: v.Objects, KVM: v.KVM, VCPU: v.VCPU,
-	})
 }
 
 // createVCPUs creates the VM's vCPUs.
@@ -206,8 +201,7 @@ func runTwice(repeat, n int, run func(int) (int64, error)) (once, twice []int64,
 
 // run runs the loop once and returns what the probe saw, in nanoseconds.
 func (m *meter) run(l measure.Run, passes int) (int64, error) {
-	op := uint32(slices.Index(measure.Ops, l.Loop.Op))
-	sum, err := m.dev.Run(loops.Run{Op: op, Passes: uint32(passes), Numbers: l.Numbers, Found: uint32(l.Found)})
+	sum, err := m.dev.Run(l, passes)
 	if err != nil {
 		return 0, err
 	}
@@ -215,7 +209,7 @@ func (m *meter) run(l measure.Run, passes int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if e.Op != uint64(op) || e.Nr != uint64(len(l.Numbers)) || e.Passes != uint64(passes) || e.Checksum != sum {
+	if e.Op != uint64(l.Number()) || e.Nr != uint64(len(l.Numbers)) || e.Passes != uint64(passes) || e.Checksum != sum {
 		return 0, fmt.Errorf("%w: the event is of another run: %+v", wire.ErrProbeMissed, e)
 	}
 	return int64(e.Nanos), nil

@@ -43,7 +43,7 @@ func measurePaths(g *guest, dev *loops.Device, p measure.Paths) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unpin()) }()
-	if m.probe, err = probe.LoadPaths(); err != nil {
+	if m.probe, err = probe.Load(probe.Paths, 0); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.probe.Close()) }()
@@ -82,8 +82,8 @@ func (m *pathMeter) measureEmpty(dev *loops.Device) (_ int64, err error) {
 		return 0, err
 	}
 	for range emptyRuns {
-		for _, passes := range []uint32{1, 2} {
-			if _, err := dev.Run(loops.Run{Passes: passes, Numbers: []int32{0}}); err != nil {
+		for passes := 1; passes <= 2; passes++ {
+			if _, err := dev.Run(measure.Run{Loop: measure.Loop{Op: measure.Nop}, Numbers: []int32{0}}, passes); err != nil {
 				return 0, err
 			}
 		}

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
 )
 
@@ -31,27 +32,11 @@ const Module = "vcpuloops.ko"
 // Path is the module's device node.
 const Path = "/dev/vcpuloops"
 
-// MaxNumbers is the most numbers that a loop takes.
+// MaxNumbers bounds the numbers of a loop.
 const MaxNumbers = 16384
-
-// Errors of Device.Run and Device.Memory that mean that the kernel returned a wrong vCPU.
-var (
-	// ErrFound: other means found more or fewer vCPUs than expected.
-	ErrFound = wire.ErrFound
-	// ErrChecksum: the loop's lookups returned other vCPUs than a walk.
-	ErrChecksum = wire.ErrChecksum
-)
 
 // Device is the module's device, bound to one VM at a time.
 type Device struct{ f *os.File }
-
-// Run is one run of one loop.
-type Run struct {
-	Op      uint32  // enum vcpuloops_op
-	Passes  uint32  // how often to go through Numbers
-	Numbers []int32 // indices or IDs, at most MaxNumbers
-	Found   uint32  // how many vCPUs a pass must find
-}
 
 type ioctlRun struct {
 	op, nr, passes, found       uint32
@@ -82,7 +67,7 @@ func Open() (*Device, error) {
 	return &Device{f}, nil
 }
 
-// Unbind lets go of the VM, which is destroyed if nobody else holds it.
+// Unbind lets go of the VM, which is destroyed if nothing else refers to it.
 const Unbind = -1
 
 // Bind makes the following runs use the VM with this descriptor. The device
@@ -95,72 +80,65 @@ func (d *Device) Bind(vm int) error {
 	return nil
 }
 
-// Run runs a loop once and returns its checksum. An error that is ErrFound or
-// ErrChecksum says that the kernel is wrong.
-func (d *Device) Run(r Run) (checksum uint64, err error) {
+// Run runs a loop once, with so many passes over its numbers, 1 to MaxNumbers of
+// them, and returns its checksum. The error is wire.ErrFound or wire.ErrChecksum if
+// the kernel returned a wrong vCPU.
+func (d *Device) Run(r measure.Run, passes int) (checksum uint64, err error) {
 	if len(r.Numbers) == 0 || len(r.Numbers) > MaxNumbers {
 		return 0, fmt.Errorf("run a loop: expected 1 to %d numbers, found %d", MaxNumbers, len(r.Numbers))
 	}
 	arg := ioctlRun{
-		op: r.Op, nr: uint32(len(r.Numbers)), passes: r.Passes, found: r.Found,
+		op: r.Number(), nr: uint32(len(r.Numbers)), passes: uint32(passes), found: uint32(r.Found),
 		numbers: uint64(uintptr(unsafe.Pointer(&r.Numbers[0]))),
 	}
 	err = d.ioctl(ioctlRunNum, unsafe.Pointer(&arg))
 	runtime.KeepAlive(r.Numbers)
-	switch {
-	case errors.Is(err, unix.ENODATA):
-		err = ErrFound
-	case errors.Is(err, unix.EBADMSG):
-		err = fmt.Errorf("%w: expected %#x, found %#x", ErrChecksum, arg.expected, arg.checksum)
+	if errors.Is(err, wire.ErrChecksum) {
+		err = fmt.Errorf("%w: expected %#x, found %#x", err, arg.expected, arg.checksum)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("run loop %d: %w", r.Op, err)
+		return 0, fmt.Errorf("run loop %d: %w", arg.op, err)
 	}
 	return arg.checksum, nil
 }
 
-// Sizes returns the sizes of struct kvm and struct kvm_vcpu, in bytes.
-func (d *Device) Sizes() (kvm, vcpu uint32, err error) {
+// Sizes returns the sizes of the kernel's structures.
+func (d *Device) Sizes() (measure.Sizes, error) {
 	var arg ioctlSizes
 	if err := d.ioctl(ioctlSize, unsafe.Pointer(&arg)); err != nil {
-		return 0, 0, fmt.Errorf("ask for the structures' sizes: %w", err)
+		return measure.Sizes{}, fmt.Errorf("ask for the structures' sizes: %w", err)
 	}
-	return arg.kvm, arg.vcpu, nil
+	return measure.Sizes{KVM: arg.kvm, VCPU: arg.vcpu}, nil
 }
 
-// Memory is what a VM takes, in bytes by the account of the kernel's allocators:
-// with what pads each object.
-type Memory struct {
-	Container uint64 // of all that holds its vCPUs, beyond struct kvm and struct kvm_vcpu
-	Objects   uint32 // how many objects that is
-	KVM       uint64 // of the object that has struct kvm
-	VCPU      uint64 // of the object that has a struct kvm_vcpu
-}
-
-// Memory returns what the VM takes, which must have this many vCPUs, one at
-// least, all found in what was counted: else the error is ErrFound.
-func (d *Device) Memory(vcpus int) (Memory, error) {
+// Memory returns what the bound VM takes. The error is wire.ErrFound if it does not
+// have the vCPUs of vm, one at least, or if not all are in what was counted.
+func (d *Device) Memory(vm measure.VM) (measure.Memory, error) {
 	var arg ioctlMemory
 	err := d.ioctl(ioctlMem, unsafe.Pointer(&arg))
-	switch {
-	case errors.Is(err, unix.ENODATA):
-		err = ErrFound
-	case err == nil && int(arg.vcpus) != vcpus:
-		err = fmt.Errorf("%w: expected %d, found %d", ErrFound, vcpus, arg.vcpus)
+	if err == nil && int(arg.vcpus) != vm.VCPUs {
+		err = fmt.Errorf("%w: expected %d, found %d", wire.ErrFound, vm.VCPUs, arg.vcpus)
 	}
 	if err != nil {
-		return Memory{}, fmt.Errorf("count the VM's memory: %w", err)
+		return measure.Memory{}, fmt.Errorf("count the VM's memory: %w", err)
 	}
-	return Memory{Container: arg.container, Objects: arg.objects, KVM: arg.kvm, VCPU: arg.vcpu}, nil
+	return measure.Memory{VM: vm, Container: arg.container, Objects: arg.objects, KVM: arg.kvm, VCPU: arg.vcpu}, nil
 }
 
 // Close closes the device and lets go of the VM.
 func (d *Device) Close() error { return d.f.Close() }
 
+// ioctl performs a request. Errors that mean that the kernel is wrong become those
+// of package wire.
 func (d *Device) ioctl(req uint, arg unsafe.Pointer) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, d.f.Fd(), uintptr(req), uintptr(arg))
-	if errno != 0 {
-		return errno
+	switch errno {
+	case 0:
+		return nil
+	case unix.ENODATA:
+		return wire.ErrFound
+	case unix.EBADMSG:
+		return wire.ErrChecksum
 	}
-	return nil
+	return errno
 }

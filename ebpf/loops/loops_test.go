@@ -64,7 +64,7 @@ int main(void)
 func TestHeader(t *testing.T) {
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
-		t.Skip("NOT RUN: there is no gcc to ask for the numbers of the requests")
+		t.Skip("NOT RUN: no gcc to ask for the numbers of the requests")
 	}
 	dir := t.TempDir()
 	source, program := filepath.Join(dir, "header.c"), filepath.Join(dir, "header")
@@ -154,7 +154,7 @@ func TestRunRefuses(t *testing.T) {
 	for name, numbers := range map[string][]int32{"none": nil, "too many": make([]int32, MaxNumbers+1)} {
 		t.Run(name, func(t *testing.T) {
 			// The device is not asked.
-			_, err := new(Device).Run(Run{Passes: 1, Numbers: numbers})
+			_, err := new(Device).Run(measure.Run{Numbers: numbers}, 1)
 			want := fmt.Sprintf("expected 1 to 16384 numbers, found %d", len(numbers))
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("expected an error that says %q, found %v", want, err)
@@ -163,13 +163,13 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
-// TestWithoutModule talks to something else than the module.
+// TestWithoutModule asks a device that is not the module's.
 func TestWithoutModule(t *testing.T) {
 	if _, err := os.Stat(Path); err == nil {
-		t.Skipf("NOT RUN: %s is there", Path)
+		t.Skipf("NOT RUN: %s exists", Path)
 	}
 	if _, err := Open(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), Path) {
-		t.Errorf("expected an error that there is no %s, found %v", Path, err)
+		t.Errorf("expected an error about a missing %s, found %v", Path, err)
 	}
 	f, err := os.Open(os.DevNull)
 	if err != nil {
@@ -180,13 +180,13 @@ func TestWithoutModule(t *testing.T) {
 	if err := d.Bind(3); err == nil || !strings.Contains(err.Error(), "bind the loops to the VM") {
 		t.Errorf("Bind: expected an error that says what was done, found %v", err)
 	}
-	if _, err := d.Run(Run{Op: 2, Passes: 1, Numbers: []int32{0}}); err == nil || !strings.Contains(err.Error(), "run loop 2") {
+	if _, err := d.Run(measure.Run{Loop: measure.Loop{Op: measure.ByID}, Numbers: []int32{0}}, 1); err == nil || !strings.Contains(err.Error(), "run loop 2") {
 		t.Errorf("Run: expected an error that says which loop, found %v", err)
 	}
-	if _, _, err := d.Sizes(); err == nil {
+	if _, err := d.Sizes(); err == nil {
 		t.Error("Sizes: expected an error, found none")
 	}
-	if _, err := d.Memory(1); err == nil || !strings.Contains(err.Error(), "count the VM's memory") {
+	if _, err := d.Memory(measure.VM{VCPUs: 1}); err == nil || !strings.Contains(err.Error(), "count the VM's memory") {
 		t.Errorf("Memory: expected an error that says what was done, found %v", err)
 	}
 }

@@ -5,6 +5,7 @@ package measure
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // IDs is how a VM numbers its vCPUs.
@@ -161,6 +162,9 @@ type Run struct {
 	Numbers []int32
 	Found   int
 }
+
+// Number returns the loop's number in vcpuloops.h.
+func (r Run) Number() uint32 { return uint32(slices.Index(Ops, r.Loop.Op)) }
 
 // RunsOf lists the loops to run on a VM, as LoopsOf does, with their numbers.
 func (p Params) RunsOf(vm VM) []Run {

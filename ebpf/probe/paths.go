@@ -18,10 +18,6 @@ const EmptyFunction = "vcpuloops_nop"
 // another one would be measured with it.
 var pathFunctions = append([]string{EmptyFunction}, measure.PathFunctions()...)
 
-// LoadPaths loads the programs of Paths and attaches none. The error is
-// wire.ErrAttach.
-func LoadPaths() (*Probe, error) { return load(Paths, 0) }
-
 // Bracket brackets a function, instead of the one before, for the calls that a
 // thread makes. Without is the suffix of a program that is not attached, to test
 // that this is noticed; else "".

@@ -81,7 +81,7 @@ type Probe struct {
 // Attach loads the programs of a group and attaches them, but for what broken
 // leaves out. The error is wire.ErrAttach.
 func Attach(g Group, broken measure.Break) (*Probe, error) {
-	p, err := load(g, broken.Ring)
+	p, err := Load(g, broken.Ring)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +102,10 @@ func Attach(g Group, broken measure.Break) (*Probe, error) {
 	return p, nil
 }
 
-// load loads the programs of a group, and the maps that they use. Ring is the
-// size of the ring buffer, 0 means that of the object.
-func load(g Group, ring int) (_ *Probe, err error) {
+// Load loads the programs of a group, and the maps that they use, and attaches
+// none. Ring is the size of the ring buffer, 0 means that of the object. The error
+// is wire.ErrAttach.
+func Load(g Group, ring int) (_ *Probe, err error) {
 	p := &Probe{}
 	defer func() {
 		if err != nil {

@@ -20,7 +20,7 @@ type symbol struct {
 	name    string
 }
 
-// ReadSymbols reads /proc/kallsyms. Data is left out.
+// ReadSymbols reads /proc/kallsyms, without data.
 func ReadSymbols(r io.Reader) (Symbols, error) {
 	var all Symbols
 	in := bufio.NewScanner(r)
@@ -42,9 +42,8 @@ func ReadSymbols(r io.Reader) (Symbols, error) {
 	return all, nil
 }
 
-// Names returns the functions that the addresses of a stack are in, the
-// innermost first, without those of eBPF that took the stack or are in the way.
-// An address below all functions is shown as a number.
+// Names returns the functions of the addresses of a stack, the innermost first,
+// without those of eBPF. An address below all functions is shown as a number.
 func (s Symbols) Names(stack []uint64) []string {
 	var out []string
 	for _, address := range stack {

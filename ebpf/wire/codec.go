@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// MaxLine bounds one record, in bytes with its newline. A guest that runs
-// wild must not fill the host's memory.
+// MaxLine bounds one record, in bytes with its newline: a broken guest must not fill
+// the host's memory.
 const MaxLine = 4 << 20
 
 // MaxStream bounds all records of a run together, in bytes.
@@ -27,9 +27,9 @@ var (
 	// ErrTooLong: a record is longer than MaxLine, which the Encoder refuses
 	// to send and the Decoder to read, or the stream than MaxStream.
 	ErrTooLong = errors.New("record longer than the limit")
-	// ErrMalformed: a line is no record.
+	// ErrMalformed: a line is not a record.
 	ErrMalformed = errors.New("malformed record")
-	// ErrLost: records are missing, doubled or follow End.
+	// ErrLost: records are missing, duplicate or follow End.
 	ErrLost = errors.New("records lost or out of order")
 )
 

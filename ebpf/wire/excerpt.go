@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// Excerpt keeps the first and the last part of a text of any length: what
-// begins a log tells what was run, what ends it tells what went wrong. It is
-// safe for use by several goroutines.
+// Excerpt keeps the first and the last part of a text of any length: a log begins
+// with what was run and ends with what went wrong. It is safe for use by several
+// goroutines.
 type Excerpt struct {
 	half int
 
@@ -53,7 +53,7 @@ func (e *Excerpt) Dropped() int64 {
 	return e.dropped
 }
 
-// String returns what was kept, with a line that says what was not.
+// String returns the parts that were kept, with a line that says how much was not.
 func (e *Excerpt) String() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

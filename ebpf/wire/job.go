@@ -29,7 +29,7 @@ const (
 	JobMeasure = "measure" // measured loops; Params belongs to the measurement
 )
 
-// Job is what a guest is started for.
+// Job is the task of a guest.
 type Job struct {
 	// Kind selects what the guest does: one of the Job constants.
 	Kind string `json:"kind"`
@@ -42,7 +42,7 @@ type Job struct {
 	// of the guest's own clock; 0 sends none. Leave it 0 under icount with
 	// sleep=off: an idle guest's clock runs ahead there.
 	HeartbeatMillis int64 `json:"heartbeat_ms,omitempty"`
-	// Params is what Kind's own code decodes; see Job.Decode.
+	// Params is decoded by the code of the kind; see Job.Decode.
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
@@ -56,8 +56,8 @@ type Module struct {
 // and a Test record each.
 type Exec struct {
 	Programs []Program `json:"programs"`
-	// Leaks asks kmemleak after each program for memory that nothing points
-	// to, and puts what it says into the kernel's log.
+	// Leaks has kmemleak look for leaks after each program, and logs its report
+	// in the kernel's log.
 	Leaks bool `json:"leaks,omitempty"`
 }
 
@@ -75,8 +75,7 @@ type Program struct {
 	MaxOutput int `json:"max_output,omitempty"`
 }
 
-// DefaultMaxOutput is how much of a program's output is kept when Program
-// does not say, in bytes.
+// DefaultMaxOutput is how much of a program's output is kept by default, in bytes.
 const DefaultMaxOutput = 64 << 10
 
 // Timeout is TimeoutMillis as a duration.

@@ -21,9 +21,9 @@ const (
 	KindLog    Kind = "log"    // a line for people
 	KindBeat   Kind = "beat"   // the guest is alive
 	KindSample Kind = "sample" // a measured value, opaque to this package
-	KindStart  Kind = "start"  // a program is about to be run
+	KindStart  Kind = "start"  // a program is about to run
 	KindTest   Kind = "test"   // the result of one program
-	KindError  Kind = "error"  // what went wrong; the run goes on to its End
+	KindError  Kind = "error"  // an error; the run goes on to its End
 	KindEnd    Kind = "end"    // last record: the run is complete
 )
 
@@ -55,7 +55,7 @@ type Hello struct {
 	Build       string `json:"build"`       // uname -v
 	Machine     string `json:"machine"`     // uname -m
 	Cmdline     string `json:"cmdline"`     // /proc/cmdline
-	BootID      string `json:"boot_id"`     // random: another one in every boot, unless the guest is seeded
+	BootID      string `json:"boot_id"`     // random in every boot, unless the guest is seeded
 	Clocksource string `json:"clocksource"` // the current one
 	OnlineCPUs  string `json:"online_cpus"` // a list such as 0-3
 	MemTotalKiB int64  `json:"mem_total_kib"`
@@ -66,23 +66,20 @@ type Log struct {
 	Text string `json:"text"`
 }
 
-// Sample is a measured value. Type names what Data decodes to; this package
-// does not know it.
+// Sample is a measured value. Type names the type of Data, see package measure.
 type Sample struct {
 	Type string          `json:"type"`
 	Data json.RawMessage `json:"data"`
 }
 
-// Start says which program is about to be run, so that a guest that dies
-// leaves behind the name of what it died of. The same is written to the
-// kernel's log as StartMark and the name.
+// Start names the program that is about to run, so that the host knows which one a
+// guest died of. The same is written to the kernel's log, as StartMark and the name.
 type Start struct {
 	Name string `json:"name"`
 }
 
 // StartMark precedes the name of a program in the kernel's log, and so on the
-// console: what the kernel complains of after it, it complained of while that
-// program ran.
+// console: the kernel's complaints after it are about that program.
 const StartMark = "vcpulab: start "
 
 // FatalPrefix starts the line on the console with which the guest program says
@@ -112,10 +109,10 @@ type Test struct {
 	Message string  `json:"message,omitempty"` // why it could not be started
 }
 
-// Error is what went wrong in the guest.
+// Error is an error of the guest.
 type Error struct {
-	Where   string `json:"where"`           // what was being done
-	Code    Code   `json:"code,omitempty"`  // what kind of error it is
+	Where   string `json:"where"`           // "job" or "panic"
+	Code    Code   `json:"code,omitempty"`  // the kind of error
 	Message string `json:"message"`         // the error's text
 	Stack   string `json:"stack,omitempty"` // of a Go panic
 }
@@ -131,38 +128,28 @@ type Status string
 
 // The statuses of a run.
 const (
-	StatusOK     Status = "ok"     // the job did what it was asked
-	StatusFailed Status = "failed" // an Error record says why it did not
+	StatusOK     Status = "ok"     // the job is done
+	StatusFailed Status = "failed" // an Error record says why it is not
 )
 
 // check tells whether r is well formed: the payload that its kind names and
 // no other.
 func (r *Record) check() error {
-	payloads := []struct {
-		kind Kind
-		set  bool
-	}{
-		{KindHello, r.Hello != nil},
-		{KindLog, r.Log != nil},
-		{KindBeat, r.Kind == KindBeat},
-		{KindSample, r.Sample != nil},
-		{KindStart, r.Start != nil},
-		{KindTest, r.Test != nil},
-		{KindError, r.Error != nil},
-		{KindEnd, r.End != nil},
+	set := map[Kind]bool{
+		KindHello: r.Hello != nil, KindLog: r.Log != nil, KindBeat: r.Kind == KindBeat,
+		KindSample: r.Sample != nil, KindStart: r.Start != nil, KindTest: r.Test != nil,
+		KindError: r.Error != nil, KindEnd: r.End != nil,
 	}
-	known := false
-	for _, p := range payloads {
-		switch {
-		case p.kind == r.Kind && !p.set:
-			return fmt.Errorf("record of kind %q has no %q", r.Kind, p.kind)
-		case p.kind != r.Kind && p.set:
-			return fmt.Errorf("record of kind %q carries a %q", r.Kind, p.kind)
-		}
-		known = known || p.kind == r.Kind
-	}
-	if !known {
+	if _, known := set[r.Kind]; !known {
 		return fmt.Errorf("record of unknown kind %q", r.Kind)
+	}
+	if !set[r.Kind] {
+		return fmt.Errorf("record of kind %q has no %q", r.Kind, r.Kind)
+	}
+	for kind, is := range set {
+		if is && kind != r.Kind {
+			return fmt.Errorf("record of kind %q carries a %q", r.Kind, kind)
+		}
 	}
 	if r.Kind == KindSample && (r.Sample.Type == "" || len(r.Sample.Data) == 0) {
 		return errors.New("sample without a type or without data")

@@ -99,7 +99,7 @@ func TestHereInGuest(t *testing.T) {
 	step("another configuration", with("other"), exit.MachineLacks, "vcpuloops.ko is not for the kernel that runs: struct kvm_vcpu: the kernel has the member")
 	step("probes do not attach", with("renown"), exit.MachineLacks, "probes do not attach to the loops: ")
 	step("not loaded after probes", modules, 0, "kvm ")
-	step("wrong vCPUs", with("lies"), exit.CheckFailed, loops.ErrChecksum.Error())
+	step("wrong vCPUs", with("lies"), exit.CheckFailed, wire.ErrChecksum.Error())
 	step("not loaded after wrong vCPUs", modules, 0, "kvm ")
 	step("too large", measure("--module", "/good/"+loops.Module, "--sizes", "4097"), exit.Usage, "--sizes: expected 1 to 4096 vCPUs")
 	step("good", measure("--module", "/good/"+loops.Module), 0, "kvm_get_vcpu()")
