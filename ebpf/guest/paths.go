@@ -17,7 +17,7 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// pathMeter measures what lookups are worth where KVM uses them.
+// pathMeter measures what lookups cost where KVM uses them.
 type pathMeter struct {
 	guest   *guest
 	params  measure.Paths

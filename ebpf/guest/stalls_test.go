@@ -38,7 +38,7 @@ func TestPayloadRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err != nil {
-			t.Skipf("NOT RUN: there is no KVM on this machine that can: %v", err)
+			t.Skipf("NOT RUN: no KVM on this machine that can: %v", err)
 		}
 	}
 	for phase, r := range got {

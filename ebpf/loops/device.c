@@ -187,7 +187,7 @@ static long vcpuloops_run(struct vcpuloops *v, struct vcpuloops_run __user *arg)
 	r = run_loop(v->vm->private_data, &run, numbers);
 	kfree(numbers);
 
-	/* The sums of a run that failed are worth a look, too. */
+	/* Also if the run failed: the sums tell what is wrong. */
 	if (copy_to_user(arg, &run, sizeof(run)))
 		return -EFAULT;
 

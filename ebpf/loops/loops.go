@@ -67,7 +67,7 @@ func Open() (*Device, error) {
 	return &Device{f}, nil
 }
 
-// Unbind lets go of the VM, which is destroyed if nothing else refers to it.
+// Unbind drops the reference to the VM, which is destroyed if it was the last.
 const Unbind = -1
 
 // Bind makes the following runs use the VM with this descriptor. The device
@@ -125,7 +125,7 @@ func (d *Device) Memory(vm measure.VM) (measure.Memory, error) {
 	return measure.Memory{VM: vm, Container: arg.container, Objects: arg.objects, KVM: arg.kvm, VCPU: arg.vcpu}, nil
 }
 
-// Close closes the device and lets go of the VM.
+// Close closes the device and drops its reference to the VM.
 func (d *Device) Close() error { return d.f.Close() }
 
 // ioctl performs a request. Errors that mean that the kernel is wrong become those

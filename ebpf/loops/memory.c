@@ -2,7 +2,7 @@
 //go:build ignore
 /*
  * What a VM takes to hold its vCPUs, by the account of the allocators: each
- * object counts with all that the allocator set aside for it, which is what
+ * object counts with all bytes that the allocator set aside for it, which is what
  * the tracepoints of kmem call bytes_alloc.
  *
  * Tables and nodes that were replaced, and wait for a grace period to be freed,
@@ -203,7 +203,7 @@ int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 	return r;
 }
 
-/* For those who load the module. */
+/* Tells user space that the module can count memory. */
 MODULE_INFO(memory, "counted");
 #else
 int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)

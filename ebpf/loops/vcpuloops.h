@@ -53,7 +53,7 @@ struct vcpuloops_sizes {
 /**
  * struct vcpuloops_memory - what a VM and its vCPUs take, by the allocators'
  *			     account, with what pads each object
- * @container: bytes of all that holds the vCPUs of the VM, beyond struct kvm
+ * @container: bytes of everything that holds the vCPUs of the VM, beyond struct kvm
  *	       and struct kvm_vcpu
  * @kvm: bytes of the object that has the VM's struct kvm
  * @kvm_vcpu: bytes of the object that has the struct kvm_vcpu of a vCPU
@@ -68,7 +68,7 @@ struct vcpuloops_memory {
 	__u32 vcpus;
 };
 
-/* Takes the descriptor of the VM that the loops run on, -1 lets go of it. */
+/* Takes the descriptor of the VM that the loops run on, or -1 for none. */
 #define VCPULOOPS_BIND	_IOW('v', 0, int)
 #define VCPULOOPS_RUN	_IOWR('v', 1, struct vcpuloops_run)
 #define VCPULOOPS_SIZES	_IOR('v', 2, struct vcpuloops_sizes)

@@ -17,7 +17,7 @@ type Params struct {
 	Counted []VM `json:"counted,omitempty"`
 	// Stalls asks who waits while a VM grows; nil does not.
 	Stalls *Stalls `json:"stalls,omitempty"`
-	// Paths asks what lookups are worth where KVM uses them; nil does not.
+	// Paths asks what lookups cost where KVM uses them; nil does not.
 	Paths *Paths `json:"paths,omitempty"`
 	// Readers asks for lookups while vCPUs are created, nil does not. It
 	// takes two processors, and is for user space alone.

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Paths are the parameters of the measurement of what lookups are worth where
-// KVM uses them.
+// Paths are the parameters of measuring what lookups cost where KVM uses
+// them.
 type Paths struct {
 	// VMs are those whose guests have KVM look vCPUs up.
 	VMs []VM `json:"vms"`
@@ -52,7 +52,7 @@ const (
 	// flush the TLBs of all of them makes.
 	PathRequest Path = "request-all"
 	// PathYield is Hyper-V's hypercall of a vCPU that has spun for long: a
-	// search for a vCPU to yield to, of which there is none.
+	// search for a vCPU to yield to, which finds none.
 	PathYield Path = "yield"
 	// PathIPI is an IPI to all vCPUs but the sender, by the local APIC in
 	// xAPIC mode.

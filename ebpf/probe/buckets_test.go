@@ -21,7 +21,7 @@ import (
 // Go at every seam. What the kernel makes of it is compared in each measurement.
 func TestBucketsInC(t *testing.T) {
 	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("NOT RUN: there is no gcc to compile buckets.h")
+		t.Skip("NOT RUN: no gcc to compile buckets.h")
 	}
 	dir := t.TempDir()
 	source := `#include <stdio.h>

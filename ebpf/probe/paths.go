@@ -10,7 +10,7 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// EmptyFunction is the function whose bracket is as good as empty: the loop of
+// EmptyFunction is the function whose bracket is almost empty: the loop of
 // vcpuloops.ko that looks nothing up.
 const EmptyFunction = "vcpuloops_nop"
 

@@ -17,7 +17,7 @@ type Kind string
 
 // The kinds of record.
 const (
-	KindHello  Kind = "hello"  // first record: who speaks
+	KindHello  Kind = "hello"  // first record: a description of the guest
 	KindLog    Kind = "log"    // a line for people
 	KindBeat   Kind = "beat"   // the guest is alive
 	KindSample Kind = "sample" // a measured value, opaque to this package
