@@ -57,52 +57,56 @@ func VM(op Op, vm measure.VM) Key { return Key{Op: op, VCPUs: vm.VCPUs, IDs: vm.
 
 // dimension is a member of a Key that the names of operations can have.
 type dimension struct {
-	mark string // in Operation.Name
-	text func(Key) string
-	// ok says that the member is set to what there is; it may also be zero if
-	// optional.
-	ok       func(Key) bool
-	optional bool
-	clear    func(*Key)
+	mark  string // in Operation.Name
+	text  func(Key) string
+	known func(Key) bool // the member is set to something that there is
+	clear func(*Key)
+}
+
+// dim is the dimension of a member.
+func dim[T comparable](mark string, member func(*Key) *T, text func(T) string, known func(T) bool) dimension {
+	return dimension{
+		mark: mark,
+		text: func(k Key) string { return text(*member(&k)) }, known: func(k Key) bool { return known(*member(&k)) },
+		clear: func(k *Key) { *member(k) = *new(T) },
+	}
+}
+
+// one is whether a value is one of those that there are.
+func one[T comparable](of ...T) func(T) bool {
+	return func(v T) bool { return slices.Contains(of, v) }
+}
+
+// itself is the text of a member that is one.
+func itself[T ~string](v T) string { return string(v) }
+
+// unlessZero is a text with a prefix, "" for a member that is not set.
+func unlessZero[T ~string](prefix string) func(T) string {
+	return func(v T) string {
+		if v == "" {
+			return ""
+		}
+		return prefix + string(v)
+	}
 }
 
 // dimensions are all members but the operation.
 var dimensions = []dimension{
-	{mark: "{vcpus}", text: func(k Key) string { return fmt.Sprintf("vcpus=%d", k.VCPUs) },
-		ok: func(k Key) bool { return k.VCPUs > 0 }, clear: func(k *Key) { k.VCPUs = 0 }},
-	{mark: "{ids}", text: func(k Key) string { return "ids=" + string(k.IDs) },
-		ok: func(k Key) bool { return slices.Contains(measure.AllIDs, k.IDs) }, clear: func(k *Key) { k.IDs = "" }},
-	{mark: "{at}", text: func(k Key) string { return strconv.Itoa(k.At) },
-		ok: func(k Key) bool { return k.At >= 0 }, clear: func(k *Key) { k.At = 0 }},
-	{mark: "{order}", text: func(k Key) string { return optional("/order=", string(k.Order)) }, optional: true,
-		ok: func(k Key) bool { return slices.Contains(measure.AllOrders, k.Order) }, clear: func(k *Key) { k.Order = "" }},
-	{mark: "{missing}", text: func(k Key) string {
-		if k.Missing {
+	dim("{vcpus}", func(k *Key) *int { return &k.VCPUs }, func(n int) string { return fmt.Sprintf("vcpus=%d", n) }, func(n int) bool { return n > 0 }),
+	dim("{ids}", func(k *Key) *measure.IDs { return &k.IDs }, unlessZero[measure.IDs]("ids="), one(measure.AllIDs...)),
+	dim("{at}", func(k *Key) *int { return &k.At }, strconv.Itoa, func(n int) bool { return n >= 0 }),
+	dim("{order}", func(k *Key) *measure.Order { return &k.Order }, unlessZero[measure.Order]("/order="), one(append([]measure.Order{""}, measure.AllOrders...)...)),
+	dim("{missing}", func(k *Key) *bool { return &k.Missing }, func(missing bool) string {
+		if missing {
 			return "/missing"
 		}
 		return ""
-	}, optional: true, ok: func(k Key) bool { return true }, clear: func(k *Key) { k.Missing = false }},
-	{mark: "{phase}", text: func(k Key) string { return string(k.Phase) },
-		ok:    func(k Key) bool { return k.Phase == Idle || slices.Contains(measure.Phases, k.Phase) },
-		clear: func(k *Key) { k.Phase = "" }},
-	{mark: "{slot}", text: func(k Key) string { return string(k.Slot) },
-		ok:    func(k Key) bool { return slices.Contains([]Slot{AfterGrowth, AfterCreation, Control}, k.Slot) },
-		clear: func(k *Key) { k.Slot = "" }},
-	{mark: "{lookup}", text: func(k Key) string { return string(k.Lookup) },
-		ok:    func(k Key) bool { return slices.Contains(measure.Ops[1:], k.Lookup) },
-		clear: func(k *Key) { k.Lookup = "" }},
-	{mark: "{path}", text: func(k Key) string { return string(k.Path) },
-		ok:    func(k Key) bool { return slices.Contains(measure.AllPaths, k.Path) },
-		clear: func(k *Key) { k.Path = "" }},
-	{mark: "{object}", text: func(k Key) string { return k.Object },
-		ok: func(k Key) bool { return isWord(k.Object) }, clear: func(k *Key) { k.Object = "" }},
-}
-
-func optional(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
+	}, one(false, true)),
+	dim("{phase}", func(k *Key) *measure.Phase { return &k.Phase }, itself, one(append([]measure.Phase{Idle}, measure.Phases...)...)),
+	dim("{slot}", func(k *Key) *Slot { return &k.Slot }, itself, one(AfterGrowth, AfterCreation, Control)),
+	dim("{lookup}", func(k *Key) *measure.Op { return &k.Lookup }, itself, one(measure.Ops[1:]...)),
+	dim("{path}", func(k *Key) *measure.Path { return &k.Path }, itself, one(measure.AllPaths...)),
+	dim("{object}", func(k *Key) *string { return &k.Object }, itself, isWord),
 }
 
 // isWord says that s can stand as one word in a line of text.
@@ -140,7 +144,7 @@ func (k Key) Check() error {
 		switch used := strings.Contains(op.Name, d.mark); {
 		case !used && without != k:
 			return fmt.Errorf("%s: not a member of figures of %q: %+v", d.mark, k.Op, k)
-		case used && !d.ok(k) && !(d.optional && without == k):
+		case used && !d.known(k):
 			return fmt.Errorf("%s: expected a known value for figures of %q: %+v", d.mark, k.Op, k)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 type Comparison struct {
 	Old Measured `json:"old"`
 	New Measured `json:"new"`
-	// Obstacles say what was not the same in both, so that figures that hang
-	// on it are not compared.
+	// Obstacles are the conditions that differ between the two. Figures that
+	// depend on them are not compared.
 	Obstacles []Obstacle `json:"obstacles,omitempty"`
 	// Figures are those of either, in the order of the new measurement; those
 	// that only the old one has come last.
@@ -32,7 +32,7 @@ type Measured struct {
 	Interrupted bool              `json:"interrupted,omitempty"`
 }
 
-// Obstacle is something that was different and ought not to be.
+// Obstacle is a condition that differs and should not.
 type Obstacle struct {
 	// Kernel or Method say which figures it is about: those of a kernel, or
 	// those of a method.
@@ -68,7 +68,7 @@ type Compared struct {
 	New     *float64       `json:"new"`
 	Verdict string         `json:"verdict"` // one of Verdicts
 	Change  string         `json:"change,omitempty"`
-	// Why says in words why the two are not comparable.
+	// Why is the reason why the two are not comparable.
 	Why string `json:"why,omitempty"`
 
 	decimals int
@@ -145,8 +145,8 @@ func measured(r *results.Results) Measured {
 	return m
 }
 
-// obstacles lists what was different and is not what is compared: the source of
-// the kernels is.
+// obstacles lists the conditions that differ. The source of the kernels is not
+// one of them: it is what is compared.
 func obstacles(old, new *results.Results) []Obstacle {
 	var out []Obstacle
 	differ := func(o Obstacle) {
@@ -155,16 +155,16 @@ func obstacles(old, new *results.Results) []Obstacle {
 		}
 	}
 	for _, k := range new.Kernels {
-		i := slices.IndexFunc(old.Kernels, func(o results.Kernel) bool { return o.Name == k.Name })
-		if i < 0 {
-			continue
+		for _, was := range old.Kernels {
+			if was.Name != k.Name {
+				continue
+			}
+			differ(Obstacle{Kernel: k.Name, What: "configuration", Old: short(was.Config), New: short(k.Config)})
+			differ(Obstacle{Kernel: k.Name, What: "compiler", Old: was.Compiler, New: k.Compiler})
+			differ(Obstacle{Kernel: k.Name, What: "HZ", Old: fmt.Sprint(was.HZ), New: fmt.Sprint(k.HZ)})
+			differ(Obstacle{Kernel: k.Name, What: "preemption", Old: was.Preemption, New: k.Preemption})
+			differ(Obstacle{Kernel: k.Name, What: "RCU", Old: was.RCU, New: k.RCU})
 		}
-		was := old.Kernels[i]
-		differ(Obstacle{Kernel: k.Name, What: "configuration", Old: short(was.Config), New: short(k.Config)})
-		differ(Obstacle{Kernel: k.Name, What: "compiler", Old: was.Compiler, New: k.Compiler})
-		differ(Obstacle{Kernel: k.Name, What: "HZ", Old: fmt.Sprint(was.HZ), New: fmt.Sprint(k.HZ)})
-		differ(Obstacle{Kernel: k.Name, What: "preemption", Old: was.Preemption, New: k.Preemption})
-		differ(Obstacle{Kernel: k.Name, What: "RCU", Old: was.RCU, New: k.RCU})
 	}
 	for _, m := range results.Methods {
 		was, is := firstBoot(old, m), firstBoot(new, m)
@@ -186,16 +186,10 @@ func obstacles(old, new *results.Results) []Obstacle {
 	return out
 }
 
-// surroundings lists what was different about the machine of two running kernels,
-// or could not be found out of either: then nobody knows whether it was.
+// surroundings lists how the machines of two running kernels differ. What could
+// not be found out may differ, too.
 func surroundings(old, new *results.Results) []Obstacle {
-	var was, is results.HostKernel
-	if r := old.Host.Running; r != nil {
-		was = *r
-	}
-	if r := new.Host.Running; r != nil {
-		is = *r
-	}
+	was, is := hostOf(old), hostOf(new)
 	var out []Obstacle
 	differ := func(what, old, new string, mustBeKnown bool) {
 		unknown := old == "" || old == results.Unknown
@@ -203,29 +197,28 @@ func surroundings(old, new *results.Results) []Obstacle {
 			out = append(out, Obstacle{Method: results.Running, What: what, Old: old, New: new})
 		}
 	}
+
 	differ("processors", was.Online, is.Online, true)
 	differ("processor that was measured on", strconv.Itoa(was.CPU), strconv.Itoa(is.CPU), true)
-	// A VM and many a firmware do not say.
+	// VMs and some firmware do not tell.
 	differ("governor", was.Governor, is.Governor, false)
 	differ("turbo", was.Turbo, is.Turbo, false)
 	differ("virtualization", was.Virtualized, is.Virtualized, true)
-	if c := configs(old, new); c[0] == results.Unknown && c[1] == results.Unknown {
-		differ("configuration", c[0], c[1], true)
+	isUnknown := func(k results.Kernel) bool { return k.Config == results.Unknown }
+	if slices.ContainsFunc(old.Kernels, isUnknown) && slices.ContainsFunc(new.Kernels, isUnknown) {
+		differ("configuration", results.Unknown, results.Unknown, true)
 	}
 	return out
 }
 
-// configs are those of the running kernels.
-func configs(old, new *results.Results) (out [2]string) {
-	for i, r := range []*results.Results{old, new} {
-		for _, k := range r.Kernels {
-			out[i] = k.Config
-		}
+func hostOf(r *results.Results) results.HostKernel {
+	if r.Host.Running == nil {
+		return results.HostKernel{}
 	}
-	return out
+	return *r.Host.Running
 }
 
-// firstBoot returns one that an m was measured in, nil if there is none.
+// firstBoot returns the first boot of a method, nil if there is none.
 func firstBoot(r *results.Results, m results.Method) *results.Boot {
 	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Method == m })
 	if i < 0 {
@@ -234,7 +227,7 @@ func firstBoot(r *results.Results, m results.Method) *results.Boot {
 	return &r.Boots[i]
 }
 
-// why says why a figure cannot be compared with what it was, "" if it can.
+// why returns the reason why a figure cannot be compared, "" if it can.
 func (c *Comparison) why(d Compared) string {
 	if d.Key.Operation().Compare == figure.Chance {
 		return "chance"
@@ -262,8 +255,8 @@ func (c *Comparison) Count(verdict string) int {
 	return n
 }
 
-// Good says that figures were compared, all that both measurements have, and
-// that none got worse.
+// Good reports whether all figures that both measurements have were compared,
+// and none got worse.
 func (c *Comparison) Good() bool {
 	compared := c.Count(Same) + c.Count(WithinNoise) + c.Count(Better)
 	return compared > 0 && c.Count(Worse) == 0 && c.Count(Incomparable) == 0

@@ -110,7 +110,7 @@ func TestCompareResults(t *testing.T) {
 	}
 }
 
-// TestCompareNoise: what repetition gives is no change, in either measurement.
+// TestCompareNoise: differences that repetition shows are not changes.
 func TestCompareNoise(t *testing.T) {
 	old, new := readFixture(t), readFixture(t)
 	for i := range new.Boots {

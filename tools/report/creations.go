@@ -26,19 +26,31 @@ const headroom = 1.2
 type part struct {
 	title, caption string
 	ids            measure.IDs
-	of             func(measure.Create) []int64
+	// of is the part of each creation, nil if it was not measured.
+	of func(measure.Create) []int64
 }
+
+// creationParts are what is drawn by ordinal.
+var creationParts = []part{
+	{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
+	{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl},
+	{"KVM_CREATE_VCPU less kvm_arch_vcpu_create()", "What is not the architecture's", measure.Dense, func(c measure.Create) []int64 {
+		var out []int64
+		for i, arch := range c.ArchNanos {
+			out = append(out, c.Nanos[i]-arch)
+		}
+		return out
+	}},
+	{"kvm_arch_vcpu_create() by ordinal", "The architecture's part", measure.Dense, func(c measure.Create) []int64 { return c.ArchNanos }},
+}
+
+func wholeIoctl(c measure.Create) []int64 { return c.Nanos }
 
 // creationPlots draw the raw samples of KVM_CREATE_VCPU of the largest VM:
 // each one by ordinal, and their sum.
 func (s *sheet) creationPlots(m figure.Method) []drawing {
 	var out []drawing
-	for _, p := range []part{
-		{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
-		{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl},
-		{"KVM_CREATE_VCPU less kvm_arch_vcpu_create()", "What is not the architecture's", measure.Dense, generic},
-		{"kvm_arch_vcpu_create() by ordinal", "The architecture's part", measure.Dense, archPart},
-	} {
+	for _, p := range creationParts {
 		if f, ok := s.ordinalPlot(m, p, len(out)); ok {
 			out = append(out, f)
 		}
@@ -48,26 +60,6 @@ func (s *sheet) creationPlots(m figure.Method) []drawing {
 	}
 	return out
 }
-
-// wholeIoctl is all of each creation.
-func wholeIoctl(c measure.Create) []int64 { return c.Nanos }
-
-// generic is the part of each creation outside of kvm_arch_vcpu_create(), nil
-// if that was not measured.
-func generic(c measure.Create) []int64 {
-	if len(c.ArchNanos) != len(c.Nanos) {
-		return nil
-	}
-	var out []int64
-	for i, n := range c.Nanos {
-		out = append(out, n-c.ArchNanos[i])
-	}
-	return out
-}
-
-// archPart is the part of each creation in kvm_arch_vcpu_create(), nil if that
-// was not measured.
-func archPart(c measure.Create) []int64 { return c.ArchNanos }
 
 // samplesOf returns the raw creations of the largest VM with such IDs, of one
 // kernel, a slice a boot.
@@ -79,6 +71,9 @@ func (s *sheet) samplesOf(m figure.Method, column string, want part) [][]int64 {
 		}
 		for _, c := range b.Creates {
 			if c.VM.VCPUs != s.largest || c.VM.IDs != want.ids {
+				continue
+			}
+			if len(c.ArchNanos) > len(c.Nanos) {
 				continue
 			}
 			if samples := want.of(c); len(samples) == s.largest {
@@ -211,10 +206,10 @@ func (s *sheet) builds(m figure.Method, column string, kernel int) series {
 // medians returns the median over boots of each ordinal.
 func medians(samples [][]int64) []float64 {
 	out := make([]float64, len(samples[0]))
-	column := make([]float64, len(samples))
 	for i := range out {
-		for j, s := range samples {
-			column[j] = float64(s[i])
+		var column []float64
+		for _, s := range samples {
+			column = append(column, float64(s[i]))
 		}
 		out[i] = results.Median(column)
 	}
@@ -225,10 +220,9 @@ func medians(samples [][]int64) []float64 {
 func sums(samples [][]int64) [][]int64 {
 	var out [][]int64
 	for _, s := range samples {
-		sum, all := int64(0), make([]int64, len(s))
-		for i, v := range s {
-			sum += v
-			all[i] = sum
+		all := slices.Clone(s)
+		for i := range all[1:] {
+			all[i+1] += all[i]
 		}
 		out = append(out, all)
 	}

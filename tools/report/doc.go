@@ -5,7 +5,7 @@
 // same sheet, which is drawn from the figures of results.Results alone; the
 // plots of creations are drawn from its raw samples.
 //
-// A number never stands without its unit, and a unit says which arm it is
+// A number never stands without its unit, and a unit says which method it is
 // from: instructions are counted by QEMU's TCG and are never shown as time,
 // nanoseconds are from a real processor and stand in columns of their own.
 package report

@@ -21,7 +21,7 @@ var (
 	pageStyle string
 )
 
-// page makes the page; parsing it at start finds a broken one in every test.
+// page is parsed at start, so that every test finds a broken template.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"inc":  func(i int) int { return i + 1 },
 	"args": func(p pageData, m methodData, a []answer) answersData { return answersData{p, m, a} },

@@ -141,8 +141,7 @@ func TestGoals(t *testing.T) {
 	}
 }
 
-// TestExplanations: what is said of words in the sheet depends on which figures
-// it has.
+// TestExplanations: the explanations depend on which figures the sheet has.
 func TestExplanations(t *testing.T) {
 	for name, tt := range map[string]struct {
 		r         *results.Results

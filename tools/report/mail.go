@@ -57,7 +57,7 @@ func Mail(w io.Writer, r *results.Results) error {
 // mailLabel is the width of the labels in a mail, indented.
 const mailLabel = 36
 
-// mainKernel is the one that results are about: variants are beside the point.
+// mainKernel is the one that results are about, whatever variants there are.
 func (s *sheet) mainKernel() string {
 	if slices.Contains(s.kernels, namePatched) || len(s.kernels) == 0 {
 		return namePatched

@@ -31,7 +31,7 @@ func TestMarkdownAligned(t *testing.T) {
 		}
 	}
 	if tables != 2 {
-		t.Errorf("expected a table for each of 2 arms, found %d", tables)
+		t.Errorf("expected a table for each of 2 methods, found %d", tables)
 	}
 }
 

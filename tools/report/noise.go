@@ -59,7 +59,7 @@ func noiseOf(r *results.Results) noise {
 		part := apart(f, r.Figures[i])
 		n.apart = append(n.apart, distance{f.Method, f.Unit(), op.Compare, f.Key.Size(), part})
 		if op.Chancy {
-			continue // how long the longest of thousands is differs every time
+			continue // the longest of thousands differs every time
 		}
 		rep := n.methods[f.Method]
 		if rep == nil {
@@ -77,7 +77,7 @@ func noiseOf(r *results.Results) noise {
 	return n
 }
 
-// apart is by which part two figures differ.
+// apart is the relative difference of two figures.
 func apart(a, b results.Figure) float64 {
 	if a.Value == b.Value {
 		return 0
@@ -85,11 +85,11 @@ func apart(a, b results.Figure) float64 {
 	return math.Abs(a.Value-b.Value) / max(math.Abs(a.Value), math.Abs(b.Value))
 }
 
-// floor is the smallest part by which figures like f must differ to be told
-// apart: of the same unit and compared in the same way. It is what the repetition differed by, here or at a larger size.
-// More vCPUs make less noise, so a larger size says what a smaller one has at
-// least. One figure's own repetition would say too little: that it came out
-// the same twice may be luck.
+// floor is the smallest relative difference that counts for figures like f: of
+// the same unit and compared in the same way. It is what the repetition
+// differed by, at this size or a larger one. More vCPUs make less noise, so a
+// smaller VM has at least as much. A figure's own repetition alone would not
+// do: it may have come out the same by chance.
 func (n noise) floor(f results.Figure) float64 {
 	floor := 0.0
 	if f.Key.Operation().IsExact(f.Method) {

@@ -12,7 +12,7 @@ import (
 	"vcpulab/tools/results"
 )
 
-// withPaths adds what lookups are worth to each boot of a real run: the patched
+// withPaths adds calls in guests to each boot of a real run: the patched
 // kernel takes half of what the others take.
 func withPaths(t testing.TB, r *results.Results) *results.Results {
 	t.Helper()
@@ -40,7 +40,7 @@ func withPaths(t testing.TB, r *results.Results) *results.Results {
 	return r
 }
 
-// TestPaths shows what lookups are worth: less is better, but for rates.
+// TestPaths shows lookups where KVM uses them: less is better, except of rates.
 func TestPaths(t *testing.T) {
 	r := withPaths(t, upTo(t, readFixture(t), 8))
 	var b bytes.Buffer

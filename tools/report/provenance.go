@@ -51,7 +51,7 @@ func (s *sheet) subject() string {
 	return text
 }
 
-// repeated says how often was measured.
+// repeated says how often it was measured.
 func (s *sheet) repeated() string {
 	counts := make(map[string]int)
 	var order []string
@@ -93,10 +93,10 @@ func (s *sheet) omitted() string {
 	return text
 }
 
-// mostReasons is how many different reasons to throw boots away are told.
+// mostReasons is how many reasons for discarding boots are listed.
 const mostReasons = 3
 
-// discarded says which boots were thrown away, the reasons once each.
+// discarded lists the boots that were thrown away, by reason.
 func (s *sheet) discarded(thing string) string {
 	if len(s.r.Discarded) == 0 {
 		return ""
@@ -136,7 +136,7 @@ func (s *sheet) rank(column string) int {
 	return 2 * len(s.r.Kernels)
 }
 
-// where says where and with what was measured, one fact an element.
+// where lists the machine and the tools of the measurement, one fact each.
 func (s *sheet) where() []string {
 	var out []string
 	add := func(format string, value string) {

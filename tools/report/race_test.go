@@ -10,7 +10,7 @@ import (
 	"vcpulab/tools/results"
 )
 
-// withRaces adds an arm of user space to a real run: base's creations wait for readers,
+// withRaces adds a method of user space to a real run: base's creations wait for readers,
 // patched's do not.
 func withRaces(t *testing.T, r *results.Results) *results.Results {
 	t.Helper()
@@ -68,7 +68,7 @@ func TestRaces(t *testing.T) {
 	}
 }
 
-// TestCycles shows them in a table of their own, and not as the arm's unit.
+// TestCycles shows them in a table of their own, and not as the method's unit.
 func TestCycles(t *testing.T) {
 	r := upTo(t, readFixture(t), 8)
 	for i := range r.Boots {

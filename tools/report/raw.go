@@ -122,8 +122,8 @@ func (s *sheet) rawName(r row, m figure.Method, sources []map[figure.Key]string)
 	return out, nil
 }
 
-// from is where the samples of a figure stand in each of its boots, "" if they
-// do not stand at one and the same place.
+// from is where the samples of a figure are in each of its boots, "" if that is
+// not the same place in all of them.
 func (s *sheet) from(f results.Figure, sources []map[figure.Key]string) string {
 	place := ""
 	for i, b := range f.Boots {
@@ -131,7 +131,7 @@ func (s *sheet) from(f results.Figure, sources []map[figure.Key]string) string {
 			return ""
 		}
 		if sources[b] == nil {
-			// Boots that contradict themselves have no samples that say anything.
+			// Boots that contradict themselves have no usable samples.
 			if sources[b], _ = s.r.Boots[b].Sources(); sources[b] == nil {
 				sources[b] = map[figure.Key]string{}
 			}

@@ -24,9 +24,9 @@ var rawLine = regexp.MustCompile(`<p id="f(\d+)">/figures/(\d+) (\S+) <code>(.*)
 // compares them with those of the JSON.
 func TestHTMLLeadsToSamples(t *testing.T) {
 	for name, r := range map[string]*results.Results{
-		"one arm":  readFixture(t),
-		"two arms": withTimes(t, readFixture(t)),
-		"variants": withVariants(t, upTo(t, readFixture(t), 64)),
+		"one method":  readFixture(t),
+		"two methods": withTimes(t, readFixture(t)),
+		"variants":    withVariants(t, upTo(t, readFixture(t), 64)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			page := render(t, "html", r)

@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// fixture is a real run, as bench wrote it but for the folders in QEMU's command
+// fixture is a real run, as bench wrote it but for the directories in QEMU's command
 // line and the indentation.
 const fixture = "../results/testdata/results.json"
 
@@ -36,7 +36,7 @@ func readFixture(t testing.TB) *results.Results {
 	return r
 }
 
-// withTimes adds an arm of nanoseconds to a real run: made up, because
+// withTimes adds a method of nanoseconds to a real run: made up, because
 // machines on which KVM nests are rare. Every boot has its own speed.
 func withTimes(t testing.TB, r *results.Results) *results.Results {
 	t.Helper()

@@ -72,7 +72,7 @@ func TestCompareRunning(t *testing.T) {
 	}
 }
 
-// TestRunningIsSaid: what was repeated was not a boot, and every writer says so.
+// TestRunningIsSaid: every writer says that runs were repeated, not boots.
 func TestRunningIsSaid(t *testing.T) {
 	for name := range longWriters() {
 		got := string(render(t, name, running(t)))

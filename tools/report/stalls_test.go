@@ -13,7 +13,7 @@ import (
 )
 
 // withStalls adds a search for who waits to each boot of a real run: a kernel
-// on which nobody does, and with stalled one on which all do.
+// on which no thread waits, and with stalled one on which all do.
 func withStalls(t testing.TB, r *results.Results, stalled string) *results.Results {
 	t.Helper()
 	vm := measure.VM{VCPUs: 520, IDs: measure.Dense}
@@ -53,7 +53,7 @@ func withStalls(t testing.TB, r *results.Results, stalled string) *results.Resul
 	return r
 }
 
-// TestStalls shows who waits: nobody, and everybody.
+// TestStalls shows who waits: no thread, and all.
 func TestStalls(t *testing.T) {
 	for name, tt := range map[string]struct {
 		stalled string
@@ -61,14 +61,14 @@ func TestStalls(t *testing.T) {
 		page    []string
 		not     string
 	}{
-		"nobody": {"", []string{
+		"no thread": {"", []string{
 			"all KVM_CREATE_VCPU 520 0 = 0 same <= 0",
 			"next memslot call, vCPU runs 520 1 = 1 same <= 1",
 			"while its VM grows 520 0 = 0 same <= 0",
 			"before its VM grows 520 4,095 = 4,095 same",
 			"before its VM grows 520 20,000 20,001 20,002",
 		}, []string{"No running vCPU and no KVM_CREATE_VCPU waited for anything."}, "longest, for"},
-		"everybody": {"patched", []string{
+		"all": {"patched", []string{
 			"all KVM_CREATE_VCPU 520 0 = 1 +1 <= 0 missed",
 			"next memslot call 520 1 = 1 same <= 1",
 			"while its VM grows 520 0 = 6 +6 <= 0 missed",
@@ -103,7 +103,7 @@ func TestStalls(t *testing.T) {
 			if strings.Contains(page.String(), tt.not) {
 				t.Errorf("expected the page not to have %q", tt.not)
 			}
-			// The longest of thousands is no noise floor of the rest.
+			// The longest of thousands is not in the noise floor of the rest.
 			if n := noiseOf(r).methods[results.ICount]; strings.HasPrefix(n.of, "gaps") || n.figures != noiseOf(readFixture(t)).methods[results.ICount].figures {
 				t.Errorf("gaps are in the noise floor of all figures: %+v", n)
 			}
@@ -111,8 +111,7 @@ func TestStalls(t *testing.T) {
 	}
 }
 
-// TestCompareStalls: what hangs on chance is not compared, what somebody waited
-// for is.
+// TestCompareStalls: figures that depend on chance are not compared, waits are.
 func TestCompareStalls(t *testing.T) {
 	old, new := withStalls(t, readFixture(t), ""), withStalls(t, readFixture(t), "patched")
 	found := make(map[string]Compared)

@@ -32,7 +32,7 @@ type other struct {
 	Sign   string // points the same way as the colour
 }
 
-// answers sum up the sheet, an operation a line.
+// answers sum up the sheet, one line for each operation.
 func (s *sheet) answers(m figure.Method) []answer {
 	var out []answer
 	for _, g := range s.groups {

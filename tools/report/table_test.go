@@ -21,8 +21,8 @@ func TestTableWithTimes(t *testing.T) {
 
 func TestTableFits(t *testing.T) {
 	for name, got := range map[string][]byte{
-		"one arm":  render(t, "table", readFixture(t)),
-		"two arms": render(t, "table", withTimes(t, readFixture(t))),
+		"one method":  render(t, "table", readFixture(t)),
+		"two methods": render(t, "table", withTimes(t, readFixture(t))),
 	} {
 		for _, line := range strings.Split(string(got), "\n") {
 			if n := utf8.RuneCountInString(line); n > 100 {
@@ -50,7 +50,7 @@ func TestTableColours(t *testing.T) {
 	}
 }
 
-// A file is no terminal.
+// A file is not a terminal.
 func TestOptionsFor(t *testing.T) {
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {

@@ -104,7 +104,7 @@ func TestVariantsWithoutColours(t *testing.T) {
 }
 
 // TestWithoutPatched compares each kernel with the baseline where none is the
-// one that the results are about; there is no limit then.
+// one that the results are about; there are no goals then.
 func TestWithoutPatched(t *testing.T) {
 	r := withVariants(t, upTo(t, readFixture(t), 8))
 	i := slices.IndexFunc(r.Kernels, func(k results.Kernel) bool { return k.Name == "patched" })
@@ -119,8 +119,8 @@ func TestWithoutPatched(t *testing.T) {
 	}
 }
 
-// TestNative shows times of user space: processes, no boots, and limits with
-// their decimals.
+// TestNative shows times of user space: processes instead of boots, and limits
+// with their decimals.
 func TestNative(t *testing.T) {
 	r := withVariants(t, upTo(t, readFixture(t), 8))
 	for i := range r.Boots {

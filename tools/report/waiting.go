@@ -11,8 +11,8 @@ import (
 	"vcpulab/tools/results"
 )
 
-// waiting lists what was waited for longest, a kernel and phase an element, with
-// where in the kernel that was.
+// waiting lists the longest wait of each kernel and phase, and where in the
+// kernel it was.
 func (s *sheet) waiting(m figure.Method) []string {
 	var out []string
 	unit := "ns"

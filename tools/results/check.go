@@ -11,7 +11,7 @@ import (
 
 // check tells whether what was read is consistent: every figure and boot of a
 // kernel that is listed, every value with its boot, and keys of figures that
-// there can be. Those who show results rely on it.
+// there can be. The reports rely on it.
 func (r *Results) check() error {
 	names := make(map[string]bool)
 	for i, k := range r.Kernels {

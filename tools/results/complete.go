@@ -11,11 +11,11 @@ import (
 
 // clocks are the guest's clock sources that count cycles, hence instructions
 // under icount. If the kernel takes another one, or changes from one to the
-// other and with it the length of a cycle, what was measured is no result.
+// other and with it the length of a cycle, the measurement is invalid.
 var clocks = []string{"tsc"}
 
 // Complete returns an ErrInvalid if the boot lacks something that p asks for,
-// or was measured with another clock than the one that it was given.
+// or was not measured with one clock all the time.
 func (b *Boot) Complete(p measure.Params) error {
 	if !slices.Contains(clocks, b.Clock.Before) || b.Clock.After != b.Clock.Before {
 		return fmt.Errorf("%w: expected one of the clock sources %v all the time, found %q before and %q after",

@@ -28,7 +28,7 @@ func TestDrawAgain(t *testing.T) {
 	}
 }
 
-// What boots give does not hang on the order in which they came.
+// Figures do not depend on the order of the boots.
 func TestDrawInAnyOrder(t *testing.T) {
 	r := readFixture(t)
 	want := valuesOf(r)

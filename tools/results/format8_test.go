@@ -47,8 +47,8 @@ func fromFormat8(t *testing.T, data []byte) *Results {
 
 // TestFormat8 draws the figures of a real run again whose samples are in an old
 // file, in which there are also the figures that the old tool drew from them:
-// names, units and values are the same. Only some of the run's samples are left,
-// and of how a VM grows only those of the one that grows while slots change.
+// names, units and values are the same. Only some of the run's samples are left:
+// those of small VMs, and of a VM that grows those while memory slots change.
 func TestFormat8(t *testing.T) {
 	data, err := os.ReadFile("testdata/format8.json")
 	if err != nil {

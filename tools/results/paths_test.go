@@ -72,8 +72,8 @@ func TestCompletePaths(t *testing.T) {
 				b.Paths[0].Twice[i] -= 4*5000 + 4*60
 			}
 		}, "an operation takes 740 ns in all, and the call in it 802 ns"},
-		"no start":   {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
-		"nobody ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
+		"no start":    {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
+		"no vCPU ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := Boot{Method: ICount}
@@ -114,7 +114,7 @@ type inUnit struct {
 // TestPathValues draws the figures: neither the interrupt in a bracket nor that
 // in a run is in them where instructions are counted.
 func TestPathValues(t *testing.T) {
-	for arm, want := range map[Method]map[string]inUnit{
+	for method, want := range map[Method]map[string]inUnit{
 		ICount: {
 			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 801.5},
 			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6401.5},
@@ -128,7 +128,7 @@ func TestPathValues(t *testing.T) {
 			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0},
 		},
 	} {
-		b := Boot{Method: arm}
+		b := Boot{Method: method}
 		addPaths(&b, pathParams)
 		all, err := b.usageValues()
 		if err != nil {
@@ -136,12 +136,12 @@ func TestPathValues(t *testing.T) {
 		}
 		got := named(t, all)
 		if len(got) != len(all) || len(all) != 2*(2*len(measure.AllPaths)+2) {
-			t.Errorf("%s: expected a call and a rate of each path, found %d figures with %d names", arm, len(all), len(got))
+			t.Errorf("%s: expected a call and a rate of each path, found %d figures with %d names", method, len(all), len(got))
 		}
 		for name, v := range want {
 			is := got[name]
-			if unit := is.key.Operation().Unit.On(arm); unit != v.unit || is.value != v.value || is.low != v.value || is.high != v.value {
-				t.Errorf("%s, %s: expected %+v, found %+v in %s", arm, name, v, is, unit)
+			if unit := is.key.Operation().Unit.On(method); unit != v.unit || is.value != v.value || is.low != v.value || is.high != v.value {
+				t.Errorf("%s, %s: expected %+v, found %+v in %s", method, name, v, is, unit)
 			}
 		}
 	}

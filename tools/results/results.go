@@ -62,7 +62,7 @@ type Results struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// Host is the machine that measured. It has no name in it: results are for
+// Host is the machine that measured, without its name: results are meant for
 // others to read.
 type Host struct {
 	CPU    string `json:"cpu"`    // model name
@@ -77,8 +77,8 @@ type Host struct {
 	Running *HostKernel `json:"running,omitempty"`
 }
 
-// Unknown is what stands for something about the running kernel that could not
-// be found out.
+// Unknown is the value of facts about the running kernel that could not be
+// found out.
 const Unknown = "unknown"
 
 // HostKernel is the machine while its own kernel was measured: what times depend
@@ -95,13 +95,13 @@ type HostKernel struct {
 	CPU      int    `json:"cpu"`
 	Governor string `json:"governor"`
 	Turbo    string `json:"turbo"` // on, off or Unknown
-	// Virtualized says what the machine itself runs in, "no" if nothing that
-	// shows.
+	// Virtualized says what hypervisor the machine itself runs under, "no" if
+	// none shows.
 	Virtualized string `json:"virtualized"`
 	// Load is the load average of one minute before the first run, and after
 	// the last one.
 	Load [2]string `json:"load"`
-	// NoMemory says why what VMs take was not counted, "" if it was.
+	// NoMemory says why the memory of VMs was not counted, "" if it was.
 	NoMemory string `json:"no_memory,omitempty"`
 }
 
@@ -132,8 +132,8 @@ type Kernel struct {
 // Boot is one boot of one kernel: the unit of repetition.
 type Boot struct {
 	Kernel string `json:"kernel"` // Kernel.Name
-	// Again marks the baseline's second boot of a round. What it differs by
-	// from the first is the noise floor.
+	// Again marks the baseline's second boot of a round. Its difference from
+	// the first is the noise floor.
 	Again   bool          `json:"again,omitempty"`
 	Round   int           `json:"round"`
 	Method  Method        `json:"method"`
@@ -151,7 +151,7 @@ type Boot struct {
 	// Growths and Gaps are about who waits while a VM grows.
 	Growths []measure.Growth `json:"growths,omitempty"`
 	Gaps    []measure.Gaps   `json:"gaps,omitempty"`
-	// Starts and Paths are about what lookups are worth where KVM uses them.
+	// Starts and Paths are about lookups where KVM uses them.
 	Starts []measure.Start      `json:"starts,omitempty"`
 	Paths  []measure.PathSample `json:"paths,omitempty"`
 	// Races are lookups while a VM grows.
@@ -174,7 +174,7 @@ type Omitted struct {
 	Why    string `json:"why"`
 }
 
-// Discard says of a boot that nothing of it is kept, and why.
+// Discard returns the record of a boot of which nothing is kept.
 func (b Boot) Discard(why string) Discarded {
 	return Discarded{Kernel: b.Kernel, Again: b.Again, Round: b.Round, Method: b.Method, Why: why}
 }

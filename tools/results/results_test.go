@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// fixture is a real run, as bench wrote it but for the folders in QEMU's command
+// fixture is a real run, as bench wrote it but for the directories in QEMU's command
 // line and the indentation.
 const fixture = "testdata/results.json"
 
@@ -106,8 +106,8 @@ func TestWriteAndRead(t *testing.T) {
 
 func TestWriteFails(t *testing.T) {
 	for name, file := range map[string]string{
-		"no folder": filepath.Join(t.TempDir(), "none", "results.json"),
-		"a folder":  t.TempDir(),
+		"no directory": filepath.Join(t.TempDir(), "none", "results.json"),
+		"a directory":  t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := (&Results{}).Write(file); err == nil {
@@ -216,8 +216,8 @@ func TestFind(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, arm := range Methods {
-		r := small(arm)
+	for _, method := range Methods {
+		r := small(method)
 		r.Format = Format
 		data, err := json.Marshal(r)
 		if err != nil {
@@ -255,15 +255,15 @@ func FuzzParse(f *testing.F) {
 // small returns results of three boots, one of the baseline twice: a VM of 8
 // vCPUs, lookups that cost 75 and 18 on the baseline and the patched kernel, 5
 // of them the loop's own, and creations that cost 45,000 and the ordinal.
-func small(arm Method) *Results {
+func small(method Method) *Results {
 	r := &Results{
 		Host:    Host{CPU: "Test Processor", Cores: 2, QEMU: "QEMU emulator version 7.2.22"},
 		Kernels: []Kernel{{Name: "base", Release: "7.3.4", HZ: 250}, {Name: "patched", Release: "7.3.4", Series: "abc", HZ: 250}},
 	}
 	// The baseline does not come first in time.
 	for round := range 2 {
-		r.Boots = append(r.Boots, smallBoot("patched", false, arm, round), smallBoot("base", true, arm, round),
-			smallBoot("base", false, arm, round))
+		r.Boots = append(r.Boots, smallBoot("patched", false, method, round), smallBoot("base", true, method, round),
+			smallBoot("base", false, method, round))
 	}
 	if err := r.Draw(); err != nil {
 		panic(err)
@@ -271,8 +271,8 @@ func small(arm Method) *Results {
 	return r
 }
 
-func smallBoot(kernel string, again bool, arm Method, round int) Boot {
-	b := Boot{Kernel: kernel, Again: again, Method: arm, Round: round, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
+func smallBoot(kernel string, again bool, method Method, round int) Boot {
+	b := Boot{Kernel: kernel, Again: again, Method: method, Round: round, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
 	cost := int64(75)
 	if kernel == "patched" {
 		cost = 18

@@ -10,12 +10,12 @@ import (
 	"vcpulab/tools/results"
 )
 
-// benchCompareCmd tells two results apart. It is a word after bench, because
-// what bench wrote is all that it takes.
+// benchCompareCmd compares two results. It is a subcommand of bench because it
+// takes nothing but what bench wrote.
 type benchCompareCmd struct {
 	Old  string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
 	New  string `arg:"" help:"Another."  type:"existingfile"`
-	All  bool   `help:"Show every figure, not those alone that got better or worse."`
+	All  bool   `help:"Show every figure, not only those that got better or worse."`
 	Fail bool   `name:"fail-on-regression" help:"Exit code 1 if a figure got worse, beyond noise, or if one that both have cannot be compared."`
 }
 
@@ -23,12 +23,14 @@ type benchCompareCmd struct {
 func (benchCompareCmd) Help() string {
 	return `A figure is compared if the kernel was configured and compiled in the same way
 and QEMU was the same; times also need the same processor, and those of running
-kernels (bench --here) the same machine around them: processors, governor, turbo.
-What the patches are is not asked: that is what is compared. Creations have to differ by more than six per
-cent, starts of VMs by ten: what they cost hangs on what the allocators have at hand.
+kernels (bench --running) the same machine around them: processors, governor, turbo.
+The patches may differ: they are what is compared. Creations have to differ by
+more than six per cent, starts of VMs by ten: their cost depends on what the
+allocators have at hand.
 
-Exit codes: 0 whatever was found, but for --fail-on-regression: 1; 1 also if there
-is no figure that both have. Results of another version cannot be read: 1.`
+Exit codes: 0 whatever was found; 1 with --fail-on-regression if a figure got
+worse or cannot be compared, if the two have no figure in common, and if results
+are of another version.`
 }
 
 // errRegression is what --fail-on-regression finds.
