@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -69,7 +70,7 @@ func (l *Log) Printf(format string, args ...any) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.line(fmt.Sprintf(format, args...))
+	l.line(printable(fmt.Sprintf(format, args...)))
 }
 
 // Step begins a step and shows it until Done or Fail. name says what is being
@@ -79,7 +80,7 @@ func (l *Log) Step(name string) *Step {
 		return nil
 	}
 	now := time.Now()
-	s := &Step{log: l, name: name, start: now, next: now.Add(silence)}
+	s := &Step{log: l, name: printable(name), start: now, next: now.Add(silence)}
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -244,7 +245,18 @@ func (s *Step) End(err error, format string, args ...any) {
 // oneLine returns the first line of s.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	return strings.TrimSpace(s)
+	return printable(strings.TrimSpace(s))
+}
+
+// printable replaces control characters: names of files and subjects of patches
+// may have escape sequences, which must not reach the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }
 
 // before puts sep before text unless that is empty.

@@ -73,6 +73,14 @@ func TestPlain(t *testing.T) {
 			},
 			[]string{"a ... (2.0s)", "b ... (2.0s)", "b done (3.0s)", "a done (3.0s)"},
 		},
+		"escape sequences": {
+			func(l *Log) {
+				l.Printf("apply \x1b[2J\tone")
+				s := l.Step("\x1b]0;title\a")
+				s.Done("\x9b31m")
+			},
+			[]string{"apply \ufffd[2J\tone", "\ufffd]0;title\ufffd: \ufffd31m (0.0s)"},
+		},
 		"lines of their own": {
 			func(l *Log) { l.Printf("tree: %s\n", "/x") },
 			[]string{"tree: /x"},
