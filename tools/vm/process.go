@@ -14,15 +14,13 @@ import (
 	"vcpulab/tools/program"
 )
 
-// pipeSize is how much a guest can print before it waits for us, in bytes.
+// pipeSize is how many bytes of records a guest can write before it waits for
+// us.
 const pipeSize = 1 << 20
 
-// process is a QEMU that runs. Its ends of the pipes are read until they are
-// closed, which they are when QEMU has ended.
+// process is a QEMU that runs.
 type process struct {
 	*program.Process
-	console *os.File // read end of QEMU's standard output
-	stderr  *os.File // read end of its standard error
 	records *os.File // read end of the record port
 	qmp     *os.File // our end of the monitor's socket
 }
@@ -37,55 +35,44 @@ func (m Machine) inherited() channels {
 	return ch
 }
 
-// startProcess starts QEMU. Call kill and close in the end: no context ends it.
-func startProcess(m Machine) (_ *process, err error) {
-	p := &process{}
-	var theirs []*os.File
-	defer func() {
-		for _, f := range theirs {
-			f.Close()
-		}
-		if err != nil {
-			p.close()
-		}
-	}()
-	for _, ours := range []**os.File{&p.console, &p.stderr, &p.records} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return nil, fmt.Errorf("start QEMU: %w", err)
-		}
-		// A smaller pipe works too, and unprivileged users have a limit.
-		_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
-		*ours, theirs = r, append(theirs, w)
-	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// startProcess starts QEMU, whose console goes to stdout. Call Kill and close in
+// the end: no context ends it.
+func startProcess(m Machine, stdout, stderr io.Writer) (*process, error) {
+	records, recordsEnd, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start QEMU: %w", err)
 	}
-	p.qmp = os.NewFile(uintptr(fds[0]), "qmp")
-	theirs = append(theirs, os.NewFile(uintptr(fds[1]), "qmp of QEMU"))
+	defer recordsEnd.Close()
+	// A smaller pipe works too, and unprivileged users have a limit.
+	_, _ = unix.FcntlInt(recordsEnd.Fd(), unix.F_SETPIPE_SZ, pipeSize)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		records.Close()
+		return nil, fmt.Errorf("start QEMU: %w", err)
+	}
+	qmpEnd := os.NewFile(uintptr(fds[1]), "qmp of QEMU")
+	defer qmpEnd.Close()
 
+	p := &process{records: records, qmp: os.NewFile(uintptr(fds[0]), "qmp")}
 	qemu := program.Program{
-		Name: m.QEMU, InheritEnv: true, Stdout: theirs[0], Stderr: theirs[1],
-		ExtraFiles: theirs[2:len(theirs):len(theirs)],
+		Name: m.QEMU, InheritEnv: true, Stdout: stdout, Stderr: stderr,
+		ExtraFiles: []*os.File{recordsEnd, qmpEnd},
 	}
 	if m.initramfs != nil {
 		qemu.ExtraFiles = append(qemu.ExtraFiles, m.initramfs)
 	}
 	p.Process, err = qemu.Start(context.Background(), m.args(m.inherited())...)
 	if err != nil {
+		p.close()
 		return nil, explainMissing(m.Arch, err)
 	}
 	return p, nil
 }
 
-// close closes our ends of the pipes.
+// close closes our ends of the channels.
 func (p *process) close() {
-	for _, f := range []*os.File{p.console, p.stderr, p.records, p.qmp} {
-		if f != nil {
-			f.Close()
-		}
-	}
+	p.records.Close()
+	p.qmp.Close()
 }
 
 // ended describes how QEMU ended, and tells whether that was by itself and
@@ -106,14 +93,4 @@ func (p *process) ended() (how string, good bool) {
 		return fmt.Sprintf("QEMU ended with status %d", status.Status), false
 	}
 	return err.Error(), false
-}
-
-// copyTo reads r until it is closed.
-func copyTo(w io.Writer, r io.Reader) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(w, r)
-	}()
-	return done
 }

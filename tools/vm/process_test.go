@@ -26,13 +26,14 @@ func TestMain(m *testing.M) {
 	if kernel == "" {
 		os.Exit(m.Run())
 	}
-	p, err := startProcess(Machine{Arch: bareguest.Arch(), Kernel: kernel, MemMiB: 32}.withDefaults())
+	running := &firstWrite{c: make(chan struct{})}
+	p, err := startProcess(Machine{Arch: bareguest.Arch(), Kernel: kernel, MemMiB: 32}.withDefaults(), running, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	// Print QEMU's process ID once the guest runs, and wait to be killed.
-	_, _ = io.ReadFull(p.console, make([]byte, 1))
+	<-running.c
 	fmt.Println(p.Pid)
 	<-p.Done()
 }
@@ -86,11 +87,11 @@ func awaitEnd(t *testing.T, pid int) {
 	}
 }
 
-// TestOwnGroup: QEMU is in a process group of its own, so that Ctrl-C on the
-// terminal reaches us alone and we end QEMU.
+// TestOwnGroup expects QEMU in a process group of its own: Ctrl-C on the terminal
+// reaches us alone, and we end QEMU.
 func TestOwnGroup(t *testing.T) {
 	m := machine(t, spin)
-	p, err := startProcess(m.withDefaults())
+	p, err := startProcess(m.withDefaults(), io.Discard, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestOwnGroup(t *testing.T) {
 	awaitEnd(t, p.Pid)
 }
 
-// TestNoFilesLeft: neither files nor descriptors stay behind.
+// TestNoFilesLeft looks for files and descriptors that a run leaves behind.
 func TestNoFilesLeft(t *testing.T) {
 	m := machine(t, reset)
 	tmp := t.TempDir()

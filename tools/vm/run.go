@@ -148,7 +148,7 @@ func (r *run) alive() {
 
 func (r *run) start(ctx context.Context) (*Result, error) {
 	r.started = time.Now()
-	p, err := startProcess(r.m)
+	p, err := startProcess(r.m, r, r.stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,6 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 
 	r.collected, r.drained = make(chan struct{}), make(chan struct{})
 	go r.read(p.records)
-	consoleDone, stderrDone := copyTo(r, p.console), copyTo(r.stderr, p.stderr)
 	mon := startMonitor(p.qmp)
 
 	stopped := r.watch(ctx, p)
@@ -166,8 +165,6 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 		where = mon.describe(r.m.Arch, r.m.Kernel)
 	}
 	p.Kill()
-	<-consoleDone
-	<-stderrDone
 	<-r.drained
 	p.qmp.Close()
 	<-mon.done

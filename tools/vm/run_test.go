@@ -202,12 +202,11 @@ func TestParallel(t *testing.T) {
 func TestKilledFromOutside(t *testing.T) {
 	running := &firstWrite{c: make(chan struct{})}
 	m := machine(t, console1("x"), spin)
-	p, err := startProcess(m.withDefaults())
+	p, err := startProcess(m.withDefaults(), running, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.close()
-	go func() { _, _ = io.Copy(running, p.console) }()
 	<-running.c
 	p.Kill()
 	how, good := p.ended()
