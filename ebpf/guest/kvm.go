@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/payload"
 )
 
 // request is an ioctl of KVM.
@@ -76,15 +78,24 @@ func (r request) result(n uintptr, errno unix.Errno) (int, error) {
 	return int(n), nil
 }
 
-// virtualMachine is a VM of KVM with nothing but vCPUs.
+// virtualMachine is a VM of KVM with nothing but vCPUs, or with a payload.
 type virtualMachine struct {
 	fd    int
 	vcpus []int
 	size  int // of struct kvm_run, in bytes
+
+	// began and created are when the creation of the VM began and when the last
+	// vCPU was created, in nanoseconds.
+	began, created int64
+
+	payload *payload.Payload
+	memory  []byte // of the payload
+	state   []byte // struct kvm_run of the first vCPU
 }
 
 // newVM creates a VM without vCPUs.
 func newVM() (*virtualMachine, error) {
+	began := monotonic()
 	kvm, err := unix.Open("/dev/kvm", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/kvm: %w", err)
@@ -99,7 +110,7 @@ func newVM() (*virtualMachine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &virtualMachine{fd: fd, size: size}, nil
+	return &virtualMachine{fd: fd, size: size, began: began}, nil
 }
 
 // createVCPU creates the next vCPU with this ID.
@@ -115,10 +126,10 @@ func (v *virtualMachine) createVCPU(id int) error {
 // close closes the VM's descriptors, which destroys it if there are no others.
 func (v *virtualMachine) close() error {
 	var errs []error
-	for _, fd := range v.vcpus {
+	for _, fd := range append(v.vcpus, v.fd) {
 		errs = append(errs, unix.Close(fd))
 	}
-	return errors.Join(append(errs, unix.Close(v.fd))...)
+	return errors.Join(append(errs, unmap(v.state, v.memory))...)
 }
 
 // memoryRegion is struct kvm_userspace_memory_region.

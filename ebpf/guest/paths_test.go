@@ -71,7 +71,7 @@ func TestEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pathVM{payloadVM: &payloadVM{payload: code}}
+	p := &pathVM{virtualMachine: &virtualMachine{payload: code}}
 	pending := code.Shared()[xenPending:]
 	binary.LittleEndian.PutUint32(pending, 0xfffffffe) // ports 1 to 31
 	binary.LittleEndian.PutUint32(pending[4:], 1)      // port 32

@@ -21,7 +21,7 @@ const ioAPICPins = 24
 
 // pathVM is a VM whose first vCPU has KVM look up the others.
 type pathVM struct {
-	*payloadVM
+	*virtualMachine
 	ids   []int
 	start measure.Start
 	// wanted are the interrupts that have to be pending, by vCPU.
@@ -40,7 +40,7 @@ func createPathVM(shape measure.VM, prepare func(*virtualMachine) error) (*pathV
 		return nil, err
 	}
 	return &pathVM{
-		payloadVM: vm, ids: ids, wanted: make([]vectors, shape.VCPUs),
+		virtualMachine: vm, ids: ids, wanted: make([]vectors, shape.VCPUs),
 		start: measure.Start{VM: shape, Created: vm.created - vm.began},
 	}, nil
 }

@@ -195,7 +195,7 @@ func pause(nanos int64) func(*virtualMachine) (*measure.Growth, error) {
 
 // newSpinningVM creates a VM with one vCPU that is ready for the loop of exits,
 // after the payload has shown that it sorts right.
-func newSpinningVM() (_ *payloadVM, err error) {
+func newSpinningVM() (_ *virtualMachine, err error) {
 	vm, err := newPayloadVM([]int{0}, func(*virtualMachine) error { return nil })
 	if err != nil {
 		return nil, err
@@ -255,7 +255,7 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 }
 
 // act does the actions and returns how long each took.
-func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths []*measure.Growth, err error) {
+func (m *stallMeter) act(vm *virtualMachine, actions []action) (took []int64, growths []*measure.Growth, err error) {
 	if err := settle(vm, 0); err != nil {
 		return nil, nil, err
 	}
@@ -275,14 +275,14 @@ func (m *stallMeter) act(vm *payloadVM, actions []action) (took []int64, growths
 }
 
 // actOnce does one action in its phase.
-func (m *stallMeter) actOnce(vm *payloadVM, phase int, a action) (*measure.Growth, error) {
+func (m *stallMeter) actOnce(vm *virtualMachine, phase int, a action) (*measure.Growth, error) {
 	if err := m.setPhase(vm, phase); err != nil {
 		return nil, err
 	}
 	if err := settle(vm, phase); err != nil {
 		return nil, err
 	}
-	g, err := a.do(vm.virtualMachine)
+	g, err := a.do(vm)
 	if err != nil {
 		return nil, err
 	}
@@ -290,13 +290,13 @@ func (m *stallMeter) actOnce(vm *payloadVM, phase int, a action) (*measure.Growt
 }
 
 // setPhase sets the phase, of which 0 is what is between the actions.
-func (m *stallMeter) setPhase(vm *payloadVM, phase int) error {
+func (m *stallMeter) setPhase(vm *virtualMachine, phase int) error {
 	vm.payload.SetPhase(phase)
 	return m.probe.SetPhase(phase)
 }
 
 // sendGaps sends the gaps of all phases.
-func (m *stallMeter) sendGaps(vm *payloadVM, actions []action, took []int64, runner int) error {
+func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, took []int64, runner int) error {
 	khz, err := kvmGetTSCKHz.do(vm.vcpus[0], 0)
 	if err != nil {
 		return err
@@ -333,7 +333,7 @@ func (m *stallMeter) sendGaps(vm *payloadVM, actions []action, took []int64, run
 }
 
 // settle waits until the payload has seen some more gaps in this phase.
-func settle(vm *payloadVM, phase int) error {
+func settle(vm *virtualMachine, phase int) error {
 	seen := vm.payload.Count(phase)
 	for range settleTries {
 		sleep(settleNanos)

@@ -86,86 +86,66 @@ func runVCPU(fd int) error {
 	}
 }
 
-// payloadVM is a VM with the payload in its memory.
-type payloadVM struct {
-	*virtualMachine
-	payload *payload.Payload
-	memory  []byte
-	state   []byte // struct kvm_run of the first vCPU
-	// began and created are when the VM and its last vCPU were created, in
-	// nanoseconds.
-	began, created int64
-}
-
-// newPayloadVM creates a VM with these vCPUs, after prepare.
-func newPayloadVM(ids []int, prepare func(*virtualMachine) error) (_ *payloadVM, err error) {
+// newPayloadVM creates a VM with the payload in its memory and with these vCPUs,
+// after prepare.
+func newPayloadVM(ids []int, prepare func(*virtualMachine) error) (_ *virtualMachine, err error) {
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("the payload is for x86, not for %s", runtime.GOARCH)
 	}
-	p := &payloadVM{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
-	if p.memory, err = sharedMemory(payload.MemorySize); err != nil {
+	memory, err := sharedMemory(payload.MemorySize)
+	if err != nil {
 		return nil, err
 	}
-	if p.payload, err = payload.New(p.memory); err != nil {
-		return nil, err
+	code, err := payload.New(memory)
+	if err != nil {
+		return nil, errors.Join(err, unmap(memory))
 	}
 
-	p.began = monotonic()
-	if p.virtualMachine, err = newVM(); err != nil {
-		return nil, err
+	v, err := newVM()
+	if err != nil {
+		return nil, errors.Join(err, unmap(memory))
 	}
-	if err := prepare(p.virtualMachine); err != nil {
-		return nil, err
-	}
-	if err := p.setMemory(0, 0, 0, p.memory); err != nil {
+	v.memory, v.payload = memory, code
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.close())
+		}
+	}()
+	if err := errors.Join(prepare(v), v.setMemory(0, 0, 0, v.memory)); err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
-		if err := p.createVCPU(id); err != nil {
+		if err := v.createVCPU(id); err != nil {
 			return nil, err
 		}
 	}
-	p.created = monotonic()
+	v.created = monotonic()
 
-	if p.state, err = unix.Mmap(p.vcpus[0], 0, p.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	if v.state, err = unix.Mmap(v.vcpus[0], 0, v.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return nil, fmt.Errorf("state of the vCPU: %w", err)
 	}
-	return p, nil
+	return v, nil
 }
 
 // run runs the first vCPU until the payload ends the run.
-func (p *payloadVM) run() error { return p.ended(runVCPU(p.vcpus[0])) }
+func (v *virtualMachine) run() error { return v.ended(runVCPU(v.vcpus[0])) }
 
 // runLong is run for a vCPU that runs for long, beside other threads of Go's.
-func (p *payloadVM) runLong() error {
+func (v *virtualMachine) runLong() error {
 	for {
-		if _, err := kvmRun.do(p.vcpus[0], 0); !errors.Is(err, unix.EINTR) {
-			return p.ended(err)
+		if _, err := kvmRun.do(v.vcpus[0], 0); !errors.Is(err, unix.EINTR) {
+			return v.ended(err)
 		}
 	}
 }
 
 // ended tells whether the payload ended a run that returned err.
-func (p *payloadVM) ended(err error) error {
+func (v *virtualMachine) ended(err error) error {
 	if err != nil {
 		return err
 	}
-	if reason := binary.LittleEndian.Uint32(p.state[8:]); reason != kvmExitIO {
+	if reason := binary.LittleEndian.Uint32(v.state[8:]); reason != kvmExitIO {
 		return fmt.Errorf("%w: KVM_RUN: expected an access to a port, found exit reason %d", wire.ErrPayload, reason)
 	}
 	return nil
-}
-
-// close destroys the VM.
-func (p *payloadVM) close() error {
-	var err error
-	if p.virtualMachine != nil {
-		err = p.virtualMachine.close()
-	}
-	return errors.Join(err, unmap(p.state, p.memory))
 }

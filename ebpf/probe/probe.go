@@ -151,12 +151,6 @@ func choose(spec *ebpf.CollectionSpec, g Group) error {
 		}
 	}
 	spec.Programs, spec.Maps = programs, maps
-
-	for name, v := range spec.Variables {
-		if maps[v.SectionName] == nil {
-			delete(spec.Variables, name)
-		}
-	}
 	return nil
 }
 
@@ -207,10 +201,8 @@ func (p *Probe) next(event any) error {
 // Check returns a wire.ErrProbeMissed if a program was skipped or an event lost.
 func (p *Probe) Check() error {
 	var lost uint64
-	if v := p.coll.Variables[bpfVarLostEvents]; v != nil {
-		if err := v.Get(&lost); err != nil {
-			return fmt.Errorf("read %s: %w", bpfVarLostEvents, err)
-		}
+	if err := p.coll.Variables[bpfVarLostEvents].Get(&lost); err != nil {
+		return fmt.Errorf("read %s: %w", bpfVarLostEvents, err)
 	}
 
 	skipped := make(map[string]uint64)

@@ -13,11 +13,10 @@ import (
 type Excerpt struct {
 	half int
 
-	mu      sync.Mutex
-	head    []byte
-	tail    []byte // a ring once it is full
-	next    int    // where the ring is written next
-	dropped int64
+	mu   sync.Mutex
+	head []byte
+	tail []byte // the last half, and up to as much before it
+	rest int64  // bytes that came after head
 }
 
 // NewExcerpt returns an Excerpt that keeps about limit bytes, half of them
@@ -30,36 +29,30 @@ func NewExcerpt(limit int) *Excerpt {
 func (e *Excerpt) Write(p []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := len(p)
 	k := min(e.half-len(e.head), len(p))
-	e.head, p = append(e.head, p[:k]...), p[k:]
-	k = min(e.half-len(e.tail), len(p))
-	e.tail, p = append(e.tail, p[:k]...), p[k:]
-	e.dropped += int64(len(p))
-	if skip := len(p) - e.half; skip > 0 {
-		p = p[skip:]
+	e.head = append(e.head, p[:k]...)
+	e.rest += int64(len(p) - k)
+	if e.tail = append(e.tail, p[k:]...); len(e.tail) > 2*e.half {
+		e.tail = append(e.tail[:0], e.tail[len(e.tail)-e.half:]...)
 	}
-	for len(p) > 0 {
-		k := copy(e.tail[e.next:], p)
-		p, e.next = p[k:], (e.next+k)%e.half
-	}
-	return n, nil
+	return len(p), nil
 }
 
 // Dropped returns how many bytes of the middle were not kept.
 func (e *Excerpt) Dropped() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.dropped
+	return e.dropped()
 }
+
+func (e *Excerpt) dropped() int64 { return max(e.rest-int64(e.half), 0) }
 
 // String returns the parts that were kept, with a line that says how much was not.
 func (e *Excerpt) String() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	text := string(e.head)
-	if e.dropped > 0 {
-		text += fmt.Sprintf("\n[... %d bytes left out ...]\n", e.dropped)
+	if e.dropped() == 0 {
+		return string(e.head) + string(e.tail)
 	}
-	return text + string(e.tail[e.next:]) + string(e.tail[:e.next])
+	return fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", e.head, e.dropped(), e.tail[len(e.tail)-e.half:])
 }
