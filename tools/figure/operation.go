@@ -104,7 +104,8 @@ type Line struct {
 	Sizes []int
 	// Main says at which sizes it is in the main table.
 	Main Selection
-	// Subject is how a sentence begins that says what came out, "" for none.
+	// Subject is how a sentence begins that says what came out, "" for none. If
+	// Main is LargestSize the number of vCPUs is put into it.
 	Subject string
 }
 

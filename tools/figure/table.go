@@ -184,7 +184,7 @@ var Groups = []Group{
 				{"Request to all vCPUs", Key{IDs: measure.Sparse, Path: measure.PathRequest}, guestSizes, Never, ""},
 				{"Xen event from the guest", Key{IDs: measure.Sparse, Path: measure.PathXenSend}, guestSizes, Never, ""},
 			},
-			Plot: &Plot{Title: pathOf, Caption: constant("A call of KVM's function for it,")},
+			Plot: &Plot{Title: pathTitle, Caption: constant("A call of KVM's function for it,")},
 		}},
 	}, {
 		Title: "How often they are called there", PerOn: ratePer, Sizes: "vCPUs", Short: "How often, in a second or in 10^9 instructions",

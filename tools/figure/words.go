@@ -2,7 +2,11 @@
 
 package figure
 
-import "vcpulab/ebpf/measure"
+import (
+	"strings"
+
+	"vcpulab/ebpf/measure"
+)
 
 // What the table says in words, and of which keys. Nothing here is read again:
 // whatever has to know what a figure is of asks its key.
@@ -67,6 +71,12 @@ func phaseOf(k Key) string { return phases[k.Phase] }
 func structOf(k Key) string { return "struct " + k.Object }
 
 func pathOf(k Key) string { return joined(paths[k.Path], unlessSparse(k)) }
+
+// pathTitle begins with a capital letter, as a title does.
+func pathTitle(k Key) string {
+	title := pathOf(k)
+	return strings.ToUpper(title[:1]) + title[1:]
+}
 
 func lookupOf(k Key) string { return functions[k.Lookup] }
 

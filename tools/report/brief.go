@@ -128,16 +128,16 @@ func (s *sheet) sentence() string {
 func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 	g, rows := s.curveOf(line.Of)
 	subject := line.Subject
-	if strings.Contains(subject, "%d") {
+	if line.Main == figure.LargestSize {
 		if len(rows) == 0 {
 			return ""
 		}
 		rows = rows[len(rows)-1:]
 		subject = fmt.Sprintf(subject, rows[0].key.VCPUs)
 	}
-	base, now := s.spanText(g, rows, m, s.base), ""
+	base, now := joinQuoted(s.over(g, rows, m, s.base), " to "), ""
 	if len(s.against) > 0 {
-		now = s.spanText(g, rows, m, s.mainKernel())
+		now = joinQuoted(s.over(g, rows, m, s.mainKernel()), " to ")
 	}
 
 	unit, with := "", ""
@@ -156,15 +156,6 @@ func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 		return subject + " " + now + unit + with + ", as without"
 	}
 	return subject + " " + now + unit + with + " instead of " + base
-}
-
-// spanText is over in words.
-func (s *sheet) spanText(g group, rows []row, m figure.Method, column string) string {
-	var texts []string
-	for _, q := range s.over(g, rows, m, column) {
-		texts = append(texts, q.Text)
-	}
-	return strings.Join(texts, " to ")
 }
 
 // Digest writes what came out as Markdown, for a README: a sentence, and a
@@ -191,7 +182,7 @@ func Digest(w io.Writer, r *results.Results) error {
 		if i < 0 || len(a.Base) == 0 || len(a.Others[i].Value) == 0 {
 			continue
 		}
-		g.add(what, a.Sizes, quotedSpan(a.Base), quotedSpan(a.Others[i].Value), escapeMarkdown(a.Others[i].Change))
+		g.add(what, a.Sizes, joinQuoted(a.Base, " – "), joinQuoted(a.Others[i].Value, " – "), escapeMarkdown(a.Others[i].Change))
 	}
 	if len(g.rows) == 1 {
 		return fmt.Errorf("report: found neither counted instructions nor times of user space, which are what a README quotes")
@@ -204,10 +195,11 @@ func Digest(w io.Writer, r *results.Results) error {
 	return err
 }
 
-func quotedSpan(span []quoted) string {
+// joinQuoted is a span as text.
+func joinQuoted(span []quoted, separator string) string {
 	var texts []string
 	for _, q := range span {
 		texts = append(texts, q.Text)
 	}
-	return strings.Join(texts, " – ")
+	return strings.Join(texts, separator)
 }

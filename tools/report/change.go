@@ -85,27 +85,21 @@ func compare(base, again, f results.Figure, floor float64) difference {
 // in times.
 const inPercent = 25
 
+// isPercent says that a change is told in per cent.
+func isPercent(ratio float64) bool { return math.Abs(ratio-1)*100 < inPercent }
+
 // amount says how far a ratio is from 1, without which way.
 func amount(ratio float64) string {
-	if ratio < 1 {
-		if percent := (1 - ratio) * 100; percent < inPercent {
-			return percentage(percent)
+	if percent := math.Abs(ratio-1) * 100; isPercent(ratio) {
+		if percent < 0.1 {
+			return "<0.1%"
 		}
-		ratio = 1 / ratio
-	} else if percent := (ratio - 1) * 100; percent < inPercent {
-		return percentage(percent)
+		return fmt.Sprintf("%.1f%%", percent)
 	}
-	if ratio < 9.95 {
+	if ratio = max(ratio, 1/ratio); ratio < 9.95 {
 		return fmt.Sprintf("%.1fx", ratio)
 	}
 	return number(ratio, 0) + "x"
-}
-
-func percentage(p float64) string {
-	if p < 0.1 {
-		return "<0.1%"
-	}
-	return fmt.Sprintf("%.1f%%", p)
 }
 
 // spanOf says from where to where changes go.
@@ -126,7 +120,7 @@ func spanOf(worst, best difference) string {
 	}
 	// Both the same way: in the same form, too.
 	a, b := worst.short(), best.short()
-	if strings.HasSuffix(a, "%") != strings.HasSuffix(b, "%") {
+	if isPercent(worst.ratio) != isPercent(best.ratio) {
 		a, b = worst.times(), best.times()
 	}
 	return a + " – " + b + " " + best.word
@@ -134,10 +128,7 @@ func spanOf(worst, best difference) string {
 
 // times is how often the one fits into the other.
 func (c difference) times() string {
-	r := c.ratio
-	if r < 1 {
-		r = 1 / r
-	}
+	r := max(c.ratio, 1/c.ratio)
 	digits := 2
 	if r >= 2 {
 		digits = 1
@@ -179,17 +170,8 @@ func (c difference) page() string {
 func (c difference) short() string { return strings.Replace(c.amount, "x", "×", 1) }
 
 // look is how a trend is shown: a class for the colour, and a sign for
-// those who do not see it.
+// those who do not see it. What is within noise says so itself.
 func (t trend) look() (class, sign string) {
-	switch t {
-	case better:
-		return "better", "▼"
-	case worse:
-		return "worse", "▲"
-	case same:
-		return "same", "="
-	case within: // says so itself
-		return "same", ""
-	}
-	return "", ""
+	look := map[trend][2]string{better: {"better", "▼"}, worse: {"worse", "▲"}, same: {"same", "="}, within: {"same", ""}}[t]
+	return look[0], look[1]
 }

@@ -15,12 +15,9 @@ import (
 // target is what a figure of the patched kernel is held to: the figure of the
 // kernel that nothing can be faster than, where there is one, else the goal.
 type target struct {
-	known    bool
+	figure.Goal
 	limit    bool // measured on another kernel
-	value    float64
 	decimals int
-	outcome  figure.Outcome
-	sizes    []int
 }
 
 // hasGoals says that there is one kernel that is held to something.
@@ -48,33 +45,28 @@ func (s *sheet) target(g group, r row, m figure.Method) target {
 	if !s.hasGoals() {
 		return target{}
 	}
-	decimals := g.decimals[curve{m, r.key.Series()}]
 
 	// An array is the fastest way from an index to a vCPU, and nothing else.
 	if byIndex := r.op().ByIndex; s.fastest != "" && byIndex != nil && byIndex(r.key) {
 		if f, ok := r.cells[cell{m, s.fastest}]; ok {
-			return target{known: true, limit: true, value: f.Value, decimals: decimals}
+			return target{figure.Goal{Value: f.Value}, true, g.decimals[curve{m, r.key.Series()}]}
 		}
 	}
-
-	goal := s.judge(r, m)
-	if goal.Outcome == figure.NoGoal {
-		return target{}
-	}
-	return target{known: true, value: goal.Value, decimals: max(r.op().Unit.Decimals, 0), outcome: goal.Outcome, sizes: r.sizes}
+	return target{s.judge(r, m), false, max(r.op().Unit.Decimals, 0)}
 }
 
 // String is the target as a cell of a table shows it.
 func (t target) String() string {
+	text := number(t.Value, t.decimals)
 	switch {
-	case !t.known:
-		return ""
 	case t.limit:
-		return number(t.value, t.decimals)
-	case t.outcome == figure.Missed:
-		return "<= " + number(t.value, t.decimals) + " missed"
+		return text
+	case t.Outcome == figure.NoGoal:
+		return ""
+	case t.Outcome == figure.Missed:
+		return "<= " + text + " missed"
 	}
-	return "<= " + number(t.value, t.decimals)
+	return "<= " + text
 }
 
 // targetTitle heads the column of goals.
@@ -107,37 +99,30 @@ type targetSpan struct {
 
 // targetOver sums up what several rows are held to.
 func (s *sheet) targetOver(g group, rows []row, m figure.Method) targetSpan {
-	var all []target
+	var goals []target
 	var limits []row
 	var at []int
 	for _, r := range rows {
-		t := s.target(g, r, m)
-		if !t.known {
-			continue
-		}
-		all = append(all, t)
-		if t.limit {
+		switch t := s.target(g, r, m); {
+		case t.limit:
 			limits = append(limits, r)
-		}
-		if t.outcome == figure.Missed {
-			at = append(at, t.sizes...)
+		case t.Outcome == figure.Missed:
+			at = append(at, r.sizes...)
+			fallthrough
+		case t.Outcome == figure.Met:
+			goals = append(goals, t)
 		}
 	}
-	if len(all) == 0 {
-		return targetSpan{}
-	}
-	if len(limits) == len(all) {
+	if len(goals) == 0 {
 		return targetSpan{Numbers: s.over(g, limits, m, s.fastest)}
 	}
 
-	byValue := func(a, b target) int { return cmp.Compare(a.value, b.value) }
-	lowest, highest := slices.MinFunc(all, byValue), slices.MaxFunc(all, byValue)
-	lo, hi := number(lowest.value, lowest.decimals), number(highest.value, highest.decimals)
-	out := targetSpan{Before: "≤ ", Numbers: []quoted{{Text: lo}}}
-	if lo != hi {
-		out.Numbers = append(out.Numbers, quoted{Text: hi})
+	slices.SortFunc(goals, func(a, b target) int { return cmp.Compare(a.Value, b.Value) })
+	lo, hi := goals[0], goals[len(goals)-1]
+	out := targetSpan{Before: "≤ ", Numbers: []quoted{{Text: number(lo.Value, lo.decimals)}}, Missed: len(at) > 0}
+	if lo.Value != hi.Value {
+		out.Numbers = append(out.Numbers, quoted{Text: number(hi.Value, hi.decimals)})
 	}
-	out.Missed = len(at) > 0
 	switch {
 	case len(at) == len(rows):
 		out.After = ", missed"

@@ -59,7 +59,6 @@ func HTML(w io.Writer, r *results.Results) error {
 		Finding:   s.noise.finding(),
 		Uncertain: s.uncertain(),
 		Repeated:  s.repeated(),
-		Where:     s.where(),
 		Around:    s.surroundings(),
 		Commands:  s.commands(),
 		Columns:   append([]string{s.base}, s.against...),
@@ -102,7 +101,6 @@ type pageData struct {
 	Finding     string
 	Uncertain   bool
 	Repeated    string
-	Where       []string
 	Around      []string // what the running kernel was measured in
 	Commands    []commandData
 	Raw         []rawGroup // the samples of each number of the tables
@@ -139,7 +137,7 @@ type rowData struct {
 
 // commandData is a way in which QEMU was started.
 type commandData struct {
-	Method, Kernel, Command, Cmdline string
+	Method, Kernel, Command string
 }
 
 func (s *sheet) pageMethod(m figure.Method) methodData {
@@ -172,17 +170,15 @@ func (s *sheet) pageMethod(m figure.Method) methodData {
 func (s *sheet) pageTable(g group, m figure.Method) tableData {
 	t := tableData{Title: g.Title, Per: g.PerUnit(m), Sizes: g.Sizes, Code: g.Code}
 	for _, r := range s.merged(g, g.rows, s.columns(true, true, s.methods...)) {
-		line := rowData{Label: r.label(), Sizes: sizes(g, r), Base: s.quote(g, r, m, s.base)}
-		if line.Again = s.quote(g, r, m, again(s.base)); line.Again.Text != line.Base.Text {
-			t.Again = true
-		} else {
+		line := rowData{Label: r.label(), Sizes: sizes(g, r), Base: s.quote(g, r, m, s.base), Again: s.quote(g, r, m, again(s.base))}
+		if line.Again.Text == line.Base.Text {
 			line.Again.Text = ""
 		}
+		t.Again = t.Again || line.Again.Text != ""
 		t.Labelled = t.Labelled || line.Label != ""
 		for _, k := range s.against {
-			c := s.change(r, m, k)
-			o := other{Value: []quoted{s.quote(g, r, m, k)}, Change: c.page()}
-			o.Class, o.Sign = c.trend.look()
+			o := other{Value: []quoted{s.quote(g, r, m, k)}}
+			o.Change, o.Class, o.Sign = s.changesOver([]row{r}, m, k)
 			line.Others = append(line.Others, o)
 		}
 		if n := len(t.Groups); n > 0 && t.Groups[n-1][0].Label == line.Label {
@@ -198,7 +194,7 @@ func (s *sheet) pageTable(g group, m figure.Method) tableData {
 func (s *sheet) commands() []commandData {
 	var out []commandData
 	for _, b := range s.r.Boots {
-		c := commandData{b.Method.Title(), b.Kernel, b.Command, b.Cmdline}
+		c := commandData{b.Method.Title(), b.Kernel, b.Command}
 		if b.Again || c.Command == "" || slices.ContainsFunc(out, func(o commandData) bool {
 			return o.Method == c.Method && o.Kernel == c.Kernel
 		}) {

@@ -41,7 +41,7 @@ func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, l
 			plots[title] = append(plots[title], rows)
 		}
 		for _, title := range titles {
-			if d, ok := s.curvePlot(m, upper(title), plots[title], log, len(out)); ok {
+			if d, ok := s.curvePlot(m, title, plots[title], log, len(out)); ok {
 				out = append(out, d)
 			}
 		}
@@ -94,13 +94,6 @@ func points(rows []row, m figure.Method, kernel string) []point {
 		}
 	}
 	return out
-}
-
-func upper(text string) string {
-	if strings.HasPrefix(text, "kvm_") {
-		return text
-	}
-	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // span returns the smallest and the largest value.

@@ -4,6 +4,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,34 +17,31 @@ func (s *sheet) subject() string {
 		return "No kernel was measured."
 	}
 	base := s.r.Kernels[0]
-	text, more := "Linux "+base.Release, []string(nil)
-	first := true
+	var compared, more []string
 	for _, k := range s.r.Kernels[1:] {
-		switch {
-		case !slices.Contains(s.against, k.Name):
+		if !slices.Contains(s.against, k.Name) {
 			more = append(more, k.Name)
 			continue
-		case first:
-			text += ": " + base.Name + " against " + k.Name
-			first = false
-		default:
-			text += ", " + k.Name
 		}
 		var facts []string
 		if k.Release != base.Release {
 			facts = append(facts, k.Release)
 		}
-		if n := len(k.Patches); n == 1 {
-			facts = append(facts, "1 patch")
-		} else if n > 0 {
-			facts = append(facts, fmt.Sprintf("%d patches", n))
+		if n := len(k.Patches); n > 0 {
+			facts = append(facts, plural(n, "patch", "patches"))
 		}
 		if k.Series != "" {
 			facts = append(facts, "series "+short(k.Series))
 		}
 		if len(facts) > 0 {
-			text += " (" + strings.Join(facts, ", ") + ")"
+			k.Name += " (" + strings.Join(facts, ", ") + ")"
 		}
+		compared = append(compared, k.Name)
+	}
+
+	text := "Linux " + base.Release
+	if len(compared) > 0 {
+		text += ": " + base.Name + " against " + strings.Join(compared, ", ")
 	}
 	if len(more) > 0 {
 		text += ", beside " + strings.Join(more, ", ")
@@ -54,18 +52,14 @@ func (s *sheet) subject() string {
 // repeated says how often it was measured.
 func (s *sheet) repeated() string {
 	counts := make(map[string]int)
-	var order []string
 	for _, b := range s.r.Boots {
-		if counts[b.Column()] == 0 {
-			order = append(order, b.Column())
-		}
 		counts[b.Column()]++
 	}
-	slices.SortFunc(order, func(a, b string) int { return s.rank(a) - s.rank(b) })
 	var parts []string
-	for _, c := range order {
+	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return s.rank(a) - s.rank(b) }) {
 		parts = append(parts, fmt.Sprintf("%d of %s", counts[c], c))
 	}
+
 	thing := "boot"
 	for i, m := range s.methods {
 		if repeated := m.Repeated(); i == 0 {
@@ -123,22 +117,18 @@ func (s *sheet) discarded(thing string) string {
 	return text + "."
 }
 
-// rank orders columns as the kernels are listed.
+// rank orders columns as the kernels are listed, each with its repetition.
 func (s *sheet) rank(column string) int {
-	for i, k := range s.r.Kernels {
-		if column == k.Name {
-			return 2 * i
-		}
-		if column == again(k.Name) {
-			return 2*i + 1
-		}
+	if i := slices.Index(s.kernels, column); i >= 0 {
+		return 2 * i
 	}
-	return 2 * len(s.r.Kernels)
+	return 2*slices.IndexFunc(s.kernels, func(k string) bool { return again(k) == column }) + 1
 }
 
 // where lists the machine and the tools of the measurement, one fact each.
 func (s *sheet) where() []string {
 	var out []string
+	each := func(of func(results.Kernel) string) string { return s.r.OfKernels(": ", of) }
 	add := func(format string, value string) {
 		if value != "" {
 			out = append(out, fmt.Sprintf(format, value))
@@ -149,11 +139,11 @@ func (s *sheet) where() []string {
 		out = append(out, fmt.Sprintf("%s (%s)", s.r.Host.CPU, count(s.r.Host.Cores, "core")))
 	}
 	add("%s", s.r.Host.OS)
-	add("%s", s.each(func(k results.Kernel) string { return k.Compiler }))
-	add("%s preemption", s.each(func(k results.Kernel) string { return k.Preemption }))
-	add("%s RCU", s.each(func(k results.Kernel) string { return k.RCU }))
-	add("HZ=%s", s.each(func(k results.Kernel) string { return fmt.Sprint(k.HZ) }))
-	add("config %s", s.each(func(k results.Kernel) string { return short(k.Config) }))
+	add("%s", each(func(k results.Kernel) string { return k.Compiler }))
+	add("%s preemption", each(func(k results.Kernel) string { return k.Preemption }))
+	add("%s RCU", each(func(k results.Kernel) string { return k.RCU }))
+	add("HZ=%s", each(func(k results.Kernel) string { return fmt.Sprint(k.HZ) }))
+	add("config %s", each(func(k results.Kernel) string { return short(k.Config) }))
 	return append(out, s.surroundings()...)
 }
 
@@ -173,35 +163,18 @@ func (s *sheet) surroundings() []string {
 	return out
 }
 
-// each returns what all kernels have in common, or what each has.
-func (s *sheet) each(of func(results.Kernel) string) string {
-	var values, named []string
-	for _, k := range s.r.Kernels {
-		v := of(k)
-		if !slices.Contains(values, v) {
-			values = append(values, v)
-		}
-		named = append(named, k.Name+": "+v)
-	}
-	if len(values) == 1 {
-		return values[0]
-	}
-	return strings.Join(named, ", ")
-}
-
 // measuredAt lists the sizes of VMs that were measured.
 func (s *sheet) measuredAt() []int {
-	var out []int
+	sizes := make(map[int]bool)
 	for _, b := range s.r.Boots {
 		for _, c := range b.Creates {
-			out = append(out, c.VM.VCPUs)
+			sizes[c.VM.VCPUs] = true
 		}
 		for _, l := range b.Loops {
-			out = append(out, l.VM.VCPUs)
+			sizes[l.VM.VCPUs] = true
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Sorted(maps.Keys(sizes))
 }
 
 // short is the beginning of a hash.

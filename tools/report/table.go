@@ -141,7 +141,7 @@ func (s *sheet) textRow(of group, r row, label string, columns []column) gridRow
 // style is that of a change, or of a goal that is missed.
 func (s *sheet) style(g group, r row, c column) string {
 	switch {
-	case c.what == goal && s.target(g, r, c.method).outcome == figure.Missed:
+	case c.what == goal && s.target(g, r, c.method).Outcome == figure.Missed:
 		return red
 	case c.what == change:
 		return map[trend]string{better: green, worse: red}[s.change(r, c.method, c.kernel).trend]

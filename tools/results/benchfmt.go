@@ -57,23 +57,7 @@ func (r *Results) provenance() []benchfmt.Config {
 			all = append(all, fileConfig(key, value))
 		}
 	}
-	each := func(key string, of func(Kernel) string) {
-		var values, named []string
-		for _, k := range r.Kernels {
-			v := of(k)
-			if v == "" {
-				continue
-			}
-			if !slices.Contains(values, v) {
-				values = append(values, v)
-			}
-			named = append(named, k.Name+"="+v)
-		}
-		if len(values) == 1 && len(named) == len(r.Kernels) {
-			named = values
-		}
-		add(key, strings.Join(named, ", "))
-	}
+	each := func(key string, of func(Kernel) string) { add(key, r.OfKernels("=", of)) }
 	each("release", func(k Kernel) string { return k.Release })
 	each("series", func(k Kernel) string { return k.Series })
 	each("config", func(k Kernel) string { return k.Config })
@@ -84,6 +68,24 @@ func (r *Results) provenance() []benchfmt.Config {
 	add("cpu", r.Host.CPU)
 	add("qemu", r.Host.QEMU)
 	return all
+}
+
+// OfKernels returns what all kernels have in common, or what each has that has
+// something: "base=250, patched=1000".
+func (r *Results) OfKernels(separator string, of func(Kernel) string) string {
+	var values, named []string
+	for _, k := range r.Kernels {
+		if v := of(k); v != "" {
+			if !slices.Contains(values, v) {
+				values = append(values, v)
+			}
+			named = append(named, k.Name+separator+v)
+		}
+	}
+	if len(values) == 1 && len(named) == len(r.Kernels) {
+		return values[0]
+	}
+	return strings.Join(named, ", ")
 }
 
 // fileConfig is a key that is written; those that Result.SetConfig makes are
