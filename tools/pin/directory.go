@@ -59,7 +59,11 @@ func Find(dir, name string) (*Pin, error) {
 	var names []string
 	for _, l := range list {
 		if name == "" && l.Default || name != "" && l.Name == pinName(name) {
-			return Load(l.File)
+			p, err := Load(l.File)
+			if err == nil {
+				p.Default = l.Default
+			}
+			return p, err
 		}
 		names = append(names, l.Name)
 	}

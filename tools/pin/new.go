@@ -66,26 +66,21 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 
 // Update brings the blob ids of a pin file up to date with the kernel that it
 // pins, see [Regenerate], and reports whether that changed the file.
-func (p *Pin) Update(ctx context.Context, touched []string, opts FetchOptions) (changed bool, err error) {
+func (p *Pin) Update(ctx context.Context, touched []string, opts FetchOptions) (changed bool, missing []string, err error) {
 	opts.Unverified = true
 	t, err := p.Fetch(ctx, opts)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	old, err := os.ReadFile(p.File)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	data, missing, err := Regenerate(old, t.Dir, touched...)
-	switch {
-	case err != nil:
-		return false, err
-	case len(missing) > 0:
-		return false, fmt.Errorf("update %s: the series touches files that linux-%s does not have: %s", p.File, p.Version, strings.Join(missing, ", "))
-	case string(data) == string(old):
-		return false, nil
+	if err != nil || string(data) == string(old) {
+		return false, missing, err
 	}
-	return true, os.WriteFile(p.File, data, 0o644)
+	return true, missing, os.WriteFile(p.File, data, 0o644)
 }
 
 // kernelVersion returns the version that a kernel's Makefile has, of what

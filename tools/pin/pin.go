@@ -44,8 +44,10 @@ type Pin struct {
 	// Blobs holds git's blob ids of the files that the series touches or
 	// builds on.
 	Blobs Blobs `toml:"blobs"`
-	// File is the path of the file that it was read from.
-	File string `toml:"-"`
+	// File is the path of the file that it was read from. Default says that
+	// Find found it without a name, or would have.
+	File    string `toml:"-"`
+	Default bool   `toml:"-"`
 }
 
 // Kind is the kind of a source.

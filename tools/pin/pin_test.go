@@ -249,14 +249,14 @@ func TestNew(t *testing.T) {
 	if _, err := p.Fetch(t.Context(), opts); err != nil {
 		t.Error(err)
 	}
-	if changed, err := p.Update(t.Context(), []string{"Kconfig"}, opts); changed || err != nil {
+	if changed, _, err := p.Update(t.Context(), []string{"Kconfig"}, opts); changed || err != nil {
 		t.Errorf("Update = %v, %v", changed, err)
 	}
-	if changed, err := p.Update(t.Context(), []string{"Kbuild"}, opts); !changed || err != nil {
+	if changed, _, err := p.Update(t.Context(), []string{"Kbuild"}, opts); !changed || err != nil {
 		t.Errorf("Update with another file = %v, %v", changed, err)
 	}
-	if _, err := p.Update(t.Context(), []string{"lib/none.c"}, opts); err == nil || !strings.Contains(err.Error(), "does not have: lib/none.c") {
-		t.Errorf("Update with a missing file: %v", err)
+	if _, missing, err := p.Update(t.Context(), []string{"lib/none.c"}, opts); err != nil || cmp.Diff([]string{"lib/none.c"}, missing) != "" {
+		t.Errorf("Update with a missing file: %v, %v", missing, err)
 	}
 
 	for version, says := range map[string]string{

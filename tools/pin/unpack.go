@@ -4,6 +4,7 @@ package pin
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,11 @@ type unpacker struct {
 	root  *os.Root
 	top   string   // the top-level directory of the archive, which is left out
 	links []string // symbolic links
+	// dir is the directory dirName, that of the last file: an archive lists the
+	// files of a directory one after the other.
+	dir     *os.Root
+	dirName string
+	buf     bytes.Buffer // the last file
 }
 
 // needUnpackers checks before a long download that it can be unpacked.
@@ -118,6 +124,8 @@ func (u *unpacker) unpackTar(ctx context.Context, r io.Reader, dir string) (err 
 		return err
 	}
 	defer u.root.Close()
+	u.dir, u.dirName = u.root, "."
+	defer func() { u.dir.Close() }()
 
 	in := tar.NewReader(r)
 	for ctx.Err() == nil {
@@ -159,17 +167,36 @@ func (u *unpacker) unpackMember(h *tar.Header, in io.Reader) error {
 		return errTooLarge
 	}
 
-	if err := u.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	if err := u.enter(path.Dir(name)); err != nil {
 		return err
 	}
 	switch h.Typeflag {
 	case tar.TypeReg:
-		return u.writeFile(name, h, in)
+		return u.writeFile(path.Base(name), h, in)
 	case tar.TypeSymlink:
 		u.links = append(u.links, name)
-		return u.root.Symlink(h.Linkname, name)
+		return u.dir.Symlink(h.Linkname, path.Base(name))
 	}
 	return errSpecial
+}
+
+// enter makes a directory if it is missing, and opens it.
+func (u *unpacker) enter(name string) error {
+	if name == u.dirName {
+		return nil
+	}
+	if err := u.root.MkdirAll(name, 0o755); err != nil {
+		return err
+	}
+	dir, err := u.root.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	if u.dir != u.root {
+		u.dir.Close()
+	}
+	u.dir, u.dirName = dir, name
+	return nil
 }
 
 // strip takes the top-level directory off a name.
@@ -198,16 +225,20 @@ func (u *unpacker) writeFile(name string, h *tar.Header, in io.Reader) error {
 	if h.Mode&0o100 != 0 {
 		mode = 0o755
 	}
-	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	u.buf.Reset()
+	if _, err := u.buf.ReadFrom(in); err != nil {
+		return err
+	}
+	f, err := u.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, in)
+	_, err = f.Write(u.buf.Bytes())
 	err = errors.Join(err, f.Chmod(mode), f.Close()) // whatever the umask is
 	if err != nil {
 		return err
 	}
-	return u.root.Chtimes(name, h.ModTime, h.ModTime)
+	return u.dir.Chtimes(name, h.ModTime, h.ModTime)
 }
 
 // checkLinks refuses symbolic links that lead out of the tree, also by way of

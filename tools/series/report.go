@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"vcpulab/tools/tree"
 )
 
 // Report says what applying a series did.
@@ -112,6 +114,14 @@ type Difference struct {
 	Path     string `json:"path"`
 	Expected string `json:"expected"`        // blob id, abbreviated as in the patch
 	Found    string `json:"found,omitempty"` // blob id; "" if missing
+}
+
+// NoneApplied returns the report of applying no patch to base.
+func (s *Series) NoneApplied(base tree.Tree) *Report {
+	return &Report{
+		SeriesID: s.ID, Total: len(s.Patches), Patches: []PatchReport{}, Cached: true,
+		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version, TreeDir: base.Dir, TreeID: base.ID,
+	}
 }
 
 // None reports whether no file differs or is missing.

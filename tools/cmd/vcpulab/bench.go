@@ -70,7 +70,7 @@ func (c benchRunCmd) Validate() error {
 			return fmt.Errorf("--paths: expected 2 to %d vCPUs, or 0 alone, found %d", bench.MaxPathVCPUs, n)
 		}
 	}
-	if c.Through != 0 && (c.Full || len(c.Variant) > 0) {
+	if c.Through != nil && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
 	return c.validateHere()

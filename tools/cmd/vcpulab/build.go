@@ -24,7 +24,7 @@ type buildCmd struct {
 
 // Run prints where the two images are, or what compiling the objects found.
 func (c buildCmd) Run(ctx context.Context, l *lab) error {
-	if len(c.Variant) > 0 && (c.Objects || c.Through != 0) {
+	if len(c.Variant) > 0 && (c.Objects || c.Through != nil) {
 		return exit.With(exit.Usage, errors.New("--variant builds kernels of the whole series: leave out --objects and --through"))
 	}
 	if c.Objects {

@@ -31,8 +31,7 @@ type globals struct {
 	Quiet bool   `short:"q" help:"Show no progress."`
 }
 
-// lab is what the verbs have in common: the rooms of the house in the order in
-// which the data flows through them.
+// lab is what the verbs have in common.
 type lab struct {
 	globals
 	root   string
@@ -77,7 +76,7 @@ func (l *lab) printJSON(v any) error {
 
 // sourceFlags choose the tree to work on.
 type sourceFlags struct {
-	Through   int    `help:"Stop after this patch of the series." placeholder:"N"`
+	Through   *int   `help:"Stop after this patch of the series; 0 applies none." placeholder:"N"`
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
@@ -109,9 +108,29 @@ func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.
 	if err != nil {
 		return tree.Tree{}, nil, err
 	}
-	return s.Apply(ctx, base, series.Options{
-		Through: f.Through, Relocate: f.KernelSrc != "", Cache: l.cache, Log: l.log,
-	})
+	o := l.seriesOptions(f)
+	if f.Through != nil {
+		if o.Through = *f.Through; o.Through == 0 {
+			return base, s.NoneApplied(base), nil
+		}
+	}
+	return s.Apply(ctx, base, o)
+}
+
+// seriesOptions are the options to apply patches with. The series is made for
+// the default pin: on other trees hunks are found by their context.
+func (l *lab) seriesOptions(f sourceFlags) series.Options {
+	p, err := l.pin()
+	other := f.KernelSrc != "" || err == nil && !p.Default
+	return series.Options{Relocate: other, Cache: l.cache, Log: l.log}
+}
+
+// lastPatch returns the number of the last patch to apply.
+func (f sourceFlags) lastPatch(s *series.Series) int {
+	if f.Through == nil {
+		return len(s.Patches)
+	}
+	return *f.Through
 }
 
 // builder builds kernels.
@@ -160,14 +179,14 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string) (base, pa
 	return base, patched, nil
 }
 
-// outDir makes the folder that results go to, and returns its absolute path.
+// outDir makes the directory that results go to, and returns its absolute path.
 func outDir(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err == nil {
 		err = os.MkdirAll(abs, 0o755)
 	}
 	if err != nil {
-		return "", exit.With(exit.Usage, fmt.Errorf("make the folder for the results: %w", err))
+		return "", exit.With(exit.Usage, fmt.Errorf("make the directory for the results: %w", err))
 	}
 	return abs, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/matrix"
-	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 )
 
@@ -31,10 +30,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	through := c.Through
-	if through == 0 {
-		through = len(s.Patches)
-	}
+	through := c.lastPatch(s)
 	if through < 0 || through > len(s.Patches) {
 		return exit.With(exit.Usage, fmt.Errorf("compile KVM through patch %d: the series has patches 1 to %d", through, len(s.Patches)))
 	}
@@ -49,7 +45,9 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 			continue
 		}
 		rows = append(rows, matrix.Row{Patch: n, Subject: s.Patches[n-1].Subject, Tree: func(ctx context.Context) (tree.Tree, error) {
-			t, _, err := s.Apply(ctx, base, series.Options{Through: n, Relocate: c.KernelSrc != "", Cache: l.cache, Log: l.log})
+			o := l.seriesOptions(c.sourceFlags)
+			o.Through = n
+			t, _, err := s.Apply(ctx, base, o)
 			return t, err
 		}})
 	}

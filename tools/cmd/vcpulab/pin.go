@@ -75,17 +75,7 @@ func (c pinNewCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	if l.JSON {
-		return l.printJSON(struct {
-			File    string   `json:"file"`
-			Missing []string `json:"missing"`
-		}{file, missing})
-	}
-	l.printf("%s written\n", file)
-	for _, name := range missing {
-		l.printf("  the series touches %s, which this kernel does not have\n", name)
-	}
-	return nil
+	return l.printPin(file, true, missing)
 }
 
 type pinUpdateCmd struct{}
@@ -110,21 +100,31 @@ func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	changed, err := p.Update(ctx, touched, l.fetchOptions())
+	changed, missing, err := p.Update(ctx, touched, l.fetchOptions())
 	if err != nil {
 		return err
 	}
-	state := "is up to date"
-	if changed {
-		state = "written"
-	}
+	return l.printPin(p.File, changed, missing)
+}
+
+// printPin prints whether a pin file was written, and which files the series
+// touches that its kernel does not have.
+func (l *lab) printPin(file string, written bool, missing []string) error {
 	if l.JSON {
 		return l.printJSON(struct {
-			File    string `json:"file"`
-			Changed bool   `json:"changed"`
-		}{p.File, changed})
+			File    string   `json:"file"`
+			Written bool     `json:"written"`
+			Missing []string `json:"missing"`
+		}{file, written, missing})
 	}
-	l.printf("%s %s\n", p.File, state)
+	state := "is up to date"
+	if written {
+		state = "written"
+	}
+	l.printf("%s %s\n", file, state)
+	for _, name := range missing {
+		l.printf("  the series touches %s, which this kernel does not have\n", name)
+	}
 	return nil
 }
 

@@ -61,7 +61,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	var plans []selftestPlan
 	for _, a := range arches {
 		p := selftestPlan{name: a.Name, arch: a}
-		added := addedTests(ser, c.Through, p.arch)
+		added := addedTests(ser, c.lastPatch(ser), p.arch)
 		p.expect = selftest.Expectations{Added: added, Silent: c.Config == configDebug}
 		if p.expect.Proofs, err = c.proofs(l, ser, p.arch, added); err != nil {
 			return nil, err
@@ -126,11 +126,11 @@ func (c selftestCmd) selected(names []string) ([]string, error) {
 }
 
 // addedTests returns the names of the tests for an architecture that the
-// series adds, up to a patch or all of it.
+// series adds up to a patch.
 func addedTests(s *series.Series, through int, a arch.Arch) []string {
 	var names []string
 	for _, p := range s.Patches {
-		if through > 0 && p.Number > through {
+		if p.Number > through {
 			break
 		}
 		for _, f := range p.Files {

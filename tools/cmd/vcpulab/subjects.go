@@ -63,7 +63,7 @@ func (l *lab) builds(ctx context.Context, f kernelFlags, arch string, chosen []v
 	}
 	whole := bench.Subject{Name: namePatched, Kernel: patched, Series: s.ID}
 	for _, p := range s.Patches {
-		if f.Through == 0 || p.Number <= f.Through {
+		if p.Number <= f.lastPatch(s) {
 			whole.Patches = append(whole.Patches, p.Subject)
 		}
 	}
@@ -101,7 +101,7 @@ func (l *lab) variantTrees(ctx context.Context, f sourceFlags, s *series.Series,
 	}
 	var all []variant.Applied
 	for _, v := range chosen {
-		made, err := v.Apply(ctx, base, s, series.Options{Relocate: f.KernelSrc != "", Cache: l.cache, Log: l.log})
+		made, err := v.Apply(ctx, base, s, l.seriesOptions(f))
 		if err != nil {
 			return nil, err
 		}
