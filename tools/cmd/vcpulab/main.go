@@ -125,9 +125,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "vcpulab: %v\nvcpulab --help lists the verbs and their flags.\n", err)
 		return exit.Usage
 	}
-	l, err := newLab(c.globals, stdout, stderr)
+	out := &checkedWriter{w: stdout}
+	l, err := newLab(c.globals, out, stderr)
 	if err == nil {
 		err = parsed.Run(l)
+	}
+	if err == nil && out.err != nil {
+		err = exit.With(exit.MachineLacks, fmt.Errorf("print the result: %w", out.err))
 	}
 	if err == nil {
 		return exit.Good
@@ -138,4 +142,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "vcpulab:", err)
 	return exit.Code(err)
+}
+
+// checkedWriter remembers the first error of writing, so that not every line
+// that is printed needs a check.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if err != nil && c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
