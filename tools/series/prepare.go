@@ -30,8 +30,10 @@ type PrepareOptions struct {
 	Base string
 	// TreeDir is the kernel tree whose MAINTAINERS file names the recipients.
 	TreeDir string
-	// OutDir is the folder that is made for the mails. It must not exist.
-	OutDir string
+	// OutDir is the directory that is made for the patches. It must not exist,
+	// unless Replace is set and it holds nothing but patches.
+	OutDir  string
+	Replace bool
 }
 
 // Prepared is a series that is ready to be sent.
@@ -77,6 +79,11 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 		}
 		out.Mails = append(out.Mails, filepath.Join(o.OutDir, name))
 	}
+	if o.Replace {
+		if err := os.RemoveAll(o.OutDir); err != nil {
+			return nil, fmt.Errorf("prepare the series for sending: %w", err)
+		}
+	}
 	if err := os.Rename(tmp, o.OutDir); err != nil {
 		return nil, fmt.Errorf("prepare the series for sending: %w", err)
 	}
@@ -107,8 +114,24 @@ func (o *PrepareOptions) check(s *Series) error {
 	if s.Cover == nil {
 		return errors.New("the series has no cover letter (0000-cover-letter.patch)")
 	}
-	if _, err := os.Lstat(o.OutDir); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already; name a folder that is not", o.OutDir)
+	return o.checkOutDir()
+}
+
+// checkOutDir refuses a directory that exists, unless it may be replaced.
+func (o *PrepareOptions) checkOutDir() error {
+	files, err := os.ReadDir(o.OutDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !o.Replace:
+		return fmt.Errorf("%s exists already; name another directory, or replace it with --replace", o.OutDir)
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || filepath.Ext(f.Name()) != ".patch" {
+			return fmt.Errorf("%s is not replaced: it holds more than patches: %s", o.OutDir, f.Name())
+		}
 	}
 	return nil
 }

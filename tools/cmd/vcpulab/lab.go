@@ -74,6 +74,9 @@ func (l *lab) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// envKernelSrc names the user's own tree, see sourceFlags.
+const envKernelSrc = "KERNEL_SRC"
+
 // sourceFlags choose the tree to work on.
 type sourceFlags struct {
 	Through   *int   `help:"Stop after this patch of the series; 0 applies none." placeholder:"N"`
@@ -98,6 +101,14 @@ func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
 		return p.Fetch(ctx, l.fetchOptions())
 	}
 	return pin.UserTree(ctx, p, f.KernelSrc, l.cache, l.log)
+}
+
+// pinned returns the pinned tree, for a verb that is about that tree alone.
+func (l *lab) pinned(ctx context.Context, verb string) (tree.Tree, error) {
+	if dir := os.Getenv(envKernelSrc); dir != "" {
+		return tree.Tree{}, exit.With(exit.Usage, fmt.Errorf("vcpulab %s is about the pinned kernel, not %s: unset %s", verb, dir, envKernelSrc))
+	}
+	return l.base(ctx, sourceFlags{})
 }
 
 func (l *lab) series() (*series.Series, error) { return series.Load(l.path("patches")) }

@@ -65,7 +65,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	// What is set to nothing is not set: scripts and make pass on empty ones.
-	for _, name := range []string{"ACCEL", "KERNEL_SRC", "VCPULAB_PIN", cache.EnvDir} {
+	for _, name := range []string{"ACCEL", envKernelSrc, "VCPULAB_PIN", cache.EnvDir} {
 		if os.Getenv(name) == "" {
 			os.Unsetenv(name)
 		}

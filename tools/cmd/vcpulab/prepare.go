@@ -16,27 +16,36 @@ type prepareCmd struct {
 	Email   string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
 	Version int    `help:"Version of the series." default:"1" placeholder:"N"`
 	Tag     string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
-	Out     string `help:"Folder to make for the mails." default:"out/send" placeholder:"DIR"`
+	Out     string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
+	Replace bool   `help:"Replace that directory if it exists and holds nothing but patches."`
 }
 
-// Run writes the mails and prints the command that sends them.
+// Help shows examples.
+func (prepareCmd) Help() string {
+	return `Examples:
+  vcpulab prepare --name 'Jane Doe' --email jane@example.org
+  vcpulab prepare --name 'Jane Doe' --email jane@example.org --tag RFC --version 2 --replace`
+}
+
+// Run writes the patches and prints the command that sends them.
 func (c prepareCmd) Run(ctx context.Context, l *lab) error {
 	s, err := l.series()
 	if err != nil {
 		return err
 	}
-	base, err := l.base(ctx, sourceFlags{})
+	base, err := l.pinned(ctx, "prepare")
 	if err != nil {
 		return err
 	}
 	p, err := s.Prepare(ctx, series.PrepareOptions{
 		Submitter: series.Person{Name: c.Name, Email: c.Email},
 		Version:   c.Version, Tag: c.Tag,
-		Base: "Linux " + base.Version, TreeDir: base.Dir, OutDir: c.Out,
+		Base: "Linux " + base.Version, TreeDir: base.Dir, OutDir: c.Out, Replace: c.Replace,
 	})
 	if err != nil {
 		return err
 	}
+
 	if l.JSON {
 		return l.printJSON(p)
 	}

@@ -70,7 +70,7 @@ func (l *lab) subject(ctx context.Context) (*verify.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := l.base(ctx, sourceFlags{})
+	base, err := l.pinned(ctx, "verify")
 	if err != nil {
 		return nil, err
 	}
