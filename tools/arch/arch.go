@@ -119,6 +119,16 @@ func Names(arches []Arch) string {
 	return strings.Join(names, ", ")
 }
 
+// Sources returns the directories of all architectures below arch/ in the
+// kernel's source.
+func Sources() []string {
+	var dirs []string
+	for _, a := range table {
+		dirs = append(dirs, a.Source)
+	}
+	return dirs
+}
+
 // Groups returns the groups of packages of architectures, separated by commas.
 func Groups() string {
 	return Names(slices.DeleteFunc(Arches(), func(a Arch) bool { return a.Group == "" }))

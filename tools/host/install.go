@@ -20,8 +20,7 @@ import (
 
 // Install installs what the machine lacks of the named groups, and returns it.
 // It asks nothing: as root it runs apt-get, else by way of sudo where that
-// needs no password. Where it cannot install it returns a *LacksError; the error
-// of an apt-get that failed has its output.
+// needs no password. The error of an apt-get that failed has its output.
 func (l *List) Install(ctx context.Context, log *progress.Log, groups ...string) ([]Package, error) {
 	lacking, err := l.Missing(ctx, groups...)
 	if err != nil || len(lacking) == 0 {
@@ -29,7 +28,7 @@ func (l *List) Install(ctx context.Context, log *progress.Log, groups ...string)
 	}
 	prefix, why := aptPrefix(ctx, os.Geteuid())
 	if why != "" {
-		return nil, &LacksError{Packages: lacking, Why: why, Debian: hasApt()}
+		return nil, lacksError(lacking, why)
 	}
 
 	step := log.Step("install " + names(lacking))
@@ -37,7 +36,7 @@ func (l *List) Install(ctx context.Context, log *progress.Log, groups ...string)
 	if err == nil {
 		var still []Package
 		if still, err = missing(ctx, lacking); err == nil && len(still) > 0 {
-			err = &LacksError{Packages: still, Why: "apt-get succeeded, but they are missing all the same", Debian: true}
+			err = lacksError(still, "apt-get succeeded, but they are missing all the same")
 		}
 	}
 	step.End(err, "%d packages", len(lacking))

@@ -224,33 +224,21 @@ func installedPackages(ctx context.Context, packages []Package) (map[string]bool
 	return installed, nil
 }
 
-// LacksError says that the machine lacks packages that could not be, or were
-// not to be, installed.
-type LacksError struct {
-	Packages []Package
-	Why      string // why they were not installed
-	Debian   bool   // whether they can be installed by these names
-}
-
-func (e *LacksError) Error() string {
-	what := make([]string, len(e.Packages))
-	for i, p := range e.Packages {
-		if what[i] = p.Name; !e.Debian {
+// lacksError says that the machine lacks packages that were not installed, and
+// why. It stands for exit.MachineLacks.
+func lacksError(packages []Package, why string) error {
+	what, how := make([]string, len(packages)), "Install them with: "
+	for i, p := range packages {
+		what[i] = p.Name
+	}
+	if !hasApt() {
+		how = "On Debian they are installed with: "
+		for i, p := range packages {
 			what[i] = fmt.Sprintf("%s (%s)", p.Provides, p.Why)
 		}
 	}
-	text := "this machine lacks " + strings.Join(what, ", ")
-	if e.Why != "" {
-		text += ": " + e.Why
-	}
-	if e.Debian {
-		return text + "\nInstall them with: " + Command(e.Packages)
-	}
-	return text + "\nOn Debian they are installed with: " + Command(e.Packages)
+	return exit.With(exit.MachineLacks, fmt.Errorf("this machine lacks %s: %s\n%s%s", strings.Join(what, ", "), why, how, Command(packages)))
 }
-
-// ExitCode says that the machine lacks something.
-func (e *LacksError) ExitCode() int { return exit.MachineLacks }
 
 // Command returns the command line that installs packages on Debian.
 func Command(packages []Package) string {

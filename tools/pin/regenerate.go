@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/tree"
 )
 
@@ -25,8 +26,8 @@ const generatedMark = "# Generated from the pinned tree from here on:"
 // programs that judge patches.
 var pinnedFiles = regexp.MustCompile(`^(` + strings.Join([]string{
 	`virt/.*`,
-	`arch/(x86|arm64|s390|powerpc|riscv|mips|loongarch)/kvm/.*`,
-	`arch/(x86|arm64|s390|powerpc|riscv|mips|loongarch)/include/(uapi/)?asm/kvm[^/]*`,
+	`arch/(` + strings.Join(arch.Sources(), "|") + `)/kvm/.*`,
+	`arch/(` + strings.Join(arch.Sources(), "|") + `)/include/(uapi/)?asm/kvm[^/]*`,
 	`include/kvm/.*`,
 	`include/(linux|uapi/linux|trace/events)/kvm[^/]*\.h`,
 	`include/linux/(xarray|idr|radix-tree|hashtable|rhashtable|rhashtable-types|list|rculist|rcupdate|rcutree|rcutiny|srcu|srcutree|srcutiny|nospec)\.h`,

@@ -19,6 +19,7 @@ import (
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/host"
 	"vcpulab/tools/program"
 	"vcpulab/tools/vm/bareguest"
 )
@@ -119,7 +120,7 @@ func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
 		return Choice{}, err
 	}
 	key := cache.Key(p.Arch.Name, unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]),
-		version, cpuModel(), p.KernelID)
+		version, host.Read("").CPU, p.KernelID)
 
 	const name = "choice.json"
 	dir, hit, err := c.Populate(ctx, accelKind, key, func(ctx context.Context, tmp string) error {
@@ -228,19 +229,4 @@ func explainMissing(a arch.Arch, err error) error {
 		return fmt.Errorf("start QEMU: %w: install Debian's package %s", missing, a.QEMU.Package)
 	}
 	return err
-}
-
-// cpuModel returns the processor's name as the host's kernel has it, "" where
-// it has none.
-func cpuModel() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(data)) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"vcpulab/ebpf/loops"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/series"
 	"vcpulab/tools/variant"
@@ -38,7 +39,7 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 // subjects builds both kernels and those of the variants, and the loops against
 // each.
 func (l *lab) subjects(ctx context.Context, f kernelFlags, chosen []variant.Variant) ([]bench.Subject, error) {
-	subjects, err := l.builds(ctx, f, "x86_64", chosen)
+	subjects, err := l.builds(ctx, f, arch.X86_64().Name, chosen)
 	if err != nil {
 		return nil, err
 	}

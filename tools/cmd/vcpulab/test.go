@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/gotest"
 	"vcpulab/tools/host"
@@ -182,7 +183,7 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec, err := l.spec(kernelFlags{}, "x86_64")
+	spec, err := l.spec(kernelFlags{}, arch.X86_64().Name)
 	if err != nil {
 		return nil, err
 	}
