@@ -14,8 +14,6 @@ import (
 	"testing"
 )
 
-// Small, so that a change of it can be read: a page's size is that of its
-// raw samples.
 // TestHTMLGrowth: the page says whether building a VM is a straight line.
 func TestHTMLGrowth(t *testing.T) {
 	page := string(render(t, "html", readFixture(t)))
@@ -24,8 +22,30 @@ func TestHTMLGrowth(t *testing.T) {
 	}
 }
 
+// Small, so that a change of it can be read: a page's size is that of its raw
+// samples.
 func TestHTML(t *testing.T) {
 	golden(t, "page.html", render(t, "html", upTo(t, readFixture(t), 8)))
+}
+
+// TestHTMLFirstScreen: the page begins with what came out and a dozen rows. The
+// rest is folded, but for the plots of lookups.
+func TestHTMLFirstScreen(t *testing.T) {
+	r := withStalls(t, withPaths(t, readFixture(t)), "")
+	page := string(render(t, "html", r))
+	main := page[strings.Index(page, "<body>"):]
+	first, rest, ok := strings.Cut(main, "<details>")
+	if rows := strings.Count(first, `<tr><th scope="row">`); !ok || rows < 8 || rows > 12 {
+		t.Errorf("expected at most 12 rows before what is folded, found %d", rows)
+	}
+	if !strings.Contains(first, `<p class="sentence">On Linux 7.3.4, kvm_get_vcpu() takes 12 instructions`) {
+		t.Error("expected the page to begin with a sentence that says what came out")
+	}
+	for _, title := range []string{"All figures", "Creating vCPUs", "How it was measured", "Boots"} {
+		if !regexp.MustCompile(`<details>\n<summary><h2 id="[^"]*">` + title).MatchString(rest) {
+			t.Errorf("expected %q to be folded", title)
+		}
+	}
 }
 
 // element is one of a page, with what it stands in.
