@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -22,9 +23,9 @@ func unseen(source string) string {
 	return strings.Replace(source, "= vcpuloops_get,", "= unseen_get,", 1)
 }
 
-// TestRunKernelBroken measures with loops that are broken on purpose, on a real
+// TestKernelBroken measures with loops that are broken on purpose, on a real
 // kernel with the real probes: nothing of it is a result, and why is said.
-func TestRunKernelBroken(t *testing.T) {
+func TestKernelBroken(t *testing.T) {
 	c, k := pinnedKernel(t)
 	inGet := func(old, new string) func(string) string {
 		return func(source string) string {
@@ -61,48 +62,45 @@ func TestRunKernelBroken(t *testing.T) {
 `), "expected the same count every time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := NewPlan(results.ICount, DefaultAxes())
-			plan.Params.VMs = []measure.VM{{VCPUs: 8, IDs: measure.Dense}}
-			plan.Params.LoopNanos = 100_000
-			plan.Params.Stalls, plan.Params.Paths = nil, nil
-			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, tt.edit)}}, plan, Options{})
+			t.Parallel()
+			plan := smallPlan(measure.VM{VCPUs: 8, IDs: measure.Dense})
+			err := bootOnce(t, guests(c, k, buildLoops(t, c, k, tt.edit)), plan)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)
-			}
-			if r != nil {
-				t.Errorf("expected no results, found %d boots", len(r.Boots))
 			}
 		})
 	}
 }
 
-// TestRunKernelAgain has a probe miss the loop in the first boot, and not in the
-// next: what counts is the next, and that there was another is said.
-func TestRunKernelAgain(t *testing.T) {
+// healing is a Runner whose first boot is with loops that no probe sees.
+type healing struct {
+	*Guests
+	good   string
+	booted int
+}
+
+func (h *healing) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error {
+	if h.booted++; h.booted == 2 {
+		h.Candidates[0].Loops = h.good
+	}
+	return h.Guests.Boot(ctx, kernel, plan, b, step)
+}
+
+// TestKernelAgain: a boot in which a probe missed calls is discarded and done
+// again.
+func TestKernelAgain(t *testing.T) {
 	c, k := pinnedKernel(t)
-	plan := NewPlan(results.ICount, DefaultAxes())
-	plan.Params.VMs = []measure.VM{{VCPUs: 8, IDs: measure.Dense}}
-	plan.Params.LoopNanos = 100_000
-	plan.Params.Stalls = nil
-	r, err := newRunner(c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, unseen)}}, plan, Options{})
+	r := &healing{Guests: guests(c, k, buildLoops(t, c, k, unseen)), good: buildLoops(t, c, k, nil)}
+	plan := smallPlan(measure.VM{VCPUs: 8, IDs: measure.Dense})
+	plan.Parallel = 1
+	got, err := Measure(t.Context(), r, plan, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, attempts := buildLoops(t, c, k, nil), 0
-	r.attempt = func(ctx context.Context, b boot) (*results.Boot, error) {
-		if attempts++; attempts == 2 {
-			r.subjects[0].Loops = good
-		}
-		return r.boot(ctx, b)
+	if r.booted != 3 || len(got.Boots) != 2 || len(got.Boots[0].Loops) == 0 {
+		t.Errorf("expected two boots of three, found %d of %d", len(got.Boots), r.booted)
 	}
-	got, discarded, err := r.measure(t.Context(), boot{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if attempts != 2 || len(got.Loops) == 0 {
-		t.Errorf("expected the loops of a second boot, found %d loops after %d", len(got.Loops), attempts)
-	}
-	if discarded == nil || !strings.Contains(discarded.Why, "probe missed calls: no event") {
-		t.Errorf("expected the first boot to be thrown away for what its probe missed, found %+v", discarded)
+	if len(got.Discarded) != 1 || !strings.Contains(got.Discarded[0].Why, "probe missed calls: no event") {
+		t.Errorf("expected the first boot to be discarded for what its probe missed, found %+v", got.Discarded)
 	}
 }

@@ -4,13 +4,12 @@ package bench
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/native"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -58,82 +57,55 @@ func (p *Plan) omit(processors func() (native.Pair, error), cycles func() error)
 	return out
 }
 
-// processAttempts is how often a process is measured whose samples contradict
-// themselves: other programs share the processor.
+// processAttempts is how often a process is tried: other programs share the
+// processor.
 const processAttempts = 4
 
-// process measures in one process, and throws away what is no result: it returns
-// what that was.
-func process(ctx context.Context, program string, plan Plan, boot *results.Boot) (discarded []results.Discarded, err error) {
-	for range processAttempts {
-		start := time.Now()
-		var measured native.Measured
-		if measured, err = native.Measure(ctx, program, plan.Params); err != nil {
-			return discarded, err
-		}
-		boot.Loops, boot.Races = measured.Loops, measured.Races
-		boot.Seconds = time.Since(start).Seconds()
-		if err = boot.Check(); !errors.Is(err, results.ErrInvalid) {
-			return discarded, err
-		}
-		discarded = append(discarded, boot.Discard(err.Error()))
-	}
-	return discarded, fmt.Errorf("thrown away %d times: %w", processAttempts, err)
+// Native measures the lookups of the candidates' source in user space. A process
+// takes the place of a boot.
+type Native struct {
+	Cache      *cache.Cache
+	Candidates []Candidate
+
+	programs []string // of the candidates
 }
 
-// RunNative measures the lookups of the subjects in user space, a process in
-// the place of a boot. It returns what Run does.
-func RunNative(ctx context.Context, c *cache.Cache, subjects []Subject, plan Plan, o Options) (*results.Results, error) {
-	if err := plan.check(); err != nil {
-		return nil, err
-	}
-	if len(subjects) == 0 {
-		return nil, errors.New("bench: no kernel to measure")
-	}
-	out := &results.Results{Format: results.Format, Created: time.Now().UTC().Truncate(time.Second)}
-	programs := make([]string, len(subjects))
-	for i, s := range subjects {
-		k, err := s.describe()
+// About is part of Runner.
+func (n *Native) About() string { return "in user space" }
+
+// Kernels is part of Runner.
+func (n *Native) Kernels() ([]results.Kernel, error) { return describe(n.Candidates) }
+
+// Attempts is part of Runner.
+func (n *Native) Attempts() int { return processAttempts }
+
+// Prepare is part of Runner: it builds a program from each candidate's source.
+func (n *Native) Prepare(ctx context.Context, plan *Plan, log *progress.Log) ([]results.Omitted, error) {
+	n.programs = nil
+	for _, c := range n.Candidates {
+		program, err := native.Build(ctx, n.Cache, c.Kernel.Tree)
 		if err != nil {
 			return nil, err
 		}
-		out.Kernels = append(out.Kernels, k)
-		if programs[i], err = native.Build(ctx, c, s.Kernel.Tree); err != nil {
-			return nil, err
-		}
+		n.programs = append(n.programs, program)
 	}
-	out.Omitted = plan.omit(native.Processors, native.Cycles)
-	for _, left := range out.Omitted {
-		o.Log.Step(left.What).Done("cannot be measured: %s", left.Why)
+
+	omitted := plan.omit(native.Processors, native.Cycles)
+	for _, o := range omitted {
+		log.Step(o.What).Done("cannot be measured: %s", o.Why)
 	}
-	boots := plan.boots(len(subjects))
-	step := o.Log.Step("measure in user space")
-	for n, b := range boots {
-		s := subjects[b.kernel]
-		boot := results.Boot{
-			Kernel: s.Name, Again: b.again, Round: b.round, Method: plan.Method,
-			Command: "lookups", Release: s.Kernel.Release,
-		}
-		step.Update("%s, round %d of %d", boot.Column(), b.round+1, plan.Rounds)
-		discarded, err := process(ctx, programs[b.kernel], plan, &boot)
-		if ctx.Err() != nil {
-			out.Interrupted = true
-			break
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: %w", boot.Column(), err)
-			step.Fail(err)
-			return nil, err
-		}
-		out.Discarded = append(out.Discarded, discarded...)
-		out.Boots = append(out.Boots, boot)
-		if n == len(boots)-1 {
-			step.Done("%d processes", len(boots))
-		}
+	return omitted, nil
+}
+
+// Boot is part of Runner.
+func (n *Native) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, _ *progress.Step) error {
+	start := time.Now()
+	measured, err := native.Measure(ctx, n.programs[kernel], plan.Params)
+	if err != nil {
+		return err
 	}
-	if err := out.Draw(); err != nil {
-		step.Fail(err)
-		return nil, err
-	}
-	return out, ctx.Err()
+	b.Command, b.Release = "lookups", n.Candidates[kernel].Kernel.Release
+	b.Loops, b.Races = measured.Loops, measured.Races
+	b.Seconds = time.Since(start).Seconds()
+	return b.Check()
 }

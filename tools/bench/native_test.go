@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/kbuild"
 	"vcpulab/tools/native"
 	"vcpulab/tools/results"
 )
 
-// TestProcess measures with a program that is made up: each pass takes 100 ns,
+// TestNativeAgain measures with a program that is made up: each pass takes 100 ns,
 // but for a process that is disturbed all the time.
-func TestProcess(t *testing.T) {
+func TestNativeAgain(t *testing.T) {
 	const script = `#!/bin/sh
 echo x >>"$0.started"
 [ $(wc -l <"$0.started") -gt BAD ]
@@ -47,16 +48,19 @@ done
 			plan := NativePlan(Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
 			plan.Params.Cycles = false
-			boot := results.Boot{Method: results.Native}
-			discarded, err := process(t.Context(), program, plan, &boot)
+			n := &Native{
+				Candidates: []Candidate{{Kernel: &kbuild.Kernel{}}},
+				programs:   []string{program},
+			}
+			boot, discarded, err := tryBoot(t.Context(), n, []results.Kernel{{Name: "base"}}, plan, boot{}, nil)
 			if tt.good && err != nil {
 				t.Fatal(err)
 			}
-			if !tt.good && (!errors.Is(err, results.ErrInvalid) || !strings.Contains(err.Error(), "thrown away 4 times")) {
-				t.Errorf("expected it to be thrown away, found %v", err)
+			if !tt.good && (!errors.Is(err, results.ErrInvalid) || !strings.Contains(err.Error(), "discarded 4 times")) {
+				t.Errorf("expected it to be discarded, found %v", err)
 			}
 			if len(discarded) != tt.discarded {
-				t.Errorf("expected %d processes to be thrown away, found %+v", tt.discarded, discarded)
+				t.Errorf("expected %d processes to be discarded, found %+v", tt.discarded, discarded)
 			}
 			for _, d := range discarded {
 				if d.Method != results.Native || !strings.Contains(d.Why, "2N passes cost") {

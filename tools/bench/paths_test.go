@@ -4,10 +4,8 @@ package bench
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
@@ -23,44 +21,28 @@ func pathPlan(vcpus ...int) Plan {
 	return plan
 }
 
-// TestPathsKernel measures what lookups are worth on the unpatched kernel:
-// programs, payload and guest are the real ones.
-func TestPathsKernel(t *testing.T) {
-	c, k := pinnedKernel(t)
-	start := time.Now()
-	r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, pathPlan(8, 64), Options{KeepDir: filepath.Join(t.TempDir(), "failed")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("two boots in %v", time.Since(start).Round(time.Millisecond))
-	figure := func(name, column string) results.Figure {
-		t.Helper()
-		f, ok := findNamed(r, name, column, results.ICount)
-		if !ok {
-			t.Fatalf("expected a figure %s of %s, found none", name, column)
-		}
-		return f
-	}
+// checkPaths looks at what functions cost that look vCPUs up.
+func checkPaths(t *testing.T, r *results.Results) {
 	for _, p := range measure.AllPaths {
 		name := func(vcpus int, what string) string {
 			return fmt.Sprintf("path/vcpus=%d/ids=sparse/do=%s/%s", vcpus, p, what)
 		}
 		// A call is the same in both boots, to the instruction.
 		for _, n := range []int{8, 64} {
-			once, again := figure(name(n, "call"), "base"), figure(name(n, "call"), "base-again")
+			once, again := figure(t, r, name(n, "call"), "base"), figure(t, r, name(n, "call"), "base-again")
 			if once.Value != again.Value {
 				t.Errorf("%s: expected the same in both boots, found %v and %v", once.Name(), once.Value, again.Value)
 			}
-			t.Logf("%s: %v instructions, %.0f in 10^9", once.Name(), once.Value, figure(name(n, "rate"), "base").Value)
+			t.Logf("%s: %v instructions, %.0f in 10^9", once.Name(), once.Value, figure(t, r, name(n, "rate"), "base").Value)
 		}
 		// Without the series all but one of them walk all vCPUs, or those up
 		// to the one that is looked for.
-		if few, many := figure(name(8, "call"), "base").Value, figure(name(64, "call"), "base").Value; many < 3*few && p != measure.PathXenSend {
+		if few, many := figure(t, r, name(8, "call"), "base").Value, figure(t, r, name(64, "call"), "base").Value; many < 3*few && p != measure.PathXenSend {
 			t.Errorf("%s: expected a walk, found %v instructions with 8 vCPUs and %v with 64", p, few, many)
 		}
 	}
 	for _, what := range []string{"created", "ran"} {
-		few, many := figure("start/vcpus=8/ids=sparse/"+what, "base").Value, figure("start/vcpus=64/ids=sparse/"+what, "base").Value
+		few, many := figure(t, r, "start/vcpus=8/ids=sparse/"+what, "base").Value, figure(t, r, "start/vcpus=64/ids=sparse/"+what, "base").Value
 		if few <= 0 || many < 6*few {
 			t.Errorf("start until %s: expected it to take about eight times as much with 64 vCPUs, found %v and %v", what, few, many)
 		}
@@ -71,6 +53,7 @@ func TestPathsKernel(t *testing.T) {
 // it is a result, and why is said.
 func TestPathsBroken(t *testing.T) {
 	c, k := pinnedKernel(t)
+	good := buildLoops(t, c, k, nil)
 	for name, tt := range map[string]struct {
 		broken measure.PathBreak
 		says   string
@@ -81,14 +64,12 @@ func TestPathsBroken(t *testing.T) {
 		"a vCPU does not get its IPI": {measure.PathBreak{Deaf: 3}, "ipi-broadcast: the VM's payload failed: vCPU 3: expected interrupts"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			plan := pathPlan(8)
 			plan.Params.Paths.Break = &tt.broken
-			r, err := Run(t.Context(), c, []Subject{{Name: "base", Kernel: k, Loops: buildLoops(t, c, k, nil)}}, plan, Options{})
+			err := bootOnce(t, guests(c, k, good), plan)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)
-			}
-			if r != nil {
-				t.Errorf("expected no results, found %d boots", len(r.Boots))
 			}
 		})
 	}

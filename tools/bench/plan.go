@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 
@@ -31,6 +32,10 @@ type Plan struct {
 // up: their Hyper-V VP indices, which are as sparse as their IDs, are less than
 // MaxVCPUs.
 const MaxPathVCPUs = MaxVCPUs / 4
+
+// MaxRounds is how often each kernel is booted at most. All samples are kept in
+// memory.
+const MaxRounds = 1000
 
 // MaxVCPUs is how many vCPUs a VM has at most: KVM_MAX_VCPUS of x86.
 const MaxVCPUs = 4096
@@ -143,11 +148,11 @@ const quietNanos = 50_000_000
 
 // NewPlan measures along the axes. Exact counts need one round; times need
 // several.
-func NewPlan(arm results.Method, a Axes) Plan {
+func NewPlan(method results.Method, a Axes) Plan {
 	p := Plan{
 		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
 		Rounds:   1,
-		Method:   arm,
+		Method:   method,
 		Parallel: 2,
 		Seed:     1,
 	}
@@ -156,11 +161,11 @@ func NewPlan(arm results.Method, a Axes) Plan {
 	}
 	if len(a.Paths) > 0 {
 		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat, QuietNanos: pathQuiet, SettleNanos: pathSettle}
-		if !arm.Exact() {
+		if !method.Exact() {
 			p.Params.Paths.Ops, p.Params.Paths.Repeat, p.Params.Paths.QuietNanos = pathOpsTimes, pathRepeatTimes, pathQuietTimes
 		}
 	}
-	if !arm.Exact() {
+	if !method.Exact() {
 		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
 		p.Rounds, p.Parallel = 7, 1
 	}
@@ -178,9 +183,9 @@ func (p *Plan) Count(vcpus int) {
 // check refuses a plan that would measure nothing, or something else.
 func (p Plan) check() error {
 	switch {
-	case p.Rounds < 1 || p.Parallel < 1:
-		return fmt.Errorf("plan: expected at least one round and one guest at a time, found %d and %d",
-			p.Rounds, p.Parallel)
+	case p.Rounds < 1 || p.Rounds > MaxRounds || p.Parallel < 1:
+		return fmt.Errorf("plan: expected at least one round, at most %d, and at least one guest at a time, found %d and %d",
+			MaxRounds, p.Rounds, p.Parallel)
 	case p.Parallel > 1 && !p.Method.Exact():
 		return fmt.Errorf("plan: %d guests at a time would disturb each other's times", p.Parallel)
 	case len(p.Params.VMs) == 0:
@@ -238,17 +243,22 @@ type boot struct {
 	round  int
 }
 
-// boots lists the boots of all rounds, each round shuffled.
-func (p Plan) boots(kernels int) []boot {
-	rng := rand.New(rand.NewPCG(p.Seed, uint64(kernels)))
-	var all []boot
-	for round := range p.Rounds {
-		one := []boot{{0, true, round}}
-		for k := range kernels {
-			one = append(one, boot{k, false, round})
+// boots yields the boots of all rounds, each round shuffled.
+func (p Plan) boots(kernels int) iter.Seq[boot] {
+	return func(yield func(boot) bool) {
+		rng := rand.New(rand.NewPCG(p.Seed, uint64(kernels)))
+		for round := range p.Rounds {
+			boots := []boot{{0, true, round}}
+			for k := range kernels {
+				boots = append(boots, boot{k, false, round})
+			}
+			rng.Shuffle(len(boots), func(i, j int) { boots[i], boots[j] = boots[j], boots[i] })
+
+			for _, b := range boots {
+				if !yield(b) {
+					return
+				}
+			}
 		}
-		rng.Shuffle(len(one), func(i, j int) { one[i], one[j] = one[j], one[i] })
-		all = append(all, one...)
 	}
-	return all
 }

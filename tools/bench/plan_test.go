@@ -21,7 +21,8 @@ func TestCheck(t *testing.T) {
 		says  string // "" if the plan is good
 	}{
 		"as it is":     {func(*Plan) {}, ""},
-		"no rounds":    {func(p *Plan) { p.Rounds = 0 }, "at least one round and one guest at a time, found 0 and 2"},
+		"no rounds":    {func(p *Plan) { p.Rounds = 0 }, "at least one round, at most 1000, and at least one guest at a time, found 0 and 2"},
+		"many rounds":  {func(p *Plan) { p.Rounds = 999_999_999 }, "at most 1000"},
 		"no guests":    {func(p *Plan) { p.Parallel = -1 }, "found 1 and -1"},
 		"disturbed":    {func(p *Plan) { p.Method = results.KVM }, "2 guests at a time would disturb each other's times"},
 		"no VMs":       {func(p *Plan) { p.Params.VMs = nil }, "no VM to measure"},
@@ -137,7 +138,7 @@ func TestBoots(t *testing.T) {
 	for _, kernels := range []int{1, 2, 4} {
 		t.Run(fmt.Sprint(kernels), func(t *testing.T) {
 			p := Plan{Rounds: 20, Seed: 7}
-			got := p.boots(kernels)
+			got := slices.Collect(p.boots(kernels))
 			if want := p.Rounds * (kernels + 1); len(got) != want {
 				t.Fatalf("expected %d boots, found %d", want, len(got))
 			}
@@ -165,11 +166,11 @@ func TestBoots(t *testing.T) {
 			if len(first) != kernels {
 				t.Errorf("expected each kernel to be first in a round, found %v", first)
 			}
-			if !slices.Equal(got, p.boots(kernels)) {
+			if !slices.Equal(got, slices.Collect(p.boots(kernels))) {
 				t.Error("expected the same order again, found another")
 			}
 			p.Seed++
-			if slices.Equal(got, p.boots(kernels)) {
+			if slices.Equal(got, slices.Collect(p.boots(kernels))) {
 				t.Error("expected another order with another seed, found the same")
 			}
 		})

@@ -36,7 +36,7 @@ func TestNestedWaitsKernel(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 
-	s := Subject{Name: "base", Kernel: k, Loops: built[0]}
+	s := Candidate{Name: "base", Kernel: k, Loops: built[0]}
 	modules, err := s.modules(vm.TCG)
 	if err != nil {
 		t.Fatal(err)

@@ -310,3 +310,12 @@ func Parse(rd io.Reader) (*Results, error) {
 	}
 	return r, nil
 }
+
+// Add adds what was measured of the same kernels with another method.
+func (r *Results) Add(more *Results) error {
+	r.Boots = append(r.Boots, more.Boots...)
+	r.Discarded = append(r.Discarded, more.Discarded...)
+	r.Omitted = append(r.Omitted, more.Omitted...)
+	r.Interrupted = more.Interrupted
+	return r.Draw()
+}

@@ -28,7 +28,7 @@ type benchCmd struct {
 // benchRunCmd measures.
 type benchRunCmd struct {
 	sourceFlags
-	hereFlags
+	runningFlags
 	Variant []string `help:"Measure this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
 	Quick   bool     `help:"Fewer sizes: two minutes once the kernels are built." xor:"axes"`
 	Full    bool     `help:"All variants, and all sizes, IDs and orders of lookups." xor:"axes"`
@@ -42,15 +42,15 @@ type benchRunCmd struct {
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
 	Native  bool     `help:"Time lookups in user space on this processor, too."`
-	Out     string   `help:"Folder for the results (default: out; out/here with --here)." placeholder:"DIR"`
+	Out     string   `help:"Directory for the results (default: out; out/running with --running)." placeholder:"DIR"`
 	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
 	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
 
 // Validate refuses what cannot be measured, before anything is done.
 func (c benchRunCmd) Validate() error {
-	if c.Rounds < 0 {
-		return fmt.Errorf("--rounds: expected 1 or more, found %d", c.Rounds)
+	if c.Rounds < 0 || c.Rounds > bench.MaxRounds {
+		return fmt.Errorf("--rounds: expected 1 to %d, found %d", bench.MaxRounds, c.Rounds)
 	}
 	for flag, sizes := range map[string][]int{"--memory-at": c.Count, "--sizes": c.Sizes} {
 		for _, n := range sizes {
@@ -73,7 +73,7 @@ func (c benchRunCmd) Validate() error {
 	if c.Through != nil && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
-	return c.validateHere()
+	return c.validateRunning()
 }
 
 // kernelFlags choose the kernels.
@@ -129,8 +129,8 @@ func chosen[T ~string](all []T, names []string) []T {
 
 // Run prints what came out, and where the rest is.
 func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
-	if c.Here {
-		return c.runHere(ctx, l)
+	if c.Running {
+		return c.measureRunning(ctx, l)
 	}
 	chosen, err := l.variants(c.Variant, c.Full)
 	if err != nil {
@@ -140,12 +140,12 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	subjects, err := l.subjects(ctx, c.kernelFlags(), chosen)
+	candidates, err := l.candidates(ctx, c.kernelFlags(), chosen)
 	if err != nil {
 		return err
 	}
 	failed := filepath.Join(out, "failed")
-	r, runErr := c.measure(ctx, l, subjects, failed)
+	r, runErr := c.measure(ctx, l, candidates, failed)
 	_ = os.Remove(failed) // unless there is something in it
 	return l.deliver(out, r, runErr)
 }
@@ -173,33 +173,27 @@ func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 	return runErr
 }
 
-// measure runs each arm that the accelerator allows.
-func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subject, keep string) (*results.Results, error) {
-	arms, found, err := c.arms(ctx, l, subjects[0].Kernel)
+// measure measures with each method that the accelerator allows.
+func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Candidate, keep string) (*results.Results, error) {
+	methods, found, err := c.methods(ctx, l, candidates[0].Kernel)
 	if err != nil {
 		return nil, err
 	}
-	if c.Native {
-		arms = append(arms, results.Native)
-	}
-	host, err := describeHost(ctx, l, subjects[0].Kernel, found)
+	host, err := describeHost(ctx, l, candidates[0].Kernel, found)
 	if err != nil {
 		return nil, err
 	}
+
 	var all *results.Results
-	for _, arm := range arms {
-		plan, run := bench.NewPlan(arm, c.axes()), bench.Run
-		if arm == results.Native {
-			plan, run = bench.NativePlan(c.axes()), bench.RunNative
+	for _, method := range methods {
+		plan := c.complete(bench.NewPlan(method, c.axes()))
+		var runner bench.Runner = &bench.Guests{Cache: l.cache, Candidates: candidates, KeepDir: keep, Source: l.root}
+		if method == results.Native {
+			plan = c.complete(bench.NativePlan(c.axes()))
+			runner = &bench.Native{Cache: l.cache, Candidates: candidates}
 		}
-		plan.Seed = c.Seed
-		if c.Rounds > 0 {
-			plan.Rounds = c.Rounds
-		}
-		for _, n := range c.Count {
-			plan.Count(n)
-		}
-		r, err := run(ctx, l.cache, subjects, plan, bench.Options{Log: l.log, KeepDir: keep, Source: l.root})
+
+		r, err := bench.Measure(ctx, runner, plan, l.log)
 		switch {
 		case r == nil:
 			return all, err
@@ -207,12 +201,8 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 			all = r
 			all.Host = host
 		default:
-			all.Boots = append(all.Boots, r.Boots...)
-			all.Discarded = append(all.Discarded, r.Discarded...)
-			all.Omitted = append(all.Omitted, r.Omitted...)
-			all.Interrupted = r.Interrupted
-			if drawErr := all.Draw(); drawErr != nil {
-				return nil, drawErr
+			if mergeErr := all.Add(r); mergeErr != nil {
+				return nil, mergeErr
 			}
 		}
 		if err != nil {
@@ -222,23 +212,38 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, subjects []bench.Subje
 	return all, nil
 }
 
-// arms returns the ways to measure on this machine, and says what was found
+// complete sets what the flags say in the plan.
+func (c benchRunCmd) complete(plan bench.Plan) bench.Plan {
+	plan.Seed = c.Seed
+	if c.Rounds > 0 {
+		plan.Rounds = c.Rounds
+	}
+	for _, n := range c.Count {
+		plan.Count(n)
+	}
+	return plan
+}
+
+// methods returns the ways to measure on this machine, and says what was found
 // out about its accelerator. Instructions are counted unless only times were
 // asked for.
-func (c benchRunCmd) arms(ctx context.Context, l *lab, k *kbuild.Kernel) ([]results.Method, string, error) {
-	if c.Accel == "none" {
-		return nil, "none: nothing was booted", nil
+func (c benchRunCmd) methods(ctx context.Context, l *lab, k *kbuild.Kernel) (methods []results.Method, found string, err error) {
+	found = "none: nothing was booted"
+	if c.Accel != "none" {
+		v, err := l.accel(ctx, c.Accel, k)
+		if err != nil {
+			return nil, "", err
+		}
+		found = fmt.Sprintf("%s: %s", v.Accel, v.Reason)
+		if v.Accel != vm.KVM || c.Accel != "kvm" {
+			methods = append(methods, results.ICount)
+		}
+		if v.Accel == vm.KVM {
+			methods = append(methods, results.KVM)
+		}
 	}
-	v, err := l.accel(ctx, c.Accel, k)
-	if err != nil {
-		return nil, "", err
+	if c.Native {
+		methods = append(methods, results.Native)
 	}
-	found := fmt.Sprintf("%s: %s", v.Accel, v.Reason)
-	switch {
-	case v.Accel != vm.KVM:
-		return []results.Method{results.ICount}, found, nil
-	case c.Accel == "kvm":
-		return []results.Method{results.KVM}, found, nil
-	}
-	return []results.Method{results.ICount, results.KVM}, found, nil
+	return methods, found, nil
 }

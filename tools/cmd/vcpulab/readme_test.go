@@ -58,7 +58,7 @@ var readmeCommands = []struct {
 	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
 	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with one round"}},
 	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with another kernel"}},
-	{`sudo env "PATH=$PATH" bin/vcpulab bench --here`, covered{ci: `^\ttest$`, why: "TestHereInGuest does it on the kernel of a guest, and no test may on the machine's own"}},
+	{`sudo env "PATH=$PATH" bin/vcpulab bench --running`, covered{ci: `^\ttest$`, why: "TestRunningInGuest does it on the kernel of a guest, and no test may on the machine's own"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
 	{"go tool benchstat -col kernel out/results.bench", covered{

@@ -22,31 +22,31 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// hereFlags are about the kernel that runs.
-type hereFlags struct {
-	Here        bool   `help:"Measure the kernel that runs on this machine: lookups, creations and memory, in nanoseconds. Loads a module into it. As root."`
-	KernelBuild string `help:"With --here: the folder that the running kernel was built in (default: /lib/modules/RELEASE/build)." placeholder:"DIR" type:"existingdir"`
+// runningFlags are about the kernel that runs.
+type runningFlags struct {
+	Running     bool   `help:"Measure the kernel that runs on this machine: lookups, creations and memory, in nanoseconds. Loads a module into it. As root."`
+	KernelBuild string `help:"With --running: the directory that the running kernel was built in (default: /lib/modules/RELEASE/build)." placeholder:"DIR" type:"existingdir"`
 	// What was built elsewhere, for a machine without compilers.
-	Module  string `help:"With --here: the module, built before." placeholder:"FILE" type:"existingfile" hidden:""`
-	Program string `help:"With --here: the measuring program, built before." placeholder:"FILE" type:"existingfile" hidden:""`
-	// System is the folder that has proc, sys, dev and lib.
-	System string `help:"With --here: look at this folder in the place of the machine, and do nothing." placeholder:"DIR" type:"existingdir" hidden:""`
+	Module  string `help:"With --running: the module, built before." placeholder:"FILE" type:"existingfile" hidden:""`
+	Program string `help:"With --running: the measuring program, built before." placeholder:"FILE" type:"existingfile" hidden:""`
+	// System is the directory that has proc, sys, dev and lib.
+	System string `help:"With --running: look at this directory instead of the machine, and do nothing." placeholder:"DIR" type:"existingdir" hidden:""`
 }
 
-// Help says what --here does.
+// Help says what --running does.
 func (benchRunCmd) Help() string {
-	return `--here looks first whether the running kernel can be measured, and says what to do
+	return `--running looks first whether the running kernel can be measured, and says what to do
 if it cannot. It builds the module with the loops against that kernel, says what it
 will do, loads it for each run and unloads it after it, also on Ctrl-C. The module is
 not signed: the kernel is tainted until the next boot. "bench compare" tells the
 results of two kernels apart that ran on the same machine.`
 }
 
-// validateHere refuses what --here makes no sense with.
-func (c benchRunCmd) validateHere() error {
-	if !c.Here {
-		if c.hereFlags != (hereFlags{}) {
-			return errors.New("--kernel-build: expected --here with it")
+// validateRunning refuses flags that contradict --running.
+func (c benchRunCmd) validateRunning() error {
+	if !c.Running {
+		if c.runningFlags != (runningFlags{}) {
+			return errors.New("--kernel-build: expected --running with it")
 		}
 		return nil
 	}
@@ -56,7 +56,7 @@ func (c benchRunCmd) validateHere() error {
 	}{
 		{len(c.Variant) > 0, "--variant", "no kernel is built"},
 		{c.Through != nil, "--through", "no kernel is built"},
-		{c.KernelSrc != "", "--kernel-src (or KERNEL_SRC)", "no kernel is built; --kernel-build is the folder of the one that runs"},
+		{c.KernelSrc != "", "--kernel-src (or KERNEL_SRC)", "no kernel is built; --kernel-build is the build directory of the one that runs"},
 		{c.HZ != nil, "--hz", "the running kernel ticks as it does"},
 		{c.Accel != "auto", "--accel (or ACCEL)", "nothing is booted"},
 		{c.Native, "--native", "no kernel's source is at hand"},
@@ -65,30 +65,30 @@ func (c benchRunCmd) validateHere() error {
 		{c.Module != "" && c.KernelBuild != "", "--module", "nothing is built in --kernel-build then"},
 	} {
 		if f.given {
-			return fmt.Errorf("%s: it makes no sense with --here: %s", f.flag, f.why)
+			return fmt.Errorf("%s: contradicts --running: %s", f.flag, f.why)
 		}
 	}
 	return nil
 }
 
-// runHere measures the running kernel.
-func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
+// measureRunning measures the running kernel.
+func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
 	s := running.System{Root: cmp.Or(c.System, "/"), Build: c.KernelBuild, Module: c.Module}
 	if err := running.Check(s); err != nil {
-		return fmt.Errorf("bench --here: %w", err)
+		return fmt.Errorf("bench --running: %w", err)
 	}
 	if _, err := exec.LookPath("go"); err != nil && c.Program == "" {
-		return exit.With(exit.MachineLacks, fmt.Errorf(`bench --here: build the measuring program: %w; sudo has a PATH of its own: run it with sudo env "PATH=$PATH"`, err))
+		return exit.With(exit.MachineLacks, fmt.Errorf(`bench --running: build the measuring program: %w; sudo has a PATH of its own: run it with sudo env "PATH=$PATH"`, err))
 	}
 	if c.System != "" {
 		l.printf("the kernel in %s can be measured\n", c.System)
 		return nil
 	}
-	plan := c.herePlan()
+	plan := c.complete(bench.RunningPlan(c.axes()))
 	if err := running.CheckSizes(s, sizesOf(plan.Params)); err != nil {
 		return err
 	}
-	out, err := outDir(cmp.Or(c.Out, filepath.Join("out", bench.NameHere)))
+	out, err := outDir(cmp.Or(c.Out, filepath.Join("out", bench.NameRunning)))
 	if err != nil {
 		return err
 	}
@@ -98,13 +98,13 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 	}
 	defer os.RemoveAll(tmp)
 
-	h := bench.HereSubject{System: s, Loops: c.Module, Program: c.Program}
-	if h.Kernel, h.Running, err = running.Describe(s, bench.NameHere); err != nil {
+	h := &bench.Running{System: s, Loops: c.Module, Program: c.Program}
+	if h.Kernel, h.Host, err = running.Describe(s, bench.NameRunning); err != nil {
 		return err
 	}
 	l.announce(s, plan)
 	if h.Loops == "" {
-		if h.Loops, err = l.buildLoopsHere(ctx, s, tmp); err != nil {
+		if h.Loops, err = l.buildLoopsForRunning(ctx, s, tmp); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 		}
 	}
 	if err := running.CheckModule(s, h.Loops); err != nil {
-		return fmt.Errorf("bench --here: %w", err)
+		return fmt.Errorf("bench --running: %w", err)
 	}
 	counts, err := running.CountsMemory(h.Loops)
 	if err != nil {
@@ -124,32 +124,19 @@ func (c benchRunCmd) runHere(ctx context.Context, l *lab) error {
 		if len(c.Count) > 0 {
 			return exit.With(exit.Usage, fmt.Errorf("--memory-at: the module cannot count memory: %s", noMemory))
 		}
-		plan.Params.NoMemory, h.Running.NoMemory = true, noMemory
+		plan.Params.NoMemory, h.Host.NoMemory = true, noMemory
 	}
-	r, runErr := bench.RunHere(ctx, h, plan, bench.Options{Log: l.log})
+	r, runErr := bench.Measure(ctx, h, plan, l.log)
 	if r != nil {
-		running := r.Host.Running
 		r.Host = l.host(ctx)
-		r.Host.Running = running
+		r.Host.Running = h.Host
+		r.Host.Running.Load[1] = s.Load()
 	}
 	return l.deliver(out, r, runErr)
 }
 
 // noMemory is why what VMs take is not counted.
 const noMemory = "mm/slab.h is not where the kernel's headers are"
-
-// herePlan is what the flags say is to be measured.
-func (c benchRunCmd) herePlan() bench.Plan {
-	plan := bench.HerePlan(c.axes())
-	plan.Seed = c.Seed
-	if c.Rounds > 0 {
-		plan.Rounds = c.Rounds
-	}
-	for _, n := range c.Count {
-		plan.Count(n)
-	}
-	return plan
-}
 
 // sizesOf is the largest number of vCPUs and the largest ID that VMs have.
 func sizesOf(p measure.Params) (largest running.Sizes) {
@@ -174,8 +161,8 @@ func (l *lab) announce(s running.System, plan bench.Plan) {
 `, s.Release(), loops.Module, from, 2*plan.Rounds, sizesOf(plan.Params).VCPUs)
 }
 
-// buildLoopsHere builds the module with the loops against the running kernel.
-func (l *lab) buildLoopsHere(ctx context.Context, s running.System, tmp string) (string, error) {
+// buildLoopsForRunning builds the module with the loops against the running kernel.
+func (l *lab) buildLoopsForRunning(ctx context.Context, s running.System, tmp string) (string, error) {
 	src, work := filepath.Join(tmp, running.ModuleName), filepath.Join(tmp, "work")
 	if err := os.CopyFS(src, loops.Source); err != nil {
 		return "", fmt.Errorf("write the loops' source: %w", err)

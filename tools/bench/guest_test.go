@@ -29,7 +29,7 @@ func sample(kind string, value any) wire.Record {
 }
 
 // TestTake collects what a guest sends.
-func TestTake(t *testing.T) {
+func TestAddSample(t *testing.T) {
 	vm := measure.VM{VCPUs: 8, IDs: measure.Sparse}
 	loop := measure.Loop{VM: vm, Op: measure.ByID, Missing: true, Numbers: 8, Passes: 100, Once: []int64{700}, Twice: []int64{1400}}
 	create := measure.Create{VM: vm, Nanos: []int64{40000}, ArchNanos: []int64{20000}, Waits: map[string]uint64{"synchronize_srcu": 1}}
@@ -46,7 +46,7 @@ func TestTake(t *testing.T) {
 		sample(measure.TypeLoop, loop),
 		sample(measure.TypeClock, clock),
 	} {
-		if err := take(&b, nil, rec); err != nil {
+		if err := addSample(&b, nil, rec); err != nil {
 			t.Fatalf("%s: %v", rec.Kind, err)
 		}
 	}
@@ -60,8 +60,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// TestTakeRefuses is about samples that this version does not know.
-func TestTakeRefuses(t *testing.T) {
+// TestAddSampleRefuses is about samples that this version does not know.
+func TestAddSampleRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rec  wire.Record
 		says string
@@ -75,7 +75,7 @@ func TestTakeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b results.Boot
-			err := take(&b, nil, tt.rec)
+			err := addSample(&b, nil, tt.rec)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("expected an error that says %q, found %v", tt.says, err)
 			}
@@ -89,31 +89,31 @@ func TestTakeRefuses(t *testing.T) {
 // TestRunRefuses is about measurements that are refused before a guest is
 // started.
 func TestRunRefuses(t *testing.T) {
-	kernel := func(config string) Subject {
+	kernel := func(config string) Candidate {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return Subject{Name: "base", Kernel: &kbuild.Kernel{Dir: dir}}
+		return Candidate{Name: "base", Kernel: &kbuild.Kernel{Dir: dir}}
 	}
 	good := "CONFIG_HZ=1000\n"
 	for name, tt := range map[string]struct {
-		subjects []Subject
-		plan     Plan
-		says     string
+		candidates []Candidate
+		plan       Plan
+		says       string
 	}{
-		"nothing planned":   {[]Subject{kernel(good)}, Plan{}, "at least one round"},
+		"nothing planned":   {[]Candidate{kernel(good)}, Plan{}, "at least one round"},
 		"no kernel":         {nil, NewPlan(results.ICount, DefaultAxes()), "no kernel to measure"},
-		"no configuration":  {[]Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes()), "base: configuration: "},
-		"no timer":          {[]Subject{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes()), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
-		"kernel has no KVM": {[]Subject{kernel(good)}, NewPlan(results.ICount, DefaultAxes()), "has no module kvm-amd"},
+		"no configuration":  {[]Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes()), "base: configuration: "},
+		"no timer":          {[]Candidate{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes()), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
+		"kernel has no KVM": {[]Candidate{kernel(good)}, NewPlan(results.ICount, DefaultAxes()), "has no module kvm-amd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := cache.Open(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := Run(t.Context(), c, tt.subjects, tt.plan, Options{})
+			r, err := Measure(t.Context(), &Guests{Cache: c, Candidates: tt.candidates}, tt.plan, nil)
 			if r != nil || err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("expected no results and an error that says %q, found %v, %v", tt.says, r, err)
 			}
@@ -134,14 +134,14 @@ func TestRunInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := Run(ctx, c, []Subject{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.3.4"}}}, NewPlan(results.ICount, DefaultAxes()), Options{})
+	r, err := Measure(ctx, &Guests{Cache: c, Candidates: []Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.9.1"}}}}, NewPlan(results.ICount, DefaultAxes()), nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("expected the context's error, found %v", err)
 	}
 	if r == nil || !r.Interrupted || len(r.Boots) > 0 {
 		t.Fatalf("expected results without a boot, marked as interrupted, found %+v", r)
 	}
-	want := results.Kernel{Name: "base", Release: "7.3.4", HZ: 1000, Preemption: "lazy (dynamic)", RCU: "preemptible"}
+	want := results.Kernel{Name: "base", Release: "7.9.1", HZ: 1000, Preemption: "lazy (dynamic)", RCU: "preemptible"}
 	if diff := cmp.Diff(want, r.Kernels[0]); diff != "" {
 		t.Errorf("kernel (-expected +found):\n%s", diff)
 	}

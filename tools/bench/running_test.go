@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,8 +19,8 @@ import (
 	"vcpulab/tools/results"
 )
 
-// program writes a program that is in the place of the measuring one.
-func program(t *testing.T, script string) *hereRunner {
+// scripted measures with a shell script in the place of the measuring program.
+func scripted(t *testing.T, script string) *Running {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
@@ -30,18 +30,21 @@ func program(t *testing.T, script string) *hereRunner {
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		t.Fatal(err)
 	}
-	r := &hereRunner{HereSubject: HereSubject{Program: name, Running: &results.HostKernel{}}}
-	for !set.IsSet(r.Running.CPU) {
-		r.Running.CPU++
+	r := &Running{Program: name, Host: &results.HostKernel{}}
+	for !set.IsSet(r.Host.CPU) {
+		r.Host.CPU++
 	}
 	return r
 }
 
-const hello = `{"seq":1,"kind":"hello","hello":{"version":2,"job":"measure","kernel":"6.12","build":"","machine":"","cmdline":"","boot_id":"","clocksource":"tsc","online_cpus":"0","mem_total_kib":1}}`
+// job is one that the scripts read and ignore.
+var job = wire.Job{Kind: wire.JobMeasure}
 
-// TestHereProcess: a program that ends in another way than with its last record
+var hello = `{"seq":1,"kind":"hello","hello":{"version":` + strconv.Itoa(wire.Version) + `,"job":"measure","kernel":"6.12","build":"","machine":"","cmdline":"","boot_id":"","clocksource":"tsc","online_cpus":"0","mem_total_kib":1}}`
+
+// TestRunProgram: a program that ends in another way than with its last record
 // measured nothing.
-func TestHereProcess(t *testing.T) {
+func TestRunProgram(t *testing.T) {
 	end := `{"seq":2,"kind":"end","end":{"status":"ok","records":2}}`
 	for name, tt := range map[string]struct {
 		script string
@@ -55,57 +58,57 @@ func TestHereProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := 0
-			err := program(t, tt.script).process(t.Context(), []byte("{}"), func(wire.Record) error { n++; return nil })
+			err := scripted(t, tt.script).runProgram(t.Context(), job, func(wire.Record) error { n++; return nil })
 			if tt.error == "" && (err != nil || n != 2) || tt.error != "" && (err == nil || !strings.Contains(err.Error(), tt.error)) {
 				t.Errorf("expected an error with %q, found %v after %d records", tt.error, err, n)
 			}
 		})
 	}
-	if err := (&hereRunner{HereSubject: HereSubject{Program: "/none", Running: program(t, "").Running}}).process(t.Context(), nil, nil); err == nil {
+	if err := (&Running{Program: "/none", Host: scripted(t, "").Host}).runProgram(t.Context(), job, nil); err == nil {
 		t.Error("expected a program that is not there not to start")
 	}
 }
 
-// TestHereProcessIsKilled: with its children, when it is interrupted.
-func TestHereProcessIsKilled(t *testing.T) {
+// TestRunProgramKills: with its children, when it is interrupted.
+func TestRunProgramKills(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := program(t, fmt.Sprintf("echo '%s'; sleep 600 & sleep 600", hello))
-	start := time.Now()
-	err := r.process(ctx, []byte("{}"), func(wire.Record) error { cancel(); return nil })
-	if !errors.Is(err, context.Canceled) || time.Since(start) > time.Minute {
-		t.Errorf("expected it to be interrupted, found %v after %v", err, time.Since(start))
+	r := scripted(t, fmt.Sprintf("echo '%s'; sleep 600 & sleep 600", hello))
+	// It would take ten minutes.
+	err := r.runProgram(ctx, job, func(wire.Record) error { cancel(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("expected it to be interrupted, found %v", err)
 	}
 }
 
-func TestHereError(t *testing.T) {
-	if err := hereError("probes do not attach to the loops: fentry"); exit.Code(err) != exit.MachineLacks {
+func TestProgramError(t *testing.T) {
+	if err := newProgramError(wire.Error{Message: "loops: fentry", Code: wire.CodeAttach}); exit.Code(err) != exit.MachineLacks {
 		t.Errorf("expected the machine to lack something, found %d: %v", exit.Code(err), err)
 	}
-	if err := hereError("KVM_CREATE_VM: no"); exit.Code(err) != exit.CheckFailed {
+	if err := newProgramError(wire.Error{Message: "KVM_CREATE_VM: no"}); exit.Code(err) != exit.CheckFailed {
 		t.Errorf("expected a failure, found %d: %v", exit.Code(err), err)
 	}
 }
 
-// TestRunHereDoesNotLoad: without a module there is nothing to measure, and what
+// TestRunningDoesNotLoad: without a module there is nothing to measure, and what
 // was asked for first is looked at.
-func TestRunHereDoesNotLoad(t *testing.T) {
-	s := HereSubject{Loops: filepath.Join(t.TempDir(), "none.ko"), Running: &results.HostKernel{}, Kernel: results.Kernel{Name: NameHere}}
-	plan := HerePlan(QuickAxes())
+func TestRunningDoesNotLoad(t *testing.T) {
+	s := &Running{Loops: filepath.Join(t.TempDir(), "none.ko"), Host: &results.HostKernel{}, Kernel: results.Kernel{Name: NameRunning}}
+	plan := RunningPlan(QuickAxes())
 	if plan.Method != results.Running || plan.Params.Stalls != nil || plan.Params.Paths != nil || plan.Rounds < 5 {
 		t.Errorf("the plan: %+v", plan)
 	}
-	r, err := RunHere(t.Context(), s, plan, Options{})
+	r, err := Measure(t.Context(), s, plan, nil)
 	if r != nil || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("expected the file to be missed, found %v", err)
 	}
 	plan.Rounds = 0
-	if _, err := RunHere(t.Context(), s, plan, Options{}); err == nil || !strings.Contains(err.Error(), "at least one round") {
+	if _, err := Measure(t.Context(), s, plan, nil); err == nil || !strings.Contains(err.Error(), "at least one round") {
 		t.Errorf("expected a plan without a round to be refused, found %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	plan.Rounds = 1
-	r, err = RunHere(ctx, s, plan, Options{})
+	r, err = Measure(ctx, s, plan, nil)
 	if !errors.Is(err, context.Canceled) || r == nil || !r.Interrupted || len(r.Boots) != 0 {
 		t.Errorf("expected an interrupted run without results, found %+v, %v", r, err)
 	}

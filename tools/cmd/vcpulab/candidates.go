@@ -36,19 +36,19 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	return chosen, err
 }
 
-// subjects builds both kernels and those of the variants, and the loops against
+// candidates builds both kernels and those of the variants, and the loops against
 // each.
-func (l *lab) subjects(ctx context.Context, f kernelFlags, chosen []variant.Variant) ([]bench.Subject, error) {
-	subjects, err := l.builds(ctx, f, arch.X86_64().Name, chosen)
+func (l *lab) candidates(ctx context.Context, f kernelFlags, chosen []variant.Variant) ([]bench.Candidate, error) {
+	candidates, err := l.builds(ctx, f, arch.X86_64().Name, chosen)
 	if err != nil {
 		return nil, err
 	}
-	return subjects, l.addLoops(ctx, subjects)
+	return candidates, l.addLoops(ctx, candidates)
 }
 
 // builds builds both kernels and those of the variants. Milestones stand before
 // the whole series, comparators after it.
-func (l *lab) builds(ctx context.Context, f kernelFlags, arch string, chosen []variant.Variant) ([]bench.Subject, error) {
+func (l *lab) builds(ctx context.Context, f kernelFlags, arch string, chosen []variant.Variant) ([]bench.Candidate, error) {
 	s, err := l.series()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (l *lab) builds(ctx context.Context, f kernelFlags, arch string, chosen []v
 	if err != nil {
 		return nil, err
 	}
-	whole := bench.Subject{Name: namePatched, Kernel: patched, Series: s.ID}
+	whole := bench.Candidate{Name: namePatched, Kernel: patched, Series: s.ID}
 	for _, p := range s.Patches {
 		if p.Number <= f.lastPatch(s) {
 			whole.Patches = append(whole.Patches, p.Subject)
@@ -72,23 +72,23 @@ func (l *lab) builds(ctx context.Context, f kernelFlags, arch string, chosen []v
 	if err != nil {
 		return nil, err
 	}
-	subjects := []bench.Subject{{Name: nameBase, Kernel: base}}
-	var comparators []bench.Subject
+	candidates := []bench.Candidate{{Name: nameBase, Kernel: base}}
+	var comparators []bench.Candidate
 	for i, v := range chosen {
 		kernel, err := l.builder().Build(ctx, v.Name, trees[i].Tree, spec)
 		if err != nil {
 			return nil, err
 		}
-		made := bench.Subject{
+		made := bench.Candidate{
 			Name: v.Name, About: v.About, Limit: v.Limit, Kernel: kernel, Series: trees[i].Series, Patches: trees[i].Subjects,
 		}
 		if v.Through != "" {
-			subjects = append(subjects, made)
+			candidates = append(candidates, made)
 		} else {
 			comparators = append(comparators, made)
 		}
 	}
-	return append(append(subjects, whole), comparators...), nil
+	return append(append(candidates, whole), comparators...), nil
 }
 
 // variantTrees makes the trees of variants, in their order.
@@ -112,7 +112,7 @@ func (l *lab) variantTrees(ctx context.Context, f sourceFlags, s *series.Series,
 }
 
 // addLoops builds the module with the loops against each kernel.
-func (l *lab) addLoops(ctx context.Context, subjects []bench.Subject) error {
+func (l *lab) addLoops(ctx context.Context, candidates []bench.Candidate) error {
 	tmp, err := os.MkdirTemp("", "vcpulab-")
 	if err != nil {
 		return err
@@ -122,12 +122,12 @@ func (l *lab) addLoops(ctx context.Context, subjects []bench.Subject) error {
 	if err := os.CopyFS(src, loops.Source); err != nil {
 		return fmt.Errorf("write the loops' source: %w", err)
 	}
-	for i := range subjects {
-		built, err := l.builder().BuildModule(ctx, subjects[i].Kernel, src)
+	for i := range candidates {
+		built, err := l.builder().BuildModule(ctx, candidates[i].Kernel, src)
 		if err != nil {
 			return err
 		}
-		subjects[i].Loops = built[0]
+		candidates[i].Loops = built[0]
 	}
 	return nil
 }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/results"
+	"vcpulab/tools/running"
+)
+
+// NameRunning is what the running kernel is called in figures and tables.
+const NameRunning = "running"
+
+// Running measures the running kernel. A run with the module loaded takes the place
+// of a boot; the module is unloaded after it, however the run ends.
+type Running struct {
+	System running.System
+	Kernel results.Kernel
+	Host   *results.HostKernel
+	// Loops is the path of vcpuloops.ko, built for the running kernel, Program
+	// that of the guest's program.
+	Loops   string
+	Program string
+}
+
+// RunningPlan measures the running kernel along the axes: lookups, creations and
+// memory.
+func RunningPlan(a Axes) Plan {
+	a.Growth, a.Paths = 0, nil
+	return NewPlan(results.Running, a)
+}
+
+// About is part of Runner.
+func (r *Running) About() string { return "the running kernel" }
+
+// Kernels is part of Runner.
+func (r *Running) Kernels() ([]results.Kernel, error) { return []results.Kernel{r.Kernel}, nil }
+
+// Prepare is part of Runner.
+func (r *Running) Prepare(context.Context, *Plan, *progress.Log) ([]results.Omitted, error) {
+	return nil, nil
+}
+
+// Attempts is part of Runner: other programs share the machine.
+func (r *Running) Attempts() int { return processAttempts }
+
+// Boot is part of Runner: it loads the module, measures, and unloads the module.
+func (r *Running) Boot(ctx context.Context, _ int, plan Plan, b *results.Boot, step *progress.Step) (err error) {
+	start := time.Now()
+	if err := running.Load(r.Loops); err != nil {
+		return err
+	}
+	defer func() {
+		if unloadErr := running.Unload(); unloadErr != nil {
+			if err != nil {
+				unloadErr = fmt.Errorf("%w\n  after: %v", unloadErr, err)
+			}
+			err = unloadErr
+		}
+	}()
+
+	job, err := wire.NewJob(wire.JobMeasure, plan.Params)
+	if err != nil {
+		return err
+	}
+	err = r.runProgram(ctx, job, func(rec wire.Record) error {
+		if h := rec.Hello; h != nil {
+			b.BootID, b.Release, b.Cmdline = h.BootID, h.Kernel, running.CommandLine(h.Cmdline)
+		}
+		if rec.Error != nil {
+			return newProgramError(*rec.Error)
+		}
+		return addSample(b, step, rec)
+	})
+	if err != nil {
+		return err
+	}
+	b.Seconds = time.Since(start).Seconds()
+	if err := b.Complete(plan.Params); err != nil {
+		return err
+	}
+	return b.Check()
+}
+
+// programError is an error that the measuring program reports.
+type programError struct {
+	message string
+	kind    error // behind the code that came with it, or nil
+}
+
+func (e *programError) Error() string { return "the measuring program reports: " + e.message }
+func (e *programError) Unwrap() error { return e.kind }
+
+// newProgramError returns the error of a record.
+func newProgramError(e wire.Error) error {
+	err := error(&programError{e.Message, e.Code.Err()})
+	if errors.Is(err, wire.ErrAttach) {
+		return exit.With(exit.MachineLacks, fmt.Errorf("%w\n  are CONFIG_FUNCTION_TRACER, DYNAMIC_FTRACE_WITH_DIRECT_CALLS, BPF_JIT and DEBUG_INFO_BTF_MODULES in the kernel?", err))
+	}
+	return err
+}
+
+// runProgram has the program do a job, on the processor to measure on, and hands
+// on its records. The program has ended, or was killed, when it returns.
+func (r *Running) runProgram(ctx context.Context, job wire.Job, record func(wire.Record) error) error {
+	in, err := job.Marshal()
+	if err != nil {
+		return err
+	}
+	var stderr bytes.Buffer
+	p, err := program.Program{
+		Name: r.Program, InheritEnv: true, CPUs: []int{r.Host.CPU},
+		Stdin: bytes.NewReader(in), Stderr: &stderr, PipeStdout: true,
+	}.Start(ctx, wire.RunningArg)
+	if err != nil {
+		return fmt.Errorf("start the measuring program: %w", err)
+	}
+
+	readErr := readRecords(p.Stdout, record)
+	if readErr != nil {
+		p.Kill() // nothing reads on
+	}
+	waitErr := p.Wait()
+	switch said := program.LastLines(stderr.Bytes()); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case readErr != nil && said != "":
+		return fmt.Errorf("%w: %s", readErr, said)
+	case readErr != nil:
+		return readErr
+	case waitErr != nil:
+		return fmt.Errorf("the measuring program: %w %s", waitErr, said)
+	}
+	return nil
+}
+
+// readRecords hands on all records, from hello to end.
+func readRecords(rd io.Reader, record func(wire.Record) error) error {
+	dec := wire.NewDecoder(rd)
+	for {
+		rec, err := dec.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = record(rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
