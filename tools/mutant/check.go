@@ -16,8 +16,8 @@ import (
 	"vcpulab/tools/cache"
 )
 
-// A Finding is something that a check finds wrong.
-type Finding struct {
+// A Complaint is something that a check finds wrong.
+type Complaint struct {
 	// Where is the patch, file, test or column that it is about.
 	Where string `json:"where,omitempty"`
 	// Text is what is wrong; a mutant's expression is matched with both.
@@ -25,63 +25,62 @@ type Finding struct {
 }
 
 // String returns "where: text".
-func (f Finding) String() string {
-	if f.Where == "" {
-		return f.Text
+func (c Complaint) String() string {
+	if c.Where == "" {
+		return c.Text
 	}
-	return f.Where + ": " + f.Text
+	return c.Where + ": " + c.Text
 }
 
 // pair is the series as it is and with a mutant.
-type pair struct{ series, mutant *Subject }
+type pair struct{ series, mutant *Specimen }
 
-// looked is what a check has found in a subject.
-type looked struct {
-	Findings []Finding `json:"findings"`
-	// Details is what there is to read for people, such as a test's output.
+// observation is what a check found in a specimen.
+type observation struct {
+	Findings []Complaint `json:"findings"`
+	// Details is for people, such as a test's output.
 	Details string `json:"details,omitempty"`
-	// Seconds is what it took with all that had to be built, Took is what a
-	// test itself took.
+	// Seconds includes all that had to be built, Took is a test's own time.
 	Seconds float64 `json:"seconds"`
 	Took    float64 `json:"took,omitempty"`
 
 	cached bool
 }
 
-// check looks at subjects.
+// check inspects specimens.
 type check interface {
-	// look looks at s, which is one of p.
-	look(ctx context.Context, s *Subject, p pair) (*looked, error)
-	// parts are what a result depends on besides the subject and the name of
+	// inspect returns what it finds in s, which is one of p.
+	inspect(ctx context.Context, s *Specimen, p pair) (*observation, error)
+	// parts are what a result depends on besides the specimen and the name of
 	// the check; nil says that results are not kept.
-	parts(s *Subject, p pair) ([]string, error)
+	parts(s *Specimen, p pair) ([]string, error)
 }
 
-// kindResult is the kind of what is kept of checks that take long.
+// Results of slow checks are kept in the cache.
 const (
 	kindResult = "mutant"
 	fileResult = "result.json"
 )
 
-// run has a check look at a subject, or returns what it found when it did so
-// before.
-func (r *Runner) run(ctx context.Context, k Killer, c check, s *Subject, p pair) (*looked, error) {
+// run has a check inspect a specimen, or returns its result from the cache.
+func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair) (*observation, error) {
 	start := time.Now()
-	look := func(ctx context.Context) (*looked, error) {
-		l, err := c.look(ctx, s, p)
+	inspect := func(ctx context.Context) (*observation, error) {
+		o, err := c.inspect(ctx, s, p)
 		if err != nil {
 			return nil, err
 		}
-		l.Seconds = time.Since(start).Seconds()
-		return l, nil
+		o.Seconds = time.Since(start).Seconds()
+		return o, nil
 	}
 	parts, err := c.parts(s, p)
 	if err != nil {
 		return nil, err
 	}
 	if parts == nil {
-		return look(ctx)
+		return inspect(ctx)
 	}
+
 	key := cache.Key(append([]string{kindResult, "1", s.ID, k.String()}, parts...)...)
 	if r.first(key) && r.Again {
 		if err := r.Cache.Remove(ctx, kindResult, key); err != nil {
@@ -89,11 +88,11 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Subject, p pair)
 		}
 	}
 	dir, hit, err := r.Cache.Populate(ctx, kindResult, key, func(ctx context.Context, tmp string) error {
-		l, err := look(ctx)
+		o, err := inspect(ctx)
 		if err != nil {
 			return err
 		}
-		data, err := json.Marshal(l)
+		data, err := json.Marshal(o)
 		if err != nil {
 			return err
 		}
@@ -102,18 +101,19 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Subject, p pair)
 	if err != nil {
 		return nil, err
 	}
+
+	o := &observation{cached: hit}
 	data, err := os.ReadFile(filepath.Join(dir, fileResult))
+	if err == nil {
+		err = json.Unmarshal(data, o)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("load what a check found before: %w", err)
+		return nil, fmt.Errorf("load the result of a check: %s: %w", dir, err)
 	}
-	l := &looked{cached: hit}
-	if err := json.Unmarshal(data, l); err != nil {
-		return nil, fmt.Errorf("load what a check found before: %s: %w", dir, err)
-	}
-	return l, nil
+	return o, nil
 }
 
-// first tells whether a result is asked for for the first time in this run.
+// first tells whether this run needs a result for the first time.
 func (r *Runner) first(key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -122,15 +122,14 @@ func (r *Runner) first(key string) bool {
 	return first
 }
 
-// sources returns the text of the programs that a check is made of: where they
-// change, what was found before says nothing of what is found now. Tests are
-// left out. Folders that are not there have no text.
-func sources(root string, folders ...string) (string, error) {
+// sources returns the source of a check, on which its results depend, without
+// tests. Directories that do not exist have none.
+func sources(root string, dirs ...string) (string, error) {
 	var text strings.Builder
-	for _, folder := range folders {
-		err := fs.WalkDir(os.DirFS(root), folder, func(name string, d fs.DirEntry, err error) error {
+	for _, dir := range dirs {
+		err := fs.WalkDir(os.DirFS(root), dir, func(name string, d fs.DirEntry, err error) error {
 			switch {
-			case errors.Is(err, fs.ErrNotExist) && name == folder:
+			case errors.Is(err, fs.ErrNotExist) && name == dir:
 				return nil
 			case err != nil:
 				return err

@@ -48,7 +48,7 @@ func TestChanged(t *testing.T) {
 		"one more tree": {r.change(t, "e", "matrix s390x each", "x", labC, "return -EEXIST;", "return -EBUSY;"), 0, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			original, err := newSubject(r.Patches, r.Base, r.Cache)
+			original, _, err := r.loadSeries(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +56,7 @@ func TestChanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer remove()
+			defer func() { _ = remove(t.Context()) }()
 			p := pair{original, mutated}
 			from, to, err := p.changed()
 			_, barred := err.(*barredError)
@@ -85,9 +85,6 @@ func TestChanged(t *testing.T) {
 			if diff := cmp.Diff([]string{"base series", "patch 1 mutant", "patch 2 mutant"}, got); diff != "" {
 				t.Error(diff)
 			}
-			if err := mutated.forget(t.Context()); err != nil || len(mutated.made) > 0 {
-				t.Errorf("%v of %v", err, mutated.made)
-			}
 		})
 	}
 }
@@ -96,15 +93,15 @@ func TestFound(t *testing.T) {
 	splat := vm.Splat{Kind: vm.KernelWarning, Title: "WARNING: a.c:1 at f+0x1/0x2, CPU#0: t/1"}
 	for name, c := range map[string]struct {
 		result selftest.Result
-		want   []Finding
+		want   []Complaint
 	}{
 		"passed":  {selftest.Result{Outcome: selftest.Pass}, nil},
-		"failed":  {selftest.Result{Outcome: selftest.Fail, Reason: "a.c:1: 2 < 1"}, []Finding{{"t", "fail: a.c:1: 2 < 1"}}},
-		"skipped": {selftest.Result{Outcome: selftest.Skip, Reason: "no KVM"}, []Finding{{"t", "skip: no KVM"}}},
-		"warned":  {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{splat}}, []Finding{{"t", "kernel warning: " + splat.Title}}},
+		"failed":  {selftest.Result{Outcome: selftest.Fail, Reason: "a.c:1: 2 < 1"}, []Complaint{{"t", "fail: a.c:1: 2 < 1"}}},
+		"skipped": {selftest.Result{Outcome: selftest.Skip, Reason: "no KVM"}, []Complaint{{"t", "skip: no KVM"}}},
+		"warned":  {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{splat}}, []Complaint{{"t", "kernel warning: " + splat.Title}}},
 		"said once": {
 			selftest.Result{Outcome: selftest.Crash, Reason: "kernel warning: " + splat.Title, Splats: []vm.Splat{splat}},
-			[]Finding{{"t", "crash: kernel warning: " + splat.Title}},
+			[]Complaint{{"t", "crash: kernel warning: " + splat.Title}},
 		},
 		"overlooked": {selftest.Result{Outcome: selftest.Pass, Overlooked: []vm.Splat{splat}}, nil},
 	} {

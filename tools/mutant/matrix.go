@@ -38,7 +38,7 @@ func columnNamed(name string) func(kbuild.ObjectSpec) bool {
 	return func(c kbuild.ObjectSpec) bool { return c.Name == name }
 }
 
-func (c matrixCheck) parts(s *Subject, p pair) ([]string, error) {
+func (c matrixCheck) parts(s *Specimen, p pair) ([]string, error) {
 	cfg, err := kbuild.ReadFragments(c.column.Fragments...)
 	if err != nil {
 		return nil, err
@@ -46,15 +46,15 @@ func (c matrixCheck) parts(s *Subject, p pair) ([]string, error) {
 	text, err := sources(c.root, "tools/matrix", "tools/kbuild")
 	parts := []string{cfg.String(), c.column.Defconfig, c.column.Compiler, c.column.WithoutSparse, text}
 	if c.each {
-		// It is the mutant that says which patches are compiled.
+		// The mutant decides which patches are compiled.
 		parts = append(parts, p.mutant.ID)
 	}
 	return parts, err
 }
 
-// look compiles the last tree, or each that is changed. The series itself is
+// inspect compiles the last tree, or each that is changed. The series itself is
 // compared with the kernel without it, a mutant with the series.
-func (c matrixCheck) look(ctx context.Context, s *Subject, p pair) (*looked, error) {
+func (c matrixCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observation, error) {
 	rows, err := c.rows(s, p)
 	if err != nil {
 		return nil, err
@@ -63,30 +63,30 @@ func (c matrixCheck) look(ctx context.Context, s *Subject, p pair) (*looked, err
 	if err != nil {
 		return nil, err
 	}
-	l := &looked{}
+	o := &observation{}
 	var details bytes.Buffer
 	if err := report.WriteText(&details); err != nil {
 		return nil, err
 	}
-	l.Details = details.String()
+	o.Details = details.String()
 	for _, cell := range report.Cells {
 		where := c.column.Name
 		if c.each {
 			where += fmt.Sprintf(", patch %d", cell.Patch)
 		}
 		if cell.State == matrix.Failed {
-			l.Findings = append(l.Findings, Finding{where, cell.Error})
+			o.Findings = append(o.Findings, Complaint{where, cell.Error})
 		}
 		for _, w := range cell.New {
-			l.Findings = append(l.Findings, Finding{where, w.String()})
+			o.Findings = append(o.Findings, Complaint{where, w.String()})
 		}
 	}
-	return l, nil
+	return o, nil
 }
 
-// rows returns what is compiled, with what it is compared with before it.
-func (c matrixCheck) rows(s *Subject, p pair) ([]matrix.Row, error) {
-	row := func(s *Subject, n int) matrix.Row {
+// rows returns what to compile, after what to compare it with.
+func (c matrixCheck) rows(s *Specimen, p pair) ([]matrix.Row, error) {
+	row := func(s *Specimen, n int) matrix.Row {
 		return matrix.Row{Patch: n, Subject: s.Name, Tree: func(ctx context.Context) (tree.Tree, error) { return s.Tree(ctx, n) }}
 	}
 	if !c.each {
@@ -111,7 +111,7 @@ func (c matrixCheck) rows(s *Subject, p pair) ([]matrix.Row, error) {
 }
 
 // changed returns the first and the last patch after which the mutant's tree
-// is another than that of the series.
+// differs from that of the series.
 func (p pair) changed() (from, to int, err error) {
 	was, err := p.series.Series()
 	if err != nil {
@@ -146,7 +146,7 @@ func (p pair) changed() (from, to int, err error) {
 	return from, to, nil
 }
 
-// renamed is a compiler that calls its trees by the mutant.
+// renamed is a compiler that names its trees after the mutant.
 type renamed struct {
 	matrix.Compiler
 	name string

@@ -14,17 +14,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tomlfile"
 )
 
-// Ext is how the names of mutants' files end.
+// Ext is the extension of mutants' files.
 const Ext = ".patch"
 
-// PatchesDir is the folder in which the files of the series are for a mutant
-// that changes them.
+// PatchesDir is the directory of the series' files in the diff of a mutant that
+// changes them.
 const PatchesDir = "patches"
 
 // A Mutant is one deliberate fault.
@@ -33,17 +32,17 @@ type Mutant struct {
 	Name string `json:"name"`
 	// File is the path of the file.
 	File string `json:"file"`
-	// Fault says in a line what is wrong, Missed why somebody who reads the
-	// series could overlook it.
+	// Fault says in a line what is wrong, Missed why a reader of the series
+	// could overlook it.
 	Fault  string `json:"fault"`
 	Missed string `json:"missed"`
 	// KilledBy is the check that must catch it.
 	KilledBy Killer `json:"killedBy"`
-	// Finds is what one of the check's findings has to match.
+	// Finds has to match one of the check's complaints.
 	Finds *regexp.Regexp `json:"finds"`
-	// Slow keeps it out of the fast ones though its check is one of theirs.
+	// Slow keeps it out of the fast ones even though its check is fast.
 	Slow bool `json:"slow,omitempty"`
-	// OfSeries tells that it changes the files of the series, not the tree
+	// OfSeries says that it changes the files of the series, not the tree
 	// that the series makes.
 	OfSeries bool `json:"ofSeries"`
 
@@ -54,7 +53,7 @@ type Mutant struct {
 // separator is the line between a mutant's head and its diff.
 const separator = "---"
 
-// head is how a mutant's file begins.
+// head is the TOML at the beginning of a mutant's file.
 type head struct {
 	Fault    string `toml:"fault"`
 	Missed   string `toml:"missed"`
@@ -66,11 +65,15 @@ type head struct {
 // Load reads the mutants in dir, in the order of their names. Errors stand
 // for exit.Usage.
 func Load(dir string) ([]*Mutant, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+	fail := func(err error) ([]*Mutant, error) {
 		return nil, exit.With(exit.Usage, fmt.Errorf("read the mutants: %w", err))
 	}
-	var all []*Mutant
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fail(err)
+	}
+
+	var mutants []*Mutant
 	for _, e := range entries {
 		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != Ext {
 			continue
@@ -78,18 +81,18 @@ func Load(dir string) ([]*Mutant, error) {
 		name := filepath.Join(dir, e.Name())
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, exit.With(exit.Usage, fmt.Errorf("read the mutants: %w", err))
+			return fail(err)
 		}
 		m, err := Parse(name, text)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, m)
+		mutants = append(mutants, m)
 	}
-	if len(all) == 0 {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read the mutants: %s holds no *%s: %w", dir, Ext, fs.ErrNotExist))
+	if len(mutants) == 0 {
+		return fail(fmt.Errorf("%s has no *%s: %w", dir, Ext, fs.ErrNotExist))
 	}
-	return all, nil
+	return mutants, nil
 }
 
 // Parse reads a mutant's file: a head in TOML, a line "---", and a diff of
@@ -118,15 +121,10 @@ func (m *Mutant) parse() error {
 	}
 	m.head = bytes.Count(before, []byte("\n")) + 2
 	var h head
-	dec := toml.NewDecoder(bytes.NewReader(before))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&h); err != nil {
-		var strict *toml.StrictMissingError
-		if errors.As(err, &strict) {
-			return fmt.Errorf("the head has what is not known:\n%s", strict.String())
-		}
+	if err := tomlfile.Decode(before, &h); err != nil {
 		return fmt.Errorf("the head: %w", err)
 	}
+
 	for _, f := range []struct{ name, value string }{
 		{"fault", h.Fault}, {"missed", h.Missed}, {"killed-by", h.KilledBy}, {"finds", h.Finds},
 	} {
@@ -135,8 +133,9 @@ func (m *Mutant) parse() error {
 		}
 	}
 	if strings.Contains(strings.TrimSpace(h.Fault), "\n") {
-		return errors.New("the fault is told in more than a line")
+		return errors.New("the fault has more than one line")
 	}
+
 	m.Fault, m.Missed, m.Slow = strings.TrimSpace(h.Fault), strings.Join(strings.Fields(h.Missed), " "), h.Slow
 	var err error
 	if m.KilledBy, err = ParseKiller(h.KilledBy); err != nil {
@@ -146,17 +145,17 @@ func (m *Mutant) parse() error {
 		return fmt.Errorf("finds: %w", err)
 	}
 	if m.Finds.MatchString("") {
-		return fmt.Errorf("finds: %q fits anything", h.Finds)
+		return fmt.Errorf("finds: %q matches anything", h.Finds)
 	}
-	return m.aim(diff)
+	return m.findTarget(diff)
 }
 
-// aim finds out what the diff is of.
-func (m *Mutant) aim(diff []byte) error {
+// findTarget sets OfSeries from the paths of the diff.
+func (m *Mutant) findTarget(diff []byte) error {
 	if !bytes.HasPrefix(diff, []byte("diff --git ")) {
-		return errors.New("there is no diff of git's below the head")
+		return errors.New("there is no git diff below the head")
 	}
-	s, err := m.mail()
+	s, err := m.patch()
 	if err != nil {
 		return err
 	}
@@ -169,25 +168,24 @@ func (m *Mutant) aim(diff []byte) error {
 	return nil
 }
 
-// mail returns the diff as a series of one patch, for package series to apply.
+// patch returns the diff as a series of one patch, for package series to apply.
 // Its lines have the numbers that they have in the mutant's file.
-func (m *Mutant) mail() (*series.Series, error) {
-	lines := bytes.SplitAfterN(m.text, []byte("\n"), m.head+1)
-	var mail bytes.Buffer
-	fmt.Fprintf(&mail, "From: %s\nSubject: [PATCH] %s\n", series.Placeholder(), m.Name)
+func (m *Mutant) patch() (*series.Series, error) {
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "From: %s\nSubject: [PATCH] %s\n", series.Placeholder(), m.Name)
 	// A head has more lines than these three.
 	for range m.head - 3 {
-		mail.WriteByte('\n')
+		text.WriteByte('\n')
 	}
-	mail.WriteString(separator + "\n")
-	mail.Write(lines[len(lines)-1])
+	text.WriteString(separator + "\n")
+	text.Write(m.diff())
 	dir, err := os.MkdirTemp("", "vcpulab-mutant-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	name := filepath.Join(dir, m.Name+Ext)
-	if err := os.WriteFile(name, mail.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(name, text.Bytes(), 0o644); err != nil {
 		return nil, err
 	}
 	s, err := series.Load(name)
@@ -197,40 +195,7 @@ func (m *Mutant) mail() (*series.Series, error) {
 	return s, err
 }
 
-// Select returns the mutants whose names one of the patterns of path.Match
-// fits; no patterns select all. A pattern that fits none is an error that
-// stands for exit.Usage.
-func Select(all []*Mutant, patterns []string) ([]*Mutant, error) {
-	if len(patterns) == 0 {
-		return all, nil
-	}
-	used := make([]bool, len(patterns))
-	var chosen []*Mutant
-	for _, m := range all {
-		fits := false
-		for i, p := range patterns {
-			ok, err := path.Match(p, m.Name)
-			if err != nil {
-				return nil, exit.With(exit.Usage, fmt.Errorf("select mutants: pattern %q: %w", p, err))
-			}
-			if ok {
-				fits, used[i] = true, true
-			}
-		}
-		if fits {
-			chosen = append(chosen, m)
-		}
-	}
-	if i := slices.Index(used, false); i >= 0 {
-		return nil, exit.With(exit.Usage, fmt.Errorf("select mutants: none fits %q; there are %s", patterns[i], strings.Join(names(all), " ")))
-	}
-	return chosen, nil
-}
-
-func names(all []*Mutant) []string {
-	list := make([]string, len(all))
-	for i, m := range all {
-		list[i] = m.Name
-	}
-	return list
+// diff returns what is below the head.
+func (m *Mutant) diff() []byte {
+	return bytes.SplitAfterN(m.text, []byte("\n"), m.head+1)[m.head]
 }

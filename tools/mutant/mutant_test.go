@@ -74,14 +74,14 @@ func TestParseBad(t *testing.T) {
 		"empty":        {"", `expected a line "---" between head and diff`},
 		"no separator": {with("\n---\ndiff", "\ndiff"), `expected a line "---"`},
 		"no toml":      {with("fault =", "fault"), "the head: "},
-		"unknown":      {with("missed =", "why ="), "the head has what is not known"},
+		"unknown":      {with("missed =", "why ="), "unknown key"},
 		"no fault":     {with(`"The second vCPU is forgotten."`, `" "`), `the head has no "fault"`},
 		"no finds":     {with("finds = 'found \\d+ of'\n", ""), `the head has no "finds"`},
-		"two lines":    {with("vCPU is", `vCPU\nis`), "more than a line"},
+		"two lines":    {with("vCPU is", `vCPU\nis`), "more than one line"},
 		"no check":     {with("selftest default  vcpu_growth_test", "luck"), `"luck -n 8" names no check`},
 		"no regexp":    {with(`found \d+`, `found (`), "finds: error parsing regexp"},
-		"fits all":     {with(`found \d+ of`, `.*`), `finds: ".*" fits anything`},
-		"no diff":      {good[:strings.Index(good, "diff --git")], "there is no diff of git's"},
+		"fits all":     {with(`found \d+ of`, `.*`), `finds: ".*" matches anything`},
+		"no diff":      {good[:strings.Index(good, "diff --git")], "there is no git diff"},
 		"corrupt":      {with("@@ -1,3 +1,3 @@", "@@ -1,9 +1,3 @@"), "line 19: the hunk ends too early"},
 		"both":         {good + more, "a mutant is of the tree or of patches/, not of both"},
 	} {
@@ -162,7 +162,7 @@ func FuzzParse(f *testing.F) {
 		if again, err := ParseKiller(m.KilledBy.String()); err != nil || again.String() != m.KilledBy.String() {
 			t.Errorf("%q names another check than %q: %v", again, m.KilledBy, err)
 		}
-		mail, err := m.mail()
+		mail, err := m.patch()
 		if err != nil || len(mail.Patches) != 1 {
 			t.Errorf("expected a patch, found %v", err)
 		}
@@ -200,29 +200,8 @@ func TestProjectsOwn(t *testing.T) {
 	}
 }
 
-func TestSelect(t *testing.T) {
-	var all []*Mutant
-	for _, n := range []string{"a", "ab", "b"} {
-		all = append(all, &Mutant{Name: n})
-	}
-	for _, c := range []struct {
-		patterns []string
-		want     string
-	}{{nil, "a ab b"}, {[]string{"a*"}, "a ab"}, {[]string{"b", "ab"}, "ab b"}} {
-		got, err := Select(all, c.patterns)
-		if err != nil || strings.Join(names(got), " ") != c.want {
-			t.Errorf("%v: expected %s, found %v, %v", c.patterns, c.want, names(got), err)
-		}
-	}
-	for _, p := range []string{"c", "["} {
-		if _, err := Select(all, []string{"a", p}); exit.Code(err) != exit.Usage {
-			t.Errorf("%s: expected exit code %d, found %v", p, exit.Usage, err)
-		}
-	}
-}
-
-// TestChanges: what mails say is no part of what a check's result hangs on, and
-// what they do is.
+// TestChanges checks that results do not depend on the messages of patches, but
+// on what they do.
 func TestChanges(t *testing.T) {
 	const mail = "From 0 Mon Sep 17\nSubject: [PATCH 1/1] %\n\nWhy.\n---\n a.c | 2 +-\n\ndiff --git a/a.c b/a.c\n--- a/a.c\n"
 	for name, tt := range map[string]struct{ one, other string }{

@@ -14,45 +14,45 @@ import (
 	"vcpulab/tools/junit"
 )
 
-// Verdict is what became of a mutant.
-type Verdict string
+// Fate is how a mutant fared.
+type Fate string
 
-// The verdicts. All but Killed fail a run.
+// The fates. All but Killed fail a run.
 const (
 	// Killed: the check that it names has found what it should.
-	Killed Verdict = "killed"
+	Killed Fate = "killed"
 	// Survived: the check has found nothing.
-	Survived Verdict = "survived"
+	Survived Fate = "survived"
 	// Otherwise: it was caught, but by something else, or the check has found
 	// something else.
-	Otherwise Verdict = "caught otherwise"
+	Otherwise Fate = "caught otherwise"
 	// Unfounded: the check finds something in the series without the mutant.
-	Unfounded Verdict = "unfounded"
+	Unfounded Fate = "unfounded"
 )
 
-// Result is what became of a mutant.
+// Result is how a mutant fared.
 type Result struct {
 	Name     string `json:"name"`
 	File     string `json:"file"`
 	Fault    string `json:"fault"`
 	Missed   string `json:"missed"`
 	KilledBy string `json:"killedBy"`
-	// Finds is the expression that one of the findings has to match, Found is
-	// the first that does.
-	Finds    string    `json:"finds"`
-	Verdict  Verdict   `json:"verdict"`
-	Found    *Finding  `json:"found,omitempty"`
-	Findings []Finding `json:"findings,omitempty"`
-	// Seconds is what it took, Cached says that that was in an earlier run.
+	// Finds is the expression that one of the complaints has to match, Found
+	// is the first that does.
+	Finds    string      `json:"finds"`
+	Fate     Fate        `json:"verdict"`
+	Found    *Complaint  `json:"found,omitempty"`
+	Findings []Complaint `json:"findings,omitempty"`
+	// Seconds is how long it took, in an earlier run if Cached.
 	Seconds float64 `json:"seconds"`
 	Cached  bool    `json:"cached"`
-	// Log is the path of the file with all that the check said.
+	// Log is the path of a file with the details.
 	Log string `json:"log"`
 }
 
-// short says in a line what became of it.
+// short is the result in a line.
 func (r *Result) short() string {
-	switch r.Verdict {
+	switch r.Fate {
 	case Killed:
 		return "killed by " + r.KilledBy + ": " + clip(r.Found.String())
 	case Survived:
@@ -75,16 +75,16 @@ func clip(text string) string {
 	return text
 }
 
-// Report is what Run found.
+// Report is the result of Run.
 type Report struct {
 	Results []Result `json:"mutants"`
 }
 
-// count returns how many mutants had a verdict.
-func (r *Report) count(v Verdict) int {
+// count returns how many mutants had a fate.
+func (r *Report) count(f Fate) int {
 	n := 0
 	for _, res := range r.Results {
-		if res.Verdict == v {
+		if res.Fate == f {
 			n++
 		}
 	}
@@ -94,7 +94,7 @@ func (r *Report) count(v Verdict) int {
 // Closing is the last line of a report.
 func (r *Report) Closing() string {
 	s := fmt.Sprintf("%d mutants, %d killed, %d survived", len(r.Results), r.count(Killed), r.count(Survived))
-	for _, v := range []Verdict{Otherwise, Unfounded} {
+	for _, v := range []Fate{Otherwise, Unfounded} {
 		if n := r.count(v); n > 0 {
 			s += fmt.Sprintf(", %d %s", n, v)
 		}
@@ -102,16 +102,16 @@ func (r *Report) Closing() string {
 	return s
 }
 
-// WriteText writes a table of all mutants, what there is to say of those that
-// were not killed, and the closing line.
+// WriteText writes a table of all mutants, details of those that were not
+// killed, and the closing line.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "MUTANT\tKILLED BY\tTIME\tFAULT")
 	for _, res := range r.Results {
 		by := res.KilledBy
-		if res.Verdict != Killed {
-			by = strings.ToUpper(string(res.Verdict)) + " (" + by + ")"
+		if res.Fate != Killed {
+			by = strings.ToUpper(string(res.Fate)) + " (" + by + ")"
 		}
 		time := took(res.Seconds)
 		if res.Cached {
@@ -123,7 +123,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		return err
 	}
 	for _, res := range r.Results {
-		if res.Verdict != Killed {
+		if res.Fate != Killed {
 			b.WriteString("\n" + res.details())
 		}
 	}
@@ -135,8 +135,8 @@ func (r *Report) WriteText(w io.Writer) error {
 // details says what is wrong with a mutant that was not killed.
 func (r *Result) details() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n  %s has to find /%s/", r.Name, r.Verdict, r.KilledBy, r.Finds)
-	switch r.Verdict {
+	fmt.Fprintf(&b, "%s: %s\n  %s has to find /%s/", r.Name, r.Fate, r.KilledBy, r.Finds)
+	switch r.Fate {
 	case Survived:
 		b.WriteString(" and finds nothing\n")
 	case Unfounded:
@@ -168,8 +168,8 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	suite := junit.Suite{Name: "mutants"}
 	for _, res := range r.Results {
 		c := junit.Case{Name: res.Name, Took: time.Duration(res.Seconds * float64(time.Second)), Output: res.short()}
-		if res.Verdict != Killed {
-			c.Failure = &junit.Message{Line: res.short(), Sort: string(res.Verdict), Text: res.details()}
+		if res.Fate != Killed {
+			c.Failure = &junit.Message{Line: res.short(), Sort: string(res.Fate), Text: res.details()}
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
@@ -184,8 +184,8 @@ func (r *Report) Err() error {
 	}
 	var bad []string
 	for _, res := range r.Results {
-		if res.Verdict != Killed {
-			bad = append(bad, fmt.Sprintf("%s (%s)", res.Name, res.Verdict))
+		if res.Fate != Killed {
+			bad = append(bad, fmt.Sprintf("%s (%s)", res.Name, res.Fate))
 		}
 	}
 	if len(bad) == 0 {

@@ -24,9 +24,9 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// Runner runs mutants.
+// Runner runs mutants. All fields are needed but Again and Log.
 type Runner struct {
-	// Root is the repository, Patches the folder of the series.
+	// Root is the repository, Patches the directory of the series.
 	Root    string
 	Patches string
 	// Base is the tree that the series applies to.
@@ -35,43 +35,40 @@ type Runner struct {
 	Builder *kbuild.Builder
 	// Columns are those of the build matrix.
 	Columns []kbuild.ObjectSpec
-	// Tests are the names of selftests that are built at a time.
+	// Tests are the names of the selftests that are built together.
 	Tests []string
 	// Guests says how kernels of a configuration are built and run.
 	Guests func(config string) (Guests, error)
 	// Accel chooses how guests are run.
 	Accel func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error)
-	// Verify is what package verify looks at; its series is replaced.
+	// Verify is what package verify inspects; its series is replaced.
 	Verify verify.Subject
-	// Out is the folder for logs.
+	// Out is the directory for logs.
 	Out string
-	// Again has everything looked at again that is known from before.
+	// Again ignores the results in the cache.
 	Again bool
 	// Log shows progress; nil is silent.
 	Log *progress.Log
 
 	mu   sync.Mutex
-	seen map[string]bool // keys of what was looked at in this run
+	seen map[string]bool // keys of results in this run
 }
 
-// Run runs mutants, those whose checks take least first, and reports them in
-// the order of their names. The report is complete also where mutants survive;
-// Err says so. Errors are for what keeps it from being run to the end: a
-// *StaleError, ctx, a machine that lacks something.
+// Run runs mutants, those with the fastest checks first, and reports them in the
+// order of their names. A mutant that survives is no error of Run but of
+// Report.Err. The error is a *StaleError if some do not apply, or another one
+// that ended the run early.
 func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	r.seen = make(map[string]bool)
-	original, err := newSubject(r.Patches, r.Base, r.Cache)
+	original, patched, err := r.loadSeries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	patched, err := original.Tree(ctx, 0)
-	if err != nil {
+	// Errors in the mutants themselves come before anything is run.
+	if err := checkStale(mutants, r.Patches, patched); err != nil {
 		return nil, err
 	}
-	// What is wrong with the mutants themselves is said before anything is run.
-	if err := stale(mutants, r.Patches, patched); err != nil {
-		return nil, err
-	}
+
 	checks := make(map[string]check)
 	for _, m := range mutants {
 		c, err := r.check(m.KilledBy)
@@ -84,11 +81,12 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 		return cmp.Or(cmp.Compare(a.KilledBy.cost(), b.KilledBy.cost()),
 			cmp.Compare(a.KilledBy.String(), b.KilledBy.String()), cmp.Compare(a.Name, b.Name))
 	})
+
 	report := &Report{Results: make([]Result, len(mutants))}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, m := range mutants {
 		// One kernel is compiled while another one runs. Other checks use all
-		// processors by themselves, and larger guests all memory.
+		// processors, and larger guests all memory.
 		overlap := m.KilledBy.cost() == costGuest
 		if i == 0 || !overlap || mutants[i-1].KilledBy.cost() != costGuest {
 			if err := g.Wait(); err != nil {
@@ -105,7 +103,7 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 				return err
 			}
 			step := r.Log.Step(fmt.Sprintf("mutant %d of %d, %s", i+1, len(mutants), m.Name))
-			res, err := r.one(gctx, m, checks[m.KilledBy.String()], original)
+			res, err := r.runMutant(gctx, m, checks[m.KilledBy.String()], original)
 			if err != nil {
 				step.Fail(err)
 				return fmt.Errorf("%s, %s: %w", m.Name, m.KilledBy, err)
@@ -122,7 +120,7 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	return report, nil
 }
 
-// atOnce is how many mutants are under way at a time whose checks are guests.
+// atOnce is how many mutants run at a time whose checks are guests.
 const atOnce = 2
 
 // check returns the check that a killer names.
@@ -138,53 +136,56 @@ func (r *Runner) check(k Killer) (check, error) {
 	return r.newVerifyCheck(k)
 }
 
-// one runs one mutant.
-func (r *Runner) one(ctx context.Context, m *Mutant, c check, original *Subject) (_ *Result, err error) {
-	res := &Result{Name: m.Name, File: m.File, Fault: m.Fault, Missed: m.Missed, KilledBy: m.KilledBy.String(), Finds: m.Finds.String()}
+// runMutant runs the check of a mutant.
+func (r *Runner) runMutant(ctx context.Context, m *Mutant, c check, original *Specimen) (_ *Result, err error) {
 	mutated, remove, err := original.with(m)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, mutated.forget(ctx), remove()) }()
+	defer func() { err = errors.Join(err, remove(ctx)) }()
+
+	res := &Result{Name: m.Name, File: m.File, Fault: m.Fault, Missed: m.Missed, KilledBy: m.KilledBy.String(), Finds: m.Finds.String()}
 	p := pair{series: original, mutant: mutated}
-	var clean, found *looked
-	if clean, err = r.run(ctx, m.KilledBy, c, original, p); err == nil {
-		if len(clean.Findings) > 0 {
-			res.Verdict, res.Findings = Unfounded, clean.Findings
-			return res, r.keep(m, clean.Details, res)
-		}
+	clean, err := r.run(ctx, m.KilledBy, c, original, p)
+	if err == nil && len(clean.Findings) > 0 {
+		res.Fate, res.Findings = Unfounded, clean.Findings
+		return res, r.keep(m, clean.Details, res)
+	}
+	var found *observation
+	if err == nil {
 		found, err = r.run(ctx, m.KilledBy, c, mutated, p)
 	}
 	if barred, ok := errors.AsType[*barredError](err); ok {
-		res.Verdict, res.Findings = Otherwise, []Finding{{barred.stage, strings.ReplaceAll(barred.err.Error(), mutated.Dir, PatchesDir)}}
+		res.Fate, res.Findings = Otherwise, []Complaint{{barred.stage, strings.ReplaceAll(barred.err.Error(), mutated.Dir, PatchesDir)}}
 		return res, r.keep(m, barred.Error(), res)
 	}
 	if err != nil {
 		return nil, err
 	}
+
 	res.Seconds, res.Cached, res.Findings = found.Seconds, found.cached, found.Findings
-	i := slices.IndexFunc(found.Findings, func(f Finding) bool { return m.Finds.MatchString(f.String()) })
+	i := slices.IndexFunc(found.Findings, func(c Complaint) bool { return m.Finds.MatchString(c.String()) })
 	switch {
 	case i >= 0:
-		res.Verdict, res.Found = Killed, &found.Findings[i]
+		res.Fate, res.Found = Killed, &found.Findings[i]
 	case len(found.Findings) > 0:
-		res.Verdict = Otherwise
+		res.Fate = Otherwise
 	default:
-		res.Verdict = Survived
-		if res.Findings, err = r.others(ctx, p); err != nil {
+		res.Fate = Survived
+		if res.Findings, err = r.runOthers(ctx, p); err != nil {
 			return nil, err
 		}
 		if len(res.Findings) > 0 {
-			res.Verdict = Otherwise
+			res.Fate = Otherwise
 		}
 	}
 	return res, r.keep(m, found.Details, res)
 }
 
-// keep writes what there is to read of a mutant.
+// keep writes the log of a mutant.
 func (r *Runner) keep(m *Mutant, details string, res *Result) error {
-	res.Log = r.logName(m)
-	text := fmt.Sprintf("%s\n%s\n%s: %s\n", m.Name, m.Fault, m.KilledBy, res.Verdict)
+	res.Log = filepath.Join(r.Out, m.Name+".log")
+	text := fmt.Sprintf("%s\n%s\n%s: %s\n", m.Name, m.Fault, m.KilledBy, res.Fate)
 	for _, f := range res.Findings {
 		text += f.String() + "\n"
 	}

@@ -59,7 +59,7 @@ const (
 // change returns a mutant that changes one text in a file.
 func (r *Runner) change(t *testing.T, name, by, finds, file, old, now string) *Mutant {
 	t.Helper()
-	s, err := newSubject(r.Patches, r.Base, r.Cache)
+	s, _, err := r.loadSeries(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ const signed = "Signed-off-by: vcpulab <series@vcpulab.invalid>\n"
 func TestRun(t *testing.T) {
 	for name, c := range map[string]struct {
 		by, finds, file, old, now string
-		want                      Verdict
+		want                      Fate
 		found                     string // what one of the findings has
 	}{
 		"killed":               {"verify mails", "Signed-off-by", labPatch, signed, "", Killed, "0001-"},
@@ -120,7 +120,7 @@ func TestRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			res := report.Results[0]
-			if res.Verdict != c.want {
+			if res.Fate != c.want {
 				t.Errorf("expected %s, found %+v", c.want, res)
 			}
 			if text := fmt.Sprint(res.Findings); !strings.Contains(text, c.found) {
@@ -130,7 +130,7 @@ func TestRun(t *testing.T) {
 				t.Errorf("exit code %d of %v", code, report.Err())
 			}
 			log, err := os.ReadFile(res.Log)
-			if err != nil || !strings.Contains(string(log), string(res.Verdict)) {
+			if err != nil || !strings.Contains(string(log), string(res.Fate)) {
 				t.Errorf("expected a log with the verdict, found %q, %v", log, err)
 			}
 		})
@@ -154,7 +154,7 @@ func TestRunUnfounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res := report.Results[0]; res.Verdict != Unfounded || exit.Code(report.Err()) != exit.CheckFailed {
+	if res := report.Results[0]; res.Fate != Unfounded || exit.Code(report.Err()) != exit.CheckFailed {
 		t.Errorf("expected %s, found %+v", Unfounded, res)
 	}
 }
@@ -209,9 +209,9 @@ type wordCheck struct {
 	looks      *int
 }
 
-func (c wordCheck) parts(*Subject, pair) ([]string, error) { return []string{c.word}, nil }
+func (c wordCheck) parts(*Specimen, pair) ([]string, error) { return []string{c.word}, nil }
 
-func (c wordCheck) look(ctx context.Context, s *Subject, _ pair) (*looked, error) {
+func (c wordCheck) inspect(ctx context.Context, s *Specimen, _ pair) (*observation, error) {
 	*c.looks++
 	tr, err := s.Tree(ctx, 0)
 	if err != nil {
@@ -221,9 +221,9 @@ func (c wordCheck) look(ctx context.Context, s *Subject, _ pair) (*looked, error
 	if err != nil {
 		return nil, err
 	}
-	l := &looked{Details: string(data)}
+	l := &observation{Details: string(data)}
 	if strings.Contains(string(data), c.word) {
-		l.Findings = append(l.Findings, Finding{c.file, "it has " + c.word})
+		l.Findings = append(l.Findings, Complaint{c.file, "it has " + c.word})
 	}
 	return l, nil
 }
@@ -237,20 +237,20 @@ func TestResultsAreKept(t *testing.T) {
 	c := wordCheck{labC, "EBUSY", &looks}
 	one := func(m *Mutant) *Result {
 		t.Helper()
-		s, err := newSubject(r.Patches, r.Base, r.Cache)
+		s, _, err := r.loadSeries(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := r.one(t.Context(), m, c, s)
+		res, err := r.runMutant(t.Context(), m, c, s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return res
 	}
-	if res := one(m); res.Verdict != Killed || res.Cached || looks != 2 {
+	if res := one(m); res.Fate != Killed || res.Cached || looks != 2 {
 		t.Errorf("expected to look at the series and the mutant, found %+v after %d", res, looks)
 	}
-	if res := one(m); res.Verdict != Killed || !res.Cached || looks != 2 {
+	if res := one(m); res.Fate != Killed || !res.Cached || looks != 2 {
 		t.Errorf("expected to look at nothing, found %+v after %d", res, looks)
 	}
 	trees, err := r.Cache.Keys("patched")
@@ -258,15 +258,15 @@ func TestResultsAreKept(t *testing.T) {
 		t.Errorf("expected the tree of the series alone to stay, found %v, %v", trees, err)
 	}
 	other := r.change(t, "y", "matrix s390x", "EBUSY", labC, "return -EEXIST;", "return -EBUSY; /* y */")
-	if res := one(other); res.Verdict != Killed || res.Cached || looks != 3 {
+	if res := one(other); res.Fate != Killed || res.Cached || looks != 3 {
 		t.Errorf("expected to look at the other mutant, found %+v after %d", res, looks)
 	}
 	survivor := r.change(t, "z", "matrix s390x", "EBUSY", labC, "return -EEXIST;", "return -ENOSPC;")
-	if res := one(survivor); res.Verdict != Survived || looks != 4 {
+	if res := one(survivor); res.Fate != Survived || looks != 4 {
 		t.Errorf("expected it to survive, found %+v after %d", res, looks)
 	}
 	r.Again, r.seen = true, make(map[string]bool)
-	if res := one(m); res.Verdict != Killed || res.Cached || looks != 6 {
+	if res := one(m); res.Fate != Killed || res.Cached || looks != 6 {
 		t.Errorf("expected to look at both again, found %+v after %d", res, looks)
 	}
 	one(other)
@@ -277,15 +277,15 @@ func TestResultsAreKept(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	r := Report{Results: []Result{
-		{Name: "a", Fault: "One is left out.", KilledBy: "verify mails", Finds: "x", Verdict: Killed, Found: &Finding{"", "0001-a.patch: x"}, Seconds: 0.25},
+		{Name: "a", Fault: "One is left out.", KilledBy: "verify mails", Finds: "x", Fate: Killed, Found: &Complaint{"", "0001-a.patch: x"}, Seconds: 0.25},
 		{
-			Name: "b", Fault: "One is there twice.", KilledBy: "selftest default a_test", Finds: "y", Verdict: Survived, Seconds: 61.4, Cached: true, Log: "/o/b.log",
+			Name: "b", Fault: "One is there twice.", KilledBy: "selftest default a_test", Finds: "y", Fate: Survived, Seconds: 61.4, Cached: true, Log: "/o/b.log",
 		},
 		{
-			Name: "c", Fault: "One is late.", KilledBy: "matrix s390x", Finds: "z", Verdict: Otherwise, Seconds: 5,
-			Findings: []Finding{{"s390x", "error: " + strings.Repeat("long ", 50) + "\nmore"}}, Log: "/o/c.log",
+			Name: "c", Fault: "One is late.", KilledBy: "matrix s390x", Finds: "z", Fate: Otherwise, Seconds: 5,
+			Findings: []Complaint{{"s390x", "error: " + strings.Repeat("long ", 50) + "\nmore"}}, Log: "/o/c.log",
 		},
-		{Name: "d", Fault: "One is early.", KilledBy: "apply", Finds: "z", Verdict: Unfounded, Findings: []Finding{{"", "was so before"}}, Log: "/o/d.log"},
+		{Name: "d", Fault: "One is early.", KilledBy: "apply", Finds: "z", Fate: Unfounded, Findings: []Complaint{{"", "was so before"}}, Log: "/o/d.log"},
 	}}
 	var b bytes.Buffer
 	for _, write := range []func() error{
@@ -312,4 +312,12 @@ func TestReport(t *testing.T) {
 	if err := (&Report{}).Err(); exit.Code(err) != exit.CheckFailed {
 		t.Errorf("a run of nothing is not good, found %v", err)
 	}
+}
+
+func names(mutants []*Mutant) []string {
+	var names []string
+	for _, m := range mutants {
+		names = append(names, m.Name)
+	}
+	return names
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,13 +17,13 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// Guests say how guests are run for a configuration.
+// Guests say how to run guests for a configuration.
 type Guests struct {
 	Spec kbuild.Spec
-	// Options say how tests are run, and which complaints do not count.
+	// Options say how to run tests, and which splats do not count.
 	Options selftest.Options
-	// Overlooked says in words what Options.Overlook overlooks: results that
-	// are kept are of no use when it changes.
+	// Overlooked describes Options.Overlook: results in the cache are of no use
+	// when it changes.
 	Overlooked string
 }
 
@@ -43,7 +42,7 @@ func (r *Runner) newSelftestCheck(k Killer) (check, error) {
 	return selftestCheck{r, k, g}, nil
 }
 
-func (c selftestCheck) parts(*Subject, pair) ([]string, error) {
+func (c selftestCheck) parts(*Specimen, pair) ([]string, error) {
 	cfg, err := kbuild.ReadFragments(c.guests.Spec.Fragments...)
 	if err != nil {
 		return nil, err
@@ -52,59 +51,54 @@ func (c selftestCheck) parts(*Subject, pair) ([]string, error) {
 	return append([]string{cfg.String(), text, c.guests.Overlooked}, c.guests.Options.Append...), err
 }
 
-// look builds the kernel and the tests, and runs the test. It is run once on a
-// mutant, which has to fail at the first try, and may be run again on the
-// series.
-func (c selftestCheck) look(ctx context.Context, s *Subject, p pair) (_ *looked, err error) {
+// inspect builds the kernel and the tests, and runs the test. A mutant has to
+// fail at the first try, while the test may run again on the series.
+func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *observation, err error) {
 	t, err := s.Tree(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
 	k, err := c.Builder.Build(ctx, s.Name, t, c.guests.Spec)
 	if err != nil {
-		if s.Mutant != nil && exit.Code(err) == exit.BuildFailed {
-			err = &barredError{"the kernel does not build", err}
-		}
-		return nil, err
+		return nil, s.barred(exit.BuildFailed, "the kernel does not build", err)
 	}
 	if s.Mutant != nil {
 		defer func() { err = errors.Join(err, c.Builder.Forget(context.WithoutCancel(ctx), k)) }()
 	}
 	built, err := c.Builder.BuildSelftests(ctx, t, c.guests.Spec, c.tests())
 	if err != nil {
-		if s.Mutant != nil && exit.Code(err) == exit.BuildFailed {
-			err = &barredError{"the selftests do not build", err}
-		}
-		return nil, err
+		return nil, s.barred(exit.BuildFailed, "the selftests do not build", err)
 	}
 	accel, err := c.Accel(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	subject, err := selftest.NewSubject(s.Name, k, built, accel)
+	kernel, err := selftest.NewKernel(s.Name, k, built, accel)
 	if err != nil {
 		return nil, err
 	}
-	subject.Tests = slices.DeleteFunc(subject.Tests, func(t selftest.Test) bool { return t.Name != c.k.Test })
-	for i := range subject.Tests {
-		subject.Tests[i].Args = c.k.Args
+
+	kernel.Tests = slices.DeleteFunc(kernel.Tests, func(t selftest.Test) bool { return t.Name != c.k.Test })
+	for i := range kernel.Tests {
+		kernel.Tests[i].Args = c.k.Args
 	}
 	o := c.guests.Options
 	o.Accel, o.Log = accel, c.Log
 	if s.Mutant != nil {
 		o.Retries = -1
-		// How long the test takes where nothing is wrong was seen before.
+		// How long the test takes without the fault is known.
 		if clean, err := c.Runner.run(ctx, c.k, c, p.series, p); err == nil {
 			o.Expect = map[string]float64{c.k.Test: clean.Took}
 		}
 	}
+
 	if o.KeepDir, err = os.MkdirTemp(c.Out, ".guests-"); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(o.KeepDir)
-	results, err := selftest.Run(ctx, c.Cache, subject, o)
+	results, err := selftest.Run(ctx, c.Cache, kernel, o)
 	if fault, ok := errors.AsType[*vm.Fault](err); ok && !fault.Infrastructure() {
-		return &looked{Findings: []Finding{{"boot", fault.Error()}}, Details: fault.Error()}, nil
+		return &observation{Findings: []Complaint{{"boot", fault.Error()}}, Details: fault.Error()}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -112,15 +106,15 @@ func (c selftestCheck) look(ctx context.Context, s *Subject, p pair) (_ *looked,
 	return c.found(results)
 }
 
-// tests returns the names of the tests to build: those of all mutants, which
-// are built once.
+// tests returns the names of the tests to build: those of all mutants, so that
+// they are built once.
 func (c selftestCheck) tests() []string {
 	names := append(slices.Clone(c.Tests), c.k.Test)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// Tests returns the names of the selftests that mutants are run with.
+// Tests returns the names of the selftests that mutants are to fail.
 func Tests(all []*Mutant) []string {
 	var tests []string
 	for _, m := range all {
@@ -131,30 +125,27 @@ func Tests(all []*Mutant) []string {
 	return tests
 }
 
-// found returns what a run of the test says.
-func (c selftestCheck) found(results []selftest.Result) (*looked, error) {
+// found returns what a run of the test shows.
+func (c selftestCheck) found(results []selftest.Result) (*observation, error) {
 	if len(results) != 1 {
 		return nil, fmt.Errorf("selftest %s: expected one result, found %d", c.k.Test, len(results))
 	}
 	r := results[0]
-	l := &looked{Took: r.Seconds}
+	o := &observation{Took: r.Seconds}
 	if r.Outcome != selftest.Pass {
-		l.Findings = append(l.Findings, Finding{r.Name, fmt.Sprintf("%s: %s", r.Outcome, r.Reason)})
+		o.Findings = append(o.Findings, Complaint{r.Name, fmt.Sprintf("%s: %s", r.Outcome, r.Reason)})
 	}
 	for _, s := range r.Splats {
 		if !strings.Contains(r.Reason, s.Title) {
-			l.Findings = append(l.Findings, Finding{r.Name, fmt.Sprintf("%s: %s", s.Kind, s.Title)})
+			o.Findings = append(o.Findings, Complaint{r.Name, fmt.Sprintf("%s: %s", s.Kind, s.Title)})
 		}
 	}
-	// The log is that of one guest of many; its name is of no use to anybody.
+	// The file itself is removed with its guest's directory.
 	if data, err := os.ReadFile(r.Log); err == nil {
-		l.Details = string(data)
+		o.Details = string(data)
 	}
-	return l, nil
+	return o, nil
 }
-
-// logName is where the details of a mutant are kept.
-func (r *Runner) logName(m *Mutant) string { return filepath.Join(r.Out, m.Name+".log") }
 
 // took rounds a time for people.
 func took(seconds float64) string {

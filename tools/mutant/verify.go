@@ -15,28 +15,28 @@ import (
 // applyCheck reads the series and applies it.
 type applyCheck struct{}
 
-func (applyCheck) parts(*Subject, pair) ([]string, error) { return nil, nil }
+func (applyCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
 
-func (applyCheck) look(_ context.Context, s *Subject, _ pair) (*looked, error) {
-	l := &looked{}
+func (applyCheck) inspect(_ context.Context, s *Specimen, _ pair) (*observation, error) {
+	o := &observation{}
 	ser, err := s.Series()
 	if barred, ok := errors.AsType[*barredError](err); ok {
-		l.Findings = append(l.Findings, Finding{"read", strings.ReplaceAll(barred.err.Error(), s.Dir, PatchesDir)})
-		return l, nil
+		o.Findings = append(o.Findings, Complaint{"read", strings.ReplaceAll(barred.err.Error(), s.Dir, PatchesDir)})
+		return o, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	_, err = ser.Try(s.Base, series.Options{})
 	if failed, ok := errors.AsType[*series.ApplyError](err); ok {
-		l.Findings = append(l.Findings, Finding{"apply", failed.Error()})
+		o.Findings = append(o.Findings, Complaint{"apply", failed.Error()})
 		err = nil
 	}
-	return l, err
+	return o, err
 }
 
-// verifyCheck is a check of package verify. It takes seconds, so that nothing
-// is kept of it.
+// verifyCheck is a check of package verify. It takes seconds: results are not
+// kept.
 type verifyCheck struct {
 	check  verify.Check
 	verify verify.Subject
@@ -50,9 +50,9 @@ func (r *Runner) newVerifyCheck(k Killer) (check, error) {
 	return verifyCheck{chosen[0], r.Verify}, nil
 }
 
-func (c verifyCheck) parts(*Subject, pair) ([]string, error) { return nil, nil }
+func (c verifyCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
 
-func (c verifyCheck) look(ctx context.Context, s *Subject, _ pair) (*looked, error) {
+func (c verifyCheck) inspect(ctx context.Context, s *Specimen, _ pair) (*observation, error) {
 	ser, err := s.Series()
 	if err != nil {
 		return nil, err
@@ -70,38 +70,43 @@ func (c verifyCheck) look(ctx context.Context, s *Subject, _ pair) (*looked, err
 		}
 		return nil, report.Err()
 	}
-	l := &looked{}
+	o := &observation{}
 	for _, f := range res.Findings {
-		l.Findings = append(l.Findings, Finding{Text: f.String()})
+		o.Findings = append(o.Findings, Complaint{Text: f.String()})
 	}
-	return l, nil
+	return o, nil
 }
 
-// ofTree are the checks of package verify that say something of a mutant of the
-// tree, which is no proper mail.
+// ofTree are the checks of package verify that are of use for a mutant of the
+// tree, whose patch has no proper message.
 var ofTree = []string{"rules", "pairs", "retired", "kernel-doc"}
 
-// others returns what the checks that read the series find in a mutant and not
-// in the series as it is: another check than the one that is named may catch
-// it. Checks that cannot be run are left out.
-func (r *Runner) others(ctx context.Context, p pair) ([]Finding, error) {
-	var found []Finding
+// runOthers returns what the checks that read the series find in a mutant and
+// not in the series as it is: another check than the named one may catch it.
+// Checks that fail to run are left out.
+func (r *Runner) runOthers(ctx context.Context, p pair) ([]Complaint, error) {
+	var found []Complaint
 	for _, c := range verify.Checks() {
 		if !p.mutant.Mutant.OfSeries && !slices.Contains(ofTree, c.Name) {
 			continue
 		}
 		check := verifyCheck{c, r.Verify}
-		mutated, err := check.look(ctx, p.mutant, p)
-		if err == nil && len(mutated.Findings) > 0 {
-			var clean *looked
-			if clean, err = check.look(ctx, p.series, p); err == nil && len(clean.Findings) == 0 {
-				for _, f := range mutated.Findings {
-					found = append(found, Finding{Verify + " " + c.Name, f.String()})
-				}
-			}
-		}
+		mutated, err := check.inspect(ctx, p.mutant, p)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if err != nil || len(mutated.Findings) == 0 {
+			continue
+		}
+		clean, err := check.inspect(ctx, p.series, p)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil || len(clean.Findings) > 0 {
+			continue
+		}
+		for _, f := range mutated.Findings {
+			found = append(found, Complaint{Verify + " " + c.Name, f.String()})
 		}
 	}
 	return found, nil

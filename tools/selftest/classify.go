@@ -87,7 +87,7 @@ func judge(t wire.Test, tap TAP) (Outcome, string) {
 }
 
 // failedSubs says which subtests went wrong, "" if none did.
-func failedSubs(subs []Sub) string {
+func failedSubs(subs []Subtest) string {
 	const most = 3
 	var names []string
 	bad := 0
@@ -111,7 +111,7 @@ func failedSubs(subs []Sub) string {
 
 // firstFailed returns the name of a failed subtest, with that of the innermost
 // one below it that failed first.
-func (s Sub) firstFailed() string {
+func (s Subtest) firstFailed() string {
 	for _, below := range s.Sub {
 		if below.Outcome.bad() {
 			return s.Name + " / " + below.firstFailed()

@@ -4,6 +4,7 @@ package selftest
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,67 +12,74 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// Verdict is what became of a test from one kernel to the other.
-type Verdict string
+// Change is how the result of a test changed from the base to the patched
+// kernel.
+type Change string
 
-// The verdicts.
+// The changes.
 const (
-	Same      Verdict = "same"
-	Fixed     Verdict = "fixed"     // bad on the base, passes on the patched kernel
-	New       Verdict = "new"       // not there or skipped on the base
-	Changed   Verdict = "changed"   // otherwise not better: it was bad and is no longer run, or bad in another way
-	Regressed Verdict = "regressed" // worse on the patched kernel
-	NotRun    Verdict = "not run"   // the run did not come to it
-	Vanished  Verdict = "vanished"  // not there on the patched kernel
+	Same      Change = "same"
+	Fixed     Change = "fixed"     // bad on the base, passes on the patched kernel
+	New       Change = "new"       // does not exist on the base, or is skipped
+	Changed   Change = "changed"   // otherwise not better: it was bad and is no longer run, or is bad in another way
+	Regressed Change = "regressed" // worse on the patched kernel
+	NotRun    Change = "not run"   // the run ended before it
+	Vanished  Change = "vanished"  // does not exist on the patched kernel
 	// Incomparable is a test that did not end in time on the base kernel and
 	// did not take the patched one down.
-	Incomparable Verdict = "not comparable"
-	Proved       Verdict = "proved"   // bad on the base, as a Proof has to be, and passes on the patched kernel
-	Unproved     Verdict = "unproved" // a Proof that is not bad on the base, or does not pass on the patched kernel
+	Incomparable Change = "not comparable"
+	Proved       Change = "proved"   // fails on the base, as a Proof has to, and passes on the patched kernel
+	Unproved     Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
 )
 
-// Pair is one test on both kernels.
-type Pair struct {
-	Name    string  `json:"name"`
-	Verdict Verdict `json:"verdict"`
-	// Why says what the verdict is for where the outcomes do not show it.
+// fails tells whether a change fails the comparison.
+func (c Change) fails() bool { return c == Regressed || c == Vanished || c == NotRun || c == Unproved }
+
+// TestPair is a test on both kernels.
+type TestPair struct {
+	Name   string `json:"name"`
+	Change Change `json:"verdict"`
+	// Why explains the change where the outcomes do not show it.
 	Why []string `json:"why,omitempty"`
 	// Base and Patched are the results, nil where there is none.
 	Base    *Result `json:"base"`
 	Patched *Result `json:"patched"`
 }
 
-// bad tells whether a verdict fails the comparison.
-func (v Verdict) bad() bool { return v == Regressed || v == Vanished || v == NotRun || v == Unproved }
-
-// failed tells whether a pair fails the comparison: what is worse with the
-// patches, what proves nothing though it has to, and a test that takes the
-// patched kernel down whatever the base did.
-func (p Pair) failed() bool {
-	if p.Verdict.bad() {
-		return true
+// failure says in a word what fails the comparison: a change, or a test that
+// takes the patched kernel down whatever it did on the base kernel. It is ""
+// if nothing does.
+func (p TestPair) failure() string {
+	switch {
+	case p.Change.fails():
+		return string(p.Change)
+	case p.Patched.Outcome == Crash, p.Base == nil && p.Patched.Outcome.bad():
+		return string(p.Patched.Outcome)
 	}
-	return p.Patched.Outcome == Crash || p.Base == nil && p.Patched.Outcome.bad()
+	return ""
 }
 
 // Comparison is the results of two kernels side by side.
 type Comparison struct {
-	// Arch is the architecture, as arch.Arch names it.
+	// Arch is the name of the architecture.
 	Arch string `json:"arch,omitempty"`
 	// Tests are all tests of both kernels, sorted by name.
-	Tests []Pair `json:"tests"`
-	// Incomplete says why the run did not come to its end, "" if it did. Then
-	// there are tests without a result, and the comparison is not good.
+	Tests []TestPair `json:"tests"`
+	// Incomplete says why the run ended early, "" if it did not. Then some
+	// tests have no result, and the comparison is not good.
 	Incomplete string `json:"incomplete,omitempty"`
-	// Passed, Failed, Skipped, BothFail and NotComparable add up to the number
-	// of tests.
+	Counts
+}
+
+// Counts are the numbers of tests, which add up to all of them.
+type Counts struct {
 	Passed int `json:"passed"`
 	// Failed are the tests that fail the comparison.
 	Failed int `json:"failed"`
 	// Skipped are those that were skipped on the patched kernel and had not
 	// passed on the base.
 	Skipped int `json:"skipped"`
-	// BothFail are those that are as bad on the base: no fault of a patch.
+	// BothFail are those that are as bad on the base kernel.
 	BothFail int `json:"both_fail"`
 	// NotComparable are those that did not pass on the patched kernel and did
 	// not end in time on the base.
@@ -82,21 +90,14 @@ type Comparison struct {
 // results of one name the worse counts.
 func Compare(base, patched []Result, e Expectations) Comparison {
 	b, p := byName(base), byName(patched)
-	names := make([]string, 0, len(b))
-	for n := range b {
-		names = append(names, n)
-	}
-	for n := range p {
-		if b[n] == nil {
-			names = append(names, n)
-		}
-	}
-	slices.Sort(names)
+	all := maps.Clone(b)
+	maps.Copy(all, p)
+
 	known := splatTitles(base)
 	c := Comparison{Incomplete: e.Incomplete}
-	for _, n := range names {
-		pair := Pair{Name: n, Base: b[n], Patched: p[n]}
-		pair.Verdict, pair.Why = e.decide(n, pair.Base, pair.Patched, known)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		pair := TestPair{Name: name, Base: b[name], Patched: p[name]}
+		pair.Change, pair.Why = e.decide(name, pair.Base, pair.Patched, known)
 		c.add(pair)
 	}
 	return c
@@ -113,27 +114,26 @@ func byName(results []Result) map[string]*Result {
 	return m
 }
 
-func (c *Comparison) add(p Pair) {
+func (c *Comparison) add(p TestPair) {
 	c.Tests = append(c.Tests, p)
 	switch {
-	case p.failed():
+	case p.failure() != "":
 		c.Failed++
 	case p.Patched.Outcome == Pass:
 		c.Passed++
 	case p.Patched.Outcome == Skip:
 		c.Skipped++
-	case p.Verdict == Incomparable:
+	case p.Change == Incomparable:
 		c.NotComparable++
 	default:
 		c.BothFail++
 	}
 }
 
-func compareOutcomes(base, patched Outcome) Verdict {
+func compareOutcomes(base, patched Outcome) Change {
 	switch {
 	case base == Timeout && patched != Crash:
-		// What it would have come to is not known.
-		return Incomparable
+		return Incomparable // how it would have ended is unknown
 	case base == patched:
 		return Same
 	case patched == Pass && base == Skip:
@@ -146,32 +146,29 @@ func compareOutcomes(base, patched Outcome) Verdict {
 	return Changed
 }
 
-// finished tells whether a test came to its own end, so that all of its
-// subtests should be there.
-func finished(r *Result) bool { return r.Outcome == Pass || r.Outcome == Skip || r.Outcome == Fail }
-
-// compareSubs says which subtests are worse on the patched kernel. cut says
+// compareSubtests says which subtests are worse on the patched kernel. cut says
 // that some of them may be missing.
-func compareSubs(above string, base, patched []Sub, cut bool) []string {
-	now := make(map[string]Sub, len(patched))
+func compareSubtests(above string, base, patched []Subtest, cut bool) []string {
+	now := make(map[string]Subtest, len(patched))
 	for _, s := range patched {
 		now[s.Name] = s
 	}
+
 	var worse []string
 	for _, b := range base {
 		name := above + b.Name
 		p, ok := now[b.Name]
-		switch {
-		case !ok && cut:
-		case !ok:
-			worse = append(worse, fmt.Sprintf("subtest %s vanished", name))
-		default:
-			if compareOutcomes(b.Outcome, p.Outcome) == Regressed {
-				worse = append(worse, strings.TrimSuffix(fmt.Sprintf("subtest %s: %s on the base, now %s: %s",
-					name, b.Outcome, p.Outcome, p.Reason), ": "))
+		if !ok {
+			if !cut {
+				worse = append(worse, fmt.Sprintf("subtest %s vanished", name))
 			}
-			worse = append(worse, compareSubs(name+" / ", b.Sub, p.Sub, cut)...)
+			continue
 		}
+		if compareOutcomes(b.Outcome, p.Outcome) == Regressed {
+			worse = append(worse, strings.TrimSuffix(fmt.Sprintf("subtest %s: %s on the base, now %s: %s",
+				name, b.Outcome, p.Outcome, p.Reason), ": "))
+		}
+		worse = append(worse, compareSubtests(name+" / ", b.Sub, p.Sub, cut)...)
 	}
 	return worse
 }
@@ -196,28 +193,23 @@ func splatTitle(title string) string { return digits.ReplaceAllString(title, "N"
 // Err returns nil if the comparison is good, else an error that names what is
 // not and stands for exit.CheckFailed. A comparison of nothing is not good.
 func (c Comparison) Err() error {
+	fail := func(format string, args ...any) error {
+		return exit.With(exit.CheckFailed, fmt.Errorf("selftests: "+format, args...))
+	}
 	if len(c.Tests) == 0 {
-		return exit.With(exit.CheckFailed, fmt.Errorf("selftests: expected results, found none"))
+		return fail("expected results, found none")
 	}
 	if c.Incomplete != "" {
-		return exit.With(exit.CheckFailed, fmt.Errorf("selftests: the run did not come to its end: %s", c.Incomplete))
+		return fail("the run did not come to its end: %s", c.Incomplete)
 	}
 	if c.Failed == 0 {
 		return nil
 	}
-	var bad []string
+	var failed []string
 	for _, p := range c.Tests {
-		if p.failed() {
-			bad = append(bad, fmt.Sprintf("%s (%s)", p.Name, p.sort()))
+		if why := p.failure(); why != "" {
+			failed = append(failed, fmt.Sprintf("%s (%s)", p.Name, why))
 		}
 	}
-	return exit.With(exit.CheckFailed, fmt.Errorf("selftests: %d of %d failed: %s", len(bad), len(c.Tests), strings.Join(bad, ", ")))
-}
-
-// sort says in one word what is wrong with a pair that failed.
-func (p Pair) sort() string {
-	if p.Verdict.bad() {
-		return string(p.Verdict)
-	}
-	return string(p.Patched.Outcome)
+	return fail("%d of %d failed: %s", len(failed), len(c.Tests), strings.Join(failed, ", "))
 }

@@ -16,7 +16,7 @@ import (
 func TestCompareOutcomes(t *testing.T) {
 	// Rows are the base, columns the patched kernel.
 	outcomes := []Outcome{Pass, Skip, Fail, Timeout, Crash}
-	want := map[Outcome][]Verdict{
+	want := map[Outcome][]Change{
 		Pass:    {Same, Regressed, Regressed, Regressed, Regressed},
 		Skip:    {New, Same, Regressed, Regressed, Regressed},
 		Fail:    {Fixed, Changed, Same, Changed, Regressed},
@@ -40,7 +40,7 @@ func result(name string, o Outcome, subs ...string) Result {
 	}
 	for _, s := range subs {
 		n, out, _ := strings.Cut(s, " ")
-		r.Sub = append(r.Sub, Sub{Name: n, Outcome: Outcome(out)})
+		r.Sub = append(r.Sub, Subtest{Name: n, Outcome: Outcome(out)})
 	}
 	return r
 }
@@ -55,14 +55,14 @@ func TestCompare(t *testing.T) {
 	type counts struct{ Passed, Failed, Skipped, BothFail, NotComparable int }
 	nested := func(o Outcome) Result {
 		r := result("a", Pass)
-		r.Sub = []Sub{{Name: "x", Outcome: Pass, Sub: []Sub{{Name: "y", Outcome: o}}}}
+		r.Sub = []Subtest{{Name: "x", Outcome: Pass, Sub: []Subtest{{Name: "y", Outcome: o}}}}
 		return r
 	}
 	cut := result("a", Pass, "x pass")
 	cut.LeftOut = 100
 	tests := map[string]struct {
 		base, patched []Result
-		verdict       Verdict
+		verdict       Change
 		why           []string
 		counts        counts
 	}{
@@ -106,8 +106,8 @@ func TestCompare(t *testing.T) {
 			if len(c.Tests) != 1 {
 				t.Fatalf("expected 1 test, found %v", c.Tests)
 			}
-			if p := c.Tests[0]; p.Verdict != tc.verdict || !cmp.Equal(p.Why, tc.why) {
-				t.Errorf("expected %s %q, found %s %q", tc.verdict, tc.why, p.Verdict, p.Why)
+			if p := c.Tests[0]; p.Change != tc.verdict || !cmp.Equal(p.Why, tc.why) {
+				t.Errorf("expected %s %q, found %s %q", tc.verdict, tc.why, p.Change, p.Why)
 			}
 			if got := (counts{c.Passed, c.Failed, c.Skipped, c.BothFail, c.NotComparable}); got != tc.counts {
 				t.Errorf("expected %+v, found %+v", tc.counts, got)
@@ -134,7 +134,7 @@ func TestCompareNothing(t *testing.T) {
 func TestCompareIncomplete(t *testing.T) {
 	const why = "QEMU failed"
 	c := Compare([]Result{result("a", Pass), result("b", Pass)}, []Result{result("a", Pass)}, Expectations{Incomplete: why})
-	if v := c.Tests[1].Verdict; v != NotRun || c.Passed != 1 || c.Failed != 1 {
+	if v := c.Tests[1].Change; v != NotRun || c.Passed != 1 || c.Failed != 1 {
 		t.Errorf("expected %s, found %s and %+v", NotRun, v, c)
 	}
 	// Not even if each test has a result.
@@ -154,8 +154,8 @@ func TestCompareIncomplete(t *testing.T) {
 
 func TestSum(t *testing.T) {
 	got := Sum([]Comparison{
-		{Arch: "x86_64", Passed: 90, Failed: 1, Skipped: 30, BothFail: 2},
-		{Arch: "arm64", Passed: 40, Skipped: 3, NotComparable: 1},
+		{Arch: "x86_64", Counts: Counts{Passed: 90, Failed: 1, Skipped: 30, BothFail: 2}},
+		{Arch: "arm64", Counts: Counts{Passed: 40, Skipped: 3, NotComparable: 1}},
 		{Arch: "riscv64", Incomplete: "the kernel did not build"},
 	})
 	want := "x86_64:   90 passed, 1 failed, 30 skipped, 2 failing on both\n" +

@@ -34,7 +34,7 @@ func TestDecode(t *testing.T) {
 		"nobody": {nil, "", "\n--- console ---\nbefore\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := guest{r: &runner{subject: Subject{Decode: tt.decode}}, results: fresh()}
+			g := guest{r: &runner{subject: Kernel{Decode: tt.decode}}, results: fresh()}
 			g.decode(t.Context())
 			for _, r := range g.results {
 				if r.Name != "bad" && r.Decoded+r.Undecoded != "" {
@@ -47,7 +47,7 @@ func TestDecode(t *testing.T) {
 			}
 		})
 	}
-	many := guest{r: &runner{subject: Subject{Decode: func(context.Context, string) (string, error) { return "x", nil }}}}
+	many := guest{r: &runner{subject: Kernel{Decode: func(context.Context, string) (string, error) { return "x", nil }}}}
 	for range maxDecoded + 2 {
 		many.results = append(many.results, fresh()[1])
 	}

@@ -3,7 +3,7 @@
 // Package selftest runs the kernel's own KVM selftests on kernels in guests
 // and compares what two kernels made of them, test by test, by name.
 //
-// [Run] spreads the tests of a [Subject] over guests, the longest first. How
+// [Run] spreads the tests of a [Kernel] over guests, the longest first. How
 // a test ended is an [Outcome]; a guest that dies takes with it the test that
 // was running and no other: the rest goes on in a fresh guest. [Compare] puts
 // two lists of results side by side. A test or subtest that was good on the

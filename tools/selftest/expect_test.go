@@ -21,7 +21,7 @@ func TestProofs(t *testing.T) {
 	splat.Splats = []vm.Splat{{Kind: vm.KernelWarning, Title: "WARNING: x"}}
 	tests := map[string]struct {
 		base, patched []Result
-		verdict       Verdict
+		verdict       Change
 		why           string
 		failed        int
 	}{
@@ -42,8 +42,8 @@ func TestProofs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := Compare(tc.base, tc.patched, Expectations{Proofs: proof})
 			p := c.Tests[0]
-			if why := strings.Join(p.Why, "\n"); p.Verdict != tc.verdict || why != tc.why || c.Failed != tc.failed {
-				t.Errorf("expected %s, %d failed: %s\nfound %s, %d failed: %s", tc.verdict, tc.failed, tc.why, p.Verdict, c.Failed, why)
+			if why := strings.Join(p.Why, "\n"); p.Change != tc.verdict || why != tc.why || c.Failed != tc.failed {
+				t.Errorf("expected %s, %d failed: %s\nfound %s, %d failed: %s", tc.verdict, tc.failed, tc.why, p.Change, c.Failed, why)
 			}
 		})
 	}
@@ -55,7 +55,7 @@ func TestExpectations(t *testing.T) {
 	tests := map[string]struct {
 		results [2][]Result
 		e       Expectations
-		verdict Verdict
+		verdict Change
 		failed  int
 	}{
 		"of the kernel, fails on both":     {both(Fail), Expectations{Added: []string{"b"}}, Same, 0},
@@ -69,8 +69,8 @@ func TestExpectations(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := Compare(tc.results[0], tc.results[1], tc.e)
-			if p := c.Tests[0]; p.Verdict != tc.verdict || c.Failed != tc.failed {
-				t.Errorf("expected %s, %d failed; found %s, %d failed: %q", tc.verdict, tc.failed, p.Verdict, c.Failed, p.Why)
+			if p := c.Tests[0]; p.Change != tc.verdict || c.Failed != tc.failed {
+				t.Errorf("expected %s, %d failed; found %s, %d failed: %q", tc.verdict, tc.failed, p.Change, c.Failed, p.Why)
 			}
 		})
 	}
@@ -85,8 +85,8 @@ func TestLoadProofs(t *testing.T) {
 		"none":       {"# nothing is proved\n", nil, ""},
 		"two":        {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"b\"\npatch = \"A\"\n", []Proof{{"a", "A"}, {"b", "A"}}, ""},
 		"no patch":   {"[[proof]]\ntest = \"a\"\n", nil, `proof 1: expected a test and a patch, found "a" and ""`},
-		"twice":      {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"a\"\npatch = \"B\"\n", nil, "proof 2: a is there twice"},
-		"misspelled": {"[[proof]]\ntest = \"a\"\npath = \"A\"\n", nil, "strict mode"},
+		"twice":      {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"a\"\npatch = \"B\"\n", nil, "proof 2: duplicate test a"},
+		"misspelled": {"[[proof]]\ntest = \"a\"\npath = \"A\"\n", nil, "unknown field"},
 		"not TOML":   {"test: a\n", nil, "read which tests prove which patches"},
 	}
 	for name, tc := range tests {

@@ -66,7 +66,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 		return nil, err
 	}
 	s, o := g.r.subject, g.r.opts
-	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Kernel, Append: o.Append}
+	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Image, Append: o.Append}
 	if s.Arch.Name == arch.X86_64().Name {
 		// On a busy host TCG's time stamp counter looks unstable, and KVM
 		// works in another way with one that is.

@@ -16,6 +16,7 @@ import (
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/vm"
 )
 
@@ -72,7 +73,7 @@ func faulty(t *testing.T, hows ...string) []Test {
 func TestRunFaulty(t *testing.T) {
 	kernel := need(t, envKernel)
 	tests := faulty(t, "endless", "fail", "init", "killed", "lost", "nonsense", "panic", "pass", "reset", "skip")
-	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: kernel, Tests: append(tests, Test{
+	s := Kernel{Name: "base", Arch: arch.X86_64(), Image: kernel, Tests: append(tests, Test{
 		Name: "no program", Path: filepath.Join("testdata", "faulty", "main.go"),
 	})}
 	keep := t.TempDir()
@@ -134,7 +135,7 @@ func TestRunNoKernel(t *testing.T) {
 	if err := os.WriteFile(file, make([]byte, 4096), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: file, Tests: faulty(t, "pass")}
+	s := Kernel{Name: "base", Arch: arch.X86_64(), Image: file, Tests: faulty(t, "pass")}
 	got, err := Run(context.Background(), testCache(t), s, Options{MemMiB: 256})
 	if fault, ok := errors.AsType[*vm.Fault](err); !ok || len(got) > 0 {
 		t.Errorf("expected a fault and no results, found %v (%T) and %v", err, fault, got)
@@ -146,7 +147,7 @@ func TestRunCancelled(t *testing.T) {
 	kernel := need(t, envKernel)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: kernel, Tests: faulty(t, "pass", "endless")}
+	s := Kernel{Name: "base", Arch: arch.X86_64(), Image: kernel, Tests: faulty(t, "pass", "endless")}
 	time.AfterFunc(4*time.Second, cancel)
 	got, err := Run(ctx, testCache(t), s, Options{MemMiB: 256, Parallel: 1})
 	if !errors.Is(err, context.Canceled) {
@@ -161,7 +162,7 @@ func TestRunCancelled(t *testing.T) {
 
 // TestRunSelftests runs KVM's own tests.
 func TestRunSelftests(t *testing.T) {
-	s := Subject{Name: "base", Arch: arch.X86_64(), Kernel: need(t, envKernel), ModuleDir: need(t, envModules)}
+	s := Kernel{Name: "base", Arch: arch.X86_64(), Image: need(t, envKernel), ModuleDir: need(t, envModules)}
 	s.Modules = []vm.Module{{Host: filepath.Join(s.ModuleDir, "kvm-amd.ko")}}
 	dir := need(t, envSelftests)
 	var all []Test
@@ -176,11 +177,11 @@ func TestRunSelftests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Tests, err = Select(all, []string{"set_boot_cpu_id", "max_vcpuid_cap_test", "kvm_binary_stats_test"}); err != nil {
+	if s.Tests, err = pattern.Select(all, []string{"set_boot_cpu_id", "max_vcpuid_cap_test", "kvm_binary_stats_test"}, testName); err != nil {
 		t.Fatal(err)
 	}
 	if more := os.Getenv("VCPULAB_TEST_SELFTESTS_ONLY"); more != "" {
-		if s.Tests, err = Select(all, strings.Fields(more)); err != nil {
+		if s.Tests, err = pattern.Select(all, strings.Fields(more), testName); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,3 +201,5 @@ func TestRunSelftests(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func testName(t Test) string { return t.Name }

@@ -4,34 +4,31 @@ package selftest
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
+
 	"vcpulab/tools/cache"
 )
 
-// Took is how long a test took the last time that it was run.
+// Took is how long a test took in its last run.
 type Took struct {
 	Seconds float64 `json:"seconds"`
-	// Ended says that it came to its end by itself.
+	// Ended tells whether it ended by itself.
 	Ended bool `json:"ended"`
 }
 
 // History is how long tests took, by their names. It decides which are started
-// first, and gives a test that is slow more time.
+// first, and gives a slow test more time.
 type History map[string]Took
 
-// historyKind is the folder of the cache in which histories are kept. They are
-// no entries: they change.
-const historyKind = "selftest-times"
+// historyFile is not an entry of the cache: it changes.
+func historyFile(c *cache.Cache, id string) string { return c.Path("selftest-times", id+".json") }
 
-func historyFile(c *cache.Cache, id string) string { return c.Path(historyKind, id+".json") }
-
-// LoadHistory returns what was remembered under id, which says what the times
-// depend on, such as x86_64-tcg. A file that cannot be read is as good as
-// none.
+// LoadHistory returns what was saved under id, which names what the times
+// depend on, such as x86_64-tcg. A file that cannot be read is ignored.
 func LoadHistory(c *cache.Cache, id string) History {
 	h := History{}
 	data, err := os.ReadFile(historyFile(c, id))
@@ -42,35 +39,22 @@ func LoadHistory(c *cache.Cache, id string) History {
 	return h
 }
 
-// SaveHistory remembers under id how long tests took, next to what is
-// remembered of others. A test that could not be started took no time.
+// SaveHistory saves under id how long tests took, and keeps what is known of
+// others. A test that could not be started took no time.
 func SaveHistory(c *cache.Cache, id string, results []Result) error {
 	h := LoadHistory(c, id)
 	for _, r := range results {
 		if r.Seconds > 0 {
-			h[r.Name] = Took{Seconds: r.Seconds, Ended: finished(&r)}
+			h[r.Name] = Took{Seconds: r.Seconds, Ended: r.Outcome.finished()}
 		}
 	}
 	name := historyFile(c, id)
-	fail := func(err error) error { return c.Full("remember how long the selftests took", err) }
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return fail(err)
-	}
 	data, err := json.MarshalIndent(h, "", "\t")
-	if err != nil {
-		return fmt.Errorf("remember how long the selftests took: %w", err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(data, '\n'))
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), 0o755)
 	}
 	if err == nil {
-		err = os.Rename(tmp.Name(), name)
+		err = renameio.WriteFile(name, append(data, '\n'), 0o644)
 	}
-	return fail(err)
+	return c.Full("remember how long the selftests took", err)
 }

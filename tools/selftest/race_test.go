@@ -85,7 +85,7 @@ func TestLoadRaces(t *testing.T) {
 		"no reason":    {"[[race]]\nbetween = ['a', 'b']\n", "race 1: expected two functions and a reason"},
 		"all races":    {"[[race]]\nbetween = ['*', 'b?']\nwhy = 'x'\n", "expected the whole name of a function"},
 		"bad pattern":  {"[[race]]\nbetween = ['a', '[']\nwhy = 'x'\n", "syntax error in pattern"},
-		"unknown word": {"[[race]]\nbetween = ['a', 'b']\nbecause = 'x'\n", "strict mode"},
+		"unknown word": {"[[race]]\nbetween = ['a', 'b']\nbecause = 'x'\n", "unknown field"},
 		"no TOML":      {"[[race", "known"},
 	} {
 		t.Run(name, func(t *testing.T) {

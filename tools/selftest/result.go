@@ -34,7 +34,11 @@ func (o Outcome) rank() int {
 // bad tells whether something is wrong.
 func (o Outcome) bad() bool { return o.rank() < Skip.rank() }
 
-// Result is what became of one test on one kernel.
+// finished tells whether a test ended by itself, so that all of its subtests
+// should be known.
+func (o Outcome) finished() bool { return o == Pass || o == Skip || o == Fail }
+
+// Result is how one test ended on one kernel.
 type Result struct {
 	// Name is the test's name in the kernel's Makefile, such as
 	// x86/set_boot_cpu_id.
@@ -45,21 +49,20 @@ type Result struct {
 	// Seconds is how long it ran, of the guest's clock.
 	Seconds float64 `json:"seconds"`
 	// Sub are its subtests, for a test that speaks TAP.
-	Sub []Sub `json:"sub,omitempty"`
-	// Splats are what the kernel complained of while the test ran.
+	Sub []Subtest `json:"sub,omitempty"`
+	// Splats are the kernel's complaints while the test ran.
 	Splats []vm.Splat `json:"splats,omitempty"`
 	// Overlooked are those that Options.Overlook took out of Splats.
 	Overlooked []vm.Splat `json:"overlooked,omitempty"`
 	// Output is what the test printed, bounded; LeftOut is how many bytes
-	// are missing from its middle. If any are, the subtests are not all
-	// known.
+	// are missing from its middle: then some subtests may be missing, too.
 	Output  string `json:"output,omitempty"`
 	LeftOut int64  `json:"left_out,omitempty"`
-	// Console is what the kernel said while the test ran, bounded; empty if
-	// there were no splats and the guest lived.
+	// Console is the kernel's log while the test ran, bounded; empty if there
+	// were no splats and the guest did not die.
 	Console string `json:"console,omitempty"`
-	// Decoded is Console from the first splat on, with source lines; if that
-	// could not be, Undecoded says why.
+	// Decoded is Console from the first splat on, with source lines, or
+	// Undecoded says why it has none.
 	Decoded   string `json:"decoded,omitempty"`
 	Undecoded string `json:"undecoded,omitempty"`
 	// Earlier are the tries before this one, of a test that was run again
@@ -71,16 +74,16 @@ type Result struct {
 	Command string `json:"command,omitempty"`
 }
 
-// Sub is a subtest, as the test reports it. Names are unique among the
+// Subtest is a subtest, as the test reports it. Names are unique among the
 // subtests of one parent.
-type Sub struct {
-	Name    string  `json:"name"`
-	Outcome Outcome `json:"outcome"`
-	Reason  string  `json:"reason,omitempty"`
-	Sub     []Sub   `json:"sub,omitempty"`
+type Subtest struct {
+	Name    string    `json:"name"`
+	Outcome Outcome   `json:"outcome"`
+	Reason  string    `json:"reason,omitempty"`
+	Sub     []Subtest `json:"sub,omitempty"`
 }
 
-// Try is a run of a test that was not its last.
+// Try is a run of a test before its last.
 type Try struct {
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`

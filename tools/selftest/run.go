@@ -97,7 +97,7 @@ func (o Options) withDefaults() Options {
 // runner runs the tests of one subject.
 type runner struct {
 	cache   *cache.Cache
-	subject Subject
+	subject Kernel
 	opts    Options
 	step    *progress.Step
 
@@ -113,7 +113,7 @@ type runner struct {
 // the first guest in which no test could be run at all: a *vm.Fault if the
 // kernel did not boot or QEMU failed, or ctx's own. Then the results are
 // those of the tests that had ended.
-func Run(ctx context.Context, c *cache.Cache, s Subject, o Options) (_ []Result, err error) {
+func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, err error) {
 	o = o.withDefaults()
 	if err := s.check(); err != nil {
 		return nil, err
@@ -173,21 +173,6 @@ func (r *runner) failed() []Test {
 // sorted returns the results by name.
 func (r *runner) sorted() []Result {
 	return slices.SortedFunc(maps.Values(r.results), func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
-}
-
-// check refuses what would lose results.
-func (s Subject) check() error {
-	seen := make(map[string]bool, len(s.Tests))
-	for _, t := range s.Tests {
-		switch {
-		case t.Name == "" || strings.ContainsAny(t.Name, "\r\n"):
-			return fmt.Errorf("selftests on %s: %q is no name of a test", s.Name, t.Name)
-		case seen[t.Name]:
-			return fmt.Errorf("selftests on %s: test %s is there twice", s.Name, t.Name)
-		}
-		seen[t.Name] = true
-	}
-	return nil
 }
 
 // work starts guests until no test is left.

@@ -51,7 +51,7 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := &runner{subject: Subject{Name: "base"}, opts: Options{KeepDir: dir}}
+	r := &runner{subject: Kernel{Name: "base"}, opts: Options{KeepDir: dir}}
 	if err := r.sweep(); err != nil {
 		t.Fatal(err)
 	}

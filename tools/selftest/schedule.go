@@ -110,7 +110,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 func Expect(results []Result) map[string]float64 {
 	m := make(map[string]float64, len(results))
 	for _, r := range results {
-		if finished(&r) {
+		if r.Outcome.finished() {
 			m[r.Name] = r.Seconds
 		}
 	}

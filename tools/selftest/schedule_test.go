@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vcpulab/tools/exit"
 	"vcpulab/tools/vm"
 )
 
@@ -128,44 +127,10 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-func TestSelect(t *testing.T) {
-	all := named("kvm_binary_stats_test", "x86/set_boot_cpu_id", "x86/set_sregs_test")
-	tests := map[string]struct {
-		patterns []string
-		want     string
-		fails    bool
-	}{
-		"all":                  {nil, "kvm_binary_stats_test x86/set_boot_cpu_id x86/set_sregs_test", false},
-		"full name":            {[]string{"x86/set_boot_cpu_id"}, "x86/set_boot_cpu_id", false},
-		"name without folder":  {[]string{"set_boot_cpu_id"}, "x86/set_boot_cpu_id", false},
-		"pattern":              {[]string{"set_*"}, "x86/set_boot_cpu_id x86/set_sregs_test", false},
-		"pattern with folder":  {[]string{"x86/*_test", "kvm*"}, "kvm_binary_stats_test x86/set_sregs_test", false},
-		"none fits":            {[]string{"set_*", "xapic"}, "", true},
-		"malformed pattern":    {[]string{"["}, "", true},
-		"the same more often":  {[]string{"set_boot*", "x86/set_boot*"}, "x86/set_boot_cpu_id", false},
-		"empty pattern":        {[]string{""}, "", true},
-		"pattern of no folder": {[]string{"*"}, "kvm_binary_stats_test x86/set_boot_cpu_id x86/set_sregs_test", false},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := Select(all, tc.patterns)
-			if tc.fails {
-				if exit.Code(err) != exit.Usage {
-					t.Errorf("expected an error with exit code %d, found %v", exit.Usage, err)
-				}
-				return
-			}
-			if err != nil || names(got) != tc.want {
-				t.Errorf("expected %s, found %s, error %v", tc.want, names(got), err)
-			}
-		})
-	}
-}
-
-func TestSubjectCheck(t *testing.T) {
+func TestKernelCheck(t *testing.T) {
 	for name, tests := range map[string][]Test{"twice": named("a", "b", "a"), "no name": named(""), "a newline": named("a\nb")} {
 		t.Run(name, func(t *testing.T) {
-			if err := (Subject{Name: "base", Tests: tests}).check(); err == nil {
+			if err := (Kernel{Name: "base", Tests: tests}).check(); err == nil {
 				t.Error("expected an error, found none")
 			}
 		})

@@ -25,7 +25,7 @@ type TAP struct {
 	// Planned is how many tests there should be, -1 without a plan.
 	Planned int
 	// Tests are the test lines, those of nested tests below their parent's.
-	Tests []Sub
+	Tests []Subtest
 	// Skipped tells whether the plan says that everything is skipped, and
 	// SkipReason why.
 	Skipped    bool
@@ -54,9 +54,9 @@ type tapLevel struct {
 	indent  string // what its lines begin with
 	planned int    // -1 without a plan
 	highest int    // number of a test line
-	tests   []Sub
+	tests   []Subtest
 	names   map[string]int // how often a name came
-	pending []Sub          // nested tests whose parent's line has not come
+	pending []Subtest      // nested tests whose parent's line has not come
 	below   map[string]int // how often a name came among those
 	version bool           // a version line was there
 	skipped bool
@@ -179,7 +179,7 @@ func (p *tapParser) check(l *tapLevel) {
 	}
 	if len(l.pending) > 0 {
 		p.problem("%d nested tests without the line of their parent", len(l.pending))
-		l.tests = append(l.tests, Sub{Name: unique(l.names, "(no parent)"), Outcome: Fail,
+		l.tests = append(l.tests, Subtest{Name: unique(l.names, "(no parent)"), Outcome: Fail,
 			Reason: "the output ends before the result of these tests", Sub: l.pending})
 		l.pending = nil
 	}
@@ -219,7 +219,7 @@ func (p *tapParser) test(l *tapLevel, text string) {
 	l.highest = max(l.highest, number)
 	name, comment := splitDirective(text)
 	name = strings.TrimSpace(strings.TrimPrefix(name, "- "))
-	s := Sub{Outcome: Fail}
+	s := Subtest{Outcome: Fail}
 	if good {
 		s.Outcome = Pass
 	}

@@ -84,24 +84,24 @@ func TestParseTAP(t *testing.T) {
 		"everything skipped":         {"1..0 # SKIP - Requirement not met: kvm_is_pmu_enabled()\n", TAP{Speaks: true, Skipped: true, SkipReason: "Requirement not met: kvm_is_pmu_enabled()"}},
 		"everything skipped, no why": {"1..0 # skipped\n", TAP{Speaks: true, Skipped: true}},
 		"bail-out": {"TAP version 13\n1..2\nok 1 a\nBail out! no memory\n", TAP{
-			Speaks: true, Planned: 2, Tests: []Sub{{Name: "a", Outcome: Pass}}, Bailed: true, Bail: "no memory",
+			Speaks: true, Planned: 2, Tests: []Subtest{{Name: "a", Outcome: Pass}}, Bailed: true, Bail: "no memory",
 			Problems: []string{"planned 2 tests, found 1"},
 		}},
 		"output cut": {"TAP version 13\n1..3\nok 1 a\nok 2", TAP{
-			Speaks: true, Planned: 3, Tests: []Sub{{Name: "a", Outcome: Pass}, {Name: "test 2", Outcome: Pass}},
+			Speaks: true, Planned: 3, Tests: []Subtest{{Name: "a", Outcome: Pass}, {Name: "test 2", Outcome: Pass}},
 			Problems: []string{"planned 3 tests, found 2"},
 		}},
 		"a line lost, no plan": {"TAP version 13\nok 1 a\nok 3 c\n", TAP{
-			Speaks: true, Planned: -1, Tests: []Sub{{Name: "a", Outcome: Pass}, {Name: "c", Outcome: Pass}},
+			Speaks: true, Planned: -1, Tests: []Subtest{{Name: "a", Outcome: Pass}, {Name: "c", Outcome: Pass}},
 			Problems: []string{"test number 3 is there, but only 2 tests"},
 		}},
 		"two plans": {"TAP version 13\n1..1\n1..2\nok 1 a\nok 2 b\n", TAP{
-			Speaks: true, Planned: 2, Tests: []Sub{{Name: "a", Outcome: Pass}, {Name: "b", Outcome: Pass}},
+			Speaks: true, Planned: 2, Tests: []Subtest{{Name: "a", Outcome: Pass}, {Name: "b", Outcome: Pass}},
 			Problems: []string{"planned 1 tests and then 2"},
 		}},
 		"directives": {"KTAP version 1\n1..7\nok 1 a # SKIP no hardware\nnot ok 2 b # XFAIL broken\nok 3 # SKIP c\n" +
 			"not ok 4 d # TIMEOUT 45 seconds\nnot ok 5 # error e\nok 6 f #  note\nok 7 g#1\n", TAP{
-			Speaks: true, Planned: 7, Tests: []Sub{
+			Speaks: true, Planned: 7, Tests: []Subtest{
 				{Name: "a", Outcome: Skip, Reason: "no hardware"},
 				{Name: "b", Outcome: Skip, Reason: "expected to fail: broken"},
 				{Name: "c", Outcome: Skip, Reason: "c"},
@@ -113,19 +113,19 @@ func TestParseTAP(t *testing.T) {
 		}},
 		"names twice": {"TAP version 13\n1..3\nok 1 a\nok 2 a\nnot ok 3 a\n", TAP{
 			Speaks: true, Planned: 3,
-			Tests: []Sub{{Name: "a", Outcome: Pass}, {Name: "a (2)", Outcome: Pass}, {Name: "a (3)", Outcome: Fail}},
+			Tests: []Subtest{{Name: "a", Outcome: Pass}, {Name: "a (2)", Outcome: Pass}, {Name: "a (3)", Outcome: Fail}},
 		}},
 		"names that begin with a digit": {"TAP version 13\n1..2\nok 1 4K pages\nok 2 2nd\n", TAP{
-			Speaks: true, Planned: 2, Tests: []Sub{{Name: "4K pages", Outcome: Pass}, {Name: "2nd", Outcome: Pass}},
+			Speaks: true, Planned: 2, Tests: []Subtest{{Name: "4K pages", Outcome: Pass}, {Name: "2nd", Outcome: Pass}},
 		}},
 		"nested, cut before the parent": {"KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n  ok 1 a\n", TAP{
 			Speaks: true, Planned: 1,
-			Tests: []Sub{{Name: "(no parent)", Outcome: Fail, Reason: "the output ends before the result of these tests",
-				Sub: []Sub{{Name: "a", Outcome: Pass}}}},
+			Tests: []Subtest{{Name: "(no parent)", Outcome: Fail, Reason: "the output ends before the result of these tests",
+				Sub: []Subtest{{Name: "a", Outcome: Pass}}}},
 			Problems: []string{"planned 2 tests, found 1", "planned 1 tests, found 0", "1 nested tests without the line of their parent"},
 		}},
 		"indented lines that are no tests": {"TAP version 13\n1..1\n  ok, this is prose\n  ok 1 prose\n# ok 2 prose\nok 1 a\n", TAP{
-			Speaks: true, Planned: 1, Tests: []Sub{{Name: "a", Outcome: Pass}},
+			Speaks: true, Planned: 1, Tests: []Subtest{{Name: "a", Outcome: Pass}},
 		}},
 	}
 	for name, tc := range tests {
@@ -190,7 +190,7 @@ func FuzzParseTAP(f *testing.F) {
 	})
 }
 
-func checkSubs(t *testing.T, subs []Sub, depth int) {
+func checkSubs(t *testing.T, subs []Subtest, depth int) {
 	t.Helper()
 	if depth > maxDepth+1 {
 		t.Fatalf("nested %d deep", depth)

@@ -376,9 +376,9 @@ func (h *brokenHarness) run(t *testing.T) (string, error) {
 		// Any file will do: these kernels run no programs.
 		tests = append(tests, selftest.Test{Name: name, Path: h.base})
 	}
-	subjects := []selftest.Subject{
-		{Name: nameBase, Arch: guestArch, Kernel: h.base, Tests: tests},
-		{Name: namePatched, Arch: guestArch, Kernel: h.patched, Tests: tests},
+	subjects := []selftest.Kernel{
+		{Name: nameBase, Arch: guestArch, Image: h.base, Tests: tests},
+		{Name: namePatched, Arch: guestArch, Image: h.patched, Tests: tests},
 	}
 	next := 1
 	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, CPUs: 1, Silence: 5 * time.Second, OnResult: func(r selftest.Result) {
@@ -391,7 +391,7 @@ func (h *brokenHarness) run(t *testing.T) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), brokenLimit)
 	defer cancel()
 	c := selftestCmd{kernelFlags: kernelFlags{Config: "default"}}
-	cmp, err := c.compare(ctx, h.lab, selftestPlan{name: guestArch.Name}, subjects, opts, h.out)
+	cmp, err := c.compare(ctx, h.lab, selftestPlan{arch: guestArch}, subjects, opts, h.out)
 	err = c.conclude(h.lab, cmp, err, h.out)
 	if ctx.Err() != nil {
 		t.Fatalf("it hung: %v", err)

@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
 	"vcpulab/tools/mutant"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/vm"
 )
@@ -24,22 +24,22 @@ import (
 type mutantsCmd struct {
 	Only    []string `help:"Names of mutants; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Fast    bool     `help:"Only those that need no kernel but the default one and take little time."`
-	List    bool     `help:"Say what mutants there are, why they could be missed and what must catch them." xor:"what"`
-	Refresh bool     `help:"Write those mutants anew whose lines have but moved in the series." xor:"what"`
-	Again   bool     `help:"Run the checks again whose results are known from before."`
+	List    bool     `help:"List the mutants, why a reader could miss them and which check must catch them." xor:"what"`
+	Refresh bool     `help:"Rewrite the mutants whose lines have only moved in the series." xor:"what"`
+	Again   bool     `help:"Run checks again whose results are in the cache."`
 	Accel   string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
-	Out     string   `help:"Folder for logs, JSON and JUnit." default:"out/mutants" placeholder:"DIR"`
+	Out     string   `help:"Directory for logs, JSON and JUnit." default:"out/mutants" placeholder:"DIR"`
 }
 
-// Run prints which check has caught each mutant.
+// Run prints which check catches each mutant.
 func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 	all, err := mutant.Load(l.path("ci", "mutants"))
 	if err != nil {
 		return err
 	}
-	mutants, err := mutant.Select(all, c.Only)
+	mutants, err := pattern.Select(all, c.Only, func(m *mutant.Mutant) string { return m.Name })
 	if err != nil {
-		return err
+		return fmt.Errorf("select mutants: %w", err)
 	}
 	if c.Fast {
 		mutants = slices.DeleteFunc(slices.Clone(mutants), func(m *mutant.Mutant) bool { return !m.Fast() })
@@ -65,7 +65,7 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 	return c.show(l, r.Out, report)
 }
 
-// runner says what mutants are made of and how they are run.
+// runner returns what runs mutants of the series.
 func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) {
 	subject, err := l.subject(ctx)
 	if err != nil {
@@ -86,29 +86,27 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 	}, nil
 }
 
-// kcsanOften has KCSAN stop at one access in so many, not in 500 as it is
-// configured to: a mutant has one run of one test to be caught in, and KVM's part
-// of what a test does is small. All tests would take an hour that way.
+// kcsanOften has KCSAN stop at one access in 50, not in 500 as it is configured
+// to: a mutant has one run of one test to be caught in, of which KVM is a small
+// part. All tests would take an hour that way.
 const kcsanOften = "kcsan.skip_watch=50"
 
 // guests says how the kernels of a configuration are built and run.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	g := mutant.Guests{Options: selftest.Options{Parallel: 1, Source: l.root}}
 	if !slices.Contains([]string{configDefault, configDebug, configKCSAN}, config) {
-		return g, exit.With(exit.Usage, fmt.Errorf("there is no configuration %q for kernels; there are %s, %s and %s",
+		return g, exit.With(exit.Usage, fmt.Errorf("unknown configuration %q for kernels: expected %s, %s or %s",
 			config, configDefault, configDebug, configKCSAN))
 	}
 	err := l.guestOptions(config, &g.Options)
-	if err != nil {
-		return g, err
-	}
-	if g.Options.Overlook != nil {
-		races, err := os.ReadFile(l.path("ci", racesFile))
-		if err != nil {
-			return g, err
-		}
+	if err == nil && g.Options.Overlook != nil {
+		var races []byte
+		races, err = os.ReadFile(l.path("ci", racesFile))
 		g.Overlooked = string(races)
 		g.Options.Append = []string{kcsanOften}
+	}
+	if err != nil {
+		return g, err
 	}
 	g.Spec, err = l.spec(kernelFlags{Config: config}, arch.X86_64().Name)
 	return g, err
@@ -130,36 +128,28 @@ func (c mutantsCmd) list(l *lab, mutants []*mutant.Mutant) error {
 	return nil
 }
 
-// refresh writes mutants anew.
+// refresh rewrites mutants.
 func (c mutantsCmd) refresh(ctx context.Context, l *lab, r *mutant.Runner, mutants []*mutant.Mutant) error {
 	written, err := r.Refresh(ctx, mutants)
 	if l.JSON {
 		return errors.Join(l.printJSON(written), err)
 	}
 	for _, m := range written {
-		l.printf("written anew: %s\n", m.File)
+		l.printf("rewritten: %s\n", m.File)
 	}
-	l.printf("%d of %d mutants written anew\n", len(written), len(mutants))
+	l.printf("%d of %d mutants rewritten\n", len(written), len(mutants))
 	return err
 }
 
 // show prints the report and writes it for programs.
 func (c mutantsCmd) show(l *lab, out string, r *mutant.Report) error {
-	for name, write := range map[string]func(*os.File) error{
-		"mutants.json": func(f *os.File) error { return r.WriteJSON(f) },
-		"mutants.xml":  func(f *os.File) error { return r.WriteJUnit(f) },
-	} {
-		if err := writeFile(filepath.Join(out, name), write); err != nil {
-			return err
-		}
-	}
+	err := errors.Join(
+		writeFile(filepath.Join(out, "mutants.json"), r.WriteJSON),
+		writeFile(filepath.Join(out, "mutants.xml"), r.WriteJUnit),
+	)
 	if l.JSON {
-		return errors.Join(r.WriteJSON(l.stdout), r.Err())
+		return errors.Join(err, r.WriteJSON(l.stdout), r.Err())
 	}
-	var b strings.Builder
-	if err := r.WriteText(&b); err != nil {
-		return err
-	}
-	l.printf("logs: %s\n\n%s", out, b.String())
-	return r.Err()
+	l.printf("logs: %s\n\n", out)
+	return errors.Join(err, r.WriteText(l.stdout), r.Err())
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ func (c reportCmd) Run(l *lab) error {
 		return err
 	}
 	if c.SVG != "" {
-		if err := writeFile(c.SVG, func(f *os.File) error { return report.Picture(f, r) }); err != nil {
+		if err := writeFile(c.SVG, func(w io.Writer) error { return report.Picture(w, r) }); err != nil {
 			return err
 		}
 	}
@@ -84,8 +85,8 @@ func insert(name string, r *results.Results) error {
 	if err := report.Digest(&b, r); err != nil {
 		return err
 	}
-	return writeFile(name, func(f *os.File) error {
-		_, err := f.WriteString(before + figuresBegin + b.String() + figuresEnd + after)
+	return writeFile(name, func(w io.Writer) error {
+		_, err := io.WriteString(w, before+figuresBegin+b.String()+figuresEnd+after)
 		return err
 	})
 }
@@ -98,6 +99,6 @@ func writeResults(dir string, r *results.Results) (report.Files, error) {
 	}
 	return files, errors.Join(
 		r.Write(files.JSON),
-		writeFile(files.Bench, func(f *os.File) error { return r.WriteBench(f) }),
-		writeFile(files.Page, func(f *os.File) error { return report.HTML(f, r) }))
+		writeFile(files.Bench, r.WriteBench),
+		writeFile(files.Page, func(w io.Writer) error { return report.HTML(w, r) }))
 }

@@ -3,15 +3,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
@@ -27,13 +31,14 @@ type selftestCmd struct {
 	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug and kcsan)."`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
-	Out   string   `help:"Folder for logs, JSON and JUnit, in one for each architecture." default:"out/selftests" placeholder:"DIR"`
+	Out   string   `help:"Directory for logs, JSON and JUnit; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
 }
 
 // maxGuests bounds how many guests run at a time.
 const maxGuests = 8
 
-// Run prints both kernels' results side by side, and a line that counts them.
+// Run prints the results of both kernels side by side, and a line that counts
+// them.
 func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	plans, err := c.plans(ctx, l)
 	if err != nil {
@@ -43,47 +48,53 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	var all []selftest.Comparison
+
+	var comparisons []selftest.Comparison
 	var errs []error
 	for _, p := range plans {
 		if len(plans) > 1 && !l.JSON {
-			l.printf("%s:\n", p.name)
+			l.printf("%s:\n", p.arch.Name)
 		}
-		cmp, err := c.run(ctx, l, p, filepath.Join(out, p.name))
-		if ctx.Err() != nil || len(plans) == 1 && cmp == nil {
+		compared, err := c.run(ctx, l, p, filepath.Join(out, p.arch.Name))
+		if ctx.Err() != nil || len(plans) == 1 && compared == nil {
 			return err
 		}
 		if err != nil && len(plans) > 1 {
-			err = fmt.Errorf("%s: %w", p.name, err)
+			err = fmt.Errorf("%s: %w", p.arch.Name, err)
 		}
-		if cmp == nil {
-			// The others' results are worth having.
-			cmp = &selftest.Comparison{Arch: p.name, Incomplete: inOneLine(err)}
+		if compared == nil {
+			// The results of the others are still of use.
+			compared = &selftest.Comparison{Arch: p.arch.Name, Incomplete: inOneLine(err)}
 			if !l.JSON {
 				l.printf("%v\n\n", err)
 			}
 		}
-		all, errs = append(all, *cmp), append(errs, err)
+		comparisons, errs = append(comparisons, *compared), append(errs, err)
 	}
-	if l.JSON && len(plans) == 1 {
-		errs = append(errs, all[0].WriteJSON(l.stdout))
-	} else if l.JSON {
-		errs = append(errs, l.printJSON(all))
-	} else if len(plans) > 1 {
-		l.printf("%s", selftest.Sum(all))
+
+	switch {
+	case l.JSON && len(plans) == 1:
+		errs = append(errs, comparisons[0].WriteJSON(l.stdout))
+	case l.JSON:
+		errs = append(errs, l.printJSON(comparisons))
+	case len(plans) > 1:
+		l.printf("%s", selftest.Sum(comparisons))
 	}
 	return errors.Join(errs...)
 }
 
-// run builds what a plan wants and runs it. The comparison is nil if there was
+// run builds what a plan needs and runs it. The comparison is nil if there was
 // nothing to compare; else it was printed, and the error says what is wrong
 // with it.
 func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string) (*selftest.Comparison, error) {
-	// What is left of an earlier run is no result of this one.
-	if err := removeResults(out); err != nil {
-		return nil, err
+	// The results of an earlier run must not pass for those of this one.
+	for _, name := range []string{selftestsJSON, selftestsJUnit} {
+		if err := os.Remove(filepath.Join(out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove the results of an earlier run: %w", err)
+		}
 	}
-	base, patched, err := l.kernels(ctx, c.kernelFlags, p.name)
+
+	base, patched, err := l.kernels(ctx, c.kernelFlags, p.arch.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +102,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	subjects, err := c.subjects(ctx, l, p, base, patched, v.Accel)
+	kernels, err := c.kernels(ctx, l, p, base, patched, v.Accel)
 	if err != nil {
 		return nil, err
 	}
@@ -103,21 +114,21 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err := l.guestOptions(c.Config, &opts); err != nil {
 		return nil, err
 	}
-	cmp, err := c.compare(ctx, l, p, subjects, opts, out)
-	return cmp, c.conclude(l, cmp, err, out)
+	compared, err := c.compare(ctx, l, p, kernels, opts, out)
+	return compared, c.conclude(l, compared, err, out)
 }
 
-// conclude shows a comparison, unless it is nil, and returns what is wrong: why
-// the run did not come to its end before all.
-func (c selftestCmd) conclude(l *lab, cmp *selftest.Comparison, runErr error, out string) error {
-	if cmp == nil {
+// conclude shows a comparison, unless it is nil, and returns what is wrong:
+// runErr is why the run ended early.
+func (c selftestCmd) conclude(l *lab, compared *selftest.Comparison, runErr error, out string) error {
+	if compared == nil {
 		return runErr
 	}
-	err := errors.Join(runErr, c.show(l, out, *cmp))
+	err := errors.Join(runErr, c.show(l, out, *compared))
 	if runErr != nil {
 		return err
 	}
-	return errors.Join(err, cmp.Err())
+	return errors.Join(err, compared.Err())
 }
 
 // guestsAtOnce is how many guests this machine runs at a time: under TCG each
@@ -146,21 +157,19 @@ func availableMiB() int {
 	return 0
 }
 
-// compare runs the tests of both kernels. There is a comparison, marked as
-// incomplete, also of a run in which the patched kernel could not be run to
-// the end; not if that befell the base kernel, or if ctx ended.
-func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, subjects []selftest.Subject, opts selftest.Options, out string) (*selftest.Comparison, error) {
-	id := fmt.Sprintf("%s-%s-%s", p.name, opts.Accel, c.Config)
+// compare runs the tests of both kernels. If the run of the patched kernel ends
+// early, the comparison is marked as incomplete; if that of the base kernel
+// does, or if ctx ends, there is none.
+func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernels []selftest.Kernel, opts selftest.Options, out string) (*selftest.Comparison, error) {
+	id := fmt.Sprintf("%s-%s-%s", p.arch.Name, opts.Accel, c.Config)
 	opts.History = selftest.LoadHistory(l.cache, id)
 	var results [2][]selftest.Result
 	var runErr error
-	for i, s := range subjects {
-		opts.KeepDir = filepath.Join(out, s.Name)
+	for i, k := range kernels {
+		opts.KeepDir = filepath.Join(out, k.Name)
 		var err error
-		results[i], err = selftest.Run(ctx, l.cache, s, opts)
-		if saveErr := selftest.SaveHistory(l.cache, id, results[i]); saveErr != nil {
-			err = errors.Join(err, saveErr)
-		}
+		results[i], err = selftest.Run(ctx, l.cache, k, opts)
+		err = errors.Join(err, selftest.SaveHistory(l.cache, id, results[i]))
 		if err != nil && (i == 0 || ctx.Err() != nil) {
 			return nil, err
 		}
@@ -169,13 +178,14 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, subjec
 		opts.Once = p.expect.Added
 		runErr = err
 	}
+
 	e := p.expect
 	if runErr != nil {
 		e.Incomplete = inOneLine(runErr)
 	}
-	cmp := selftest.Compare(results[0], results[1], e)
-	cmp.Arch = p.name
-	return &cmp, runErr
+	compared := selftest.Compare(results[0], results[1], e)
+	compared.Arch = p.arch.Name
+	return &compared, runErr
 }
 
 func inOneLine(err error) string {
@@ -183,35 +193,34 @@ func inOneLine(err error) string {
 	return line
 }
 
-// subjects are both kernels, each with the tests of its own tree. Tests that
-// only the series has are run on the base kernel as well, as built with it.
-func (c selftestCmd) subjects(ctx context.Context, l *lab, p selftestPlan, base, patched *kbuild.Kernel, accel vm.Accel) ([]selftest.Subject, error) {
-	spec := kbuild.Spec{Arch: p.arch}
+// kernels returns both kernels, each with the tests of its own tree. Tests that
+// only the series has run on the base kernel as well, as built with it.
+func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, patched *kbuild.Kernel, accel vm.Accel) ([]selftest.Kernel, error) {
 	if p.base == nil {
 		p.base = slices.DeleteFunc(slices.Clone(p.patched), func(n string) bool { return !kbuild.HasSelftest(base.Tree, n) })
 	}
-	subject := func(name string, k *kbuild.Kernel, names []string) (selftest.Subject, error) {
+	withTests := func(name string, k *kbuild.Kernel, tests []string) (selftest.Kernel, error) {
 		built := &kbuild.Selftests{}
-		if len(names) > 0 {
-			want := names
+		if len(tests) > 0 {
 			if p.all {
-				want = nil // so that they are found again whichever are asked for
+				tests = nil // so that the cache has them for any selection
 			}
 			var err error
-			if built, err = l.builder().BuildSelftests(ctx, k.Tree, spec, want); err != nil {
-				return selftest.Subject{}, err
+			if built, err = l.builder().BuildSelftests(ctx, k.Tree, kbuild.Spec{Arch: p.arch}, tests); err != nil {
+				return selftest.Kernel{}, err
 			}
 		}
 		if err := addedBuilt(p.expect.Added, built.Unbuilt); err != nil {
-			return selftest.Subject{}, err
+			return selftest.Kernel{}, err
 		}
-		return selftest.NewSubject(name, k, built, accel)
+		return selftest.NewKernel(name, k, built, accel)
 	}
-	withSeries, err := subject(namePatched, patched, p.patched)
+
+	withSeries, err := withTests(namePatched, patched, p.patched)
 	if err != nil {
 		return nil, err
 	}
-	without, err := subject(nameBase, base, p.base)
+	without, err := withTests(nameBase, base, p.base)
 	if err != nil {
 		return nil, err
 	}
@@ -220,11 +229,11 @@ func (c selftestCmd) subjects(ctx context.Context, l *lab, p selftestPlan, base,
 			without.Tests = append(without.Tests, t)
 		}
 	}
-	return []selftest.Subject{without, withSeries}, nil
+	return []selftest.Kernel{without, withSeries}, nil
 }
 
-// addedBuilt refuses to skip a test that the series brings because it cannot be
-// built: that is a fault of the series.
+// addedBuilt refuses to skip a test that the series adds and that does not
+// build: that is a fault of the series.
 func addedBuilt(added []string, unbuilt map[string]string) error {
 	for _, name := range added {
 		if why, ok := unbuilt[name]; ok {
@@ -234,36 +243,26 @@ func addedBuilt(added []string, unbuilt map[string]string) error {
 	return nil
 }
 
-// The files of results in the folder of an architecture.
+// The files of results in the directory of an architecture.
 const (
 	selftestsJSON  = "selftests.json"
 	selftestsJUnit = "selftests.xml"
 )
 
-// removeResults removes what show has written.
-func removeResults(out string) error {
-	for _, name := range []string{selftestsJSON, selftestsJUnit} {
-		if err := os.Remove(filepath.Join(out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove the results of an earlier run: %w", err)
-		}
-	}
-	return nil
-}
-
 // show prints the comparison and writes it for programs.
-func (c selftestCmd) show(l *lab, out string, cmp selftest.Comparison) error {
+func (c selftestCmd) show(l *lab, out string, compared selftest.Comparison) error {
 	err := errors.Join(
-		writeFile(filepath.Join(out, selftestsJSON), func(f *os.File) error { return cmp.WriteJSON(f) }),
-		writeFile(filepath.Join(out, selftestsJUnit), func(f *os.File) error { return cmp.WriteJUnit(f) }),
+		writeFile(filepath.Join(out, selftestsJSON), compared.WriteJSON),
+		writeFile(filepath.Join(out, selftestsJUnit), compared.WriteJUnit),
 	)
 	if !l.JSON {
 		l.printf("logs: %s\n\n", out)
-		err = errors.Join(err, cmp.WriteText(l.stdout, c.again(cmp.Arch)))
+		err = errors.Join(err, compared.WriteText(l.stdout, c.again(compared.Arch)))
 	}
 	return selftest.DiskFull(err)
 }
 
-// again is how a test is run again, with %s for its name.
+// again is the command that runs a test again, with %s for its name.
 func (c selftestCmd) again(name string) string {
 	again := "bin/vcpulab selftest"
 	if name != arch.X86_64().Name {
@@ -275,18 +274,18 @@ func (c selftestCmd) again(name string) string {
 	return again + " --only %s"
 }
 
-// writeFile writes a file of results, whole or not at all.
-func writeFile(name string, write func(*os.File) error) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return fmt.Errorf("write the results: %w", err)
+// writeFile writes a file of results, completely or not at all.
+func writeFile(name string, write func(io.Writer) error) error {
+	var data bytes.Buffer
+	err := write(&data)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), 0o755)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err == nil {
+		err = renameio.WriteFile(name, data.Bytes(), 0o644)
+	}
 	if err != nil {
-		return fmt.Errorf("write the results: %w", err)
-	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return os.Rename(f.Name(), name)
+	return nil
 }

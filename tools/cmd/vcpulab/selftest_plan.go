@@ -10,6 +10,7 @@ import (
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/series"
 )
@@ -17,13 +18,13 @@ import (
 // proofsFile says which tests have to fail on the base kernel.
 const proofsFile = "proofs.toml"
 
-// selftestPlan is what is to be run on the kernels of one architecture.
+// selftestPlan is what runs on the kernels of one architecture.
 type selftestPlan struct {
-	name string // of the architecture, as users write it
 	arch arch.Arch
-	// base and patched are the tests that each tree has.
+	// base and patched are the tests of each tree; a nil base is those of
+	// patched that it has.
 	base, patched []string
-	// all says that patched and base are all tests that there are.
+	// all says that these are all tests of both trees.
 	all    bool
 	expect selftest.Expectations
 }
@@ -40,34 +41,34 @@ func (c selftestCmd) arches() ([]arch.Arch, error) {
 	return chosen, nil
 }
 
-// quick tells whether only the tests that touch the lookups are run. On
-// kernels that look for faults all the others would take days.
+// quick tells whether only the tests that use the lookups are run. On kernels
+// that look for faults all tests would take days.
 func (c selftestCmd) quick() bool { return c.Quick || c.searching() && len(c.Only) == 0 }
 
-// plans finds out what is to be run. What is wrong is said before a kernel is
-// built for it, and where it can be before one is fetched.
+// plans decides what to run. Errors come before a kernel is built, and as far
+// as possible before one is fetched.
 func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) {
 	arches, err := c.arches()
 	if err != nil {
 		return nil, err
 	}
-	if err := selftest.CheckPatterns(c.Only); err != nil {
-		return nil, err
+	if err := pattern.Check(c.Only); err != nil {
+		return nil, fmt.Errorf("select selftests: %w", err)
 	}
 	ser, err := l.series()
 	if err != nil {
 		return nil, err
 	}
+
 	var plans []selftestPlan
 	for _, a := range arches {
-		p := selftestPlan{name: a.Name, arch: a}
-		added := addedTests(ser, c.lastPatch(ser), p.arch)
-		p.expect = selftest.Expectations{Added: added, Silent: c.Config == configDebug}
-		if p.expect.Proofs, err = c.proofs(l, ser, p.arch, added); err != nil {
+		p := selftestPlan{arch: a}
+		p.expect = selftest.Expectations{Added: addedTests(ser, c.lastPatch(ser), a), Silent: c.Config == configDebug}
+		if p.expect.Proofs, err = c.proofs(l, ser, p); err != nil {
 			return nil, err
 		}
 		if c.quick() {
-			if p.patched, err = c.selected(slices.Concat(a.QuickTests, added)); err != nil {
+			if p.patched, err = c.selected(slices.Concat(a.QuickTests, p.expect.Added)); err != nil {
 				return nil, err
 			}
 		}
@@ -76,11 +77,11 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	if c.quick() {
 		return plans, nil
 	}
-	return plans, c.listAll(ctx, l, plans)
+	return plans, c.list(ctx, l, plans)
 }
 
-// listAll asks both trees which tests they have.
-func (c selftestCmd) listAll(ctx context.Context, l *lab, plans []selftestPlan) error {
+// list asks both trees for their tests.
+func (c selftestCmd) list(ctx context.Context, l *lab, plans []selftestPlan) error {
 	base, err := l.base(ctx, c.sourceFlags)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (c selftestCmd) listAll(ctx context.Context, l *lab, plans []selftestPlan) 
 		if p.patched, err = l.builder().ListSelftests(ctx, patched, spec); err != nil {
 			return err
 		}
-		// A test that the series drops is there to be missed.
+		// A test that the series removes has to be missed.
 		names := slices.Concat(p.base, p.patched)
 		slices.Sort(names)
 		if names, err = c.selected(slices.Compact(names)); err != nil {
@@ -113,16 +114,11 @@ func (c selftestCmd) listAll(ctx context.Context, l *lab, plans []selftestPlan) 
 
 // selected returns the names of the tests to run.
 func (c selftestCmd) selected(names []string) ([]string, error) {
-	var tests []selftest.Test
-	for _, name := range names {
-		tests = append(tests, selftest.Test{Name: name})
+	selected, err := pattern.Select(names, c.Only, func(name string) string { return name })
+	if err != nil {
+		return nil, fmt.Errorf("select selftests: %w", err)
 	}
-	tests, err := selftest.Select(tests, c.Only)
-	names = nil
-	for _, t := range tests {
-		names = append(names, t.Name)
-	}
-	return names, err
+	return selected, nil
 }
 
 // addedTests returns the names of the tests for an architecture that the
@@ -144,17 +140,17 @@ func addedTests(s *series.Series, through int, a arch.Arch) []string {
 }
 
 // proofs returns which of the added tests have to fail on the base kernel.
-func (c selftestCmd) proofs(l *lab, s *series.Series, a arch.Arch, added []string) ([]selftest.Proof, error) {
-	all, err := selftest.LoadProofs(l.path("ci", proofsFile))
+func (c selftestCmd) proofs(l *lab, s *series.Series, plan selftestPlan) ([]selftest.Proof, error) {
+	listed, err := selftest.LoadProofs(l.path("ci", proofsFile))
 	if err != nil {
 		return nil, err
 	}
 	var proofs []selftest.Proof
-	for _, p := range all {
-		if !a.HasTest(p.Test) {
+	for _, p := range listed {
+		if !plan.arch.HasTest(p.Test) {
 			continue
 		}
-		if !slices.Contains(added, p.Test) {
+		if !slices.Contains(plan.expect.Added, p.Test) {
 			fmt.Fprintf(l.stderr, "ci/%s: the series does not have %s\n", proofsFile, p.Test)
 			continue
 		}

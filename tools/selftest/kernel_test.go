@@ -10,9 +10,9 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// TestNewSubject makes subjects of a kernel with KVM as modules and of one
+// TestNewKernel makes subjects of a kernel with KVM as modules and of one
 // with KVM built in, which has no folder of modules to look into.
-func TestNewSubject(t *testing.T) {
+func TestNewKernel(t *testing.T) {
 	tests := &kbuild.Selftests{Dir: "/tests", Names: []string{"arm64/psci_test"}}
 	for name, c := range map[string]struct {
 		image   string
@@ -29,12 +29,12 @@ func TestNewSubject(t *testing.T) {
 				t.Fatal(err)
 			}
 			k := &kbuild.Kernel{Dir: "/kernel", Arch: arch, Image: c.image, Modules: c.modules}
-			s, err := NewSubject("base", k, tests, vm.TCG)
+			s, err := NewKernel("base", k, tests, vm.TCG)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Arch.Name != name || s.Kernel != "/kernel/"+c.image || s.ModuleDir != c.dir {
-				t.Errorf("expected %s, /kernel/%s and %q, found %s, %s and %q", name, c.image, c.dir, s.Arch.Name, s.Kernel, s.ModuleDir)
+			if s.Arch.Name != name || s.Image != "/kernel/"+c.image || s.ModuleDir != c.dir {
+				t.Errorf("expected %s, /kernel/%s and %q, found %s, %s and %q", name, c.image, c.dir, s.Arch.Name, s.Image, s.ModuleDir)
 			}
 			module := ""
 			if len(s.Modules) > 0 {

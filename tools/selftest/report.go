@@ -9,20 +9,21 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"vcpulab/tools/junit"
 )
 
 // Closing is the last line of a report: 'N passed, N failed', and what is
-// neither. The figures add up to the number of tests.
-func (c Comparison) Closing() string {
+// neither.
+func (c Counts) Closing() string {
 	s := fmt.Sprintf("%d passed, %d failed", c.Passed, c.Failed)
-	if c.Skipped > 0 {
-		s += fmt.Sprintf(", %d skipped", c.Skipped)
-	}
-	if c.BothFail > 0 {
-		s += fmt.Sprintf(", %d failing on both", c.BothFail)
-	}
-	if c.NotComparable > 0 {
-		s += fmt.Sprintf(", %d not comparable", c.NotComparable)
+	for _, other := range []struct {
+		n    int
+		what string
+	}{{c.Skipped, "skipped"}, {c.BothFail, "failing on both"}, {c.NotComparable, "not comparable"}} {
+		if other.n > 0 {
+			s += fmt.Sprintf(", %d %s", other.n, other.what)
+		}
 	}
 	return s
 }
@@ -32,13 +33,13 @@ func (c Comparison) Closing() string {
 func Sum(all []Comparison) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	var sum Comparison
+	var sum Counts
 	for _, c := range all {
 		text := c.Closing()
 		if c.Incomplete != "" {
 			text += ", and did not come to its end"
 			if c.Failed == 0 {
-				sum.Failed++ // so that nobody takes the sum for good
+				sum.Failed++ // so that the sum does not pass for good
 			}
 		}
 		fmt.Fprintf(t, "%s:\t%s\n", c.Arch, text)
@@ -52,21 +53,21 @@ func Sum(all []Comparison) string {
 	return b.String() + sum.Closing() + "\n"
 }
 
-// WriteText writes a table of all tests, then what there is to say of those
-// that did not pass on both, then the closing line. again is how a test is
-// run again, with %s for its name; "" leaves that out.
+// WriteText writes a table of all tests, then details of those that did not
+// pass on both, then the closing line. again is the command that runs a test
+// again, with %s for its name; "" leaves it out.
 func (c Comparison) WriteText(w io.Writer, again string) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "TEST\tBASE\tPATCHED\tVERDICT")
 	for _, p := range c.Tests {
-		verdict := string(p.Verdict)
-		switch {
-		case p.failed():
-			verdict = "FAILED: " + p.sort()
-		case p.Verdict == Proved:
+		verdict := string(p.Change)
+		switch why := p.failure(); {
+		case why != "":
+			verdict = "FAILED: " + why
+		case p.Change == Proved:
 			verdict = "fails without the series, as it must"
-		case p.Verdict == Incomparable:
+		case p.Change == Incomparable:
 			verdict = "not comparable: timed out on the base"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, p.Base.cell(), p.Patched.cell(), verdict)
@@ -74,6 +75,7 @@ func (c Comparison) WriteText(w io.Writer, again string) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+
 	for _, p := range c.Tests {
 		b.WriteString(p.details(again))
 	}
@@ -105,8 +107,8 @@ func (r *Result) cell() string {
 	return s
 }
 
-// details say what the table cannot, "" if there is nothing to say.
-func (p Pair) details(again string) string {
+// details are what the table does not show, "" if there is nothing.
+func (p TestPair) details(again string) string {
 	var b strings.Builder
 	for _, why := range p.Why {
 		fmt.Fprintf(&b, "  %s\n", why)
@@ -116,17 +118,19 @@ func (p Pair) details(again string) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	if p.failed() && p.Patched != nil {
+
+	failed := p.failure() != ""
+	if failed && p.Patched != nil {
 		b.WriteString(p.Patched.splatLines())
 	}
-	if again != "" && p.failed() {
+	if failed && again != "" {
 		fmt.Fprintf(&b, "  to run it again: "+again+"\n", p.Name)
 	}
 	return "\n" + p.Name + "\n" + b.String()
 }
 
-// describe writes what there is to say of one result and has not been said.
-func (r *Result) describe(b *strings.Builder, kernel, said string) {
+// describe writes the details of a result, but for what was written before.
+func (r *Result) describe(b *strings.Builder, kernel, before string) {
 	if r == nil {
 		return
 	}
@@ -137,10 +141,9 @@ func (r *Result) describe(b *strings.Builder, kernel, said string) {
 		fmt.Fprintf(b, "  %s: %s: %s\n", kernel, r.Outcome, r.Reason)
 	}
 	for _, s := range r.Splats {
-		if strings.Contains(said, s.Title) || strings.Contains(r.Reason, s.Title) {
-			continue
+		if !strings.Contains(before, s.Title) && !strings.Contains(r.Reason, s.Title) {
+			fmt.Fprintf(b, "  %s: %s: %s\n", kernel, s.Kind, s.Title)
 		}
-		fmt.Fprintf(b, "  %s: %s: %s\n", kernel, s.Kind, s.Title)
 	}
 	if r.Log != "" && (r.Outcome.bad() || len(r.Splats) > 0) {
 		fmt.Fprintf(b, "  %s: log: %s\n", kernel, r.Log)
@@ -150,11 +153,11 @@ func (r *Result) describe(b *strings.Builder, kernel, said string) {
 	}
 }
 
-// splatLinesMost bounds how much of the console is shown for a splat.
-const splatLinesMost = 40
+// maxSplatLines bounds how much of the console is shown for a splat.
+const maxSplatLines = 40
 
-// splatLines returns what the kernel said from its first splat on, with source
-// lines where they are known, "" if that is not known.
+// splatLines returns the console from the first splat on, with source lines
+// where they are known, "" if it was not kept.
 func (r *Result) splatLines() string {
 	text := cmp.Or(r.Decoded, r.fromSplat())
 	if text == "" {
@@ -166,7 +169,7 @@ func (r *Result) splatLines() string {
 	}
 	for line := range strings.Lines(text) {
 		fmt.Fprintf(&b, "  | %s\n", strings.TrimRight(line, "\r\n"))
-		if strings.Count(b.String(), "\n") == splatLinesMost {
+		if strings.Count(b.String(), "\n") == maxSplatLines {
 			break
 		}
 	}
@@ -178,4 +181,37 @@ func (c Comparison) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "\t")
 	return enc.Encode(c)
+}
+
+// WriteJUnit writes the comparison in JUnit's XML, for CI systems. What fails
+// there is what fails the comparison; a test that fails on both kernels counts
+// as skipped, for lack of anything better in the format.
+func (c Comparison) WriteJUnit(w io.Writer) error {
+	suite := junit.Suite{Name: "kvm-selftests"}
+	for _, p := range c.Tests {
+		suite.Cases = append(suite.Cases, p.junit())
+	}
+	if c.Incomplete != "" {
+		suite.Cases = append(suite.Cases, junit.Case{Name: "all tests have a result", Error: &junit.Message{Line: c.Incomplete, Sort: "incomplete"}})
+	}
+	return junit.Write(w, suite)
+}
+
+func (p TestPair) junit() junit.Case {
+	c := junit.Case{Name: p.Name}
+	reason := ""
+	if r := p.Patched; r != nil {
+		c.Took, c.Output, reason = seconds(r.Seconds), r.Output, r.Reason
+	}
+	switch failure := p.failure(); {
+	case failure != "":
+		c.Failure = &junit.Message{Line: cmp.Or(strings.Join(p.Why, "; "), reason), Sort: failure, Text: strings.TrimSpace(p.details(""))}
+	case p.Patched.Outcome == Skip:
+		c.Skipped = &junit.Message{Line: reason}
+	case p.Change == Incomparable && p.Patched.Outcome != Pass:
+		c.Skipped = &junit.Message{Line: "not comparable: it timed out on the base kernel"}
+	case p.Patched.Outcome.bad():
+		c.Skipped = &junit.Message{Line: fmt.Sprintf("fails on both kernels: %s: %s", p.Patched.Outcome, reason)}
+	}
+	return c
 }

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/pattern"
+	"vcpulab/tools/tomlfile"
+	"vcpulab/tools/vm"
+)
+
+// Proof says that a test shows what a patch is for: it has to fail on a
+// kernel without the patch, and to pass on one with it.
+type Proof struct {
+	// Test is the test's name in the kernel's Makefile.
+	Test string `toml:"test"`
+	// Patch is the patch's subject, without a prefix.
+	Patch string `toml:"patch"`
+}
+
+// LoadProofs reads a list of proofs: a TOML file with a table [[proof]] for
+// each. An error stands for exit.Usage.
+func LoadProofs(name string) ([]Proof, error) {
+	var file struct {
+		Proof []Proof `toml:"proof"`
+	}
+	if err := tomlfile.Load(name, &file); err != nil {
+		return nil, fmt.Errorf("read which tests prove which patches: %w", err)
+	}
+	for i, p := range file.Proof {
+		var err error
+		if p.Test == "" || p.Patch == "" {
+			err = fmt.Errorf("proof %d: expected a test and a patch, found %q and %q", i+1, p.Test, p.Patch)
+		} else if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q.Test == p.Test }) {
+			err = fmt.Errorf("proof %d: duplicate test %s", i+1, p.Test)
+		}
+		if err != nil {
+			return nil, tomlfile.Invalid(name, err)
+		}
+	}
+	return file.Proof, nil
+}
+
+// decide tells whether a test has proved what it is for. A time-out proves
+// nothing: the host may have been busy.
+func (p Proof) decide(base, patched *Result) (Change, []string) {
+	unproved := func(kernel string, r *Result) (Change, []string) {
+		why := fmt.Sprintf("it has to fail without, and to pass with, %q: there is no result on the %s kernel", p.Patch, kernel)
+		if r != nil {
+			why = strings.TrimSuffix(fmt.Sprintf("it has to fail without, and to pass with, %q: on the %s kernel the outcome is: %s: %s",
+				p.Patch, kernel, r.Outcome, r.Reason), ": ")
+		}
+		return Unproved, []string{why}
+	}
+	switch {
+	case patched.Outcome != Pass:
+		return unproved("patched", &Result{Outcome: patched.Outcome}) // its reason is shown elsewhere
+	case base == nil || base.Outcome != Fail && base.Outcome != Crash:
+		return unproved("base", base)
+	}
+	return Proved, []string{fmt.Sprintf("it fails without %q, as it must", p.Patch)}
+}
+
+// Expectations are what is asked of a comparison besides that nothing gets
+// worse.
+type Expectations struct {
+	// Added are the names of the tests that the series adds. One that is bad
+	// on the patched kernel fails the comparison even if it is bad on the base
+	// kernel, too.
+	Added []string
+	// Proofs are the tests that have to fail on the base kernel.
+	Proofs []Proof
+	// Incomplete says why the run ended early, "" if it did not.
+	Incomplete string
+	// Silent requires that the patched kernel has no splats, not even those
+	// of the base kernel.
+	Silent bool
+}
+
+// decide compares one test. known are the splats of the base kernel.
+func (e Expectations) decide(name string, base, patched *Result, known map[string]bool) (Change, []string) {
+	if patched == nil && e.Incomplete != "" {
+		return NotRun, nil
+	}
+	if patched == nil {
+		return Vanished, []string{"there is no result on the patched kernel"}
+	}
+
+	var why []string
+	for _, s := range patched.Splats {
+		switch title := splatTitle(s.Title); {
+		case !known[title]:
+			why = append(why, fmt.Sprintf("%s, which the base kernel did not have: %s", s.Kind, s.Title))
+		case e.Silent:
+			why = append(why, fmt.Sprintf("%s, as on the base kernel: %s", s.Kind, s.Title))
+		}
+	}
+	change := New
+	if base != nil {
+		change = compareOutcomes(base.Outcome, patched.Outcome)
+		if base.Outcome.finished() && patched.Outcome.finished() {
+			why = append(why, compareSubtests("", base.Sub, patched.Sub, patched.LeftOut > 0)...)
+		}
+	}
+	if slices.Contains(e.Added, name) && patched.Outcome.bad() {
+		why = append(why, "a test that comes with the series has to pass with it")
+	}
+	if len(why) > 0 {
+		return Regressed, why
+	}
+
+	if i := slices.IndexFunc(e.Proofs, func(p Proof) bool { return p.Test == name }); i >= 0 {
+		return e.Proofs[i].decide(base, patched)
+	}
+	return change, nil
+}
+
+// Races are the data races that a kernel may have.
+type Races struct {
+	// Apart are functions that create, publish or look up a vCPU: wildcards in
+	// Race.Between do not match them.
+	Apart []string `toml:"apart"`
+	// Known are races of the kernel without the series, which KCSAN finds in
+	// some runs and not in others.
+	Known []Race `toml:"race"`
+}
+
+// Race is a known race.
+type Race struct {
+	// Between are the functions of both sides as KCSAN names them, in any
+	// order. They are patterns of [path.Match].
+	Between []string `toml:"between"`
+	// Why says what it is, and why the series has no part in it.
+	Why string `toml:"why"`
+}
+
+// LoadRaces reads a TOML file: functions apart, and a table [[race]] for each.
+// An error stands for exit.Usage.
+func LoadRaces(name string) (*Races, error) {
+	var races Races
+	if err := tomlfile.Load(name, &races); err != nil {
+		return nil, fmt.Errorf("read which data races are known: %w", err)
+	}
+	for i, r := range races.Known {
+		err := pattern.Check(r.Between)
+		if len(r.Between) != 2 || r.Why == "" {
+			err = fmt.Errorf("expected two functions and a reason, found %q and %q", r.Between, r.Why)
+		} else if err == nil && !slices.ContainsFunc(r.Between, literal) {
+			err = fmt.Errorf("expected the whole name of a function at least on one side, found %q", r.Between)
+		}
+		if err != nil {
+			return nil, tomlfile.Invalid(name, fmt.Errorf("race %d: %w", i+1, err))
+		}
+	}
+	return &races, nil
+}
+
+// literal tells whether a pattern has no wildcards.
+func literal(pattern string) bool { return !strings.ContainsAny(pattern, `*?[\`) }
+
+// raceTitle is how KCSAN begins a report. A side is a function and, if it is in
+// one, its module; of a race with devices there is one side.
+var raceTitle = regexp.MustCompile(`^(?:BUG: )?KCSAN: data-race in ([\w.]+)( \[\w+\])?(?: / ([\w.]+)( \[\w+\])?)?`)
+
+// inKVM is one of KVM's modules.
+var inKVM = regexp.MustCompile(`^ \[kvm(?:_\w+)?\]$`)
+
+// Overlook is Options.Overlook for kernels with KCSAN. It tells whether a splat
+// is a known race, a false one, or one of which neither side is in KVM's
+// modules: the rest of the kernel has many, and KVM's selftests are not about
+// them.
+func (r *Races) Overlook(s vm.Splat) bool {
+	m := raceTitle.FindStringSubmatch(s.Title)
+	if m == nil {
+		return false
+	}
+	one, oneModule, other, otherModule := m[1], m[2], m[3], m[4]
+	if !inKVM.MatchString(oneModule) && !inKVM.MatchString(otherModule) || withItself(s) {
+		return true
+	}
+	return slices.ContainsFunc(r.Known, func(known Race) bool {
+		a, b := known.Between[0], known.Between[1]
+		return r.matches(a, one) && r.matches(b, other) || r.matches(a, other) && r.matches(b, one)
+	})
+}
+
+// withItself tells whether both sides are the same task. KCSAN stopped it in
+// the middle of an access and it was preempted: its own preempt notifier, which
+// loads or puts the vCPU, may access the same variable, which is not a race.
+// Task 0 is another one on each processor.
+func withItself(s vm.Splat) bool {
+	return len(s.By) == 2 && s.By[0] == s.By[1] && strings.HasPrefix(s.By[0], "task ") && s.By[0] != "task 0"
+}
+
+// matches tells whether a pattern of Race.Between matches a function.
+func (r *Races) matches(pattern, function string) bool {
+	if literal(pattern) {
+		return pattern == function
+	}
+	ok, err := path.Match(pattern, function)
+	return err == nil && ok && !slices.Contains(r.Apart, function)
+}
