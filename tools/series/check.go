@@ -84,7 +84,7 @@ func (s *Series) checkCover(author Person) []Finding {
 	}
 	// The body of a cover letter ends at "---" for git am; for people it does
 	// not.
-	body := strings.Join(strings.Fields(c.Message+"\n"+toUTF8(string(c.diff), "")), " ")
+	body := strings.Join(strings.Fields(c.Message+"\n"+c.Below()), " ")
 	for _, p := range s.Patches {
 		if !strings.Contains(body, p.Subject) {
 			f.add("cover letter", "does not name patch %d, %q", p.Number, p.Subject)

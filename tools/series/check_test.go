@@ -22,8 +22,7 @@ func TestOwnSeriesIsWellFormed(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	edit := func(p *Patch, old, new string) *Patch {
-		l := loader{}
-		mails, err := l.parse(p.Name, []byte(strings.ReplaceAll(string(p.Mail), old, new)))
+		mails, err := parsePatches(p.Name, []byte(strings.ReplaceAll(string(p.Mail), old, new)))
 		if err != nil {
 			t.Fatal(err)
 		}

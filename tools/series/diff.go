@@ -16,8 +16,7 @@ import (
 // FileDiff is the change of one file in one patch.
 type FileDiff struct {
 	git *gitdiff.File
-	// line and hunkLines are 1-based lines of the patch's file, 0 if unknown:
-	// of the "diff --git" line and of each hunk's "@@" line.
+	// line and hunkLines are 1-based lines of the patch's file: of the "diff --git" line and of each hunk's "@@" line.
 	line      int
 	hunkLines []int
 }
@@ -97,20 +96,20 @@ var hunkHeader = regexp.MustCompile(`^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?
 // gets one file at a time, and the line of each hunk is known.
 type sectioner struct {
 	rest   []byte
-	number int // 1-based line in the patch's file of the line that rest starts with; 0 if unknown
+	number int // 1-based line in the patch's file of the line that rest starts with
 }
 
 func (s *sectioner) peek() []byte { line, _ := cutLine(s.rest); return line }
 
 func (s *sectioner) skip() []byte {
 	line, rest := cutLine(s.rest)
-	s.rest, s.number = rest, next(s.number)
+	s.rest, s.number = rest, s.number+1
 	return line
 }
 
 // parseDiff reads what follows a commit message: the changes of files, and
 // between them text that git ignores too. line is its first line's number in
-// the patch's file, 0 if unknown. tail is what follows the last change.
+// the patch's file. tail is what follows the last change.
 func parseDiff(data []byte, line int) (files []*FileDiff, tail []byte, err error) {
 	s := &sectioner{rest: data, number: line}
 	for len(s.rest) > 0 {

@@ -5,16 +5,11 @@ package series
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"mime"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
 )
 
 // headerField splits a line into a header field's name, in lower case, and
@@ -32,7 +27,7 @@ func headerField(line []byte) (name, value string, ok bool) {
 	return strings.ToLower(string(line[:i])), strings.TrimSpace(string(line[i+1:])), true
 }
 
-// readHeader reads the header of a mail or of a part of one. It returns the
+// readHeader reads the header of a mail. It returns the
 // fields, unfolded, by their names in lower case (of fields that occur more
 // than once the last, as git mailinfo takes it), what follows the header, and
 // how many lines the header has.
@@ -63,43 +58,14 @@ func readHeader(data []byte) (fields map[string]string, rest []byte, lines int, 
 	return fields, nil, lines, nil
 }
 
-// decodeWords decodes the encoded words of RFC 2047 in a header's value. What
-// is neither encoded nor UTF-8 is taken for Latin-1, as git does.
-func decodeWords(s string) string {
-	dec := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
-		enc, err := htmlindex.Get(charset)
-		if err != nil {
-			return nil, err
-		}
-		return enc.NewDecoder().Reader(r), nil
-	}}
-	if out, err := dec.DecodeHeader(s); err == nil {
-		s = out
+// decodeWords decodes the encoded words of RFC 2047 in a header's value, as git
+// format-patch writes them for a name or a subject that is not ASCII.
+func decodeWords(s string) (string, error) {
+	out, err := new(mime.WordDecoder).DecodeHeader(s)
+	if err != nil || !utf8.ValidString(out) {
+		return "", fmt.Errorf("%q is not in UTF-8: save the patch with git format-patch", s)
 	}
-	return toUTF8(s, "")
-}
-
-// toUTF8 converts text of a mail's body. With no charset said, or one that is
-// not known, text that is not UTF-8 is taken for Latin-1.
-func toUTF8(s, charset string) string {
-	if utf8.ValidString(s) && (charset == "" || isASCII(s)) {
-		return s
-	}
-	if charset != "" {
-		if enc, err := htmlindex.Get(charset); err == nil {
-			if out, err := enc.NewDecoder().String(s); err == nil {
-				return out
-			}
-		}
-	}
-	if utf8.ValidString(s) {
-		return s
-	}
-	out, err := charmap.ISO8859_1.NewDecoder().String(s)
-	if err != nil {
-		return strings.ToValidUTF8(s, "\uFFFD")
-	}
-	return out
+	return out, nil
 }
 
 func isASCII(s string) bool {
@@ -140,10 +106,8 @@ func cleanSubject(s string) string {
 
 // prefix is what the words in brackets before a subject say.
 type prefix struct {
-	number, total int  // of "3/7"; -1 and 0 where there is none
-	version       int  // of "v2"; 1 where there is none
-	patch         bool // "PATCH" occurs
-	tags          []string
+	number, total int // of "3/7"; -1 and 0 where there is none
+	version       int // of "v2"; 1 where there is none
 }
 
 var (
@@ -168,10 +132,6 @@ func parsePrefix(subject string) prefix {
 				p.total, _ = strconv.Atoi(m[2])
 			case v != nil:
 				p.version, _ = strconv.Atoi(v[1])
-			case w == "PATCH":
-				p.patch = true
-			case len(p.tags) < maxTags && !slices.Contains(p.tags, w):
-				p.tags = append(p.tags, w)
 			}
 		}
 	}

@@ -95,13 +95,9 @@ func mismatch(h *gitdiff.TextFragment, lines []string, at int) (hunkLine, fileLi
 	return 0, 0, true
 }
 
-// patchLine returns the 1-based line in the patch's file of a hunk's line, 0
-// if that is unknown.
+// patchLine returns the 1-based line in the patch's file of a hunk's line.
 func (f *FileDiff) patchLine(hunk, hunkLine int) int {
 	at := f.hunkLines[hunk]
-	if at == 0 {
-		return 0
-	}
 	for _, l := range f.git.TextFragments[hunk].Lines[:hunkLine] {
 		at++
 		if l.NoEOL() {

@@ -18,9 +18,6 @@ const (
 	maxHeaderLines = 2000
 	maxHeaderBytes = 1 << 20
 	maxInBody      = 64 << 10 // bytes of a header field in a body
-	maxTags        = 20
-	maxPresent     = 200 // patches that are looked for in a tree
-	maxParts       = 100
-	maxPartDepth   = 5
+	maxPresent     = 200      // patches that are looked for in a tree
 	maxPathLength  = 4095
 )

@@ -16,12 +16,10 @@ type rawMail struct {
 
 // splitMbox cuts a file into mails by the rules of git mailsplit: an mbox
 // starts with a "From " line that ends in a date, and so does each of its
-// mails; a file that starts otherwise is one mail. Unless keepCR is set, line
-// ends of CR LF become LF, as git am has it by default.
-func splitMbox(data []byte, keepCR bool) ([]rawMail, error) {
-	if !keepCR {
-		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	}
+// mails; a file that starts otherwise is one mail. Line ends of CR LF
+// become LF, as git am has it by default.
+func splitMbox(data []byte) ([]rawMail, error) {
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	line := 1
 	for len(data) > 0 && isSpace(data[0]) {
 		if data[0] == '\n' {

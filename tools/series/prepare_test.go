@@ -150,7 +150,7 @@ func TestMailName(t *testing.T) {
 		if got := mailName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
-		from := decodeWords(mailName(name) + " <a@b>")
+		from, _ := decodeWords(mailName(name) + " <a@b>")
 		m, err := parseMail([]byte("From: " + mailName(name) + " <a@b>\nSubject: x\n\n"))
 		if err != nil || m.author.Name != name {
 			t.Errorf("%q comes back as %+v (%q): %v", name, m, from, err)

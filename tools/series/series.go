@@ -28,10 +28,6 @@ type Series struct {
 	Cover *Patch `json:"cover,omitempty"`
 	// Patches holds patch N at index N-1.
 	Patches []*Patch `json:"patches"`
-	// BaseCommit and Prerequisites are what git format-patch --base wrote:
-	// the commit that the series applies to and the ids of patches before it.
-	BaseCommit    string   `json:"base_commit,omitempty"`
-	Prerequisites []string `json:"prerequisites,omitempty"`
 }
 
 // Person is an author.
@@ -51,8 +47,6 @@ type Patch struct {
 	Total int `json:"total,omitempty"`
 	// Version is the n of "[PATCH vn]".
 	Version int `json:"version"`
-	// Tags are the other words of the prefix, such as RFC.
-	Tags []string `json:"tags,omitempty"`
 	// Name is the name of the file; in a file of several mails that and the
 	// mail's number there ("series.mbox#2").
 	Name string `json:"name"`
@@ -79,7 +73,7 @@ type Patch struct {
 
 // Below returns what stands below the message: notes, diffstat and diff, and
 // in a cover letter what follows a line "---".
-func (p *Patch) Below() string { return toUTF8(string(p.diff), "") }
+func (p *Patch) Below() string { return strings.ToValidUTF8(string(p.diff), "\uFFFD") }
 
 // Trailer is a line at the end of a commit message, such as Signed-off-by.
 type Trailer struct {
@@ -87,24 +81,11 @@ type Trailer struct {
 	Value string `json:"value"`
 }
 
-// Option changes how a series is read.
-type Option func(*loader)
-
-// KeepCR leaves line ends of CR LF in mails as they are, as git am --keep-cr
-// does: for patches to files that have them.
-func KeepCR() Option { return func(l *loader) { l.keepCR = true } }
-
-type loader struct{ keepCR bool }
-
 // Load reads the series in dir: all its files that end in .patch, .mbox or
 // .eml, in the order of their names; other files and folders are left alone.
 // dir may also be one file. Errors are *[FormatError] where a mail, or the
 // numbering, is at fault.
-func Load(dir string, opts ...Option) (*Series, error) {
-	var l loader
-	for _, o := range opts {
-		o(&l)
-	}
+func Load(dir string) (*Series, error) {
 	names, err := mailFiles(dir)
 	if err != nil {
 		return nil, err
@@ -112,7 +93,7 @@ func Load(dir string, opts ...Option) (*Series, error) {
 	s := &Series{Dir: dir}
 	var mails []*Patch
 	for _, name := range names {
-		more, err := l.file(name)
+		more, err := readPatches(name)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +109,6 @@ func Load(dir string, opts ...Option) (*Series, error) {
 		parts = append(parts, string(p.Mail))
 	}
 	s.ID = cache.Key(parts...)
-	s.readBase()
 	return s, nil
 }
 
@@ -196,18 +176,18 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// file reads the mails of one file.
-func (l *loader) file(name string) ([]*Patch, error) {
+// readPatches reads the mails of one file.
+func readPatches(name string) ([]*Patch, error) {
 	data, err := readLimited(name, MaxMailFile)
 	if err != nil {
 		return nil, &FormatError{File: name, Reason: "cannot be read", Err: err}
 	}
-	return l.parse(name, data)
+	return parsePatches(name, data)
 }
 
-// parse reads the mails of one file's content.
-func (l *loader) parse(name string, data []byte) ([]*Patch, error) {
-	raws, err := splitMbox(data, l.keepCR)
+// parsePatches reads the mails of one file's content.
+func parsePatches(name string, data []byte) ([]*Patch, error) {
+	raws, err := splitMbox(data)
 	if err != nil {
 		return nil, &FormatError{File: name, Line: 1, Reason: "is no mail: " + err.Error(), Err: ErrCorrupt}
 	}
@@ -240,7 +220,7 @@ func newPatch(name string, raw rawMail) (*Patch, error) {
 	}
 	pre := m.number
 	p := &Patch{
-		Number: pre.number, Total: pre.total, Version: pre.version, Tags: pre.tags,
+		Number: pre.number, Total: pre.total, Version: pre.version,
 		Line: raw.line, Subject: cleanSubject(m.subject), Author: m.author, Date: m.date,
 		Message: m.text, Trailers: parseTrailers(m.text), Mail: raw.data, diff: m.diff,
 	}
@@ -250,11 +230,7 @@ func newPatch(name string, raw rawMail) (*Patch, error) {
 	if p.Subject == "" {
 		return nil, fail(raw.line, "the mail has no subject")
 	}
-	diffLine := 0
-	if m.diffLine > 0 {
-		diffLine = raw.line + m.diffLine - 1
-	}
-	files, tail, err := parseDiff(m.diff, diffLine)
+	files, tail, err := parseDiff(m.diff, raw.line+m.diffLine-1)
 	if err != nil {
 		line, reason := diffErrorLine(err)
 		if line == 0 {

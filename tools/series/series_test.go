@@ -26,8 +26,8 @@ func TestLoad(t *testing.T) {
 	if s.Cover == nil || s.Cover.Subject != "KVM: Tidy up" || s.Cover.Number != 0 || s.Cover.Total != 3 {
 		t.Errorf("cover letter: %+v", s.Cover)
 	}
-	if s.BaseCommit == "" || s.Version != 1 || len(s.ID) != 64 {
-		t.Errorf("base %q, version %d, id %q", s.BaseCommit, s.Version, s.ID)
+	if s.Version != 1 || len(s.ID) != 64 {
+		t.Errorf("version %d, id %q", s.Version, s.ID)
 	}
 	paths := []string{"virt/kvm/Makefile.common", "virt/kvm/Makefile.kvm", "virt/kvm/binary_stats.c", "virt/kvm/vcpu_map.h", "virt/kvm/vfio.h"}
 	if diff := cmp.Diff(paths, s.Paths()); diff != "" {
@@ -120,7 +120,7 @@ func TestLoadRefuses(t *testing.T) {
 		"one without number":         {map[string]string{"a.patch": one, "b.patch": mailText("[PATCH] KVM: Two", smallDiff)}, "has no number", 1},
 		"no mail":                    {map[string]string{"a.patch": smallDiff}, "a mail starts with", 1},
 		"damaged date":               {map[string]string{"a.patch": strings.Replace(one, "Mon, 2 Mar 2026 10:00:00 +0100", "yesterday", 1)}, "no date can be read", 1},
-		"damaged base64":             {map[string]string{"a.patch": strings.Replace(one, "Subject:", "Content-Transfer-Encoding: base64\nSubject:", 1)}, "base64 is damaged", 1},
+		"base64":                     {map[string]string{"a.patch": strings.Replace(one, "Subject:", "Content-Transfer-Encoding: base64\nSubject:", 1)}, "encoded as base64: save the patch with git format-patch", 1},
 		"hunk in the second mail":    {map[string]string{"a.mbox": one + strings.Replace(two, "@@ -1,2 +1,2", "@@ -1,4 +1,4", 1)}, "the hunk ends too early", 36},
 		"a hunk header of nonsense":  {map[string]string{"a.patch": strings.Replace(one, "@@ -1,2", "@@ -x,2", 1)}, "damaged hunk header", 12},
 		"a hunk beyond any file":     {map[string]string{"a.patch": strings.Replace(one, "@@ -1,2", "@@ -99999999999999999999,2", 1)}, "damaged hunk header", 12},
@@ -156,13 +156,13 @@ func TestLoadRefuses(t *testing.T) {
 func TestParsePrefix(t *testing.T) {
 	tests := map[string]prefix{
 		"KVM: No prefix":                       {number: -1, version: 1},
-		"[PATCH] KVM: One":                     {number: -1, version: 1, patch: true},
-		"[PATCH 03/10] KVM: Three":             {number: 3, total: 10, version: 1, patch: true},
-		"[PATCH v2 3/7] KVM: Three":            {number: 3, total: 7, version: 2, patch: true},
-		"[RFC PATCH V12 0/7] Cover":            {number: 0, total: 7, version: 12, patch: true, tags: []string{"RFC"}},
-		"Re: [kvm] [PATCH net-next 1/2] [x] y": {number: 1, total: 2, version: 1, patch: true, tags: []string{"kvm", "net-next", "x"}},
+		"[PATCH] KVM: One":                     {number: -1, version: 1},
+		"[PATCH 03/10] KVM: Three":             {number: 3, total: 10, version: 1},
+		"[PATCH v2 3/7] KVM: Three":            {number: 3, total: 7, version: 2},
+		"[RFC PATCH V12 0/7] Cover":            {number: 0, total: 7, version: 12},
+		"Re: [kvm] [PATCH net-next 1/2] [x] y": {number: 1, total: 2, version: 1},
 		"[PATCH 3/7 unfinished":                {number: -1, version: 1},
-		"[PATCH 123456/7] too long":            {number: -1, version: 1, patch: true, tags: []string{"123456/7"}},
+		"[PATCH 123456/7] too long":            {number: -1, version: 1},
 	}
 	for subject, want := range tests {
 		if diff := cmp.Diff(want, parsePrefix(subject), cmp.AllowUnexported(prefix{})); diff != "" {

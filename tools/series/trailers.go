@@ -7,11 +7,7 @@ import (
 	"strings"
 )
 
-var (
-	trailerLine    = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):[ \t]+(\S.*)$`)
-	baseLine       = regexp.MustCompile(`(?m)^base-commit: ([0-9a-f]{40,64})\s*$`)
-	prerequisiteID = regexp.MustCompile(`(?m)^prerequisite-patch-id: ([0-9a-f]{40,64})\s*$`)
-)
+var trailerLine = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):[ \t]+(\S.*)$`)
 
 // parseTrailers returns the trailers of a message: the lines of its last
 // paragraph, if every line of it is one, the continuation of one, or a note in
@@ -36,17 +32,4 @@ func parseTrailers(message string) []Trailer {
 		}
 	}
 	return trailers
-}
-
-// readBase finds what git format-patch --base wrote into the first mail.
-func (s *Series) readBase() {
-	first := s.mails()[0]
-	for _, text := range []string{first.Message, string(first.diff)} {
-		if m := baseLine.FindStringSubmatch(text); m != nil {
-			s.BaseCommit = m[1]
-		}
-		for _, m := range prerequisiteID.FindAllStringSubmatch(text, MaxMails) {
-			s.Prerequisites = append(s.Prerequisites, m[1])
-		}
-	}
 }
