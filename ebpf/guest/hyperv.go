@@ -99,7 +99,7 @@ func (p *pathVM) useSynIC(vcpu, sint int, value uint64) error {
 // requestAll flushes the TLBs of all vCPUs.
 func requestAll(p *pathVM, _ int) (load, error) {
 	// Requests that are left from the start are done now.
-	if err := p.wake(); err != nil {
+	if err := p.runFrom(1); err != nil {
 		return load{}, err
 	}
 	before, err := p.flushes()
@@ -110,7 +110,7 @@ func requestAll(p *pathVM, _ int) (load, error) {
 	return load{
 		do: p.hypercalls(flush, 0, 0, hvFlushAll|hvFlushSpaces, 0),
 		check: func(int) error {
-			if err := p.wake(); err != nil {
+			if err := p.runFrom(1); err != nil {
 				return err
 			}
 			now, err := p.flushes()

@@ -48,11 +48,15 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 		return err
 	}
 	clock := measure.Clock{Before: settledClock(ctx)}
-	m, err := newMeter(g, p, dev)
-	if err != nil {
+	m := &meter{guest: g, params: p, dev: dev}
+	if m.probe, err = probe.Attach(probe.Lookups, measure.Break{}); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.close()) }()
+	defer func() { err = errors.Join(err, m.probe.Close()) }()
+	if err := m.probe.Watch(unix.Gettid()); err != nil {
+		return err
+	}
+
 	for i, vm := range slices.Concat(p.VMs, p.Counted) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -61,7 +65,7 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
-	if err := errors.Join(m.check(), m.close()); err != nil {
+	if err := errors.Join(m.probe.Check(), m.probe.Close()); err != nil {
 		return err
 	}
 	if p.Stalls != nil {
@@ -78,35 +82,14 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 	return g.sample(measure.TypeClock, clock)
 }
 
-// meter is what a measurement is made with. Both groups of probes are attached
-// all the time: neither is on the path of what the other measures, and loading
-// them takes an emulated guest longer than all that it measures.
+// meter is what a measurement is made with. All probes stay attached: loading them
+// takes an emulated guest longer than all its measurements.
 type meter struct {
-	guest     *guest
-	params    measure.Params
-	dev       *loops.Device
-	loops     *probe.Probe
-	creations *probe.Probe
+	guest  *guest
+	params measure.Params
+	dev    *loops.Device
+	probe  *probe.Probe
 }
-
-func newMeter(g *guest, p measure.Params, dev *loops.Device) (*meter, error) {
-	l, err := probe.Attach(probe.Loops, measure.Break{})
-	if err != nil {
-		return nil, err
-	}
-	c, err := probe.Attach(probe.Creations, measure.Break{})
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	m := &meter{g, p, dev, l, c}
-	if err := c.Watch(unix.Gettid()); err != nil {
-		return nil, errors.Join(err, m.close())
-	}
-	return m, nil
-}
-
-func (m *meter) check() error { return errors.Join(m.loops.Check(), m.creations.Check()) }
-func (m *meter) close() error { return errors.Join(m.loops.Close(), m.creations.Close()) }
 
 // measureVM creates the VM's vCPUs, counts its memory and, unless that is all that
 // is asked for, runs the loops on it.
@@ -156,7 +139,7 @@ func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Creat
 		if err := vm.createVCPU(id); err != nil {
 			return out, err
 		}
-		s, err := m.creations.NextSpan()
+		s, err := m.probe.NextSpan()
 		if err != nil {
 			return out, err
 		}
@@ -205,7 +188,7 @@ func (m *meter) run(l measure.Run, passes int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	e, err := m.loops.NextLoop()
+	e, err := m.probe.NextLoop()
 	if err != nil {
 		return 0, err
 	}

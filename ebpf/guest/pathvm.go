@@ -67,43 +67,27 @@ func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
 		if err := protectedMode(fd, payload.EntryStart); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", i, err)
 		}
-		if p.isDeaf(i) {
-			continue
-		}
-		if err := runVCPU(fd); err != nil {
-			return nil, fmt.Errorf("vCPU %d: %w", i, err)
-		}
 	}
-	p.start.Ran = p.start.Created + monotonic() - began
-
-	if err := p.checkStarted(0, 0); err != nil {
+	if err := p.runFrom(0); err != nil {
 		return nil, err
 	}
+	p.start.Ran = p.start.Created + monotonic() - began
 	return p, p.useHyperV()
 }
 
 func (p *pathVM) isDeaf(vcpu int) bool { return p.deaf != 0 && vcpu == p.deaf }
 
-// wake runs each vCPU but the first as far as to its next exit.
-func (p *pathVM) wake() error {
-	before := p.payload.Started()
-	for i, fd := range p.vcpus {
-		if i == 0 || p.isDeaf(i) {
+// runFrom runs each vCPU from first on as far as to its next exit from EntryStart.
+func (p *pathVM) runFrom(first int) error {
+	before, want := p.payload.Started(), 0
+	for i := first; i < len(p.vcpus); i++ {
+		if p.isDeaf(i) {
 			continue
 		}
-		if err := runVCPU(fd); err != nil {
+		if err := runVCPU(p.vcpus[i]); err != nil {
 			return fmt.Errorf("vCPU %d: %w", i, err)
 		}
-	}
-	return p.checkStarted(before, 1)
-}
-
-// checkStarted tells whether all vCPUs from first on started since they had done
-// so before times.
-func (p *pathVM) checkStarted(before, first int) error {
-	want := len(p.vcpus) - first
-	if p.deaf != 0 {
-		want--
+		want++
 	}
 	if n := p.payload.Started() - before; n != want {
 		return fmt.Errorf("%w: expected %d vCPUs to start, found %d", wire.ErrPayload, want, n)

@@ -126,32 +126,25 @@ type Shape struct {
 // not depend on the IDs: they are done where IDs are dense. Missing IDs are looked
 // up in one order only, because no vCPU is read.
 func (p Params) LoopsOf(vm VM) []Shape {
-	all := []Shape{{Op: Nop}}
-	for _, o := range p.orders() {
-		all = append(all, Shape{Op: ByID, Order: o})
+	loops := []Shape{{Op: Nop}}
+	add := func(op Op) {
+		for _, o := range p.Orders {
+			if o == Sequential {
+				o = "" // as samples have it
+			}
+			loops = append(loops, Shape{Op: op, Order: o})
+		}
+		if len(p.Orders) == 0 {
+			loops = append(loops, Shape{Op: op})
+		}
 	}
-	all = append(all, Shape{Op: ByID, Missing: true})
+	add(ByID)
+	loops = append(loops, Shape{Op: ByID, Missing: true})
 	if vm.IDs == Dense {
-		for _, o := range p.orders() {
-			all = append(all, Shape{Op: Get, Order: o})
-		}
-		all = append(all, Shape{Op: Walk})
+		add(Get)
+		loops = append(loops, Shape{Op: Walk})
 	}
-	return all
-}
-
-// orders are the orders of the loops, Sequential as "", as samples have it.
-func (p Params) orders() []Order {
-	if len(p.Orders) == 0 {
-		return []Order{""}
-	}
-	out := make([]Order, len(p.Orders))
-	for i, o := range p.Orders {
-		if o != Sequential {
-			out[i] = o
-		}
-	}
-	return out
+	return loops
 }
 
 // Run is a loop to run on a VM.
@@ -172,7 +165,6 @@ func (p Params) RunsOf(vm VM) []Run {
 	ids := vm.IDs.Of(vm.VCPUs)
 	var runs []Run
 	for _, s := range p.LoopsOf(vm) {
-		// A loop that looks nothing up finds nothing.
 		r := Run{Loop: Loop{VM: vm, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: n}}
 		for _, index := range s.Order.Arrange(n, vm.VCPUs) {
 			number := index
@@ -184,10 +176,13 @@ func (p Params) RunsOf(vm VM) []Run {
 			}
 			r.Numbers = append(r.Numbers, int32(number))
 		}
+
 		switch {
+		case s.Op == Nop || s.Missing:
+			r.Found = 0
 		case s.Op == Walk:
 			r.Found = vm.VCPUs
-		case s.Op != Nop && !s.Missing:
+		default:
 			r.Found = n
 		}
 		runs = append(runs, r)

@@ -3,8 +3,8 @@
 // Package probe holds the eBPF programs that measure, loads them and makes samples
 // of what they saw.
 //
-// A Probe has the programs of one Group: Loops brackets the loops of vcpuloops.ko,
-// Creations the ioctls of a VM, Stalls says also what threads waited for, and
+// A Probe has the programs of one Group: Creations brackets the ioctls of a VM,
+// Lookups the loops of vcpuloops.ko too, Stalls says what threads waited for, and
 // Paths brackets functions of KVM one at a time.
 //
 // The generated files are committed: building the project takes no clang.

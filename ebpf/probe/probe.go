@@ -30,12 +30,13 @@ type Group struct {
 
 // The groups.
 var (
-	// Loops brackets the loops of vcpuloops.ko, which must be loaded.
-	Loops = Group{"the loops", brackets("nop", "get", "by_id", "walk")}
-
 	// Creations brackets the ioctls of a VM, and in them kvm_arch_vcpu_create() and
 	// waits for grace periods. KVM must be loaded.
 	Creations = Group{"KVM_CREATE_VCPU", brackets(append([]string{"vm_ioctl", "arch_create"}, measure.Waits[:]...)...)}
+
+	// Lookups is Creations, and brackets the loops of vcpuloops.ko, which must be
+	// loaded, too: neither is on the path of what the other measures.
+	Lookups = Group{"the loops and KVM_CREATE_VCPU", slices.Concat(brackets("nop", "get", "by_id", "walk"), Creations.programs)}
 
 	// Stalls is Creations, with all that makes a thread wait, and brackets from
 	// the exit of a vCPU to its next entry.

@@ -101,8 +101,8 @@ func TestNames(t *testing.T) {
 
 // groups are all groups, with the maps that they need.
 var groups = map[*Group][]string{
-	&Loops:     {".bss", "events"},
 	&Creations: {".bss", "events", "threads"},
+	&Lookups:   {".bss", "events", "threads"},
 	&Stalls:    {".bss", "events", "phases", "threads"},
 	&Paths:     {".bss"},
 }

@@ -97,7 +97,7 @@ func TestRunningInGuest(t *testing.T) {
 	step("too early", with("good"), exit.MachineLacks, `expected the clock source tsc, found "tsc-early"`)
 	step("settled", within("until", "/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc"), 0, "")
 	step("another configuration", with("other"), exit.MachineLacks, "vcpuloops.ko is not for the kernel that runs: struct kvm_vcpu: the kernel has the member")
-	step("probes do not attach", with("renown"), exit.MachineLacks, "probes do not attach to the loops: ")
+	step("probes do not attach", with("renown"), exit.MachineLacks, "probes do not attach to the loops")
 	step("not loaded after probes", modules, 0, "kvm ")
 	step("wrong vCPUs", with("lies"), exit.CheckFailed, wire.ErrChecksum.Error())
 	step("not loaded after wrong vCPUs", modules, 0, "kvm ")
