@@ -61,7 +61,7 @@ func TestBelow(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		"folder":      {"virt/kvm", "virt/kvm/kvm_main.c", true},
+		"directory":   {"virt/kvm", "virt/kvm/kvm_main.c", true},
 		"deeper":      {"arch/*/kvm", "arch/x86/kvm/svm/sev.c", true},
 		"file":        {"arch/*/kvm/*.h", "arch/x86/kvm/x86.h", true},
 		"itself":      {"virt/kvm/a.c", "virt/kvm/a.c", true},

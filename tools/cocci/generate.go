@@ -44,8 +44,8 @@ const (
 func (g *Generated) Good() bool { return g.Status != Different && len(g.Left) == 0 }
 
 // Generate runs the rule on base with the patches before its own, and compares
-// that patch with the result. mail is the generated patch.
-func (r *Rule) Generate(ctx context.Context, s *series.Series, base tree.Tree, opts RunOptions) (g *Generated, mail []byte, err error) {
+// that patch with the result. patch is the generated one.
+func (r *Rule) Generate(ctx context.Context, s *series.Series, base tree.Tree, opts RunOptions) (g *Generated, patch []byte, err error) {
 	p, err := r.Patch(s)
 	if err != nil {
 		return nil, nil, err
@@ -58,21 +58,21 @@ func (r *Rule) Generate(ctx context.Context, s *series.Series, base tree.Tree, o
 	if g.Result, err = r.Run(ctx, src, opts); err != nil {
 		return nil, nil, err
 	}
-	if mail, err = replaceChange(p, g.Change); err != nil {
+	if patch, err = replaceChange(p, g.Change); err != nil {
 		return nil, nil, exit.With(exit.CheckFailed, fmt.Errorf("generate from %s: %w", r.Name, err))
 	}
-	if g.Difference = compare(p.Mail, mail); g.Difference != nil {
+	if g.Difference = compare(p.Mail, patch); g.Difference != nil {
 		g.Status = Different
 	}
-	return g, mail, nil
+	return g, patch, nil
 }
 
 // Write replaces the patch in the series with the generated one.
-func (g *Generated) Write(dir string, mail []byte) error {
+func (g *Generated) Write(dir string, patch []byte) error {
 	if strings.Contains(g.Patch, "#") {
 		return exit.With(exit.Usage, fmt.Errorf("write %s: it shares its file with other patches; give it one of its own", g.Patch))
 	}
-	if err := os.WriteFile(filepath.Join(dir, g.Patch), mail, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, g.Patch), patch, 0o644); err != nil {
 		return fmt.Errorf("write a generated patch: %w", err)
 	}
 	g.Status, g.Difference = Written, nil

@@ -307,6 +307,6 @@ func TestReplaceChange(t *testing.T) {
 	}
 	p.Mail = []byte("Subject: x\n\nWhy.\n")
 	if _, err := replaceChange(p, []byte("new\n")); err == nil {
-		t.Error("a mail without a line ---: expected an error, found none")
+		t.Error("a patch without a line ---: expected an error, found none")
 	}
 }

@@ -4,12 +4,13 @@ package ctoken
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Pattern is a few tokens in a row. In its text an identifier that begins with
-// $ stands for an expression: one token or more, in which brackets are closed
-// and which has no comma or semicolon outside of them.
+// Pattern is a sequence of tokens. An identifier that begins with $ stands for
+// an expression: one or more tokens with balanced brackets, and without a comma
+// or semicolon outside of them.
 type Pattern struct {
 	text  string
 	items []string
@@ -25,7 +26,7 @@ func ParsePattern(text string) (Pattern, error) {
 		return p, fmt.Errorf("the pattern %q has no tokens", text)
 	}
 	if strings.HasPrefix(p.items[0], "$") {
-		return p, fmt.Errorf("the pattern %q begins with an expression: where that begins cannot be told", text)
+		return p, fmt.Errorf("the pattern %q begins with an expression, whose beginning is unknown", text)
 	}
 	return p, nil
 }
@@ -36,11 +37,11 @@ func (p Pattern) String() string { return p.text }
 // First returns the pattern's first token.
 func (p Pattern) First() string { return p.items[0] }
 
-// maxExpression is how many tokens an expression of a pattern may have.
+// maxExpression is the most tokens that an expression of a pattern has.
 const maxExpression = 60
 
-// Match returns how many tokens, from the first on, the pattern takes; 0 if it
-// does not match there.
+// Match returns how many of the first tokens the pattern matches, 0 if it does
+// not match there.
 func (p Pattern) Match(tokens []Token) int { return match(p.items, tokens) }
 
 func match(items []string, tokens []Token) int {
@@ -86,8 +87,8 @@ func match(items []string, tokens []Token) int {
 	return 0
 }
 
-// Find returns the index of the first token, from from on, at which the
-// pattern matches, and how many it takes; -1 and 0 if there is none.
+// Find returns the index of the first match at or after from, and its number of
+// tokens; -1 and 0 if there is none.
 func (p Pattern) Find(tokens []Token, from int) (at, n int) {
 	for i := from; i < len(tokens); i++ {
 		if n := p.Match(tokens[i:]); n > 0 {
@@ -97,21 +98,17 @@ func (p Pattern) Find(tokens []Token, from int) (at, n int) {
 	return -1, 0
 }
 
-// Function returns the tokens of a function's or a macro's body, with its
+// Function returns the tokens of the body of a function or macro, with its
 // braces; nil if the file has none of that name.
 func (f *File) Function(name string) []Token {
-	start := -1
-	for i, t := range f.Tokens {
-		in := t.Func == name
-		if in && start < 0 {
-			start = i
-		}
-		if !in && start >= 0 {
-			return f.Tokens[start:i]
-		}
-	}
+	in := func(t Token) bool { return t.Func == name }
+	start := slices.IndexFunc(f.Tokens, in)
 	if start < 0 {
 		return nil
 	}
-	return f.Tokens[start:]
+	body := f.Tokens[start:]
+	if end := slices.IndexFunc(body, func(t Token) bool { return !in(t) }); end >= 0 {
+		return body[:end]
+	}
+	return body
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package ctoken reads C as the kernel writes it: as tokens, each with the
-// line and the function that it is in, and as comments. It does not parse, and
-// expands no macro: what it is asked is whether a few tokens stand where they
-// should, of which neither white space nor a comment makes something else.
+// Package ctoken splits C in the kernel's style into tokens, each with the line
+// and the function that it is in, and comments. It does not parse and does not
+// expand macros: it answers whether a few tokens are where they should be,
+// whatever the white space and the comments between them.
 //
-// Functions are found by the kernel's style, in which one ends with a brace in
-// the first column. So branches of #if that open a block twice, which no
-// counting of braces survives, do no harm beyond the function they are in.
+// A function ends with a brace in the first column, as in the kernel's style. So
+// branches of #if that open a block twice, which counting braces does not
+// survive, do no harm beyond their function.
 package ctoken
 
 import (
@@ -21,43 +21,43 @@ type Token struct {
 	Text string
 	// Line is 1-based.
 	Line int
-	// Func is the function, or the macro, whose body the token is in; ""
-	// outside of all.
+	// Func is the function or macro whose body the token is in, "" outside of
+	// them.
 	Func string
 }
 
 // Comment is a comment of a file.
 type Comment struct {
-	// Text is without the marks of the comment and those before its lines.
+	// Text is without the comment's delimiters and the stars of its lines.
 	Text string
 	Line int // 1-based, of its first line
 	Func string
 }
 
-// File is what a file consists of.
+// File is the content of a file.
 type File struct {
 	Tokens   []Token
 	Comments []Comment
 }
 
-// Scan reads a file. It takes all input: what is no C gives tokens that are
-// none of C's.
+// Scan splits a file. Any input is accepted; what is not C gives tokens that C
+// does not have.
 func Scan(src []byte) *File {
 	s := scanner{src: string(src), line: 1, bol: true, out: new(File)}
 	s.run()
 	return s.out
 }
 
-// scanner is where the reading has come to.
+// scanner is the state of splitting a file.
 type scanner struct {
 	src  string
 	at   int
 	line int
-	bol  bool // nothing but white space since the line began
+	bol  bool // only white space since the beginning of the line
 
 	depth int // of braces
-	// body is the function that depth > 0 is in, pending are the tokens since
-	// the last declaration's end at depth 0.
+	// body is the function around depth > 0, pending are the tokens since the
+	// last end of a declaration at depth 0.
 	body    string
 	pending []string
 	// macro is the macro whose definition is being read, to the offset end.
@@ -112,20 +112,17 @@ func (s *scanner) comment() {
 	s.at += n + skip
 }
 
-// commentText takes the marks away.
+// commentText removes the delimiters and the stars of lines.
 func commentText(raw string) string {
-	raw = raw[2:]
 	var lines []string
-	for line := range strings.SplitSeq(raw, "\n") {
-		line = strings.TrimSpace(line)
-		line = strings.TrimPrefix(line, "*")
-		lines = append(lines, strings.TrimSpace(line))
+	for line := range strings.SplitSeq(raw[2:], "\n") {
+		lines = append(lines, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*")))
 	}
 	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
-// directive reads a line of the preprocessor. The body of a macro is read as
-// that of a function; of others there is nothing to know.
+// directive reads a line of the preprocessor. The body of a macro is treated as
+// that of a function; other directives are skipped.
 func (s *scanner) directive() {
 	end := s.logicalEnd()
 	words := strings.Fields(strings.TrimLeft(s.src[s.at+1:end], " \t"))
@@ -148,7 +145,7 @@ func (s *scanner) directive() {
 	name := s.src[start:s.at]
 	s.bol = false
 	s.macro, s.end = name, end
-	// The parameters are no part of the body.
+	// The parameters are not part of the body.
 	if strings.HasPrefix(s.src[s.at:end], "(") {
 		if n := strings.IndexByte(s.src[s.at:end], ')'); n >= 0 {
 			s.line += strings.Count(s.src[s.at:s.at+n+1], "\n")
@@ -157,8 +154,8 @@ func (s *scanner) directive() {
 	}
 }
 
-// logicalEnd returns the offset of the end of the line that continues over
-// backslashes and comments.
+// logicalEnd returns the offset of the end of a line that backslashes and
+// comments may continue.
 func (s *scanner) logicalEnd() int {
 	for i := s.at; i < len(s.src); i++ {
 		switch {
@@ -177,7 +174,7 @@ func (s *scanner) logicalEnd() int {
 	return len(s.src)
 }
 
-// punctuators are those of more than one character, the longest first.
+// punctuators are those with several characters, the longest first.
 var punctuators = []string{
 	"...", "<<=", ">>=", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||",
 	"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "##",
@@ -216,7 +213,7 @@ func (s *scanner) token() {
 	s.structure(text, column)
 }
 
-// structure follows where functions begin and end.
+// structure tracks where functions begin and end, and adds the token.
 func (s *scanner) structure(text string, column int) {
 	switch {
 	case text == "{" && (s.depth == 0 || column == 0):
@@ -248,7 +245,7 @@ func (s *scanner) fn() string {
 	return s.body
 }
 
-// constant reads a string or a character, to its end or to that of the line.
+// constant reads a string or a character constant, up to its end or the line's.
 func (s *scanner) constant(quote byte) {
 	for s.at++; s.at < len(s.src) && s.src[s.at] != '\n'; s.at++ {
 		switch s.src[s.at] {
@@ -263,20 +260,19 @@ func (s *scanner) constant(quote byte) {
 	}
 }
 
-// column returns how far the offset is from the start of its line.
+// column returns the 0-based column of the offset.
 func (s *scanner) column() int {
 	return s.at - (strings.LastIndexByte(s.src[:s.at], '\n') + 1)
 }
 
-// annotation are macros that stand in a function's head with arguments of
-// their own.
+// annotation are macros with arguments in a function's head.
 var annotation = map[string]bool{
 	"__attribute__": true, "__printf": true, "__acquires": true, "__releases": true, "__must_hold": true,
 	"__aligned": true, "__section": true, "__cold": true, "__no_sanitize": true, "EXPORT_SYMBOL": true,
 }
 
-// functionName returns the name of the function whose head these tokens are,
-// "" if they are none.
+// functionName returns the name of the function with these tokens as its head,
+// "" if they are something else.
 func functionName(head []string) string {
 	depth := 0
 	for i, text := range head {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package exit holds the exit codes that the command documents, and finds
-// the one that an error stands for.
+// Package exit has the command's documented exit codes, and finds the one of an
+// error.
 package exit
 
 import (
@@ -13,7 +13,7 @@ import (
 // never changes its meaning.
 const (
 	Good         = 0   // everything that was asked for was done
-	CheckFailed  = 1   // a check or a test failed; also every error without a code of its own
+	CheckFailed  = 1   // a check or a test failed; also any error without a code of its own
 	Usage        = 2   // the command line, or a file that the user wrote, is wrong
 	PatchFailed  = 3   // a patch does not apply
 	BuildFailed  = 4   // a kernel, module or test did not build

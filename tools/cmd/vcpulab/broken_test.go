@@ -143,7 +143,7 @@ func TestBrokenKernels(t *testing.T) {
 			lines:  [3]string{"pass", "pass", "FAILED: not run"},
 			code:   exit.CheckFailed, says: []string{"the guest ended well and gave no result of c"},
 		},
-		"has a result that nobody asked for": {
+		"has an unexpected result": {
 			guests: []script{goodGuest("a", "b", "c", "d")},
 			lines:  [3]string{"pass", "pass", "pass"},
 			code:   exit.CheckFailed, says: []string{`the guest starts "d", which it was not to do now`, "THE RUN DID NOT COME TO ITS END"},
@@ -221,17 +221,17 @@ func TestGoodKernels(t *testing.T) {
 // envFull makes the test binary the one that TestFullDisk runs.
 const envFull = "VCPULAB_TEST_FULL_DISK"
 
-// TestFullDisk: the folder for logs and results is on a disk that is full. The
+// TestFullDisk: the directory for logs and results is on a disk that is full. The
 // disk is a tmpfs of some pages in a mount namespace of a process's own: it is
 // gone with the process, however that ends.
 func TestFullDisk(t *testing.T) {
 	needTiny(t)
-	// How much fits in: a page a file, nothing for a folder.
+	// How much fits in: a page a file, nothing for a directory.
 	for name, options := range map[string]string{
-		"at the first folder":  "nr_inodes=1",
-		"at a test's log":      "size=4k",
-		"at the results":       "size=24k",
-		"at the other results": "size=28k",
+		"at the first directory": "nr_inodes=1",
+		"at a test's log":        "size=4k",
+		"at the results":         "size=24k",
+		"at the other results":   "size=28k",
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestFullDiskChild$", "-test.v")
@@ -295,7 +295,7 @@ func needTiny(t *testing.T) {
 }
 
 // brokenCache is a cache of these tests' own: the times that they leave in it
-// are nobody else's. Several share it, so that the guest program, which such
+// belong to no other test. Several share it, so that the guest program, which such
 // kernels do not run, is built once.
 func brokenCache(t *testing.T) *cache.Cache {
 	t.Helper()

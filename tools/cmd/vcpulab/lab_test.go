@@ -186,7 +186,7 @@ func xz(data []byte) ([]byte, error) {
 // of those who ask for it:
 //
 //	good      they get it
-//	gone      there is no such file any more
+//	gone      the file was removed
 //	once      the first gets half of it and is cut off
 //	stall     they get half of it and nothing more
 type mirror struct {

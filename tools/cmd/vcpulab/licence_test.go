@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// unlicensed says that a file has no line that names its licence: it is no source,
-// or a copy of somebody else's.
+// unlicensed reports whether a file needs no line that names its licence: it is
+// not source code, or a copy of another project's.
 func unlicensed(name string) bool {
 	if slices.Contains([]string{"LICENSE", "README.md", "go.mod", "go.sum"}, name) {
 		return true
@@ -30,7 +30,7 @@ const (
 func TestLicence(t *testing.T) {
 	out, err := exec.Command("git", "-C", "../../..", "ls-files", "-z").Output()
 	if err != nil {
-		t.Skipf("NOT RUN: git ls-files: %v: this is no clone", err)
+		t.Skipf("NOT RUN: git ls-files: %v: this is not a clone", err)
 	}
 	names := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 	if len(names) < 100 {

@@ -26,7 +26,7 @@ type cli struct {
 	globals
 
 	Install  installCmd  `cmd:"" help:"Install the packages that the other verbs need."`
-	Doctor   doctorCmd   `cmd:"" help:"Say what this machine lacks, and what can be done with it."`
+	Doctor   doctorCmd   `cmd:"" help:"Report what this machine lacks, and what works on it."`
 	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
 	Apply    applyCmd    `cmd:"" help:"Apply the series and print where the patched tree is."`
 	Verify   verifyCmd   `cmd:"" help:"Check the series as its maintainers would."`
@@ -64,7 +64,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
-	// What is set to nothing is not set: scripts and make pass on empty ones.
+	// An empty variable counts as unset: scripts and make pass on empty ones.
 	for _, name := range []string{"ACCEL", envKernelSrc, "VCPULAB_PIN", cache.EnvDir} {
 		if os.Getenv(name) == "" {
 			os.Unsetenv(name)
@@ -83,29 +83,6 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		kong.Help(printHelp),
 		kong.Vars{"bootable": arch.Names(arch.Bootable()), "groups": arch.Groups()},
 		kong.BindTo(ctx, (*context.Context)(nil)))
-}
-
-// printHelp prints how the verb is used. Of a verb that does something without
-// a word after it that is what is wanted, and then which words there are.
-func printHelp(o kong.HelpOptions, ctx *kong.Context) error {
-	verb := ctx.Selected()
-	if verb == nil || verb.DefaultCmd == nil {
-		return kong.DefaultHelpPrinter(o, ctx)
-	}
-	does, err := kong.Trace(ctx.Kong, []string{verb.Name, verb.DefaultCmd.Name})
-	if err != nil {
-		return err
-	}
-	if err := kong.DefaultHelpPrinter(o, does); err != nil {
-		return err
-	}
-	fmt.Fprintf(ctx.Stdout, "\nMore, see --help of each:\n")
-	for _, c := range verb.Children {
-		if c != verb.DefaultCmd {
-			fmt.Fprintf(ctx.Stdout, "  %s\n        %s\n", c.Summary(), c.Help)
-		}
-	}
-	return nil
 }
 
 // run is the whole command with its exit code.

@@ -22,7 +22,7 @@ type covered struct {
 	// run is set for those that TestReadmeCommands runs; it is a regular
 	// expression for what they print.
 	run string
-	// prepare is run before, in the same folder.
+	// prepare is run before, in the same directory.
 	prepare string
 	// kernel says that it needs the unpatched kernel, not the tree alone.
 	kernel bool
@@ -101,13 +101,13 @@ func TestReadme(t *testing.T) {
 	verbs := verbsOf(t)
 	for _, m := range regexp.MustCompile(`\bvcpulab ([a-z]+)`).FindAllStringSubmatch(readme, -1) {
 		if !slices.Contains(verbs, m[1]) {
-			t.Errorf("%q: there is no such verb", m[0])
+			t.Errorf("%q: unknown verb", m[0])
 		}
 	}
 	goals := goalsOf(t)
 	for _, m := range regexp.MustCompile("(?m)(?:^    |`)make ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
 		if !slices.Contains(goals, m[1]) {
-			t.Errorf("%q: there is no such goal in the Makefile", m[0])
+			t.Errorf("%q: unknown goal of the Makefile", m[0])
 		}
 	}
 	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(readme, -1)

@@ -26,13 +26,13 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the scripts in testdata/script, one for each feature of the
-// command. Each has a folder of its own and, unless it wants the real one, a
+// command. Each has a directory of its own and, unless it wants the real one, a
 // cache of its own.
 //
 // In a script, besides what testscript has:
 //
 //	$ROOT             the repository
-//	$PROGRAM          the folder of the program vcpulab, to make a PATH of
+//	$PROGRAM          the directory of the program vcpulab, to make a PATH of
 //	exits N cmd...    cmd has to end with the exit code N
 //	json FILE key...  FILE ("stdout", too) has to be one JSON value with these keys
 //	lab               see labCmd
@@ -181,7 +181,7 @@ func jsonCmd(ts *testscript.TestScript, neg bool, args []string) {
 	for _, key := range args[1:] {
 		at := value
 		for part := range strings.SplitSeq(key, ".") {
-			object, _ := at.(map[string]any) // nil, if it is none
+			object, _ := at.(map[string]any) // nil for other values
 			var ok bool
 			if at, ok = object[part]; !ok {
 				ts.Fatalf("%s: expected the key %s, found none", args[0], key)
