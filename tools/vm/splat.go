@@ -53,6 +53,7 @@ var complaints = [...]complaint{
 	{KernelWarning, "BUG: spinlock "},
 	{KernelWarning, "BUG: memory leak"},
 	{KernelWarning, "BUG: MAX_LOCK"},
+	{KernelWarning, "[ BUG: "}, // lockdep's headings in brackets
 	{KernelOops, "BUG: "},
 	{KernelOops, "kernel BUG at "},
 	{KernelOops, "Oops: "},
@@ -94,13 +95,17 @@ var complaints = [...]complaint{
 var (
 	// stamp is what printk puts before a line: [    1.234567][    T1] ...
 	stamp = regexp.MustCompile(`^(?:\[ *\d+\.\d+\])?(?:\[ *[TC]\d+\])? ?`)
+	// laterStamp is the same after text that a program left without a newline.
+	laterStamp = regexp.MustCompile(`^.*\S(\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? )`)
 	// warnAt is a WARN_ON(): WARNING: file.c:12 at func+0x1/0x2, CPU#0: init/1,
 	// without the file when the kernel does not know it, or in older kernels
 	// WARNING: CPU: 0 PID: 1 at file.c:12 func+0x1/0x2.
 	warnAt = regexp.MustCompile(`^WARNING: (?:CPU: \d|.*\bat .*, CPU#\d)`)
 	// lockWarn is one of lockdep's with names in front.
 	lockWarn = regexp.MustCompile(`^WARNING: \S+(?:-safe -> \S+-unsafe lock order detected|/\d+ still has locks held!)`)
-	hungTask = regexp.MustCompile(`^INFO: task \S+ blocked `)
+	// hungTask may have a name with spaces: INFO: task CPU 0/KVM:412 blocked
+	// for more than 120 seconds.
+	hungTask = regexp.MustCompile(`^INFO: task .+:\d+ (?:blocked|can't die) for more than `)
 	// oopsAt is where the processor was, such as RIP: 0010:func+0x1/0x2 on x86.
 	oopsAt = regexp.MustCompile(`^(?:` + strings.Join(oopsPrefixes(), "|") + `)([A-Za-z_][\w.]*)\+0x`)
 	// accessBy is one side of a data race: write to 0xffff888100a3c1d8 of 4
@@ -120,6 +125,9 @@ func oopsPrefixes() []string {
 // kernelMessage takes the time stamp and the line ending off a console line.
 func kernelMessage(line []byte) string {
 	line = bytes.TrimRight(line, "\r\n")
+	if m := laterStamp.Find(line); m != nil {
+		return string(line[len(m):])
+	}
 	return string(line[len(stamp.Find(line)):])
 }
 
