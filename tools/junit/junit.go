@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package junit writes results in JUnit's XML, which CI systems read: a suite
-// for a run, a case for each thing that was looked at. It has the elements
-// that Jenkins, GitLab and GitHub's reporters agree on, and no others.
+// for a run, a case for each thing that was checked. It has the elements that
+// Jenkins, GitLab and GitHub's reporters agree on, and no others.
 package junit
 
 import (
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
-// Suite is what was looked at in one run.
+// Suite is what was checked in one run.
 type Suite struct {
 	Name  string
 	Cases []Case
 }
 
-// Case is one thing that was looked at. Of Failure, Error and Skipped at most
+// Case is one thing that was checked. Of Failure, Error and Skipped at most
 // one is set; a case with none has passed.
 type Case struct {
 	// Name tells it from others of its Class; Class is what CI systems group
@@ -28,8 +29,8 @@ type Case struct {
 	Name  string
 	Class string
 	Took  time.Duration
-	// Failure is what is wrong with what was looked at, Error is why it could
-	// not be looked at, Skipped is why it was not meant to be.
+	// Failure is what is wrong, Error is why it could not be checked, Skipped
+	// is why it was not to be checked.
 	Failure *Message
 	Error   *Message
 	Skipped *Message
@@ -76,8 +77,8 @@ type (
 	}
 )
 
-// Write writes suites as one XML document. Characters that XML has not are
-// written as U+FFFD: results quote what programs print.
+// Write writes suites as one XML document. Characters that XML lacks are
+// written as U+FFFD: results quote the output of programs.
 func Write(w io.Writer, suites ...Suite) error {
 	var doc xmlSuites
 	for _, s := range suites {
@@ -95,17 +96,17 @@ func Write(w io.Writer, suites ...Suite) error {
 	return err
 }
 
-// WriteFile writes suites to a file, which is there complete or not at all.
+// WriteFile writes suites to a file, completely or not at all.
 func WriteFile(name string, suites ...Suite) error {
-	var b strings.Builder
-	if err := Write(&b, suites...); err != nil {
+	var b bytes.Buffer
+	err := Write(&b, suites...)
+	if err == nil {
+		err = renameio.WriteFile(name, b.Bytes(), 0o644)
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	tmp := name + ".new"
-	if err := os.WriteFile(tmp, []byte(b.String()), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp, name)
+	return nil
 }
 
 func (s Suite) xml() xmlSuite {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "rewrite the expected files")
 
 // suites have a case of each sort, and text that XML cannot hold as it is.
 func suites() []Suite {
@@ -71,6 +71,6 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("expected one file, found %v, %v", entries, err)
 	}
 	if err := WriteFile(filepath.Join(dir, "no", "a.xml")); err == nil {
-		t.Error("expected an error where there is no folder, found none")
+		t.Error("expected an error without a directory, found none")
 	}
 }

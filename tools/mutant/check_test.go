@@ -116,7 +116,7 @@ func TestFound(t *testing.T) {
 				t.Error(l.Took, diff)
 			}
 			if _, err := check.found(nil); err == nil {
-				t.Error("no result is no pass")
+				t.Error("expected an error without a result")
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestSources(t *testing.T) {
 		return text
 	}
 	if text := get(); text != "" {
-		t.Errorf("expected nothing of folders that are not there, found %q", text)
+		t.Errorf("expected nothing of missing directories, found %q", text)
 	}
 	write("tools/a/a.go", "1")
 	first := get()

@@ -23,7 +23,7 @@ import (
 	"vcpulab/tools/verify"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "rewrite the expected files")
 
 // labDir has a small kernel and a series for it.
 const labDir = "../cmd/vcpulab/testdata/lab"
@@ -191,7 +191,7 @@ func TestRunStale(t *testing.T) {
 		t.Errorf("expected gone to be beyond that, found %v", err)
 	}
 	if strings.Join(names(written), " ") != "moved" {
-		t.Errorf("expected moved to be written anew, found %v", names(written))
+		t.Errorf("expected moved to be rewritten, found %v", names(written))
 	}
 	text, err := os.ReadFile(moved.File)
 	if err != nil {

@@ -28,7 +28,7 @@ type consoleLog struct {
 	unmarked *wire.Excerpt // before the first mark
 }
 
-// stretch is what the kernel said while one test ran.
+// stretch is the kernel's log while one test ran.
 type stretch struct {
 	name string
 	line int // of the mark, counted from 1
@@ -47,15 +47,15 @@ func (c *consoleLog) Write(p []byte) (int, error) {
 		c.part = append(c.part, line[:min(len(line), maxConsoleLine-len(c.part))]...)
 		if ended {
 			c.lines++
-			c.line()
+			c.addLine()
 			c.part = c.part[:0]
 		}
 	}
 	return len(p), nil
 }
 
-// line takes a complete line.
-func (c *consoleLog) line() {
+// addLine adds the line in part.
+func (c *consoleLog) addLine() {
 	line := bytes.TrimRight(c.part, "\r")
 	if _, name, ok := bytes.Cut(line, []byte(wire.StartMark)); ok {
 		c.stretch = append(c.stretch, stretch{string(name), c.lines, wire.NewExcerpt(consoleLimit)})
@@ -92,8 +92,8 @@ func (c *consoleLog) last() string {
 	return ""
 }
 
-// during returns what the kernel said while a test ran, or with "" before the
-// first test.
+// during returns the kernel's log while a test ran, or with "" before the first
+// test.
 func (c *consoleLog) during(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,10 +8,10 @@ import (
 )
 
 // maxDecoded bounds how many results of one guest are decoded, which takes
-// some seconds each: what follows the first fault says little.
+// some seconds each: those after the first fault are of little use.
 const maxDecoded = 3
 
-// decode finds the source lines of what the kernel complained of.
+// decode finds the source lines of the kernel's complaints.
 func (g *guest) decode(ctx context.Context) {
 	if g.r.subject.Decode == nil {
 		return

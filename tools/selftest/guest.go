@@ -22,7 +22,7 @@ const (
 	heartbeat = time.Second
 	// silence is how long it may say nothing.
 	silence = 45 * time.Second
-	// bootAllowance is for what a guest does besides its tests.
+	// bootAllowance is for booting and shutting down.
 	bootAllowance = 2 * time.Minute
 	// killAllowance is how long after its time a test may take to die. One
 	// that hangs in the kernel does not.
@@ -33,8 +33,8 @@ const (
 	maxOutput = 256 << 10
 )
 
-// mounts are the file systems that tests look at. No test looks at tracefs,
-// which a kernel that looks for faults may lack.
+// mounts are the file systems that tests use. None uses tracefs, which a
+// debug kernel may lack.
 var mounts = []string{"tmpfs", "shm", "debugfs", "cgroup2"}
 
 // errStuck ends a guest in which a test cannot be ended.
@@ -65,6 +65,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	if err != nil {
 		return nil, err
 	}
+
 	s, o := g.r.subject, g.r.opts
 	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Image, Append: o.Append}
 	if s.Arch.Name == arch.X86_64().Name {
@@ -72,6 +73,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 		// works in another way with one that is.
 		m.Append = append(slices.Clip(m.Append), "tsc=reliable")
 	}
+
 	gctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	g.stop = stop
@@ -84,18 +86,19 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Files: files, Source: o.Source},
 		vm.Options{
 			Timeout: total + bootAllowance, Silence: o.Silence, AllowWarnings: true,
-			OnRecord: g.take, Console: g.console, KeepDir: g.keepDir(),
+			OnRecord: g.follow, Console: g.console, KeepDir: g.keepDir(),
 		})
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if isFull(err) {
-		// Whatever else went wrong: nothing of it could be kept.
+		// Whatever else went wrong, the logs are incomplete.
 		return nil, err
 	}
 	if err := g.blame(err); err != nil {
 		return nil, err
 	}
+
 	g.attribute(res.Splats)
 	g.decode(ctx)
 	if err := g.writeLogs(); err != nil {
@@ -136,9 +139,9 @@ func (g *guest) job() (wire.Job, []vm.File, time.Duration, error) {
 	return job, files, total, err
 }
 
-// take follows the guest. What it was not asked for is an error: a guest that
-// says so is not to be believed in anything.
-func (g *guest) take(rec wire.Record) error {
+// follow takes a record of the guest. One that it was not asked for is an
+// error: nothing from such a guest can be trusted.
+func (g *guest) follow(rec wire.Record) error {
 	switch rec.Kind {
 	case wire.KindStart:
 		if name := rec.Start.Name; g.running != "" || g.result(name) != nil || !g.asked(name) {
@@ -163,7 +166,7 @@ func (g *guest) take(rec wire.Record) error {
 	return nil
 }
 
-// asked tells whether a test is one that this guest is started for.
+// asked tells whether this guest is to run a test.
 func (g *guest) asked(name string) bool {
 	return slices.ContainsFunc(g.tests, func(t Test) bool { return t.Name == name })
 }
@@ -197,6 +200,7 @@ func (g *guest) blame(err error) error {
 	case g.running == "":
 		blamed = &g.results[len(g.results)-1]
 	}
+
 	switch {
 	case errors.Is(err, errStuck):
 		blamed.Outcome = Timeout
@@ -221,8 +225,8 @@ func (g *guest) blame(err error) error {
 }
 
 // attribute gives the kernel's complaints to the tests during which they
-// came, and those from before the first test to that one, so that somebody
-// owns them.
+// came, and those from before the first test to that one, so that none is
+// lost.
 func (g *guest) attribute(splats []vm.Splat) {
 	for _, s := range splats {
 		owner := g.console.owner(s.Line)
@@ -251,7 +255,7 @@ func (g *guest) attribute(splats []vm.Splat) {
 	}
 }
 
-// keepDir is this guest's folder.
+// keepDir is this guest's directory.
 func (g *guest) keepDir() string {
 	if g.r.opts.KeepDir == "" {
 		return ""

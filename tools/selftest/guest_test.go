@@ -23,8 +23,8 @@ import (
 // The environment that tests which boot a kernel find it by.
 const (
 	envKernel    = "VCPULAB_TEST_KERNEL"    // a kernel's image
-	envModules   = "VCPULAB_TEST_MODULES"   // the folder of its modules
-	envSelftests = "VCPULAB_TEST_SELFTESTS" // a folder of KVM selftests, built statically
+	envModules   = "VCPULAB_TEST_MODULES"   // the directory of its modules
+	envSelftests = "VCPULAB_TEST_SELFTESTS" // a directory of KVM selftests, built statically
 )
 
 // need returns the value of a variable, or skips the test.
@@ -128,7 +128,7 @@ func TestRunFaulty(t *testing.T) {
 	}
 }
 
-// TestRunNoKernel: a kernel that cannot be booted is no result.
+// TestRunNoKernel checks that a kernel that does not boot is not a result.
 func TestRunNoKernel(t *testing.T) {
 	need(t, envKernel)
 	file := filepath.Join(t.TempDir(), "kernel")

@@ -38,7 +38,7 @@ func TestHistory(t *testing.T) {
 	if got := LoadHistory(c, "arm64-tcg"); len(got) != 0 {
 		t.Errorf("another one's: %v", got)
 	}
-	// What cannot be read is as good as nothing, and is written anew.
+	// A file that cannot be read is ignored and replaced.
 	for _, bad := range []string{"", "{", "[]", `{"a":{"seconds":-1}}`} {
 		if err := os.WriteFile(historyFile(c, id), []byte(bad), 0o644); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 )
 
 // TestNewKernel makes subjects of a kernel with KVM as modules and of one
-// with KVM built in, which has no folder of modules to look into.
+// with KVM built in, which has no directory of modules.
 func TestNewKernel(t *testing.T) {
 	tests := &kbuild.Selftests{Dir: "/tests", Names: []string{"arm64/psci_test"}}
 	for name, c := range map[string]struct {

@@ -15,8 +15,7 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// isFull tells whether an error came from a full disk, or from one that this
-// user may write no more to.
+// isFull tells whether an error came from a full disk or quota.
 func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
@@ -30,8 +29,8 @@ func DiskFull(err error) error {
 	return exit.With(exit.MachineLacks, fmt.Errorf("%w; free some space, or keep the logs elsewhere with --out DIR", err))
 }
 
-// sweep removes what guests of an earlier run left in the folder for logs: it
-// would pass for what this run has found.
+// sweep removes what guests of an earlier run left in the directory for logs: it
+// would pass for a result of this run.
 func (r *runner) sweep() error {
 	if r.opts.KeepDir == "" {
 		return nil
@@ -66,7 +65,7 @@ func (g *guest) writeLogs() error {
 	return nil
 }
 
-// logText is all that is known of a result.
+// logText is the log of a result.
 func (r Result) logText() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %.2f s\n", r.Name, r.Outcome, r.Seconds)

@@ -51,7 +51,7 @@ func TestRacesOverlook(t *testing.T) {
 		}
 	}
 	if (&Races{}).Overlook(vm.Splat{Title: "BUG: KCSAN: data-race in svm_deliver_interrupt [kvm_amd] / svm_deliver_interrupt [kvm_amd]"}) {
-		t.Error("a race is overlooked that nobody named")
+		t.Error("a race is overlooked that is not listed")
 	}
 }
 

@@ -41,7 +41,7 @@ type Options struct {
 	// Limit is the time that a test is given if it is not known how long it
 	// takes; 0 is 240 s under TCG and 120 s under KVM.
 	Limit time.Duration
-	// Silence is how long a guest may say nothing before it counts as hung; 0
+	// Silence is how long a guest may be silent before it counts as hung; 0
 	// is 45 s, longer than the 21 s after which the kernel complains of a
 	// processor that is stuck.
 	Silence time.Duration
@@ -75,12 +75,12 @@ type Options struct {
 	Log *progress.Log
 	// Source is as in vm.Guest.
 	Source string
-	// KeepDir is a folder in which a log of every test is kept and what is
-	// needed to start a guest again that died; "" keeps nothing.
+	// KeepDir is a directory for a log of every test and for what it takes to
+	// start a guest again that died; "" keeps nothing.
 	KeepDir string
 	// OnResult is called with every result once the guest that it is from
 	// has ended, by one goroutine at a time; again for a test that was run
-	// again. nil for nobody.
+	// again. It may be nil.
 	OnResult func(Result)
 }
 
@@ -94,7 +94,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// runner runs the tests of one subject.
+// runner runs the tests of one kernel.
 type runner struct {
 	cache   *cache.Cache
 	subject Kernel
@@ -120,7 +120,7 @@ func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, 
 	}
 	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}}
 	for name, why := range s.Unbuilt {
-		r.results[name] = Result{Name: name, Outcome: Skip, Reason: "it cannot be built: " + why}
+		r.results[name] = Result{Name: name, Outcome: Skip, Reason: "it does not build: " + why}
 	}
 	r.step = o.Log.Step("selftests on " + s.Name)
 	defer func() { r.step.End(err, "%s", tally(r.sorted())) }()
@@ -153,9 +153,9 @@ func (r *runner) guestsFor(ctx context.Context, tests []Test, parallel int) erro
 	return g.Wait()
 }
 
-// failed returns the tests that are worth another try: not those that could
-// not be started, which took no time, those that fail elsewhere, too, and those
-// that are run but once.
+// failed returns the tests that get another try: not those that could not be
+// started, which took no time, those that fail elsewhere, too, and those of
+// Options.Once.
 func (r *runner) failed() []Test {
 	var again []Test
 	for _, t := range r.subject.Tests {
@@ -175,10 +175,10 @@ func (r *runner) sorted() []Result {
 	return slices.SortedFunc(maps.Values(r.results), func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// work starts guests until no test is left.
+// work starts guests until no tests are left.
 func (r *runner) work(ctx context.Context, q *queue) error {
 	for {
-		batch := q.take()
+		batch := q.next()
 		if len(batch) == 0 {
 			return nil
 		}
@@ -220,7 +220,7 @@ func (r *runner) started(number int, name string) {
 	r.show()
 }
 
-// show tells how far the tests are.
+// show shows the progress.
 func (r *runner) show() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -85,8 +85,9 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestTake: a guest is believed in what it was asked, in that order.
-func TestTake(t *testing.T) {
+// TestFollow checks that a guest may only report what it was asked for, in that
+// order.
+func TestFollow(t *testing.T) {
 	start := func(n string) wire.Record { return wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: n}} }
 	done := func(n string) wire.Record {
 		return wire.Record{Kind: wire.KindTest, Test: &wire.Test{Name: n, Outcome: wire.OutcomeExit}}
@@ -112,7 +113,7 @@ func TestTake(t *testing.T) {
 			}()
 			var err error
 			for i, rec := range tt.records {
-				if err = g.take(rec); err != nil && i < len(tt.records)-1 {
+				if err = g.follow(rec); err != nil && i < len(tt.records)-1 {
 					t.Fatalf("record %d: %v", i+1, err)
 				}
 			}

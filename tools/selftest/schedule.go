@@ -28,17 +28,15 @@ var usual = map[string]float64{
 	"set_memory_region_test": 30,
 }
 
-// endless are tests that do not come to their end under TCG in any time that
-// could be spent on them.
+// endless are tests that do not end under TCG in any reasonable time.
 var endless = map[string]bool{
 	"hardware_disable_test": true,
 	"kvm_page_table_test":   true,
 	"rseq_test":             true,
 }
 
-// otherwise is what a test that nothing is known of is taken to need, in
-// seconds.
-const otherwise = 2
+// unknown is the expected time of an unknown test, in seconds.
+const unknown = 2
 
 // expected is how long a test should take, in seconds: as long as on the other
 // kernel, as long as the last time, or as usual.
@@ -55,7 +53,7 @@ func (o Options) expected(name string) float64 {
 	if s := usual[path.Base(name)]; s > 0 {
 		return s
 	}
-	return otherwise
+	return unknown
 }
 
 // The time that a test is given. The kernel's own limit for KVM's tests is
@@ -63,8 +61,8 @@ func (o Options) expected(name string) float64 {
 const (
 	limitKVM = 120 * time.Second
 	limitTCG = 240 * time.Second
-	// limitEndless is for tests that are known not to come to their end under
-	// TCG: they are started to see what becomes of the kernel.
+	// limitEndless is for tests that do not end under TCG: they are started to
+	// see what they do to the kernel.
 	limitEndless = 120 * time.Second
 	// usualSlack is how many times as long as usual a test may take at least:
 	// a host with other things to do is slow.
@@ -80,8 +78,8 @@ const (
 	limitKnown = 90 * time.Second
 )
 
-// limit is the time that a test is given. One that did not come to its end on
-// the other kernel is given the same time as there.
+// limit is the time that a test is given. One that did not end on the other
+// kernel is given the same time as there.
 func (o Options) limit(name string) time.Duration {
 	most := limitTCG
 	if o.Accel == vm.KVM {
@@ -106,7 +104,7 @@ func (o Options) limit(name string) time.Duration {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // Expect returns how long tests took, for Options.Expect of a run on another
-// kernel. Those that did not come to their end are left out.
+// kernel, without those that did not end.
 func Expect(results []Result) map[string]float64 {
 	m := make(map[string]float64, len(results))
 	for _, r := range results {
@@ -129,9 +127,8 @@ func Failing(results []Result) map[string]bool {
 	return m
 }
 
-// batchSeconds is how much work a guest is given at least, in expected
-// seconds, so that starting it is worth while; less than leftSeconds is not
-// left to another guest.
+// batchSeconds is how much work a guest gets at least, in expected seconds, to
+// make up for its boot; less than leftSeconds is not left to another guest.
 const (
 	batchSeconds = 8
 	leftSeconds  = 3
@@ -155,10 +152,9 @@ func newQueue(tests []Test, guests int, o Options) *queue {
 	return q
 }
 
-// take returns the tests for the next guest, none when there are none left. A
-// guest gets a share of what is left that shrinks, so that all end at about
-// the same time.
-func (q *queue) take() []Test {
+// next returns the tests for the next guest, none when none are left. The share
+// of a guest shrinks, so that all end at about the same time.
+func (q *queue) next() []Test {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	left := 0.0

@@ -61,7 +61,7 @@ func TestQueue(t *testing.T) {
 			q := newQueue(tc.tests, tc.guests, tc.opts)
 			got := []string{}
 			count := 0
-			for batch := q.take(); len(batch) > 0; batch = q.take() {
+			for batch := q.next(); len(batch) > 0; batch = q.next() {
 				got = append(got, names(batch))
 				count += len(batch)
 			}
@@ -79,7 +79,7 @@ func TestQueue(t *testing.T) {
 
 func TestQueuePutBack(t *testing.T) {
 	q := newQueue(named("a", "b", "c"), 1, Options{Expect: map[string]float64{"a": 60, "b": 50, "c": 40}})
-	first := q.take()
+	first := q.next()
 	q.putBack(named("x", "y"))
 	if got := names(first) + ", " + names(q.tests); got != "a b, x y c" {
 		t.Errorf("expected a b, x y c, found %s", got)
@@ -99,7 +99,7 @@ func TestLimit(t *testing.T) {
 		"unknown, asked for":             {Options{Limit: 5 * time.Minute}, "a", 5 * time.Minute},
 		"usually slow":                   {Options{}, "x86/kvm_create_max_vcpus", 400 * time.Second},
 		"endless, TCG":                   {Options{}, "rseq_test", limitEndless},
-		"endless, with a folder":         {Options{}, "x86/rseq_test", limitEndless},
+		"endless, with a directory":      {Options{}, "x86/rseq_test", limitEndless},
 		"endless, KVM":                   {Options{Accel: vm.KVM}, "rseq_test", limitKVM},
 		"endless, debug kernel":          {Options{Limit: 40 * time.Minute}, "rseq_test", limitEndless},
 		"endless, but ended on the base": {Options{Expect: known}, "rseq_test", 200 * time.Second},

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Bounds of what is taken from a test's output. A test that prints more is
-// not believed.
+// Bounds of what is taken from a test's output. With more, it proves
+// nothing.
 const (
 	maxSubs   = 10_000 // subtests of one output, on all levels
 	maxDepth  = 8      // levels of subtests
@@ -33,14 +33,14 @@ type TAP struct {
 	// Bailed tells whether the test gave up, and Bail why.
 	Bailed bool
 	Bail   string
-	// Problems are contradictions in the output: a plan that was not kept to,
-	// nested tests without a parent. With one, it proves nothing.
+	// Problems are contradictions in the output: a wrong plan, nested tests
+	// without a parent. Such an output proves nothing.
 	Problems []string
 }
 
 // ParseTAP reads TAP 13 and 14 and KTAP 1 as kselftest and KUnit print them,
-// nested tests included. It takes any text: lines that are no TAP are passed
-// over, because a test's other output stands among them.
+// nested tests included. Lines that are not TAP are ignored:
+// a test's other output is among them.
 func ParseTAP(output string) TAP {
 	p := tapParser{levels: []*tapLevel{newLevel("")}}
 	for line := range strings.Lines(output) {
@@ -95,11 +95,11 @@ func (p *tapParser) line(line string) {
 			l.version = true
 		}
 	case linePlan:
-		if l := p.at(indent); l != nil {
+		if l := p.findLevel(indent); l != nil {
 			p.plan(l, text)
 		}
 	case lineTest:
-		if l := p.at(indent); l != nil {
+		if l := p.findLevel(indent); l != nil {
 			p.test(l, text)
 		}
 	case lineBail:
@@ -129,9 +129,9 @@ func (p *tapParser) open(indent string) *tapLevel {
 	return p.top()
 }
 
-// at returns the level of a plan or test line, nil if it belongs to none:
-// what merely looks like one is no test.
-func (p *tapParser) at(indent string) *tapLevel {
+// findLevel returns the level of a plan or test line, nil if it has none: then
+// it only looks like one.
+func (p *tapParser) findLevel(indent string) *tapLevel {
 	deeper := len(indent) > len(p.top().indent)
 	if p.subtest && deeper {
 		return p.open(indent)
@@ -169,7 +169,7 @@ func (p *tapParser) close() {
 	}
 }
 
-// check holds a level's tests against its plan.
+// check compares a level's tests with its plan.
 func (p *tapParser) check(l *tapLevel) {
 	switch {
 	case l.planned >= 0 && l.planned != len(l.tests):
@@ -217,6 +217,7 @@ func (p *tapParser) test(l *tapLevel, text string) {
 		text = strings.TrimSpace(text[len(digits):])
 	}
 	l.highest = max(l.highest, number)
+
 	name, comment := splitDirective(text)
 	name = strings.TrimSpace(strings.TrimPrefix(name, "- "))
 	s := Subtest{Outcome: Fail}
@@ -234,6 +235,7 @@ func (p *tapParser) test(l *tapLevel, text string) {
 	case "TIMEOUT":
 		s.Outcome = Timeout
 	}
+
 	if s.Reason = clip(reason, maxReason); name == "" {
 		// kselftest.h prints "ok 3 # SKIP name of the test".
 		if name = reason; name == "" {
@@ -241,6 +243,7 @@ func (p *tapParser) test(l *tapLevel, text string) {
 		}
 	}
 	s.Name = unique(l.names, clip(name, maxName))
+
 	s.Sub, l.pending = l.pending, nil
 	if failed := failedSubs(s.Sub); failed != "" && word != "XFAIL" && word != "TODO" && !s.Outcome.bad() {
 		s.Outcome, s.Reason = Fail, clip(failed, maxReason)

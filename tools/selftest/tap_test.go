@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files of testdata anew")
+var update = flag.Bool("update", false, "rewrite the golden files of testdata")
 
 // golden compares got with the file, or writes it.
 func golden(t *testing.T, file string, got []byte) {
@@ -124,7 +124,7 @@ func TestParseTAP(t *testing.T) {
 				Sub: []Subtest{{Name: "a", Outcome: Pass}}}},
 			Problems: []string{"planned 2 tests, found 1", "planned 1 tests, found 0", "1 nested tests without the line of their parent"},
 		}},
-		"indented lines that are no tests": {"TAP version 13\n1..1\n  ok, this is prose\n  ok 1 prose\n# ok 2 prose\nok 1 a\n", TAP{
+		"indented lines that are not tests": {"TAP version 13\n1..1\n  ok, this is prose\n  ok 1 prose\n# ok 2 prose\nok 1 a\n", TAP{
 			Speaks: true, Planned: 1, Tests: []Subtest{{Name: "a", Outcome: Pass}},
 		}},
 	}

@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package variant knows which kernels there are to measure besides the one
-// without and the one with the series: milestones of the series, and
-// comparators, whose patches lie in folders of their own beside it.
+// Package variant is about the kernels to measure besides the one without and
+// the one with the series: milestones of the series, and comparators, whose
+// patches are in directories of their own.
 //
 // The list is a TOML file. A milestone is named by the subject of its last
 // patch, because numbers change whenever a patch is added.
 package variant
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tomlfile"
 	"vcpulab/tools/tree"
 )
 
-// The names of the kernels that are always there, which no variant can have.
+// The names of the kernels that are always measured, which no variant can have.
 const (
 	Base    = "base"
 	Patched = "patched"
@@ -38,36 +35,30 @@ type Variant struct {
 	About string `toml:"about"`
 	// Through is the subject of the last patch of a milestone.
 	Through string `toml:"through"`
-	// Patches is the folder with a comparator's patches, below that of the
+	// Patches is the directory of a comparator's patches, below that of the
 	// series, and On what they apply to: Base or Patched.
 	Patches string `toml:"patches"`
 	On      string `toml:"on"`
 	// Limit says that no container can be faster than this one where a vCPU
 	// is looked up by its index.
 	Limit bool `toml:"limit"`
-	// Asked says that it is measured only if it is asked for by name: it is
-	// there to try the measurement, not to compare with.
+	// Asked says that it is measured only if it is asked for by name: it is a
+	// test of the measurement, not something to compare with.
 	Asked bool `toml:"asked"`
 }
 
 // Load reads a list of variants: a TOML file with a table [[variant]] for
 // each. An error stands for exit.Usage.
 func Load(name string) ([]Variant, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read which variants there are: %w", err))
-	}
 	var file struct {
 		Variant []Variant `toml:"variant"`
 	}
-	dec := toml.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read which variants there are: %s: %w", name, err))
+	if err := tomlfile.Load(name, &file); err != nil {
+		return nil, fmt.Errorf("read the list of variants: %w", err)
 	}
 	for i, v := range file.Variant {
 		if err := v.check(file.Variant[:i]); err != nil {
-			return nil, exit.With(exit.Usage, fmt.Errorf("%s: variant %d: %w", name, i+1, err))
+			return nil, tomlfile.Invalid(name, fmt.Errorf("variant %d: %w", i+1, err))
 		}
 	}
 	return file.Variant, nil
@@ -84,17 +75,17 @@ func (v Variant) check(before []Variant) error {
 	case strings.HasSuffix(v.Name, "-again"):
 		return fmt.Errorf("%s: expected a name that does not end in -again", v.Name)
 	case slices.ContainsFunc(before, func(o Variant) bool { return o.Name == v.Name }):
-		return fmt.Errorf("%s is there twice", v.Name)
+		return fmt.Errorf("duplicate name %s", v.Name)
 	case v.About == "":
 		return fmt.Errorf("%s: expected a word about what it is", v.Name)
 	case (v.Through == "") == (v.Patches == ""):
-		return fmt.Errorf("%s: expected through, the subject of a patch, or patches, a folder", v.Name)
+		return fmt.Errorf("%s: expected through, the subject of a patch, or patches, a directory", v.Name)
 	case v.Through != "" && v.On != "":
 		return fmt.Errorf("%s: on is for variants with patches of their own", v.Name)
 	case v.Patches != "" && v.On != Base && v.On != Patched:
 		return fmt.Errorf("%s: expected on to be %s or %s, found %q", v.Name, Base, Patched, v.On)
 	case v.Patches != "" && !filepath.IsLocal(v.Patches):
-		return fmt.Errorf("%s: expected a folder below that of the series, found %q", v.Name, v.Patches)
+		return fmt.Errorf("%s: expected a directory below that of the series, found %q", v.Name, v.Patches)
 	}
 	return nil
 }
@@ -105,7 +96,7 @@ func (v Variant) check(before []Variant) error {
 func Choose(all []Variant, names []string) ([]Variant, error) {
 	for _, n := range names {
 		if !slices.ContainsFunc(all, func(v Variant) bool { return v.Name == n }) {
-			return nil, exit.With(exit.Usage, fmt.Errorf("expected a variant that there is, found %q; there are %s", n, strings.Join(Names(all), ", ")))
+			return nil, exit.With(exit.Usage, fmt.Errorf("unknown variant %q: there are %s", n, strings.Join(Names(all), ", ")))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(v Variant) bool { return !slices.Contains(names, v.Name) }), nil
@@ -142,10 +133,12 @@ func (v Variant) Apply(ctx context.Context, base tree.Tree, s *series.Series, o 
 		t, _, err := s.Apply(ctx, base, o)
 		return Applied{t, s.ID, subjects(s, n)}, err
 	}
+
 	own, err := series.Load(filepath.Join(s.Dir, v.Patches))
 	if err != nil {
 		return Applied{}, fmt.Errorf("variant %s: %w", v.Name, err)
 	}
+
 	out := Applied{Tree: base, Series: own.ID}
 	if v.On == Patched {
 		if out.Tree, _, err = s.Apply(ctx, base, o); err != nil {

@@ -67,18 +67,18 @@ func TestLoad(t *testing.T) {
 func TestLoadBad(t *testing.T) {
 	for name, tt := range map[string]struct{ text, says string }{
 		"no TOML":           {"[[variant", "variants.toml"},
-		"unknown key":       {"[[variant]]\nnom = 'a'", "strict mode"},
+		"unknown key":       {"[[variant]]\nnom = 'a'", "unknown field"},
 		"no name":           {"[[variant]]\nabout = 'a'", `expected a name of letters, digits and hyphens, found ""`},
 		"name of two words": {"[[variant]]\nname = 'a b'", `found "a b"`},
 		"the baseline":      {"[[variant]]\nname = 'base'", "base is always measured"},
 		"a repetition":      {"[[variant]]\nname = 'list-again'", "does not end in -again"},
-		"twice":             {"[[variant]]\nname = 'a'\nabout = 'a'\nthrough = 'x'\n[[variant]]\nname = 'a'", "variant 2: a is there twice"},
+		"twice":             {"[[variant]]\nname = 'a'\nabout = 'a'\nthrough = 'x'\n[[variant]]\nname = 'a'", "variant 2: duplicate name a"},
 		"about nothing":     {"[[variant]]\nname = 'a'\nthrough = 'x'", "a: expected a word about what it is"},
-		"of nothing":        {"[[variant]]\nname = 'a'\nabout = 'a'", "expected through, the subject of a patch, or patches, a folder"},
+		"of nothing":        {"[[variant]]\nname = 'a'\nabout = 'a'", "expected through, the subject of a patch, or patches, a directory"},
 		"of both":           {"[[variant]]\nname = 'a'\nabout = 'a'\nthrough = 'x'\npatches = 'y'", "expected through, the subject"},
 		"milestone on":      {"[[variant]]\nname = 'a'\nabout = 'a'\nthrough = 'x'\non = 'base'", "on is for variants with patches of their own"},
 		"on nothing":        {"[[variant]]\nname = 'a'\nabout = 'a'\npatches = 'y'", `expected on to be base or patched, found ""`},
-		"elsewhere":         {"[[variant]]\nname = 'a'\nabout = 'a'\npatches = '../y'\non = 'base'", "expected a folder below"},
+		"elsewhere":         {"[[variant]]\nname = 'a'\nabout = 'a'\npatches = '../y'\non = 'base'", "expected a directory below"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "variants.toml")
@@ -106,8 +106,8 @@ func TestChoose(t *testing.T) {
 		t.Errorf("expected none, found %v, %v", got, err)
 	}
 	_, err = Choose(all, []string{"a", "d"})
-	if err == nil || !strings.Contains(err.Error(), `found "d"; there are a, b, c`) || exit.Code(err) != exit.Usage {
-		t.Errorf("expected wrong use that lists what there is, found %v", err)
+	if err == nil || !strings.Contains(err.Error(), `unknown variant "d": there are a, b, c`) || exit.Code(err) != exit.Usage {
+		t.Errorf("expected wrong use that lists the variants, found %v", err)
 	}
 }
 

@@ -25,7 +25,7 @@ type kernelFlags struct {
 	Config string `help:"default; debug: with KASAN, lockdep, kmemleak and fault injection; or kcsan: with KCSAN. The last two are some ten times as slow." enum:"default,debug,kcsan" default:"default"`
 }
 
-// searching tells whether kernels are to look for faults of their own.
+// searching tells whether the kernels look for faults of their own.
 func (f kernelFlags) searching() bool {
 	return f.Config == configDebug || f.Config == configKCSAN
 }
