@@ -24,9 +24,9 @@ type Options struct {
 }
 
 // OptionsFor returns what suits w: colours on a terminal, unless NO_COLOR is
-// set.
+// set. Whatever has a file descriptor may be one.
 func OptionsFor(w io.Writer) Options {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return Options{Colour: ok && term.IsTerminal(int(f.Fd())) &&
 		os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }

@@ -135,3 +135,12 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Fd is the descriptor of the file that is written to, by which a terminal is
+// known; no file has the one that it returns if there is none.
+func (c *checkedWriter) Fd() uintptr {
+	if f, ok := c.w.(*os.File); ok {
+		return f.Fd()
+	}
+	return ^uintptr(0)
+}
