@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -143,6 +144,15 @@ var label = regexp.MustCompile(`^[A-Za-z_][A-Za-z_0-9]*:\s*($|/[/*])`)
 func underHeading(lines []string, at int, want string) bool {
 	want = trimHeading(want)
 	return headingBefore(lines, at, nil) == want || headingBefore(lines, at, label) == want
+}
+
+// namesAnother reports whether want, the heading of a hunk, is that of another
+// function of the file than the one in which the hunk stands at line at.
+func namesAnother(lines []string, at int, want string) bool {
+	if want = trimHeading(want); want == "" || underHeading(lines, at, want) {
+		return false
+	}
+	return slices.ContainsFunc(lines, func(l string) bool { return trimHeading(l) == want })
 }
 
 func headingBefore(lines []string, at int, except *regexp.Regexp) string {

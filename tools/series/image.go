@@ -166,7 +166,64 @@ func (m *image) put(files map[string]*node) error {
 	if total > MaxTouched {
 		return fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
 	}
+	for name, n := range m.now {
+		if n != nil && n.mode == modeSymlink && !n.same(m.base[name]) {
+			if err := m.checkLink(name); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// checkLink refuses a symbolic link of the series that leads out of the tree
+// through others, of the series or of the tree.
+func (m *image) checkLink(name string) error {
+	const maxLinks = 40 // the kernel follows no more
+
+	var at []string
+	rest := strings.Split(name, "/")
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		switch {
+		case part == "" || part == ".":
+			continue
+		case part == ".." && len(at) > 0:
+			at = at[:len(at)-1]
+			continue
+		case part == "..":
+			return fmt.Errorf("the symbolic link %q leads out of the tree: %w", name, ErrUnsafePath)
+		}
+
+		at = append(at, part)
+		target, ok := m.readLink(strings.Join(at, "/"))
+		if !ok {
+			continue
+		}
+		if strings.HasPrefix(target, "/") {
+			return fmt.Errorf("the symbolic link %q leads out of the tree: %w", name, ErrUnsafePath)
+		}
+		if links++; links > maxLinks || len(target) > maxPathLength {
+			return nil
+		}
+		at = at[:len(at)-1]
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return nil
+}
+
+// readLink returns where the link of that name points to; ok is false if there
+// is no link.
+func (m *image) readLink(name string) (target string, ok bool) {
+	if n, known := m.now[name]; known {
+		if n == nil || n.mode != modeSymlink {
+			return "", false
+		}
+		return string(n.data), true
+	}
+	target, err := m.root.Readlink(name)
+	return target, err == nil
 }
 
 // checkPlace refuses a file where a folder has to be, and the other way round.

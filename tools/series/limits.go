@@ -5,8 +5,11 @@ package series
 // Limits on what is read. They are far above any series that people send, and
 // low enough that no input makes the program run out of memory.
 const (
-	// MaxMailFile is the size of a file of mails, in bytes.
-	MaxMailFile = 64 << 20
+	// MaxMailFile is the size of a file of patches, in bytes. In memory its
+	// lines take up to 50 times as much.
+	MaxMailFile = 8 << 20
+	// MaxSeries is what all patches of a series may have together, in bytes.
+	MaxSeries = 32 << 20
 	// MaxMails is the number of mails in a series.
 	MaxMails = 2000
 	// MaxTreeFile is the size of a file of the tree that a patch touches,

@@ -96,6 +96,10 @@ type Shift struct {
 	// ByHeading: the hunk's lines stand in more than one place, and the
 	// function that its "@@" line names told which.
 	ByHeading bool `json:"by_heading,omitempty"`
+	// Named and In are set where the hunk's "@@" line names another function
+	// of the file than the one that its lines stand in.
+	Named string `json:"named,omitempty"`
+	In    string `json:"in,omitempty"`
 }
 
 // Differences compares the files of the base that a series touches with those
@@ -156,6 +160,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s: %s: hunk %d: line %d -> %d (%+d)", s.Patch, s.File, s.Hunk, s.From, s.To, s.Offset)
 			if s.ByHeading {
 				b.WriteString(", told from other places by its function")
+			}
+			if s.Named != "" {
+				fmt.Fprintf(&b, "\n    CHECK THIS: the patch names %s, the lines are in %s", s.Named, s.In)
 			}
 			b.WriteByte('\n')
 		}

@@ -3,13 +3,18 @@
 package series
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"vcpulab/tools/cache"
@@ -92,10 +97,17 @@ func Load(dir string) (*Series, error) {
 	}
 	s := &Series{Dir: dir}
 	var mails []*Patch
+	size := 0
 	for _, name := range names {
 		more, err := readPatches(name)
 		if err != nil {
 			return nil, err
+		}
+		for _, p := range more {
+			size += len(p.Mail)
+		}
+		if size > MaxSeries {
+			return nil, &FormatError{File: dir, Reason: fmt.Sprintf("the patches have more than %d bytes together", MaxSeries), Err: ErrTooLarge}
 		}
 		if mails = append(mails, more...); len(mails) > MaxMails {
 			return nil, &FormatError{File: dir, Reason: fmt.Sprintf("more than %d mails", MaxMails), Err: ErrTooLarge}
@@ -159,16 +171,40 @@ func mailFiles(dir string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, &FormatError{File: dir, Reason: "holds no *.patch, *.mbox or *.eml file", Err: fs.ErrNotExist}
 	}
+	slices.SortStableFunc(names, byNumber)
 	return names, nil
 }
 
-// readLimited reads a file of at most limit bytes.
+// leadingNumber is what the names of patches are numbered with.
+var leadingNumber = regexp.MustCompile(`^(?:v\d+-)?(\d{1,9})`)
+
+// byNumber compares the names of two files: 9-a.patch is before 10-b.patch.
+func byNumber(a, b string) int {
+	m, n := leadingNumber.FindStringSubmatch(filepath.Base(a)), leadingNumber.FindStringSubmatch(filepath.Base(b))
+	if m == nil || n == nil {
+		return strings.Compare(a, b)
+	}
+	i, _ := strconv.Atoi(m[1]) // at most nine digits
+	j, _ := strconv.Atoi(n[1])
+	return cmp.Or(cmp.Compare(i, j), strings.Compare(a, b))
+}
+
+// readLimited reads a regular file of at most limit bytes.
 func readLimited(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
+	// Opening a FIFO would wait for a writer.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("more than %d bytes: %w", limit, ErrTooLarge)

@@ -156,10 +156,14 @@ func (t *textFile) relocate(o *outcome) ([]*gitdiff.TextFragment, error) {
 		from := start(h.OldPosition, h.OldLines)
 		to := p.at[i]
 		if from != to {
-			o.shifts = append(o.shifts, Shift{
+			s := Shift{
 				Patch: t.patch.Name, File: t.diff.path(), Hunk: i + 1,
 				From: from + 1, To: to + 1, Offset: to - from, ByHeading: p.byHeading[i],
-			})
+			}
+			if namesAnother(t.lines, to, h.Comment) {
+				s.Named, s.In = trimHeading(h.Comment), heading(t.lines, to)
+			}
+			o.shifts = append(o.shifts, s)
 		}
 		c := *h
 		if c.OldLines > 0 {
