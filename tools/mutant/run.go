@@ -42,7 +42,7 @@ type Runner struct {
 	// Accel chooses how guests are run.
 	Accel func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error)
 	// Verify is what package verify inspects; its series is replaced.
-	Verify verify.Subject
+	Verify verify.Submission
 	// Out is the directory for logs.
 	Out string
 	// Again ignores the results in the cache.

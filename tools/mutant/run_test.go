@@ -45,7 +45,7 @@ func newLab(t *testing.T) *Runner {
 	return &Runner{
 		Root: dir, Patches: filepath.Join(dir, PatchesDir), Cache: c, Out: filepath.Join(dir, "out"),
 		Base:   tree.Tree{Dir: filepath.Join(dir, "linux"), ID: "lab", Version: "7.3.4"},
-		Verify: verify.Subject{Author: series.Placeholder(), Pin: &pin.Pin{}, Cache: c},
+		Verify: verify.Submission{Author: series.Placeholder(), Pin: &pin.Pin{}, Cache: c},
 		seen:   make(map[string]bool),
 	}
 }

@@ -39,7 +39,7 @@ func (applyCheck) inspect(_ context.Context, s *Specimen, _ pair) (*observation,
 // kept.
 type verifyCheck struct {
 	check  verify.Check
-	verify verify.Subject
+	verify verify.Submission
 }
 
 func (r *Runner) newVerifyCheck(k Killer) (check, error) {

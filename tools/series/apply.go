@@ -150,7 +150,7 @@ func (s *Series) make(ctx context.Context, base tree.Tree, img *image, opts Opti
 }
 
 // write puts the changed files into the tree in dir, removals first: a file
-// may take the place of a folder.
+// may take the place of a directory.
 func (m *image) write(dir string, changed []string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

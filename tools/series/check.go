@@ -16,15 +16,15 @@ var placeholder = Person{Name: "vcpulab", Email: "series@vcpulab.invalid"}
 // somebody sends them.
 func Placeholder() Person { return placeholder }
 
-// Finding is something about a mail that a maintainer would send it back for.
-type Finding struct {
+// Objection is something about a mail that a maintainer would send it back for.
+type Objection struct {
 	Patch   string `json:"patch"` // Patch.Name; "" if it is about the series
 	Check   string `json:"check"` // what was checked, a word or two
 	Message string `json:"message"`
 }
 
 // String returns the finding in one line.
-func (f Finding) String() string {
+func (f Objection) String() string {
 	if f.Patch == "" {
 		return f.Check + ": " + f.Message
 	}
@@ -50,10 +50,10 @@ var (
 // blob ids in index lines, nothing after the patch, and a cover letter that
 // names every patch. What the patches do is checked by Apply, how the code is
 // written by Checkpatch. Numbering has been checked by Load.
-func (s *Series) Check(author Person) []Finding {
-	var all []Finding
+func (s *Series) Check(author Person) []Objection {
+	var all []Objection
 	if s.Cover == nil {
-		all = append(all, Finding{Check: "cover letter", Message: "there is none"})
+		all = append(all, Objection{Check: "cover letter", Message: "there is none"})
 	} else {
 		all = append(all, s.checkCover(author)...)
 	}
@@ -66,14 +66,14 @@ func (s *Series) Check(author Person) []Finding {
 // finder of findings about one mail.
 type findings struct {
 	patch string
-	list  []Finding
+	list  []Objection
 }
 
 func (f *findings) add(check, format string, args ...any) {
-	f.list = append(f.list, Finding{Patch: f.patch, Check: check, Message: fmt.Sprintf(format, args...)})
+	f.list = append(f.list, Objection{Patch: f.patch, Check: check, Message: fmt.Sprintf(format, args...)})
 }
 
-func (s *Series) checkCover(author Person) []Finding {
+func (s *Series) checkCover(author Person) []Objection {
 	c := s.Cover
 	f := findings{patch: c.Name}
 	if c.Author != author {
@@ -93,7 +93,7 @@ func (s *Series) checkCover(author Person) []Finding {
 	return f.list
 }
 
-func (p *Patch) check(author Person) []Finding {
+func (p *Patch) check(author Person) []Objection {
 	f := findings{patch: p.Name}
 	if p.Author != author {
 		f.add("author", "From is %q, not %q", p.Author, author)

@@ -3,7 +3,7 @@
 // Package series reads a patch series as it is mailed and applies it to a
 // kernel tree.
 //
-// [Load] takes a folder of mails (git format-patch's output, mboxes, or both)
+// [Load] takes a directory of mails (git format-patch's output, mboxes, or both)
 // and checks their numbering. [Series.Apply] makes the patched tree: first in
 // memory over the files that are touched, then, when every patch applied, on
 // disk. The tree is what git am makes of the same mails; what git am refuses

@@ -226,7 +226,7 @@ func (m *image) readLink(name string) (target string, ok bool) {
 	return target, err == nil
 }
 
-// checkPlace refuses a file where a folder has to be, and the other way round.
+// checkPlace refuses a file where a directory has to be, and the other way round.
 func (m *image) checkPlace(name string, files map[string]*node) error {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		n, ok := files[dir]

@@ -38,7 +38,7 @@ type PrepareOptions struct {
 
 // Prepared is a series that is ready to be sent.
 type Prepared struct {
-	// Dir is the folder of the mails, Mails their paths in order.
+	// Dir is the directory of the mails, Mails their paths in order.
 	Dir   string   `json:"dir"`
 	Mails []string `json:"mails"`
 	// Recipients are those that the kernel's MAINTAINERS file names.

@@ -50,7 +50,7 @@ func (f files) write(t testing.TB, dir string) {
 }
 
 // mailSeries has git make the mails of a series that goes from one state to
-// the next, and returns their folder.
+// the next, and returns their directory.
 func mailSeries(t testing.TB, states ...files) string {
 	t.Helper()
 	repo := t.TempDir()

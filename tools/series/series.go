@@ -25,7 +25,7 @@ type Series struct {
 	// ID identifies the series: the SHA-256, in hexadecimal, over all mails,
 	// cover letter included.
 	ID string `json:"id"`
-	// Dir is the folder or file that it was loaded from.
+	// Dir is the directory or file that it was loaded from.
 	Dir string `json:"dir"`
 	// Version is the n of "[PATCH vn]", 1 where nothing is said.
 	Version int `json:"version"`
@@ -87,7 +87,7 @@ type Trailer struct {
 }
 
 // Load reads the series in dir: all its files that end in .patch, .mbox or
-// .eml, in the order of their names; other files and folders are left alone.
+// .eml, in the order of their names; other files and directories are left alone.
 // dir may also be one file. Errors are *[FormatError] where a mail, or the
 // numbering, is at fault.
 func Load(dir string) (*Series, error) {

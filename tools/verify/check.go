@@ -24,7 +24,7 @@ type Check struct {
 	// than the findings say. An error is for a check that could not be run to
 	// its end, with the exit code exit.MachineLacks where the machine is to
 	// blame.
-	Run func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error)
+	Run func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error)
 }
 
 // Checks returns all checks, in the order in which they are run: what others

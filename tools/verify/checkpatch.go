@@ -21,7 +21,7 @@ var checkpatch = Check{
 	Explain: "The kernel's own checkpatch.pl --strict says nothing of any patch, but what the mail explains below its \"---\". " +
 		"It is the first thing that maintainers and their bots run.",
 	Needs: []string{"perl", "python3"}, // it calls spdxcheck.py
-	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		patches := s.Series.Patches
 		results := make([]*series.CheckpatchResult, len(patches))
 		step := s.Log.Step("checkpatch")
@@ -77,7 +77,7 @@ const (
 
 // checkpatch returns what checkpatch says of a patch. It reads the tree, too,
 // so that the result is kept by both.
-func (s *Subject) checkpatch(ctx context.Context, p *series.Patch) (*series.CheckpatchResult, error) {
+func (s *Submission) checkpatch(ctx context.Context, p *series.Patch) (*series.CheckpatchResult, error) {
 	key := cache.Key(checkpatchKind, checkpatchHow, s.Base.ID, p.Name, string(p.Mail))
 	dir, _, err := s.Cache.Populate(ctx, checkpatchKind, key, func(ctx context.Context, tmp string) error {
 		r, err := series.Checkpatch(ctx, s.Base.Dir, p)

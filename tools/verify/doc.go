@@ -5,7 +5,7 @@
 //
 // A [Check] is a small value: a name, what it looks at and why that matters,
 // and a function. [Checks] has all of them, and [Run] runs some on a
-// [Subject], which is a series and the tree that it is for. What comes of it
+// [Submission], which is a series and the tree that it is for. What comes of it
 // is a [Report]: a [Finding] for each thing that is wrong, and a status for
 // each check. A check that could not be run, because a program is missing or
 // because the series does not apply, has not passed.

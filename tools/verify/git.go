@@ -47,7 +47,7 @@ var identity = []string{
 }
 
 // repository returns the repository, which is made once. Run removes it.
-func (s *Subject) repository(ctx context.Context) (*repository, error) {
+func (s *Submission) repository(ctx context.Context) (*repository, error) {
 	if s.repo != nil {
 		return s.repo, nil
 	}
@@ -65,7 +65,7 @@ func (s *Subject) repository(ctx context.Context) (*repository, error) {
 }
 
 // applied returns the repository if git has applied all patches.
-func (s *Subject) applied(ctx context.Context) (*repository, error) {
+func (s *Submission) applied(ctx context.Context) (*repository, error) {
 	r, err := s.repository(ctx)
 	if err == nil && r.failed != "" {
 		err = errNotApplied
@@ -74,7 +74,7 @@ func (s *Subject) applied(ctx context.Context) (*repository, error) {
 }
 
 // forget removes the repository.
-func (s *Subject) forget() {
+func (s *Submission) forget() {
 	if s.repo != nil {
 		os.RemoveAll(s.repo.dir)
 		s.repo = nil
@@ -82,7 +82,7 @@ func (s *Subject) forget() {
 }
 
 // fill makes the repository.
-func (r *repository) fill(ctx context.Context, s *Subject) error {
+func (r *repository) fill(ctx context.Context, s *Submission) error {
 	if err := os.Mkdir(r.git.Dir, 0o755); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (r *repository) fill(ctx context.Context, s *Subject) error {
 
 // copyTouched copies what the series touches of the base, and what git goes
 // by, to dir.
-func copyTouched(s *Subject, dir string) error {
+func copyTouched(s *Submission, dir string) error {
 	from, err := os.OpenRoot(s.Base.Dir)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ var gitAm = Check{
 	Explain: "git am, the maintainers' own tool, makes of each patch the commit that is expected: author, subject, and the same blob of every file. " +
 		"What it makes of a mail counts, not what another program does.",
 	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		r, err := s.repository(ctx)
 		if err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ var kernelDoc = Check{
 	Explain: "The tree's own kernel-doc -Wall says nothing of the files that the series touches that it does not say of them without it. " +
 		"What is described wrongly is worse than what is not, and the bots of linux-doc look.",
 	Needs: []string{"python3"},
-	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		src, err := s.open()
 		if err != nil {
 			return nil, err
@@ -78,7 +78,7 @@ type docWarning struct {
 var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)
 
 // kernelDoc returns what kernel-doc says of files.
-func (s *Subject) kernelDoc(ctx context.Context, files map[string][]byte) ([]docWarning, error) {
+func (s *Submission) kernelDoc(ctx context.Context, files map[string][]byte) ([]docWarning, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}

@@ -15,7 +15,7 @@ var mails = Check{
 	Name: "mails",
 	Explain: "Cover letter, author, subjects, Fixes and Signed-off-by are as the kernel's process wants them, and nothing follows the patch. " +
 		"Maintainers' scripts go by them. That the commits of Fixes tags exist is not looked at: the pinned tree has no history.",
-	Run: func(_ context.Context, s *Subject, _ io.Writer) ([]Finding, error) {
+	Run: func(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
 		var found []Finding
 		for _, f := range s.Series.Check(s.Author) {
 			found = append(found, Finding{Patch: f.Patch, Message: f.Check + ": " + f.Message})
@@ -28,7 +28,7 @@ var pinned = Check{
 	Name: "pinned",
 	Explain: "The pin knows the content of each file that a patch changes. " +
 		"What it does not know is not verified when the kernel is fetched, and the patch may be for another one.",
-	Run: func(_ context.Context, s *Subject, _ io.Writer) ([]Finding, error) {
+	Run: func(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
 		var found []Finding
 		made := make(map[string]bool) // by an earlier patch
 		for _, p := range s.Series.Patches {
@@ -51,7 +51,7 @@ var applies = Check{
 	Name: "applies",
 	Explain: "Each patch applies to what those before it make, without offset or fuzz, and makes the blobs that its index lines name. " +
 		"A patch that applies in some other way is not the one that was tested.",
-	Run: func(_ context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		a := s.apply()
 		if a.err == nil {
 			return nil, a.report.WriteText(log)

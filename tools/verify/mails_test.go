@@ -27,7 +27,7 @@ const (
 
 // small returns the lab's series with old replaced by new in one mail; old ""
 // leaves it as it is.
-func small(t *testing.T, mail, old, new string) *Subject {
+func small(t *testing.T, mail, old, new string) *Submission {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(lab+"patches")); err != nil {
@@ -49,7 +49,7 @@ func small(t *testing.T, mail, old, new string) *Subject {
 	return smallIn(t, dir)
 }
 
-func smallIn(t *testing.T, dir string) *Subject {
+func smallIn(t *testing.T, dir string) *Submission {
 	t.Helper()
 	s, err := series.Load(dir)
 	if err != nil {
@@ -59,7 +59,7 @@ func smallIn(t *testing.T, dir string) *Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject := &Subject{Series: s, Base: tree.Tree{Dir: lab + "linux", ID: "lab"}, Author: series.Placeholder(), Cache: c}
+	subject := &Submission{Series: s, Base: tree.Tree{Dir: lab + "linux", ID: "lab"}, Author: series.Placeholder(), Cache: c}
 	t.Cleanup(subject.forget)
 	return subject
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // Write writes verify.json, for programs, and verify.xml, for CI systems, into
-// the folder that has the logs.
+// the directory that has the logs.
 func (r *Report) Write() error {
 	data, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {

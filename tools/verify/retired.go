@@ -22,7 +22,7 @@ var extensions = []string{".c", ".h", ".S", ".rst", ".txt"}
 
 // retiredTable is retired.toml.
 type retiredTable struct {
-	// In are the folders and files that are searched, as path.Match has them.
+	// In are the directories and files that are searched, as path.Match has them.
 	In         []string         `toml:"in"`
 	Interfaces []interfaceEntry `toml:"interface"`
 }
@@ -34,7 +34,7 @@ type interfaceEntry struct {
 	Subject string `toml:"subject"`
 	Instead string `toml:"instead"`
 	// In is searched instead of the table's In, if it is given. Not are files
-	// and folders of it that are left out, without wildcards: there the name
+	// and directories of it that are left out, without wildcards: there the name
 	// means something else.
 	In  []string `toml:"in"`
 	Not []string `toml:"not"`
@@ -68,7 +68,7 @@ var retired = Check{
 	Name: "retired",
 	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
 		"A user on an architecture that nobody compiles breaks its build, and a comment that names what is gone misleads.",
-	Run: func(_ context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		table, err := loadRetired(s.table(retiredFile))
 		if err != nil {
 			return nil, err

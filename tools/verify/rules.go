@@ -17,7 +17,7 @@ var rules = Check{
 	Name: "rules",
 	Explain: "The series' data structures are read and written by the primitives, in the functions and in the order that ci/verify/rules.toml lists, each with its reason. " +
 		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
-	Run: func(_ context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		table, err := loadRules(s.table(rulesFile))
 		if err != nil {
 			return nil, err

@@ -68,7 +68,7 @@ type Report struct {
 // Run runs checks, one after another, and keeps their logs in dir, unless
 // that is "". An error is for what keeps it from coming to its end; what the
 // report says of the series its Err tells.
-func Run(ctx context.Context, s *Subject, checks []Check, dir string) (*Report, error) {
+func Run(ctx context.Context, s *Submission, checks []Check, dir string) (*Report, error) {
 	defer s.forget()
 	r := &Report{SeriesID: s.Series.ID, BaseID: s.Base.ID, Dir: dir}
 	if c := s.Series.Cover; c != nil {
@@ -92,7 +92,7 @@ func Run(ctx context.Context, s *Subject, checks []Check, dir string) (*Report, 
 }
 
 // run runs one check.
-func (s *Subject) run(ctx context.Context, c Check, dir string) (Result, error) {
+func (s *Submission) run(ctx context.Context, c Check, dir string) (Result, error) {
 	r := Result{Name: c.Name, Status: Passed, Findings: []Finding{}}
 	var log bytes.Buffer
 	start := time.Now()
@@ -150,7 +150,7 @@ func (e *LacksError) Error() string {
 func (e *LacksError) ExitCode() int { return exit.MachineLacks }
 
 // needs returns a *LacksError if a program that the check needs is not there.
-func (s *Subject) needs(c Check) error {
+func (s *Submission) needs(c Check) error {
 	for _, program := range c.Needs {
 		if _, err := exec.LookPath(program); err == nil {
 			continue

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the expected files anew")
 
 // returns is a check with a given outcome.
 func returns(name string, err error, found ...Finding) Check {
-	return Check{Name: name, Explain: "for a test", Run: func(_ context.Context, _ *Subject, log io.Writer) ([]Finding, error) {
+	return Check{Name: name, Explain: "for a test", Run: func(_ context.Context, _ *Submission, log io.Writer) ([]Finding, error) {
 		fmt.Fprintln(log, "looked")
 		return found, err
 	}}

@@ -26,7 +26,7 @@ var selftests = Check{
 	Explain: "Each selftest that the series adds is in Makefile.kvm, for its architecture, each that is listed is there, and .gitignore leaves out the program but not the source. " +
 		"A test that is not listed is built and run by nobody.",
 	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		src, err := s.open()
 		if err != nil {
 			return nil, err
@@ -76,7 +76,7 @@ var selftests = Check{
 }
 
 // newTest looks at a test that the series adds.
-func (s *Subject) newTest(ctx context.Context, name string, listed map[string][]string) ([]Finding, error) {
+func (s *Submission) newTest(ctx context.Context, name string, listed map[string][]string) ([]Finding, error) {
 	var found []Finding
 	test := strings.TrimPrefix(strings.TrimSuffix(name, ".c"), selftestsDir+"/")
 	if !strings.HasPrefix(test, "lib/") {

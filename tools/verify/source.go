@@ -23,7 +23,7 @@ type patched struct {
 
 // open returns the patched tree, which has to be closed. Where the series does
 // not apply the error is errNotApplied.
-func (s *Subject) open() (*patched, error) {
+func (s *Submission) open() (*patched, error) {
 	a := s.apply()
 	if a.err != nil {
 		return nil, errNotApplied
@@ -55,7 +55,7 @@ func (p *patched) before(name string) ([]byte, error) {
 }
 
 // names returns the files of the patched tree that patterns name, or that are
-// in folders that they name, with one of the extensions, sorted. Symbolic
+// in directories that they name, with one of the extensions, sorted. Symbolic
 // links are not followed. A pattern is one of path.Match.
 func (p *patched) names(patterns []string, exts ...string) ([]string, error) {
 	found := make(map[string]bool)

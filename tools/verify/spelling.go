@@ -21,7 +21,7 @@ var spelling = Check{
 	Name: "spelling",
 	Explain: "The cover letter, and the notes below a mail's \"---\", have no word of the kernel's scripts/spelling.txt, and none twice in a row. " +
 		"Of messages and code checkpatch says so; these it does not look at.",
-	Run: func(_ context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		mistakes, err := loadSpelling(filepath.Join(s.Base.Dir, filepath.FromSlash(spellingFile)))
 		if err != nil {
 			return nil, err

@@ -16,7 +16,7 @@ var diffstat = Check{
 	Explain: "The diffstat of each mail is that of its diff, as git writes it. " +
 		"One that is not tells that the mail was edited after it was made, and reviewers look at it first.",
 	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		mails, err := s.formatted(ctx)
 		if err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ var cover = Check{
 	Explain: "Shortlog, diffstat and totals at the end of the cover letter are what git makes of the patches. " +
 		"They go stale with every patch that changes, and nobody reads them as long as they look right.",
 	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Subject, log io.Writer) ([]Finding, error) {
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		c := s.Series.Cover
 		if c == nil {
 			return nil, nil // the check "mails" says so
@@ -86,7 +86,7 @@ var cover = Check{
 
 // formatted returns the mails that git format-patch makes of what git am has
 // made, the cover letter first.
-func (s *Subject) formatted(ctx context.Context) ([]string, error) {
+func (s *Submission) formatted(ctx context.Context) ([]string, error) {
 	r, err := s.applied(ctx)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ const (
 )
 
 // table returns the path of a table.
-func (s *Subject) table(name string) string { return filepath.Join(s.Tables, name) }
+func (s *Submission) table(name string) string { return filepath.Join(s.Tables, name) }
 
 // readTable reads a TOML file, in which each key has to be known.
 func readTable(name string, into any) error {
@@ -48,7 +48,7 @@ func readTable(name string, into any) error {
 
 // ruleTable is rules.toml.
 type ruleTable struct {
-	// In are the folders and files in which fields are looked for, as
+	// In are the directories and files in which fields are looked for, as
 	// path.Match has them.
 	In     []string    `toml:"in"`
 	Fields []fieldRule `toml:"field"`

@@ -57,7 +57,7 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 }
 
 // subject returns the series of the repository as what is verified.
-func (l *lab) subject(ctx context.Context) (*verify.Subject, error) {
+func (l *lab) subject(ctx context.Context) (*verify.Submission, error) {
 	s, err := l.series()
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (l *lab) subject(ctx context.Context) (*verify.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &verify.Subject{
+	return &verify.Submission{
 		Series: s, Base: base, Pin: p, Author: series.Placeholder(), Tables: l.path("ci", "verify"),
 		Packages: list, Cache: l.cache, Log: l.log,
 	}, nil

@@ -14,8 +14,8 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// Subject is what is looked at.
-type Subject struct {
+// Submission is what is looked at.
+type Submission struct {
 	// Series is the series, and Base the tree that it is for, which is only
 	// read. No patched tree is made.
 	Series *series.Series
@@ -24,7 +24,7 @@ type Subject struct {
 	Pin *pin.Pin
 	// Author is who has to have written and signed off the mails.
 	Author series.Person
-	// Tables is the folder with the tables that some checks go by.
+	// Tables is the directory with the tables that some checks go by.
 	Tables string
 	// Packages says which package brings a program; nil for no such advice.
 	Packages *host.List
@@ -49,7 +49,7 @@ type after struct {
 // errNotApplied is why what needs the patched tree is not run.
 var errNotApplied = errors.New("the series does not apply: see what the check \"applies\" says")
 
-func (s *Subject) jobs() int {
+func (s *Submission) jobs() int {
 	if s.Jobs > 0 {
 		return s.Jobs
 	}
@@ -57,7 +57,7 @@ func (s *Subject) jobs() int {
 }
 
 // apply applies the series in memory, once.
-func (s *Subject) apply() *after {
+func (s *Submission) apply() *after {
 	if s.after == nil {
 		a := new(after)
 		a.files, a.report, a.err = s.Series.Overlay(s.Base, series.Options{})

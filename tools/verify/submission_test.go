@@ -21,7 +21,7 @@ import (
 
 // own returns the project's own series on the pinned kernel, with the
 // project's tables.
-func own(t *testing.T) *Subject {
+func own(t *testing.T) *Submission {
 	t.Helper()
 	const env = "VCPULAB_TEST_TREE"
 	dir := os.Getenv(env)
@@ -44,14 +44,14 @@ func own(t *testing.T) *Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Subject{
+	return &Submission{
 		Series: s, Base: tree.Tree{Dir: dir, ID: "pinned"}, Pin: p, Author: series.Placeholder(), Tables: "../../ci/verify", Packages: list, Cache: c,
 	}
 }
 
 // edited returns the subject with a patched tree in which old is replaced by
 // new in one place of a file.
-func edited(t *testing.T, s *Subject, file, old, new string) *Subject {
+func edited(t *testing.T, s *Submission, file, old, new string) *Submission {
 	t.Helper()
 	a := s.apply()
 	if a.err != nil {
@@ -74,9 +74,9 @@ func edited(t *testing.T, s *Subject, file, old, new string) *Subject {
 }
 
 // sources returns a subject whose tree has these files, and none of a series.
-func sources(t *testing.T, files map[string]string) *Subject {
+func sources(t *testing.T, files map[string]string) *Submission {
 	t.Helper()
-	s := &Subject{Series: new(series.Series), Base: tree.Tree{Dir: t.TempDir()}, Tables: t.TempDir(), after: &after{files: map[string][]byte{}}}
+	s := &Submission{Series: new(series.Series), Base: tree.Tree{Dir: t.TempDir()}, Tables: t.TempDir(), after: &after{files: map[string][]byte{}}}
 	for name, text := range files {
 		if table, ok := strings.CutPrefix(name, "ci/verify/"); ok {
 			if err := os.WriteFile(s.table(table), []byte(text), 0o644); err != nil {
@@ -90,7 +90,7 @@ func sources(t *testing.T, files map[string]string) *Subject {
 }
 
 // findings runs a check that has to come to its end.
-func findings(t *testing.T, c Check, s *Subject) []Finding {
+func findings(t *testing.T, c Check, s *Submission) []Finding {
 	t.Helper()
 	found, err := c.Run(t.Context(), s, io.Discard)
 	if err != nil {
