@@ -16,16 +16,17 @@ package native
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 	"vcpulab/tools/tree"
 )
 
@@ -35,8 +36,8 @@ var source embed.FS
 // kindNative is the kind of the programs in the cache.
 const kindNative = "native"
 
-// program is the file name of what is built.
-const program = "lookups"
+// programName is the file name of what is built.
+const programName = "lookups"
 
 // flags are those of the compiler. Files are compiled one by one, so that what
 // is out of line in the kernel is out of line here.
@@ -49,13 +50,12 @@ func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
 	if runtime.GOARCH != "amd64" {
 		return "", exit.With(exit.MachineLacks, fmt.Errorf("measure in user space: expected an x86_64 processor, found %s", runtime.GOARCH))
 	}
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		return "", exit.With(exit.MachineLacks, fmt.Errorf("measure in user space: no gcc; vcpulab install build brings it"))
+	version, _, err := program.Program{Name: "gcc"}.Run(ctx, "-dumpfullversion")
+	if _, missing := errors.AsType[*program.MissingError](err); missing {
+		err = fmt.Errorf("%w: run vcpulab install build", err)
 	}
-	version, err := exec.CommandContext(ctx, gcc, "-dumpfullversion").Output()
 	if err != nil {
-		return "", fmt.Errorf("measure in user space: ask gcc for its version: %w", err)
+		return "", fmt.Errorf("measure in user space: %w", err)
 	}
 	parts, err := extract(t.Dir)
 	if err != nil {
@@ -75,16 +75,16 @@ func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
 	}
 	key = append(append(key, flags...), parts.files["loops.h"])
 	dir, _, err := c.Populate(ctx, kindNative, cache.Key(key...), func(ctx context.Context, tmp string) error {
-		return compile(ctx, gcc, t.Dir, tmp, parts)
+		return compile(ctx, t.Dir, tmp, parts)
 	})
 	if err != nil {
 		return "", exit.With(exit.BuildFailed, fmt.Errorf("compile the lookups of %s for user space: %w", t.Dir, err))
 	}
-	return filepath.Join(dir, program), nil
+	return filepath.Join(dir, programName), nil
 }
 
 // compile makes the program in dir.
-func compile(ctx context.Context, gcc, kernel, dir string, parts extracted) error {
+func compile(ctx context.Context, kernel, dir string, parts extracted) error {
 	src := filepath.Join(dir, "src")
 	sub, err := fs.Sub(source, "source")
 	if err != nil {
@@ -127,25 +127,25 @@ func compile(ctx context.Context, gcc, kernel, dir string, parts extracted) erro
 	for _, name := range []string{"xarray", "support", "memory", "main"} {
 		object := filepath.Join(dir, name+".o")
 		objects = append(objects, object)
-		if err := call(ctx, gcc, append(args, "-c", "-o", object, filepath.Join(src, name+".c"))...); err != nil {
+		if err := gcc(ctx, append(args, "-c", "-o", object, filepath.Join(src, name+".c"))...); err != nil {
 			return err
 		}
 	}
-	return call(ctx, gcc, append([]string{"-no-pie", "-static", "-pthread", "-o", filepath.Join(dir, program)}, objects...)...)
+	return gcc(ctx, append([]string{"-no-pie", "-static", "-pthread", "-o", filepath.Join(dir, programName)}, objects...)...)
 }
 
-// call runs the compiler. What it says is the error.
-func call(ctx context.Context, gcc string, args ...string) error {
-	out, err := exec.CommandContext(ctx, gcc, args...).CombinedOutput()
-	if err != nil {
-		first, _, _ := strings.Cut(string(out), "\n")
-		for line := range strings.Lines(string(out)) {
-			if strings.Contains(line, "error:") || strings.Contains(line, "undefined reference") {
-				first = strings.TrimSpace(line)
-				break
-			}
-		}
-		return fmt.Errorf("gcc: %w: %s", err, first)
+// gcc runs the compiler. Its first message about an error becomes the error.
+func gcc(ctx context.Context, args ...string) error {
+	_, stderr, err := program.Program{Name: "gcc"}.Run(ctx, args...)
+	if _, failed := errors.AsType[*program.StatusError](err); !failed {
+		return err
 	}
-	return nil
+	message, _, _ := strings.Cut(string(stderr), "\n")
+	for line := range strings.Lines(string(stderr)) {
+		if strings.Contains(line, "error:") || strings.Contains(line, "undefined reference") {
+			message = strings.TrimSpace(line)
+			break
+		}
+	}
+	return fmt.Errorf("gcc: %s", message)
 }

@@ -5,7 +5,6 @@ package native
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,34 +73,41 @@ func TestCount(t *testing.T) {
 	defer cmd.Wait()
 	defer in.Close()
 	p := short
-	p.LoopNanos = 2_000_000
+	p.LoopNanos = 200_000
 	m := meter{in: in, out: bufio.NewReader(out), params: p}
 	if err := m.count(clock); err != nil {
 		t.Fatal(err)
 	}
-	// The time that is measured passes also while another thread runs: then the
-	// two differ, but not each time.
-	const tries = 20
-	bad := ""
-	for range tries {
+	// Time also passes while another thread runs, and the event while another
+	// virtual machine does: each loop has to run undisturbed once.
+	const tries = 500
+	bad := map[measure.Shape]measure.Loop{{}: {}} // so far
+	for try := 0; try < tries && len(bad) > 0; try++ {
 		loops, err := m.vm(measure.VM{VCPUs: 65, IDs: measure.Dense})
 		if err != nil {
 			t.Fatal(err)
 		}
-		bad = ""
+		if try == 0 {
+			clear(bad)
+		}
 		for _, l := range loops {
 			if len(l.OnceCycles) != 1 || len(l.TwiceCycles) != 1 {
 				t.Fatalf("expected a count of each run, found %+v", l)
 			}
-			if ratio := float64(l.TwiceCycles[0]) / float64(l.Twice[0]); ratio < 0.8 || ratio > 1.5 {
-				bad += fmt.Sprintf("%s: %d of %d\n", l.Op, l.TwiceCycles[0], l.Twice[0])
+			shape := measure.Shape{Op: l.Op, Missing: l.Missing, Order: l.Order}
+			ratio := float64(l.TwiceCycles[0]) / float64(l.Twice[0])
+			_, pending := bad[shape]
+			switch {
+			case ratio >= 0.8 && ratio <= 1.5:
+				delete(bad, shape)
+			case pending || try == 0:
+				bad[shape] = l
 			}
 		}
-		if bad == "" {
-			return
-		}
 	}
-	t.Errorf("expected about as many as nanoseconds in one of %d tries, found\n%s", tries, bad)
+	for shape, l := range bad {
+		t.Errorf("%v: expected about as many as nanoseconds in one of %d tries, found %d of %d", shape, tries, l.TwiceCycles[0], l.Twice[0])
+	}
 }
 
 // TestCountRefuses speaks to programs that count otherwise than they should.

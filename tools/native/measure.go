@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/program"
 )
 
 // ErrWrong means that a lookup found something else than it should have: the
@@ -44,32 +44,23 @@ type Measured struct {
 // Measure starts a program that Build built and has it run the loops that p asks
 // for, and the races. Times are in nanoseconds. If there are no two processors for
 // a race, the error is ErrProcessors.
-func Measure(ctx context.Context, program string, p measure.Params) (_ Measured, err error) {
+func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, err error) {
 	var pair Pair
 	if p.Readers != nil {
 		if pair, err = Processors(); err != nil {
 			return Measured{}, err
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program)
-	in, err := cmd.StdinPipe()
+	process, err := program.Program{Name: path, PipeStdin: true, PipeStdout: true}.Start(ctx)
 	if err != nil {
-		return Measured{}, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return Measured{}, err
-	}
-	if err := cmd.Start(); err != nil {
 		return Measured{}, fmt.Errorf("measure in user space: %w", err)
 	}
 	defer func() {
-		cancel() // it has nothing to lose
-		cmd.Wait()
+		process.Kill() // it has nothing to save
+		_ = process.Wait()
 	}()
-	m := meter{in: in, out: bufio.NewReader(out), params: p}
+
+	m := meter{in: process.Stdin, out: bufio.NewReader(process.Stdout), params: p}
 	if p.Cycles {
 		if err := m.count(cycles); err != nil {
 			return Measured{}, fmt.Errorf("measure in user space: %w", err)
