@@ -157,20 +157,13 @@ func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 		// Nothing takes the place of results that are there.
 		return runErr
 	}
-	files, err := writeResults(out, r)
-	if err != nil {
-		return err
-	}
+	// The table is printed even if the results cannot be written.
+	files, writeErr := writeResults(out, r)
+	err := errors.Join(runErr, writeErr)
 	if l.JSON {
-		if err := l.printJSON(r.Figures); err != nil {
-			return err
-		}
-		return runErr
+		return errors.Join(err, l.printJSON(r.Figures))
 	}
-	if err := report.Brief(l.stdout, r, files, report.OptionsFor(l.stdout)); err != nil {
-		return err
-	}
-	return runErr
+	return errors.Join(err, report.Brief(l.stdout, r, files, report.OptionsFor(l.stdout)))
 }
 
 // measure measures with each method that the accelerator allows.
