@@ -27,6 +27,9 @@ func Brief(w io.Writer, r *results.Results, files Files, o Options) error {
 	if len(s.noise.varied) > 0 {
 		p.line(red, fmt.Sprintf("Not the same in every boot, although exact: %s, see the report.", count(len(s.noise.varied), "figure")))
 	}
+	for _, line := range s.unmeasured() {
+		p.wrapped("", line)
+	}
 	goals := s.countGoals()
 	style := ""
 	if len(goals.missed) > 0 {
@@ -46,6 +49,18 @@ func Brief(w io.Writer, r *results.Results, files Files, o Options) error {
 	p.wrapped("", rest)
 	_, err := io.WriteString(w, p.b.String())
 	return err
+}
+
+// unmeasured says what was asked for and could not be measured, and why.
+func (s *sheet) unmeasured() []string {
+	var out []string
+	for _, o := range s.r.Omitted {
+		out = append(out, o.What+" not measured: "+o.Why)
+	}
+	if host := s.r.Host.Running; host != nil && host.NoMemory != "" {
+		out = append(out, "memory not counted: "+host.NoMemory)
+	}
+	return out
 }
 
 // mainTable writes the lines that the table of operations marks as main.
