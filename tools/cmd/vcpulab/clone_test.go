@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// TestReadmeCommands runs the commands of README.md, in a copy of the
+// TestDocumentCommands runs the commands of the documents, in a copy of the
 // repository, as a reader would.
-func TestReadmeCommands(t *testing.T) {
+func TestDocumentCommands(t *testing.T) {
 	clone := cloneRoot(t)
 	t.Chdir(clone)
-	for _, c := range readmeCommands {
+	for _, c := range documentCommands {
 		t.Run(c.line, func(t *testing.T) {
 			if words := splitWords(t, c.line); len(words) > 1 && words[0] == "bin/vcpulab" {
 				if err := parses(t, words[1:]); err != nil {

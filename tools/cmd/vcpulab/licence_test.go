@@ -14,7 +14,7 @@ import (
 // unlicensed reports whether a file needs no line that names its licence: it is
 // not source code, or a copy of another project's.
 func unlicensed(name string) bool {
-	if slices.Contains([]string{"LICENSE", "README.md", "go.mod", "go.sum"}, name) {
+	if slices.Contains([]string{"LICENSE", "README.md", "go.mod", "go.sum"}, path.Base(name)) {
 		return true
 	}
 	return slices.Contains([]string{".o", ".bin", ".patch", ".gz"}, path.Ext(name)) || slices.Contains(strings.Split(name, "/"), "testdata")

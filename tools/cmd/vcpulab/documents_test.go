@@ -5,21 +5,26 @@ package main
 import (
 	"context"
 	"io"
+	"math"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 )
 
-// covered says what runs a command of README.md.
+// documents are the pages whose commands are run and whose links are followed.
+var documents = []string{"README.md", "patches/README.md", "ebpf/README.md", "ci/README.md", "tools/README.md"}
+
+// covered says what runs a command of the documents.
 type covered struct {
-	// run is set for those that TestReadmeCommands runs; it is a regular
+	// run is set for those that TestDocumentCommands runs; it is a regular
 	// expression for what they print.
 	run string
 	// prepare is run before, in the same directory.
@@ -31,11 +36,13 @@ type covered struct {
 	ci, why string
 }
 
-// Each command of README.md, in its order.
-var readmeCommands = []struct {
+type documentCommand struct {
 	line string
 	covered
-}{
+}
+
+// documentCommands are the commands of all documents.
+var documentCommands = []documentCommand{
 	{"make bench-ebpf", covered{ci: `^\tbench-ebpf$`, why: "boots three kernels"}},
 	{"make test", covered{ci: `^\ttest$`, why: "this test is part of it"}},
 	{"make apply-patches", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
@@ -46,6 +53,7 @@ var readmeCommands = []struct {
 	{"make build", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "make test-kernel-quick begins with the same builds"}},
 	{"make test-kernel", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "it takes an hour; CI runs the tests that use the lookups"}},
 	{"make verify", covered{run: `(?m)^[1-9][0-9]* patches, [1-9][0-9]* checks, 0 findings: good$`}},
+	{"make build-matrix", covered{ci: `^\tbuild-last$`, why: "that is the same for the last patch alone"}},
 	{"make mutants", covered{ci: `^\tmutants-fast$`, why: "it compiles and boots a kernel for most of them; CI does so for the fast ones"}},
 	{"make regenerate-patches", covered{run: `(?m)^[0-9]+ generated patch(es)?, 0 not as generated$`}},
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
@@ -60,6 +68,8 @@ var readmeCommands = []struct {
 	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with another kernel"}},
 	{`sudo env "PATH=$PATH" bin/vcpulab bench --running`, covered{ci: `^\ttest$`, why: "TestRunningInGuest does it on the kernel of a guest, and no test may on the machine's own"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
+	{"bin/vcpulab report --into README.md out/results.json", covered{run: `^$`}},
+	{"bin/vcpulab report --svg patches/lookups.svg out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
 	{"go tool benchstat -col kernel out/results.bench", covered{
 		prepare: `bin/vcpulab report --format bench out/results.json > out/results.bench`,
@@ -68,55 +78,67 @@ var readmeCommands = []struct {
 	{`bin/vcpulab prepare --name "Your Name" --email you@example.org`, covered{run: `git send-email '--to=Paolo Bonzini <pbonzini@redhat.com>'`}},
 }
 
-// TestReadme holds README.md to the program: commands that there are, each run
-// by a test, verbs and make goals that exist, links to files that are there.
-func TestReadme(t *testing.T) {
-	readme := readRoot(t, "README.md")
-	var lines []string
-	for _, c := range readmeCommands {
-		lines = append(lines, c.line)
-	}
-	found := commandLines(readme)
-	for _, line := range found {
-		if !slices.Contains(lines, line) {
-			t.Errorf("%q: nothing runs it: add it to readmeCommands", line)
-		}
-	}
-	for _, line := range lines {
-		if !slices.Contains(found, line) {
-			t.Errorf("%q is not in README.md any more: take it out of readmeCommands", line)
-		}
+// TestDocuments holds the documents to the program: commands that exist, each
+// run by a test, verbs and make goals that exist, links to files that are there.
+func TestDocuments(t *testing.T) {
+	found := make(map[string]bool)
+	for _, name := range documents {
+		t.Run(name, func(t *testing.T) {
+			text := readRoot(t, name)
+			for _, line := range commandLines(text) {
+				found[line] = true
+				if !slices.ContainsFunc(documentCommands, func(c documentCommand) bool { return c.line == line }) {
+					t.Errorf("%q: nothing runs it: add it to documentCommands", line)
+				}
+			}
+			checkNames(t, text)
+			checkLinks(t, name, text)
+		})
 	}
 
 	ci := readRoot(t, ".ci/run")
-	for _, c := range readmeCommands {
+	for _, c := range documentCommands {
 		switch {
+		case !found[c.line]:
+			t.Errorf("%q is in no document any more: take it out of documentCommands", c.line)
 		case c.ci != "" && !regexp.MustCompile("(?m)"+c.ci).MatchString(ci):
 			t.Errorf("%q should be run by .ci/run (%s): expected a line %s there, found none", c.line, c.why, c.ci)
 		case c.ci == "" && c.run == "":
 			t.Errorf("%q is run by nothing", c.line)
 		}
 	}
+}
 
-	verbs := verbsOf(t)
-	for _, m := range regexp.MustCompile(`\bvcpulab ([a-z]+)`).FindAllStringSubmatch(readme, -1) {
+// checkNames finds verbs and make goals in a text that do not exist.
+func checkNames(t *testing.T, text string) {
+	t.Helper()
+	verbs, goals := verbsOf(t), goalsOf(t)
+
+	for _, m := range regexp.MustCompile(`\bvcpulab ([a-z]+)`).FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(verbs, m[1]) {
 			t.Errorf("%q: unknown verb", m[0])
 		}
 	}
-	goals := goalsOf(t)
-	for _, m := range regexp.MustCompile("(?m)(?:^    |`)make ([a-z-]+)").FindAllStringSubmatch(readme, -1) {
+
+	for _, m := range regexp.MustCompile("(?m)(?:^    |`)make ([a-z-]+)").FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(goals, m[1]) {
 			t.Errorf("%q: unknown goal of the Makefile", m[0])
 		}
 	}
-	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(readme, -1)
-	links = append(links, regexp.MustCompile("(?m)^\\| `([^`]+/)` \\|").FindAllStringSubmatch(readme, -1)...)
+}
+
+// checkLinks finds links of a document, and entries of its tables that end in a
+// slash, that lead to nothing. Both are relative to the document.
+func checkLinks(t *testing.T, name, text string) {
+	t.Helper()
+	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
+	links = append(links, regexp.MustCompile("(?m)^\\| `([^`]+/)` \\|").FindAllStringSubmatch(text, -1)...)
+
 	for _, m := range links {
 		if u, err := url.Parse(m[1]); err == nil && (u.Scheme != "" || u.Path == "") {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join("../../..", m[1])); err != nil {
+		if _, err := os.Stat(filepath.Join("../../..", filepath.Dir(name), m[1])); err != nil {
 			t.Errorf("link to %s: %v", m[1], err)
 		}
 	}
@@ -227,4 +249,61 @@ func readRoot(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// TestPicture: the README's picture and its table are of the same measurement.
+func TestPicture(t *testing.T) {
+	picture, readme := readRoot(t, "patches/lookups.svg"), readRoot(t, "README.md")
+
+	described := regexp.MustCompile(`(?s)<desc[^>]*>(.*?)</desc>`).FindStringSubmatch(picture)
+	if described == nil {
+		t.Fatal("lookups.svg: expected a description, found none")
+	}
+	for row, curves := range map[string]string{
+		"| `kvm_get_vcpu()` ":                  `kvm_get_vcpu\(\): base: (.*?)\. patched: (.*?)\. `,
+		"| `kvm_get_vcpu_by_id()` sparse IDs ": `kvm_get_vcpu_by_id\(\), sparse IDs: base: (.*?)\. patched: (.*?)\. `,
+		"| `kvm_for_each_vcpu()` per vCPU ":    `kvm_for_each_vcpu\(\), per vCPU: base: (.*?)\. patched: (.*?)\.$`,
+	} {
+		_, line, ok := strings.Cut(readme, row)
+		values := regexp.MustCompile(curves).FindStringSubmatch(described[1])
+		if !ok || values == nil {
+			t.Errorf("%s: expected a row of the README and a curve of the picture", row)
+			continue
+		}
+		line, _, _ = strings.Cut(line, "\n")
+		cells := strings.Split(line, "|")
+		for i, curve := range values[1:] {
+			if want, found := span(t, curve), strings.TrimSpace(cells[2+i]); found != want {
+				t.Errorf("%s: the picture has %s, the README %s", row, want, found)
+			}
+		}
+	}
+}
+
+// span is the range of a curve's values, "69.0 at 1, 93.0 at 64", as the README has
+// it.
+func span(t *testing.T, curve string) string {
+	t.Helper()
+	var least, most float64
+	for i, point := range strings.Split(curve, ", ") {
+		text, _, _ := strings.Cut(point, " at ")
+		v, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", ""), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			least, most = v, v
+		}
+		least, most = min(least, v), max(most, v)
+	}
+	from, to := strconv.Itoa(int(math.Round(least))), strconv.Itoa(int(math.Round(most)))
+	for _, s := range []*string{&from, &to} {
+		if n := len(*s); n > 3 {
+			*s = (*s)[:n-3] + "," + (*s)[n-3:]
+		}
+	}
+	if from == to {
+		return from
+	}
+	return from + " – " + to
 }
