@@ -41,7 +41,7 @@ func TestCheck(t *testing.T) {
 		"reads in VMs": {func(p *Plan) { p.Params.Readers = &measure.Readers{VCPUs: 8, Growths: 1, RunNanos: 1} }, "expected user space"},
 		"grows much":   {func(p *Plan) { p.Params.Stalls.VCPUs = MaxVCPUs + 1 }, "found 4097"},
 		"not watched":  {func(p *Plan) { p.Params.Stalls.QuietNanos = 0 }, "and 0 ns"},
-		"nobody grows": {func(p *Plan) { p.Params.Stalls = nil }, ""},
+		"no growth":    {func(p *Plan) { p.Params.Stalls = nil }, ""},
 		"no paths":     {func(p *Plan) { p.Params.Paths = nil }, ""},
 		"path of one":  {func(p *Plan) { p.Params.Paths.VMs[0].VCPUs = 1 }, "paths: a VM with 1 vCPUs: expected 2 to 1024"},
 		"large path":   {func(p *Plan) { p.Params.Paths.VMs[0].VCPUs = MaxPathVCPUs + 1 }, "paths: a VM with 1025 vCPUs"},

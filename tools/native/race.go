@@ -15,8 +15,8 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
-// ErrProcessors means that there are no two processors, so that nobody can look
-// vCPUs up while somebody else creates them.
+// ErrProcessors means that there are fewer than two processors, so that vCPUs cannot
+// be looked up while another thread creates them.
 var ErrProcessors = errors.New("too few processors")
 
 // Pair is two processors.

@@ -121,7 +121,7 @@ func checkModules(s System) Obstacle {
 	case s.line("proc/sys/kernel/modules_disabled") == "1":
 		return Obstacle{"/proc/sys/kernel/modules_disabled is 1", "no module can be loaded until the next boot: boot without what sets it"}
 	}
-	// "kvm 1400832 - - Live 0x0": nobody counts who uses it.
+	// "kvm 1400832 - - Live 0x0": its users are not counted.
 	if f := strings.Fields(s.line("proc/modules")); len(f) > 2 && f[2] == "-" {
 		return Obstacle{"the kernel never unloads a module", "boot one with CONFIG_MODULE_UNLOAD"}
 	}
@@ -132,7 +132,7 @@ func checkLoaded(s System) Obstacle {
 	if !s.loaded(ModuleName) {
 		return Obstacle{}
 	}
-	return Obstacle{"a module " + ModuleName + " is loaded", "unload it if nobody measures now: rmmod " + ModuleName}
+	return Obstacle{"a module " + ModuleName + " is loaded", "unload it if no other measurement is running: rmmod " + ModuleName}
 }
 
 func checkSignatures(s System) Obstacle {
@@ -195,7 +195,7 @@ func checkBuild(s System) Obstacle {
 		return Obstacle{}
 	}
 	dir := s.BuildDir()
-	next := fmt.Sprintf("install linux-headers-%s, as Debian calls it, or name the folder that the kernel was built in with --kernel-build", s.Release())
+	next := fmt.Sprintf("install linux-headers-%s, as Debian calls it, or name the directory that the kernel was built in with --kernel-build", s.Release())
 	if _, err := os.Stat(filepath.Join(dir, "Makefile")); err != nil {
 		return Obstacle{"nothing to build modules with in " + dir, next}
 	}
@@ -207,13 +207,13 @@ func checkBuild(s System) Obstacle {
 		return Obstacle{fmt.Sprintf("%s is for Linux %s and not for the one that runs, %s", dir, release, s.Release()), next}
 	}
 	if why := s.otherBuild(filepath.Join(dir, "vmlinux")); why != "" {
-		return Obstacle{why, "boot the kernel that was built there, or name another folder with --kernel-build"}
+		return Obstacle{why, "boot the kernel that was built there, or name another directory with --kernel-build"}
 	}
 	return Obstacle{}
 }
 
 // otherBuild says why a vmlinux is not the kernel that runs, "" if it is or if
-// there is none: a kernel may have been built anew since it was booted. Types are
+// there is none: a kernel may have been rebuilt since it was booted. Types are
 // what modules have to agree about.
 func (s System) otherBuild(vmlinux string) string {
 	f, err := elf.Open(vmlinux)

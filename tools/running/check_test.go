@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 		"nothing to build":  {changes: map[string]string{"lib/modules/6.12.9/build/Makefile": ""}, why: "nothing to build modules with", next: "install linux-headers-6.12.9"},
 		"nothing built":     {changes: map[string]string{"lib/modules/6.12.9/build/include/config/kernel.release": ""}, why: "no kernel was built in", next: "--kernel-build"},
 		"built for another": {changes: map[string]string{"lib/modules/6.12.9/build/include/config/kernel.release": "6.12.8\n"}, why: "is for Linux 6.12.8 and not for the one that runs, 6.12.9", next: "--kernel-build"},
-		"another folder":    {build: "/none", why: "nothing to build modules with in /none", next: "--kernel-build"},
+		"other directory":   {build: "/none", why: "nothing to build modules with in /none", next: "--kernel-build"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := machine(t, tt.changes)
@@ -153,7 +153,7 @@ func TestCheckAll(t *testing.T) {
 	s := System{Root: t.TempDir()}
 	e, ok := errors.AsType[*RefusedError](Check(s))
 	if !ok || len(e.Obstacles) != 6 {
-		t.Fatalf("expected an empty folder to lack six things, found %v", e)
+		t.Fatalf("expected an empty directory to lack six things, found %v", e)
 	}
 	s.Module = "vcpuloops.ko"
 	if e, ok = errors.AsType[*RefusedError](Check(s)); !ok || len(e.Obstacles) != 5 {

@@ -31,7 +31,7 @@ func Config(s System) (kbuild.Config, string, error) {
 	names := []string{s.path("proc/config.gz"), s.path("boot/config-" + s.Release())}
 	shown := []string{"/proc/config.gz", "/boot/config-" + s.Release()}
 	if s.Module == "" {
-		names, shown = append(names, filepath.Join(s.BuildDir(), ".config")), append(shown, "the build folder's .config")
+		names, shown = append(names, filepath.Join(s.BuildDir(), ".config")), append(shown, "the build directory's .config")
 	}
 	for i, name := range names {
 		f, err := os.Open(name)

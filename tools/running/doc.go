@@ -5,5 +5,5 @@
 // it, which it loads and unloads.
 //
 // All that is read of the machine is files. A System says where they are, so
-// that a folder can stand in for a machine in tests.
+// that a directory can stand in for a machine in tests.
 package running

@@ -23,7 +23,7 @@ var structures = []string{"kvm", "kvm_vcpu"}
 
 // CheckModule looks whether a module was built for the running kernel: whether
 // what it knows of KVM's structures is what KVM has. A kernel has the same
-// release after it was configured anew, and takes modules of before. The error
+// release after it was configured again, and takes modules of before. The error
 // is a RefusedError.
 func CheckModule(s System, ko string) error {
 	base, err := btf.LoadSpec(s.Types())
@@ -38,7 +38,7 @@ func CheckModule(s System, ko string) error {
 		}
 		kernel = []*btf.Spec{kvm, base}
 	}
-	const next = "build it with what the running kernel was built with, and boot that kernel if it was built anew"
+	const next = "build it with what the running kernel was built with, and boot that kernel if it was rebuilt"
 	module, err := moduleTypes(ko, base)
 	if err != nil {
 		return refuse(fmt.Sprintf("%s: %v", filepath.Base(ko), err), next)
@@ -167,7 +167,7 @@ func loadError(name string, err error) error {
 	case errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL):
 		next = "it is not for the kernel that runs: " + next
 	case errors.Is(err, unix.EEXIST):
-		next = "unload the one that is there if nobody measures now: rmmod " + ModuleName
+		next = "unload it if no other measurement is running: rmmod " + ModuleName
 	}
 	return refuse(fmt.Sprintf("load %s: %v", name, err), next)
 }

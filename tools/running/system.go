@@ -11,9 +11,9 @@ import (
 
 // System is a machine.
 type System struct {
-	// Root is the folder that has its proc, sys, dev, boot and lib: "/".
+	// Root is the directory that has its proc, sys, dev, boot and lib: "/".
 	Root string
-	// Build is the folder to build modules in, "" for that of the release in
+	// Build is the directory to build modules in, "" for that of the release in
 	// /lib/modules. Unlike all else it is not below Root if it is given.
 	Build string
 	// Module is a module that was built before, "" to build one. It takes the
@@ -57,7 +57,7 @@ func (s System) field(name, key string) string {
 // Release is what uname -r prints.
 func (s System) Release() string { return s.line("proc/sys/kernel/osrelease") }
 
-// BuildDir is the folder to build modules in.
+// BuildDir is the directory to build modules in.
 func (s System) BuildDir() string {
 	if s.Build != "" {
 		return s.Build

@@ -52,7 +52,7 @@ func (s *Series) Try(base tree.Tree, opts Options) (*Report, error) {
 // says what was done. base itself is not changed. The result is in the cache;
 // if it is there already, from a run with the same base and the same patches,
 // nothing is written. The patched tree shares files with base by hard links, so
-// base has to be one that nobody writes to, as those of package pin are. It is
+// base has to be one that is never written to, as those of package pin are. It is
 // all or nothing: when a patch does not apply the
 // error is an *[ApplyError] and nothing was written.
 //
@@ -197,7 +197,7 @@ func makeLink(root *os.Root, name, target string) error {
 }
 
 // Forget removes a tree that Apply has made from the cache, for one that
-// nobody will ask for again. A tree that stands elsewhere is left alone.
+// will not be asked for again. A tree that stands elsewhere is left alone.
 func Forget(ctx context.Context, c *cache.Cache, t tree.Tree) error {
 	if t.Dir != filepath.Join(c.Path(treeKind, t.ID), treeName) {
 		return nil

@@ -13,7 +13,7 @@ import (
 var placeholder = Person{Name: "vcpulab", Email: "series@vcpulab.invalid"}
 
 // Placeholder returns the author that the mails of the repository have until
-// somebody sends them.
+// a submitter sends them.
 func Placeholder() Person { return placeholder }
 
 // Objection is something about a mail that a maintainer would send it back for.

@@ -131,7 +131,7 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 		return nil, &ApplyError{
 			Reason:   "the patch makes another content than its index line says",
 			Expected: g.NewOIDPrefix, Found: describeID(result, g.NewOIDPrefix),
-			Hint: "the patch was edited after it was made; make it anew with git format-patch", Err: ErrIndexLine,
+			Hint: "the patch was edited after it was made; make it again with git format-patch", Err: ErrIndexLine,
 		}
 	}
 	return result, nil

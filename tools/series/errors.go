@@ -35,7 +35,7 @@ var (
 // FormatError says that a file holds no mail with a patch as git am takes it,
 // or that the mails make no series.
 type FormatError struct {
-	File   string // name of the file or, when it is about all of them, the folder
+	File   string // name of the file or, when it is about all of them, the directory
 	Line   int    // 1-based line in the file, 0 if it is about the whole
 	Reason string
 	Err    error // ErrCorrupt, ErrTooLarge, or an error of the system; may be nil

@@ -113,7 +113,7 @@ func (m *image) load(name string) (*node, error) {
 		n.mode, n.data = modeSymlink, []byte(target)
 		return n, nil
 	case info.IsDir():
-		return nil, fmt.Errorf("%q is a folder: %w", name, ErrFile)
+		return nil, fmt.Errorf("%q is a directory: %w", name, ErrFile)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%q is neither a file nor a symbolic link: %w", name, ErrFile)
 	}
@@ -235,24 +235,24 @@ func (m *image) checkPlace(name string, files map[string]*node) error {
 				// Not touched: it may be a file of the base.
 				var err error
 				if n, err = m.load(dir); errors.Is(err, ErrFile) {
-					n = nil // a folder
+					n = nil // a directory
 				} else if err != nil {
 					return err
 				}
 			}
 		}
 		if n != nil {
-			return fmt.Errorf("%q is a file, %q needs a folder there: %w", dir, name, ErrFile)
+			return fmt.Errorf("%q is a file, %q needs a directory there: %w", dir, name, ErrFile)
 		}
 	}
 	for other, n := range files {
 		if n != nil && strings.HasPrefix(other, name+"/") {
-			return fmt.Errorf("%q is a file, %q needs a folder there: %w", name, other, ErrFile)
+			return fmt.Errorf("%q is a file, %q needs a directory there: %w", name, other, ErrFile)
 		}
 	}
 	for other, n := range m.now {
 		if _, ok := files[other]; !ok && n != nil && strings.HasPrefix(other, name+"/") {
-			return fmt.Errorf("%q is a file, %q needs a folder there: %w", name, other, ErrFile)
+			return fmt.Errorf("%q is a file, %q needs a directory there: %w", name, other, ErrFile)
 		}
 	}
 	return nil

@@ -142,7 +142,7 @@ func (m *message) readBody(body []byte, line int) (map[string]string, error) {
 
 // inBodyHeader takes a line at the start of a body: blank lines, then fields
 // that override those of the mail, which a mail has that was sent for
-// somebody else. It reports whether the line belonged there, and the field
+// another person. It reports whether the line belonged there, and the field
 // that a following line may continue.
 func inBodyHeader(fields map[string]string, line []byte, last string) (bool, string) {
 	if len(bytes.TrimRight(line, "\r\n")) == 0 {

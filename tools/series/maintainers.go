@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Recipient is somebody, or a list, that the kernel's MAINTAINERS file names
+// Recipient is a person or a list that the kernel's MAINTAINERS file names
 // for what a series touches.
 type Recipient struct {
 	Name    string `json:"name,omitempty"` // "" for a list
@@ -57,7 +57,7 @@ func Maintainers(ctx context.Context, treeDir string, s *Series) ([]Recipient, e
 		return nil, fmt.Errorf("find the recipients: read the output of %s: %w", maintainerScript, err)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("find the recipients: %s names nobody", maintainerScript)
+		return nil, fmt.Errorf("find the recipients: %s names no recipient", maintainerScript)
 	}
 	return list, nil
 }

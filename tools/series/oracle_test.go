@@ -25,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// git runs git as on a machine where nobody has configured it.
+// git runs git as on a machine where it is not configured.
 func git(t testing.TB, dir string, args ...string) ([]byte, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", args...)
@@ -134,7 +134,7 @@ var stricter = map[string]string{
 	"symlink-escapes":        "whoever follows the link later leaves the tree",
 	"symlink-absolute":       "whoever follows the link later leaves the tree",
 	"u0-replace-last":        "no context tells the place",
-	"traditional-diff":       "no index line, no modes; nobody sends such patches any more",
+	"traditional-diff":       "no index line, no modes; such patches are not sent any more",
 	"u0-insert":              "no context tells the place; git am appends it to the file",
 	"u0-append":              "no context tells the place",
 	"mode-gitlink":           "a tree on disk has no submodules",

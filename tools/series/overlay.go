@@ -9,7 +9,7 @@ import (
 // Overlay applies the series to base in memory, as Apply does, and returns
 // what becomes of each file that it changes: its content by its path, nil for
 // one that is removed. Nothing is written, and base need not be a tree that
-// nobody writes to. Errors are those of Apply.
+// is never written to. Errors are those of Apply.
 func (s *Series) Overlay(base tree.Tree, opts Options) (map[string][]byte, *Report, error) {
 	img, report, err := s.inMemory(base, opts)
 	if err != nil {

@@ -47,7 +47,7 @@ type Prepared struct {
 	Command []string `json:"command"`
 }
 
-// Prepare writes the mails of the series as somebody sends them: the author of
+// Prepare writes the mails of the series as a submitter sends them: the author of
 // the repository's mails replaced by the submitter, the version in subjects
 // and names of files, the base in the cover letter. Nothing is sent. When it
 // fails nothing is left.

@@ -91,7 +91,7 @@ func TestPrepare(t *testing.T) {
 	}
 	// A second time would overwrite.
 	if _, err := s.Prepare(t.Context(), o); exit.Code(err) != exit.Usage {
-		t.Errorf("a folder that is there: %v", err)
+		t.Errorf("an existing directory: %v", err)
 	}
 }
 

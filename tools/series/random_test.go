@@ -47,7 +47,7 @@ func randomEdit(r *rand.Rand, lines []string, times int) []string {
 	return out
 }
 
-// damage changes a patch as somebody does who edits it by hand.
+// damage changes a patch as an edit by hand does.
 func damage(r *rand.Rand, patch string) string {
 	lines := strings.SplitAfter(patch, "\n")
 	at := r.IntN(len(lines))

@@ -152,7 +152,7 @@ func (s *Series) Paths() []string {
 func mailFiles(dir string) ([]string, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return nil, &FormatError{File: dir, Reason: "cannot be opened; name a folder of mails or an mbox", Err: err}
+		return nil, &FormatError{File: dir, Reason: "cannot be opened; name a directory of patches or an mbox", Err: err}
 	}
 	if !info.IsDir() {
 		return []string{dir}, nil

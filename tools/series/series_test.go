@@ -149,7 +149,7 @@ func TestLoadRefuses(t *testing.T) {
 		})
 	}
 	if _, err := Load(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error %v, want that the folder is not there", err)
+		t.Errorf("error %v, expected that the directory is missing", err)
 	}
 }
 

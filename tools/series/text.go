@@ -31,7 +31,7 @@ func (t *textFile) fail(hunk, line int, err error, format string, args ...any) *
 func (t *textFile) strict() error {
 	if i, reason := checkHeaders(t.hunks()); i >= 0 {
 		e := t.fail(i, start(t.hunks()[i].OldPosition, t.hunks()[i].OldLines), ErrCorrupt, "%s", reason)
-		e.Hint = "the patch was edited after it was made; make it anew with git format-patch"
+		e.Hint = "the patch was edited after it was made; make it again with git format-patch"
 		return e
 	}
 	for i, h := range t.hunks() {

@@ -37,7 +37,7 @@ func Checks() []Check {
 }
 
 // Choose returns the named checks, in the order of Checks; all if no name is
-// given. The error for a name that there is not has the exit code for wrong
+// given. The error for an unknown name has the exit code for wrong
 // use.
 func Choose(names ...string) ([]Check, error) {
 	all := Checks()

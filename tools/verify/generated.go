@@ -13,7 +13,7 @@ import (
 var generated = Check{
 	Name: "generated",
 	Explain: "Each patch that a semantic patch generates is what it generates, byte for byte, and it reaches every place. " +
-		"Reviewers read the rule, not the thousand lines; an edit by hand among them is one that nobody looks at.",
+		"Reviewers read the rule, not the thousand lines; an edit by hand among them goes unnoticed.",
 	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		rules, err := cocci.Load(s.Series.Dir)
 		if err != nil {

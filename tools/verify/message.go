@@ -35,7 +35,7 @@ var phrases = []struct {
 	why     string
 }{
 	{regexp.MustCompile(`(?i)\bthis (patch|commit|series|change)\b`), "a message is in the imperative, and once merged there is no series (submitting-patches.rst)"},
-	{regexp.MustCompile(`(?i)\b(previous|next|following|earlier|later) (patch|commit)(es|s)?\b`), "once merged, nobody knows which that is: name it by what it does, or say why here"},
+	{regexp.MustCompile(`(?i)\b(previous|next|following|earlier|later) (patch|commit)(es|s)?\b`), "once merged, it is unclear which that is: name it by what it does, or say why here"},
 	{regexp.MustCompile(`(?i)\bpatch(es)? #?\d+\b`), "once merged, patches have no numbers"},
 	{regexp.MustCompile(`\b(We|we|Our|our|I'm|I (am|was|have|had|did|do|don't|think|would|could|can|found|saw))\b`), "maintainer-kvm-x86.rst: no pronouns, say what the code does"},
 	{regexp.MustCompile(`\b(WIP|TODO|FIXME|XXX|DO NOT MERGE)\b|^(fixup|squash|amend)! `), "it is not done"},
@@ -43,7 +43,7 @@ var phrases = []struct {
 }
 
 // The trailers that are known, in the order in which they have to stand, and
-// those that only somebody else can give.
+// those that only others can give.
 var (
 	trailerOrder = []string{"fixes", "cc", "suggested-by", "signed-off-by"}
 	given        = []string{"reviewed-by", "acked-by", "tested-by", "reported-by", "closes", "link", "message-id", "change-id", "co-developed-by"}
@@ -74,7 +74,7 @@ func messageFindings(p *series.Patch) []Finding {
 		at := slices.Index(trailerOrder, key)
 		switch {
 		case slices.Contains(given, key):
-			add(lineIn(string(p.Mail), text), Finding{Message: "only somebody else can give this trailer", Found: text, Do: "leave it to whoever reviews or applies the series"})
+			add(lineIn(string(p.Mail), text), Finding{Message: "only others can give this trailer", Found: text, Do: "leave it to whoever reviews or applies the series"})
 		case at < 0:
 			add(lineIn(string(p.Mail), text), Finding{Message: "the kernel's process does not know this trailer", Found: text})
 		case at < last:

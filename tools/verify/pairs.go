@@ -110,7 +110,7 @@ func (p pair) check(files map[string]*ctoken.File) *Finding {
 			return nil
 		}
 	}
-	f := &Finding{Message: "the comment names a function that there is not: " + p.function + "()", Do: "name the one that has the barrier now"}
+	f := &Finding{Message: "the comment names an unknown function: " + p.function + "()", Do: "name the one that has the barrier now"}
 	if there != "" {
 		f.Message = fmt.Sprintf("the comment says that %s() has %s(), which it has not", p.function, p.primitive)
 		f.Expected = p.primitive + "() in " + p.function + "() of " + there

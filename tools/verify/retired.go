@@ -67,7 +67,7 @@ func literal(pattern string) []byte {
 var retired = Check{
 	Name: "retired",
 	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
-		"A user on an architecture that nobody compiles breaks its build, and a comment that names what is gone misleads.",
+		"A user on an architecture that is rarely compiled breaks its build, and a comment that names what is gone misleads.",
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		table, err := loadRetired(s.table(retiredFile))
 		if err != nil {

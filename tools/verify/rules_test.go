@@ -162,7 +162,7 @@ func TestOwnRules(t *testing.T) {
 		"the table outside of RCU":       {host, "\trcu_read_lock_sched();\n", "", "rcu_read_lock_sched();"},
 		"the table after RCU":            {host, "\tvcpu = rcu_dereference_sched(kvm->vcpus)[i];\n\trcu_read_unlock_sched();\n", "\trcu_read_unlock_sched();\n\tvcpu = rcu_dereference_sched(kvm->vcpus)[i];\n", "too early"},
 		"the table in a plain read":      {host, "rcu_dereference_sched(kvm->vcpus)[i]", "kvm->vcpus[i]", "rcu_dereference_sched(kvm->vcpus)[i]"},
-		"an ID nobody compares":          {host, "\tif (!vcpu || vcpu->vcpu_id != id)\n", "\tif (!vcpu)\n", "vcpu->vcpu_id != id"},
+		"an ID not compared":             {host, "\tif (!vcpu || vcpu->vcpu_id != id)\n", "\tif (!vcpu)\n", "vcpu->vcpu_id != id"},
 		"no bound of the ID":             {host, "\t\tid = array_index_nospec(id, KVM_MAX_VCPU_IDS);\n", "", "array_index_nospec(id, KVM_MAX_VCPU_IDS);"},
 		"the entry in a plain read":      {host, "READ_ONCE(chunk->idx[id % KVM_VCPU_IDS_PER_CHUNK])", "chunk->idx[id % KVM_VCPU_IDS_PER_CHUNK]", "kvm_get_vcpu_by_id()"},
 		"a walk that skips the first":    {host, "nr_vcpus ? kvm->first_vcpu : NULL", "nr_vcpus ? kvm->first_vcpu->next : NULL", "kvm_start_vcpu_walk()"},

@@ -21,7 +21,7 @@ import (
 	"vcpulab/tools/host"
 )
 
-var update = flag.Bool("update", false, "write the expected files anew")
+var update = flag.Bool("update", false, "rewrite the expected files")
 
 // returns is a check with a given outcome.
 func returns(name string, err error, found ...Finding) Check {

@@ -24,7 +24,7 @@ const (
 var selftests = Check{
 	Name: "selftests",
 	Explain: "Each selftest that the series adds is in Makefile.kvm, for its architecture, each that is listed is there, and .gitignore leaves out the program but not the source. " +
-		"A test that is not listed is built and run by nobody.",
+		"A test that is not listed is neither built nor run.",
 	Needs: []string{"git"},
 	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		src, err := s.open()
@@ -68,7 +68,7 @@ var selftests = Check{
 			}
 			source := path.Join(selftestsDir, test)
 			if !slices.Contains(names, source) && !slices.Contains(names, source+".c") {
-				found = append(found, Finding{File: selftestsMakefile, Message: "a test is listed that there is not", Found: test, Expected: "a file " + source + ".c"})
+				found = append(found, Finding{File: selftestsMakefile, Message: "listed test does not exist", Found: test, Expected: "a file " + source + ".c"})
 			}
 		}
 		return found, nil

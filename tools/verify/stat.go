@@ -40,7 +40,7 @@ var diffstat = Check{
 var cover = Check{
 	Name: "cover",
 	Explain: "Shortlog, diffstat and totals at the end of the cover letter are what git makes of the patches. " +
-		"They go stale with every patch that changes, and nobody reads them as long as they look right.",
+		"They go stale with every patch that changes, and are not read as long as they look right.",
 	Needs: []string{"git"},
 	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		c := s.Series.Cover

@@ -75,9 +75,9 @@ func TestPairs(t *testing.T) {
 		"over two lines": {"/*\n * Pairs with smp_wmb()\n * in f().\n */", nil},
 		"a dependency":   {"/* Pairs with the address dependency in f(). */", nil},
 		"of others":      {"/* Pairs with whatever the guest does. */", nil},
-		"no function":    {"/* Pairs with smp_wmb() in g(). */", []string{"virt/kvm/a.c:5", "names a function that there is not: g()"}},
+		"no function":    {"/* Pairs with smp_wmb() in g(). */", []string{"virt/kvm/a.c:5", "names an unknown function: g()"}},
 		"no barrier":     {"/* Pairs with smp_rmb() in f(). */", []string{"says that f() has smp_rmb()", "expected: smp_rmb() in f() of virt/kvm/a.c"}},
-		"the second":     {"/* Pairs with smp_wmb() in f() and in h(). */", []string{"names a function that there is not: h()"}},
+		"the second":     {"/* Pairs with smp_wmb() in f() and in h(). */", []string{"names an unknown function: h()"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want(t, findings(t, pairs, sources(t, map[string]string{"virt/kvm/a.c": good + c.comment + "\n"})), c.want...)
@@ -134,7 +134,7 @@ func TestOwnSelftests(t *testing.T) {
 	}{
 		"not listed":           {"TEST_GEN_PROGS_COMMON += vcpu_id_test\n", "", []string{"vcpu_id_test.c", "it is not in"}},
 		"another architecture": {"TEST_GEN_PROGS_x86 += x86/vcpu_fd_install_test", "TEST_GEN_PROGS_s390 += x86/vcpu_fd_install_test", []string{"listed for another architecture", "TEST_GEN_PROGS_x86"}},
-		"not there":            {"TEST_GEN_PROGS_COMMON += vcpu_id_test\n", "TEST_GEN_PROGS_COMMON += vcpu_id_test\nTEST_GEN_PROGS_COMMON += vcpu_no_test\n", []string{"a test is listed that there is not", "vcpu_no_test"}},
+		"not there":            {"TEST_GEN_PROGS_COMMON += vcpu_id_test\n", "TEST_GEN_PROGS_COMMON += vcpu_id_test\nTEST_GEN_PROGS_COMMON += vcpu_no_test\n", []string{"listed test does not exist", "vcpu_no_test"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			other := edited(t, s, selftestsMakefile, c.old, c.new)

@@ -13,7 +13,7 @@ import (
 type verifyCmd struct {
 	Only []string `help:"Run this check only; may be given more than once." placeholder:"NAME"`
 	List bool     `help:"Say what checks there are, and why."`
-	Out  string   `help:"Folder for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
+	Out  string   `help:"Directory for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
 	Jobs int      `short:"j" help:"How many programs to run at a time (default: one a processor)." placeholder:"N"`
 }
 

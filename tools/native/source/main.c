@@ -101,7 +101,7 @@ static struct kvm *build_vm(int vcpus)
 		memset(vcpu, 0, sizeof(*vcpu));
 		if (add_vcpu(kvm, vcpu, id))
 			return NULL;
-		/* Nobody looks anything up yet. */
+		/* There are no lookups yet. */
 		rcu_quiescent++;
 		rcu_reap();
 	}

@@ -52,7 +52,7 @@ void vm_free(void *p)
  * Counts the times that the reader was outside of all read-side critical sections.
  * It does that with an atomic exchange, so that what it reads from then on is
  * read after it: a table that was replaced before rcu_quiescent was read is not
- * used any more once rcu_quiescent has changed.  Nobody reads while the thread that
+ * used any more once rcu_quiescent has changed.  There are no readers while the thread that
  * would read does something else, as it does if there's only one.
  */
 unsigned int rcu_quiescent;
