@@ -50,7 +50,7 @@ type Options struct {
 	// which a busy host does not always give. What they failed of is kept in
 	// Result.Earlier. A test that took the guest down, did not end, or that
 	// the kernel complained of meanwhile, is never run again. 0 is
-	// DefaultRetries, less is none.
+	// DefaultRetries; a negative number means none.
 	Retries int
 	// Once are the tests that are never run again: of one that is to find
 	// races, a failure in three tries is a failure.

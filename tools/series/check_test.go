@@ -151,7 +151,7 @@ func TestCheckpatchOwnSeries(t *testing.T) {
 
 func TestScriptFails(t *testing.T) {
 	p := loadTest(t).Patches[0]
-	if _, err := Checkpatch(t.Context(), t.TempDir(), p); err == nil || !strings.Contains(err.Error(), "is no kernel tree") {
+	if _, err := Checkpatch(t.Context(), t.TempDir(), p); err == nil || !strings.Contains(err.Error(), "is not a kernel tree") {
 		t.Errorf("no tree: %v", err)
 	}
 	dir := userTree(t, files{checkpatchScript: "die \"no memory\\n\";\n"}).Dir

@@ -57,7 +57,7 @@ func (f CheckpatchFinding) String() string {
 const checkpatchScript = "scripts/checkpatch.pl"
 
 // Checkpatch runs the checkpatch.pl of the kernel tree in treeDir, with
-// --strict, on one patch; a cover letter is none. Findings are no error. A
+// --strict, on one patch; a cover letter is not a patch. Findings are not errors. A
 // mail can give a reason for a finding that stays, see [CheckpatchResult].
 // Commits that the mail names are not looked up: there is no history.
 // Perl is needed; without it the error has the exit code for a machine that

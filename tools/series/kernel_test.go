@@ -33,7 +33,7 @@ func pinned(t testing.TB) tree.Tree {
 		t.Skipf("NOT TESTED: %s does not name the unpacked pinned kernel; run make test, or set it", envTree)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "virt/kvm/kvm_main.c")); err != nil {
-		t.Fatalf("%s=%s is no kernel tree: %v", envTree, dir, err)
+		t.Fatalf("%s=%s is not a kernel tree: %v", envTree, dir, err)
 	}
 	return tree.Tree{Dir: dir, ID: "pinned", Version: "pinned"}
 }

@@ -100,13 +100,13 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 
 func (o *PrepareOptions) check(s *Series) error {
 	if strings.TrimSpace(o.Submitter.Name) == "" || !strings.Contains(o.Submitter.Email, "@") {
-		return fmt.Errorf("%q is no name and address; the kernel wants those of a person who can sign off", o.Submitter)
+		return fmt.Errorf("%q is not a name and an address; the kernel wants those of a person who can sign off", o.Submitter)
 	}
 	if strings.ContainsAny(o.Submitter.Name+o.Submitter.Email, "<>\r\n\x00") || strings.ContainsAny(o.Submitter.Email, " \t") {
 		return fmt.Errorf("%q: a name or address with characters that no mail can have there", o.Submitter)
 	}
 	if strings.HasSuffix(o.Submitter.Email, ".invalid") {
-		return fmt.Errorf("%s is no address that anybody could answer to", o.Submitter.Email)
+		return fmt.Errorf("%s is not an address that can be answered", o.Submitter.Email)
 	}
 	if o.Version < 0 || o.Version > 999 || strings.ContainsAny(o.Tag, "[]\r\n") {
 		return fmt.Errorf("version %d, tag %q: not what stands before a subject", o.Version, o.Tag)

@@ -113,7 +113,7 @@ func TestPrepareRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := loadTest(t).Prepare(t.Context(), good); err == nil || !strings.Contains(err.Error(), "no kernel tree") {
+	if _, err := loadTest(t).Prepare(t.Context(), good); err == nil || !strings.Contains(err.Error(), "not a kernel tree") {
 		t.Errorf("no tree: %v", err)
 	}
 	if _, err := os.Stat(good.OutDir); err == nil {

@@ -20,7 +20,7 @@ import (
 func script(ctx context.Context, treeDir, name string, stdin []byte, args ...string) (stdout []byte, status int, err error) {
 	path := filepath.Join(treeDir, filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {
-		return nil, 0, fmt.Errorf("run %s: %s is no kernel tree: %w", name, treeDir, err)
+		return nil, 0, fmt.Errorf("run %s: %s is not a kernel tree: %w", name, treeDir, err)
 	}
 	// Without a home there is no .checkpatch.conf; without git above the tree
 	// no commit is looked up in a repository that is not the kernel's.

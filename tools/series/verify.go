@@ -23,11 +23,11 @@ const (
 // blobID is an id of an index line: of git's SHA-1, abbreviated or not.
 var blobID = regexp.MustCompile(`^[0-9a-f]{4,40}$`)
 
-// checkIndexLine refuses an index line whose ids are none.
+// checkIndexLine refuses an index line whose ids are not git blob ids.
 func checkIndexLine(g *gitdiff.File) error {
 	for _, id := range []string{g.OldOIDPrefix, g.NewOIDPrefix} {
 		if !blobID.MatchString(id) && (g.OldOIDPrefix != "" || g.NewOIDPrefix != "") {
-			return fmt.Errorf("the index line has %q, which is no blob id of git's", id)
+			return fmt.Errorf("the index line has %q, which is not a git blob id", id)
 		}
 	}
 	return nil

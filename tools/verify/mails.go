@@ -36,7 +36,7 @@ var pinned = Check{
 				name := f.OldPath()
 				if _, known := s.Pin.BlobID(name); name != "" && !made[name] && !known {
 					found = append(found, Finding{
-						Patch: p.Name, File: name, Message: "a patch touches it and the pin has no blob id of it", Do: "vcpulab pin",
+						Patch: p.Name, File: name, Message: "a patch touches it and the pin has no blob id of it", Do: "vcpulab pin update",
 					})
 					made[name] = true
 				}
