@@ -68,7 +68,7 @@ func TestApply(t *testing.T) {
 	if diff := cmp.Diff(want, made.Changed); diff != "" {
 		t.Errorf("changed files (-want +got):\n%s", diff)
 	}
-	// Paths of this machine are none of the golden file's business.
+	// The golden file has no paths of this machine.
 	report.BaseDir, report.TreeDir = "BASE", "TREE"
 	data, err := json.MarshalIndent(report, "", "\t")
 	if err != nil {

@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		"full stop":            {1, "that start it\n", "that start it.\n", []string{"subject", "cover letter"}},
 		"small letter":         {1, "vfio: Rename", "vfio: rename", []string{"subject", "cover letter"}},
 		"no scope":             {1, "KVM: vfio: Rename", "Rename", []string{"subject"}},
-		"long subject":         {1, "that start it\n", "that start it and go on until nobody can read\n the end of them\n", []string{"subject", "cover letter"}},
+		"long subject":         {1, "that start it\n", "that start it and go on for longer than anyone reads\n a subject\n", []string{"subject", "cover letter"}},
 		"no index line":        {1, "index e130a4a..634cd27 100644\n", "", []string{"index line"}},
 		"no reason":            {1, "They do more than to initialize.\n\nFixes: 3c3c29fd0d7c (\"kvm-vfio: do not use module_init\")\n", "", []string{"message"}},
 		"text after the patch": {1, "\n-- \n2.39.5\n", "\nand so on\n-- \n2.39.5\n", []string{"tail"}},

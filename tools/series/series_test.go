@@ -55,12 +55,12 @@ func TestLoad(t *testing.T) {
 
 // TestLoadMbox reads the same series from one file.
 func TestLoadMbox(t *testing.T) {
-	folder, err := Load(testSeries)
+	directory, err := Load(testSeries)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []byte
-	for _, p := range folder.mails() {
+	for _, p := range directory.mails() {
 		data, err := os.ReadFile(p.file)
 		if err != nil {
 			t.Fatal(err)
@@ -75,7 +75,7 @@ func TestLoadMbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mbox.ID != folder.ID {
+	if mbox.ID != directory.ID {
 		t.Error("the same mails have another ID")
 	}
 	p := mbox.Patches[1]
