@@ -63,7 +63,7 @@ func (s *Series) Check(author Person) []Objection {
 	return all
 }
 
-// finder of findings about one mail.
+// findings collects the objections to one mail.
 type findings struct {
 	patch string
 	list  []Objection

@@ -3,11 +3,18 @@
 package series
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 )
 
 // CheckpatchResult is what the kernel's scripts/checkpatch.pl says of a patch.
@@ -138,4 +145,85 @@ func parseCheckpatch(out string) (*CheckpatchResult, error) {
 			r.Errors, r.Warnings, r.Checks, counts["ERROR"], counts["WARNING"], counts["CHECK"])
 	}
 	return r, nil
+}
+
+// explanationLine is how a mail explains a finding that stays, between "---"
+// and the diffstat, where git am does not take it over:
+//
+//	checkpatch: MACRO_ARG_REUSE: an iterator assigns and follows its variable
+var explanationLine = regexp.MustCompile(`^checkpatch: ([A-Z][A-Z0-9_]*): (\S.*)$`)
+
+// explanations returns the reasons that a mail gives for findings that stay,
+// by the type of the finding.
+func explanations(mail string) map[string]string {
+	reasons := make(map[string]string)
+	_, below, found := strings.Cut(mail, "\n---\n")
+	if !found {
+		return reasons
+	}
+	for line := range strings.Lines(below) {
+		line = strings.TrimRight(line, "\r\n")
+		if strings.HasPrefix(line, "diff --git ") {
+			break
+		}
+		if m := explanationLine.FindStringSubmatch(line); m != nil {
+			reasons[m[1]] = m[2]
+		}
+	}
+	return reasons
+}
+
+// explain moves the findings for which the mail has a reason to Explained. A
+// reason without a finding is a finding itself: it would hide the next one.
+func (r *CheckpatchResult) explain(mail string) {
+	reasons := explanations(mail)
+	open := r.Findings[:0]
+	used := make(map[string]bool)
+	for _, f := range r.Findings {
+		if reason, ok := reasons[f.Type]; ok {
+			used[f.Type] = true
+			f.Reason = reason
+			r.Explained = append(r.Explained, f)
+			continue
+		}
+		open = append(open, f)
+	}
+	r.Findings = open
+	for line := range strings.Lines(mail) {
+		m := explanationLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+		if m != nil && reasons[m[1]] == m[2] && !used[m[1]] {
+			used[m[1]] = true
+			r.Findings = append(r.Findings, CheckpatchFinding{Level: "CHECK", Type: m[1],
+				Message: "the mail explains a finding that checkpatch does not have"})
+		}
+	}
+}
+
+// script runs one of the kernel's own Perl scripts in the tree in treeDir. It
+// returns its output and exit status; err is for a script that could not be
+// run to its end. The user's own configuration of the script is left out.
+func script(ctx context.Context, treeDir, name string, stdin []byte, args ...string) (stdout []byte, status int, err error) {
+	path := filepath.Join(treeDir, filepath.FromSlash(name))
+	if _, err := os.Stat(path); err != nil {
+		return nil, 0, fmt.Errorf("run %s: %s is not a kernel tree: %w", name, treeDir, err)
+	}
+	// Without a home there is no .checkpatch.conf; without git above the tree
+	// no commit is looked up in a repository that is not the kernel's.
+	perl := program.Program{Name: "perl", Dir: treeDir, Stdin: bytes.NewReader(stdin),
+		Env: []string{"HOME=/nonexistent", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(treeDir)}}
+	stdout, _, err = perl.Run(ctx, append([]string{path}, args...)...)
+	if _, ok := errors.AsType[*program.MissingError](err); ok {
+		return nil, 0, exit.With(exit.MachineLacks, fmt.Errorf("run %s: perl is not installed; install the package perl", name))
+	}
+	if ended, ok := errors.AsType[*program.StatusError](err); ok {
+		// Perl's own faults; 1 is a verdict.
+		if ended.Status == 1 && len(stdout) > 0 {
+			return stdout, 1, nil
+		}
+		return nil, ended.Status, fmt.Errorf("run %s: exit status %d: %s", name, ended.Status, ended.Said)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("run %s: %w", name, err)
+	}
+	return stdout, 0, nil
 }
