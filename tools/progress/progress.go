@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -70,7 +71,7 @@ func (l *Log) Printf(format string, args ...any) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.line(printable(fmt.Sprintf(format, args...)))
+	l.line(Printable(fmt.Sprintf(format, args...)))
 }
 
 // Step begins a step and shows it until Done or Fail. name says what is being
@@ -80,7 +81,7 @@ func (l *Log) Step(name string) *Step {
 		return nil
 	}
 	now := time.Now()
-	s := &Step{log: l, name: printable(name), start: now, next: now.Add(silence)}
+	s := &Step{log: l, name: Printable(name), start: now, next: now.Add(silence)}
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -245,18 +246,26 @@ func (s *Step) End(err error, format string, args ...any) {
 // oneLine returns the first line of s.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	return printable(strings.TrimSpace(s))
+	return Printable(strings.TrimSpace(s))
 }
 
-// printable replaces control characters: names of files and subjects of patches
-// may have escape sequences, which must not reach the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
+// Printable writes control characters other than tabs and line ends as Go does
+// in a string: names of files and subjects of patches may have escape
+// sequences, which must not reach the terminal.
+func Printable(s string) string {
+	hidden := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if hidden(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			continue
 		}
-		return r
-	}, s)
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // before puts sep before text unless that is empty.

@@ -7,8 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -256,15 +258,14 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// TestLoadLeavesRules loads a series that has semantic patches beside it.
-func TestLoadLeavesRules(t *testing.T) {
+// TestLoadLeavesOthers loads a series that has semantic patches, a README and
+// pictures beside it.
+func TestLoadLeavesOthers(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(testSeries)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "rule.cocci"), []byte("@@ @@\n- x\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	files{"rule.cocci": "@@ @@\n- x\n", "README.md": "# The series\n", "lookups.svg": "<svg/>\n"}.write(t, dir)
 	s, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
 )
 
 // Why a patch does not apply. An [ApplyError] wraps one of them.
@@ -53,7 +54,7 @@ func (e *FormatError) Error() string {
 	if e.Err != nil && e.Err != ErrCorrupt && e.Err != ErrTooLarge {
 		fmt.Fprintf(&b, ": %v", e.Err)
 	}
-	return b.String()
+	return progress.Printable(b.String())
 }
 
 // Unwrap returns the cause.
@@ -144,7 +145,7 @@ func (e *ApplyError) Error() string {
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "\n  %s", e.Hint)
 	}
-	return b.String()
+	return progress.Printable(b.String())
 }
 
 // Unwrap returns which kind of failure it is.

@@ -109,3 +109,25 @@ func TestHeadingNamesAnotherFunction(t *testing.T) {
 		t.Errorf("shifts %+v", r.Shifts)
 	}
 }
+
+// TestEscapeSequences: those of a subject are shown, not sent to the terminal.
+func TestEscapeSequences(t *testing.T) {
+	dir := t.TempDir()
+	files{"1.patch": mailText("[PATCH] KVM: \x1b[2JOne\u009b1m", oneFile("f", "100644", "a"))}.write(t, dir)
+	s, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, base := range map[string]files{"report": {}, "error": {"f": "\x1b]0;a\a\n"}} {
+		r, err := s.Try(userTree(t, base), Options{})
+		var text strings.Builder
+		if name == "error" {
+			text.WriteString(err.Error())
+		} else if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), `\x1b[2JOne\u009b1m`) {
+			t.Errorf("%s: %v, %q", name, err, text.String())
+		}
+		if strings.ContainsAny(text.String(), "\x1b\a\u009b") {
+			t.Errorf("%s sends escape sequences: %q", name, text.String())
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -132,7 +133,8 @@ func (s *Series) NoneApplied(base tree.Tree) *Report {
 // None reports whether no file differs or is missing.
 func (d *Differences) None() bool { return len(d.Different) == 0 && len(d.Missing) == 0 }
 
-// WriteText writes the report for people.
+// WriteText writes the report for people. Escape sequences in subjects are
+// shown, not sent to the terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, p := range r.Patches {
@@ -168,7 +170,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			b.WriteByte('\n')
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, progress.Printable(b.String()))
 	return err
 }
 
