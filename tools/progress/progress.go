@@ -254,6 +254,7 @@ func oneLine(s string) string {
 // sequences, which must not reach the terminal.
 func Printable(s string) string {
 	hidden := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	s = strings.ToValidUTF8(s, "\ufffd")
 	if strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}

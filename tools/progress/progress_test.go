@@ -79,7 +79,7 @@ func TestPlain(t *testing.T) {
 				s := l.Step("\x1b]0;title\a")
 				s.Done("\x9b31m")
 			},
-			[]string{"apply \ufffd[2J\tone", "\ufffd]0;title\ufffd: \ufffd31m (0.0s)"},
+			[]string{`apply \x1b[2J` + "\tone", `\x1b]0;title\a: ` + "\ufffd31m (0.0s)"},
 		},
 		"lines of their own": {
 			func(l *Log) { l.Printf("tree: %s\n", "/x") },
