@@ -68,12 +68,14 @@ func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (tree.
 		step.Fail(err)
 		return tree.Tree{}, nil, err
 	}
+
 	t, hit, err := s.make(ctx, base, img, opts)
 	if err != nil {
 		err = fmt.Errorf("make the patched tree: %w", err)
 		step.Fail(err)
 		return tree.Tree{}, nil, err
 	}
+
 	report.TreeDir, report.TreeID, report.Cached = t.Dir, t.ID, hit
 	how := ""
 	if hit {
@@ -97,6 +99,7 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 		return nil, nil, fmt.Errorf("apply the series: open the tree: %w", err)
 	}
 	defer root.Close()
+
 	a := &applier{image: newImage(root), relocate: opts.Relocate, report: &Report{
 		SeriesID: s.ID, Through: through, Total: len(s.Patches),
 		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version,
@@ -119,6 +122,7 @@ func (s *Series) make(ctx context.Context, base tree.Tree, img *image, opts Opti
 	if len(changed) == 0 {
 		return base, true, nil
 	}
+
 	parts := []string{"patched tree", "1", base.ID}
 	for _, name := range changed {
 		mode, id := "", ""
@@ -128,6 +132,7 @@ func (s *Series) make(ctx context.Context, base tree.Tree, img *image, opts Opti
 		parts = append(parts, name, mode, id)
 	}
 	key := cache.Key(parts...)
+
 	t := tree.Tree{
 		Dir: filepath.Join(opts.Cache.Path(treeKind, key), treeName), ID: key,
 		Version: base.Version, Base: base.Dir, Changed: changed,
@@ -166,6 +171,7 @@ func (m *image) write(dir string, changed []string) error {
 			return err
 		}
 	}
+
 	for _, name := range changed {
 		n := m.now[name]
 		switch {

@@ -27,11 +27,13 @@ func (a *applier) exists(f *FileDiff, src *node, c *change, o *outcome) error {
 			return err
 		}
 	}
+
 	there := target != nil
 	same := false // what is there is what the patch makes
 	if there {
 		same = checkID(g.NewOIDPrefix, target) == idSame
 	}
+
 	switch {
 	case !g.IsNew && src == nil && (g.IsDelete || same):
 		if a.relocate {
@@ -65,6 +67,7 @@ func setMode(f *FileDiff, src, result *node) error {
 			return &ApplyError{Reason: "the file is of another kind than the patch says", Expected: fmt.Sprintf("mode %06o", old), Found: fmt.Sprintf("mode %06o", src.mode), Err: ErrFile}
 		}
 	}
+
 	switch mode := uint32(g.NewMode); {
 	case mode == 0:
 	case mode == modeSymlink:
@@ -102,6 +105,8 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 		}
 		return nil, &ApplyError{Reason: "the patch's change of this file is already in this tree", Err: ErrApplied}
 	}
+
+	// With an index line that names another content, hunks are searched for.
 	exact := before != idDifferent && !(a.relocate && before == idAbsent)
 	hunks := g.TextFragments
 	if len(hunks) > 0 {
@@ -122,6 +127,7 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 			Expected: g.OldOIDPrefix, Found: describeID(src, g.OldOIDPrefix), Err: ErrIndexLine,
 		}
 	}
+
 	data, err := run(g, hunks, src.data)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// message is a mail as git mailinfo understands it.
+// message is a mail as git mailinfo reads it.
 type message struct {
 	subject string // with what is in brackets before it
 	number  prefix // of the mail's own subject, whatever its body says
@@ -28,7 +28,7 @@ type message struct {
 	diffLine int
 }
 
-// parseMail understands one mail. The error says what is wrong with it.
+// parseMail reads one mail. The error says what is wrong with it.
 func parseMail(data []byte) (*message, error) {
 	fields, body, lines, err := readHeader(data)
 	if err != nil {

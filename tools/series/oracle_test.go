@@ -139,10 +139,6 @@ var stricter = map[string]string{
 	"u0-append":              "no context tells the place",
 	"mode-gitlink":           "a tree on disk has no submodules",
 	"two-hunks-out-of-order": "git searches for the place of the hunk",
-	"base64":                 "git format-patch doesn't encode patches",
-	"quoted-printable":       "git format-patch doesn't encode patches",
-	"multipart":              "git format-patch writes one part",
-	"author-latin1":          "git format-patch writes UTF-8",
 }
 
 // TestApplyAwkward holds Load and Apply against git am over every hand-made

@@ -45,6 +45,7 @@ func (a *applier) patch(p *Patch) error {
 			c.doomed[f.git.OldName] = true
 		}
 	}
+
 	pr := PatchReport{Number: p.Number, Name: p.Name, Subject: p.Subject, Author: p.Author, Status: Applied}
 	outcomes := make([]outcome, len(p.Files))
 	already, open := 0, 0
@@ -61,12 +62,14 @@ func (a *applier) patch(p *Patch) error {
 			open++
 		}
 	}
+
 	if already > 0 {
 		if open > 0 || a.undoing {
 			return a.partly(p, outcomes)
 		}
 		pr.Status = Already
 	}
+
 	var shifts []Shift
 	for _, o := range outcomes {
 		pr.Files = append(pr.Files, o.report)
@@ -74,6 +77,7 @@ func (a *applier) patch(p *Patch) error {
 		pr.Deletions += o.report.Deletions
 		shifts = append(shifts, o.shifts...)
 	}
+
 	if pr.Status == Applied {
 		files := make(map[string]*node, len(c.written)+len(c.removed))
 		for name := range c.removed {
@@ -158,6 +162,7 @@ func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
 	if g.IsRename || g.IsCopy {
 		o.report.OldPath = g.OldName
 	}
+
 	// Both before anything is read: a patch with a bad path is bad as a whole.
 	for _, name := range []string{f.OldPath(), f.NewPath()} {
 		if name != "" {
@@ -166,6 +171,7 @@ func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
 			}
 		}
 	}
+
 	var src *node
 	if !g.IsNew {
 		var err error
@@ -179,6 +185,7 @@ func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
 	if a.undoing && src != nil && g.OldMode != 0 && g.NewMode != 0 && src.mode != uint32(g.OldMode) {
 		return o, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
 	}
+
 	result, err := a.content(p, f, src, &o)
 	if err != nil || o.already {
 		return o, err
@@ -191,6 +198,7 @@ func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
 	} else if err := setMode(f, src, result); err != nil {
 		return o, err
 	}
+
 	if src != nil {
 		o.report.Before = src.blobID()
 	}

@@ -52,50 +52,63 @@ type Prepared struct {
 // and names of files, the base in the cover letter. Nothing is sent. When it
 // fails nothing is left.
 func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
-	if err := o.check(s); err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("prepare the series for sending: %w", err))
+	err := o.check(s)
+	if err != nil {
+		err = exit.With(exit.Usage, err)
 	}
-	recipients, err := Maintainers(ctx, o.TreeDir, s)
+	var recipients []Recipient
+	if err == nil {
+		recipients, err = Maintainers(ctx, o.TreeDir, s)
+	}
+	var mails []string
+	if err == nil {
+		mails, err = s.writeMails(o)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare the series for sending: %w", err)
 	}
-	out := &Prepared{Dir: o.OutDir, Recipients: recipients, Command: []string{"git", "send-email"}}
-	tmp := o.OutDir + ".new"
-	if err := os.MkdirAll(filepath.Dir(tmp), 0o755); err != nil {
-		return nil, fmt.Errorf("prepare the series for sending: %w", err)
-	}
-	if err := os.Mkdir(tmp, 0o755); err != nil {
-		return nil, fmt.Errorf("prepare the series for sending: %w", err)
-	}
-	defer os.RemoveAll(tmp)
-	for _, p := range s.mails() {
-		mail, err := stamp(p, len(s.Patches), o)
-		if err != nil {
-			return nil, fmt.Errorf("prepare the series for sending: %s: %w", p.Name, err)
-		}
-		name := sendName(p, o.Version)
-		if err := os.WriteFile(filepath.Join(tmp, name), mail, 0o644); err != nil {
-			return nil, fmt.Errorf("prepare the series for sending: %w", err)
-		}
-		out.Mails = append(out.Mails, filepath.Join(o.OutDir, name))
-	}
-	if o.Replace {
-		if err := os.RemoveAll(o.OutDir); err != nil {
-			return nil, fmt.Errorf("prepare the series for sending: %w", err)
-		}
-	}
-	if err := os.Rename(tmp, o.OutDir); err != nil {
-		return nil, fmt.Errorf("prepare the series for sending: %w", err)
-	}
+
+	command := []string{"git", "send-email"}
 	for _, r := range recipients {
 		how := "--cc="
 		if r.To() {
 			how = "--to="
 		}
-		out.Command = append(out.Command, how+r.String())
+		command = append(command, how+r.String())
 	}
-	out.Command = append(out.Command, out.Mails...)
-	return out, nil
+	return &Prepared{Dir: o.OutDir, Mails: mails, Recipients: recipients, Command: append(command, mails...)}, nil
+}
+
+// writeMails makes the directory of the mails and returns their paths.
+func (s *Series) writeMails(o PrepareOptions) ([]string, error) {
+	tmp := o.OutDir + ".new"
+	if err := os.MkdirAll(filepath.Dir(tmp), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+
+	var mails []string
+	for _, p := range s.mails() {
+		mail, err := stamp(p, len(s.Patches), o)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		name := sendName(p, o.Version)
+		if err := os.WriteFile(filepath.Join(tmp, name), mail, 0o644); err != nil {
+			return nil, err
+		}
+		mails = append(mails, filepath.Join(o.OutDir, name))
+	}
+
+	if o.Replace {
+		if err := os.RemoveAll(o.OutDir); err != nil {
+			return nil, err
+		}
+	}
+	return mails, os.Rename(tmp, o.OutDir)
 }
 
 func (o *PrepareOptions) check(s *Series) error {
@@ -159,12 +172,14 @@ func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
 	if enc := strings.ToLower(fields["content-transfer-encoding"]); enc != "" && enc != "8bit" && enc != "7bit" {
 		return nil, fmt.Errorf("the mail is encoded as %s; make it with git format-patch", enc)
 	}
+
 	body = bytes.ReplaceAll(body, []byte(placeholder.String()), []byte(o.Submitter.String()))
 	if p.Number == 0 {
 		// The shortlog: "vcpulab (3):".
 		body = bytes.ReplaceAll(body, []byte("\n"+placeholder.Name+" ("), []byte("\n"+o.Submitter.Name+" ("))
 		body = addBase(body, o.Base)
 	}
+
 	var mail bytes.Buffer
 	first, _ := cutLine(p.Mail)
 	if lines > 0 && bytes.HasPrefix(first, []byte("From ")) {
@@ -181,6 +196,7 @@ func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
 	}
 	mail.WriteByte('\n')
 	mail.Write(body)
+
 	if bytes.Contains(mail.Bytes(), []byte(placeholder.Email)) {
 		return nil, fmt.Errorf("%s is still in it, at another place than From and Signed-off-by", placeholder.Email)
 	}

@@ -113,6 +113,7 @@ func Load(dir string) (*Series, error) {
 			return nil, &FormatError{File: dir, Reason: fmt.Sprintf("more than %d mails", MaxMails), Err: ErrTooLarge}
 		}
 	}
+
 	if err := s.arrange(mails); err != nil {
 		return nil, err
 	}
@@ -245,7 +246,7 @@ func parsePatches(name string, data []byte) ([]*Patch, error) {
 	return patches, nil
 }
 
-// newPatch understands one mail of the named file.
+// newPatch reads one mail of the named file.
 func newPatch(name string, raw rawMail) (*Patch, error) {
 	fail := func(line int, format string, args ...any) error {
 		return &FormatError{File: name, Line: line, Reason: fmt.Sprintf(format, args...), Err: ErrCorrupt}
@@ -266,6 +267,7 @@ func newPatch(name string, raw rawMail) (*Patch, error) {
 	if p.Subject == "" {
 		return nil, fail(raw.line, "the mail has no subject")
 	}
+
 	files, tail, err := parseDiff(m.diff, raw.line+m.diffLine-1)
 	if err != nil {
 		line, reason := diffErrorLine(err)

@@ -61,26 +61,26 @@ func (t *textFile) noContext(hunk, at int) error {
 // place checks the ends of the file.
 func (t *textFile) place(hunk, at int) error {
 	h := t.hunks()[hunk]
-	switch err := placeError(h, at, len(t.lines)); err {
-	case nil:
+	err := placeError(h, at, len(t.lines))
+	if err == nil {
 		return nil
-	default:
-		end := at + int(h.OldLines)
-		if t.diff.git.IsDelete && at == 0 {
-			e := t.fail(hunk, end, ErrConflict, "the patch removes the file, but the file goes on after what the patch takes out")
-			e.Expected, e.Found = show(endOfFile, t.lines[end])
-			return e
-		}
-		if err == ErrNoContext {
-			return t.noContext(hunk, at)
-		}
-		if end < len(t.lines) {
-			e := t.fail(hunk, end, err, "the hunk has no context after it, so it must end the file, but the file goes on")
-			e.Expected, e.Found = show(endOfFile, t.lines[end])
-			return e
-		}
-		return t.fail(hunk, at, err, "the hunk must start the file")
 	}
+
+	end := at + int(h.OldLines)
+	goesOn := ""
+	switch {
+	case t.diff.git.IsDelete && at == 0:
+		err, goesOn = ErrConflict, "the patch removes the file, but the file goes on after what the patch takes out"
+	case err == ErrNoContext:
+		return t.noContext(hunk, at)
+	case end >= len(t.lines):
+		return t.fail(hunk, at, err, "the hunk must start the file")
+	default:
+		goesOn = "the hunk has no context after it, so it must end the file, but the file goes on"
+	}
+	e := t.fail(hunk, end, err, "%s", goesOn)
+	e.Expected, e.Found = show(endOfFile, t.lines[end])
+	return e
 }
 
 // conflict is the error for a hunk of which a line is not in the file.
@@ -137,6 +137,7 @@ func (t *textFile) relocate(o *outcome) ([]*gitdiff.TextFragment, error) {
 			return nil, err
 		}
 	}
+
 	f := newFinder(t.lines)
 	p := f.locate(hunks)
 	if p.failed >= 0 {
@@ -151,6 +152,7 @@ func (t *textFile) relocate(o *outcome) ([]*gitdiff.TextFragment, error) {
 		o.already = true
 		return nil, nil
 	}
+
 	moved := make([]*gitdiff.TextFragment, len(hunks))
 	for i, h := range hunks {
 		from := start(h.OldPosition, h.OldLines)
