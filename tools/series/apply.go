@@ -69,7 +69,7 @@ func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (tree.
 		return tree.Tree{}, nil, err
 	}
 
-	t, hit, err := s.make(ctx, base, img, opts)
+	t, hit, err := s.makeTree(ctx, base, img, opts)
 	if err != nil {
 		err = fmt.Errorf("make the patched tree: %w", err)
 		step.Fail(err)
@@ -104,7 +104,7 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 		SeriesID: s.ID, Through: through, Total: len(s.Patches),
 		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version,
 	}}
-	if err := a.all(s.Patches[:through]); err != nil {
+	if err := a.applyAll(s.Patches[:through]); err != nil {
 		return nil, nil, err
 	}
 	if a.report.Differences, err = differences(s.Patches[:through], a.image); err != nil {
@@ -113,10 +113,10 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 	return a.image, a.report, nil
 }
 
-// make puts the patched tree into the cache, or finds it there. Its key is
+// makeTree puts the patched tree into the cache, or finds it there. Its key is
 // made of the base's ID and what the changed files become: the same tree made
 // by patches with other messages is the same tree.
-func (s *Series) make(ctx context.Context, base tree.Tree, img *image, opts Options) (tree.Tree, bool, error) {
+func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts Options) (tree.Tree, bool, error) {
 	changed := img.changed()
 	slices.Sort(changed)
 	if len(changed) == 0 {

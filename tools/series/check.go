@@ -9,7 +9,7 @@ import (
 )
 
 // Placeholder is the author of the series in the repository. Whoever sends it
-// puts his own name there: see [Series.Prepare].
+// puts their own name there: see [Series.Prepare].
 var placeholder = Person{Name: "vcpulab", Email: "series@vcpulab.invalid"}
 
 // Placeholder returns the author that the mails of the repository have until

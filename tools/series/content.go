@@ -13,9 +13,8 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// exists checks that the files are there, and not there, that a diff expects
-// to be.
-func (a *applier) exists(f *FileDiff, src *node, c *change, o *outcome) error {
+// checkExists checks that the files exist, or do not, as the diff expects.
+func (a *applier) checkExists(f *FileDiff, src *node, c *change, o *outcome) error {
 	g := f.git
 	var target *node
 	if g.IsNew || g.IsRename || g.IsCopy {
@@ -86,9 +85,9 @@ func setMode(f *FileDiff, src, result *node) error {
 	return nil
 }
 
-// content works out the content that a diff makes of src. The result has no
+// makeContent works out the content that a diff makes of src. The result has no
 // mode yet.
-func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, error) {
+func (a *applier) makeContent(p *Patch, f *FileDiff, src *node, o *outcome) (*node, error) {
 	before := checkID(f.git.OldOIDPrefix, src)
 	if src == nil {
 		src = new(node)
@@ -113,7 +112,7 @@ func (a *applier) content(p *Patch, f *FileDiff, src *node, o *outcome) (*node, 
 		t := &textFile{patch: p, diff: f, lines: splitLines(src.data), mode: src.mode}
 		var err error
 		if exact || !a.relocate {
-			err = t.strict()
+			err = t.checkPlaces()
 		} else {
 			hunks, err = t.relocate(o)
 		}

@@ -115,7 +115,7 @@ func parseDiff(data []byte, line int) (files []*FileDiff, tail []byte, err error
 	for len(s.rest) > 0 {
 		switch l := s.peek(); {
 		case bytes.HasPrefix(l, []byte("diff --git ")):
-			f, err := s.file()
+			f, err := s.readFile()
 			if err != nil {
 				return nil, nil, err
 			}
@@ -139,23 +139,23 @@ func (s *sectioner) atTraditional() bool {
 	return bytes.HasPrefix(a, []byte("--- ")) && bytes.HasPrefix(b, []byte("+++ ")) && bytes.HasPrefix(c, []byte("@@ -"))
 }
 
-// file reads one file's section.
-func (s *sectioner) file() (*FileDiff, error) {
+// readFile reads the section of one file.
+func (s *sectioner) readFile() (*FileDiff, error) {
 	f := &FileDiff{line: s.number}
 	start := s.rest
 	s.skip()
-	if err := s.header(); err != nil {
+	if err := s.readHeader(); err != nil {
 		return nil, err
 	}
 	var body int // where the hunks begin
 	for body = len(start) - len(s.rest); bytes.HasPrefix(s.peek(), []byte("@@ -")); {
 		f.hunkLines = append(f.hunkLines, s.number)
-		if err := s.hunk(); err != nil {
+		if err := s.readHunk(); err != nil {
 			return nil, err
 		}
 	}
 	if len(f.hunkLines) == 0 && bytes.HasPrefix(s.peek(), []byte("GIT binary patch")) {
-		s.binary()
+		s.skipBinary()
 	}
 	text := start[:len(start)-len(s.rest)]
 	git, err := parseSection(text)
@@ -200,7 +200,7 @@ var headerLines = []string{
 	"rename from ", "rename to ", "similarity index ", "dissimilarity index ", "index ", "Binary files ", "Files ",
 }
 
-func (s *sectioner) header() error {
+func (s *sectioner) readHeader() error {
 	for len(s.rest) > 0 {
 		l := string(s.peek())
 		known := false
@@ -224,8 +224,8 @@ func (s *sectioner) header() error {
 	return nil
 }
 
-// hunk skips one hunk by the counts of its header.
-func (s *sectioner) hunk() error {
+// readHunk skips one hunk by the counts of its header.
+func (s *sectioner) readHunk() error {
 	at := s.number
 	head := s.skip()
 	m := hunkHeader.FindSubmatch(head)
@@ -266,9 +266,9 @@ func (s *sectioner) hunk() error {
 	return nil
 }
 
-// binary skips a binary patch: one block, and if there is one the block that
+// skipBinary skips a binary patch: one block, and if there is one the block that
 // undoes it, each ended by a blank line.
-func (s *sectioner) binary() {
+func (s *sectioner) skipBinary() {
 	s.skip()
 	for range 2 {
 		if l := s.peek(); !bytes.HasPrefix(l, []byte("literal ")) && !bytes.HasPrefix(l, []byte("delta ")) {

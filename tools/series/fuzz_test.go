@@ -173,7 +173,7 @@ func undo(t *testing.T, img *image, p *Patch, report *Report) {
 	for name, n := range img.now {
 		a.image.now[name] = n
 	}
-	if err := a.patch(back); err != nil {
+	if err := a.applyPatch(back); err != nil {
 		return // a reversed hunk may lack what tells its place
 	}
 	for name, n := range a.image.now {

@@ -37,8 +37,8 @@ type outcome struct {
 	shifts  []Shift
 }
 
-// patch applies one patch to the image: all of it, or nothing and an error.
-func (a *applier) patch(p *Patch) error {
+// applyPatch applies one patch to the image: all of it, or nothing and an error.
+func (a *applier) applyPatch(p *Patch) error {
 	c := &change{written: map[string]*node{}, removed: map[string]bool{}, doomed: map[string]bool{}}
 	for _, f := range p.Files {
 		if f.git.IsDelete || f.git.IsRename {
@@ -50,7 +50,7 @@ func (a *applier) patch(p *Patch) error {
 	outcomes := make([]outcome, len(p.Files))
 	already, open := 0, 0
 	for i, f := range p.Files {
-		o, err := a.file(p, f, c)
+		o, err := a.changeFile(p, f, c)
 		if err != nil {
 			return a.complete(p, f, err)
 		}
@@ -65,7 +65,7 @@ func (a *applier) patch(p *Patch) error {
 
 	if already > 0 {
 		if open > 0 || a.undoing {
-			return a.partly(p, outcomes)
+			return a.partlyError(p, outcomes)
 		}
 		pr.Status = Already
 	}
@@ -95,8 +95,8 @@ func (a *applier) patch(p *Patch) error {
 	return nil
 }
 
-// partly is the error for a patch of which some files are in the tree already.
-func (a *applier) partly(p *Patch, outcomes []outcome) error {
+// partlyError is the error for a patch of which some files are in the tree already.
+func (a *applier) partlyError(p *Patch, outcomes []outcome) error {
 	var there, missing *FileDiff
 	for i, o := range outcomes {
 		if o.already && there == nil {
@@ -153,8 +153,8 @@ func (a *applier) source(f *FileDiff, c *change) (*node, error) {
 	return a.image.get(name)
 }
 
-// file works out what a patch makes of one file, and notes it in c.
-func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
+// changeFile works out what a patch makes of one file, and notes it in c.
+func (a *applier) changeFile(p *Patch, f *FileDiff, c *change) (outcome, error) {
 	g := f.git
 	var o outcome
 	o.report = FileReport{Path: f.path(), Action: f.action(), Binary: g.IsBinary}
@@ -179,14 +179,14 @@ func (a *applier) file(p *Patch, f *FileDiff, c *change) (outcome, error) {
 			return o, err
 		}
 	}
-	if err := a.exists(f, src, c, &o); err != nil || o.already {
+	if err := a.checkExists(f, src, c, &o); err != nil || o.already {
 		return o, err
 	}
 	if a.undoing && src != nil && g.OldMode != 0 && g.NewMode != 0 && src.mode != uint32(g.OldMode) {
 		return o, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
 	}
 
-	result, err := a.content(p, f, src, &o)
+	result, err := a.makeContent(p, f, src, &o)
 	if err != nil || o.already {
 		return o, err
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// all applies patches, in order. Where one does not apply because it and some
+// applyAll applies patches, in order. Where one does not apply because it and some
 // that follow are in the tree already, those are left out with relocate, and
 // said so in the error without.
-func (a *applier) all(patches []*Patch) error {
+func (a *applier) applyAll(patches []*Patch) error {
 	for i := 0; i < len(patches); i++ {
-		err := a.patch(patches[i])
+		err := a.applyPatch(patches[i])
 		if err == nil {
 			continue
 		}
@@ -60,7 +60,7 @@ func (a *applier) present(patches []*Patch) int {
 		ok := true
 		for i := n - 1; ok && i >= 0; i-- {
 			back, can := patches[i].reversed()
-			ok = can && trial.patch(back) == nil
+			ok = can && trial.applyPatch(back) == nil
 		}
 		if ok {
 			return n

@@ -27,8 +27,8 @@ func (t *textFile) fail(hunk, line int, err error, format string, args ...any) *
 	}
 }
 
-// strict checks that every hunk stands where its header says.
-func (t *textFile) strict() error {
+// checkPlaces checks that every hunk stands where its header says.
+func (t *textFile) checkPlaces() error {
 	if i, reason := checkHeaders(t.hunks()); i >= 0 {
 		e := t.fail(i, start(t.hunks()[i].OldPosition, t.hunks()[i].OldLines), ErrCorrupt, "%s", reason)
 		e.Hint = "the patch was edited after it was made; make it again with git format-patch"
@@ -45,7 +45,7 @@ func (t *textFile) strict() error {
 		if hunkLine, fileLine, ok := mismatch(h, t.lines, at); !ok {
 			return t.explain(t.conflict(i, hunkLine, fileLine), i)
 		}
-		if err := t.place(i, at); err != nil {
+		if err := t.checkEnds(i, at); err != nil {
 			return err
 		}
 	}
@@ -58,8 +58,8 @@ func (t *textFile) noContext(hunk, at int) error {
 	return e
 }
 
-// place checks the ends of the file.
-func (t *textFile) place(hunk, at int) error {
+// checkEnds checks the ends of the file.
+func (t *textFile) checkEnds(hunk, at int) error {
 	h := t.hunks()[hunk]
 	err := placeError(h, at, len(t.lines))
 	if err == nil {
@@ -133,7 +133,7 @@ func (t *textFile) relocate(o *outcome) ([]*gitdiff.TextFragment, error) {
 		if hunkLine, fileLine, ok := mismatch(h, t.lines, at); !ok {
 			return nil, t.conflict(i, hunkLine, fileLine)
 		}
-		if err := t.place(i, at); err != nil {
+		if err := t.checkEnds(i, at); err != nil {
 			return nil, err
 		}
 	}
@@ -199,7 +199,7 @@ func (t *textFile) unplaced(f *finder, p placed) error {
 	at = f.nearest(h, at)
 	hunkLine, fileLine, ok := mismatch(h, t.lines, at)
 	if ok { // its lines are there, but not at the end of the file that it names
-		return t.place(p.failed, at)
+		return t.checkEnds(p.failed, at)
 	}
 	e := t.conflict(p.failed, hunkLine, fileLine)
 	e.Reason = "the lines that the patch expects are nowhere in the file; this comes nearest"
