@@ -167,15 +167,15 @@ func (r *Rule) set(name, value string) (err error) {
 		r.Paths = strings.Fields(value)
 		for _, p := range r.Paths {
 			if err := checkPattern(p); err != nil {
-				return fmt.Errorf("Paths: %w", err)
+				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	case "Places":
 		if r.Places, err = regexp.Compile(value); err != nil {
-			return fmt.Errorf("Places: %w", err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		if r.Places.MatchString("") {
-			return fmt.Errorf("Places: %q also matches the empty string", value)
+			return fmt.Errorf("%s: %q also matches the empty string", name, value)
 		}
 	case "Options":
 		r.Options = strings.Fields(value)
