@@ -74,7 +74,7 @@ func Picture(w io.Writer, r *results.Results) error {
 	for _, p := range plots {
 		said = append(said, p.title+": "+p.describe())
 	}
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title desc">`+"\n", width, plotHeight+gap)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title desc">`+"\n<!-- SPDX-License-Identifier: GPL-2.0-only -->\n", width, plotHeight+gap)
 	fmt.Fprintf(&b, "<title id=\"title\">What lookups of vCPUs cost, in %s</title>\n<desc id=\"desc\">%s</desc>\n%s",
 		m.Quantity(), html.EscapeString(strings.Join(said, " ")), pictureStyle)
 

@@ -96,7 +96,7 @@ func (v Variant) check(before []Variant) error {
 func Choose(all []Variant, names []string) ([]Variant, error) {
 	for _, n := range names {
 		if !slices.ContainsFunc(all, func(v Variant) bool { return v.Name == n }) {
-			return nil, exit.With(exit.Usage, fmt.Errorf("unknown variant %q: there are %s", n, strings.Join(Names(all), ", ")))
+			return nil, exit.With(exit.Usage, fmt.Errorf("unknown variant %q: expected one of %s", n, strings.Join(Names(all), ", ")))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(v Variant) bool { return !slices.Contains(names, v.Name) }), nil

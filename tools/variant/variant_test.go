@@ -106,7 +106,7 @@ func TestChoose(t *testing.T) {
 		t.Errorf("expected none, found %v, %v", got, err)
 	}
 	_, err = Choose(all, []string{"a", "d"})
-	if err == nil || !strings.Contains(err.Error(), `unknown variant "d": there are a, b, c`) || exit.Code(err) != exit.Usage {
+	if err == nil || !strings.Contains(err.Error(), `unknown variant "d": expected one of a, b, c`) || exit.Code(err) != exit.Usage {
 		t.Errorf("expected wrong use that lists the variants, found %v", err)
 	}
 }

@@ -55,10 +55,10 @@ var documentCommands = []documentCommand{
 	{"make verify", covered{run: `(?m)^[1-9][0-9]* patches, [1-9][0-9]* checks, 0 findings: good$`}},
 	{"make build-matrix", covered{ci: `^\tbuild-last$`, why: "that is the same for the last patch alone"}},
 	{"make mutants", covered{ci: `^\tmutants-fast$`, why: "it compiles and boots a kernel for most of them; CI does so for the fast ones"}},
-	{"make regenerate-patches", covered{run: `(?m)^[0-9]+ generated patch(es)?, 0 not as generated$`}},
+	{"make regenerate-patches", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},
-	{"bin/vcpulab generate", covered{run: `(?m)^[0-9]+ generated patch(es)?, 0 not as generated$`}},
+	{"bin/vcpulab generate", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"KERNEL_SRC=~/linux-7.2 bin/vcpulab generate --output 7.2.diff", covered{
 		prepare: `mkdir ~/linux-7.2 && cd "$TREE" && cp -r --parents Makefile Kconfig Kbuild virt/kvm arch/x86/kvm include/linux/kvm_host.h ~/linux-7.2`,
 		run:     `changes [1-9][0-9]+ of [1-9][0-9]+ places, in [1-9][0-9]* files`,
