@@ -37,7 +37,7 @@ test: $(VCPULAB)
 	$(VCPULAB) install build boot bpf verify generate selftests test
 	$(VCPULAB) test
 
-## make test-kernel    run KVM's selftests on both kernels and compare: ARCH=x86_64, arm64, riscv64 or all
+## make test-kernel    run KVM's selftests on both kernels and compare: ARCH=NAME or all
 test-kernel: $(VCPULAB)
 	$(VCPULAB) install build boot selftests --arch $(ARCH)
 	$(VCPULAB) selftest --arch $(ARCH)

@@ -36,7 +36,7 @@ var (
 
 	// Lookups is Creations, and brackets the loops of vcpuloops.ko, which must be
 	// loaded, too: neither is on the path of what the other measures.
-	Lookups = Group{"the loops and KVM_CREATE_VCPU", slices.Concat(brackets("nop", "get", "by_id", "walk"), Creations.programs)}
+	Lookups = Group{"the loops and KVM_CREATE_VCPU", slices.Concat(brackets(measure.Ops...), Creations.programs)}
 
 	// Stalls is Creations, with all that makes a thread wait, and brackets from
 	// the exit of a vCPU to its next entry.
@@ -61,11 +61,11 @@ const (
 )
 
 // brackets returns the programs that bracket functions.
-func brackets(functions ...string) []string {
+func brackets[S ~string](functions ...S) []string {
 	var programs []string
 	for _, suffix := range []string{exitSuffix, entrySuffix} {
 		for _, f := range functions {
-			programs = append(programs, f+suffix)
+			programs = append(programs, string(f)+suffix)
 		}
 	}
 	return programs

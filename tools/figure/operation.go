@@ -221,11 +221,6 @@ func constant(text string) func(Key) string { return func(Key) string { return t
 // not shuffled: those are what plots show.
 func (k Key) Usual() bool { return k.Order == "" && k.IDs != measure.Shuffled }
 
-// functions are what lookups are called in C.
-var functions = map[measure.Op]string{
-	measure.Get: "kvm_get_vcpu()", measure.ByID: "kvm_get_vcpu_by_id()", measure.Walk: "kvm_for_each_vcpu()",
-}
-
 // paths say what a guest, or user space, has KVM do.
 var paths = map[measure.Path]string{
 	measure.PathRequest:   "request to all vCPUs",

@@ -70,6 +70,11 @@ var (
 	memorySizes = []int{1, 64, 1024, 4096}
 )
 
+// functions are what lookups are called in C.
+var functions = map[measure.Op]string{
+	measure.Get: "kvm_get_vcpu()", measure.ByID: "kvm_get_vcpu_by_id()", measure.Walk: "kvm_for_each_vcpu()",
+}
+
 // Groups is the table of operations: all that there is to know of each, in the
 // order in which they are shown.
 var Groups = []Group{

@@ -98,12 +98,12 @@ func racedRest(k Key) string {
 // cyclesOf describes a lookup whose cycles were counted.
 func cyclesOf(k Key) string {
 	switch k.Lookup {
-	case measure.Get:
-		return joined(lookupOf(k), orderOf(k))
+	case measure.Walk:
+		return lookupOf(k)
 	case measure.ByID:
 		return joined(lookupOf(k), lookedUp(k))
 	}
-	return lookupOf(k)
+	return joined(lookupOf(k), orderOf(k))
 }
 
 func byIDTitle(k Key) string {

@@ -124,16 +124,24 @@ func extract(tree string) (extracted, error) {
 	return out, nil
 }
 
-// measuredLoops are those of the module: the same code measures here.
+// measuredLoops are those of the module, with their numbers: the same code
+// measures here.
 func measuredLoops() (string, error) {
-	data, err := loops.Source.ReadFile("device.c")
-	if err != nil {
-		return "", err
+	var out strings.Builder
+	for _, part := range []struct{ file, begin, end string }{
+		{"vcpuloops.h", "enum vcpuloops_op {", "/* Most numbers"},
+		{"device.c", "u64 vcpuloops_nop(", "static int run_loop("},
+	} {
+		data, err := loops.Source.ReadFile(part.file)
+		if err != nil {
+			return "", err
+		}
+		source := string(data)
+		begin, end := strings.Index(source, part.begin), strings.Index(source, part.end)
+		if begin < 0 || end < begin {
+			return "", fmt.Errorf("take the loops out of the module: %s does not have them where they are expected", part.file)
+		}
+		out.WriteString(source[begin:end])
 	}
-	source := string(data)
-	begin, end := strings.Index(source, "u64 vcpuloops_nop("), strings.Index(source, "static int run_loop(")
-	if begin < 0 || end < begin {
-		return "", fmt.Errorf("take the loops out of the module: device.c does not have them where they are expected")
-	}
-	return source[begin:end], nil
+	return out.String(), nil
 }

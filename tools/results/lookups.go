@@ -56,13 +56,13 @@ func (b Boot) loopValues() ([]value, error) {
 	return out, nil
 }
 
-// lookupRank puts get before by_id before walk, also where cycles are counted.
+// lookupRank orders lookups as measure.Ops does, also where cycles are counted.
 func lookupRank(k figure.Key) int {
 	op := measure.Op(k.Op)
 	if k.Op == figure.Cycles {
 		op = k.Lookup
 	}
-	return slices.Index([]measure.Op{measure.Get, measure.ByID, measure.Walk}, op)
+	return slices.Index(measure.Ops, op)
 }
 
 // lookupValues draws the figures of a loop with lookups in it: what one lookup

@@ -25,8 +25,6 @@
 
 #include "kvm.h"
 
-enum { VCPULOOPS_NOP, VCPULOOPS_GET, VCPULOOPS_BY_ID, VCPULOOPS_WALK, VCPULOOPS_NR_OPS };
-
 struct vcpuloops_run {
 	u32 op, nr, passes;
 };
