@@ -56,7 +56,11 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 			}
 			t.add(strings.Join(linter, " "), err)
 		}
-		t.add("vcpulab verify", verifyCmd{Out: l.path("out", "verify")}.Run(ctx, l))
+		err := verifyCmd{Out: l.path("out", "verify")}.Run(ctx, l)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		t.add("vcpulab verify", err)
 	}
 
 	o := gotest.Options{Dir: l.root, Env: env, Packages: c.Packages, Silence: testSilence, Log: l.log}
