@@ -18,69 +18,70 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// download downloads a file and continues one that broke off.
+// download downloads the file of a source and continues one that broke off.
 type download struct {
 	client *http.Client
+	src    *Source // has size and sum
 	url    string
 	part   string // where it is written; what is there is continued
-	size   int64  // bytes; the most that is accepted unless exact
-	exact  bool   // whether size is the size
-	sha256 string
 	step   *progress.Step
 
-	tries int           // how often in a row a download may break off without a byte arriving
-	pause time.Duration // before the first retry; it doubles
-	stall time.Duration // how long no byte may arrive
+	tries        int // see FetchOptions
+	pause, stall time.Duration
 }
 
-// Defaults of a download.
-const (
-	downloadTries = 5
-	downloadPause = time.Second
-	downloadStall = 30 * time.Second
-)
-
 var (
-	// errNotFound says that a server does not have a file.
 	errNotFound = errors.New("no such file on the server")
 	errStalled  = errors.New("nothing arrived any more")
-	errUseless  = errors.New("") // wrapped where what arrived cannot be continued
 )
 
 // cutError is the end of a connection after which a retry makes sense.
-type cutError struct{ err error }
+type cutError struct{ error }
 
-func (e *cutError) Error() string { return e.err.Error() }
-func (e *cutError) Unwrap() error { return e.err }
+func (e *cutError) Unwrap() error { return e.error }
 
-// unreachable returns the error for a server that gave no usable answer.
-func unreachable(url string, err error) error {
-	return exit.With(exit.MachineLacks, fmt.Errorf("%s: not reachable: %w", url, err))
-}
+// wrongError says that what arrived is not what was asked for. Nothing of it is
+// kept.
+type wrongError struct{ error }
 
-// useless is an error after which nothing that arrived is kept.
-func useless(format string, args ...any) error {
-	return exit.With(exit.CheckFailed, fmt.Errorf("%w"+format, append([]any{errUseless}, args...)...))
-}
+func (e *wrongError) ExitCode() int { return exit.CheckFailed }
 
-// checkStatus returns the error for an answer without the file.
-func checkStatus(url string, status int) error {
-	var cause error
-	switch status {
-	case http.StatusOK, http.StatusPartialContent:
-		return nil
-	case http.StatusNotFound, http.StatusGone:
-		cause = errNotFound
+// open asks a server for what follows the first bytes of a file. A *cutError
+// says that it is worth to ask again.
+func open(ctx context.Context, client *http.Client, url string, from int64) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, exit.With(exit.MachineLacks, err)
 	}
-	err := fmt.Errorf("%s: the server answers %d", url, status)
-	if cause != nil {
-		err = fmt.Errorf("%w: %w", err, cause)
+	req.Header.Set("Accept-Encoding", "identity") // sums are of the bytes as they are stored
+	if from > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		if from > 0 || errors.Is(err, errStalled) {
+			return nil, &cutError{err}
+		}
+		return nil, exit.With(exit.MachineLacks, fmt.Errorf("%s: not reachable: %w", url, err))
+	}
+
+	status := resp.StatusCode
+	if status == http.StatusOK || from > 0 && (status == http.StatusPartialContent || status == http.StatusRequestedRangeNotSatisfiable) {
+		return resp, nil
+	}
+	resp.Body.Close()
+	err = fmt.Errorf("%s: the server answers %d", url, status)
+	if status == http.StatusNotFound || status == http.StatusGone {
+		err = fmt.Errorf("%w: %w", err, errNotFound)
 	}
 	err = exit.With(exit.MachineLacks, err)
 	if status == http.StatusTooManyRequests || status >= 500 {
-		return &cutError{err}
+		err = &cutError{err}
 	}
-	return err
+	return nil, err
 }
 
 // run downloads the file. When it returns nil, d.part is complete and has the
@@ -89,30 +90,30 @@ func checkStatus(url string, status int) error {
 func (d *download) run(ctx context.Context) error {
 	resumed := partSize(d.part) > 0
 	err := d.complete(ctx)
-	if err == nil {
-		err = d.checkSum()
-		if err != nil && resumed {
-			// The part may have been of another file: once more from nothing.
-			os.Remove(d.part)
-			if err = d.complete(ctx); err == nil {
-				err = d.checkSum()
-			}
-		}
+	_, wrong := errors.AsType[*wrongError](err)
+	if wrong && resumed {
+		// The part may have been of another file: once more from nothing.
+		os.Remove(d.part)
+		err = d.complete(ctx)
+		_, wrong = errors.AsType[*wrongError](err)
 	}
-	if errors.Is(err, errUseless) || partSize(d.part) == 0 {
+	if wrong || partSize(d.part) == 0 {
 		os.Remove(d.part)
 	}
 	return err
 }
 
-// complete asks for what is missing until the file is complete.
+// complete asks for what is missing until the file is complete, and checks it.
 func (d *download) complete(ctx context.Context) error {
 	pause, failures := d.pause, 0
 	for try := 1; ; try++ {
 		before := partSize(d.part)
 		err := d.request(ctx)
-		var cut *cutError
-		if !errors.As(err, &cut) || ctx.Err() != nil {
+		if err == nil {
+			return d.checkSum()
+		}
+		cut, ok := errors.AsType[*cutError](err)
+		if !ok || ctx.Err() != nil {
 			return err
 		}
 
@@ -122,9 +123,10 @@ func (d *download) complete(ctx context.Context) error {
 			failures, pause = 1, d.pause
 		}
 		if failures >= d.tries {
-			return d.cutOff(got, try, cut.err)
+			return exit.With(exit.MachineLacks, fmt.Errorf("%s: cut off after %d of %s bytes, %d tries: %w; run the command again to continue",
+				d.url, got, d.size(), try, cut))
 		}
-		d.step.Update("cut off after %s (%v), trying again", megabytes(got), cut.err)
+		d.step.Update("cut off after %s (%v), trying again", megabytes(got), cut)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -132,17 +134,6 @@ func (d *download) complete(ctx context.Context) error {
 		}
 		pause *= 2
 	}
-}
-
-func (d *download) cutOff(got int64, tries int, err error) error {
-	size, next := "", "run the command again"
-	if d.exact {
-		size = fmt.Sprintf(" of %d", d.size)
-	}
-	if got > 0 {
-		next = "what arrived is kept: run the command again to continue"
-	}
-	return exit.With(exit.MachineLacks, fmt.Errorf("%s: cut off after %d%s bytes, %d tries: %w; %s", d.url, got, size, tries, err, next))
 }
 
 // request asks the server for what follows the part, and appends it. A
@@ -154,9 +145,9 @@ func (d *download) request(ctx context.Context) error {
 	}
 	defer f.Close()
 	got := partSize(d.part)
-	if got > d.size {
+	if got > d.src.Size {
 		got = 0
-	} else if d.exact && got == d.size {
+	} else if got == d.src.Size && d.src.Kind == Debian {
 		return nil
 	}
 
@@ -166,44 +157,23 @@ func (d *download) request(ctx context.Context) error {
 	watch := time.AfterFunc(d.stall, func() { cancel(errStalled) })
 	defer watch.Stop()
 
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url, nil)
+	resp, err := open(ctx, d.client, d.url, got)
 	if err != nil {
-		return unreachable(d.url, err)
-	}
-	req.Header.Set("Accept-Encoding", "identity") // the sum is of the bytes as they are stored
-	if got > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", got))
-	}
-	resp, err := d.client.Do(req)
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		if got > 0 || errors.Is(err, errStalled) {
-			return &cutError{err}
-		}
-		return unreachable(d.url, err)
+		return err
 	}
 	defer resp.Body.Close()
-
-	switch {
-	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && got > 0:
-		os.Remove(d.part)
-		return &cutError{errors.New("the server has less than what arrived")}
-	case resp.StatusCode == http.StatusPartialContent:
-		if from := resp.Header.Get("Content-Range"); !strings.HasPrefix(from, fmt.Sprintf("bytes %d-", got)) {
-			return unreachable(d.url, fmt.Errorf("asked for what follows byte %d, the server answers with %q", got, from))
-		}
-	default:
-		if err := checkStatus(d.url, resp.StatusCode); err != nil {
-			return err
-		}
+	switch resp.StatusCode {
+	case http.StatusOK:
 		got = 0 // the server knows no ranges
-	}
-	if n := resp.ContentLength; n >= 0 {
-		if err := d.checkSize(got+n, true); err != nil {
-			return err
+	case http.StatusRequestedRangeNotSatisfiable:
+		return &wrongError{fmt.Errorf("%s: the server has less than the %d bytes that arrived", d.url, got)}
+	default:
+		if from := resp.Header.Get("Content-Range"); !strings.HasPrefix(from, fmt.Sprintf("bytes %d-", got)) {
+			return &wrongError{fmt.Errorf("%s: asked for what follows byte %d, the server answers with %q", d.url, got, from)}
 		}
+	}
+	if n := got + resp.ContentLength; resp.ContentLength >= 0 && (n > d.src.Size || n < d.src.Size && d.src.Kind == Debian) {
+		return d.wrongSize(n)
 	}
 	if err := f.Truncate(got); err != nil {
 		return fmt.Errorf("download %s: %w", d.url, err)
@@ -221,22 +191,18 @@ func (d *download) receive(ctx context.Context, f *os.File, body io.Reader, got 
 		if _, err := f.Write(buf[:n]); err != nil {
 			return fmt.Errorf("download %s: %w", d.url, err)
 		}
-		got += int64(n)
-		if err := d.checkSize(got, false); err != nil {
-			return err
+		if got += int64(n); got > d.src.Size {
+			return d.wrongSize(got)
 		}
+		rate := float64(got-begun) / max(time.Since(start).Seconds(), 1e-3)
+		d.step.Update("%s of %s bytes, %s/s", megabytes(got), d.size(), megabytes(int64(rate)))
 
-		rate := megabytes(int64(float64(got-begun) / max(time.Since(start).Seconds(), 1e-3)))
-		if d.exact {
-			d.step.Update("%d%%, %s of %s, %s/s", got*100/d.size, megabytes(got), megabytes(d.size), rate)
-		} else {
-			d.step.Update("%s, %s/s", megabytes(got), rate)
+		if rerr == io.EOF && d.src.Kind == Debian && got < d.src.Size {
+			rerr = io.ErrUnexpectedEOF
 		}
 		switch {
-		case rerr == io.EOF && (!d.exact || got == d.size):
-			return f.Sync()
 		case rerr == io.EOF:
-			return &cutError{io.ErrUnexpectedEOF}
+			return f.Sync()
 		case rerr != nil && context.Cause(ctx) != nil:
 			return &cutError{context.Cause(ctx)}
 		case rerr != nil:
@@ -245,16 +211,16 @@ func (d *download) receive(ctx context.Context, f *os.File, body io.Reader, got 
 	}
 }
 
-// checkSize checks a size in bytes: of the file if complete, else of what has
-// arrived.
-func (d *download) checkSize(n int64, complete bool) error {
-	switch {
-	case n > d.size:
-		return useless("%s: is larger than expected: at most %d bytes, found %d", d.url, d.size, n)
-	case complete && d.exact && n != d.size:
-		return useless("%s: has another size than expected: %d bytes, found %d", d.url, d.size, n)
+// size is the size that the file has to have, in bytes.
+func (d *download) size() string {
+	if d.src.Kind == Debian {
+		return fmt.Sprint(d.src.Size)
 	}
-	return nil
+	return fmt.Sprintf("at most %d", d.src.Size)
+}
+
+func (d *download) wrongSize(n int64) error {
+	return &wrongError{fmt.Errorf("%s: has another size than expected: %s bytes, found %d", d.url, d.size(), n)}
 }
 
 func (d *download) checkSum() error {
@@ -267,10 +233,9 @@ func (d *download) checkSum() error {
 	if _, err := io.Copy(h, f); err != nil {
 		return fmt.Errorf("download %s: %w", d.url, err)
 	}
-
-	if found := hex.EncodeToString(h.Sum(nil)); found != d.sha256 {
-		return useless("%s: sha256 differs: expected %s, found %s; it was thrown away: try another mirror, or move the pin if the file was replaced on purpose",
-			d.url, d.sha256, found)
+	if found := hex.EncodeToString(h.Sum(nil)); found != d.src.SHA256 {
+		return &wrongError{fmt.Errorf("%s: sha256 differs: expected %s, found %s; it was thrown away: try another mirror, or move the pin if the file was replaced on purpose",
+			d.url, d.src.SHA256, found)}
 	}
 	return nil
 }

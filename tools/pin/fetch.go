@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,8 +36,9 @@ type FetchOptions struct {
 	Unverified bool
 
 	// For tests; 0 means the default.
-	tries         int           // of a download that breaks off
-	pause, stall  time.Duration // see download
+	tries         int           // how often in a row a download may break off without a byte arriving
+	pause         time.Duration // before the first retry; it doubles
+	stall         time.Duration // how long no byte may arrive
 	unpackedBytes int64         // disk space that an unpacked kernel takes
 }
 
@@ -65,10 +68,9 @@ func (p *Pin) Fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok b
 // Fetch returns the pinned tree: the one in the cache, verified again, or
 // else the one from the first source that can be reached.
 //
-// The error is a *ContentError if blob ids differ and a *cache.SpaceError if
-// the disk is full; otherwise it lists the error of each source. After an
-// error nothing is left in the cache but the part of a download that was cut
-// off.
+// The error is a *cache.SpaceError if the disk is full; otherwise it lists the
+// error of each source, and has the exit code of the first. After an error
+// nothing is left in the cache but the part of a download that was cut off.
 func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	if t, ok, err := p.Fetched(ctx, opts); ok {
 		return t, err
@@ -76,12 +78,15 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	if err := needUnpackers(); err != nil {
 		return tree.Tree{}, err
 	}
+	if opts.Client == nil {
+		opts.Client = newClient(ctx)
+	}
 
 	var failed []error
 	for i := range p.Sources {
 		src := &p.Sources[i]
 		dir, _, err := opts.Cache.Populate(ctx, cacheKind, p.key(src), func(ctx context.Context, tmp string) error {
-			return p.fill(ctx, &opts, src, tmp)
+			return p.fill(ctx, &opts, *src, tmp)
 		})
 		if err == nil {
 			return p.open(ctx, &opts, src, dir)
@@ -95,26 +100,12 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", src, err))
 	}
-	return tree.Tree{}, &sourcesError{p.Version, failed}
+	err := errors.Join(failed...)
+	return tree.Tree{}, exit.With(exit.Code(err), fmt.Errorf(`fetch linux-%s: no source has it:
+  %s
+A kernel tree or git checkout of your own can be named instead: make apply-patches KERNEL_SRC=/path/to/linux`,
+		p.Version, strings.ReplaceAll(err.Error(), "\n", "\n  ")))
 }
-
-// sourcesError says that a pinned kernel could not be fetched from any source.
-type sourcesError struct {
-	version string
-	failed  []error
-}
-
-func (e *sourcesError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "fetch linux-%s: no source has it:", e.version)
-	for _, err := range e.failed {
-		b.WriteString("\n  " + strings.ReplaceAll(err.Error(), "\n", "\n  "))
-	}
-	b.WriteString("\nA kernel tree or git checkout of your own can be named instead: make apply-patches KERNEL_SRC=/path/to/linux")
-	return b.String()
-}
-
-func (e *sourcesError) Unwrap() []error { return e.failed }
 
 // key is the cache key of the kernel from a source.
 func (p *Pin) key(src *Source) string {
@@ -122,11 +113,13 @@ func (p *Pin) key(src *Source) string {
 }
 
 // fill downloads and unpacks the kernel from a source to tmp.
-func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src *Source, tmp string) error {
+func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src Source, tmp string) (err error) {
 	doing := fmt.Sprintf("download and unpack linux-%s", p.Version)
+	defer func() { err = opts.Cache.Full(doing, err) }()
+
 	partDir := opts.Cache.Path(downloadKind, "")
 	if err := os.MkdirAll(partDir, 0o755); err != nil {
-		return opts.Cache.Full(doing, err)
+		return err
 	}
 	part := filepath.Join(partDir, src.base()+".part")
 	need := max(0, src.Size-partSize(part)) + cmp.Or(opts.unpackedBytes, unpackedBytes)
@@ -134,54 +127,47 @@ func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src *Source, tmp str
 		return err
 	}
 
-	sum, err := p.download(ctx, opts, src, part)
-	if err != nil {
-		full := opts.Cache.Full(doing, err)
-		if full != err {
+	if err := p.download(ctx, opts, &src, part); err != nil {
+		if full := opts.Cache.Full(doing, err); full != err {
 			os.Remove(part) // it is what filled the disk
 		}
-		return full
+		return err
 	}
-
-	err = p.unpack(ctx, opts, src, part, sum, tmp)
+	err = p.unpack(ctx, opts, &src, part, tmp)
 	// What cannot be unpacked is useless. After Ctrl-C it is kept for the next
 	// run.
 	if err == nil || ctx.Err() == nil {
 		os.Remove(part)
 	}
-	return opts.Cache.Full(doing, err)
+	return err
 }
 
-// download downloads from a source to the file part and returns its SHA-256.
-func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, part string) (sum string, err error) {
-	client := opts.Client
-	if client == nil {
-		client = newClient(ctx)
-	}
-	d := download{
-		client: client, url: src.URL, part: part, size: src.Size, sha256: src.SHA256,
-		tries: cmp.Or(opts.tries, downloadTries), pause: cmp.Or(opts.pause, downloadPause), stall: cmp.Or(opts.stall, downloadStall),
-		step: opts.Log.Step("download " + src.base()),
-	}
-	defer func() { d.step.End(err, "%s, sha256 verified", megabytes(partSize(part))) }()
+// download downloads from a source to the file part. A source without a sum
+// gets the one that is published.
+func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, part string) (err error) {
+	step := opts.Log.Step("download " + src.base())
+	defer func() { step.End(err, "%s, sha256 verified", megabytes(partSize(part))) }()
 
-	if src.Kind == Debian {
-		d.exact = true
-		return src.SHA256, p.downloadPackage(ctx, &d, opts.Sites, src)
+	d := download{
+		client: opts.Client, src: src, url: src.URL, part: part, step: step,
+		tries: cmp.Or(opts.tries, 5), pause: cmp.Or(opts.pause, time.Second), stall: cmp.Or(opts.stall, 30*time.Second),
 	}
-	if d.sha256 == "" {
-		if d.sha256, err = publishedSum(ctx, client, src); err != nil {
-			return "", err
+	if src.Kind == Debian {
+		return d.fromMirrors(ctx, opts.Sites)
+	}
+	if src.SHA256 == "" {
+		if src.SHA256, err = publishedSum(ctx, opts.Client, src); err != nil {
+			return err
 		}
 	}
-	return d.sha256, d.run(ctx)
+	return d.run(ctx)
 }
 
-// unpack unpacks the kernel in an archive with that sum into the directory tmp
-// of the cache, and verifies it.
-func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archive, sum, tmp string) (err error) {
+// unpack unpacks the kernel in an archive into the directory tmp of the cache,
+// and verifies it.
+func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archive, tmp string) (err error) {
 	step := opts.Log.Step("unpack linux-" + p.Version)
-	u := unpacker{limits: kernelLimits, progress: func(files int) { step.Update("%d files", files) }}
+	u := unpacker{limits: kernelLimits, step: step}
 	defer func() { step.End(err, "%d files", u.files) }()
 
 	dir := filepath.Join(tmp, treeName)
@@ -205,7 +191,7 @@ func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archi
 			return err
 		}
 	}
-	return tree.Save(tree.Tree{Dir: dir, ID: cache.Key("linux", p.Version, sum), Version: p.Version})
+	return tree.Save(tree.Tree{Dir: dir, ID: p.key(src), Version: p.Version})
 }
 
 // open returns the tree of a cache entry after verifying its pinned files.
@@ -224,4 +210,33 @@ func (p *Pin) open(ctx context.Context, opts *FetchOptions, src *Source, entry s
 // removeHint says what to do about a cache entry that was changed.
 func removeHint(entry string) string {
 	return fmt.Sprintf("Something changed the cached tree. Remove it and run the command again: rm -rf '%s'", entry)
+}
+
+// shownFiles is how many files an error lists.
+const shownFiles = 10
+
+// verify returns an error if files in dir do not have the wanted blob ids. It
+// calls the tree name, and says what to do next.
+func verify(ctx context.Context, name, dir string, want map[string]string, next string) error {
+	files := slices.Sorted(maps.Keys(want))
+	ids, err := tree.BlobIDs(ctx, dir, files)
+	if err != nil {
+		return exit.With(exit.CheckFailed, fmt.Errorf("verify the kernel tree: %w\n%s", err, next))
+	}
+
+	var wrong []string
+	for _, file := range files {
+		if ids[file] != want[file] {
+			wrong = append(wrong, fmt.Sprintf("%s: expected blob %s, found %s", file, want[file], cmp.Or(ids[file], "no such file")))
+		}
+	}
+	n := len(wrong)
+	if n == 0 {
+		return nil
+	}
+	if n > shownFiles {
+		wrong = append(wrong[:shownFiles], fmt.Sprintf("and %d more", n-shownFiles))
+	}
+	return exit.With(exit.CheckFailed, fmt.Errorf("%s: %d of the files that the series builds on are not the pinned ones:\n    %s\n%s",
+		name, n, strings.Join(wrong, "\n    "), next))
 }

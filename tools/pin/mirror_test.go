@@ -20,24 +20,29 @@ func TestParsePackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := parseIndex(strings.NewReader(string(data)))
+	got, err := parseIndex(strings.NewReader(string(data)), "trixie")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Package{
-		{"linux-source-7.2", "7.2.12-1~bpo13+1", "", "pool/main/l/linux/linux-source-7.2_7.2.12-1~bpo13+1_all.deb", 164744800, "73ca6c22599ba411ab3179642d33501ca2c90174e13c3c8d86e996ea1cbf2a8f"},
-		{"linux-source-7.3", "7.3.4-1~bpo13+1", "", "pool/main/l/linux/linux-source-7.3_7.3.4-1~bpo13+1_all.deb", 166780612, "703e369ddd4cce971452f5a593ee55df3a5c10c83caf0fa0df039633ed181ee3"},
-	}
+	want := []Source{{
+		Kind: Debian, Package: "linux-source-7.2", PackageVersion: "7.2.12-1~bpo13+1", Suite: "trixie",
+		Path: "pool/main/l/linux/linux-source-7.2_7.2.12-1~bpo13+1_all.deb", Member: "usr/src/linux-source-7.2.tar.xz",
+		Size: 164744800, SHA256: "73ca6c22599ba411ab3179642d33501ca2c90174e13c3c8d86e996ea1cbf2a8f",
+	}, {
+		Kind: Debian, Package: "linux-source-7.3", PackageVersion: "7.3.4-1~bpo13+1", Suite: "trixie",
+		Path: "pool/main/l/linux/linux-source-7.3_7.3.4-1~bpo13+1_all.deb", Member: "usr/src/linux-source-7.3.tar.xz",
+		Size: 166780612, SHA256: "703e369ddd4cce971452f5a593ee55df3a5c10c83caf0fa0df039633ed181ee3",
+	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("packages (-want +got):\n%s", diff)
 	}
 	for name, tc := range map[string]struct{ in, says string }{
-		"size":             {"Package: linux-source-1\nVersion: 1\nFilename: x\nSize: many\n", "linux-source-1 is without a valid"},
-		"path that climbs": {"Package: linux-source-1\nVersion: 1\nFilename: ../x\nSize: 1\n", "is without a valid"},
-		"incomplete":       {"Package: linux-source-1\n\n", "is without a valid"},
-		"endless line":     {strings.Repeat("x", 1<<20+1), "token too long"},
+		"size":             {"Package: linux-source-1\nVersion: 1\nFilename: x\nSize: many\n", `linux-source-1: size: "0" is not a number of bytes`},
+		"path that climbs": {"Package: linux-source-1\nVersion: 1\nFilename: ../x.deb\nSize: 1\n", `path: "../x.deb" is not`},
+		"incomplete":       {"Package: linux-source-1\n\n", "linux-source-1: "},
+		"no field":         {"Package: linux-source-1\nx\n", "malformed"},
 	} {
-		if _, err := parseIndex(strings.NewReader(tc.in)); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, err := parseIndex(strings.NewReader(tc.in), "trixie"); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -51,12 +56,12 @@ func FuzzPackages(f *testing.F) {
 	f.Add(string(data))
 	f.Add("Package: linux-source-1\nVersion: 1\nFilename: x\n\n\nPackage: a\n")
 	f.Fuzz(func(t *testing.T, data string) {
-		got, err := parseIndex(strings.NewReader(data))
+		got, err := parseIndex(strings.NewReader(data), "trixie")
 		if err != nil {
 			return
 		}
 		for _, p := range got {
-			if !strings.HasPrefix(p.Name, "linux-source-") || p.Version == "" || !fs.ValidPath(p.Path) || p.Size <= 0 {
+			if !strings.HasPrefix(p.Package, "linux-source-") || p.PackageVersion == "" || !fs.ValidPath(p.Path) || p.Size <= 0 {
 				t.Errorf("package %+v", p)
 			}
 		}

@@ -3,20 +3,34 @@
 package pin
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
+	"github.com/pelletier/go-toml/v2"
+
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
 )
 
 // usualSuites are Debian's suites that a package is looked for in after those
 // of the pins that there are.
 var usualSuites = []string{"stable", "stable-backports", "testing", "unstable", "experimental"}
+
+// upstreamLimit is the most that is downloaded of an upstream tarball, in
+// bytes.
+const upstreamLimit = 300_000_000
 
 // New makes the file of a pin for a kernel version that Debian packages, with
 // the blob ids of the files that the package's own rule names and of touched.
@@ -41,46 +55,56 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 
 	in := []string{suite}
 	if suite == "" {
-		in = append(suites(dir), usualSuites...)
+		in = suites(dir)
 	}
 	found, err := findPackage(ctx, &opts, version, in)
 	if err != nil {
 		return "", nil, err
 	}
-	head := newHead(version, found)
-	p := &Pin{Version: version, File: file, Sources: []Source{debianSource(found)}}
-	opts.Unverified = true
-	t, err := p.Fetch(ctx, opts)
+	p := &Pin{Version: version, File: file, Sources: []Source{found}}
+	// Release candidates have no tarball.
+	if !strings.Contains(version, "-rc") {
+		major, _, _ := strings.Cut(version, ".")
+		where := "https://cdn.kernel.org/pub/linux/kernel/v" + major + ".x/"
+		p.Sources = append(p.Sources, Source{
+			Kind: Upstream, URL: where + "linux-" + strings.TrimSuffix(version, ".0") + ".tar.xz", Sums: where + "sha256sums.asc", Size: upstreamLimit,
+		})
+	}
+	head, err := p.head()
 	if err != nil {
 		return "", nil, err
 	}
-	data, missing, err := Regenerate([]byte(head), t.Dir, touched...)
-	if err == nil {
-		_, err = Parse(file, data)
-	}
-	if err == nil {
-		err = os.WriteFile(file, data, 0o644)
-	}
+	_, missing, err = p.write(ctx, head, touched, opts)
 	return file, missing, err
 }
 
 // Update brings the blob ids of a pin file up to date with the kernel that it
-// pins, see [Regenerate], and reports whether that changed the file.
+// pins, and reports whether that changed the file. missing are the files of
+// touched that the kernel does not have.
 func (p *Pin) Update(ctx context.Context, touched []string, opts FetchOptions) (changed bool, missing []string, err error) {
+	old, err := os.ReadFile(p.File)
+	if err != nil {
+		return false, nil, err
+	}
+	return p.write(ctx, old, touched, opts)
+}
+
+// write writes the pin file, whose content so far is old, with the blob ids of
+// the kernel that it pins.
+func (p *Pin) write(ctx context.Context, old []byte, touched []string, opts FetchOptions) (changed bool, missing []string, err error) {
 	opts.Unverified = true
 	t, err := p.Fetch(ctx, opts)
 	if err != nil {
 		return false, nil, err
 	}
-	old, err := os.ReadFile(p.File)
-	if err != nil {
-		return false, nil, err
-	}
-	data, missing, err := Regenerate(old, t.Dir, touched...)
-	if err != nil || string(data) == string(old) {
+	data, missing, err := regenerate(old, t.Dir, touched...)
+	if err != nil || bytes.Equal(data, old) {
 		return false, missing, err
 	}
-	return true, missing, os.WriteFile(p.File, data, 0o644)
+	if _, err := Parse(p.File, data); err != nil {
+		return false, nil, err
+	}
+	return true, missing, renameio.WriteFile(p.File, data, 0o644)
 }
 
 // kernelVersion returns the version that a kernel's Makefile has, of what
@@ -99,28 +123,42 @@ func kernelVersion(name string) string {
 	return release
 }
 
+// suites returns where a package is looked for: the suites that the pins in
+// dir have packages from, and the usual ones. Pins that cannot be read have
+// none.
+func suites(dir string) []string {
+	var all []string
+	for _, l := range List(dir) {
+		if p, err := Load(l.File); err == nil {
+			for _, s := range p.Sources {
+				if s.Suite != "" && !slices.Contains(all, s.Suite) {
+					all = append(all, s.Suite)
+				}
+			}
+		}
+	}
+	return append(all, usualSuites...)
+}
+
 // findPackage returns the package with the source of a kernel version.
-func findPackage(ctx context.Context, opts *FetchOptions, version string, suites []string) (Package, error) {
+func findPackage(ctx context.Context, opts *FetchOptions, version string, suites []string) (found Source, err error) {
 	step := opts.Log.Step("look for a package of linux-" + version)
+	defer func() { step.End(err, "%s in %s", &found, found.Suite) }()
+
 	var failed error
 	var others []string
 	for _, suite := range suites {
 		step.Update("%s", suite)
 		list, err := sourcesIn(ctx, opts.Client, opts.Sites, suite)
 		if ctx.Err() != nil {
-			err = ctx.Err()
-			step.Fail(err)
-			return Package{}, err
+			return Source{}, ctx.Err()
 		}
-		if err != nil {
-			failed = errors.Join(failed, err)
-		}
+		failed = errors.Join(failed, err)
 		// The newest revision comes last.
-		for _, p := range slices.Backward(list) {
-			v := kernelVersion(p.Version)
+		for _, s := range slices.Backward(list) {
+			v := kernelVersion(s.PackageVersion)
 			if v == version {
-				step.Done("%s %s in %s", p.Name, p.Version, suite)
-				return p, nil
+				return s, nil
 			}
 			if !slices.Contains(others, v) {
 				others = append(others, v)
@@ -128,64 +166,164 @@ func findPackage(ctx context.Context, opts *FetchOptions, version string, suites
 		}
 	}
 
-	err := exit.With(exit.MachineLacks, fmt.Errorf("the mirrors have no package of linux-%s in %s", version, strings.Join(suites, ", ")))
-	switch {
-	case len(others) > 0:
-		err = exit.With(exit.Usage, fmt.Errorf("%w; they have: %s", err, strings.Join(others, ", ")))
-	case failed != nil:
-		err = fmt.Errorf("%w: %w", err, failed)
+	err = fmt.Errorf("the mirrors have no package of linux-%s in %s", version, strings.Join(suites, ", "))
+	if len(others) > 0 {
+		return Source{}, exit.With(exit.Usage, fmt.Errorf("%w; they have: %s", err, strings.Join(others, ", ")))
 	}
-	step.Fail(err)
-	return Package{}, err
+	return Source{}, exit.With(exit.MachineLacks, errors.Join(err, failed))
 }
 
-func debianSource(p Package) Source {
-	return Source{
-		Kind: Debian, Package: p.Name, PackageVersion: p.Version, Suite: p.Suite,
-		Path: p.Path, Member: "usr/src/" + p.Name + ".tar.xz", Size: p.Size, SHA256: p.SHA256,
-	}
-}
-
-// upstreamLimit is the most that is downloaded of an upstream tarball, in
-// bytes.
-const upstreamLimit = 300_000_000
-
-// newHead returns a pin file up to its blob ids.
-func newHead(version string, p Package) string {
-	s := debianSource(p)
-	var b strings.Builder
-	fmt.Fprintf(&b, `# SPDX-License-Identifier: GPL-2.0-only
+// head returns the pin file up to its blob ids.
+func (p *Pin) head() ([]byte, error) {
+	sources, err := toml.Marshal(struct {
+		Source []Source `toml:"source"`
+	}{p.Sources})
+	return fmt.Appendf(nil, `# SPDX-License-Identifier: GPL-2.0-only
 #
 # Made by vcpulab pin new %s.
 
 version = %q
 
 # Sources are tried in this order, after a tree that the user names. The mirror
-# is the machine's own, and the suite need not be among its apt sources.
-[[source]]
-kind = %q
-package = %q
-package-version = %q
-suite = %q
-path = %q
-member = %q
-size = %d
-sha256 = %q
-`, version, version, s.Kind, s.Package, s.PackageVersion, s.Suite, s.Path, s.Member, s.Size, s.SHA256)
+# is the machine's own, and the suite need not be among its apt sources. An
+# upstream tarball is checked against the sums that are published beside it,
+# over TLS, and then by the blob ids; its size is the most that is accepted.
+%s
+%s
+`, p.Version, p.Version, sources, generatedMark), err
+}
 
-	// Release candidates have no tarball.
-	if !strings.Contains(version, "-rc") {
-		major, _, _ := strings.Cut(version, ".")
-		where := "https://cdn.kernel.org/pub/linux/kernel/v" + major + ".x/"
-		fmt.Fprintf(&b, `
-# The tarball is checked against the sums that are published beside it, over
-# TLS, and then by the blob ids. size is the most that is accepted.
-[[source]]
-kind = %q
-url = %q
-sums = %q
-size = %d
-`, Upstream, where+"linux-"+strings.TrimSuffix(version, ".0")+".tar.xz", where+"sha256sums.asc", upstreamLimit)
+// generatedMark begins the part of a pin file that regenerate writes.
+const generatedMark = "# Generated from the pinned tree from here on:"
+
+// pinnedFiles says which files of a kernel the series touches or builds on:
+// KVM on every architecture and its interface, the containers and the RCU
+// that it uses, its selftests and documentation, and the kernel's own
+// programs that judge patches.
+var pinnedFiles = regexp.MustCompile(`^(` + strings.Join([]string{
+	`virt/.*`,
+	`arch/(` + strings.Join(arch.Sources(), "|") + `)/kvm/.*`,
+	`arch/(` + strings.Join(arch.Sources(), "|") + `)/include/(uapi/)?asm/kvm[^/]*`,
+	`include/kvm/.*`,
+	`include/(linux|uapi/linux|trace/events)/kvm[^/]*\.h`,
+	`include/linux/(xarray|idr|radix-tree|hashtable|rhashtable|rhashtable-types|list|rculist|rcupdate|rcutree|rcutiny|srcu|srcutree|srcutiny|nospec)\.h`,
+	`lib/(xarray|idr|radix-tree|rhashtable)\.c`,
+	`kernel/rcu/.*`,
+	`Documentation/virt/kvm/.*`,
+	`Documentation/process/maintainer-kvm-x86\.rst`,
+	`tools/testing/selftests/kvm/.*`,
+	`tools/testing/selftests/lib\.mk`,
+	`tools/testing/(radix-tree|shared)/.*`,
+	`scripts/(checkpatch\.pl|get_maintainer\.pl|spelling\.txt|const_structs\.checkpatch)`,
+	`MAINTAINERS`,
+	`Makefile`,
+}, "|") + `)$`)
+
+// generatedLine is a file in that part.
+var generatedLine = regexp.MustCompile(`(?m)^"([^"]+)" = "[0-9a-f]{40}"$`)
+
+// ignored are files that lie beside sources and do not matter here.
+var ignored = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
+
+// regenerate returns the content of the pin file old with the blob ids of the
+// tree in dir. What stands above the generated part is kept. Pinned are the
+// files that the package's own rule names, those of touched, and those that old
+// has pinned. missing are the files of touched that the tree does not have.
+//
+// dir must be as it was unpacked from the package or the tarball, with the
+// times of its files: they show which files Debian has patched, because the
+// tarball of a release has one time for all.
+func regenerate(old []byte, dir string, touched ...string) (data []byte, missing []string, err error) {
+	head, rest, ok := bytes.Cut(old, []byte(generatedMark))
+	if !ok {
+		return nil, nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
 	}
-	return b.String() + "\n" + generatedMark + "\n"
+	wanted := map[string]bool{}
+	for _, name := range touched {
+		wanted[name] = true
+	}
+	for _, m := range generatedLine.FindAllSubmatch(rest, -1) {
+		wanted[string(m[1])] = true
+	}
+	blobs, err := readBlobs(dir, func(name string) bool {
+		return pinnedFiles.MatchString(name) && !ignored.MatchString(name) || wanted[name]
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("regenerate the pin: %w", err)
+	}
+	for _, name := range touched {
+		if blobs.All[name] == "" && blobs.Debian[name] == "" && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	return append(bytes.Clone(head), blobs.format()...), missing, nil
+}
+
+// readBlobs returns the blob ids of the files of a tree that are wanted.
+func readBlobs(dir string, wanted func(name string) bool) (Blobs, error) {
+	blobs := Blobs{All: map[string]string{}, Debian: map[string]string{}}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return blobs, err
+	}
+	defer root.Close()
+	times := map[string]int64{} // of those that are wanted
+	count := map[int64]int{}    // of all files with that time
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		count[info.ModTime().Unix()]++
+		if wanted(name) {
+			times[name] = info.ModTime().Unix()
+		}
+		return nil
+	})
+	if err != nil {
+		return blobs, err
+	}
+	if len(times) == 0 {
+		return blobs, notKernel(dir, "it has none of the files that are pinned")
+	}
+
+	// The time that most files have is that of the release.
+	release := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b int64) int {
+		return cmp.Or(cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
+	})
+	for name, time := range times {
+		table := blobs.All
+		if time != release {
+			table = blobs.Debian
+		}
+		if table[name], err = tree.FileBlobID(root, name); err != nil {
+			return blobs, err
+		}
+	}
+	return blobs, nil
+}
+
+// format writes the generated part of a pin file.
+func (b *Blobs) format() []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s\n# vcpulab pin update\n", generatedMark)
+	for _, table := range []struct {
+		name, comment string
+		ids           map[string]string
+	}{
+		{"all", "the same in every source", b.All},
+		{"debian", "patched by Debian: verified in its package only", b.Debian},
+	} {
+		if len(table.ids) == 0 {
+			continue
+		}
+		fmt.Fprintf(&out, "\n# %s\n[blobs.%s]\n", table.comment, table.name)
+		for _, name := range slices.Sorted(maps.Keys(table.ids)) {
+			fmt.Fprintf(&out, "%q = %q\n", name, table.ids[name])
+		}
+	}
+	return out.Bytes()
 }

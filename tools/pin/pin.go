@@ -10,11 +10,10 @@
 //
 // [Find] reads one of the pins of a directory, [Pin.Fetch] gives its tree, and
 // [UserTree] a tree of the user's own in its place. [New] makes a pin, and
-// [Regenerate] updates its blob ids.
+// [Pin.Update] updates its blob ids.
 package pin
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/hex"
 	"errors"
@@ -24,14 +23,13 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"vcpulab/tools/exit"
+	"vcpulab/tools/tomlfile"
 )
 
 // Pin is a pinned kernel.
@@ -107,75 +105,107 @@ type Blobs struct {
 	Debian map[string]string `toml:"debian,omitempty"`
 }
 
-// FileError is about a pin file that cannot be read or is wrong.
-type FileError struct {
-	File         string
-	Line, Column int // 1-based; 0 if unknown
-	Err          error
+// BlobID returns the blob id that the pin has for a path, and whether it has
+// one. A patch may only touch pinned files: nothing is known of others. For a
+// file that Debian patches it is the id of Debian's.
+func (p *Pin) BlobID(name string) (string, bool) {
+	id, ok := p.blobsOf(Debian)[name]
+	return id, ok
 }
 
-func (e *FileError) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("pin file %s: %v", e.File, e.Err)
+// blobsOf returns the ids to verify in a tree from a source of that kind. In
+// upstream's own tree, the files that Debian patches are not known.
+func (p *Pin) blobsOf(kind Kind) map[string]string {
+	if kind != Debian || len(p.Blobs.Debian) == 0 {
+		return p.Blobs.All
 	}
-	return fmt.Sprintf("pin file %s:%d:%d: %v", e.File, e.Line, e.Column, e.Err)
+	all := maps.Clone(p.Blobs.All)
+	maps.Copy(all, p.Blobs.Debian)
+	return all
 }
 
-func (e *FileError) Unwrap() error { return e.Err }
+// defaultFile is the symbolic link to the pin that is used unless another one
+// is named. A directory with a single pin needs none.
+const defaultFile = "default.toml"
 
-// ExitCode makes it wrong use.
-func (e *FileError) ExitCode() int { return exit.Usage }
+// filePrefix and fileSuffix surround the version in the name of a pin file.
+const filePrefix, fileSuffix = "linux-", ".toml"
 
-// Load reads a pin file. Its errors are *FileError.
+// Listed is a pin file of a directory.
+type Listed struct {
+	Name    string `json:"name"` // the version in its file's name, "6.12.1"
+	File    string `json:"file"`
+	Default bool   `json:"default"`
+}
+
+// List returns the pins in dir, sorted by name. They are not read.
+func List(dir string) []Listed {
+	files, _ := filepath.Glob(filepath.Join(dir, filePrefix+"*"+fileSuffix))
+	chosen, _ := os.Readlink(filepath.Join(dir, defaultFile))
+
+	var list []Listed
+	for _, file := range files {
+		list = append(list, Listed{
+			Name: pinName(file), File: file,
+			Default: filepath.Base(file) == chosen || len(files) == 1 && chosen == "",
+		})
+	}
+	return list
+}
+
+// pinName returns the name of a pin: "linux-6.12.1.toml" and "6.12.1" mean the
+// same one.
+func pinName(name string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), filePrefix), fileSuffix)
+}
+
+// Find reads the pin of that name in dir; "" is the default one. Its errors
+// stand for exit.Usage.
+func Find(dir, name string) (*Pin, error) {
+	there := "it has none"
+	for i, l := range List(dir) {
+		if name == "" && l.Default || name != "" && l.Name == pinName(name) {
+			p, err := Load(l.File)
+			if err == nil {
+				p.Default = l.Default
+			}
+			return p, err
+		}
+		if i == 0 {
+			there = "there are: " + l.Name
+		} else {
+			there += ", " + l.Name
+		}
+	}
+
+	err := fmt.Errorf("unknown pin %q in %s; %s; vcpulab pin new makes one", name, dir, there)
+	if name == "" {
+		err = fmt.Errorf("%s has no default pin; %s; name one with --pin, or link it to %s", dir, there, defaultFile)
+	}
+	return nil, exit.With(exit.Usage, err)
+}
+
+// Load reads a pin file. Its errors stand for exit.Usage.
 func Load(name string) (*Pin, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, &FileError{File: name, Err: err}
+		return nil, exit.With(exit.Usage, err)
 	}
 	return Parse(name, data)
 }
 
-// Parse reads a pin from the content of a file of that name. Its errors are
-// *FileError.
+// Parse reads a pin from the content of a file of that name. Its errors stand
+// for exit.Usage.
 func Parse(name string, data []byte) (*Pin, error) {
 	p := &Pin{File: name}
-	dec := toml.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(p); err != nil {
-		fe := &FileError{File: name, Err: err}
-		var syntax *toml.DecodeError
-		var strict *toml.StrictMissingError
-		switch {
-		case errors.As(err, &strict) && len(strict.Errors) > 0:
-			first := &strict.Errors[0]
-			fe.Line, fe.Column = first.Position()
-			fe.Err = fmt.Errorf("unknown key %q", strings.Join(first.Key(), "."))
-		case errors.As(err, &syntax):
-			fe.Line, fe.Column = syntax.Position()
-		}
-		return nil, fe
+	err := tomlfile.Decode(data, p)
+	if err == nil {
+		err = p.check()
 	}
-
-	if text, err := p.check(); err != nil {
-		line, column := position(data, text)
-		return nil, &FileError{File: name, Line: line, Column: column, Err: err}
+	if err != nil {
+		return nil, tomlfile.Invalid(name, err)
 	}
 	return p, nil
-}
-
-// position returns where a text stands in the file, or 0, 0: the decoder keeps
-// no positions of what was well formed.
-func position(data []byte, text string) (line, column int) {
-	if text == "" {
-		return 0, 0
-	}
-	for i, l := range strings.Split(string(data), "\n") {
-		code, _, _ := strings.Cut(l, "#")
-		if at := strings.Index(code, text); at >= 0 {
-			return i + 1, at + 1
-		}
-	}
-	return 0, 0
 }
 
 var (
@@ -185,43 +215,39 @@ var (
 	suiteRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 )
 
-// check returns what is wrong with a pin that was well formed, and the text in
-// the file that is about it.
-func (p *Pin) check() (text string, err error) {
+// check returns what is wrong with a pin that was well formed.
+func (p *Pin) check() error {
 	switch {
 	case !versionRE.MatchString(p.Version):
-		return "version", fmt.Errorf("version: %q is not a kernel's version, such as 6.12.1", p.Version)
+		return fmt.Errorf("version: %q is not a kernel's version, such as 6.12.1", p.Version)
 	case len(p.Sources) == 0:
-		return "", errors.New("there is no [[source]]")
+		return errors.New("there is no [[source]]")
 	}
 	for i := range p.Sources {
-		if text, err := p.Sources[i].check(); err != nil {
-			return text, fmt.Errorf("source %d: %w", i+1, err)
+		if err := p.Sources[i].check(); err != nil {
+			return fmt.Errorf("source %d: %w", i+1, err)
 		}
 	}
 
 	if len(p.Blobs.All) == 0 {
-		return "", errors.New("there are no [blobs.all]")
+		return errors.New("there are no [blobs.all]")
 	}
-	for _, table := range []map[string]string{p.Blobs.All, p.Blobs.Debian} {
-		for _, name := range slices.Sorted(maps.Keys(table)) {
-			if !fs.ValidPath(name) || name == "." {
-				return name, fmt.Errorf("blobs: %q is not a path in a tree", name)
-			}
-			if !isHex(table[name], 40) {
-				return name, fmt.Errorf("blobs: %s: %q is not a git blob id (40 hexadecimal digits)", name, table[name])
-			}
+	for name, id := range p.blobsOf(Debian) {
+		if !fs.ValidPath(name) || name == "." {
+			return fmt.Errorf("blobs: %q is not a path in a tree", name)
+		}
+		if !isHex(id, 40) {
+			return fmt.Errorf("blobs: %s: %q is not a git blob id (40 hexadecimal digits)", name, id)
 		}
 	}
-	for name := range p.Blobs.Debian {
-		if _, ok := p.Blobs.All[name]; ok {
-			return name, fmt.Errorf("blobs: %s is in [blobs.all] and in [blobs.debian]", name)
-		}
+	if len(p.blobsOf(Debian)) < len(p.Blobs.All)+len(p.Blobs.Debian) {
+		return errors.New("blobs: a file is in [blobs.all] and in [blobs.debian]")
 	}
-	return "", nil
+	return nil
 }
 
-func (s *Source) check() (text string, err error) {
+// check returns what is wrong with a source.
+func (s *Source) check() error {
 	type rule struct {
 		key, value string
 		good       bool
@@ -243,15 +269,15 @@ func (s *Source) check() (text string, err error) {
 			rule{"sums", s.Sums, isHTTPS(s.Sums), "an https address"},
 			rule{"sha256", s.SHA256, s.SHA256 == "" || isHex(s.SHA256, 64), "64 hexadecimal digits"})
 	default:
-		return "kind", fmt.Errorf("kind: %q is neither %q nor %q", s.Kind, Debian, Upstream)
+		return fmt.Errorf("kind: %q is neither %q nor %q", s.Kind, Debian, Upstream)
 	}
 
 	for _, r := range rules {
 		if !r.good {
-			return cmp.Or(r.value, r.key), fmt.Errorf("%s: %q is not %s", r.key, r.value, r.want)
+			return fmt.Errorf("%s: %q is not %s", r.key, r.value, r.want)
 		}
 	}
-	return "", nil
+	return nil
 }
 
 func isHTTPS(address string) bool {

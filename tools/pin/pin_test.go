@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -21,9 +20,9 @@ import (
 // default. The scripts of the command compare that one with its tree.
 func TestCommittedPins(t *testing.T) {
 	const dir = "../../kernel-src-pin"
-	list, err := List(dir)
-	if err != nil || len(list) == 0 {
-		t.Fatalf("pins %v, %v", list, err)
+	list := List(dir)
+	if len(list) == 0 {
+		t.Fatal("no pins")
 	}
 	for _, l := range list {
 		p, err := Find(dir, l.Name)
@@ -76,8 +75,8 @@ func TestFind(t *testing.T) {
 	}
 	find("", "7.3.4", "")
 	want := []Listed{{"7.2.13", filepath.Join(dir, "linux-7.2.13.toml"), false}, {"7.3.4", filepath.Join(dir, "linux-7.3.4.toml"), true}}
-	if list, err := List(dir); cmp.Diff(want, list) != "" || err != nil {
-		t.Errorf("List = %v, %v", list, err)
+	if list := List(dir); cmp.Diff(want, list) != "" {
+		t.Errorf("List = %v", list)
 	}
 }
 
@@ -112,24 +111,24 @@ func TestParse(t *testing.T) {
 		says     string // "" is good
 	}{
 		"good":                {"", "", ""},
-		"not TOML":            {"[[source]]", "[[source]", ":3:9:"},
-		"unknown key":         {"kind = \"debian\"", "knid = \"debian\"", `:4:1: unknown key "source.knid"`},
-		"wrong type":          {"size = 166780612", `size = "big"`, ":10:8:"},
-		"version":             {`"7.3.4"`, `"new"`, `:1:1: version: "new"`},
+		"not TOML":            {"[[source]]", "[[source]", "3| [[source]\n"},
+		"unknown key":         {"kind = \"debian\"", "knid = \"debian\"", "linux.toml: unknown key:\n"},
+		"wrong type":          {"size = 166780612", `size = "big"`, `10| size = "big"`},
+		"version":             {`"7.3.4"`, `"new"`, `linux.toml: version: "new"`},
 		"no version":          {`version = "7.3.4"`, ``, `version: ""`},
 		"kind":                {`"upstream"`, `"cdrom"`, `source 2: kind: "cdrom"`},
 		"sum":                 {"703e369", "703g369", "is not 64 hexadecimal digits"},
 		"sum in capitals":     {"703e369", "703E369", "is not 64 hexadecimal digits"},
 		"size":                {"166780612", "-1", `size: "-1"`},
 		"no sum":              {`sha256 = `, `# `, `sha256: "" is not 64`},
-		"package":             {`package = "linux-source-7.3"`, `package = "../x"`, `:5:12: source 1: package: "../x"`},
+		"package":             {`package = "linux-source-7.3"`, `package = "../x"`, `source 1: package: "../x"`},
 		"path that climbs":    {"pool/main", "../main", "is not the path of a .deb"},
 		"absolute member":     {`"usr/src`, `"/usr/src`, "is not a path in a package"},
 		"suite":               {"trixie-backports", "../..", "suite"},
-		"plain http":          {"https://example.org/sums", "http://example.org/sums", ":16:9: source 2: sums: \"http://example.org/sums\" is not an https address"},
+		"plain http":          {"https://example.org/sums", "http://example.org/sums", "source 2: sums: \"http://example.org/sums\" is not an https address"},
 		"no address":          {`url = "https://example.org/linux.tar.xz"`, ``, "is not an https address"},
-		"blob id":             {`"lib/xarray.c" = "0`, `"lib/xarray.c" = "x`, ":20:2: blobs: lib/xarray.c"},
-		"blob path":           {`"lib/xarray.c"`, `"../lib/xarray.c"`, `:20:2: blobs: "../lib/xarray.c" is not a path`},
+		"blob id":             {`"lib/xarray.c" = "0`, `"lib/xarray.c" = "x`, "blobs: lib/xarray.c"},
+		"blob path":           {`"lib/xarray.c"`, `"../lib/xarray.c"`, `blobs: "../lib/xarray.c" is not a path`},
 		"file in both tables": {`"Makefile"`, `"lib/xarray.c"`, "is in [blobs.all] and in [blobs.debian]"},
 		"no source":           {goodPin[strings.Index(goodPin, "[["):strings.Index(goodPin, "[blobs")], "", "there is no [[source]]"},
 		"no blobs":            {goodPin[strings.Index(goodPin, "[blobs"):], "", "there are no [blobs.all]"},
@@ -146,7 +145,7 @@ func TestParse(t *testing.T) {
 				}
 				return
 			}
-			if !as[*FileError](err) || exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), tc.says) {
+			if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v, want one that says %q", err, tc.says)
 			}
 		})
@@ -155,7 +154,7 @@ func TestParse(t *testing.T) {
 
 func TestLoadWithoutFile(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "linux.toml"))
-	if !as[*FileError](err) || !errors.Is(err, os.ErrNotExist) {
+	if exit.Code(err) != exit.Usage || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -165,12 +164,11 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("version = \"7.3.4\"\n[[source]]\n"))
 	f.Add([]byte("[blobs.all]\n\"\" = \"\"\n"))
 	f.Add([]byte("a.b.c.d=1\n[a]\n"))
-	where := regexp.MustCompile(`^pin file x\.toml(:[1-9][0-9]*:[1-9][0-9]*)?: `)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Parse("x.toml", data)
 		if err != nil {
-			if !where.MatchString(err.Error()) {
-				t.Errorf("error without a place: %v", err)
+			if !strings.HasPrefix(err.Error(), "x.toml: ") {
+				t.Errorf("error without a file: %v", err)
 			}
 			return
 		}
@@ -197,7 +195,7 @@ func TestRegenerate(t *testing.T) {
 		}
 	}
 	old := []byte("# kept\n" + goodPin[:strings.Index(goodPin, "[blobs")] + generatedMark + "\nold\n")
-	got, missing, err := Regenerate(old, dir, "Kconfig", "Kbuild", "lib/none.c")
+	got, missing, err := regenerate(old, dir, "Kconfig", "Kbuild", "lib/none.c")
 	if err != nil || len(missing) != 1 || missing[0] != "lib/none.c" {
 		t.Fatalf("missing %v, %v", missing, err)
 	}
@@ -212,7 +210,7 @@ func TestRegenerate(t *testing.T) {
 		t.Error("the head was not kept")
 	}
 	// What was pinned besides stays pinned.
-	again, _, err := Regenerate(got, dir)
+	again, _, err := regenerate(got, dir)
 	if err != nil || !bytes.Equal(got, again) {
 		t.Errorf("once more: %v\n%s", err, cmp.Diff(string(got), string(again)))
 	}
@@ -220,7 +218,7 @@ func TestRegenerate(t *testing.T) {
 		"no mark":          {goodPin, dir},
 		"no kernel at all": {string(old), t.TempDir()},
 	} {
-		if _, _, err := Regenerate([]byte(try.old), try.dir); err == nil {
+		if _, _, err := regenerate([]byte(try.old), try.dir); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

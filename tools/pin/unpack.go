@@ -4,7 +4,6 @@ package pin
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
 )
 
 // limits bound what an archive may unpack to. A kernel has 96,000 files of
@@ -39,19 +39,14 @@ var (
 
 // unpacker unpacks a kernel. Nothing is written outside of its directory.
 type unpacker struct {
-	limits   limits
-	progress func(files int) // nil is silent
-	files    int             // that were written
-	bytes    int64
+	limits limits
+	step   *progress.Step
+	files  int // that were written
+	bytes  int64
 
 	root  *os.Root
 	top   string   // the top-level directory of the archive, which is left out
 	links []string // symbolic links
-	// dir is the directory dirName, that of the last file: an archive lists the
-	// files of a directory one after the other.
-	dir     *os.Root
-	dirName string
-	buf     bytes.Buffer // the last file
 }
 
 // needUnpackers checks before a long download that it can be unpacked.
@@ -118,14 +113,12 @@ func pipe(ctx context.Context, stdin io.Reader, read func(io.Reader) error, name
 }
 
 // unpackTar unpacks a tar stream without its top-level directory. Files get
-// mode 0644 or 0755, and their time from the archive, which [Regenerate] needs.
+// mode 0644 or 0755, and their time from the archive, which [Pin.Update] needs.
 func (u *unpacker) unpackTar(ctx context.Context, r io.Reader, dir string) (err error) {
 	if u.root, err = os.OpenRoot(dir); err != nil {
 		return err
 	}
 	defer u.root.Close()
-	u.dir, u.dirName = u.root, "."
-	defer func() { u.dir.Close() }()
 
 	in := tar.NewReader(r)
 	for ctx.Err() == nil {
@@ -139,9 +132,7 @@ func (u *unpacker) unpackTar(ctx context.Context, r io.Reader, dir string) (err 
 		if err := u.unpackMember(h, in); err != nil {
 			return fmt.Errorf("%q: %w", h.Name, err)
 		}
-		if u.progress != nil && u.files%1024 == 0 {
-			u.progress(u.files)
-		}
+		u.step.Update("%d files", u.files)
 	}
 	return ctx.Err()
 }
@@ -167,36 +158,17 @@ func (u *unpacker) unpackMember(h *tar.Header, in io.Reader) error {
 		return errTooLarge
 	}
 
-	if err := u.enter(path.Dir(name)); err != nil {
+	if err := u.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
 	switch h.Typeflag {
 	case tar.TypeReg:
-		return u.writeFile(path.Base(name), h, in)
+		return u.writeFile(name, h, in)
 	case tar.TypeSymlink:
 		u.links = append(u.links, name)
-		return u.dir.Symlink(h.Linkname, path.Base(name))
+		return u.root.Symlink(h.Linkname, name)
 	}
 	return errSpecial
-}
-
-// enter makes a directory if it is missing, and opens it.
-func (u *unpacker) enter(name string) error {
-	if name == u.dirName {
-		return nil
-	}
-	if err := u.root.MkdirAll(name, 0o755); err != nil {
-		return err
-	}
-	dir, err := u.root.OpenRoot(name)
-	if err != nil {
-		return err
-	}
-	if u.dir != u.root {
-		u.dir.Close()
-	}
-	u.dir, u.dirName = dir, name
-	return nil
 }
 
 // strip takes the top-level directory off a name.
@@ -225,20 +197,20 @@ func (u *unpacker) writeFile(name string, h *tar.Header, in io.Reader) error {
 	if h.Mode&0o100 != 0 {
 		mode = 0o755
 	}
-	u.buf.Reset()
-	if _, err := u.buf.ReadFrom(in); err != nil {
+	data := make([]byte, h.Size)
+	if _, err := io.ReadFull(in, data); err != nil {
 		return err
 	}
-	f, err := u.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(u.buf.Bytes())
+	_, err = f.Write(data)
 	err = errors.Join(err, f.Chmod(mode), f.Close()) // whatever the umask is
 	if err != nil {
 		return err
 	}
-	return u.dir.Chtimes(name, h.ModTime, h.ModTime)
+	return u.root.Chtimes(name, h.ModTime, h.ModTime)
 }
 
 // checkLinks refuses symbolic links that lead out of the tree, also by way of

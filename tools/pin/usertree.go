@@ -26,8 +26,7 @@ import (
 //
 // Of a git checkout the tracked files and the new ones that git does not
 // ignore are taken, of a plain tree all files but those that a build left
-// there. The ID of the tree is git's id of that content. A directory that is
-// not a kernel tree gives a *NotKernelError.
+// there. The ID of the tree is git's id of that content.
 func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *progress.Log) (t tree.Tree, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -165,4 +164,49 @@ func plainFilter(dir string) func(name string, isDir bool) bool {
 		}
 	}
 	return nil
+}
+
+// notKernel says that a directory is not a kernel's source tree, which is wrong
+// use.
+func notKernel(dir, why string) error {
+	return exit.With(exit.Usage, fmt.Errorf("%s is not a kernel source tree: %s; name the directory that holds the kernel's top Makefile", dir, why))
+}
+
+// assignment is one of those that a kernel's Makefile begins with.
+var assignment = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(.*?)[ \t]*$`)
+
+// Version returns the version of the kernel tree in dir as its Makefile has
+// it. A directory that is not a kernel tree is wrong use.
+func Version(dir string) (string, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", notKernel(dir, err.Error())
+	}
+	if !info.IsDir() {
+		return "", notKernel(dir, "it is not a directory")
+	}
+	for _, name := range []string{"Makefile", "Kconfig", "Kbuild", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
+			return "", notKernel(dir, "it has no "+name)
+		}
+	}
+
+	text, err := os.ReadFile(filepath.Join(dir, "Makefile"))
+	if err != nil {
+		return "", notKernel(dir, err.Error())
+	}
+	vars := map[string]string{}
+	for _, m := range assignment.FindAllStringSubmatch(string(text), -1) {
+		if _, later := vars[m[1]]; !later {
+			vars[m[1]] = m[2]
+		}
+	}
+	if vars["VERSION"] == "" || vars["PATCHLEVEL"] == "" {
+		return "", notKernel(dir, "its Makefile sets no VERSION and PATCHLEVEL")
+	}
+	version := vars["VERSION"] + "." + vars["PATCHLEVEL"]
+	if sub := vars["SUBLEVEL"]; sub != "" {
+		version += "." + sub
+	}
+	return version + vars["EXTRAVERSION"], nil
 }

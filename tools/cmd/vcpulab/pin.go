@@ -32,10 +32,7 @@ type pinListCmd struct{}
 
 // Run prints the name of each pin.
 func (pinListCmd) Run(l *lab) error {
-	list, err := pin.List(l.path(pinDir))
-	if err != nil {
-		return err
-	}
+	list := pin.List(l.path(pinDir))
 	if l.JSON {
 		return l.printJSON(list)
 	}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package pin
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+)
+
+// newClient returns a client with apt's proxy that gives up on servers that
+// do not answer.
+func newClient(ctx context.Context) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                 aptProxy(ctx),
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+	}}
+}
+
+// aptProxy returns which proxy to use for a request: the one that apt is
+// configured with, else the one of the environment.
+func aptProxy(ctx context.Context) func(*http.Request) (*url.URL, error) {
+	out, _, err := program.Program{Name: "apt-config", InheritEnv: true}.Run(ctx, "dump", "--format", "%F %v%n")
+	if err != nil {
+		return http.ProxyFromEnvironment
+	}
+	return proxyOf(string(out))
+}
+
+// proxyOf returns the proxy function for apt's options, lines of the form
+// Name::Of::Option "value": a host's own proxy, then the scheme's, then http's.
+func proxyOf(config string) func(*http.Request) (*url.URL, error) {
+	options := map[string]string{}
+	for line := range strings.Lines(config) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		options[strings.ToLower(name)] = strings.Trim(value, `"; `)
+	}
+
+	return func(r *http.Request) (*url.URL, error) {
+		own := "acquire::" + r.URL.Scheme + "::proxy"
+		value := cmp.Or(options[own+"::"+strings.ToLower(r.URL.Hostname())], options[own], options["acquire::http::proxy"])
+		switch strings.ToLower(value) {
+		case "direct", "false":
+			return nil, nil
+		case "":
+			return http.ProxyFromEnvironment(r)
+		}
+		return url.Parse(value)
+	}
+}
+
+// mirrors returns the given mirrors or, if they are nil, those that this
+// machine's apt installs from.
+func mirrors(ctx context.Context, sites []string) ([]string, error) {
+	if sites != nil {
+		return sites, nil
+	}
+	// Without the option only sites are listed whose index was fetched before,
+	// and a fresh machine has fetched none.
+	out, _, err := program.Program{Name: "apt-get", InheritEnv: true}.Run(ctx, "indextargets", "--no-release-info", "--format", "$(SITE)|$(LABEL)")
+	if err != nil {
+		return nil, exit.With(exit.MachineLacks, fmt.Errorf("find a Debian mirror: %w", err))
+	}
+	if sites = parseSites(string(out), os.ReadFile); len(sites) == 0 {
+		return nil, exit.With(exit.MachineLacks, errors.New("apt has no mirror configured: look at /etc/apt/sources.list and /etc/apt/sources.list.d"))
+	}
+	return sites, nil
+}
+
+// parseSites reads lines of the form site|label. Sites for security updates
+// come last: they have few packages.
+func parseSites(text string, readFile func(string) ([]byte, error)) []string {
+	var sites, security []string
+	for line := range strings.Lines(text) {
+		site, label, _ := strings.Cut(strings.TrimSpace(line), "|")
+		found := []string{site}
+		// A list of mirrors, as cloud images have it.
+		if name, ok := strings.CutPrefix(site, "mirror+file:"); ok {
+			data, _ := readFile(name)
+			found = strings.Fields(string(data)) // what is not a site is dropped below
+		}
+		for _, s := range found {
+			s = strings.TrimRight(s, "/")
+			u, err := url.Parse(s)
+			if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+				continue
+			}
+			list := &sites
+			if strings.Contains(strings.ToLower(s+label), "security") {
+				list = &security
+			}
+			if !slices.Contains(*list, s) {
+				*list = append(*list, s)
+			}
+		}
+	}
+	return append(sites, security...)
+}
+
+// fromMirrors downloads a package from the first mirror that has it.
+func (d *download) fromMirrors(ctx context.Context, sites []string) error {
+	sites, err := mirrors(ctx, sites)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	var without []string
+	for _, site := range sites {
+		d.url = site + "/" + d.src.Path
+		err := d.run(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case errors.Is(err, errNotFound):
+			without = append(without, site)
+		default:
+			failed = append(failed, err)
+		}
+	}
+	if len(without) > 0 {
+		failed = append(failed, goneError(ctx, d.client, without, d.src))
+	}
+	return errors.Join(failed...)
+}
+
+// goneError says that mirrors do not have a package any more, and what they
+// have instead: Debian keeps replaced versions only for a while.
+func goneError(ctx context.Context, client *http.Client, sites []string, src *Source) error {
+	var instead string
+	list, err := sourcesIn(ctx, client, sites, src.Suite)
+	switch {
+	case err != nil:
+		instead = fmt.Sprintf("listing the others failed: %v", err)
+	case len(list) == 0:
+		instead = src.Suite + " has no kernel source at all"
+	default:
+		instead = src.Suite + " has:"
+		for _, s := range list {
+			instead += fmt.Sprintf("\n    %s %s", s.Package, s.PackageVersion)
+		}
+		instead += fmt.Sprintf("\nTo pin one of them: vcpulab pin new --suite %s %s", src.Suite, kernelVersion(list[len(list)-1].PackageVersion))
+	}
+	return exit.With(exit.MachineLacks, fmt.Errorf("no mirror has it any more (%s); %s", src.Path, instead))
+}
+
+// sourcesIn returns the packages with kernel sources in a suite, by the first
+// mirror that has some.
+func sourcesIn(ctx context.Context, client *http.Client, sites []string, suite string) ([]Source, error) {
+	var failed []error
+	for _, site := range sites {
+		for _, arch := range []string{"amd64", "all"} {
+			address := fmt.Sprintf("%s/dists/%s/main/binary-%s/Packages.xz", site, suite, arch)
+			list, err := readIndex(ctx, client, address, suite)
+			if len(list) > 0 {
+				return list, nil
+			}
+			failed = append(failed, err)
+		}
+	}
+	return nil, errors.Join(failed...)
+}
+
+func readIndex(ctx context.Context, client *http.Client, address, suite string) (list []Source, err error) {
+	data, err := get(ctx, client, address)
+	if err != nil {
+		return nil, err
+	}
+	err = pipe(ctx, bytes.NewReader(data), func(r io.Reader) (err error) {
+		list, err = parseIndex(r, suite)
+		return err
+	}, "xz", "-dc")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return list, nil
+}
+
+// sourcePackages is the prefix of the names of Debian's packages with kernel
+// sources.
+const sourcePackages = "linux-source-"
+
+// maxIndex is the most that is read of a list that a server publishes, in
+// bytes. The indexes of Debian's suites have up to 10 MB compressed, 60 MB
+// uncompressed.
+const maxIndex = 256 << 20
+
+// parseIndex reads the index of a Debian suite and returns the packages with
+// kernel sources.
+func parseIndex(r io.Reader, suite string) ([]Source, error) {
+	var found []Source
+	paragraphs := textproto.NewReader(bufio.NewReader(io.LimitReader(r, maxIndex)))
+	for {
+		fields, end := paragraphs.ReadMIMEHeader()
+		if end != nil && end != io.EOF {
+			return nil, fmt.Errorf("package index: %w", end)
+		}
+		if name := fields.Get("Package"); strings.HasPrefix(name, sourcePackages) {
+			s := Source{
+				Kind: Debian, Package: name, PackageVersion: fields.Get("Version"), Suite: suite,
+				Path: fields.Get("Filename"), Member: "usr/src/" + name + ".tar.xz", SHA256: fields.Get("SHA256"),
+			}
+			s.Size, _ = strconv.ParseInt(fields.Get("Size"), 10, 64)
+			if err := s.check(); err != nil {
+				return nil, fmt.Errorf("package index: %s: %w", name, err)
+			}
+			found = append(found, s)
+		}
+		if end != nil {
+			return found, nil
+		}
+	}
+}
+
+// publishedSum returns the sum of an upstream tarball that the list beside it
+// has. The list is signed, but nothing on the machine knows the key: TLS
+// protects it, and the blob ids verify the files that matter.
+func publishedSum(ctx context.Context, client *http.Client, src *Source) (string, error) {
+	list, err := get(ctx, client, src.Sums)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(list)) {
+		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if file == src.base() && isHex(sum, 64) {
+			return sum, nil
+		}
+	}
+	return "", exit.With(exit.CheckFailed, fmt.Errorf("%s: no sum for %s", src.Sums, src.base()))
+}
+
+// get fetches a small file.
+func get(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	resp, err := open(ctx, client, address, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxIndex+1))
+	if err == nil && len(data) > maxIndex {
+		err = fmt.Errorf("larger than %d bytes", maxIndex)
+	}
+	if err != nil {
+		return nil, exit.With(exit.MachineLacks, fmt.Errorf("%s: %w", address, err))
+	}
+	return data, nil
+}
