@@ -7,10 +7,11 @@ package junit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
-	"time"
+	"slices"
 
 	"github.com/google/renameio/v2"
 )
@@ -26,73 +27,61 @@ type Suite struct {
 type Case struct {
 	// Name tells it from others of its Class; Class is what CI systems group
 	// by. An empty one stands for the suite's name.
-	Name  string
-	Class string
-	Took  time.Duration
+	Name  string  `xml:"name,attr"`
+	Class string  `xml:"classname,attr"`
+	Took  Seconds `xml:"time,attr"`
 	// Failure is what is wrong, Error is why it could not be checked, Skipped
 	// is why it was not to be checked.
-	Failure *Message
-	Error   *Message
-	Skipped *Message
+	Failure *Message `xml:"failure,omitempty"`
+	Error   *Message `xml:"error,omitempty"`
+	Skipped *Message `xml:"skipped,omitempty"`
 	// Output is what was printed meanwhile.
-	Output string
+	Output string `xml:"system-out,omitempty"`
 }
 
 // Message says why a case has not passed: in a line, what sort of reason that
 // is, a word or two, and at length. The latter two may be empty.
 type Message struct {
-	Line string
-	Sort string
-	Text string
+	Line string `xml:"message,attr"`
+	Sort string `xml:"type,attr,omitempty"`
+	Text string `xml:",chardata"`
 }
 
-// The elements and attributes of the file.
+// Seconds is a time as the format writes it.
+type Seconds float64
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s Seconds) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%.3f", float64(s)), nil }
+
+// The elements around the cases.
 type (
-	xmlSuites struct {
-		XMLName xml.Name   `xml:"testsuites"`
-		Suites  []xmlSuite `xml:"testsuite"`
+	document struct {
+		XMLName xml.Name       `xml:"testsuites"`
+		Suites  []suiteElement `xml:"testsuite"`
 	}
-	xmlSuite struct {
-		Name     string    `xml:"name,attr"`
-		Tests    int       `xml:"tests,attr"`
-		Failures int       `xml:"failures,attr"`
-		Errors   int       `xml:"errors,attr"`
-		Skipped  int       `xml:"skipped,attr"`
-		Time     string    `xml:"time,attr"`
-		Cases    []xmlCase `xml:"testcase"`
-	}
-	xmlCase struct {
-		Name      string      `xml:"name,attr"`
-		Class     string      `xml:"classname,attr"`
-		Time      string      `xml:"time,attr"`
-		Failure   *xmlMessage `xml:"failure,omitempty"`
-		Error     *xmlMessage `xml:"error,omitempty"`
-		Skipped   *xmlMessage `xml:"skipped,omitempty"`
-		SystemOut string      `xml:"system-out,omitempty"`
-	}
-	xmlMessage struct {
-		Line string `xml:"message,attr"`
-		Sort string `xml:"type,attr,omitempty"`
-		Text string `xml:",chardata"`
+	suiteElement struct {
+		Name     string  `xml:"name,attr"`
+		Tests    int     `xml:"tests,attr"`
+		Failures int     `xml:"failures,attr"`
+		Errors   int     `xml:"errors,attr"`
+		Skipped  int     `xml:"skipped,attr"`
+		Took     Seconds `xml:"time,attr"`
+		Cases    []Case  `xml:"testcase"`
 	}
 )
 
 // Write writes suites as one XML document. Characters that XML lacks are
 // written as U+FFFD: results quote the output of programs.
 func Write(w io.Writer, suites ...Suite) error {
-	var doc xmlSuites
+	var doc document
 	for _, s := range suites {
-		doc.Suites = append(doc.Suites, s.xml())
+		doc.Suites = append(doc.Suites, s.element())
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
+	data, err := xml.MarshalIndent(doc, "", "\t")
+	if err != nil {
 		return err
 	}
-	enc := xml.NewEncoder(w)
-	enc.Indent("", "\t")
-	if err := enc.Encode(doc); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
+	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, data)
 	return err
 }
 
@@ -109,37 +98,21 @@ func WriteFile(name string, suites ...Suite) error {
 	return nil
 }
 
-func (s Suite) xml() xmlSuite {
-	x := xmlSuite{Name: s.Name, Tests: len(s.Cases)}
-	var total time.Duration
-	for _, c := range s.Cases {
-		if c.Class == "" {
-			c.Class = s.Name
-		}
+// element counts the cases.
+func (s Suite) element() suiteElement {
+	e := suiteElement{Name: s.Name, Tests: len(s.Cases), Cases: slices.Clone(s.Cases)}
+	for i := range e.Cases {
+		c := &e.Cases[i]
+		c.Class = cmp.Or(c.Class, s.Name)
 		switch {
 		case c.Failure != nil:
-			x.Failures++
+			e.Failures++
 		case c.Error != nil:
-			x.Errors++
+			e.Errors++
 		case c.Skipped != nil:
-			x.Skipped++
+			e.Skipped++
 		}
-		total += c.Took
-		x.Cases = append(x.Cases, xmlCase{
-			Name: c.Name, Class: c.Class, Time: seconds(c.Took), SystemOut: c.Output,
-			Failure: c.Failure.xml(), Error: c.Error.xml(), Skipped: c.Skipped.xml(),
-		})
+		e.Took += c.Took
 	}
-	x.Time = seconds(total)
-	return x
+	return e
 }
-
-func (m *Message) xml() *xmlMessage {
-	if m == nil {
-		return nil
-	}
-	return &xmlMessage{Line: m.Line, Sort: m.Sort, Text: m.Text}
-}
-
-// seconds is how the format writes a time.
-func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

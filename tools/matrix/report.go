@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -166,7 +165,7 @@ func (r *Report) junit() junit.Suite {
 				jc.Output += "without sparse: " + why + "\n"
 			}
 			if !c.Cached {
-				jc.Took = time.Duration(c.Seconds * float64(time.Second))
+				jc.Took = junit.Seconds(c.Seconds)
 			}
 			var b strings.Builder
 			if c.explain(&b); b.Len() > 0 {

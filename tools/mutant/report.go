@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/junit"
@@ -167,7 +166,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 func (r *Report) WriteJUnit(w io.Writer) error {
 	suite := junit.Suite{Name: "mutants"}
 	for _, res := range r.Results {
-		c := junit.Case{Name: res.Name, Took: time.Duration(res.Seconds * float64(time.Second)), Output: res.short()}
+		c := junit.Case{Name: res.Name, Took: junit.Seconds(res.Seconds), Output: res.short()}
 		if res.Fate != Killed {
 			c.Failure = &junit.Message{Line: res.short(), Sort: string(res.Fate), Text: res.details()}
 		}

@@ -201,7 +201,7 @@ func (p TestPair) junit() junit.Case {
 	c := junit.Case{Name: p.Name}
 	reason := ""
 	if r := p.Patched; r != nil {
-		c.Took, c.Output, reason = seconds(r.Seconds), r.Output, r.Reason
+		c.Took, c.Output, reason = junit.Seconds(r.Seconds), r.Output, r.Reason
 	}
 	switch failure := p.failure(); {
 	case failure != "":

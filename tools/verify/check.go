@@ -3,9 +3,12 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"go/doc/comment"
 	"io"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/exit"
@@ -14,17 +17,17 @@ import (
 // Check is one thing that is looked at.
 type Check struct {
 	// Name is what --only takes, a word.
-	Name string
+	Name string `json:"name"`
 	// Explain says in a sentence or two what it looks at, and why a
 	// maintainer cares.
-	Explain string
+	Explain string `json:"explain"`
 	// Needs are the programs that it cannot do without.
-	Needs []string
+	Needs []string `json:"needs,omitempty"`
 	// Run looks. What it writes to log is kept for who wants to know more
 	// than the findings say. An error is for a check that could not be run to
 	// its end, with the exit code exit.MachineLacks where the machine is to
 	// blame.
-	Run func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error)
+	Run func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) `json:"-"`
 }
 
 // Checks returns all checks, in the order in which they are run: what others
@@ -44,25 +47,31 @@ func Choose(names ...string) ([]Check, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
-	wanted := make(map[string]bool, len(names))
-	for _, n := range names {
-		wanted[n] = true
-	}
-	var chosen []Check
 	var known []string
 	for _, c := range all {
 		known = append(known, c.Name)
-		if wanted[c.Name] {
-			chosen = append(chosen, c)
-			delete(wanted, c.Name)
-		}
 	}
 	for _, n := range names {
-		if wanted[n] {
+		if !slices.Contains(known, n) {
 			return nil, exit.With(exit.Usage, fmt.Errorf("there is no check %q; there are: %s", n, strings.Join(known, ", ")))
 		}
 	}
-	return chosen, nil
+	return slices.DeleteFunc(all, func(c Check) bool { return !slices.Contains(names, c.Name) }), nil
+}
+
+// WriteList writes what checks there are and why, for people.
+func WriteList(w io.Writer, checks []Check) error {
+	var b bytes.Buffer
+	wrapped := comment.Printer{TextPrefix: "    ", TextWidth: 76}
+	for _, c := range checks {
+		doc := comment.Doc{Content: []comment.Block{&comment.Paragraph{Text: []comment.Text{comment.Plain(c.Explain)}}}}
+		fmt.Fprintf(&b, "%s\n%s", c.Name, wrapped.Text(&doc))
+		if len(c.Needs) > 0 {
+			fmt.Fprintf(&b, "    Needs %s.\n", strings.Join(c.Needs, ", "))
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 // Finding is something that a maintainer would send the series back for.

@@ -3,20 +3,68 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/program"
 	"vcpulab/tools/series"
 )
+
+var gitAm = Check{
+	Name: "git-am",
+	Explain: "git am, the maintainers' own tool, makes of each patch the commit that is expected: author, subject, and the same blob of every file. " +
+		"What it makes of a mail counts, not what another program does.",
+	Needs: []string{"git"},
+	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+		r, err := s.repository(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a := s.apply()
+		var found []Finding
+		for i, c := range r.commits {
+			if i >= len(s.Series.Patches) {
+				found = append(found, Finding{Message: "git am makes more commits than there are patches", Found: c.subject})
+				break
+			}
+			p := s.Series.Patches[i]
+			fmt.Fprintf(log, "%s: %d files\n", p.Name, len(c.files))
+			compare := func(file, what, expected, is string) {
+				if expected != is {
+					found = append(found, Finding{Patch: p.Name, File: file, Message: "git am makes another " + what, Expected: expected, Found: is})
+				}
+			}
+			compare("", "author", p.Author.String(), c.author)
+			compare("", "subject", p.Subject, c.subject)
+			if a.err != nil {
+				continue
+			}
+			tested := files(a.report.Patches[i])
+			all := maps.Clone(tested)
+			maps.Copy(all, c.files)
+			for _, name := range slices.Sorted(maps.Keys(all)) {
+				compare(name, "file than was tested", cmp.Or(tested[name], "as before"), cmp.Or(c.files[name], "as before"))
+			}
+		}
+		if r.failed != "" {
+			f := Finding{Message: "git am does not take it", Found: r.failed, Do: "git am --show-current-patch=diff, in a tree of your own"}
+			if n := len(r.commits); n < len(s.Series.Patches) {
+				f.Patch = s.Series.Patches[n].Name
+			}
+			found = append(found, f)
+		}
+		return found, nil
+	},
+}
 
 // repository is a git repository of the files that the series touches, to
 // which git itself has applied the patches.
@@ -27,16 +75,17 @@ type repository struct {
 	// no more; "" if it has made all.
 	commits []commit
 	failed  string
+	mails   []string // of git format-patch, once they were asked for
 }
 
 // commit is what git am makes of a mail.
 type commit struct {
 	author, subject string
-	files           map[string]blob // that it changes
+	files           map[string]string // that it changes: mode and blob
 }
 
-// blob is a file as git has it; the zero value is one that is not there.
-type blob struct{ mode, id string }
+// noFile stands for the mode and blob of a file that is removed.
+const noFile = "no file"
 
 // identity is who applies the patches, and leaves out what the user has
 // configured.
@@ -64,15 +113,6 @@ func (s *Submission) repository(ctx context.Context) (*repository, error) {
 	return r, nil
 }
 
-// applied returns the repository if git has applied all patches.
-func (s *Submission) applied(ctx context.Context) (*repository, error) {
-	r, err := s.repository(ctx)
-	if err == nil && r.failed != "" {
-		err = errNotApplied
-	}
-	return r, err
-}
-
 // forget removes the repository.
 func (s *Submission) forget() {
 	if s.repo != nil {
@@ -86,15 +126,18 @@ func (r *repository) fill(ctx context.Context, s *Submission) error {
 	if err := os.Mkdir(r.git.Dir, 0o755); err != nil {
 		return err
 	}
-	if err := copyTouched(s, r.git.Dir); err != nil {
+	base, err := filepath.Abs(s.Base.Dir)
+	if err != nil {
 		return err
 	}
+	// Without --force, the kernel's .gitignore would have a say.
+	add := []string{"--git-dir=" + filepath.Join(r.git.Dir, ".git"), "--work-tree=" + base, "-C", base, "add", "--force", "--"}
 	for _, args := range [][]string{
 		{"init", "--quiet", "--template=", "--object-format=sha1"},
-		// Without --force, the kernel's .gitignore would have a say.
-		{"add", "--all", "--force"},
+		append(add, touched(s)...),
 		{"commit", "--quiet", "--allow-empty", "--message=before"},
 		{"tag", "base"},
+		{"reset", "--quiet", "--hard"},
 	} {
 		if _, _, err := r.git.Run(ctx, args...); err != nil {
 			return err
@@ -118,19 +161,9 @@ func (r *repository) fill(ctx context.Context, s *Submission) error {
 	return err
 }
 
-// copyTouched copies what the series touches of the base, and what git goes
-// by, to dir.
-func copyTouched(s *Submission, dir string) error {
-	from, err := os.OpenRoot(s.Base.Dir)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	to, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
+// touched returns the files of the base that the series touches, and those that
+// git goes by.
+func touched(s *Submission) []string {
 	// Not the .gitignore at the top: Debian's leaves out everything.
 	names := map[string]bool{".gitattributes": true}
 	for _, name := range s.Series.Paths() {
@@ -139,88 +172,53 @@ func copyTouched(s *Submission, dir string) error {
 			names[at+"/.gitignore"] = true
 		}
 	}
-	for name := range names {
-		if err := copyFile(from, to, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copyFile copies a file with its mode, if it is there.
-func copyFile(from, to *os.Root, name string) error {
-	info, err := from.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := to.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	if info.Mode().Type() == fs.ModeSymlink {
-		target, err := from.Readlink(name)
-		if err != nil {
-			return err
-		}
-		return to.Symlink(target, name)
-	}
-	in, err := from.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := to.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o200)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
+	maps.DeleteFunc(names, func(name string, _ bool) bool {
+		_, err := os.Lstat(filepath.Join(s.Base.Dir, filepath.FromSlash(name)))
+		return errors.Is(err, os.ErrNotExist)
+	})
+	return slices.Sorted(maps.Keys(names))
 }
 
 // log reads what git am has made.
 func (r *repository) log(ctx context.Context) ([]commit, error) {
-	const mark = "commit\x01"
-	out, _, err := r.git.Run(ctx, "log", "--reverse", "--raw", "--no-renames", "--no-abbrev", "-z", "--format="+mark+"%an <%ae>%x00%s", "base..HEAD")
+	out, _, err := r.git.Run(ctx, "-c", "core.quotePath=false", "log", "--reverse", "--raw", "--no-renames", "--no-abbrev",
+		"--format=commit %an <%ae>%x09%s", "base..HEAD")
 	if err != nil {
 		return nil, err
 	}
 	var commits []commit
-	fields := strings.Split(string(out), "\x00")
-	for i := 0; i+1 < len(fields); i++ {
-		field := strings.TrimLeft(fields[i], "\n")
-		if author, ok := strings.CutPrefix(field, mark); ok {
-			commits = append(commits, commit{author: author, subject: fields[i+1], files: make(map[string]blob)})
-			i++
-			continue
+	for line := range strings.Lines(string(out)) {
+		head, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		author, isCommit := strings.CutPrefix(head, "commit ")
+		words := strings.Fields(head) // ":100644 100644 <before> <after> M"
+		switch {
+		case isCommit:
+			commits = append(commits, commit{author: author, subject: name, files: make(map[string]string)})
+		case len(words) == 5 && len(commits) > 0:
+			commits[len(commits)-1].files[name] = content(words[1], words[3])
+		case head != "":
+			return nil, fmt.Errorf("read git log: unexpected line %q", line)
 		}
-		// ":100644 100644 <before> <after> M", then the name.
-		words := strings.Fields(strings.TrimPrefix(field, ":"))
-		if len(words) != 5 || len(commits) == 0 {
-			return nil, fmt.Errorf("read git log: field %d is %s", i, strconv.Quote(field))
-		}
-		b := blob{mode: words[1], id: words[3]}
-		if strings.Trim(b.id, "0") == "" {
-			b = blob{}
-		}
-		commits[len(commits)-1].files[fields[i+1]] = b
-		i++
 	}
 	return commits, nil
 }
 
+// content returns the mode and blob of a file as one text.
+func content(mode, blob string) string {
+	if strings.Trim(blob, "0") == "" {
+		return noFile
+	}
+	return mode + " " + blob
+}
+
 // files returns what a patch makes of each file, as it was applied here.
-func files(p series.PatchReport) map[string]blob {
-	m := make(map[string]blob)
+func files(p series.PatchReport) map[string]string {
+	m := make(map[string]string)
 	for _, f := range p.Files {
 		if f.OldPath != "" && f.Action == series.Rename {
-			m[f.OldPath] = blob{}
+			m[f.OldPath] = noFile
 		}
-		m[f.Path] = blob{mode: f.Mode, id: f.After}
+		m[f.Path] = content(f.Mode, f.After)
 	}
 	return m
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing/fstest"
 
 	"vcpulab/tools/program"
 )
@@ -32,19 +33,18 @@ var kernelDoc = Check{
 		if err != nil {
 			return nil, err
 		}
-		defer src.close()
-		before, after := make(map[string][]byte), make(map[string][]byte)
+		before, after := fstest.MapFS{}, fstest.MapFS{}
 		for name, data := range src.over {
 			if ext := path.Ext(name); ext != ".c" && ext != ".h" || data == nil {
 				continue
 			}
-			after[name] = data
+			after[name] = &fstest.MapFile{Data: data}
 			old, err := src.before(name)
 			if err != nil {
 				return nil, err
 			}
 			if old != nil {
-				before[name] = old
+				before[name] = &fstest.MapFile{Data: old}
 			}
 		}
 		known, err := s.kernelDoc(ctx, before)
@@ -58,9 +58,9 @@ var kernelDoc = Check{
 		fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
 		var found []Finding
 		for _, w := range now {
-			w.fresh = !slices.ContainsFunc(known, func(k docWarning) bool { return k.file == w.file && k.message == w.message })
-			fmt.Fprintf(log, "%s:%d: %s (new: %t)\n", w.file, w.line, w.message, w.fresh)
-			if w.fresh {
+			fresh := !slices.ContainsFunc(known, func(k docWarning) bool { return k.file == w.file && k.message == w.message })
+			fmt.Fprintf(log, "%s:%d: %s (new: %t)\n", w.file, w.line, w.message, fresh)
+			if fresh {
 				found = append(found, Finding{File: w.file, Line: w.line, Message: w.message, Do: "python3 " + kernelDocScript + " -none -Wall " + w.file})
 			}
 		}
@@ -72,13 +72,12 @@ var kernelDoc = Check{
 type docWarning struct {
 	file, message string
 	line          int
-	fresh         bool
 }
 
 var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)
 
 // kernelDoc returns what kernel-doc says of files.
-func (s *Submission) kernelDoc(ctx context.Context, files map[string][]byte) ([]docWarning, error) {
+func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]docWarning, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
@@ -91,19 +90,12 @@ func (s *Submission) kernelDoc(ctx context.Context, files map[string][]byte) ([]
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	names := slices.Sorted(maps.Keys(files))
-	for _, name := range names {
-		to := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(to, files[name], 0o644); err != nil {
-			return nil, err
-		}
+	if err := os.CopyFS(dir, files); err != nil {
+		return nil, err
 	}
 	// Python is not to leave compiled files in the tree.
 	p := program.Program{Name: "python3", Dir: dir, Env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
-	_, errs, err := p.Run(ctx, append([]string{script, "-none", "-Wall"}, names...)...)
+	_, errs, err := p.Run(ctx, append([]string{script, "-none", "-Wall"}, slices.Sorted(maps.Keys(files))...)...)
 	// It may count its warnings in its exit status.
 	if _, ok := errors.AsType[*program.StatusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
 		return nil, err

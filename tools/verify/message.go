@@ -52,8 +52,8 @@ var (
 // messageFindings looks at the message of one patch.
 func messageFindings(p *series.Patch) []Finding {
 	var found []Finding
-	add := func(line int, f Finding) {
-		f.Patch, f.Line = p.Name, line
+	add := func(line string, f Finding) {
+		f.Patch, f.Line, f.Found = p.Name, lineIn(p, line), line
 		found = append(found, f)
 	}
 	for line := range strings.Lines(p.Subject + "\n" + p.Message) {
@@ -63,7 +63,7 @@ func messageFindings(p *series.Patch) []Finding {
 		}
 		for _, ph := range phrases {
 			if m := ph.pattern.FindString(line); m != "" {
-				add(lineIn(string(p.Mail), strings.TrimRight(line, " ")), Finding{Message: fmt.Sprintf("the message says %q", m), Found: line, Why: ph.why})
+				add(line, Finding{Message: fmt.Sprintf("the message says %q", m), Why: ph.why})
 			}
 		}
 	}
@@ -74,11 +74,11 @@ func messageFindings(p *series.Patch) []Finding {
 		at := slices.Index(trailerOrder, key)
 		switch {
 		case slices.Contains(given, key):
-			add(lineIn(string(p.Mail), text), Finding{Message: "only others can give this trailer", Found: text, Do: "leave it to whoever reviews or applies the series"})
+			add(text, Finding{Message: "only others can give this trailer", Do: "leave it to whoever reviews or applies the series"})
 		case at < 0:
-			add(lineIn(string(p.Mail), text), Finding{Message: "the kernel's process does not know this trailer", Found: text})
+			add(text, Finding{Message: "the kernel's process does not know this trailer"})
 		case at < last:
-			add(lineIn(string(p.Mail), text), Finding{Message: "the trailer stands in the wrong place", Expected: strings.Join(trailerOrder, ", then "), Found: text})
+			add(text, Finding{Message: "the trailer stands in the wrong place", Expected: strings.Join(trailerOrder, ", then ")})
 		default:
 			last = at
 		}

@@ -4,7 +4,6 @@ package verify
 
 import (
 	"fmt"
-	"slices"
 
 	"vcpulab/tools/ctoken"
 )
@@ -22,67 +21,64 @@ func (o *orderRule) check(src *patched) ([]Finding, error) {
 		}}, nil
 	}
 	var found []Finding
-	add := func(line int, message, expected, is string) {
+	add := func(at int, message, expected string) {
 		found = append(found, Finding{
-			File: o.File, Line: line, Function: o.Function, Message: message, Expected: expected, Found: is, Why: o.Why,
+			File: o.File, Line: body[at].Line, Function: o.Function, Message: message, Expected: expected, Found: statement(data, body, at), Why: o.Why,
 		})
 	}
-	ends := make([]int, len(o.steps)) // where a step ends, -1 if it is missing
-	at := 0
-	for i, p := range o.steps {
+	at, listed := 0, make(map[string]int) // where the last step ends, and how often each is in the table
+	complete := false
+	for i, p := range o.Steps {
+		listed[p.String()]++
 		pos, n := p.Find(body, at)
-		if pos >= 0 {
+		complete = pos >= 0
+		if complete {
 			at = pos + n
-			ends[i] = at
-			continue
-		}
-		ends[i] = -1
-		if early, _ := p.Find(body, 0); early >= 0 {
-			add(body[early].Line, "this comes too early", fmt.Sprintf("%s, after %s", p, o.Steps[i-1]), statement(body, early))
 			continue
 		}
 		expected := p.String()
 		if i > 0 {
-			expected += ", after " + o.Steps[i-1]
+			expected += ", after " + o.Steps[i-1].String()
 		}
-		add(body[min(at, len(body)-1)].Line, "a step is missing", expected, "nothing like it in the function")
-	}
-	for i, p := range o.steps {
-		if slices.Index(o.Steps, o.Steps[i]) < i || !tells(p) {
+		if early, _ := p.Find(body, 0); early >= 0 {
+			add(early, "this comes too early", expected)
 			continue
 		}
-		listed := 0
-		for _, text := range o.Steps {
-			if text == o.Steps[i] {
-				listed++
-			}
+		add(min(at, len(body)-1), "a step is missing", expected)
+		found[len(found)-1].Found = "nothing like it in the function"
+	}
+	for _, p := range o.Steps {
+		left, first := listed[p.String()]
+		delete(listed, p.String())
+		if !first || !tells(p) {
+			continue
 		}
 		for pos, n := p.Find(body, 0); pos >= 0; pos, n = p.Find(body, pos+n) {
-			if listed--; listed < 0 {
-				add(body[pos].Line, "this is done once more", p.String()+" as often as the table has it", statement(body, pos))
+			if left--; left < 0 {
+				add(pos, "this is done once more", p.String()+" as often as the table has it")
 			}
 		}
 	}
-	if last := ends[len(ends)-1]; o.Last && last >= 0 {
-		if last < len(body) && body[last].Text == ";" {
-			last++
+	if o.Last && complete {
+		if at < len(body) && body[at].Text == ";" {
+			at++
 		}
-		if last < len(body) {
-			add(body[last].Line, "something comes after the last step", o.Steps[len(o.Steps)-1]+" as the end of the function", statement(body, last))
+		if at < len(body) {
+			add(at, "something comes after the last step", o.Steps[len(o.Steps)-1].String()+" as the end of the function")
 		}
 	}
 	for _, g := range o.Gaps {
-		from, n := g.after.Find(body, 0)
+		from, n := g.After.Find(body, 0)
 		if from < 0 {
 			continue // a step that is missing is a finding of its own
 		}
-		to, _ := g.before.Find(body, from+n)
+		to, _ := g.Before.Find(body, from+n)
 		if to < 0 {
 			continue
 		}
-		for i, p := range g.never {
+		for _, p := range g.Never {
 			if bad, _ := p.Find(body[:to], from+n); bad >= 0 {
-				add(body[bad].Line, "this must not come here", fmt.Sprintf("no %s between %s and %s", g.Never[i], g.After, g.Before), statement(body, bad))
+				add(bad, "this must not come here", fmt.Sprintf("no %s between %s and %s", p, g.After, g.Before))
 			}
 		}
 	}
@@ -91,7 +87,7 @@ func (o *orderRule) check(src *patched) ([]Finding, error) {
 
 // tells says whether it means something how often a step is done: to return,
 // or to end a block, does not.
-func tells(p ctoken.Pattern) bool {
+func tells(p form) bool {
 	first := p.First()
 	return first != "return" && first != "}"
 }
@@ -102,8 +98,8 @@ func (x *textRule) check(src *patched) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at, _ := x.pattern.Find(ctoken.Scan(data).Tokens, 0); at >= 0 {
+	if at, _ := x.Form.Find(ctoken.Scan(data).Tokens, 0); at >= 0 {
 		return nil, nil
 	}
-	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form, Found: "nothing like it in the file", Why: x.Why}}, nil
+	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}, nil
 }

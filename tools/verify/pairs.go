@@ -24,7 +24,6 @@ var pairs = Check{
 		if err != nil {
 			return nil, err
 		}
-		defer src.close()
 		files := make(map[string]*ctoken.File)
 		names, err := src.names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
 		if err != nil {

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+
+	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/junit"
 )
@@ -27,11 +28,7 @@ func (r *Report) Write() error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(r.Dir, jsonFile)
-	if err := os.WriteFile(name+".new", append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := renameio.WriteFile(filepath.Join(r.Dir, jsonFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
 	return junit.WriteFile(filepath.Join(r.Dir, junitFile), r.junit())
@@ -47,19 +44,16 @@ func (r *Report) junit() junit.Suite {
 	for _, c := range r.Checks {
 		if c.Status == NotRun {
 			suite.Cases = append(suite.Cases, junit.Case{
-				Name: whole, Class: c.Name, Took: seconds(c.Seconds), Error: &junit.Message{Line: c.Why, Sort: string(NotRun)},
+				Name: whole, Class: c.Name, Took: junit.Seconds(c.Seconds), Error: &junit.Message{Line: c.Why, Sort: string(NotRun)},
 			})
 			continue
 		}
-		of := c.byPatch()
-		for i, row := range append([]Row{{Name: "", Subject: whole}}, r.Rows...) {
-			one := junit.Case{Name: row.Subject, Class: c.Name}
-			if i == 0 {
-				one.Took = seconds(c.Seconds)
-			} else {
-				one.Name = fmt.Sprintf("%d: %s", row.Number, row.Subject)
+		for i, row := range append([]Row{{Subject: whole}}, r.Rows...) {
+			one := junit.Case{Name: row.Subject, Class: c.Name, Took: junit.Seconds(c.Seconds)}
+			if i > 0 {
+				one.Name, one.Took = fmt.Sprintf("%d: %s", row.Number, row.Subject), 0
 			}
-			if list := of[row.Name]; len(list) > 0 {
+			if list := c.about(row); len(list) > 0 {
 				var texts []string
 				for _, f := range list {
 					texts = append(texts, f.String())
@@ -72,23 +66,11 @@ func (r *Report) junit() junit.Suite {
 	return suite
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// byPatch returns the findings by mail.
-func (c *Result) byPatch() map[string][]Finding {
-	of := make(map[string][]Finding)
-	for _, f := range c.Findings {
-		of[f.Patch] = append(of[f.Patch], f)
-	}
-	return of
+// about returns the findings about a mail, or, for a row without a name, those
+// about no mail alone.
+func (c *Result) about(row Row) []Finding {
+	return slices.DeleteFunc(slices.Clone(c.Findings), func(f Finding) bool { return f.Patch != row.Name })
 }
-
-// The marks of the table.
-const (
-	markGood   = "."
-	markBad    = "x"
-	markNotRun = "?"
-)
 
 // WriteText writes the report for people: a table with a column for each
 // check, patch by patch, what each column is, what was found, and a verdict.
@@ -98,47 +80,42 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, row := range r.Rows {
 		total = max(total, row.Number)
 	}
-	letters := make([]string, len(r.Checks))
-	of := make([]map[string][]Finding, len(r.Checks))
-	for i := range r.Checks {
-		letters[i] = string(rune('a' + i))
-		of[i] = r.Checks[i].byPatch()
-	}
-	fmt.Fprintf(&b, "%7s  %s\n", "", strings.Join(letters, ""))
-	for _, row := range append(r.Rows, Row{Subject: "(the series as a whole, the tree that it makes)", Number: -1}) {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	fmt.Fprintf(&b, "%7s  %s\n", "", letters[:len(r.Checks)])
+	for _, row := range append(r.Rows, Row{Subject: "(the series as a whole, the tree that it makes)"}) {
 		label := fmt.Sprintf("%3d/%d", row.Number, total)
-		if row.Number < 0 {
+		if row.Name == "" {
 			label = whole
 		}
 		fmt.Fprintf(&b, "%7s  ", label)
-		for i := range r.Checks {
+		for _, c := range r.Checks {
 			switch {
-			case r.Checks[i].Status == NotRun:
-				b.WriteString(markNotRun)
-			case len(of[i][row.Name]) > 0:
-				b.WriteString(markBad)
+			case c.Status == NotRun:
+				b.WriteByte('?')
+			case len(c.about(row)) > 0:
+				b.WriteByte('x')
 			default:
-				b.WriteString(markGood)
+				b.WriteByte('.')
 			}
 		}
 		b.WriteString("  " + row.Subject + "\n")
 	}
 	b.WriteByte('\n')
-	for i := range r.Checks {
-		r.Checks[i].line(&b, letters[i])
+	for i, c := range r.Checks {
+		c.line(&b, letters[i])
 	}
 	for _, c := range r.Checks {
 		for _, f := range c.Findings {
 			fmt.Fprintf(&b, "\n%s: %v\n", c.Name, f)
 		}
 	}
-	verdict := "good"
-	if r.Err() != nil {
-		verdict = "not good"
-	}
 	fmt.Fprintf(&b, "\n%s, %s, %s", count(total, "patch"), count(len(r.Checks), "check"), count(r.Findings, "finding"))
 	if r.NotRun > 0 {
 		fmt.Fprintf(&b, ", %s not run", count(r.NotRun, "check"))
+	}
+	verdict := "good"
+	if r.Err() != nil {
+		verdict = "not good"
 	}
 	fmt.Fprintf(&b, ": %s\n", verdict)
 	if r.Dir != "" {
@@ -149,8 +126,8 @@ func (r *Report) WriteText(w io.Writer) error {
 }
 
 // line writes what became of the check as a whole.
-func (c *Result) line(b *strings.Builder, letter string) {
-	fmt.Fprintf(b, "%s  %-11s %6.1f s  ", letter, c.Name, c.Seconds)
+func (c *Result) line(b *strings.Builder, letter byte) {
+	fmt.Fprintf(b, "%c  %-11s %6.1f s  ", letter, c.Name, c.Seconds)
 	switch {
 	case c.Status == NotRun:
 		fmt.Fprintf(b, "not run: %s", strings.ReplaceAll(c.Why, "\n", "\n     "))

@@ -5,16 +5,14 @@ package verify
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
-	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tomlfile"
 )
 
 // extensions of the files in which retired interfaces are looked for.
@@ -29,7 +27,7 @@ type retiredTable struct {
 
 // interfaceEntry is an interface that the series retires.
 type interfaceEntry struct {
-	Pattern string `toml:"pattern"`
+	Pattern *regexp.Regexp `toml:"pattern"`
 	// Subject is that of the patch after which it is gone.
 	Subject string `toml:"subject"`
 	Instead string `toml:"instead"`
@@ -39,29 +37,14 @@ type interfaceEntry struct {
 	In  []string `toml:"in"`
 	Not []string `toml:"not"`
 
-	pattern *regexp.Regexp
-	literal []byte // what each match has in it
+	// quick matches wherever Pattern does, and is found faster: without \b in
+	// front, package regexp looks for the text that it begins with.
+	quick *regexp.Regexp
 }
 
 // leavesOut says whether the entry is not about a file.
 func (e *interfaceEntry) leavesOut(name string) bool {
 	return slices.ContainsFunc(e.Not, func(not string) bool { return name == not || strings.HasPrefix(name, not+"/") })
-}
-
-// literal returns the longest text that all matches of a pattern have, as far
-// as that is easily told.
-func literal(pattern string) []byte {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil || parsed.Op != syntax.OpConcat {
-		return nil
-	}
-	longest := ""
-	for _, sub := range parsed.Sub {
-		if sub.Op == syntax.OpLiteral && sub.Flags&syntax.FoldCase == 0 && len(string(sub.Rune)) > len(longest) {
-			longest = string(sub.Rune)
-		}
-	}
-	return []byte(longest)
 }
 
 var retired = Check{
@@ -77,29 +60,37 @@ var retired = Check{
 		if err != nil {
 			return nil, err
 		}
-		defer src.close()
 		var found []Finding
-		err = table.each(src, func(name string, entries []int) error {
-			data, err := src.read(name)
-			if err != nil {
-				return err
+		contents := make(map[string][]byte)
+		for _, e := range table.Interfaces {
+			in := e.In
+			if len(in) == 0 {
+				in = table.In
 			}
-			for _, i := range entries {
-				e := &table.Interfaces[i]
-				if !bytes.Contains(data, e.literal) || e.leavesOut(name) {
+			names, err := src.names(in, extensions...)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				if e.leavesOut(name) {
 					continue
 				}
-				for _, at := range e.pattern.FindAllIndex(data, -1) {
+				if _, known := contents[name]; !known {
+					if contents[name], err = src.read(name); err != nil {
+						return nil, err
+					}
+				}
+				data := contents[name]
+				if !e.quick.Match(data) {
+					continue
+				}
+				for _, at := range e.Pattern.FindAllIndex(data, -1) {
 					found = append(found, Finding{
 						File: name, Line: 1 + bytes.Count(data[:at[0]], []byte("\n")),
 						Message: fmt.Sprintf("this should be gone since %q", e.Subject), Expected: e.Instead, Found: lineOf(data, at[0]),
 					})
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
 		}
 		for _, e := range table.Interfaces {
 			removed := slices.ContainsFunc(s.Series.Patches, e.removedBy)
@@ -119,45 +110,11 @@ var retired = Check{
 	},
 }
 
-// each calls f with the files that are searched, and for which entries.
-func (t *retiredTable) each(src *patched, f func(name string, entries []int) error) error {
-	in := make(map[string][]int)
-	lists := make(map[string][]string) // files, by what was asked for
-	for i, e := range t.Interfaces {
-		patterns := e.In
-		if len(patterns) == 0 {
-			patterns = t.In
-		}
-		key := strings.Join(patterns, "\n")
-		if _, ok := lists[key]; !ok {
-			names, err := src.names(patterns, extensions...)
-			if err != nil {
-				return err
-			}
-			lists[key] = names
-		}
-		for _, name := range lists[key] {
-			in[name] = append(in[name], i)
-		}
-	}
-	var names []string
-	for name := range in {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if err := f(name, in[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // removedBy says whether a patch takes away something that the entry matches.
 func (e *interfaceEntry) removedBy(p *series.Patch) bool {
 	for _, f := range p.Files {
 		removed, _ := f.Lines()
-		if e.pattern.MatchString(strings.Join(removed, "\n")) {
+		if e.Pattern.MatchString(strings.Join(removed, "\n")) {
 			return true
 		}
 	}
@@ -177,22 +134,18 @@ func lineOf(data []byte, at int) string {
 // loadRetired reads the table. Errors have the exit code for wrong use.
 func loadRetired(name string) (*retiredTable, error) {
 	t := new(retiredTable)
-	if err := readTable(name, t); err != nil {
+	if err := tomlfile.Load(name, t); err != nil {
 		return nil, err
 	}
-	var errs []error
 	for i := range t.Interfaces {
 		e := &t.Interfaces[i]
-		var err error
-		e.pattern, err = regexp.Compile(e.Pattern)
-		errs = append(errs, err)
-		e.literal = literal(e.Pattern)
-		if e.Pattern == "" || e.Instead == "" || e.Subject == "" {
-			errs = append(errs, fmt.Errorf("interface %d: it has to say pattern, subject and instead", i+1))
+		if e.Pattern == nil || e.Pattern.String() == "" || e.Instead == "" || e.Subject == "" {
+			return nil, tomlfile.Invalid(name, fmt.Errorf("interface %d: it has to say pattern, subject and instead", i+1))
 		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read the table %s: %w", name, err))
+		var err error
+		if e.quick, err = regexp.Compile(strings.TrimPrefix(e.Pattern.String(), `\b`)); err != nil {
+			return nil, tomlfile.Invalid(name, err)
+		}
 	}
 	return t, nil
 }

@@ -54,13 +54,3 @@ func TestLoadRetiredBad(t *testing.T) {
 		})
 	}
 }
-
-func TestLiteral(t *testing.T) {
-	for pattern, want := range map[string]string{
-		`\bvcpu_array\b`: "vcpu_array", `\b(e|xe)(\.|->)vcpu_idx\b`: "vcpu_idx", `a|b`: "", `(?i)\babc\b`: "", `\bab\s*\(`: "ab",
-	} {
-		if got := string(literal(pattern)); got != want {
-			t.Errorf("%s: expected %q, found %q", pattern, want, got)
-		}
-	}
-}

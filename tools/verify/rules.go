@@ -26,7 +26,6 @@ var rules = Check{
 		if err != nil {
 			return nil, err
 		}
-		defer src.close()
 		return table.check(src, log)
 	},
 }
@@ -47,13 +46,13 @@ func (t *ruleTable) check(src *patched, log io.Writer) ([]Finding, error) {
 		var tokens []ctoken.Token
 		for i := range t.Fields {
 			f := &t.Fields[i]
-			if !f.mayOccur(data) {
+			if !bytes.Contains(data, []byte(f.Name)) {
 				continue
 			}
 			if tokens == nil {
 				tokens = ctoken.Scan(data).Tokens
 			}
-			n, list := f.check(name, tokens)
+			n, list := f.check(name, data, tokens)
 			matched[f.Name] += n
 			found = append(found, list...)
 		}
@@ -85,45 +84,12 @@ func (t *ruleTable) check(src *patched, log io.Writer) ([]Finding, error) {
 	return found, nil
 }
 
-// mayOccur says whether a file may have an access to the field, without
-// reading its tokens: that is what takes long.
-func (f *fieldRule) mayOccur(data []byte) bool {
-	name := []byte(f.Name)
-	for at := 0; ; at += len(name) {
-		i := bytes.Index(data[at:], name)
-		if i < 0 {
-			return false
-		}
-		at += i
-		head := bytes.TrimRight(data[max(0, at-100):at], " \t\n")
-		if before, ok := bytes.CutSuffix(head, []byte("->")); ok {
-			head = before
-		} else if before, ok := bytes.CutSuffix(head, []byte(".")); ok {
-			head = before
-		} else if !bytes.HasSuffix(head, []byte("/")) { // a comment
-			continue
-		}
-		head = bytes.TrimRight(head, " \t\n")
-		end := len(head)
-		for end > 0 && (isWord(head[end-1])) {
-			end--
-		}
-		if word := head[end:]; f.base == nil || len(word) == 0 || f.base.Match(word) {
-			return true
-		}
-	}
-}
-
-func isWord(c byte) bool {
-	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
 // writers are the punctuators that write what stands before them.
 var writers = []string{"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "++", "--"}
 
 // check looks at all accesses to the field in a file, and returns how many
 // there are.
-func (f *fieldRule) check(name string, tokens []ctoken.Token) (accesses int, found []Finding) {
+func (f *fieldRule) check(name string, data []byte, tokens []ctoken.Token) (accesses int, found []Finding) {
 	for i := 2; i < len(tokens); i++ {
 		if tokens[i].Text != f.Name || !f.accessed(tokens, i) {
 			continue
@@ -135,9 +101,9 @@ func (f *fieldRule) check(name string, tokens []ctoken.Token) (accesses int, fou
 		ok := false
 		for _, a := range f.Access {
 			if a.may(fn) {
-				allowed = append(allowed, a.Form)
+				allowed = append(allowed, a.Form.String())
 			}
-			if covers(a.pattern, tokens, i) {
+			if covers(a.Form, tokens, i) {
 				ok = ok || a.may(fn)
 				elsewhere = append(elsewhere, a.Only...)
 			}
@@ -146,7 +112,7 @@ func (f *fieldRule) check(name string, tokens []ctoken.Token) (accesses int, fou
 			continue
 		}
 		finding := Finding{
-			File: name, Line: tokens[i].Line, Function: fn, Found: statement(tokens, i), Why: f.Why,
+			File: name, Line: tokens[i].Line, Function: fn, Found: statement(data, tokens, i), Why: f.Why,
 			Message: f.Name + " is accessed in a way that it must not be", Expected: strings.Join(allowed, "\n"),
 		}
 		if len(elsewhere) > 0 {
@@ -174,7 +140,7 @@ func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
 		}
 		at--
 	}
-	if f.base != nil && !f.base.MatchString(tokens[at].Text) {
+	if f.Base != nil && !f.Base.MatchString(tokens[at].Text) {
 		return false
 	}
 	if !f.Writes {
@@ -187,7 +153,7 @@ func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
 const reach = 80
 
 // covers says whether a pattern matches some tokens of which token i is one.
-func covers(p ctoken.Pattern, tokens []ctoken.Token, i int) bool {
+func covers(p form, tokens []ctoken.Token, i int) bool {
 	for at := i; at >= 0 && at > i-reach; at-- {
 		if n := p.Match(tokens[at:]); at+n > i {
 			return true
@@ -196,8 +162,8 @@ func covers(p ctoken.Pattern, tokens []ctoken.Token, i int) bool {
 	return false
 }
 
-// statement returns the tokens about token i, as one would write them.
-func statement(tokens []ctoken.Token, i int) string {
+// statement returns the lines of the statement that token i is in, as one.
+func statement(data []byte, tokens []ctoken.Token, i int) string {
 	ends := []string{";", "{", "}"}
 	from, to := i, i
 	for from > 0 && i-from < 30 && !slices.Contains(ends, tokens[from-1].Text) {
@@ -206,27 +172,6 @@ func statement(tokens []ctoken.Token, i int) string {
 	for to < len(tokens)-1 && to-i < 30 && !slices.Contains(ends, tokens[to].Text) {
 		to++
 	}
-	return write(tokens[from : to+1])
-}
-
-// write writes tokens, with white space where the kernel has it, mostly.
-func write(tokens []ctoken.Token) string {
-	var b strings.Builder
-	for i, t := range tokens {
-		if i > 0 && spaced(tokens[i-1].Text, t.Text) {
-			b.WriteByte(' ')
-		}
-		b.WriteString(t.Text)
-	}
-	return b.String()
-}
-
-func spaced(a, b string) bool {
-	switch {
-	case slices.Contains([]string{"->", ".", "(", "[", "!", "&", "~"}, a), slices.Contains([]string{"->", ".", ")", "]", "[", ",", ";"}, b):
-		return false
-	case b == "(":
-		return a == "if" || a == "for" || a == "while" || a == "=" || a == "return" || a == "&&" || a == "||" || a == "?"
-	}
-	return true
+	lines := strings.Split(string(data), "\n")[tokens[from].Line-1 : tokens[to].Line]
+	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
 }

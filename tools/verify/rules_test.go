@@ -47,7 +47,7 @@ func TestFieldRules(t *testing.T) {
 		"a declaration":    {"struct a {\n\tint online_vcpus;\n};\n", nil},
 		"an initializer":   {"struct a b = {\n\t.online_vcpus = 1,\n};\n", nil},
 		"reading is free":  {"int g(void)\n{\n\treturn vcpu->vcpu_idx == 1;\n}\n", nil},
-		"writing is not":   {"int g(void)\n{\n\tvcpu->vcpu_idx++;\n}\n", []string{"found:    vcpu->vcpu_idx ++"}},
+		"writing is not":   {"int g(void)\n{\n\tvcpu->vcpu_idx++;\n}\n", []string{"found:    vcpu->vcpu_idx++"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := sources(t, map[string]string{"virt/kvm/a.c": good + c.more, "ci/verify/rules.toml": fieldTable})
@@ -108,7 +108,7 @@ func TestLoadRulesBad(t *testing.T) {
 		"not there":      {"", "no such file"},
 		"unknown key":    {"[[field]]\nnames = 'a'\n", "names"},
 		"no TOML":        {"[[field\n", "field"},
-		"no reason":      {"[[field]]\nname = 'a'\n", "field a: it does not say why"},
+		"no reason":      {"[[field]]\nname = 'a'\n", "field a: it has no why"},
 		"no pattern":     {"[[text]]\nfile = 'a'\nform = ''\nwhy = 'b'\n", "has no tokens"},
 		"no steps":       {"[[order]]\nfunction = 'a'\nwhy = 'b'\n", "order of a: it has no steps"},
 		"bad expression": {"[[field]]\nname = 'a'\nwhy = 'b'\nbase = '('\n", "missing closing )"},

@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/host"
 )
 
 // Status is what became of a check.
@@ -96,7 +98,8 @@ func (s *Submission) run(ctx context.Context, c Check, dir string) (Result, erro
 	r := Result{Name: c.Name, Status: Passed, Findings: []Finding{}}
 	var log bytes.Buffer
 	start := time.Now()
-	err := s.needs(c)
+	var err error
+	r.Package, err = s.missing(c)
 	var found []Finding
 	if err == nil {
 		found, err = c.Run(ctx, s, &log)
@@ -108,16 +111,13 @@ func (s *Submission) run(ctx context.Context, c Check, dir string) (Result, erro
 	for _, f := range found {
 		if f.Reason != "" {
 			r.Explained = append(r.Explained, f)
-			continue
+		} else {
+			r.Findings = append(r.Findings, f)
 		}
-		r.Findings = append(r.Findings, f)
 	}
 	switch {
 	case err != nil:
 		r.Status, r.Why, r.err = NotRun, err.Error(), err
-		if lacks, ok := errors.AsType[*LacksError](err); ok {
-			r.Package = lacks.Package
-		}
 		fmt.Fprintf(&log, "not run: %v\n", err)
 	case len(r.Findings) > 0:
 		r.Status = Failed
@@ -132,42 +132,25 @@ func (s *Submission) run(ctx context.Context, c Check, dir string) (Result, erro
 	return r, os.WriteFile(r.Log, log.Bytes(), 0o644)
 }
 
-// LacksError says that the machine lacks a program that a check needs.
-type LacksError struct {
-	Program string
-	// Package is the Debian package that brings it; "" if that is not known.
-	Package string
-}
-
-func (e *LacksError) Error() string {
-	if e.Package == "" {
-		return e.Program + " is not installed"
-	}
-	return fmt.Sprintf("%s is not installed: the package %s brings it; vcpulab install verify generate", e.Program, e.Package)
-}
-
-// ExitCode says that the machine lacks something.
-func (e *LacksError) ExitCode() int { return exit.MachineLacks }
-
-// needs returns a *LacksError if a program that the check needs is not there.
-func (s *Submission) needs(c Check) error {
+// missing returns an error if a program that the check needs is not there, and
+// which Debian package brings it, if that is known.
+func (s *Submission) missing(c Check) (pkg string, err error) {
 	for _, program := range c.Needs {
 		if _, err := exec.LookPath(program); err == nil {
 			continue
 		}
-		e := &LacksError{Program: program}
+		text := program + " is not installed"
 		if s.Packages != nil {
 			for _, g := range s.Packages.Groups {
-				for _, p := range g.Packages {
-					if p.Provides == program {
-						e.Package = p.Name
-					}
+				if i := slices.IndexFunc(g.Packages, func(p host.Package) bool { return p.Provides == program }); i >= 0 {
+					pkg = g.Packages[i].Name
+					text = fmt.Sprintf("%s is not installed: the package %s brings it; vcpulab install verify generate", program, pkg)
 				}
 			}
 		}
-		return e
+		return pkg, exit.With(exit.MachineLacks, errors.New(text))
 	}
-	return nil
+	return "", nil
 }
 
 // Err returns nil if all checks have passed. Else its exit code is that of
@@ -193,10 +176,10 @@ func (r *Report) Err() error {
 	text := fmt.Sprintf("verify: expected no findings, found %d", r.Findings)
 	if r.NotRun > 0 {
 		text += fmt.Sprintf("; %s not run", count(r.NotRun, "check"))
-		for _, c := range r.Checks {
-			if c.Status == NotRun {
-				text += fmt.Sprintf("\n  %s: %s", c.Name, c.Why)
-			}
+	}
+	for _, c := range r.Checks {
+		if c.Status == NotRun {
+			text += fmt.Sprintf("\n  %s: %s", c.Name, c.Why)
 		}
 	}
 	return exit.With(code, errors.New(text))

@@ -31,7 +31,6 @@ var selftests = Check{
 		if err != nil {
 			return nil, err
 		}
-		defer src.close()
 		makefile, err := src.read(selftestsMakefile)
 		if err != nil {
 			return nil, err

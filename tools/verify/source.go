@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 
 	"vcpulab/tools/exit"
@@ -17,25 +17,19 @@ import (
 // patched is the patched tree: the base, with the files that the series
 // changes over it.
 type patched struct {
-	root *os.Root
+	base fs.FS
 	over map[string][]byte
 }
 
-// open returns the patched tree, which has to be closed. Where the series does
-// not apply the error is errNotApplied.
+// open returns the patched tree. Where the series does not apply the error is
+// errNotApplied.
 func (s *Submission) open() (*patched, error) {
 	a := s.apply()
 	if a.err != nil {
 		return nil, errNotApplied
 	}
-	root, err := os.OpenRoot(s.Base.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("open the tree: %w", err)
-	}
-	return &patched{root: root, over: a.files}, nil
+	return &patched{base: os.DirFS(s.Base.Dir), over: a.files}, nil
 }
-
-func (p *patched) close() { p.root.Close() }
 
 // read returns a file of the patched tree, before one of the base; nil if
 // there is none.
@@ -47,7 +41,7 @@ func (p *patched) read(name string) ([]byte, error) {
 }
 
 func (p *patched) before(name string) ([]byte, error) {
-	data, err := p.root.ReadFile(filepath.FromSlash(name))
+	data, err := fs.ReadFile(p.base, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -59,46 +53,33 @@ func (p *patched) before(name string) ([]byte, error) {
 // links are not followed. A pattern is one of path.Match.
 func (p *patched) names(patterns []string, exts ...string) ([]string, error) {
 	found := make(map[string]bool)
-	add := func(name string) {
-		if slices.Contains(exts, path.Ext(name)) {
-			found[name] = true
-		}
-	}
 	for _, pattern := range patterns {
 		if _, err := path.Match(pattern, ""); err != nil || !fs.ValidPath(pattern) {
 			return nil, exit.With(exit.Usage, fmt.Errorf("%q is no pattern for paths in a kernel tree", pattern))
 		}
-		tops, err := fs.Glob(p.root.FS(), pattern)
+		tops, err := fs.Glob(p.base, pattern)
 		if err != nil {
 			return nil, err
 		}
 		for _, top := range tops {
-			err := fs.WalkDir(p.root.FS(), top, func(name string, d fs.DirEntry, err error) error {
-				if err == nil && d.Type().IsRegular() {
-					add(name)
-				}
+			err := fs.WalkDir(p.base, top, func(name string, d fs.DirEntry, err error) error {
+				found[name] = err == nil && d.Type().IsRegular()
 				return err
 			})
 			if err != nil {
 				return nil, err
 			}
 		}
-	}
-	for name, data := range p.over {
-		if data == nil {
-			delete(found, name)
-			continue
-		}
-		for at := name; at != "."; at = path.Dir(at) {
-			if slices.ContainsFunc(patterns, func(pattern string) bool { ok, _ := path.Match(pattern, at); return ok }) {
-				add(name)
+		for name := range p.over {
+			for at := name; at != "."; at = path.Dir(at) {
+				ok, _ := path.Match(pattern, at)
+				found[name] = found[name] || ok
 			}
 		}
 	}
-	var names []string
-	for name := range found {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names, nil
+	maps.DeleteFunc(found, func(name string, in bool) bool {
+		data, changed := p.over[name]
+		return !in || changed && data == nil || !slices.Contains(exts, path.Ext(name))
+	})
+	return slices.Sorted(maps.Keys(found)), nil
 }

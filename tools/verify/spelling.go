@@ -58,7 +58,7 @@ func misspelt(p *series.Patch, text string, mistakes map[string]string) []Findin
 			word := line[at[0]:at[1]]
 			lower := strings.ToLower(word)
 			add := func(f Finding) {
-				f.Patch, f.Found, f.Line = p.Name, line, lineIn(string(p.Mail), strings.TrimRight(line, " "))
+				f.Patch, f.Found, f.Line = p.Name, line, lineIn(p, line)
 				found = append(found, f)
 			}
 			if right, ok := mistakes[lower]; ok {

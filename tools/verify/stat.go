@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"vcpulab/tools/series"
 )
 
 var diffstat = Check{
@@ -26,12 +29,14 @@ var diffstat = Check{
 			want := above(below(mails[i+1]))
 			is := above(p.Below())
 			fmt.Fprintf(log, "%s\n%s\n", p.Name, want)
-			// Notes may stand before it.
-			if f := differs(lastLines(is, strings.Count(want, "\n")), want); f != nil && !strings.HasSuffix(is, "\n"+want) && is != want {
-				f.Patch, f.Message = p.Name, "the diffstat is not that of the diff"
-				f.Do = "git am the series, and git format-patch it again; vcpulab generate --write for a generated patch"
-				found = append(found, *f)
+			if is == want || strings.HasSuffix(is, "\n"+want) { // notes may stand before it
+				continue
 			}
+			lines := strings.Split(is, "\n")
+			f := difference(lines[max(0, len(lines)-1-strings.Count(want, "\n")):], want)
+			f.Patch, f.Message = p.Name, "the diffstat is not that of the diff"
+			f.Do = "git am the series, and git format-patch it again; vcpulab generate --write for a generated patch"
+			found = append(found, f)
 		}
 		return found, nil
 	},
@@ -73,45 +78,44 @@ var cover = Check{
 		if at < 0 {
 			return []Finding{{Patch: c.Name, Message: "there is no shortlog", Expected: head, Do: "end the letter with what the check's log has"}}, nil
 		}
-		f := differs(strings.TrimSpace(text[at:]), want)
-		if f == nil {
-			return nil, fmt.Errorf("%s: expected to find in what the end differs, found nothing", c.Name)
-		}
+		f := difference(strings.Split(strings.TrimSpace(text[at:]), "\n"), want)
 		f.Patch, f.Message = c.Name, "shortlog and diffstat are not what git makes of the patches: "+f.Message
-		f.Line = lineIn(string(c.Mail), f.Found)
+		f.Line = lineIn(c, f.Found)
 		f.Do = "end the letter with what the check's log has"
-		return []Finding{*f}, nil
+		return []Finding{f}, nil
 	},
 }
 
 // formatted returns the mails that git format-patch makes of what git am has
 // made, the cover letter first.
 func (s *Submission) formatted(ctx context.Context) ([]string, error) {
-	r, err := s.applied(ctx)
+	r, err := s.repository(ctx)
+	if err == nil && r.failed != "" {
+		err = errNotApplied
+	}
 	if err != nil {
 		return nil, err
+	}
+	if r.mails != nil {
+		return r.mails, nil
 	}
 	dir := filepath.Join(r.dir, "mails")
 	if _, _, err := r.git.Run(ctx, "format-patch", "--quiet", "--cover-letter", "--no-signature", "--no-base", "--abbrev=12", "-N",
 		"--output-directory="+dir, "base..HEAD"); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
+	names, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	if err != nil || len(names) != len(s.Series.Patches)+1 {
+		return nil, fmt.Errorf("git format-patch: expected %d mails, found %d (%v)", len(s.Series.Patches)+1, len(names), err)
 	}
-	var mails []string
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+	for _, name := range names {
+		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		mails = append(mails, string(data))
+		r.mails = append(r.mails, string(data))
 	}
-	if len(mails) != len(s.Series.Patches)+1 {
-		return nil, fmt.Errorf("git format-patch: expected %d mails, found %d", len(s.Series.Patches)+1, len(mails))
-	}
-	return mails, os.RemoveAll(dir)
+	return r.mails, nil
 }
 
 // below returns what stands below the message of a mail.
@@ -126,46 +130,32 @@ func above(text string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(text, "\n"), "---\n"), "\n")
 }
 
-func lastLines(text string, more int) string {
-	lines := strings.Split(text, "\n")
-	return strings.Join(lines[max(0, len(lines)-1-more):], "\n")
-}
-
-// differs returns a finding for the first line in which is and want differ,
-// nil if they do not.
-func differs(is, want string) *Finding {
-	a, b := strings.Split(is, "\n"), strings.Split(want, "\n")
-	lines := 0
-	var f *Finding
-	for i := range max(len(a), len(b)) {
-		var x, y string
-		if i < len(a) {
-			x = strings.TrimRight(a[i], " ")
-		}
-		if i < len(b) {
-			y = strings.TrimRight(b[i], " ")
-		}
-		if x == y {
+// difference returns a finding for the first line in which is and want differ.
+func difference(is []string, want string) Finding {
+	wanted := strings.Split(want, "\n")
+	more := strings.Split(strings.Repeat("\n", max(len(is), len(wanted))), "\n") // lines that are not there
+	is, wanted = append(slices.Clip(is), more[len(is):]...), append(wanted, more[len(wanted):]...)
+	n := 0
+	var f Finding
+	for i, line := range is {
+		if line == wanted[i] {
 			continue
 		}
-		if lines++; f == nil {
-			f = &Finding{Expected: y, Found: x}
+		if n++; n == 1 {
+			f.Expected, f.Found = wanted[i], line
 		}
 	}
-	if f != nil {
-		f.Message = count(lines, "line") + " differ"
-	}
+	f.Message = count(n, "line") + " differ"
 	return f
 }
 
-// lineIn returns the last line of text that is line, from 1, or 0.
-func lineIn(text, line string) int {
-	found := 0
-	n := 0
-	for l := range strings.Lines(text) {
-		if n++; strings.TrimRight(l, " \r\n") == line && line != "" {
-			found = n
+// lineIn returns the last line of a mail that is this one, from 1, or 0.
+func lineIn(mail *series.Patch, line string) int {
+	lines := strings.Split(string(mail.Mail), "\n")
+	for i, l := range slices.Backward(lines) {
+		if line != "" && strings.TrimRight(l, " \r") == strings.TrimRight(line, " ") {
+			return i + 1
 		}
 	}
-	return found
+	return 0
 }

@@ -135,7 +135,6 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.close()
 	got, err := src.names([]string{"arch/*/kvm", "virt/kvm", "include/linux/kvm_host.h", "none"}, ".c", ".h")
 	want := []string{"arch/x86/kvm/a.c", "include/linux/kvm_host.h", "virt/kvm/b.h", "virt/kvm/sub/c.c"}
 	if err != nil || !slices.Equal(got, want) {

@@ -3,18 +3,14 @@
 package verify
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"vcpulab/tools/ctoken"
-	"vcpulab/tools/exit"
+	"vcpulab/tools/tomlfile"
 )
 
 // The tables that checks go by, in Subject.Tables.
@@ -26,24 +22,13 @@ const (
 // table returns the path of a table.
 func (s *Submission) table(name string) string { return filepath.Join(s.Tables, name) }
 
-// readTable reads a TOML file, in which each key has to be known.
-func readTable(name string, into any) error {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return exit.With(exit.Usage, fmt.Errorf("read the table of a check: %w", err))
-	}
-	dec := toml.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		text := err.Error()
-		if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-			text = strict.String()
-		} else if syntax, ok := errors.AsType[*toml.DecodeError](err); ok {
-			text = syntax.String()
-		}
-		return exit.With(exit.Usage, fmt.Errorf("read the table %s: %s", name, text))
-	}
-	return nil
+// form is a pattern of tokens in a table.
+type form struct{ ctoken.Pattern }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *form) UnmarshalText(text []byte) (err error) {
+	f.Pattern, err = ctoken.ParsePattern(string(text))
+	return err
 }
 
 // ruleTable is rules.toml.
@@ -59,25 +44,20 @@ type ruleTable struct {
 // fieldRule says how a field of a structure may be accessed.
 type fieldRule struct {
 	Name string `toml:"name"`
-	// Base is a regular expression for the name before "->" or "."; empty is
-	// any. It tells fields of one name apart.
-	Base string `toml:"base"`
+	// Base matches the name before "->" or "."; nil is any. It tells fields of
+	// one name apart.
+	Base *regexp.Regexp `toml:"base"`
 	// Writes: only assignments are looked at.
 	Writes bool         `toml:"writes"`
 	Why    string       `toml:"why"`
 	Access []accessRule `toml:"access"`
-
-	base *regexp.Regexp
 }
 
 // accessRule is a form that accesses may have.
 type accessRule struct {
-	// Form is a ctoken.Pattern.
-	Form string `toml:"form"`
+	Form form `toml:"form"`
 	// Only are the functions and macros in which it may be done; none is all.
 	Only []string `toml:"only"`
-
-	pattern ctoken.Pattern
 }
 
 func (a *accessRule) may(function string) bool {
@@ -89,91 +69,63 @@ type orderRule struct {
 	Function string `toml:"function"`
 	File     string `toml:"file"`
 	Why      string `toml:"why"`
-	// Steps are patterns. Anything may stand between them.
-	Steps []string `toml:"steps"`
+	// Steps are what it does. Anything may stand between them.
+	Steps []form `toml:"steps"`
 	// Last: the function ends with the last step.
 	Last bool      `toml:"last"`
 	Gaps []gapRule `toml:"gap"`
-
-	steps []ctoken.Pattern
 }
 
 // gapRule says what must not stand between two patterns.
 type gapRule struct {
-	After  string   `toml:"after"`
-	Before string   `toml:"before"`
-	Never  []string `toml:"never"`
-
-	after, before ctoken.Pattern
-	never         []ctoken.Pattern
+	After  form   `toml:"after"`
+	Before form   `toml:"before"`
+	Never  []form `toml:"never"`
 }
 
 // textRule is a pattern that has to stand in a file.
 type textRule struct {
 	File string `toml:"file"`
-	Form string `toml:"form"`
+	Form form   `toml:"form"`
 	Why  string `toml:"why"`
-
-	pattern ctoken.Pattern
 }
 
 // loadRules reads the table of rules. Errors have the exit code for wrong use.
 func loadRules(name string) (*ruleTable, error) {
 	t := new(ruleTable)
-	if err := readTable(name, t); err != nil {
+	if err := tomlfile.Load(name, t); err != nil {
 		return nil, err
 	}
-	if err := t.parse(); err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read the table %s: %w", name, err))
+	var errs []error
+	need := func(rule, key, text string) {
+		if text == "" {
+			errs = append(errs, fmt.Errorf("%s: it has no %s", rule, key))
+		}
+	}
+	for _, f := range t.Fields {
+		need("field "+f.Name, "why", f.Why)
+		need("a field", "name", f.Name)
+		for _, a := range f.Access {
+			need("access to "+f.Name, "form", a.Form.String())
+		}
+	}
+	for _, o := range t.Orders {
+		rule := "order of " + o.Function
+		need(rule, "why", o.Why)
+		if len(o.Steps) == 0 {
+			need(rule, "steps", "")
+		}
+		for _, g := range o.Gaps {
+			need(rule, "after of a gap", g.After.String())
+			need(rule, "before of a gap", g.Before.String())
+		}
+	}
+	for _, x := range t.Texts {
+		need("text of "+x.File, "form", x.Form.String())
+		need("text "+x.Form.String(), "why", x.Why)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, tomlfile.Invalid(name, err)
 	}
 	return t, nil
-}
-
-// parse reads the patterns.
-func (t *ruleTable) parse() error {
-	var errs []error
-	pattern := func(text string) ctoken.Pattern {
-		p, err := ctoken.ParsePattern(text)
-		errs = append(errs, err)
-		return p
-	}
-	why := func(what, text string) {
-		if text == "" {
-			errs = append(errs, fmt.Errorf("%s: it does not say why", what))
-		}
-	}
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		why("field "+f.Name, f.Why)
-		if f.Base != "" {
-			var err error
-			f.base, err = regexp.Compile(f.Base)
-			errs = append(errs, err)
-		}
-		for j := range f.Access {
-			f.Access[j].pattern = pattern(f.Access[j].Form)
-		}
-	}
-	for i := range t.Orders {
-		o := &t.Orders[i]
-		why("order of "+o.Function, o.Why)
-		if len(o.Steps) == 0 {
-			errs = append(errs, fmt.Errorf("order of %s: it has no steps", o.Function))
-		}
-		for _, step := range o.Steps {
-			o.steps = append(o.steps, pattern(step))
-		}
-		for j := range o.Gaps {
-			g := &o.Gaps[j]
-			g.after, g.before = pattern(g.After), pattern(g.Before)
-			for _, never := range g.Never {
-				g.never = append(g.never, pattern(never))
-			}
-		}
-	}
-	for i := range t.Texts {
-		why("text "+t.Texts[i].Form, t.Texts[i].Why)
-		t.Texts[i].pattern = pattern(t.Texts[i].Form)
-	}
-	return errors.Join(errs...)
 }
