@@ -7,13 +7,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/bench"
+	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/program"
 	"vcpulab/tools/report"
 	"vcpulab/tools/results"
 	"vcpulab/tools/vm"
@@ -49,26 +55,31 @@ type benchRunCmd struct {
 
 // Validate refuses what cannot be measured, before anything is done.
 func (c benchRunCmd) Validate() error {
-	if c.Rounds < 0 || c.Rounds > bench.MaxRounds {
-		return fmt.Errorf("--rounds: expected 1 to %d, found %d", bench.MaxRounds, c.Rounds)
+	var growTo []int
+	if c.GrowTo != nil {
+		growTo = []int{*c.GrowTo}
 	}
-	for flag, sizes := range map[string][]int{"--memory-at": c.Count, "--sizes": c.Sizes} {
-		for _, n := range sizes {
-			if n < 1 || n > bench.MaxVCPUs {
-				return fmt.Errorf("%s: expected 1 to %d vCPUs, found %d", flag, bench.MaxVCPUs, n)
+	for _, f := range []struct {
+		flag        string
+		values      []int
+		least, most int
+		what        string
+		zero        bool // may stand there, too
+	}{
+		{"--rounds", []int{c.Rounds}, 1, bench.MaxRounds, "", true},
+		{"--sizes", c.Sizes, 1, bench.MaxVCPUs, " vCPUs", false},
+		{"--memory-at", c.Count, 1, bench.MaxVCPUs, " vCPUs", false},
+		{"--grow-to", growTo, 2, bench.MaxVCPUs, " vCPUs, or 0", true},
+		{"--paths", c.Paths, 2, bench.MaxPathVCPUs, " vCPUs, or 0 alone", len(c.Paths) == 1},
+	} {
+		for _, n := range f.values {
+			if (n < f.least || n > f.most) && (n != 0 || !f.zero) {
+				return fmt.Errorf("%s: expected %d to %d%s, found %d", f.flag, f.least, f.most, f.what, n)
 			}
 		}
 	}
 	if c.Accel == "none" && !c.Native {
 		return errors.New("--accel none: nothing would be measured: expected --native with it")
-	}
-	if n := c.GrowTo; n != nil && *n != 0 && (*n < 2 || *n > bench.MaxVCPUs) {
-		return fmt.Errorf("--grow-to: expected 2 to %d vCPUs, or 0, found %d", bench.MaxVCPUs, *n)
-	}
-	for _, n := range c.Paths {
-		if (n < 2 || n > bench.MaxPathVCPUs) && (n != 0 || len(c.Paths) > 1) {
-			return fmt.Errorf("--paths: expected 2 to %d vCPUs, or 0 alone, found %d", bench.MaxPathVCPUs, n)
-		}
 	}
 	if c.Through != nil && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
@@ -140,7 +151,10 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	candidates, err := l.candidates(ctx, c.kernelFlags(), chosen)
+	candidates, err := l.kernels(ctx, c.kernelFlags(), arch.X86_64().Name, chosen)
+	if err == nil {
+		err = l.addLoops(ctx, candidates)
+	}
 	if err != nil {
 		return err
 	}
@@ -159,11 +173,9 @@ func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 	}
 	// The table is printed even if the results cannot be written.
 	files, writeErr := writeResults(out, r)
-	err := errors.Join(runErr, writeErr)
-	if l.JSON {
-		return errors.Join(err, l.printJSON(r.Figures))
-	}
-	return errors.Join(err, report.Brief(l.stdout, r, files, report.OptionsFor(l.stdout)))
+	return errors.Join(runErr, writeErr, l.show(r.Figures, func(w io.Writer) error {
+		return report.Brief(w, r, files, report.OptionsFor(w))
+	}))
 }
 
 // measure measures with each method that the accelerator allows.
@@ -239,4 +251,31 @@ func (c benchRunCmd) methods(ctx context.Context, l *lab, k *kbuild.Kernel) (met
 		methods = append(methods, results.Native)
 	}
 	return methods, found, nil
+}
+
+// describeHost describes the machine for the results. accel is what was found
+// about the accelerator.
+func describeHost(ctx context.Context, l *lab, k *kbuild.Kernel, accel string) (results.Host, error) {
+	qemu, err := vm.QEMUVersion(ctx, arch.X86_64())
+	if err != nil {
+		return results.Host{}, err
+	}
+	h := l.host(ctx)
+	h.QEMU, h.Accel, h.Pahole = qemu, accel, k.Toolchain.Pahole
+	return h, nil
+}
+
+// host describes the machine, whatever is measured on it.
+func (l *lab) host(ctx context.Context) results.Host {
+	h := host.Read(l.cache.Dir())
+	// A tool that was unpacked from an archive has no commit.
+	git := program.Program{Name: "git", Dir: l.root, InheritEnv: true}
+	revision, _, _ := git.Run(ctx, "describe", "--always", "--dirty", "--abbrev=12")
+	return results.Host{
+		CPU:   cmp.Or(h.CPU, "unknown"),
+		Cores: h.Cores,
+		OS:    cmp.Or(h.OS, "unknown"),
+		Go:    runtime.Version(),
+		Tool:  cmp.Or(strings.TrimSpace(string(revision)), "unknown"),
+	}
 }

@@ -33,15 +33,6 @@ type runningFlags struct {
 	System string `help:"With --running: look at this directory instead of the machine, and do nothing." placeholder:"DIR" type:"existingdir" hidden:""`
 }
 
-// Help says what --running does.
-func (benchRunCmd) Help() string {
-	return `--running looks first whether the running kernel can be measured, and says what to do
-if it cannot. It builds the module with the loops against that kernel, says what it
-will do, loads it for each run and unloads it after it, also on Ctrl-C. The module is
-not signed: the kernel is tainted until the next boot. "bench compare" tells the
-results of two kernels apart that ran on the same machine.`
-}
-
 // validateRunning refuses flags that contradict --running.
 func (c benchRunCmd) validateRunning() error {
 	if !c.Running {

@@ -11,7 +11,6 @@ import (
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/kbuild"
 	"vcpulab/tools/vm"
 )
 
@@ -30,7 +29,14 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	k, err := c.build(ctx, l)
+	spec, err := l.spec(c.kernelFlags, c.Arch)
+	if err != nil {
+		return err
+	}
+	if !spec.Arch.Boots() {
+		return exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", c.Arch, arch.Names(arch.Bootable())))
+	}
+	k, err := l.kernel(ctx, c.kernelFlags, c.Kernel, spec)
 	if err != nil {
 		return err
 	}
@@ -52,34 +58,4 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	l.printf("%s %s: Linux %s with %s: first record after %v, QEMU ended after %v\n",
 		c.Kernel, k.Arch.Name, res.Hello.Kernel, choice.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
 	return nil
-}
-
-// build builds the kernel that is to be booted, and no other.
-func (c bootCmd) build(ctx context.Context, l *lab) (*kbuild.Kernel, error) {
-	spec, err := l.spec(c.kernelFlags, c.Arch)
-	if err != nil {
-		return nil, err
-	}
-	if !spec.Arch.Boots() {
-		return nil, exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", c.Arch, arch.Names(arch.Bootable())))
-	}
-	t, err := l.base(ctx, c.sourceFlags)
-	if err != nil {
-		return nil, err
-	}
-	if c.Kernel == namePatched {
-		if t, _, err = l.patched(ctx, t, c.sourceFlags); err != nil {
-			return nil, err
-		}
-	}
-	return l.builder().Build(ctx, c.Kernel, t, spec)
-}
-
-// accel returns the accelerator to use for ordinary guests of this kernel's
-// architecture: the one that was asked for, or one that works.
-func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choice, error) {
-	if want == "auto" {
-		want = ""
-	}
-	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: k.Arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key, Source: l.root})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"vcpulab/tools/cocci"
@@ -22,14 +23,6 @@ type generateCmd struct {
 	Write     bool   `help:"Replace diffstat and diff of the patches in the series." xor:"what"`
 	KernelSrc string `help:"Another kernel tree, which is only read: print the diff that the semantic patch makes there." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 	Output    string `short:"o" help:"File for that diff (default: standard output)." placeholder:"FILE"`
-}
-
-// Help shows examples.
-func (generateCmd) Help() string {
-	return `Examples:
-  vcpulab generate                  compare all generated patches
-  vcpulab generate 28 --write       replace the diff of patch 28
-  vcpulab generate kvm_for_each_vcpu --kernel-src ~/linux -o change.diff`
 }
 
 // Run compares, replaces or prints.
@@ -88,21 +81,18 @@ func (c generateCmd) compare(ctx context.Context, l *lab, s *series.Series, rule
 		list = append(list, g)
 	}
 
-	if l.JSON {
-		if err := l.printJSON(list); err != nil {
-			return err
-		}
-	} else {
+	err := l.show(list, func(w io.Writer) error {
 		for _, g := range list {
-			g.WriteText(l.stdout)
+			g.WriteText(w)
 		}
-		l.printf("generated patches: %d, not as generated: %d\n", len(list), bad)
-	}
-	if bad > 0 {
-		return exit.With(exit.CheckFailed, fmt.Errorf(`generate: expected each patch to be what its semantic patch generates, and nothing left over; not so for %d of %d
+		fmt.Fprintf(w, "generated patches: %d, not as generated: %d\n", len(list), bad)
+		return nil
+	})
+	if err == nil && bad > 0 {
+		err = exit.With(exit.CheckFailed, fmt.Errorf(`generate: expected each patch to be what its semantic patch generates, and nothing left over; not so for %d of %d
 vcpulab generate --write replaces them; what is left over needs a patch by hand before them`, bad, len(list)))
 	}
-	return nil
+	return err
 }
 
 // convert prints the diff that a rule makes in a tree of the user's.

@@ -3,42 +3,132 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"runtime"
-	"strings"
+	"slices"
 
 	"vcpulab/tools/arch"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
-	"vcpulab/tools/program"
-	"vcpulab/tools/results"
+	"vcpulab/tools/matrix"
 	"vcpulab/tools/vm"
 )
 
-// describeHost describes the machine for the results. accel is what was found
-// about the accelerator.
-func describeHost(ctx context.Context, l *lab, k *kbuild.Kernel, accel string) (results.Host, error) {
-	qemu, err := vm.QEMUVersion(ctx, arch.X86_64())
-	if err != nil {
-		return results.Host{}, err
-	}
-	h := l.host(ctx)
-	h.QEMU, h.Accel, h.Pahole = qemu, accel, k.Toolchain.Pahole
-	return h, nil
+func (l *lab) packages() (*host.List, error) { return host.Load(l.path("ci", "packages.toml")) }
+
+// installCmd installs packages.
+type installCmd struct {
+	Groups []string `arg:"" help:"What for: build, boot, bpf, verify, generate, selftests, test, matrix, which implies its architectures, clang, or an architecture: ${groups}."`
+	Arch   string   `help:"Also what it takes to build for ${bootable}, or all of them." placeholder:"ARCH"`
 }
 
-// host describes the machine, whatever is measured on it.
-func (l *lab) host(ctx context.Context) results.Host {
-	h := host.Read(l.cache.Dir())
-	// A tool that was unpacked from an archive has no commit.
-	git := program.Program{Name: "git", Dir: l.root, InheritEnv: true}
-	revision, _, _ := git.Run(ctx, "describe", "--always", "--dirty", "--abbrev=12")
-	return results.Host{
-		CPU:   cmp.Or(h.CPU, "unknown"),
-		Cores: h.Cores,
-		OS:    cmp.Or(h.OS, "unknown"),
-		Go:    runtime.Version(),
-		Tool:  cmp.Or(strings.TrimSpace(string(revision)), "unknown"),
+// Run prints what was installed. It asks nothing.
+func (c installCmd) Run(ctx context.Context, l *lab) error {
+	list, err := l.packages()
+	if err != nil {
+		return err
 	}
+	groups, err := c.groups(l)
+	if err != nil {
+		return err
+	}
+	got, err := list.Install(ctx, l.log, groups...)
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(got)
+	}
+	for _, p := range got {
+		l.printf("installed %s: %s\n", p.Name, p.Why)
+	}
+	return nil
+}
+
+// groups returns the groups of packages that were asked for, and those that
+// they imply.
+func (c installCmd) groups(l *lab) ([]string, error) {
+	groups := slices.Clone(c.Groups)
+	if slices.Contains(groups, matrix.Group) {
+		columns, err := matrix.Load(l.path("ci", "matrix"))
+		if err != nil {
+			return nil, err
+		}
+		for _, column := range columns {
+			groups = append(groups, matrix.Groups(column)...)
+		}
+	}
+	if c.Arch != "" {
+		arches, err := arch.FindBootable(c.Arch)
+		if err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+		for _, a := range arches {
+			if a.Group != "" {
+				groups = append(groups, a.Group)
+			}
+		}
+	}
+	return groups, nil
+}
+
+// doctorCmd describes the machine.
+type doctorCmd struct{}
+
+// Run prints what can be done on this machine, and what it lacks.
+func (doctorCmd) Run(ctx context.Context, l *lab) error {
+	list, err := l.packages()
+	if err != nil {
+		return err
+	}
+	r, err := host.Doctor(ctx, host.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
+	if err != nil {
+		return err
+	}
+	return l.show(r, r.Text)
+}
+
+// probeKVM boots the unpatched kernel with KVM, as measuring does; or, as long
+// as it is not built, a guest of a few instructions.
+func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
+	const later = "an ordinary kernel is tried once one is built: vcpulab build"
+	a, err := arch.Host()
+	var k *kbuild.Kernel
+	if err == nil {
+		k, err = l.built(ctx, a.Name)
+	}
+	switch {
+	case err != nil:
+	case k != nil:
+		var choice vm.Choice
+		choice, err = l.accel(ctx, "auto", k)
+		works, why = choice.Accel == vm.KVM, choice.Reason
+	case a.Name != arch.X86_64().Name:
+		why = "it opens; " + later
+	default:
+		if why, err = vm.ProbeWithoutKernel(ctx, vm.KVM); why == "" {
+			works, why = true, "a guest of a few instructions runs; "+later
+		}
+	}
+	if err != nil {
+		return false, "unknown whether it works: " + err.Error()
+	}
+	return works, why
+}
+
+// built returns the unpatched kernel if it was built before, else nil.
+func (l *lab) built(ctx context.Context, name string) (*kbuild.Kernel, error) {
+	p, err := l.pin()
+	if err != nil {
+		return nil, err
+	}
+	t, ok, err := p.Fetched(ctx, l.fetchOptions())
+	if err != nil || !ok {
+		return nil, err
+	}
+	spec, err := l.spec(kernelFlags{}, name)
+	if err != nil {
+		return nil, err
+	}
+	return l.builder().Built(ctx, t, spec)
 }

@@ -10,15 +10,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/kbuild"
 	"vcpulab/tools/pin"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
-	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
 
@@ -72,6 +69,14 @@ func (l *lab) printJSON(v any) error {
 	enc := json.NewEncoder(l.stdout)
 	enc.SetIndent("", "\t")
 	return enc.Encode(v)
+}
+
+// show prints a result: for programs, or as text for people.
+func (l *lab) show(v any, text func(io.Writer) error) error {
+	if l.JSON {
+		return l.printJSON(v)
+	}
+	return text(l.stdout)
 }
 
 // envKernelSrc names the user's own tree, see sourceFlags.
@@ -142,52 +147,6 @@ func (f sourceFlags) lastPatch(s *series.Series) int {
 		return len(s.Patches)
 	}
 	return *f.Through
-}
-
-// builder builds kernels.
-func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
-
-// spec says how kernels of this architecture are configured.
-func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
-	a, err := arch.Find(name)
-	if err != nil {
-		return kbuild.Spec{}, exit.With(exit.Usage, err)
-	}
-	dir := l.path("ci", "config")
-	s := kbuild.Spec{Arch: a, Fragments: a.Fragments(dir)}
-	if f.Config != "" && f.Config != configDefault {
-		s.Fragments = append(s.Fragments, filepath.Join(dir, f.Config+".config"))
-	}
-	return s, nil
-}
-
-// The names of the two kernels, as figures and tables have them.
-const (
-	nameBase    = variant.Base
-	namePatched = variant.Patched
-)
-
-// kernels builds the kernel without and with the series.
-func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string) (base, patched *kbuild.Kernel, err error) {
-	spec, err := l.spec(f, arch)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := l.base(ctx, f.sourceFlags)
-	if err != nil {
-		return nil, nil, err
-	}
-	pt, _, err := l.patched(ctx, t, f.sourceFlags)
-	if err != nil {
-		return nil, nil, err
-	}
-	if base, err = l.builder().Build(ctx, nameBase, t, spec); err != nil {
-		return nil, nil, err
-	}
-	if patched, err = l.builder().Build(ctx, namePatched, pt, spec); err != nil {
-		return nil, nil, err
-	}
-	return base, patched, nil
 }
 
 // outDir makes the directory that results go to, and returns its absolute path.

@@ -21,7 +21,7 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// cli is the command line: a field a verb, each in a file of its own.
+// cli is the command line: a field a verb.
 type cli struct {
 	globals
 
@@ -41,21 +41,6 @@ type cli struct {
 	Test     testCmd     `cmd:"" help:"Run the project's own tests."`
 	Pin      pinCmd      `cmd:"" name:"pin" help:"List the pinned kernels, add one, or update its blob ids."`
 }
-
-const description = `How should a VM hold its vCPUs? Applies a series of KVM patches to a pinned
-Linux, builds and boots it with and without them, and measures.
-
-Examples:
-  vcpulab install build boot     install what building and booting takes
-  vcpulab bench                  measure base and patched kernel
-  vcpulab apply --through 1      stop after the first patch
-  vcpulab apply --kernel-src ~/linux
-  vcpulab apply --pin 6.12.1     on another pinned kernel, see vcpulab pin --help
-  vcpulab selftest --only xapic_ipi_test
-
-Exit codes: 0 good, 1 a check or test failed, 2 wrong use, 3 a patch does not
-apply, 4 build failed, 5 the kernel did not boot, panicked or hung, 6 time ran
-out, 7 the machine lacks something, 130 interrupted.`
 
 func main() {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -77,7 +62,7 @@ func main() {
 // calls exit.
 func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
 	return kong.New(c,
-		kong.Name("vcpulab"), kong.Description(description),
+		kong.Name("vcpulab"), kong.PostBuild(addHelp),
 		kong.Writers(stdout, stderr), kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
 		kong.Help(printHelp),

@@ -147,9 +147,10 @@ func (c mutantsCmd) show(l *lab, out string, r *mutant.Report) error {
 		writeFile(filepath.Join(out, "mutants.json"), r.WriteJSON),
 		writeFile(filepath.Join(out, "mutants.xml"), r.WriteJUnit),
 	)
-	if l.JSON {
-		return errors.Join(err, r.WriteJSON(l.stdout), r.Err())
+	write := r.WriteJSON
+	if !l.JSON {
+		l.printf("logs: %s\n\n", out)
+		write = r.WriteText
 	}
-	l.printf("logs: %s\n\n", out)
-	return errors.Join(err, r.WriteText(l.stdout), r.Err())
+	return errors.Join(err, write(l.stdout), r.Err())
 }

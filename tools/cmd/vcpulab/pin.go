@@ -18,16 +18,6 @@ type pinCmd struct {
 	Update pinUpdateCmd `cmd:"" help:"Update the blob ids of a pin."`
 }
 
-// Help shows examples.
-func (pinCmd) Help() string {
-	return `Examples:
-  vcpulab pin list
-  vcpulab pin new 7.2.13            write kernel-src-pin/linux-7.2.13.toml
-  vcpulab --pin 7.2.13 apply        apply the series to it
-  VCPULAB_PIN=7.2.13 make bench-ebpf
-  ln -sfn linux-7.2.13.toml kernel-src-pin/default.toml`
-}
-
 type pinListCmd struct{}
 
 // Run prints the name of each pin.
@@ -51,17 +41,6 @@ type pinNewCmd struct {
 	Suite   string `help:"Debian's suite to look in (default: those of the other pins, then the usual ones)." placeholder:"SUITE"`
 }
 
-// Help shows examples.
-func (pinNewCmd) Help() string {
-	return `Looks for Debian's package linux-source-* of that version on the machine's
-mirrors, in suites that need not be among its apt sources, fetches it and
-writes the pin with the blob ids of the files that the series builds on.
-
-Examples:
-  vcpulab pin new 7.2.13
-  vcpulab pin new --suite experimental 7.3-rc7`
-}
-
 // Run prints the file that was written, and what the series lacks there.
 func (c pinNewCmd) Run(ctx context.Context, l *lab) error {
 	touched, err := l.touchedFiles()
@@ -76,16 +55,6 @@ func (c pinNewCmd) Run(ctx context.Context, l *lab) error {
 }
 
 type pinUpdateCmd struct{}
-
-// Help shows examples.
-func (pinUpdateCmd) Help() string {
-	return `Needed after the series touches another file, and after version and sources in
-the file were changed by hand.
-
-Examples:
-  vcpulab pin update
-  vcpulab --pin 7.2.13 pin update`
-}
 
 // Run rewrites the pin file.
 func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {

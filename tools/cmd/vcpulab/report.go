@@ -3,12 +3,15 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/report"
@@ -57,10 +60,42 @@ func (c reportCmd) Run(l *lab) error {
 	case "svg":
 		return report.Picture(l.stdout, r)
 	}
-	if l.JSON {
-		return l.printJSON(r.Figures)
+	return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.OptionsFor(w)) })
+}
+
+// benchCompareCmd compares two results. It is a subcommand of bench because it
+// takes nothing but what bench wrote.
+type benchCompareCmd struct {
+	Old  string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
+	New  string `arg:"" help:"Another."  type:"existingfile"`
+	All  bool   `help:"Show every figure, not only those that got better or worse."`
+	Fail bool   `name:"fail-on-regression" help:"Exit code 1 if a figure got worse, beyond noise, or if one that both have cannot be compared."`
+}
+
+// errRegression is what --fail-on-regression finds.
+var errRegression = errors.New("the new results are worse, or cannot be compared")
+
+// Run prints what changed.
+func (c benchCompareCmd) Run(l *lab) error {
+	old, err := results.Read(c.Old)
+	if err != nil {
+		return err
 	}
-	return report.Table(l.stdout, r, report.OptionsFor(l.stdout))
+	new, err := results.Read(c.New)
+	if err != nil {
+		return err
+	}
+	found := report.Compare(old, new)
+	err = l.show(found, func(w io.Writer) error { return found.WriteText(w, c.All, report.OptionsFor(w)) })
+	switch {
+	case err != nil:
+		return err
+	case len(found.Figures) == found.Count(report.OnlyOld)+found.Count(report.OnlyNew):
+		return fmt.Errorf("%s and %s: nothing was measured in both", c.Old, c.New)
+	case c.Fail && !found.Good():
+		return fmt.Errorf("%w: %d worse, %d not comparable", errRegression, found.Count(report.Worse), found.Count(report.Incomparable))
+	}
+	return nil
 }
 
 // The markers in a Markdown file, between which figures are put.
@@ -101,4 +136,20 @@ func writeResults(dir string, r *results.Results) (report.Files, error) {
 		r.Write(files.JSON),
 		writeFile(files.Bench, r.WriteBench),
 		writeFile(files.Page, func(w io.Writer) error { return report.HTML(w, r) }))
+}
+
+// writeFile writes a file of results, completely or not at all.
+func writeFile(name string, write func(io.Writer) error) error {
+	var data bytes.Buffer
+	err := write(&data)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), 0o755)
+	}
+	if err == nil {
+		err = renameio.WriteFile(name, data.Bytes(), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
 }

@@ -3,22 +3,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/vm"
@@ -89,15 +84,16 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string) (*selftest.Comparison, error) {
 	// The results of an earlier run must not pass for those of this one.
 	for _, name := range []string{selftestsJSON, selftestsJUnit} {
-		if err := os.Remove(filepath.Join(out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(filepath.Join(out, name)); err != nil {
 			return nil, fmt.Errorf("remove the results of an earlier run: %w", err)
 		}
 	}
 
-	base, patched, err := l.kernels(ctx, c.kernelFlags, p.arch.Name)
+	built, err := l.kernels(ctx, c.kernelFlags, p.arch.Name, nil)
 	if err != nil {
 		return nil, err
 	}
+	base, patched := built[0].Kernel, built[1].Kernel
 	v, err := l.accel(ctx, c.Accel, base)
 	if err != nil {
 		return nil, err
@@ -106,7 +102,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	opts := selftest.Options{Accel: v.Accel, Parallel: guestsAtOnce(), Log: l.log, Source: l.root}
+	opts := selftest.Options{Accel: v.Accel, Parallel: l.guestsAtOnce(), Log: l.log, Source: l.root}
 	if v.Accel == vm.KVM {
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
@@ -114,52 +110,23 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err := l.guestOptions(c.Config, &opts); err != nil {
 		return nil, err
 	}
-	compared, err := c.compare(ctx, l, p, kernels, opts, out)
-	return compared, c.conclude(l, compared, err, out)
-}
-
-// conclude shows a comparison, unless it is nil, and returns what is wrong:
-// runErr is why the run ended early.
-func (c selftestCmd) conclude(l *lab, compared *selftest.Comparison, runErr error, out string) error {
-	if compared == nil {
-		return runErr
-	}
-	err := errors.Join(runErr, c.show(l, out, *compared))
-	if runErr != nil {
-		return err
-	}
-	return errors.Join(err, compared.Err())
+	return c.compare(ctx, l, p, kernels, opts, out)
 }
 
 // guestsAtOnce is how many guests this machine runs at a time: under TCG each
-// keeps one processor busy.
-func guestsAtOnce() int {
-	n := min(runtime.NumCPU(), maxGuests)
-	if free := availableMiB(); free > 0 {
-		// QEMU needs some itself.
-		n = min(n, free/(selftest.DefaultMemMiB*5/4))
+// keeps one processor busy, and QEMU needs some memory itself.
+func (l *lab) guestsAtOnce() int {
+	h := host.Read(l.cache.Dir())
+	n := min(h.Cores, maxGuests)
+	if h.Available > 0 {
+		n = min(n, int(h.Available>>20)/(selftest.DefaultMemMiB*5/4))
 	}
 	return max(1, n)
 }
 
-// availableMiB is how much memory new programs can have, 0 if it is not known.
-func availableMiB() int {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	var kib int
-	for line := range strings.Lines(string(data)) {
-		if _, err := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); err == nil {
-			return kib >> 10
-		}
-	}
-	return 0
-}
-
-// compare runs the tests of both kernels. If the run of the patched kernel ends
-// early, the comparison is marked as incomplete; if that of the base kernel
-// does, or if ctx ends, there is none.
+// compare runs the tests of both kernels, and prints and writes the comparison.
+// If the run of the patched kernel ends early, it is marked as incomplete; if
+// that of the base kernel does, or if ctx ends, there is none.
 func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernels []selftest.Kernel, opts selftest.Options, out string) (*selftest.Comparison, error) {
 	id := fmt.Sprintf("%s-%s-%s", p.arch.Name, opts.Accel, c.Config)
 	opts.History = selftest.LoadHistory(l.cache, id)
@@ -185,7 +152,11 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernel
 	}
 	compared := selftest.Compare(results[0], results[1], e)
 	compared.Arch = p.arch.Name
-	return &compared, runErr
+	err := errors.Join(runErr, c.show(l, out, compared))
+	if runErr == nil {
+		err = errors.Join(err, compared.Err())
+	}
+	return &compared, err
 }
 
 func inOneLine(err error) string {
@@ -272,20 +243,4 @@ func (c selftestCmd) again(name string) string {
 		again += " --config " + c.Config
 	}
 	return again + " --only %s"
-}
-
-// writeFile writes a file of results, completely or not at all.
-func writeFile(name string, write func(io.Writer) error) error {
-	var data bytes.Buffer
-	err := write(&data)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(name), 0o755)
-	}
-	if err == nil {
-		err = renameio.WriteFile(name, data.Bytes(), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
 }

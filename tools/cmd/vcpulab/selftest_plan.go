@@ -29,18 +29,6 @@ type selftestPlan struct {
 	expect selftest.Expectations
 }
 
-// arches returns the architectures whose kernels and tests are run.
-func (c selftestCmd) arches() ([]arch.Arch, error) {
-	chosen, err := arch.FindBootable(c.Arch)
-	if err != nil {
-		return nil, exit.With(exit.Usage, err)
-	}
-	if c.searching() && (len(chosen) > 1 || chosen[0].Name != arch.X86_64().Name) {
-		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", c.Config, c.Arch))
-	}
-	return chosen, nil
-}
-
 // quick tells whether only the tests that use the lookups are run. On kernels
 // that look for faults all tests would take days.
 func (c selftestCmd) quick() bool { return c.Quick || c.searching() && len(c.Only) == 0 }
@@ -48,9 +36,12 @@ func (c selftestCmd) quick() bool { return c.Quick || c.searching() && len(c.Onl
 // plans decides what to run. Errors come before a kernel is built, and as far
 // as possible before one is fetched.
 func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) {
-	arches, err := c.arches()
+	arches, err := arch.FindBootable(c.Arch)
 	if err != nil {
-		return nil, err
+		return nil, exit.With(exit.Usage, err)
+	}
+	if c.searching() && (len(arches) > 1 || arches[0].Name != arch.X86_64().Name) {
+		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", c.Config, c.Arch))
 	}
 	if err := pattern.Check(c.Only); err != nil {
 		return nil, fmt.Errorf("select selftests: %w", err)

@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
@@ -127,23 +128,23 @@ func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) (skipp
 	return skipped, nil
 }
 
+// word is what may name a package, a program or a header.
+var word = regexp.MustCompile(`[\pL\pN_+.<>/-]+`)
+
 // lackingFor returns the missing package that a test was skipped for, nil if it
 // had another reason.
 func lackingFor(reason string, missing []host.Package) *host.Package {
-	words := strings.FieldsFunc(reason, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_+.<>/", r)
-	})
-	for i, p := range missing {
-		for _, word := range words {
-			if word = strings.TrimRight(word, "."); word == p.Name || word == p.Provides {
-				return &missing[i]
-			}
+	for _, name := range word.FindAllString(reason, -1) {
+		name = strings.TrimRight(name, ".")
+		if i := slices.IndexFunc(missing, func(p host.Package) bool { return name == p.Name || name == p.Provides }); i >= 0 {
+			return &missing[i]
 		}
 	}
 	return nil
 }
 
-// linters must print nothing.
+// linters must print nothing to their standard output: go says on its standard
+// error what it downloads.
 var linters = [][]string{
 	{"gofmt", "-l", "ci", "ebpf", "tools"},
 	{"go", "mod", "tidy", "-diff"},
@@ -158,50 +159,33 @@ func (l *lab) lint(ctx context.Context, args []string) (err error) {
 
 	p := program.Program{Name: args[0], Dir: l.root, InheritEnv: true}
 	stdout, stderr, err := p.Run(ctx, args[1:]...)
-	said := complaints(string(stdout) + string(stderr))
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, said)
+		return fmt.Errorf("%w\n%s%s", err, stdout, stderr)
 	}
-	if said != "" {
-		return fmt.Errorf("expected no output, found\n%s", said)
+	if len(stdout) > 0 {
+		return fmt.Errorf("expected no output, found\n%s", stdout)
 	}
 	return nil
-}
-
-// complaints returns a linter's output without the lines that go prints when a
-// machine uses it for the first time.
-func complaints(out string) string {
-	var said strings.Builder
-	for line := range strings.Lines(out) {
-		if !strings.HasPrefix(line, "go: downloading ") {
-			said.WriteString(line)
-		}
-	}
-	return said.String()
 }
 
 // testEnv builds what tests need that cannot be in the repository, and returns
 // the environment by which they find it.
 func (l *lab) testEnv(ctx context.Context) ([]string, error) {
-	base, err := l.base(ctx, sourceFlags{})
-	if err != nil {
-		return nil, err
-	}
 	spec, err := l.spec(kernelFlags{}, arch.X86_64().Name)
 	if err != nil {
 		return nil, err
 	}
-	k, err := l.builder().Build(ctx, nameBase, base, spec)
+	k, err := l.kernel(ctx, kernelFlags{}, nameBase, spec)
 	if err != nil {
 		return nil, err
 	}
-	tests, err := l.builder().BuildSelftests(ctx, base, spec, spec.Arch.QuickTests)
+	tests, err := l.builder().BuildSelftests(ctx, k.Tree, spec, spec.Arch.QuickTests)
 	if err != nil {
 		return nil, err
 	}
 	return []string{
 		envSelftests + "=" + tests.Dir,
-		envTree + "=" + base.Dir,
+		envTree + "=" + k.Tree.Dir,
 		envKernel + "=" + k.ImagePath(),
 		envModules + "=" + filepath.Join(k.Dir, "modules"),
 	}, nil

@@ -4,6 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
+
+	"al.essio.dev/pkg/shellescape"
 
 	"vcpulab/tools/series"
 	"vcpulab/tools/verify"
@@ -24,10 +28,7 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	if c.List {
-		if l.JSON {
-			return l.printJSON(checks)
-		}
-		return verify.WriteList(l.stdout, checks)
+		return l.show(checks, func(w io.Writer) error { return verify.WriteList(w, checks) })
 	}
 	subject, err := l.subject(ctx)
 	if err != nil {
@@ -45,15 +46,46 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 	if err := r.Write(); err != nil {
 		return err
 	}
-	if l.JSON {
-		err = l.printJSON(r)
-	} else {
-		err = r.WriteText(l.stdout)
-	}
+	return errors.Join(l.show(r, r.WriteText), r.Err())
+}
+
+// prepareCmd makes the series ready to send. It sends nothing.
+type prepareCmd struct {
+	Name    string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
+	Email   string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
+	Version int    `help:"Version of the series." default:"1" placeholder:"N"`
+	Tag     string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
+	Out     string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
+	Replace bool   `help:"Replace that directory if it exists and holds nothing but patches."`
+}
+
+// Run writes the patches and prints the command that sends them.
+func (c prepareCmd) Run(ctx context.Context, l *lab) error {
+	s, err := l.series()
 	if err != nil {
 		return err
 	}
-	return r.Err()
+	base, err := l.pinned(ctx, "prepare")
+	if err != nil {
+		return err
+	}
+	p, err := s.Prepare(ctx, series.PrepareOptions{
+		Submitter: series.Person{Name: c.Name, Email: c.Email},
+		Version:   c.Version, Tag: c.Tag,
+		Base: "Linux " + base.Version, TreeDir: base.Dir, OutDir: c.Out, Replace: c.Replace,
+	})
+	if err != nil {
+		return err
+	}
+
+	if l.JSON {
+		return l.printJSON(p)
+	}
+	for _, m := range p.Mails {
+		l.printf("%s\n", m)
+	}
+	l.printf("\nRead them, then send them with\n\n  %s\n", shellescape.QuoteCommand(p.Command))
+	return nil
 }
 
 // subject returns the series of the repository as what is verified.

@@ -4,6 +4,22 @@ package main
 
 import "context"
 
+// fetchCmd fetches the pinned kernel.
+type fetchCmd struct{}
+
+// Run prints where the unpacked tree is.
+func (fetchCmd) Run(ctx context.Context, l *lab) error {
+	t, err := l.base(ctx, sourceFlags{})
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		return l.printJSON(t)
+	}
+	l.printf("%s\n", t.Dir)
+	return nil
+}
+
 // applyCmd applies the series.
 type applyCmd struct {
 	sourceFlags
@@ -19,10 +35,7 @@ func (c applyCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	if l.JSON {
-		return l.printJSON(report)
-	}
-	if err := report.WriteText(l.stdout); err != nil {
+	if err := l.show(report, report.WriteText); err != nil || l.JSON {
 		return err
 	}
 	l.printf("%s\n", t.Dir)

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"vcpulab/ebpf/loops"
+	"vcpulab/tools/arch"
+	"vcpulab/tools/bench"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/selftest"
+	"vcpulab/tools/tree"
+	"vcpulab/tools/variant"
+	"vcpulab/tools/vm"
+)
+
+// configDefault is the configuration that is measured; the others have a
+// fragment of their own in ci/config. configDebug and configKCSAN are those of
+// kernels that look for faults of their own, configHZ100 of kernels with a slow
+// tick.
+const (
+	configDefault = "default"
+	configDebug   = "debug"
+	configKCSAN   = "kcsan"
+	configHZ100   = "hz100"
+)
+
+// kernelFlags choose the kernels to work on.
+type kernelFlags struct {
+	sourceFlags
+	Config string `help:"default; debug: with KASAN, lockdep, kmemleak and fault injection; or kcsan: with KCSAN. The last two are some ten times as slow." enum:"default,debug,kcsan" default:"default"`
+}
+
+// searching tells whether the kernels look for faults of their own.
+func (f kernelFlags) searching() bool {
+	return f.Config == configDebug || f.Config == configKCSAN
+}
+
+// The guests of kernels that look for faults of their own.
+const (
+	searchMemMiB = 4096
+	searchLimit  = 40 * time.Minute
+)
+
+// racesFile says which data races of the kernel without the series are known.
+const racesFile = "races.toml"
+
+// guestOptions sets how selftests are run on kernels of a configuration.
+func (l *lab) guestOptions(config string, o *selftest.Options) error {
+	switch config {
+	case configDebug:
+		o.Leaks = true
+	case configKCSAN:
+		known, err := selftest.LoadRaces(l.path("ci", racesFile))
+		if err != nil {
+			return err
+		}
+		o.Overlook = known.Overlook
+	default:
+		return nil
+	}
+	o.Parallel, o.MemMiB, o.Limit = 1, searchMemMiB, searchLimit
+	return nil
+}
+
+// The names of the two kernels, as figures and tables have them.
+const (
+	nameBase    = variant.Base
+	namePatched = variant.Patched
+)
+
+// builder builds kernels.
+func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
+
+// spec says how kernels of this architecture are configured.
+func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
+	a, err := arch.Find(name)
+	if err != nil {
+		return kbuild.Spec{}, exit.With(exit.Usage, err)
+	}
+	dir := l.path("ci", "config")
+	s := kbuild.Spec{Arch: a, Fragments: a.Fragments(dir)}
+	if f.Config != "" && f.Config != configDefault {
+		s.Fragments = append(s.Fragments, filepath.Join(dir, f.Config+".config"))
+	}
+	return s, nil
+}
+
+// kernel builds one of the two kernels.
+func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuild.Spec) (*kbuild.Kernel, error) {
+	t, err := l.base(ctx, f.sourceFlags)
+	if err == nil && name == namePatched {
+		t, _, err = l.patched(ctx, t, f.sourceFlags)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.builder().Build(ctx, name, t, spec)
+}
+
+// accel returns the accelerator to use for ordinary guests of this kernel's
+// architecture: the one that was asked for, or one that works.
+func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choice, error) {
+	if want == "auto" {
+		want = ""
+	}
+	return vm.ChooseAccel(ctx, l.cache, vm.Probe{Arch: k.Arch, Want: want, Kernel: k.ImagePath(), KernelID: k.Key, Source: l.root})
+}
+
+// variantsFile lists the kernels that can be measured besides base and patched.
+const variantsFile = "variants.toml"
+
+// variants returns those with these names, or all but those that have to be
+// asked for.
+func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
+	if len(names) == 0 && !all {
+		return nil, nil
+	}
+	list, err := variant.Load(l.path("ci", variantsFile))
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := variant.Choose(list, names)
+	if err == nil && all {
+		return slices.DeleteFunc(list, func(v variant.Variant) bool { return v.Asked && !slices.Contains(names, v.Name) }), nil
+	}
+	return chosen, err
+}
+
+// kernels builds both kernels and those of the variants: first the base kernel,
+// then milestones, the whole series, and comparators.
+func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants []variant.Variant) ([]bench.Candidate, error) {
+	s, err := l.series()
+	if err != nil {
+		return nil, err
+	}
+	spec, err := l.spec(f, arch)
+	if err != nil {
+		return nil, err
+	}
+	base, err := l.base(ctx, f.sourceFlags)
+	if err != nil {
+		return nil, err
+	}
+	patched, _, err := l.patched(ctx, base, f.sourceFlags)
+	if err != nil {
+		return nil, err
+	}
+	whole := bench.Candidate{Name: namePatched, Series: s.ID}
+	for _, p := range s.Patches[:f.lastPatch(s)] {
+		whole.Patches = append(whole.Patches, p.Subject)
+	}
+
+	// A patch that does not apply is found before the first kernel is built.
+	milestones := []bench.Candidate{{Name: nameBase}}
+	var comparators []bench.Candidate
+	trees := map[string]tree.Tree{nameBase: base, namePatched: patched}
+	for _, v := range variants {
+		made, err := v.Apply(ctx, base, s, l.seriesOptions(f.sourceFlags))
+		if err != nil {
+			return nil, err
+		}
+		trees[v.Name] = made.Tree
+		c := bench.Candidate{Name: v.Name, About: v.About, Limit: v.Limit, Series: made.Series, Patches: made.Subjects}
+		if v.Through != "" {
+			milestones = append(milestones, c)
+		} else {
+			comparators = append(comparators, c)
+		}
+	}
+
+	all := slices.Concat(milestones, []bench.Candidate{whole}, comparators)
+	for i, c := range all {
+		if all[i].Kernel, err = l.builder().Build(ctx, c.Name, trees[c.Name], spec); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// addLoops builds the module with the loops against each kernel.
+func (l *lab) addLoops(ctx context.Context, candidates []bench.Candidate) error {
+	tmp, err := os.MkdirTemp("", "vcpulab-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	src := filepath.Join(tmp, "vcpuloops")
+	if err := os.CopyFS(src, loops.Source); err != nil {
+		return fmt.Errorf("write the loops' source: %w", err)
+	}
+	for i := range candidates {
+		built, err := l.builder().BuildModule(ctx, candidates[i].Kernel, src)
+		if err != nil {
+			return err
+		}
+		candidates[i].Loops = built[0]
+	}
+	return nil
+}
