@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/tree"
@@ -38,7 +37,7 @@ type areaState struct {
 	// Doubtful are the paths that an interrupted switch may have replaced.
 	Doubtful []string `json:"doubtful,omitempty"`
 	// Building is set while make runs. If it is set when the area is opened,
-	// make was killed and may have left half-made files.
+	// make was killed and may have left half-made files: all is built again.
 	Building bool `json:"building,omitempty"`
 	// Started is set once kbuild has run, even if it failed: out is not empty.
 	Started bool `json:"started,omitempty"`
@@ -58,8 +57,37 @@ func findBase(t tree.Tree) (base tree.Tree, changed []string, err error) {
 	return base, slices.Compact(changed), nil
 }
 
-// openArea locks a work area, makes it if it is missing, and repairs what an
-// interrupted build left. close must be called.
+// removed stands for the ID of a missing file.
+const removed = "removed"
+
+// identify returns what identifies a tree as far as a result depends on it: its
+// base, and what those paths hold that differ from it and matter.
+func identify(base, t tree.Tree, changed []string, matters func(name string) bool) ([]string, error) {
+	dir, err := os.OpenRoot(t.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+
+	seen := []string{base.ID}
+	for _, name := range changed {
+		if !matters(name) {
+			continue
+		}
+		id, err := tree.FileBlobID(dir, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			id, err = removed, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, name, id)
+	}
+	return seen, nil
+}
+
+// openArea locks a work area, makes it if it is missing, and clears it if make was
+// killed in it. close must be called.
 func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, err error) {
 	unlock, err := c.Lock(ctx, kind, key)
 	if err != nil {
@@ -82,19 +110,14 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 	err = readJSON(a.stateFile(), &a.state)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return a, nil
 	case errors.As(err, &unreadable):
 		return nil, err
-	case err != nil:
-		// Without its state it is unknown what the files in out were made of.
+	case err != nil || a.state.Building:
+		// It is unknown what the files in out were made of, or whether they
+		// are whole.
 		a.state = areaState{}
-		return a, a.clear()
-	}
-	if a.state.Building {
-		if err := removeRecent(a.out, suspect); err != nil {
-			return nil, fmt.Errorf("repair it after a build that was killed: %w", err)
-		}
-		a.state.Building = false
-		return a, a.save()
+		return a, errors.Join(a.clear(), a.save())
 	}
 	return a, nil
 }
@@ -119,44 +142,6 @@ func (a *area) stateFile() string { return filepath.Join(a.dir, "state.json") }
 func (a *area) save() error {
 	if err := writeJSON(a.stateFile(), a.state); err != nil {
 		return fmt.Errorf("save the state of a work area: %w", err)
-	}
-	return nil
-}
-
-// suspect is how old, before the last sign of life of a killed build, a file may
-// be and still have been half written then. The longest single step, linking
-// vmlinux, takes a quarter of it.
-const suspect = 2 * time.Minute
-
-// removeRecent removes the files below dir that were written within age of the
-// newest one, so that make makes them again.
-func removeRecent(dir string, age time.Duration) error {
-	written := make(map[string]time.Time)
-	var newest time.Time
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		written[name] = info.ModTime()
-		if info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-
-	for name, when := range written {
-		if newest.Sub(when) <= age {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ const (
 var keep = map[string]int{
 	kindKernel: 64,
 	kindArea:   8,
-	// Three times as many as a series of 50 patches has cells in ci/matrix,
-	// each up to twice: by its tree, and by what matters of it. They are small.
+	// Several times as many as a series of 50 patches has cells in ci/matrix.
+	// They are small.
 	kindObjects: 4000,
 	// More than there are columns in ci/matrix: as long as a column has its
 	// own, only what a patch changes is compiled.
@@ -169,9 +169,9 @@ func (b *Builder) newBuild(ctx context.Context, name string, t tree.Tree, a arch
 }
 
 // setKeys sets the keys of a build's result and of its work area from the kinds of
-// both, and what the result depends on besides the tree.
-func (b *build) setKeys(kind, areaKind, areaPrefix string, setup []string) {
-	b.key = cache.Key(slices.Concat([]string{kind, b.tree.ID}, setup)...)
+// both, what identifies the tree, and what the result depends on besides.
+func (b *build) setKeys(kind, areaKind, areaPrefix string, tree, setup []string) {
+	b.key = cache.Key(slices.Concat([]string{kind}, tree, setup)...)
 	b.area = areaPrefix + "-" + cache.Key(slices.Concat([]string{areaKind, b.base.ID}, setup)...)[:16]
 }
 

@@ -4,6 +4,7 @@ package kbuild
 
 import (
 	"bufio"
+	"cmp"
 	"io"
 	"path"
 	"regexp"
@@ -54,7 +55,7 @@ var (
 	// make[3]: *** [../scripts/Makefile.build:287: virt/kvm/kvm_main.o] Error 1
 	makeFailed = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* \[(?:[^\]]*: )?([^\]\s]+)\] (.*)$`)
 	makeStop   = regexp.MustCompile(`^make(?:\[\d+\])?: \*\*\* (.*?)(?:  Stop\.)?$`)
-	waiting    = "Waiting for unfinished jobs"
+	waiting    = "Waiting for unfinished jobs...."
 	// What follows an error and belongs to it.
 	tail = regexp.MustCompile(`^[ \t]|^>>>|^\S+: note: `)
 	// lld prints in another line where a symbol is used.
@@ -65,8 +66,8 @@ var (
 	lead = regexp.MustCompile(`^(In file included from |\s+from |\S+: (?:In|At) |\S*ld(?:\.\w+)?: .*: in function )`)
 )
 
-// matchFault returns the fault that a line of a log reports.
-func matchFault(line string) (Fault, bool) {
+// matchFault returns the fault that a line of a log reports, the zero value if none.
+func matchFault(line string) Fault {
 	for _, p := range faultPatterns {
 		m := p.re.FindStringSubmatch(line)
 		if m == nil {
@@ -98,9 +99,9 @@ func matchFault(line string) (Fault, bool) {
 			// ../arch/x86/kvm/../../../virt/kvm/kvm_main.c.
 			f.File = path.Clean(f.File)
 		}
-		return f.refine(), true
+		return f.refine()
 	}
-	return Fault{}, false
+	return Fault{}
 }
 
 // refine tells faults of the machine from faults of the source.
@@ -131,13 +132,70 @@ const maxLogLine = 16 << 10
 // not sparse's. A log without one gives what make said, or a fault of kind Unknown
 // with its last lines; the error is only that of reading.
 func FirstFault(r io.Reader) (Fault, error) {
-	var s faultScan
+	var (
+		found        Fault
+		at           int
+		text         []string // all but the steps of kbuild, for each of which there is ""
+		sparse       bool     // lines that follow are sparse's, which does not fail a build
+		stop, target string   // what make said first
+	)
 	lines := scanLines(r)
 	for lines.Scan() {
-		line := lines.Text()
-		s.line(strings.ToValidUTF8(line[:min(len(line), maxLogLine)], "?"))
+		line := strings.ToValidUTF8(lines.Text()[:min(len(lines.Text()), maxLogLine)], "?")
+		if m := makeFailed.FindStringSubmatch(line); m != nil {
+			target, stop = cmp.Or(target, m[1]), cmp.Or(stop, strings.TrimSpace(m[2]))
+			line, sparse = "", false
+		} else if m := makeStop.FindStringSubmatch(line); m != nil {
+			if line = ""; m[1] != waiting {
+				stop = cmp.Or(stop, m[1])
+			}
+		} else if m := stepLine.FindStringSubmatch(line); m != nil {
+			line, sparse = "", m[1] == stepCheck
+		} else if sparse || noise.MatchString(line) {
+			continue
+		}
+
+		if found.Kind == "" {
+			found, at = matchFault(line), len(text)
+		}
+		text = append(text, line)
 	}
-	return s.result(), lines.Err()
+
+	if found.Kind != "" {
+		found.addExcerpt(text[:at], text[at+1:])
+	} else {
+		found = Fault{Kind: Unknown, Message: "the build failed and its log does not say why"}
+		if stop != "" {
+			found.Kind, found.Message = Makefile, "make: "+stop
+		}
+		text = slices.DeleteFunc(text, func(line string) bool { return line == "" })
+		found.Excerpt = text[max(0, len(text)-excerptBefore-excerptAfter):]
+	}
+	found.Target = target
+	return found, lines.Err()
+}
+
+// addExcerpt adds what belongs to the fault of the lines before and after its own.
+func (f *Fault) addExcerpt(before, after []string) {
+	for _, line := range slices.Backward(before) {
+		if isLead := lead.MatchString(line); !isLead && !strings.HasPrefix(line, " ") {
+			break
+		} else if isLead && len(f.Excerpt) < excerptBefore {
+			f.Excerpt = append(f.Excerpt, line)
+		}
+	}
+	slices.Reverse(f.Excerpt)
+
+	for _, line := range after[:min(len(after), excerptAfter)] {
+		if !tail.MatchString(line) {
+			break
+		}
+		f.Excerpt = append(f.Excerpt, line)
+		if m := referenced.FindStringSubmatch(line); m != nil && f.File == "" {
+			f.File = m[1]
+			f.Line, _ = strconv.Atoi(m[2])
+		}
+	}
 }
 
 // scanLines returns a scanner of make's output, in which package program splits
@@ -146,87 +204,4 @@ func scanLines(r io.Reader) *bufio.Scanner {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 4<<20)
 	return lines
-}
-
-// faultScan looks for the first fault in lines.
-type faultScan struct {
-	found  *Fault
-	sparse bool     // lines that follow are sparse's, which does not fail a build
-	open   bool     // lines that follow still belong to the fault
-	after  int      // lines after the fault that were kept
-	lead   []string // lines that may belong to a fault that follows
-	recent []string // the last lines that are not kbuild's steps
-	stop   string   // what make said first
-	target string
-}
-
-func (s *faultScan) line(line string) {
-	if m := makeFailed.FindStringSubmatch(line); m != nil {
-		s.open, s.sparse = false, false
-		if s.target == "" {
-			s.target = m[1]
-		}
-		if s.stop == "" {
-			s.stop = strings.TrimSpace(m[2])
-		}
-		return
-	}
-	if m := makeStop.FindStringSubmatch(line); m != nil {
-		s.open = false
-		if s.stop == "" && m[1] != "" && !strings.Contains(line, waiting) {
-			s.stop = m[1]
-		}
-		return
-	}
-	if m := stepLine.FindStringSubmatch(line); m != nil {
-		s.open, s.lead, s.sparse = false, nil, m[1] == stepCheck
-		return
-	}
-	if s.sparse || noise.MatchString(line) {
-		return
-	}
-	s.recent = appendLast(s.recent, line, excerptBefore+excerptAfter)
-
-	if s.found != nil {
-		if m := referenced.FindStringSubmatch(line); m != nil && s.open && s.found.File == "" {
-			s.found.File = m[1]
-			s.found.Line, _ = strconv.Atoi(m[2])
-		}
-		if s.open && s.after < excerptAfter && tail.MatchString(line) {
-			s.found.Excerpt = append(s.found.Excerpt, line)
-			s.after++
-		} else {
-			s.open = false
-		}
-		return
-	}
-
-	if f, ok := matchFault(line); ok {
-		f.Excerpt = s.lead
-		s.found, s.open = &f, true
-		return
-	}
-	if lead.MatchString(line) {
-		s.lead = appendLast(s.lead, line, excerptBefore)
-	} else if !strings.HasPrefix(line, " ") {
-		s.lead = nil
-	}
-}
-
-// appendLast appends a line and keeps the last n.
-func appendLast(list []string, line string, n int) []string {
-	list = append(list, line)
-	return slices.Clone(list[max(0, len(list)-n):])
-}
-
-func (s *faultScan) result() Fault {
-	if s.found != nil {
-		f := *s.found
-		f.Target = s.target
-		return f
-	}
-	if s.stop != "" {
-		return Fault{Kind: Makefile, Message: "make: " + s.stop, Target: s.target, Excerpt: s.recent}
-	}
-	return Fault{Kind: Unknown, Message: "the build failed and its log does not say why", Excerpt: s.recent}
 }

@@ -140,7 +140,7 @@ func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, 
 		return kernelBuild{}, err
 	}
 	// The keys of the cache have uname's name of the architecture.
-	k.setKeys(kindKernel, kindArea, spec.Arch.Uname,
+	k.setKeys(kindKernel, kindArea, spec.Arch.Uname, []string{t.ID},
 		[]string{version, spec.Arch.Uname, k.config.String(), k.toolchain.Compiler, k.toolchain.Linker, k.toolchain.Pahole})
 	return kernelBuild{k}, nil
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"vcpulab/tools/arch"
-	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -42,8 +41,7 @@ type Objects struct {
 	// another tree and have not changed since.
 	Warnings []Warning `json:"warnings"`
 	// Made is the number of KVM's targets that were made this time, All the
-	// number of all. Made is 0 for a tree that differs from an earlier one in
-	// nothing that they depend on.
+	// number of all.
 	Made int `json:"made"`
 	All  int `json:"all"`
 	// Seconds is how long that took.
@@ -56,7 +54,7 @@ type Objects struct {
 	ConfigHash   string `json:"configHash"`
 	// Log is the absolute path of make's output.
 	Log string `json:"-"`
-	// Cached says that it was found before, not this time.
+	// Cached says that it was found before, perhaps of another tree.
 	Cached bool `json:"-"`
 }
 
@@ -73,7 +71,6 @@ const (
 type objectBuild struct {
 	*build
 	spec    ObjectSpec
-	setup   []string // what the result depends on besides the tree
 	checker checker
 }
 
@@ -97,8 +94,9 @@ func (s ObjectSpec) checker(ctx context.Context) (checker, error) {
 }
 
 // Objects compiles KVM of a tree, or returns what was found when that was
-// done before. name is what the tree is called in progress and errors. Trees of
-// the same base share a work area, in which only what differs is compiled.
+// done before: also of a tree that differs only in files that do not matter. name
+// is what the tree is called in progress and errors. Trees of the same base share
+// a work area, in which only what differs is compiled.
 //
 // Errors are those of Build. Warnings are not errors.
 func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec ObjectSpec) (*Objects, error) {
@@ -110,20 +108,23 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if o.checker, err = spec.checker(ctx); err != nil {
 		return nil, err
 	}
+	seen, err := identify(o.base, t, o.changed, o.matters)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.doing(), err)
+	}
 	// The keys of the cache have uname's name of the architecture.
-	o.setup = []string{
+	o.setKeys(kindObjects, kindObjectArea, spec.Name, seen, []string{
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
 		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
-	}
-	o.setKeys(kindObjects, kindObjectArea, spec.Name, o.setup)
+	})
 
 	dir, hit, err := o.populate(ctx, kindObjects, o.doing(), o.fill)
 	if err != nil {
 		return nil, err
 	}
-	found, err := loadObjects(dir)
-	if err != nil {
-		return nil, err
+	found := &Objects{Log: filepath.Join(dir, fileLog)}
+	if err := readJSON(filepath.Join(dir, fileObjects), found); err != nil {
+		return nil, fmt.Errorf("load what was compiled before: %w", err)
 	}
 	found.Tree, found.Cached = t, hit
 	return found, nil
@@ -133,11 +134,22 @@ func (o *objectBuild) doing() string {
 	return fmt.Sprintf("compile KVM of linux %s (%s) for %s", o.tree.Version, o.name, o.spec.Name)
 }
 
+// matters tells whether a file of the tree may affect what is made.
+func (o *objectBuild) matters(name string) bool {
+	if rest, ok := strings.CutPrefix(name, "arch/"); ok {
+		source, _, below := strings.Cut(rest, "/")
+		return !below || source == o.spec.Arch.Source
+	}
+	return !strings.HasPrefix(name, "Documentation/") && !strings.HasPrefix(name, "tools/testing/")
+}
+
 // directories are those of KVM's objects, below the output directory.
 func (o *objectBuild) directories() []string {
 	return []string{path.Join("arch", o.spec.Arch.Source, "kvm"), "virt/kvm"}
 }
 
+// fill compiles the tree's objects and puts what was found, and make's output,
+// into tmp.
 func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	step := o.Progress.Step(fmt.Sprintf("compile KVM of %s for %s", o.name, o.spec.Name))
 	defer func() { step.Fail(err) }()
@@ -147,114 +159,44 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 	defer a.close()
 
-	if deps := readDependencies(a); deps != nil {
-		known, err := o.reuse(deps, tmp)
-		if err != nil {
-			return err
-		}
-		if known {
-			step.Done("as before, in all that KVM depends on")
-			return nil
-		}
-	}
-
-	found, log, err := o.compile(ctx, a, step)
-	if err != nil {
-		return err
-	}
-	if err := found.save(tmp, log); err != nil {
-		return fmt.Errorf("%s: %w", o.doing(), err)
-	}
-	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
-
-	deps, err := updateDependencies(a)
-	if err != nil || deps == nil {
-		return err
-	}
-	key, err := deps.key(o)
-	if err != nil {
-		return err
-	}
-	_, _, err = o.Cache.Populate(ctx, kindObjects, key, func(_ context.Context, tmp string) error { return found.save(tmp, log) })
-	return err
-}
-
-// reuse puts into tmp what was found of a tree that differs in nothing that
-// matters, and says whether there is one.
-func (o *objectBuild) reuse(deps *dependencies, tmp string) (bool, error) {
-	key, err := deps.key(o)
-	if err != nil {
-		return false, err
-	}
-	dir, ok := o.Cache.Lookup(kindObjects, key)
-	if !ok {
-		return false, nil
-	}
-	found, err := loadObjects(dir)
-	if err != nil {
-		return false, err
-	}
-	if err := o.markUsed(kindObjects, key); err != nil {
-		return false, err
-	}
-	found.Tree, found.Made, found.Seconds = o.tree, 0, 0
-	return true, found.save(tmp, found.Log)
-}
-
-// save writes what was found, and make's output, to a directory.
-func (f *Objects) save(dir, log string) error {
-	if err := copyFile(filepath.Join(dir, fileLog), log); err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(dir, fileObjects), f)
-}
-
-// loadObjects reads what save wrote.
-func loadObjects(dir string) (*Objects, error) {
-	found := &Objects{Log: filepath.Join(dir, fileLog)}
-	if err := readJSON(filepath.Join(dir, fileObjects), found); err != nil {
-		return nil, fmt.Errorf("load what was compiled before: %w", err)
-	}
-	return found, nil
-}
-
-// compile makes the tree's objects in the area, and returns what was found and
-// where make's output is.
-func (o *objectBuild) compile(ctx context.Context, a *area, step *progress.Step) (found *Objects, log string, err error) {
 	start := time.Now()
 	kconfigChanged := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), func(name string) bool {
 		return strings.HasPrefix(path.Base(name), "Kconfig")
 	})
 	m, err := o.prepare(ctx, a, kindObjects, o.doing(), step)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	o.setUpMake(m)
 	book, err := openLedger(a, o.directories())
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-
 	final, err := o.configure(ctx, a, *m, kconfigChanged)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	said, err := book.record(m, a.src, func() error { return a.run(ctx, m, false) })
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 
 	hidden, err := unexported(a.out, o.directories())
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", o.doing(), err)
+		return fmt.Errorf("%s: %w", o.doing(), err)
 	}
-	return &Objects{
+	found := &Objects{
 		Name: o.spec.Name, Tree: o.tree,
 		Warnings: sorted(append(book.warnings(), hidden...)),
 		Made:     countTargets(said, o.directories()), All: countTargets(book.Targets, o.directories()),
 		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
 		Checker: o.checker.Version, CheckCommand: o.checker.Command, ConfigHash: final.Hash(),
-	}, m.log, nil
+	}
+	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
+	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {
+		return fmt.Errorf("%s: %w", o.doing(), err)
+	}
+	return writeJSON(filepath.Join(tmp, fileObjects), found)
 }
 
 // setUpMake has a run of make compile KVM.

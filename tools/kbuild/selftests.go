@@ -77,7 +77,11 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if s.toolchain, err = findToolchain(ctx, spec.Arch, spec.Compiler, b.ccache()); err != nil {
 		return nil, err
 	}
-	seen, err := seenByTests(t)
+	base, changed, err := findBase(t)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.doing, err)
+	}
+	seen, err := identify(base, t, changed, seenByTests)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.doing, err)
 	}
@@ -158,31 +162,7 @@ func selftestVars(work string) []string {
 var unseen = regexp.MustCompile(`^(Documentation|block|drivers|fs|include/kvm|include/trace|ipc|kernel|mm|net|virt|arch/[^/]+/(kvm|kernel|mm))/|` +
 	`^(include/linux|arch/[^/]+/include/asm)/kvm_`)
 
-// seenByTests returns what identifies a tree as far as its tests depend on it.
-func seenByTests(t tree.Tree) ([]string, error) {
-	base, changed, err := findBase(t)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.OpenRoot(t.Dir)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-
-	seen := []string{base.ID}
-	for _, p := range changed {
-		if unseen.MatchString(p) {
-			continue
-		}
-		id, err := blobID(dir, p)
-		if err != nil {
-			return nil, err
-		}
-		seen = append(seen, p, id)
-	}
-	return seen, nil
-}
+func seenByTests(name string) bool { return !unseen.MatchString(name) }
 
 // selftestBuild is one build of tests.
 type selftestBuild struct {

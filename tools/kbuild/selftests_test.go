@@ -121,19 +121,25 @@ func TestSeenByTests(t *testing.T) {
 		"user space's view": {files{"include/uapi/linux/kvm.h": "b"}, false},
 		"a new test":        {files{"tools/testing/selftests/kvm/new.c": "b"}, false},
 	}
-	want, err := seenByTests(b)
-	if err != nil {
-		t.Fatal(err)
+	seen := func(tr tree.Tree) []string {
+		t.Helper()
+		base, changed, err := findBase(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := identify(base, tr, changed, seenByTests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
 	}
+	want := seen(b)
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			content := maps.Clone(base)
 			maps.Copy(content, tc.change)
 			changed := writeTree(t, filepath.Join(dir, name), "id-"+name, &b, base, content)
-			got, err := seenByTests(changed)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := seen(changed)
 			if same := slices.Equal(want, got); same != tc.same {
 				t.Errorf("same %v: %q, %q", same, want, got)
 			}

@@ -53,7 +53,7 @@ func (r *Report) WriteText(w io.Writer) error {
 
 	made, known := 0, 0
 	for _, c := range r.Cells {
-		if c.Cached || c.Seconds == 0 && c.State != Failed {
+		if c.Cached {
 			known++
 			continue
 		}

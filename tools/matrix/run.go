@@ -73,10 +73,10 @@ type Cell struct {
 	Gone []kbuild.Warning `json:"gone,omitempty"`
 	// Warnings is the number of all.
 	Warnings int     `json:"warnings"`
-	Made     int     `json:"made"`    // targets that were made for it
-	All      int     `json:"all"`     // targets that KVM has
-	Seconds  float64 `json:"seconds"` // 0 if nothing that KVM depends on differs from another
-	Cached   bool    `json:"cached"`  // it was built in an earlier run
+	Made     int     `json:"made"` // targets that were made for it
+	All      int     `json:"all"`  // targets that KVM has
+	Seconds  float64 `json:"seconds"`
+	Cached   bool    `json:"cached"` // it was built before, perhaps of another tree
 	Checker  string  `json:"checker,omitempty"`
 	Compiler string  `json:"compiler,omitempty"`
 	Log      string  `json:"log,omitempty"`
