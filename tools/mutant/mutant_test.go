@@ -82,7 +82,7 @@ func TestParseBad(t *testing.T) {
 		"no regexp":    {with(`found \d+`, `found (`), "finds: error parsing regexp"},
 		"fits all":     {with(`found \d+ of`, `.*`), `finds: ".*" matches anything`},
 		"no diff":      {good[:strings.Index(good, "diff --git")], "there is no git diff"},
-		"corrupt":      {with("@@ -1,3 +1,3 @@", "@@ -1,9 +1,3 @@"), "line 19: the hunk ends too early"},
+		"corrupt":      {with("@@ -1,3 +1,3 @@", "@@ -1,9 +1,3 @@"), "line 14: the diff is damaged"},
 		"both":         {good + more, "a mutant is of the tree or of patches/, not of both"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
@@ -100,10 +99,7 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 	}
 	defer root.Close()
 
-	a := &applier{image: newImage(root), relocate: opts.Relocate, report: &Report{
-		SeriesID: s.ID, Through: through, Total: len(s.Patches),
-		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version,
-	}}
+	a := &applier{image: newImage(root), relocate: opts.Relocate, report: s.newReport(base, through)}
 	if err := a.applyAll(s.Patches[:through]); err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +114,6 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 // by patches with other messages is the same tree.
 func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts Options) (tree.Tree, bool, error) {
 	changed := img.changed()
-	slices.Sort(changed)
 	if len(changed) == 0 {
 		return base, true, nil
 	}

@@ -43,18 +43,20 @@ type FormatError struct {
 }
 
 func (e *FormatError) Error() string {
-	var b strings.Builder
-	b.WriteString("read the series: ")
-	b.WriteString(e.File)
+	where := e.File
 	if e.Line > 0 {
-		fmt.Fprintf(&b, ":%d", e.Line)
+		where += fmt.Sprintf(":%d", e.Line)
 	}
-	b.WriteString(": ")
-	b.WriteString(e.Reason)
+	text := fmt.Sprintf("read the series: %s: %s", where, e.Reason)
 	if e.Err != nil && e.Err != ErrCorrupt && e.Err != ErrTooLarge {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		text += ": " + e.Err.Error()
 	}
-	return progress.Printable(b.String())
+	return progress.Printable(text)
+}
+
+// corrupt returns the error for a line of a file, whose name the caller adds.
+func corrupt(line int, format string, args ...any) *FormatError {
+	return &FormatError{Line: line, Reason: fmt.Sprintf(format, args...), Err: ErrCorrupt}
 }
 
 // Unwrap returns the cause.
@@ -67,42 +69,40 @@ func (e *FormatError) ExitCode() int { return exit.PatchFailed }
 // on disk.
 type ApplyError struct {
 	// Patch is the name of the patch's file, PatchLine the 1-based line in it
-	// that is meant; 0 where the mail's encoding hides lines.
-	Patch     string `json:"patch"`
-	PatchLine int    `json:"patch_line,omitempty"`
+	// that is meant; 0 if there is none.
+	Patch     string
+	PatchLine int
 	// Number is the place of the patch in the series, from 1.
-	Number int `json:"number"`
+	Number int
 	// File is the path in the tree, "" if the patch has none that can be said.
-	File string `json:"file,omitempty"`
+	File string
 	// Hunk counts the file's hunks from 1; 0 if it is about the file.
-	Hunk int `json:"hunk,omitempty"`
+	Hunk int
 	// Line is the 1-based line in the tree's file, as all earlier patches
 	// leave it; 0 if it is about the file.
-	Line int `json:"line,omitempty"`
+	Line int
 	// Expected and Found are the lines, or blob ids, or modes, that differ.
-	Expected string `json:"expected,omitempty"`
-	Found    string `json:"found,omitempty"`
+	Expected, Found string
 	// Around are lines of the tree's file about Line.
-	Around []FileLine `json:"around,omitempty"`
-	// Candidates are the 1-based lines at which the hunk would fit.
-	Candidates []Candidate `json:"candidates,omitempty"`
+	Around []FileLine
+	// Candidates are where the hunk would fit.
+	Candidates []Candidate
 	// Reason is one sentence, Hint what can be done about it.
-	Reason string `json:"reason"`
-	Hint   string `json:"hint,omitempty"`
-	// Err is one of this package's errors.
-	Err error `json:"-"`
+	Reason, Hint string
+	// Err is, or wraps, one of this package's errors, or one of the system.
+	Err error
 }
 
 // FileLine is one line of a file of the tree.
 type FileLine struct {
-	Number int    `json:"number"`
-	Text   string `json:"text"`
+	Number int
+	Text   string
 }
 
 // Candidate is a place where a hunk would fit.
 type Candidate struct {
-	Line    int    `json:"line"`
-	Heading string `json:"heading,omitempty"` // the function it is in, as diff shows it
+	Line    int    // 1-based
+	Heading string // the function it is in, as diff shows it
 }
 
 // Error returns several lines: where, why, what was expected and what is
@@ -125,13 +125,13 @@ func (e *ApplyError) Error() string {
 	}
 	if len(e.Around) > 0 {
 		fmt.Fprintf(&b, "\n  %s has there:", e.File)
-		for _, l := range e.Around {
-			mark := ' '
-			if l.Number == e.Line {
-				mark = '>'
-			}
-			fmt.Fprintf(&b, "\n  %c %6d  %s", mark, l.Number, l.Text)
+	}
+	for _, l := range e.Around {
+		mark := ' '
+		if l.Number == e.Line {
+			mark = '>'
 		}
+		fmt.Fprintf(&b, "\n  %c %6d  %s", mark, l.Number, l.Text)
 	}
 	for _, c := range e.Candidates {
 		fmt.Fprintf(&b, "\n  it fits at line %d", c.Line)

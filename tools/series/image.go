@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -65,8 +68,11 @@ func (m *image) get(name string) (*node, error) {
 	if err := checkPath(name); err != nil {
 		return nil, err
 	}
-	if err := m.checkParents(name); err != nil {
-		return nil, err
+	// As git does: the file would be another one than the path says.
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if _, isLink := m.readLink(dir); isLink {
+			return nil, fmt.Errorf("%q is beyond the symbolic link %q: %w", name, dir, ErrUnsafePath)
+		}
 	}
 	n, err := m.load(name)
 	if err != nil {
@@ -74,24 +80,6 @@ func (m *image) get(name string) (*node, error) {
 	}
 	m.base[name], m.now[name] = n, n
 	return n, nil
-}
-
-// checkParents refuses a path below a symbolic link, as git does: the file
-// would be another one than the path says.
-func (m *image) checkParents(name string) error {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if n, ok := m.now[dir]; ok {
-			if n != nil && n.mode == modeSymlink {
-				return fmt.Errorf("%q is beyond the symbolic link %q: %w", name, dir, ErrUnsafePath)
-			}
-			continue
-		}
-		info, err := m.root.Lstat(dir)
-		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return fmt.Errorf("%q is beyond the symbolic link %q: %w", name, dir, ErrUnsafePath)
-		}
-	}
-	return nil
 }
 
 // load reads a file of the base tree.
@@ -120,59 +108,57 @@ func (m *image) load(name string) (*node, error) {
 	if info.Mode()&0o100 != 0 {
 		n.mode = modeExec
 	}
+	if info.Size() > MaxTreeFile {
+		return nil, fmt.Errorf("%q has %d bytes, more than %d: %w", name, info.Size(), MaxTreeFile, ErrTooLarge)
+	}
+	if m.read += info.Size(); m.read > MaxTouched {
+		return nil, errTouched
+	}
 	f, err := m.root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if n.data, err = readSized(f, info.Size()); err != nil {
+	n.data = make([]byte, info.Size())
+	if _, err := io.ReadFull(f, n.data); err != nil {
 		return nil, fmt.Errorf("%q: %w", name, err)
-	}
-	if m.read += int64(len(n.data)); m.read > MaxTouched {
-		return nil, fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
 	}
 	return n, nil
 }
 
-// readSized reads a file of which size is expected, in one allocation.
-func readSized(r io.Reader, size int64) ([]byte, error) {
-	if size > MaxTreeFile {
-		return nil, fmt.Errorf("a file of %d bytes, more than %d: %w", size, MaxTreeFile, ErrTooLarge)
-	}
-	data := make([]byte, size)
-	_, err := io.ReadFull(r, data)
-	return data, err
-}
+var errTouched = fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
 
 // put takes over what a patch makes of files, nil for those it removes.
 func (m *image) put(files map[string]*node) error {
-	for name, n := range files {
+	next := image{root: m.root, now: maps.Clone(m.now)}
+	maps.Copy(next.now, files)
+	total := 0
+	for name, n := range next.now {
 		if n == nil {
 			continue
 		}
-		if err := m.checkPlace(name, files); err != nil {
-			return err
+		if total += len(n.data); total > MaxTouched {
+			return errTouched
 		}
-	}
-	total := int64(0)
-	for name, n := range files {
-		m.now[name] = n
-	}
-	for _, n := range m.now {
-		if n != nil {
-			total += int64(len(n.data))
+		// What is above has to be a directory.
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			above, known := next.now[dir]
+			isFile := above != nil
+			if files[name] != nil && !known {
+				info, err := m.root.Lstat(dir)
+				isFile = err == nil && !info.IsDir()
+			}
+			if isFile {
+				return fmt.Errorf("%q is a file, %q needs a directory there: %w", dir, name, ErrFile)
+			}
 		}
-	}
-	if total > MaxTouched {
-		return fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
-	}
-	for name, n := range m.now {
-		if n != nil && n.mode == modeSymlink && !n.same(m.base[name]) {
-			if err := m.checkLink(name); err != nil {
+		if n.mode == modeSymlink && !n.same(m.base[name]) {
+			if err := next.checkLink(name); err != nil {
 				return err
 			}
 		}
 	}
+	m.now = next.now
 	return nil
 }
 
@@ -204,7 +190,7 @@ func (m *image) checkLink(name string) error {
 		if strings.HasPrefix(target, "/") {
 			return fmt.Errorf("the symbolic link %q leads out of the tree: %w", name, ErrUnsafePath)
 		}
-		if links++; links > maxLinks || len(target) > maxPathLength {
+		if links++; links > maxLinks {
 			return nil
 		}
 		at = at[:len(at)-1]
@@ -226,39 +212,7 @@ func (m *image) readLink(name string) (target string, ok bool) {
 	return target, err == nil
 }
 
-// checkPlace refuses a file where a directory has to be, and the other way round.
-func (m *image) checkPlace(name string, files map[string]*node) error {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		n, ok := files[dir]
-		if !ok {
-			if n, ok = m.now[dir]; !ok {
-				// Not touched: it may be a file of the base.
-				var err error
-				if n, err = m.load(dir); errors.Is(err, ErrFile) {
-					n = nil // a directory
-				} else if err != nil {
-					return err
-				}
-			}
-		}
-		if n != nil {
-			return fmt.Errorf("%q is a file, %q needs a directory there: %w", dir, name, ErrFile)
-		}
-	}
-	for other, n := range files {
-		if n != nil && strings.HasPrefix(other, name+"/") {
-			return fmt.Errorf("%q is a file, %q needs a directory there: %w", name, other, ErrFile)
-		}
-	}
-	for other, n := range m.now {
-		if _, ok := files[other]; !ok && n != nil && strings.HasPrefix(other, name+"/") {
-			return fmt.Errorf("%q is a file, %q needs a directory there: %w", name, other, ErrFile)
-		}
-	}
-	return nil
-}
-
-// changed returns the paths that differ from the base.
+// changed returns the paths that differ from the base, sorted.
 func (m *image) changed() []string {
 	var names []string
 	for name, n := range m.now {
@@ -266,6 +220,7 @@ func (m *image) changed() []string {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 
@@ -273,46 +228,23 @@ func (m *image) changed() []string {
 // absolute, leaves the tree, or belongs to git. (verify_path() in git's
 // read-cache.c.)
 func checkPath(name string) error {
-	bad := func(why string) error { return fmt.Errorf("the path %q %s: %w", name, why, ErrUnsafePath) }
-	switch {
-	case name == "":
-		return bad("is empty")
-	case len(name) > maxPathLength:
-		return fmt.Errorf("a path of %d bytes: %w", len(name), ErrUnsafePath)
-	case strings.HasPrefix(name, "/"):
-		return bad("is absolute")
-	case strings.ContainsRune(name, 0):
-		return bad("has a NUL byte")
+	if name == "." || !filepath.IsLocal(name) || path.Clean(name) != name {
+		return fmt.Errorf("the path %q leaves the tree, or is not in its shortest form: %w", name, ErrUnsafePath)
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		switch {
-		case part == "..":
-			return bad("leaves the tree")
-		case part == "" || part == ".":
-			return bad("is not in its shortest form")
-		case len(part) > 255:
-			return bad("has a component that is too long for a file name")
-		case isDotGit(part):
-			return bad("is git's own")
+		// A file system that ignores case, or the ends of names, could take it
+		// for .git.
+		if part = strings.ToLower(strings.TrimRight(part, " .")); part == ".git" || part == "git~1" {
+			return fmt.Errorf("the path %q is git's own: %w", name, ErrUnsafePath)
 		}
 	}
 	return nil
 }
 
-// isDotGit reports whether a file system that ignores case, or the ends of
-// names, could take a path component for .git.
-func isDotGit(part string) bool {
-	part = strings.ToLower(strings.TrimRight(part, " ."))
-	return part == ".git" || part == "git~1"
-}
-
 // checkTarget refuses a symbolic link that points out of the tree: whoever
 // follows it later would leave the tree. This is stricter than git.
 func checkTarget(name, target string) error {
-	if target == "" || strings.HasPrefix(target, "/") || strings.ContainsRune(target, 0) {
-		return fmt.Errorf("the symbolic link %q points to %q: %w", name, target, ErrUnsafePath)
-	}
-	if to := path.Join(path.Dir(name), target); to == ".." || strings.HasPrefix(to, "../") {
+	if target == "" || strings.HasPrefix(target, "/") || strings.ContainsRune(target, 0) || !filepath.IsLocal(path.Join(path.Dir(name), target)) {
 		return fmt.Errorf("the symbolic link %q points to %q: %w", name, target, ErrUnsafePath)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/mail"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,21 +17,178 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
+// rawMail is one mail as it stands in a file.
+type rawMail struct {
+	line int // 1-based line of its first byte in the file
+	data []byte
+}
+
+// space is what git takes for white space.
+const space = " \t\n\r\v\f"
+
+// splitMbox cuts a file into mails by the rules of git mailsplit: an mbox
+// starts with a "From " line that ends in a date, and so does each of its
+// mails; a file that starts otherwise is one mail. Line ends of CR LF
+// become LF, as git am has it by default.
+func splitMbox(data []byte) ([]rawMail, error) {
+	all := bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	data = bytes.TrimLeft(all, space)
+	if len(data) == 0 {
+		return nil, nil
+	}
+	line := 1 + bytes.Count(all[:len(all)-len(data)], []byte("\n"))
+	first, _ := cutLine(data)
+	if !isFromLine(first) {
+		if !fieldLine.Match(first) {
+			return nil, fmt.Errorf("a mail starts with %q or a header field, this with %q", "From ", clip(first))
+		}
+		return []rawMail{{line, data}}, nil
+	}
+
+	var mails []rawMail
+	start := 0
+	for at := len(first); at < len(data); {
+		l, _ := cutLine(data[at:])
+		if isFromLine(l) {
+			if len(mails) == MaxMails-1 {
+				return nil, fmt.Errorf("more than %d mails: %w", MaxMails, ErrTooLarge)
+			}
+			mails = append(mails, rawMail{line, data[start:at]})
+			line += bytes.Count(data[start:at], []byte("\n"))
+			start = at
+		}
+		at += len(l)
+	}
+	return append(mails, rawMail{line, data[start:]}), nil
+}
+
+// cutLine returns the first line with its line end, and what follows.
+func cutLine(data []byte) (line, rest []byte) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return data[:i+1], data[i+1:]
+	}
+	return data, nil
+}
+
+// fromLine tells the separator of an mbox from a line of text that starts with
+// "From ": it has a time and a year after 1990. The rule is git's
+// (builtin/mailsplit.c), so that both cut at the same places.
+var fromLine = regexp.MustCompile(`^From .*\d.\d\d:\d\d[ \t]*0*(?:9[1-9]|[1-9]\d\d)[^:]*:?\n?$`)
+
+func isFromLine(line []byte) bool {
+	return len(line) >= 20 && bytes.HasPrefix(line, []byte("From ")) && fromLine.Match(line)
+}
+
+// clip returns a line's beginning for an error message.
+func clip(line []byte) string {
+	line = bytes.TrimRight(line, "\r\n")
+	const most = 120
+	if len(line) > most {
+		return string(line[:most]) + "..."
+	}
+	return string(line)
+}
+
+// fieldLine is a field of a header: its name and its value.
+var fieldLine = regexp.MustCompile(`^([!-9;-~]+):((?s).*)$`)
+
+// readHeader reads header fields up to a blank line, or to a line that is none
+// or that take refuses. It returns them unfolded by their names in lower case
+// (of fields that occur more than once the last, as git mailinfo takes it),
+// and what follows them.
+func readHeader(data []byte, take func(name, value string) bool) (fields map[string]string, rest []byte, err error) {
+	fields = make(map[string]string)
+	last := ""
+	rest = data
+	for lines := 1; len(rest) > 0; lines++ {
+		line, after := cutLine(rest)
+		if lines > maxHeaderLines || len(data)-len(after) > maxHeaderBytes {
+			return nil, nil, fmt.Errorf("a header of more than %d lines or %d bytes", maxHeaderLines, maxHeaderBytes)
+		}
+		m := fieldLine.FindSubmatch(line)
+		switch {
+		case len(bytes.TrimRight(line, "\r\n")) == 0:
+			return fields, after, nil
+		case last != "" && (line[0] == ' ' || line[0] == '\t'):
+			fields[last] += " " + strings.TrimSpace(string(line))
+		case m != nil && take(strings.ToLower(string(m[1])), string(m[2])):
+			last = strings.ToLower(string(m[1]))
+			fields[last] = strings.TrimSpace(string(m[2]))
+		default:
+			return fields, rest, nil
+		}
+		rest = after
+	}
+	return fields, nil, nil
+}
+
+// mailHeader reads the header of a mail. separator is the mbox's line before
+// it, if there is one.
+func mailHeader(data []byte) (separator []byte, fields map[string]string, body []byte, err error) {
+	if bytes.HasPrefix(data, []byte("From ")) || bytes.HasPrefix(data, []byte(">From ")) {
+		separator, data = cutLine(data)
+	}
+	fields, body, err = readHeader(data, func(string, string) bool { return true })
+	return separator, fields, body, err
+}
+
+// decodeWords decodes the encoded words of RFC 2047 in a header's value, as git
+// format-patch writes them for a name or a subject that is not ASCII.
+func decodeWords(s string) (string, error) {
+	out, err := new(mime.WordDecoder).DecodeHeader(s)
+	if err != nil || !utf8.ValidString(out) {
+		return "", fmt.Errorf("%q is not in UTF-8: save the patch with git format-patch", s)
+	}
+	return out, nil
+}
+
+// prefix is what the words in brackets before a subject say.
+type prefix struct {
+	number, total int // of "3/7"; -1 and 0 where there is none
+	version       int // of "v2"; 1 where there is none
+}
+
+var (
+	// beforeSubject is what git mailinfo takes off the start of a subject.
+	beforeSubject = regexp.MustCompile(`^(?:[ \t:]|(?i:re:)|\[[^]]*\])*`)
+	fractionWord  = regexp.MustCompile(`^(\d{1,5})/(\d{1,5})$`)
+	versionWord   = regexp.MustCompile(`^[vV](\d{1,4})$`)
+)
+
+// splitSubject reads the words in brackets at the start of a subject, such as
+// "[RFC PATCH v2 03/10]", and returns them and the subject without them.
+func splitSubject(s string) (prefix, string) {
+	before := beforeSubject.FindString(s)
+	p := prefix{number: -1, version: 1}
+	for _, w := range strings.FieldsFunc(before, func(r rune) bool { return strings.ContainsRune(space+"[]", r) }) {
+		switch m, v := fractionWord.FindStringSubmatch(w), versionWord.FindStringSubmatch(w); {
+		case m != nil && p.number < 0:
+			p.number, _ = strconv.Atoi(m[1])
+			p.total, _ = strconv.Atoi(m[2])
+		case v != nil:
+			p.version, _ = strconv.Atoi(v[1])
+		}
+	}
+	return p, strings.Join(strings.Fields(s[len(before):]), " ")
+}
+
 // message is a mail as git mailinfo reads it.
 type message struct {
-	subject string // with what is in brackets before it
-	number  prefix // of the mail's own subject, whatever its body says
+	prefix         // of the mail's own subject, whatever its body says
+	subject string // without what is before it
 	author  Person
 	date    time.Time
 	text    string // what becomes the commit message, without the subject
-	diff    []byte // from the line that ends the message on
-	// diffLine is the 1-based line of the mail at which diff starts.
-	diffLine int
+	diff    []byte // the end of the mail, from the line that ends the message on
 }
+
+// messageEnd is the line that ends the message: git's rule (patchbreak() in
+// mailinfo.c).
+var messageEnd = regexp.MustCompile(`(?m)^(?:diff -|Index: |--- \S|---[ \t\r\v\f]*\n)`)
 
 // parseMail reads one mail. The error says what is wrong with it.
 func parseMail(data []byte) (*message, error) {
-	fields, body, lines, err := readHeader(data)
+	_, fields, body, err := mailHeader(data)
 	if err != nil {
 		return nil, err
 	}
@@ -41,25 +199,39 @@ func parseMail(data []byte) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &message{number: parsePrefix(subject)}
-	inBody, err := m.readBody(body, lines+1)
+	m := new(message)
+	m.prefix, _ = splitSubject(subject)
+
+	// Fields at the start of the body override those of the mail: a mail has
+	// them that was sent for another person.
+	seen := make(map[string]bool)
+	inBody, text, err := readHeader(bytes.TrimLeft(body, "\n"), func(name, value string) bool {
+		again := seen[name]
+		seen[name] = true
+		return !again && (name == "from" || name == "subject" || name == "date") && strings.TrimLeft(value, space) != value
+	})
 	if err != nil {
 		return nil, err
 	}
-
-	for _, name := range []string{"from", "subject", "date"} {
-		if v, ok := inBody[name]; ok {
-			fields[name] = v
-		}
+	if at := messageEnd.FindIndex(text); at != nil {
+		text, m.diff = text[:at[0]], text[at[0]:]
 	}
-	if m.subject, err = decodeWords(fields["subject"]); err != nil {
+	if !utf8.Valid(text) {
+		return nil, errors.New("the message is not in UTF-8: save the patch with git format-patch")
+	}
+	m.text = cleanText(string(text))
+
+	for name, value := range inBody {
+		fields[name] = value
+	}
+	if subject, err = decodeWords(fields["subject"]); err != nil {
 		return nil, err
 	}
+	_, m.subject = splitSubject(subject)
 	from, err := decodeWords(fields["from"])
 	if err != nil {
 		return nil, err
 	}
-
 	if from != "" {
 		// Git's own rules for names and comments, which are laxer than the
 		// standard's.
@@ -70,18 +242,14 @@ func parseMail(data []byte) (*message, error) {
 		m.author = Person{Name: id.Name, Email: id.Email}
 	}
 	if date := fields["date"]; date != "" {
-		if m.date, err = parseDate(date); err != nil {
+		if m.date, err = mail.ParseDate(date); err != nil {
+			m.date, err = gitdiff.ParsePatchDate(date)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("no date can be read from %q", "Date: "+date)
 		}
 	}
 	return m, nil
-}
-
-func parseDate(s string) (time.Time, error) {
-	if t, err := mail.ParseDate(s); err == nil {
-		return t, nil
-	}
-	return gitdiff.ParsePatchDate(s)
 }
 
 // checkEncoding refuses a body that is not the plain text that git format-patch
@@ -93,113 +261,34 @@ func checkEncoding(fields map[string]string) error {
 	if err != nil {
 		params = nil
 	}
+	encoding, charset := strings.ToLower(fields["content-transfer-encoding"]), strings.ToLower(params["charset"])
 	switch {
 	case strings.HasPrefix(mediaType, "multipart/"):
 		return fmt.Errorf("the mail has several parts (%s): %s", mediaType, advice)
 	case strings.EqualFold(params["format"], "flowed"):
 		return errors.New("the mail is format=flowed, which breaks long lines of a patch; have it sent by git send-email")
-	}
-
-	switch enc := strings.ToLower(fields["content-transfer-encoding"]); enc {
-	case "", "7bit", "8bit", "binary":
-	default:
-		return fmt.Errorf("the patch is encoded as %s: %s", enc, advice)
-	}
-	switch charset := strings.ToLower(params["charset"]); charset {
-	case "", "utf-8", "us-ascii":
-	default:
+	case encoding != "" && encoding != "7bit" && encoding != "8bit" && encoding != "binary":
+		return fmt.Errorf("the patch is encoded as %s: %s", encoding, advice)
+	case charset != "" && charset != "utf-8" && charset != "us-ascii":
 		return fmt.Errorf("the message is in %s, not in UTF-8: %s", charset, advice)
 	}
 	return nil
-}
-
-// readBody separates in-body header fields, message and diff. It returns the
-// fields. line is the body's first line in the mail.
-func (m *message) readBody(body []byte, line int) (map[string]string, error) {
-	fields := make(map[string]string)
-	var text strings.Builder
-	inHeader, last := true, ""
-	for rest := body; len(rest) > 0; line++ {
-		l, after := cutLine(rest)
-		if inHeader {
-			inHeader, last = inBodyHeader(fields, l, last)
-		}
-		if !inHeader {
-			if breaksPatch(l) {
-				m.diff, m.diffLine = rest, line
-				break
-			}
-			text.Write(l)
-		}
-		rest = after
-	}
-
-	if !utf8.ValidString(text.String()) {
-		return nil, errors.New("the message is not in UTF-8: save the patch with git format-patch")
-	}
-	m.text = cleanText(text.String())
-	return fields, nil
-}
-
-// inBodyHeader takes a line at the start of a body: blank lines, then fields
-// that override those of the mail, which a mail has that was sent for
-// another person. It reports whether the line belonged there, and the field
-// that a following line may continue.
-func inBodyHeader(fields map[string]string, line []byte, last string) (bool, string) {
-	if len(bytes.TrimRight(line, "\r\n")) == 0 {
-		return last == "", "" // a blank line after the fields ends them
-	}
-	if len(line) > maxInBody || len(fields[last]) > maxInBody {
-		return false, ""
-	}
-	if last != "" && (line[0] == ' ' || line[0] == '\t') {
-		fields[last] += " " + strings.TrimSpace(string(line))
-		return true, last
-	}
-	name, value, ok := headerField(line)
-	if ok && !isSpace(line[len(name)+1]) {
-		ok = false
-	}
-	if _, seen := fields[name]; !ok || seen || (name != "from" && name != "subject" && name != "date") {
-		return false, ""
-	}
-	fields[name] = value
-	return true, name
-}
-
-// breaksPatch reports whether a line ends the message: git's rule
-// (patchbreak() in mailinfo.c).
-func breaksPatch(line []byte) bool {
-	if bytes.HasPrefix(line, []byte("diff -")) || bytes.HasPrefix(line, []byte("Index: ")) {
-		return true
-	}
-	rest, ok := bytes.CutPrefix(line, []byte("---"))
-	if !ok || len(rest) == 0 {
-		return false
-	}
-	if rest[0] == ' ' && len(rest) > 1 && !isSpace(rest[1]) {
-		return true
-	}
-	return len(bytes.TrimSpace(rest)) == 0 && bytes.IndexByte(rest, '\n') >= 0
 }
 
 // cleanText does what git stripspace does: no blanks at line ends, no blank
 // lines at the start and end, and one where there are several.
 func cleanText(s string) string {
 	var b strings.Builder
-	blank := 0
+	blank := false
 	for line := range strings.Lines(s) {
-		line = strings.TrimRight(line, " \t\r\n\v\f")
-		if line == "" {
-			blank++
-			continue
+		line = strings.TrimRight(line, space)
+		if line != "" {
+			if blank && b.Len() > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(line + "\n")
 		}
-		if blank > 0 && b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		blank = 0
-		b.WriteString(line)
-		b.WriteByte('\n')
+		blank = line == ""
 	}
 	return b.String()
 }

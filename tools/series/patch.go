@@ -3,8 +3,14 @@
 package series
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
 // applier applies patches to an image, one after another.
@@ -12,9 +18,89 @@ type applier struct {
 	image    *image
 	relocate bool
 	report   *Report
-	// undoing: patches are taken back, to see whether they are there. One that
-	// is not there then is a failure.
+	// undoing: patches are taken back, to see whether they are there.
 	undoing bool
+}
+
+// applyAll applies patches, in order. Where one does not apply because it and some
+// that follow are in the tree already, those are left out with relocate, and
+// said so in the error without.
+func (a *applier) applyAll(patches []*Patch) error {
+	for i := 0; i < len(patches); i++ {
+		err := a.applyPatch(patches[i])
+		if err == nil {
+			continue
+		}
+		n := 0
+		if !errors.Is(err, ErrAmbiguous) && !errors.Is(err, ErrUnsafePath) && !errors.Is(err, ErrTooLarge) {
+			n = a.present(patches[i:])
+		}
+		if n == 0 {
+			return err
+		}
+		if !a.relocate {
+			reason := "this patch is already in this tree"
+			if n > 1 {
+				reason = fmt.Sprintf("this patch and what follows, through %s, is already in this tree", patches[i+n-1].Name)
+			}
+			return &ApplyError{Patch: patches[i].Name, Number: patches[i].Number, Reason: reason, Err: ErrApplied}
+		}
+		for _, p := range patches[i : i+n] {
+			pr := p.report(Already)
+			pr.Files = []FileReport{}
+			a.report.Patches = append(a.report.Patches, pr)
+		}
+		i += n - 1
+	}
+	return nil
+}
+
+// present returns how many of the patches, from the first on, are in the tree
+// already. A patch cannot be seen there alone if a later one changed the same
+// lines: so they are taken back, the last one first, and are there if that
+// works for all.
+func (a *applier) present(patches []*Patch) int {
+	for n := min(len(patches), maxPresent); n > 0; n-- {
+		image := *a.image
+		image.base, image.now = maps.Clone(image.base), maps.Clone(image.now)
+		trial := &applier{image: &image, relocate: true, undoing: true, report: new(Report)}
+		ok := true
+		for i := n - 1; ok && i >= 0; i-- {
+			back, can := patches[i].reversed()
+			ok = can && trial.applyPatch(back) == nil
+		}
+		if ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// reversed returns the patch that undoes p. There is none where p copies a
+// file, or has a binary patch for one direction only.
+func (p *Patch) reversed() (*Patch, bool) {
+	back := *p
+	back.Files = make([]*FileDiff, len(p.Files))
+	for i, f := range p.Files {
+		g := f.git
+		if g.IsCopy || g.IsBinary && g.ReverseBinaryFragment == nil {
+			return nil, false
+		}
+		r := *g
+		r.OldName, r.NewName = g.NewName, g.OldName
+		if g.NewMode != 0 { // else it is the mode of the index line
+			r.OldMode, r.NewMode = g.NewMode, g.OldMode
+		}
+		r.OldOIDPrefix, r.NewOIDPrefix = g.NewOIDPrefix, g.OldOIDPrefix
+		r.IsNew, r.IsDelete = g.IsDelete, g.IsNew
+		r.BinaryFragment, r.ReverseBinaryFragment = g.ReverseBinaryFragment, g.BinaryFragment
+		r.TextFragments = make([]*gitdiff.TextFragment, len(g.TextFragments))
+		for j, h := range g.TextFragments {
+			r.TextFragments[j] = reversed(h)
+		}
+		back.Files[len(p.Files)-1-i] = &FileDiff{git: &r, line: f.line, hunkLines: f.hunkLines}
+	}
+	return &back, true
 }
 
 // change is what a patch does to its files, while it is being worked out. The
@@ -22,196 +108,96 @@ type applier struct {
 // its apply.c): renames and copies take their source as it was before the
 // patch, everything else goes on from what the patch has made so far.
 type change struct {
-	written map[string]*node
-	removed map[string]bool
+	files map[string]*node // nil: the file is removed
 	// doomed are files that the patch removes or renames somewhere.
 	doomed map[string]bool
-}
-
-// outcome is what a patch makes of one file.
-type outcome struct {
-	report  FileReport
-	result  *node // nil: the file is removed
-	already bool  // all of it is in the tree
-	neutral bool  // there is nothing to do and nothing to tell
-	shifts  []Shift
+	shifts []Shift
 }
 
 // applyPatch applies one patch to the image: all of it, or nothing and an error.
 func (a *applier) applyPatch(p *Patch) error {
-	c := &change{written: map[string]*node{}, removed: map[string]bool{}, doomed: map[string]bool{}}
+	c := &change{files: map[string]*node{}, doomed: map[string]bool{}}
 	for _, f := range p.Files {
 		if f.git.IsDelete || f.git.IsRename {
 			c.doomed[f.git.OldName] = true
 		}
 	}
 
-	pr := PatchReport{Number: p.Number, Name: p.Name, Subject: p.Subject, Author: p.Author, Status: Applied}
-	outcomes := make([]outcome, len(p.Files))
-	already, open := 0, 0
-	for i, f := range p.Files {
-		o, err := a.changeFile(p, f, c)
+	pr := p.report(Applied)
+	for _, f := range p.Files {
+		r, err := a.changeFile(f, c)
 		if err != nil {
-			return a.complete(p, f, err)
+			return applyError(p, f, err)
 		}
-		outcomes[i] = o
-		switch {
-		case o.already:
-			already++
-		case !o.neutral:
-			open++
-		}
+		pr.Files = append(pr.Files, r)
+		pr.Insertions += r.Insertions
+		pr.Deletions += r.Deletions
 	}
-
-	if already > 0 {
-		if open > 0 || a.undoing {
-			return a.partlyError(p, outcomes)
-		}
-		pr.Status = Already
+	if err := a.image.put(c.files); err != nil {
+		return applyError(p, nil, err)
 	}
-
-	var shifts []Shift
-	for _, o := range outcomes {
-		pr.Files = append(pr.Files, o.report)
-		pr.Insertions += o.report.Insertions
-		pr.Deletions += o.report.Deletions
-		shifts = append(shifts, o.shifts...)
-	}
-
-	if pr.Status == Applied {
-		files := make(map[string]*node, len(c.written)+len(c.removed))
-		for name := range c.removed {
-			files[name] = nil
-		}
-		for name, n := range c.written {
-			files[name] = n
-		}
-		if err := a.image.put(files); err != nil {
-			return a.complete(p, nil, err)
-		}
-		a.report.Shifts = append(a.report.Shifts, shifts...)
+	for _, s := range c.shifts {
+		s.Patch = p.Name
+		a.report.Shifts = append(a.report.Shifts, s)
 	}
 	a.report.Patches = append(a.report.Patches, pr)
 	return nil
 }
 
-// partlyError is the error for a patch of which some files are in the tree already.
-func (a *applier) partlyError(p *Patch, outcomes []outcome) error {
-	var there, missing *FileDiff
-	for i, o := range outcomes {
-		if o.already && there == nil {
-			there = p.Files[i]
-		}
-		if !o.already && !o.neutral && missing == nil {
-			missing = p.Files[i]
-		}
-	}
-	if missing == nil {
-		missing = there
-	}
-	return a.complete(p, there, &ApplyError{
-		Reason: fmt.Sprintf("this change is already in this tree, but the patch's change of %s is not", missing.path()),
-		Hint:   "take the part that is there out of the patch, or use a tree that has all or nothing of it",
-		Err:    ErrApplied,
-	})
-}
-
-// complete makes err an ApplyError that names patch and file.
-func (a *applier) complete(p *Patch, f *FileDiff, err error) error {
+// applyError makes err an ApplyError that names patch and file.
+func applyError(p *Patch, f *FileDiff, err error) error {
 	var e *ApplyError
 	if !errors.As(err, &e) {
 		e = &ApplyError{Reason: err.Error(), Err: err}
-		for _, kind := range []error{ErrUnsafePath, ErrFile, ErrTooLarge, ErrCorrupt} {
-			if errors.Is(err, kind) {
-				e.Err = kind
-			}
-		}
 	}
 	e.Patch, e.Number = p.Name, p.Number
 	if f != nil {
-		if e.File == "" {
-			e.File = f.path()
-		}
-		if e.PatchLine == 0 && e.Hunk == 0 {
-			e.PatchLine = f.line
-		}
+		e.File = cmp.Or(e.File, f.path())
+		e.PatchLine = cmp.Or(e.PatchLine, f.line)
 	}
 	return e
 }
 
-// source returns the file that a diff starts from, nil if there is none.
-func (a *applier) source(f *FileDiff, c *change) (*node, error) {
-	name := f.git.OldName
-	if !f.git.IsRename && !f.git.IsCopy {
-		if n, ok := c.written[name]; ok {
-			return n, nil
-		}
-		if c.removed[name] {
-			return nil, &ApplyError{File: name, Reason: "the patch changes a file that it has removed or renamed before", Err: ErrCorrupt}
-		}
-	}
-	return a.image.get(name)
-}
-
 // changeFile works out what a patch makes of one file, and notes it in c.
-func (a *applier) changeFile(p *Patch, f *FileDiff, c *change) (outcome, error) {
+func (a *applier) changeFile(f *FileDiff, c *change) (FileReport, error) {
 	g := f.git
-	var o outcome
-	o.report = FileReport{Path: f.path(), Action: f.action(), Binary: g.IsBinary}
-	o.report.Insertions, o.report.Deletions = f.counts()
+	r := FileReport{Path: f.path(), Action: f.action(), Binary: g.IsBinary}
+	for _, h := range g.TextFragments {
+		r.Insertions += int(h.LinesAdded)
+		r.Deletions += int(h.LinesDeleted)
+	}
 	if g.IsRename || g.IsCopy {
-		o.report.OldPath = g.OldName
+		r.OldPath = g.OldName
 	}
 
-	// Both before anything is read: a patch with a bad path is bad as a whole.
-	for _, name := range []string{f.OldPath(), f.NewPath()} {
-		if name != "" {
-			if err := checkPath(name); err != nil {
-				return o, err
-			}
-		}
+	src, err := a.source(f, c)
+	if err != nil {
+		return r, err
 	}
-
-	var src *node
-	if !g.IsNew {
-		var err error
-		if src, err = a.source(f, c); err != nil {
-			return o, err
-		}
+	result, err := a.makeContent(f, src, c)
+	if err == nil && !g.IsDelete {
+		err = setMode(f, src, result)
 	}
-	if err := a.checkExists(f, src, c, &o); err != nil || o.already {
-		return o, err
-	}
-	if a.undoing && src != nil && g.OldMode != 0 && g.NewMode != 0 && src.mode != uint32(g.OldMode) {
-		return o, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
-	}
-
-	result, err := a.makeContent(p, f, src, &o)
-	if err != nil || o.already {
-		return o, err
-	}
-	if g.IsDelete {
-		if len(result.data) > 0 {
-			return o, &ApplyError{Reason: "the patch removes the file, but its hunks leave content in it", Err: ErrConflict}
-		}
-		result = nil
-	} else if err := setMode(f, src, result); err != nil {
-		return o, err
+	if err != nil {
+		return r, err
 	}
 
 	if src != nil {
-		o.report.Before = src.blobID()
+		r.Before = src.blobID()
 	}
-	if result != nil {
-		o.report.After, o.report.Mode = result.blobID(), fmt.Sprintf("%06o", result.mode)
-		c.written[g.NewName] = result
+	if g.IsDelete {
+		if len(result.data) > 0 {
+			return r, &ApplyError{Reason: "the patch removes the file, but its hunks leave content in it", Err: ErrConflict}
+		}
+		c.files[g.OldName] = nil
+		return r, nil
 	}
-	if g.IsDelete || g.IsRename {
-		c.removed[g.OldName] = true
+	r.After, r.Mode = result.blobID(), fmt.Sprintf("%06o", result.mode)
+	c.files[g.NewName] = result
+	if _, again := c.files[g.OldName]; g.IsRename && !again {
+		c.files[g.OldName] = nil
 	}
-	o.result = result
-	o.neutral = src != nil && result.same(src) && o.report.Action == Chmod
-	return o, nil
+	return r, nil
 }
 
 func (f *FileDiff) action() Action {
@@ -228,4 +214,173 @@ func (f *FileDiff) action() Action {
 		return Chmod
 	}
 	return Modify
+}
+
+// source returns the file that a diff starts from, nil for a new file. It
+// checks that files exist, or do not, as the diff expects.
+func (a *applier) source(f *FileDiff, c *change) (src *node, err error) {
+	g := f.git
+	// Both before anything is read: a patch with a bad path is bad as a whole.
+	for _, name := range []string{f.OldPath(), f.NewPath()} {
+		if name != "" {
+			if err := checkPath(name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !g.IsNew {
+		if src, err = a.image.get(g.OldName); err != nil {
+			return nil, err
+		}
+		if n, again := c.files[g.OldName]; again && !g.IsRename && !g.IsCopy {
+			if src = n; n == nil {
+				return nil, &ApplyError{File: g.OldName, Reason: "the patch changes a file that it has removed or renamed before", Err: ErrCorrupt}
+			}
+		}
+		if src == nil {
+			return nil, &ApplyError{File: g.OldName, Reason: "there is no such file in this tree", Err: ErrFile}
+		}
+		if a.undoing && g.OldMode != 0 && g.NewMode != 0 && src.mode != uint32(g.OldMode) {
+			return nil, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
+		}
+	}
+
+	if !g.IsNew && !g.IsRename && !g.IsCopy {
+		return src, nil
+	}
+	if c.files[g.NewName] != nil {
+		return nil, &ApplyError{Reason: "the patch makes this file twice", Err: ErrCorrupt}
+	}
+	target, err := a.image.get(g.NewName)
+	if err != nil || target == nil || c.doomed[g.NewName] {
+		return src, err
+	}
+	e := &ApplyError{
+		Reason: "the patch creates a file that is already in this tree", Err: ErrFile,
+		Expected: "no file", Found: "blob " + describeID(target, g.NewOIDPrefix),
+	}
+	if g.IsNew && target.is(g.NewOIDPrefix) {
+		e.Reason, e.Err = "the patch creates a file that is already in this tree, with the same content", ErrApplied
+	}
+	return nil, e
+}
+
+// setMode gives the result of a patch its mode: the one that the patch says,
+// else the one that the file has.
+func setMode(f *FileDiff, src, result *node) error {
+	g := f.git
+	result.mode = modeFile
+	if src != nil {
+		result.mode = src.mode
+		if old := uint32(g.OldMode); old != 0 && (old^src.mode)&modeKind != 0 {
+			return &ApplyError{Reason: "the file is of another kind than the patch says", Expected: fmt.Sprintf("mode %06o", old), Found: fmt.Sprintf("mode %06o", src.mode), Err: ErrFile}
+		}
+	}
+
+	switch mode := uint32(g.NewMode); {
+	case mode == 0:
+	case mode == modeSymlink:
+		result.mode = modeSymlink
+	case mode&modeKind == modeFile&modeKind:
+		// As git canonicalizes it: the owner's x decides.
+		if result.mode = modeFile; mode&0o100 != 0 {
+			result.mode = modeExec
+		}
+	default:
+		return &ApplyError{Reason: fmt.Sprintf("the patch gives the file the mode %06o, which is neither a file's nor a symbolic link's", mode), Err: ErrFile}
+	}
+	if result.mode == modeSymlink {
+		return checkTarget(g.NewName, string(result.data))
+	}
+	return nil
+}
+
+// makeContent works out the content that a diff makes of src, which is nil for
+// a new file. The result has no mode yet.
+func (a *applier) makeContent(f *FileDiff, src *node, c *change) (*node, error) {
+	g := f.git
+	before := g.OldOIDPrefix == "" || src.is(g.OldOIDPrefix)
+	if src == nil {
+		src = new(node)
+	}
+	if g.IsBinary && (len(g.OldOIDPrefix) != 40 || len(g.NewOIDPrefix) != 40) {
+		return nil, &ApplyError{Reason: "a binary patch without the whole blob ids; make it with git format-patch --binary --full-index", Err: ErrCorrupt}
+	}
+
+	// With an index line that names another content, hunks are searched for.
+	exact := before && (!a.relocate || g.OldOIDPrefix != "")
+	hunks := g.TextFragments
+	if len(hunks) > 0 {
+		t := newTextFile(f, src.data)
+		var shifts []Shift
+		var err error
+		if exact || !a.relocate {
+			err = t.checkPlaces()
+		} else {
+			hunks, shifts, err = t.relocate()
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.shifts = append(c.shifts, shifts...)
+	}
+	if !before && (!a.relocate || g.IsBinary) {
+		return nil, &ApplyError{
+			Reason:   "the file is not the one that the patch was made for, by the patch's index line",
+			Expected: g.OldOIDPrefix, Found: describeID(src, g.OldOIDPrefix), Err: ErrIndexLine,
+		}
+	}
+
+	data, err := run(g, hunks, src.data)
+	if err != nil {
+		return nil, err
+	}
+	result := &node{data: data}
+	if !g.IsDelete && exact && g.NewOIDPrefix != "" && !result.is(g.NewOIDPrefix) {
+		return nil, &ApplyError{
+			Reason:   "the patch makes another content than its index line says",
+			Expected: g.NewOIDPrefix, Found: describeID(result, g.NewOIDPrefix),
+			Hint: "the patch was edited after it was made; make it again with git format-patch", Err: ErrIndexLine,
+		}
+	}
+	return result, nil
+}
+
+// run has go-gitdiff apply hunks, whose places have been checked, or a binary
+// patch. A panic there becomes an error: patches are from outside.
+func run(g *gitdiff.File, hunks []*gitdiff.TextFragment, data []byte) (out []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = nil, &ApplyError{Reason: fmt.Sprintf("cannot be applied: %v", r), Err: ErrCorrupt}
+		}
+	}()
+	if !g.IsBinary && len(hunks) == 0 {
+		return data, nil
+	}
+	file := *g
+	file.TextFragments = hunks
+	var dst bytes.Buffer
+	dst.Grow(len(data) + len(data)/16)
+	if err := gitdiff.Apply(&dst, bytes.NewReader(data), &file, gitdiff.WithMaxBinaryFragmentBytes(MaxTreeFile)); err != nil {
+		return nil, &ApplyError{Reason: err.Error(), Err: ErrCorrupt}
+	}
+	if dst.Len() > MaxTreeFile {
+		return nil, fmt.Errorf("the patch makes a file of %d bytes, more than %d: %w", dst.Len(), MaxTreeFile, ErrTooLarge)
+	}
+	return dst.Bytes(), nil
+}
+
+// is reports whether id, which may be abbreviated, is the file's blob id. Of a
+// file that does not exist, nil, git writes zeros.
+func (n *node) is(id string) bool {
+	if n == nil {
+		return strings.Trim(id, "0") == ""
+	}
+	return strings.HasPrefix(n.blobID(), id)
+}
+
+// describeID returns a file's blob id as an index line would have it: as long
+// as the one that it is compared with.
+func describeID(n *node, like string) string {
+	return n.blobID()[:cmp.Or(len(like), 40)]
 }

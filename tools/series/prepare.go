@@ -12,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"vcpulab/tools/exit"
 )
@@ -52,20 +54,19 @@ type Prepared struct {
 // and names of files, the base in the cover letter. Nothing is sent. When it
 // fails nothing is left.
 func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
-	err := o.check(s)
-	if err != nil {
-		err = exit.With(exit.Usage, err)
-	}
-	var recipients []Recipient
-	if err == nil {
-		recipients, err = Maintainers(ctx, o.TreeDir, s)
-	}
-	var mails []string
-	if err == nil {
-		mails, err = s.writeMails(o)
-	}
-	if err != nil {
+	fail := func(err error) (*Prepared, error) {
 		return nil, fmt.Errorf("prepare the series for sending: %w", err)
+	}
+	if err := o.check(s); err != nil {
+		return fail(exit.With(exit.Usage, err))
+	}
+	recipients, err := Maintainers(ctx, o.TreeDir, s)
+	if err != nil {
+		return fail(err)
+	}
+	mails, err := s.writeMails(o)
+	if err != nil {
+		return fail(err)
 	}
 
 	command := []string{"git", "send-email"}
@@ -112,19 +113,17 @@ func (s *Series) writeMails(o PrepareOptions) ([]string, error) {
 }
 
 func (o *PrepareOptions) check(s *Series) error {
-	if strings.TrimSpace(o.Submitter.Name) == "" || !strings.Contains(o.Submitter.Email, "@") {
+	name, email := o.Submitter.Name, o.Submitter.Email
+	switch {
+	case strings.TrimSpace(name) == "" || !strings.Contains(email, "@"):
 		return fmt.Errorf("%q is not a name and an address; the kernel wants those of a person who can sign off", o.Submitter)
-	}
-	if strings.ContainsAny(o.Submitter.Name+o.Submitter.Email, "<>\r\n\x00") || strings.ContainsAny(o.Submitter.Email, " \t") {
+	case strings.ContainsAny(name+email, "<>\r\n\x00") || strings.ContainsAny(email, " \t"):
 		return fmt.Errorf("%q: a name or address with characters that no mail can have there", o.Submitter)
-	}
-	if strings.HasSuffix(o.Submitter.Email, ".invalid") {
-		return fmt.Errorf("%s is not an address that can be answered", o.Submitter.Email)
-	}
-	if o.Version < 0 || o.Version > 999 || strings.ContainsAny(o.Tag, "[]\r\n") {
+	case strings.HasSuffix(email, ".invalid"):
+		return fmt.Errorf("%s is not an address that can be answered", email)
+	case o.Version < 0 || o.Version > 999 || strings.ContainsAny(o.Tag, "[]\r\n"):
 		return fmt.Errorf("version %d, tag %q: not what stands before a subject", o.Version, o.Tag)
-	}
-	if s.Cover == nil {
+	case s.Cover == nil:
 		return errors.New("the series has no cover letter (0000-cover-letter.patch)")
 	}
 	return o.checkOutDir()
@@ -163,9 +162,9 @@ func sendName(p *Patch, version int) string {
 	return name
 }
 
-// stamp rewrites one mail.
+// stamp rewrites one mail of a series of total patches.
 func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
-	fields, body, lines, err := readHeader(p.Mail)
+	separator, fields, body, err := mailHeader(p.Mail)
 	if err != nil {
 		return nil, err
 	}
@@ -181,16 +180,13 @@ func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
 	}
 
 	var mail bytes.Buffer
-	first, _ := cutLine(p.Mail)
-	if lines > 0 && bytes.HasPrefix(first, []byte("From ")) {
-		mail.Write(first)
-	}
+	mail.Write(separator)
 	fmt.Fprintf(&mail, "From: %s <%s>\n", mailName(o.Submitter.Name), o.Submitter.Email)
 	if d := fields["date"]; d != "" {
 		fmt.Fprintf(&mail, "Date: %s\n", d)
 	}
-	subject := subjectPrefix(p, total, o) + " " + p.Subject
-	fmt.Fprintf(&mail, "Subject: %s\n", encodeField(subject))
+	// QEncoding leaves ASCII as it is.
+	fmt.Fprintf(&mail, "Subject: %s %s\n", subjectPrefix(p, total, o), mime.QEncoding.Encode("UTF-8", p.Subject))
 	if !isASCII(string(body)) {
 		mail.WriteString("MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n")
 	}
@@ -205,16 +201,14 @@ func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
 
 // subjectPrefix is what stands in brackets, with numbers as git writes them.
 func subjectPrefix(p *Patch, total int, o PrepareOptions) string {
-	words := []string{"PATCH"}
+	prefix := "[PATCH "
 	if o.Tag != "" {
-		words = []string{o.Tag, "PATCH"}
+		prefix = "[" + o.Tag + " PATCH "
 	}
 	if o.Version > 1 {
-		words = append(words, fmt.Sprintf("v%d", o.Version))
+		prefix += fmt.Sprintf("v%d ", o.Version)
 	}
-	width := len(fmt.Sprint(total))
-	words = append(words, fmt.Sprintf("%0*d/%d", width, p.Number, total))
-	return "[" + strings.Join(words, " ") + "]"
+	return prefix + fmt.Sprintf("%0*d/%d]", len(fmt.Sprint(total)), p.Number, total)
 }
 
 // addBase puts a line on the base before the signature, or at the end.
@@ -225,27 +219,19 @@ func addBase(body []byte, base string) []byte {
 	line := []byte("\nThis series applies to " + base + ".\n")
 	at := bytes.LastIndex(body, []byte("\n-- \n"))
 	if at < 0 {
-		return append(bytes.TrimRight(body, "\n"), append([]byte("\n"), line...)...)
+		return slices.Concat(bytes.TrimRight(body, "\n"), []byte("\n"), line)
 	}
-	return bytes.Join([][]byte{body[:at+1], line, body[at+1:]}, nil)
+	return slices.Concat(body[:at+1], line, body[at+1:])
 }
 
 // mailName quotes or encodes a name for an address field.
 func mailName(name string) string {
-	if !isASCII(name) {
-		return mime.QEncoding.Encode("UTF-8", name)
-	}
-	if strings.ContainsAny(name, `()<>@,;:\".[]`) {
+	if isASCII(name) && strings.ContainsAny(name, `()<>@,;:\".[]`) {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 	}
-	return name
+	return mime.QEncoding.Encode("UTF-8", name)
 }
 
-// encodeField encodes a subject that is not ASCII.
-func encodeField(s string) string {
-	if isASCII(s) {
-		return s
-	}
-	prefix, rest, _ := strings.Cut(s, "] ")
-	return prefix + "] " + mime.QEncoding.Encode("UTF-8", rest)
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }

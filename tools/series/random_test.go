@@ -185,7 +185,7 @@ func (c *randomCase) apply(t *testing.T, dir string) (moved int) {
 		return 0
 	}
 	if c.relocate {
-		find := newFinder(splitLines(c.before))
+		find := newTextFile(files[0], c.before)
 		for _, h := range files[0].git.TextFragments {
 			if len(find.places(h)) != 1 {
 				return 0 // git takes the nearest place; here order or heading told

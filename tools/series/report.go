@@ -122,12 +122,24 @@ type Difference struct {
 	Found    string `json:"found,omitempty"` // blob id; "" if missing
 }
 
+// report starts the report of a patch.
+func (p *Patch) report(status Status) PatchReport {
+	return PatchReport{Number: p.Number, Name: p.Name, Subject: p.Subject, Author: p.Author, Status: status}
+}
+
+// newReport starts the report of applying patches to base.
+func (s *Series) newReport(base tree.Tree, through int) *Report {
+	return &Report{
+		SeriesID: s.ID, Through: through, Total: len(s.Patches), Patches: []PatchReport{},
+		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version,
+	}
+}
+
 // NoneApplied returns the report of applying no patch to base.
 func (s *Series) NoneApplied(base tree.Tree) *Report {
-	return &Report{
-		SeriesID: s.ID, Total: len(s.Patches), Patches: []PatchReport{}, Cached: true,
-		BaseDir: base.Dir, BaseID: base.ID, BaseVersion: base.Version, TreeDir: base.Dir, TreeID: base.ID,
-	}
+	r := s.newReport(base, 0)
+	r.Cached, r.TreeDir, r.TreeID = true, base.Dir, base.ID
+	return r
 }
 
 // None reports whether no file differs or is missing.
@@ -188,22 +200,18 @@ func count(n int, what string) string {
 // say of them, each by the first patch that touches it.
 func differences(patches []*Patch, img *image) (Differences, error) {
 	d := Differences{Same: []string{}, Different: []Difference{}, Missing: []Difference{}}
-	seen := make(map[string]bool)
+	seen := map[string]bool{"": true}
 	for _, p := range patches {
 		for _, f := range p.Files {
-			if name := f.OldPath(); name != "" {
-				if err := d.add(name, f.git.OldOIDPrefix, img, seen); err != nil {
-					return d, err
-				}
+			if err := d.add(f.OldPath(), f.git.OldOIDPrefix, img, seen); err != nil {
+				return d, err
 			}
 		}
 		// What the patch makes is expected to be missing, unless it removes
 		// or renames that as well.
 		for _, f := range p.Files {
-			if name := f.NewPath(); name != "" && name != f.OldPath() {
-				if err := d.add(name, zeroID[:7], img, seen); err != nil {
-					return d, err
-				}
+			if err := d.add(f.NewPath(), noFile, img, seen); err != nil {
+				return d, err
 			}
 		}
 	}
@@ -211,6 +219,9 @@ func differences(patches []*Patch, img *image) (Differences, error) {
 	slices.Sort(d.Unknown)
 	return d, nil
 }
+
+// noFile stands for the blob id of a file that does not exist.
+const noFile = "no file"
 
 func (d *Differences) add(name, expected string, img *image, seen map[string]bool) error {
 	if seen[name] {
@@ -225,21 +236,16 @@ func (d *Differences) add(name, expected string, img *image, seen map[string]boo
 			return err
 		}
 	}
-	state := checkID(expected, n)
 	switch {
-	case state == idAbsent:
+	case n == nil && expected == noFile:
+	case expected == "":
 		d.Unknown = append(d.Unknown, name)
-	case state == idSame && n != nil:
-		d.Same = append(d.Same, name)
-	case state == idSame: // a file that the series makes, and that is not there yet
 	case n == nil:
 		d.Missing = append(d.Missing, Difference{Path: name, Expected: expected})
+	case n.is(expected):
+		d.Same = append(d.Same, name)
 	default:
-		found := describeID(n, expected)
-		if expected == zeroID[:len(expected)] {
-			expected = "no file"
-		}
-		d.Different = append(d.Different, Difference{Path: name, Expected: expected, Found: found})
+		d.Different = append(d.Different, Difference{Path: name, Expected: expected, Found: describeID(n, expected)})
 	}
 	return nil
 }

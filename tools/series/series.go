@@ -3,11 +3,13 @@
 package series
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,36 +90,35 @@ type Trailer struct {
 
 // Load reads the series in dir: all its files that end in .patch, .mbox or
 // .eml, in the order of their names; other files and directories are left alone.
-// dir may also be one file. Errors are *[FormatError] where a mail, or the
-// numbering, is at fault.
+// dir may also be one file. Errors are *[FormatError].
 func Load(dir string) (*Series, error) {
 	names, err := mailFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Series{Dir: dir}
 	var mails []*Patch
 	size := 0
 	for _, name := range names {
-		more, err := readPatches(name)
+		data, err := readLimited(name, MaxMailFile)
+		if err != nil {
+			return nil, &FormatError{File: name, Reason: "cannot be read", Err: err}
+		}
+		more, err := parsePatches(name, data)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range more {
-			size += len(p.Mail)
-		}
-		if size > MaxSeries {
-			return nil, &FormatError{File: dir, Reason: fmt.Sprintf("the patches have more than %d bytes together", MaxSeries), Err: ErrTooLarge}
-		}
-		if mails = append(mails, more...); len(mails) > MaxMails {
-			return nil, &FormatError{File: dir, Reason: fmt.Sprintf("more than %d mails", MaxMails), Err: ErrTooLarge}
+		mails, size = append(mails, more...), size+len(data)
+		if size > MaxSeries || len(mails) > MaxMails {
+			reason := fmt.Sprintf("more than %d mails, or %d bytes together", MaxMails, MaxSeries)
+			return nil, &FormatError{File: dir, Reason: reason, Err: ErrTooLarge}
 		}
 	}
 
+	s := &Series{Dir: dir}
 	if err := s.arrange(mails); err != nil {
 		return nil, err
 	}
-	parts := make([]string, 0, len(mails))
+	var parts []string
 	for _, p := range s.mails() {
 		parts = append(parts, string(p.Mail))
 	}
@@ -135,21 +136,17 @@ func (s *Series) mails() []*Patch {
 
 // Paths returns the paths that the series touches, before or after, sorted.
 func (s *Series) Paths() []string {
-	var paths []string
+	paths := make(map[string]bool)
 	for _, p := range s.Patches {
 		for _, f := range p.Files {
-			for _, name := range []string{f.OldPath(), f.NewPath()} {
-				if name != "" {
-					paths = append(paths, name)
-				}
-			}
+			paths[f.OldPath()], paths[f.NewPath()] = true, true
 		}
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	delete(paths, "")
+	return slices.Sorted(maps.Keys(paths))
 }
 
-// mailFiles returns the files of a series, sorted.
+// mailFiles returns the files of a series, in order.
 func mailFiles(dir string) ([]string, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -213,15 +210,6 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// readPatches reads the mails of one file.
-func readPatches(name string) ([]*Patch, error) {
-	data, err := readLimited(name, MaxMailFile)
-	if err != nil {
-		return nil, &FormatError{File: name, Reason: "cannot be read", Err: err}
-	}
-	return parsePatches(name, data)
-}
-
 // parsePatches reads the mails of one file's content.
 func parsePatches(name string, data []byte) ([]*Patch, error) {
 	raws, err := splitMbox(data)
@@ -233,7 +221,10 @@ func parsePatches(name string, data []byte) ([]*Patch, error) {
 	}
 	var patches []*Patch
 	for i, raw := range raws {
-		p, err := newPatch(name, raw)
+		p, err := newPatch(raw)
+		if e, ok := errors.AsType[*FormatError](err); ok {
+			e.File = name
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -246,38 +237,92 @@ func parsePatches(name string, data []byte) ([]*Patch, error) {
 	return patches, nil
 }
 
-// newPatch reads one mail of the named file.
-func newPatch(name string, raw rawMail) (*Patch, error) {
-	fail := func(line int, format string, args ...any) error {
-		return &FormatError{File: name, Line: line, Reason: fmt.Sprintf(format, args...), Err: ErrCorrupt}
-	}
+// newPatch reads one mail. Errors are *FormatError without the file's name.
+func newPatch(raw rawMail) (*Patch, error) {
 	m, err := parseMail(raw.data)
-	if err != nil {
-		return nil, fail(raw.line, "%v", err)
+	switch {
+	case err != nil:
+		return nil, corrupt(raw.line, "%v", err)
+	case m.author.Email == "":
+		return nil, corrupt(raw.line, "the mail has no From field with an address")
+	case m.subject == "":
+		return nil, corrupt(raw.line, "the mail has no subject")
 	}
-	pre := m.number
 	p := &Patch{
-		Number: pre.number, Total: pre.total, Version: pre.version,
-		Line: raw.line, Subject: cleanSubject(m.subject), Author: m.author, Date: m.date,
+		Number: m.number, Total: m.total, Version: m.version,
+		Line: raw.line, Subject: m.subject, Author: m.author, Date: m.date,
 		Message: m.text, Trailers: parseTrailers(m.text), Mail: raw.data, diff: m.diff,
 	}
-	if m.author.Email == "" {
-		return nil, fail(raw.line, "the mail has no From field with an address")
+	above := raw.data[:len(raw.data)-len(m.diff)]
+	p.Files, p.tail, err = parseDiff(m.diff, raw.line+bytes.Count(above, []byte("\n")))
+	return p, err
+}
+
+var fileNumber = regexp.MustCompile(`^(\d{4,})-`)
+
+// arrange puts the mails in order and checks that they are a series: one cover
+// letter at most, numbers without gaps and duplicates, the same total and
+// version everywhere, and file names whose numbers agree.
+func (s *Series) arrange(mails []*Patch) error {
+	fail := func(p *Patch, format string, args ...any) error {
+		return &FormatError{File: p.file, Line: p.Line, Reason: fmt.Sprintf(format, args...), Err: ErrCorrupt}
 	}
-	if p.Subject == "" {
-		return nil, fail(raw.line, "the mail has no subject")
+	for _, p := range mails {
+		if m := fileNumber.FindStringSubmatch(p.Name); p.Number < 0 && len(p.Files) == 0 && m != nil && m[1] == "0000" {
+			p.Number = 0
+		}
+		switch {
+		case p.Number > 0 && len(p.Files) == 0:
+			return fail(p, "the mail %q carries no patch; a cover letter has the number 0", p.Subject)
+		case p.Number < 0 && len(p.Files) == 0:
+			return fail(p, "the mail %q carries no patch and no number that makes it a cover letter (0/N)", p.Subject)
+		case p.Number != 0:
+			s.Patches = append(s.Patches, p)
+		case len(p.Files) > 0:
+			return fail(p, "the cover letter carries a patch")
+		case s.Cover != nil:
+			return fail(p, "a second cover letter; the first is %s", s.Cover.Name)
+		default:
+			s.Cover = p
+		}
+	}
+	if len(s.Patches) == 0 {
+		return &FormatError{File: s.Dir, Reason: "there is no patch", Err: ErrCorrupt}
 	}
 
-	files, tail, err := parseDiff(m.diff, raw.line+m.diffLine-1)
-	if err != nil {
-		line, reason := diffErrorLine(err)
-		if line == 0 {
-			line = raw.line
+	// Where no subject has a number, the order is that of the files.
+	numbered := slices.ContainsFunc(s.Patches, func(p *Patch) bool { return p.Number > 0 })
+	for i, p := range s.Patches {
+		if !numbered {
+			p.Number = i + 1
+		} else if p.Number < 0 {
+			return fail(p, "the subject %q has no number, those of other patches have", p.Subject)
 		}
-		return nil, fail(line, "%s", reason)
 	}
-	p.Files, p.tail = files, tail
-	return p, nil
+	slices.SortStableFunc(s.Patches, func(a, b *Patch) int { return a.Number - b.Number })
+	for i, p := range s.Patches {
+		m := fileNumber.FindStringSubmatch(p.Name)
+		switch {
+		case i > 0 && p.Number == s.Patches[i-1].Number:
+			return fail(p, "is number %d, and so is %s", p.Number, s.Patches[i-1].Name)
+		case p.Number != i+1:
+			return fail(p, "is number %d, but number %d is missing", p.Number, i+1)
+		case numbered && m != nil && strings.TrimLeft(m[1], "0") != strconv.Itoa(p.Number):
+			return fail(p, "the file name says %s, the subject %d", strings.TrimLeft(m[1], "0"), p.Number)
+		}
+	}
+
+	first := s.mails()[0]
+	s.Version = first.Version
+	for _, p := range s.mails() {
+		if p.Total != 0 && p.Total != len(s.Patches) {
+			return fail(p, "says that the series has %d patches; there are %d", p.Total, len(s.Patches))
+		}
+		if p.Version != s.Version {
+			return fail(p, "is of version %d, %s is of version %d", p.Version, first.Name, s.Version)
+		}
+	}
+	return nil
 }
 
 // Limits on what is read. They are far above any series that people send, and
@@ -298,7 +343,5 @@ const (
 
 	maxHeaderLines = 2000
 	maxHeaderBytes = 1 << 20
-	maxInBody      = 64 << 10 // bytes of a header field in a body
-	maxPresent     = 200      // patches that are looked for in a tree
-	maxPathLength  = 4095
+	maxPresent     = 200 // patches that are looked for in a tree
 )

@@ -127,9 +127,9 @@ func TestLoadRefuses(t *testing.T) {
 		"Latin 1":                    {map[string]string{"a.patch": strings.Replace(one, "Subject:", "Content-Type: text/plain; charset=iso-8859-1\nSubject:", 1)}, "in iso-8859-1, not in UTF-8: save the patch with git format-patch", 1},
 		"a name in Big5":             {map[string]string{"a.patch": strings.Replace(one, "Subject:", "X-Y: z\nFrom: =?big5?q?=A4=40?= <a@vcpulab.invalid>\nSubject:", 1)}, "is not in UTF-8", 1},
 		"a name in bytes":            {map[string]string{"a.patch": strings.Replace(one, "Subject:", "X-Y: z\nFrom: \xe9 <a@vcpulab.invalid>\nSubject:", 1)}, "is not in UTF-8", 1},
-		"hunk in the second mail":    {map[string]string{"a.mbox": one + strings.Replace(two, "@@ -1,2 +1,2", "@@ -1,4 +1,4", 1)}, "the hunk ends too early", 36},
-		"a hunk header of nonsense":  {map[string]string{"a.patch": strings.Replace(one, "@@ -1,2", "@@ -x,2", 1)}, "damaged hunk header", 12},
-		"a hunk beyond any file":     {map[string]string{"a.patch": strings.Replace(one, "@@ -1,2", "@@ -99999999999999999999,2", 1)}, "damaged hunk header", 12},
+		"hunk in the second mail":    {map[string]string{"a.mbox": one + strings.Replace(two, "@@ -1,2 +1,2", "@@ -1,4 +1,4", 1)}, "invalid line operation", 35},
+		"a hunk header of nonsense":  {map[string]string{"a.patch": strings.Replace(one, "@@ -1,2", "@@ -x,2", 1)}, "invalid fragment header", 12},
+		"a hunk beyond any file":     {map[string]string{"a.patch": strings.Replace(one, "@@ -1,2", "@@ -99999999999999999999,2", 1)}, "invalid fragment header", 12},
 		"a header longer than sense": {map[string]string{"a.patch": "From: a <a@vcpulab.invalid>\n" + strings.Repeat("X: y\n", maxHeaderLines)}, "a header of more than", 1},
 		"more mails than sense":      {map[string]string{"a.mbox": strings.Repeat(strings.SplitAfterN(one, "\n", 2)[0], MaxMails+1)}, "more than 2000 mails", 1},
 	}
@@ -159,7 +159,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-func TestParsePrefix(t *testing.T) {
+func TestSplitSubject(t *testing.T) {
 	tests := map[string]prefix{
 		"KVM: No prefix":                       {number: -1, version: 1},
 		"[PATCH] KVM: One":                     {number: -1, version: 1},
@@ -171,7 +171,8 @@ func TestParsePrefix(t *testing.T) {
 		"[PATCH 123456/7] too long":            {number: -1, version: 1},
 	}
 	for subject, want := range tests {
-		if diff := cmp.Diff(want, parsePrefix(subject), cmp.AllowUnexported(prefix{})); diff != "" {
+		got, _ := splitSubject(subject)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(prefix{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", subject, diff)
 		}
 	}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"fmt"
+	"index/suffixarray"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+)
+
+// textFile is a file whose hunks are to be placed.
+type textFile struct {
+	diff  *FileDiff
+	hunks []*gitdiff.TextFragment
+	data  []byte
+	lines []string // of data, each with its line end
+	// starts are the offsets of the lines, index finds text in data. Both are
+	// made when they are needed.
+	starts []int
+	index  *suffixarray.Index
+}
+
+func newTextFile(f *FileDiff, data []byte) *textFile {
+	return &textFile{diff: f, hunks: f.git.TextFragments, data: data, lines: slices.Collect(strings.Lines(string(data)))}
+}
+
+// start returns the 0-based line at which a hunk starts, by the position and
+// count of its header: a range without lines names the line before it.
+func start(position, lines int64) int {
+	if lines > 0 {
+		position--
+	}
+	return int(position)
+}
+
+// checkPlaces checks that every hunk stands where its header says.
+func (t *textFile) checkPlaces() error {
+	end, delta := 0, 0
+	for i, h := range t.hunks {
+		// Git would search for the place of a hunk that overlaps the one before
+		// it, is out of order, or whose two positions contradict those before.
+		from, to := start(h.OldPosition, h.OldLines), start(h.NewPosition, h.NewLines)
+		reason := ""
+		switch {
+		case from < end:
+			reason = fmt.Sprintf("starts at line %d, before the end of the hunk before it", from+1)
+		case to != from+delta:
+			reason = fmt.Sprintf("its header says that it comes to line %d, by the hunks before it it comes to line %d", to+1, from+delta+1)
+		}
+		if reason != "" {
+			e := t.fail(i, from, ErrCorrupt, reason)
+			e.Hint = "the patch was edited after it was made; make it again with git format-patch"
+			return e
+		}
+		end = from + int(h.OldLines)
+		delta += int(h.NewLines - h.OldLines)
+	}
+
+	for i, h := range t.hunks {
+		at := start(h.OldPosition, h.OldLines)
+		if e := t.misfit(i, at); e != nil {
+			return t.explain(e, i)
+		}
+	}
+	return nil
+}
+
+// relocate finds the places of all hunks by their context. It returns the
+// hunks with those places, and what moved.
+func (t *textFile) relocate() ([]*gitdiff.TextFragment, []Shift, error) {
+	p, failed, err := t.locate(t.hunks)
+	if err != nil {
+		return nil, nil, t.unplaced(failed, err)
+	}
+	var shifts []Shift
+	moved := make([]*gitdiff.TextFragment, len(t.hunks))
+	for i, h := range t.hunks {
+		from, to := start(h.OldPosition, h.OldLines), p.at[i]
+		if from != to {
+			s := Shift{File: t.diff.path(), Hunk: i + 1, From: from + 1, To: to + 1, Offset: to - from, ByHeading: p.byHeading[i]}
+			if t.namesAnother(to, h.Comment) {
+				s.Named, s.In = trimHeading(h.Comment), t.heading(to, nil)
+			}
+			shifts = append(shifts, s)
+		}
+		c := *h
+		if c.OldLines > 0 {
+			c.OldPosition = int64(to) + 1
+		}
+		moved[i] = &c
+	}
+	return moved, shifts, nil
+}
+
+// fail starts the error for a hunk (from 0) at a line of the file (from 0).
+func (t *textFile) fail(hunk, line int, err error, reason string) *ApplyError {
+	e := &ApplyError{Hunk: hunk + 1, Line: line + 1, PatchLine: t.diff.hunkLines[hunk], Reason: reason, Err: err}
+	for i := max(0, line-linesAround); i <= line+linesAround && i < len(t.lines); i++ {
+		e.Around = append(e.Around, FileLine{Number: i + 1, Text: strings.TrimRight(t.lines[i], "\r\n")})
+	}
+	return e
+}
+
+const linesAround = 3
+
+// misfit says why a hunk cannot stand at a line (from 0), nil if it can: a line
+// of it is not there, or one of the file's ends is not where it has to be.
+func (t *textFile) misfit(hunk, at int) *ApplyError {
+	h := t.hunks[hunk]
+	line := at
+	for i, l := range h.Lines {
+		if !l.Old() {
+			continue
+		}
+		if line < 0 || line >= len(t.lines) || t.lines[line] != l.Line {
+			e := t.fail(hunk, max(0, min(line, len(t.lines))), ErrConflict, "the tree has another line than the patch expects")
+			e.PatchLine = t.diff.patchLine(hunk, i)
+			t.show(e, l.Line, line)
+			return e
+		}
+		line++
+	}
+
+	switch {
+	case t.mayStand(h, at):
+		return nil
+	case h.OldPosition <= 1 && at != 0:
+		return t.fail(hunk, at, ErrConflict, "the hunk must start the file")
+	case h.LeadingContext > 0 || at == 0 && h.NewLines == 0:
+		e := t.fail(hunk, line, ErrConflict, "the hunk has no context after it, so it must end the file, but the file goes on")
+		t.show(e, endOfFile, line)
+		return e
+	}
+	e := t.fail(hunk, at, ErrNoContext, "the hunk has no lines of context, so that its place cannot be checked")
+	e.Hint = "make the patch with context: git format-patch without -U0"
+	return e
+}
+
+// mayStand reports whether a hunk may stand at a place if its lines are there.
+// The rules are those of git apply: a hunk without context after it ends the
+// file, one that says line 1 starts it. Without context on both sides there is
+// nothing that tells the place, and go-gitdiff puts an insertion one line too
+// early: such a hunk has to be all of the file.
+func (t *textFile) mayStand(h *gitdiff.TextFragment, at int) bool {
+	atEnd := at+int(h.OldLines) == len(t.lines)
+	switch {
+	case h.LeadingContext == 0 && h.TrailingContext == 0:
+		return at == 0 && atEnd
+	case h.TrailingContext == 0 && !atEnd:
+		return false
+	}
+	return h.OldPosition > 1 || at == 0
+}
+
+const endOfFile = "(end of file)"
+
+// show adds what was expected at a line of the file (from 0), and what is there.
+// Where the two look alike they are quoted, so that the difference can be seen.
+func (t *textFile) show(e *ApplyError, expected string, line int) {
+	found := endOfFile
+	if line >= 0 && line < len(t.lines) {
+		found = t.lines[line]
+	}
+	e.Expected, e.Found = strings.TrimRight(expected, "\n"), strings.TrimRight(found, "\n")
+	if slices.Equal(strings.Fields(expected), strings.Fields(found)) || !strconv.CanBackquote(e.Expected) || !strconv.CanBackquote(e.Found) {
+		e.Expected, e.Found = strconv.Quote(expected), strconv.Quote(found)
+	}
+	if strings.HasSuffix(found, "\r\n") && !strings.HasSuffix(expected, "\r\n") {
+		e.Hint = "the file's lines end in CR LF; git am takes the CR off mails: keep it (git am --keep-cr) if the mails have it"
+	}
+}
+
+// explain adds to a conflict what can be seen of the hunk elsewhere in the
+// file.
+func (t *textFile) explain(e *ApplyError, hunk int) *ApplyError {
+	h := t.hunks[hunk]
+	found := t.places(h)
+	for _, at := range found {
+		e.Candidates = append(e.Candidates, Candidate{Line: at + 1, Heading: t.heading(at, nil)})
+	}
+	if len(found) > 0 {
+		e.Hint = "the tree is not the one that the series was made for; as a user's own tree it may be given, hunks are then found by their context"
+	} else if there := t.places(reversed(h)); len(there) > 0 {
+		return t.fail(hunk, there[0], ErrApplied, "this hunk is already in this tree")
+	}
+	return e
+}
+
+// unplaced is the error for a hunk whose place is not known.
+func (t *textFile) unplaced(hunk int, err error) error {
+	h := t.hunks[hunk]
+	at := start(h.OldPosition, h.OldLines)
+	found := t.places(h)
+	switch {
+	case err == ErrAmbiguous:
+		e := t.explain(t.fail(hunk, at, err, fmt.Sprintf("the lines that the hunk expects stand in %d places, and nothing tells which is meant", len(found))), hunk)
+		e.Around = nil
+		e.Hint = "give the hunk more context (git format-patch -U10) or make the series for this tree"
+		return e
+	case len(found) > 0:
+		return t.fail(hunk, found[0], err, "the lines that the hunk expects are here, but that is not after the hunk before it")
+	}
+	// Nowhere: show the place that comes nearest.
+	e := t.misfit(hunk, t.nearest(h, at))
+	if e.Expected != "" && e.Expected != endOfFile {
+		e.Reason = "the lines that the patch expects are nowhere in the file; this comes nearest"
+	}
+	return t.explain(e, hunk)
+}
+
+// nearest returns the 0-based line at which most of a hunk's old lines, from
+// its first on, are there: where to look when it fits nowhere. Among equals it
+// is the one nearest to line at.
+func (t *textFile) nearest(h *gitdiff.TextFragment, at int) int {
+	const enough = 10000 // lines compared; this is for a message only
+	distance := func(line int) int { return max(line-at, at-line) }
+	want := oldLines(h)
+	best, most, compared := at, -1, 0
+	for from := 0; from < len(t.lines) && compared <= enough; from++ {
+		n := 0
+		for n < len(want) && from+n < len(t.lines) && t.lines[from+n] == want[n] {
+			n++
+		}
+		compared += n
+		if n > most || n == most && distance(from) < distance(best) {
+			best, most = from, n
+		}
+	}
+	return best
+}
+
+// oldLines returns the lines that a hunk expects.
+func oldLines(h *gitdiff.TextFragment) []string {
+	lines := make([]string, 0, len(h.Lines))
+	for _, l := range h.Lines {
+		if l.Old() {
+			lines = append(lines, l.Line)
+		}
+	}
+	return lines
+}
+
+// places returns the 0-based lines at which a hunk may stand, in order.
+func (t *textFile) places(h *gitdiff.TextFragment) []int {
+	if h.OldLines == 0 && len(t.lines) == 0 {
+		return []int{0}
+	}
+	if t.index == nil {
+		t.index = suffixarray.New(t.data)
+		at := 0
+		for _, l := range t.lines {
+			t.starts = append(t.starts, at)
+			at += len(l)
+		}
+	}
+	want := []byte(strings.Join(oldLines(h), ""))
+	var found []int
+	for _, at := range t.index.Lookup(want, -1) {
+		end := at + len(want)
+		line, isStart := slices.BinarySearch(t.starts, at)
+		if isStart && (end == len(t.data) || want[len(want)-1] == '\n') && t.mayStand(h, line) {
+			found = append(found, line)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// placed says where the hunks of a file belong.
+type placed struct {
+	at []int // 0-based line of each hunk
+	// byHeading[i]: hunk i fits in several places and the heading of its "@@"
+	// line told which.
+	byHeading []bool
+}
+
+// locate finds the one way to place all hunks of a file, in their order and
+// without overlap. If there are several ways, hunks that fit in more than one
+// place are held to the heading of their "@@" line, which names the function;
+// what then still is ambiguous is refused. failed is the hunk that has no place.
+func (t *textFile) locate(hunks []*gitdiff.TextFragment) (p placed, failed int, err error) {
+	options := make([][]int, len(hunks))
+	for i, h := range hunks {
+		options[i] = t.places(h)
+	}
+	p.byHeading = make([]bool, len(hunks))
+	if p.at, failed, err = assign(hunks, options); err != ErrAmbiguous {
+		return p, failed, err
+	}
+	for i, h := range hunks {
+		same := slices.DeleteFunc(slices.Clone(options[i]), func(at int) bool { return !t.underHeading(at, h.Comment) })
+		if len(options[i]) > 1 && h.Comment != "" && len(same) > 0 {
+			options[i], p.byHeading[i] = same, true
+		}
+	}
+	p.at, failed, err = assign(hunks, options)
+	return p, failed, err
+}
+
+// assign picks a place for each hunk so that they stand in order without
+// overlap. The error is ErrConflict for the first hunk that has none, or
+// ErrAmbiguous for the first that has more than one in what ways there are.
+func assign(hunks []*gitdiff.TextFragment, options [][]int) (at []int, failed int, err error) {
+	// The earliest place of each hunk, going forward, and the latest, going
+	// back: where the two are the same there is no choice.
+	at = make([]int, len(hunks))
+	end := 0
+	for i, h := range hunks {
+		n, _ := slices.BinarySearch(options[i], end)
+		if n == len(options[i]) {
+			return nil, i, ErrConflict
+		}
+		at[i] = options[i][n]
+		end = at[i] + int(h.OldLines)
+	}
+	limit := math.MaxInt32
+	failed = -1
+	for i, h := range slices.Backward(hunks) {
+		n, _ := slices.BinarySearch(options[i], limit-int(h.OldLines)+1)
+		limit = options[i][n-1]
+		if limit != at[i] {
+			failed = i
+		}
+	}
+	if failed >= 0 {
+		return nil, failed, ErrAmbiguous
+	}
+	return at, -1, nil
+}
+
+// reversed returns the hunk that undoes h.
+func reversed(h *gitdiff.TextFragment) *gitdiff.TextFragment {
+	r := *h
+	r.OldPosition, r.OldLines, r.NewPosition, r.NewLines = h.NewPosition, h.NewLines, h.OldPosition, h.OldLines
+	r.LinesAdded, r.LinesDeleted = h.LinesDeleted, h.LinesAdded
+	r.Lines = slices.Clone(h.Lines)
+	for i, l := range r.Lines {
+		switch l.Op {
+		case gitdiff.OpAdd:
+			r.Lines[i].Op = gitdiff.OpDelete
+		case gitdiff.OpDelete:
+			r.Lines[i].Op = gitdiff.OpAdd
+		}
+	}
+	return &r
+}
+
+// heading returns the line that diff would put after "@@" for a hunk that
+// starts at line at: the last one before it that starts with a letter, "_" or
+// "$", which in C is a function's first line, and that except does not match.
+func (t *textFile) heading(at int, except *regexp.Regexp) string {
+	for i := min(at, len(t.lines)) - 1; i >= 0; i-- {
+		c := t.lines[i][0]
+		if (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '$') && (except == nil || !except.MatchString(t.lines[i])) {
+			return trimHeading(t.lines[i])
+		}
+	}
+	return ""
+}
+
+// trimHeading cuts a heading to the 80 bytes that diff keeps.
+func trimHeading(s string) string { return strings.TrimSpace(s[:min(len(s), 80)]) }
+
+// label is what git's driver for C does not take for a heading.
+var label = regexp.MustCompile(`^[A-Za-z_][A-Za-z_0-9]*:\s*($|/[/*])`)
+
+// underHeading reports whether a hunk that starts at line at would get the
+// heading want, whether or not git knew that the file is C.
+func (t *textFile) underHeading(at int, want string) bool {
+	want = trimHeading(want)
+	return t.heading(at, nil) == want || t.heading(at, label) == want
+}
+
+// namesAnother reports whether want, the heading of a hunk, is that of another
+// function of the file than the one in which the hunk stands at line at.
+func (t *textFile) namesAnother(at int, want string) bool {
+	want = trimHeading(want)
+	return want != "" && !t.underHeading(at, want) && slices.ContainsFunc(t.lines, func(l string) bool { return trimHeading(l) == want })
+}
