@@ -109,6 +109,20 @@ type Line struct {
 	Subject string
 }
 
+// Lines are those of all operations, each with the operation in its key.
+func Lines() []Line {
+	var out []Line
+	for _, g := range Groups {
+		for _, op := range g.Operations {
+			for _, line := range op.Lines {
+				line.Of.Op = op.Op
+				out = append(out, line)
+			}
+		}
+	}
+	return out
+}
+
 // Selection is at which of the measured sizes a line is in the main table.
 type Selection int
 

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,47 +21,38 @@ type Files struct{ JSON, Bench, Page string }
 func Brief(w io.Writer, r *results.Results, files Files, o Options) error {
 	s := newSheet(r)
 	p := &paper{colour: o.Colour}
-	p.wrapped(bold, s.sentence())
+	p.wrapped(bold, s.Sentence())
 	if r.Interrupted {
 		p.line(red, "The run was INTERRUPTED before its last boot.")
 	}
-	if len(s.noise.varied) > 0 {
-		p.line(red, fmt.Sprintf("Not the same in every boot, although exact: %s, see the report.", count(len(s.noise.varied), "figure")))
+	if len(s.varied) > 0 {
+		p.line(red, fmt.Sprintf("Not the same in every boot, although exact: %s, see the report.", count(len(s.varied), "figure")))
 	}
-	for _, line := range s.unmeasured() {
-		p.wrapped("", line)
+	for _, o := range r.Omitted {
+		p.wrapped("", o.What+" not measured: "+o.Why)
 	}
-	goals := s.countGoals()
+	if host := r.Host.Running; host != nil && host.NoMemory != "" {
+		p.wrapped("", "memory not counted: "+host.NoMemory)
+	}
+	goals := s.Goals()
 	style := ""
-	if len(goals.missed) > 0 {
+	if len(goals.Missed) > 0 {
 		style = red
 	}
-	p.wrapped(style, goals.sentence())
+	p.wrapped(style, goals.Sentence())
 
 	p.line("", "")
 	s.mainTable(p)
 	p.line("", "")
 	rest := "All figures: vcpulab report " + files.JSON
-	for _, f := range []struct{ what, name string }{{"plots and samples", files.Page}, {"for benchstat", files.Bench}} {
-		if f.name != "" {
-			rest += "; " + f.what + ": " + f.name
-		}
+	if files.Page != "" {
+		rest += "; plots and samples: " + files.Page
+	}
+	if files.Bench != "" {
+		rest += "; for benchstat: " + files.Bench
 	}
 	p.wrapped("", rest)
-	_, err := io.WriteString(w, p.b.String())
-	return err
-}
-
-// unmeasured says what was asked for and could not be measured, and why.
-func (s *sheet) unmeasured() []string {
-	var out []string
-	for _, o := range s.r.Omitted {
-		out = append(out, o.What+" not measured: "+o.Why)
-	}
-	if host := s.r.Host.Running; host != nil && host.NoMemory != "" {
-		out = append(out, "memory not counted: "+host.NoMemory)
-	}
-	return out
+	return p.writeTo(w)
 }
 
 // mainTable writes the lines that the table of operations marks as main.
@@ -71,10 +63,9 @@ func (s *sheet) mainTable(p *paper) {
 		g.rows[0].cells[0] = s.methods[0].Quantity() + ", " + s.methods[0].Title()
 	}
 	first := len(g.rows)
-	for _, line := range s.lines() {
-		of, rows := s.curveOf(line.Of)
-		for _, r := range picked(rows, line.Main) {
-			g.rows = append(g.rows, s.textRow(of, r, line.Label, columns))
+	for _, line := range figure.Lines() {
+		for _, r := range picked(s.rowsOf(line.Of), line.Main) {
+			g.rows = append(g.rows, s.textRow(r, line.Label, columns))
 		}
 	}
 	unrepeated(g.rows[first:], 0)
@@ -99,29 +90,28 @@ func picked(rows []row, which figure.Selection) []row {
 	return out
 }
 
-// curveOf returns the rows of a curve, from the smallest to the largest, and
-// the group that they are in.
-func (s *sheet) curveOf(series figure.Key) (group, []row) {
+// rowsOf returns the rows of a curve, from the smallest to the largest.
+func (s *sheet) rowsOf(series figure.Key) []row {
 	for _, g := range s.groups {
-		for _, rows := range g.curves() {
-			if rows[0].key.Series() == series {
-				return g, rows
+		for _, c := range g.curves {
+			if c.rows[0].key.Series() == series {
+				return c.rows
 			}
 		}
 	}
-	return group{}, nil
+	return nil
 }
 
-// sentence says what came out, in numbers.
-func (s *sheet) sentence() string {
-	if len(s.r.Kernels) == 0 || len(s.methods) == 0 {
+// Sentence says what came out, in numbers.
+func (s *sheet) Sentence() string {
+	if len(s.Kernels) == 0 || len(s.methods) == 0 {
 		return "Nothing was measured."
 	}
 
 	var clauses []string
 	for i, m := range s.methods {
 		first := true
-		for _, line := range s.lines() {
+		for _, line := range figure.Lines() {
 			// By other methods the first line is enough here.
 			if line.Subject == "" || i > 0 && !first {
 				continue
@@ -133,15 +123,15 @@ func (s *sheet) sentence() string {
 		}
 	}
 	if len(clauses) == 0 {
-		return s.subject() + "."
+		return s.Subject() + "."
 	}
-	return "On Linux " + s.r.Kernels[0].Release + ", " + strings.Join(clauses, "; ") + "."
+	return "On Linux " + s.Kernels[0].Release + ", " + strings.Join(clauses, "; ") + "."
 }
 
 // clause says of one line what it takes, and what it took without the series;
 // "" if it was not measured.
 func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
-	g, rows := s.curveOf(line.Of)
+	rows := s.rowsOf(line.Of)
 	subject := line.Subject
 	if line.Main == figure.LargestSize {
 		if len(rows) == 0 {
@@ -150,9 +140,9 @@ func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 		rows = rows[len(rows)-1:]
 		subject = fmt.Sprintf(subject, rows[0].key.VCPUs)
 	}
-	base, now := joinQuoted(s.over(g, rows, m, s.base), " to "), ""
+	base, now := joinQuoted(s.over(rows, cell{m, s.base}), " to "), ""
 	if len(s.against) > 0 {
-		now = joinQuoted(s.over(g, rows, m, s.mainKernel()), " to ")
+		now = joinQuoted(s.over(rows, cell{m, s.mainKernel()}), " to ")
 	}
 
 	unit, with := "", ""
@@ -186,28 +176,24 @@ func Digest(w io.Writer, r *results.Results) error {
 	g := &grid{left: []bool{true, true, false, false, true}}
 	g.add(m.Quantity(), "", "before", "after", "")
 	for _, a := range s.answers(m) {
-		if !a.First {
+		i := slices.IndexFunc(a.Others, func(o other) bool { return o.Kernel == s.mainKernel() && len(o.Value) > 0 })
+		if !a.First || i < 0 || len(a.Base) == 0 {
 			continue
 		}
 		what := escapeMarkdown(a.What)
 		if a.Code != "" {
 			what = strings.TrimSpace("`" + a.Code + "` " + what)
 		}
-		i := slices.Index(s.against, s.mainKernel())
-		if i < 0 || len(a.Base) == 0 || len(a.Others[i].Value) == 0 {
-			continue
-		}
 		g.add(what, a.Sizes, joinQuoted(a.Base, " – "), joinQuoted(a.Others[i].Value, " – "), escapeMarkdown(a.Others[i].Change))
 	}
 	if len(g.rows) == 1 {
-		return fmt.Errorf("report: found neither counted instructions nor times of user space, which are what a README quotes")
+		return errors.New("report: found neither counted instructions nor times of user space, which are what a README quotes")
 	}
 
-	var b strings.Builder
-	b.WriteString(escapeMarkdown(s.source(m)) + "\n\n")
-	g.markdown(&b)
-	_, err := io.WriteString(w, b.String())
-	return err
+	p := &paper{}
+	p.line("", escapeMarkdown(s.source(m))+"\n")
+	g.markdown(&p.b)
+	return p.writeTo(w)
 }
 
 // joinQuoted is a span as text.

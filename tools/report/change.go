@@ -11,20 +11,28 @@ import (
 	"vcpulab/tools/results"
 )
 
-// trend is which way a figure went.
-type trend int
+// Verdict is which way a figure went.
+type Verdict string
 
+// The ways in which a figure can differ. Those of two measurements also differ in
+// what they have.
 const (
-	unknown trend = iota // one of the two is missing
-	same                 // the same number
-	within               // other, but not by more than the baseline differs from itself
-	better
-	worse
+	unknown      Verdict = ""               // one of the two is missing
+	Same         Verdict = "same"           // the same number
+	WithinNoise  Verdict = "within noise"   // another number, but not by more than repetition gives
+	Better       Verdict = "better"         // less, by more than that
+	Worse        Verdict = "worse"          // more, by more than that
+	Incomparable Verdict = "not comparable" // see Compared.Why
+	OnlyOld      Verdict = "only old"       // the new measurement does not have it
+	OnlyNew      Verdict = "only new"       // the old measurement does not have it
 )
+
+// Verdicts lists them.
+var Verdicts = []Verdict{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld, OnlyNew}
 
 // difference is how a figure of a kernel differs from the baseline's.
 type difference struct {
-	trend  trend
+	Verdict
 	ratio  float64 // new over old; NaN for a difference
 	amount string  // "2.8x", "4.0%", "+16"
 	word   string  // "fewer"; "" for a difference
@@ -33,12 +41,12 @@ type difference struct {
 
 // String is the difference in words: it needs neither colour nor sign to be read.
 func (c difference) String() string {
-	switch c.trend {
+	switch c.Verdict {
 	case unknown:
 		return ""
-	case same:
+	case Same:
 		return "same"
-	case within:
+	case WithinNoise:
 		return "~ " + c.amount
 	}
 	return strings.TrimSpace(c.amount + " " + c.word)
@@ -49,13 +57,13 @@ func (c difference) String() string {
 // that is not further from 1 than floor.
 func compare(base, again, f results.Figure, floor float64) difference {
 	if f.Value == base.Value {
-		return difference{trend: same, ratio: 1}
+		return difference{Verdict: Same, ratio: 1}
 	}
 
 	op := f.Key.Operation()
-	c := difference{trend: worse, ratio: math.NaN(), rate: op.Compare == figure.Rate}
+	c := difference{Verdict: Worse, ratio: math.NaN(), rate: op.Compare == figure.Rate}
 	if (f.Value < base.Value) != c.rate {
-		c.trend = better
+		c.Verdict = Better
 	}
 	if op.Unit.Difference || base.Value <= 0 || f.Value <= 0 {
 		c.amount = signed(f.Value-base.Value, max(decimalsOf(base), decimalsOf(f)))
@@ -63,40 +71,36 @@ func compare(base, again, f results.Figure, floor float64) difference {
 		c.ratio = f.Value / base.Value
 		c.amount = amount(c.ratio)
 		ifBetter, ifWorse := op.Unit.Words(f.Method)
-		if c.word = ifWorse; c.trend == better {
+		if c.word = ifWorse; c.Verdict == Better {
 			c.word = ifBetter
 		}
 	}
 
 	if f.Low <= max(base.High, again.High) && f.High >= min(base.Low, again.Low) ||
 		math.Abs(c.ratio-1) <= floor {
-		c.trend = within
-		if !math.IsNaN(c.ratio) {
+		c.Verdict = WithinNoise
+		if percent := (c.ratio - 1) * 100; math.Abs(percent) >= 0.05 {
+			c.amount = fmt.Sprintf("%+.1f%%", percent)
+		} else if !math.IsNaN(percent) {
 			c.amount = "0%"
-			if percent := (c.ratio - 1) * 100; math.Abs(percent) >= 0.05 {
-				c.amount = fmt.Sprintf("%+.1f%%", percent)
-			}
 		}
 	}
 	return c
 }
 
-// inPercent is up to where a change is said in per cent. What is more is said
-// in times.
-const inPercent = 25
-
-// isPercent says that a change is told in per cent.
-func isPercent(ratio float64) bool { return math.Abs(ratio-1)*100 < inPercent }
+// isPercent says that a change is told in per cent. What is more is told in times.
+func isPercent(ratio float64) bool { return math.Abs(ratio-1) < 0.25 }
 
 // amount says how far a ratio is from 1, without which way.
 func amount(ratio float64) string {
-	if percent := math.Abs(ratio-1) * 100; isPercent(ratio) {
-		if percent < 0.1 {
-			return "<0.1%"
-		}
+	switch percent := math.Abs(ratio-1) * 100; {
+	case percent < 0.1:
+		return "<0.1%"
+	case isPercent(ratio):
 		return fmt.Sprintf("%.1f%%", percent)
 	}
-	if ratio = max(ratio, 1/ratio); ratio < 9.95 {
+	ratio = max(ratio, 1/ratio)
+	if ratio < 9.95 {
 		return fmt.Sprintf("%.1fx", ratio)
 	}
 	return number(ratio, 0) + "x"
@@ -105,7 +109,7 @@ func amount(ratio float64) string {
 // spanOf says from where to where changes go.
 func spanOf(worst, best difference) string {
 	from, to := worst.page(), best.page()
-	changed := func(c difference) bool { return c.trend == better || c.trend == worse }
+	changed := func(c difference) bool { return c.Verdict == Better || c.Verdict == Worse }
 	switch {
 	case from == to:
 		return from
@@ -115,7 +119,7 @@ func spanOf(worst, best difference) string {
 		return "up to " + to
 	case !changed(best):
 		return "up to " + from
-	case worst.trend != best.trend || worst.word == "":
+	case worst.Verdict != best.Verdict || worst.word == "":
 		return from + " to " + to
 	}
 	// Both the same way: in the same form, too.
@@ -129,28 +133,25 @@ func spanOf(worst, best difference) string {
 // times is how often the one fits into the other.
 func (c difference) times() string {
 	r := max(c.ratio, 1/c.ratio)
-	digits := 2
-	if r >= 2 {
-		digits = 1
+	switch {
+	case r >= 10:
+		return number(r, 0) + "×"
+	case r >= 2:
+		return number(r, 1) + "×"
 	}
-	if r >= 10 {
-		digits = 0
-	}
-	return number(r, digits) + "×"
+	return number(r, 2) + "×"
 }
 
 // order puts changes in a row: the larger, the worse.
 func (c difference) order() float64 {
-	if !math.IsNaN(c.ratio) {
-		if c.rate {
-			return 1 / c.ratio
-		}
+	switch {
+	case !math.IsNaN(c.ratio) && c.rate:
+		return 1 / c.ratio
+	case !math.IsNaN(c.ratio):
 		return c.ratio
-	}
-	switch c.trend {
-	case better:
+	case c.Verdict == Better:
 		return 0
-	case worse:
+	case c.Verdict == Worse:
 		return math.Inf(1)
 	}
 	return 1
@@ -159,7 +160,7 @@ func (c difference) order() float64 {
 // page is String as it is set on a page.
 func (c difference) page() string {
 	switch {
-	case c.trend == within:
+	case c.Verdict == WithinNoise:
 		return "≈ " + c.amount
 	case c.word == "":
 		return c.String()
@@ -169,9 +170,9 @@ func (c difference) page() string {
 
 func (c difference) short() string { return strings.Replace(c.amount, "x", "×", 1) }
 
-// look is how a trend is shown: a class for the colour, and a sign for
+// look is how a verdict is shown: a class for the colour, and a sign for
 // those who do not see it. What is within noise says so itself.
-func (t trend) look() (class, sign string) {
-	look := map[trend][2]string{better: {"better", "▼"}, worse: {"worse", "▲"}, same: {"same", "="}, within: {"same", ""}}[t]
+func (v Verdict) look() (class, sign string) {
+	look := map[Verdict][2]string{Better: {"better", "▼"}, Worse: {"worse", "▲"}, Same: {"same", "="}, WithinNoise: {"same", ""}}[v]
 	return look[0], look[1]
 }

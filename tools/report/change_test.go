@@ -37,36 +37,36 @@ func TestCompare(t *testing.T) {
 	for name, test := range map[string]struct {
 		base, again, patched results.Figure
 		text                 string
-		trend                trend
+		verdict              Verdict
 	}{
-		"same":         {figureIn(insns, 75), figureIn(insns, 75), figureIn(insns, 75), "same", same},
-		"fewer":        {figureIn(insns, 101), figureIn(insns, 101), figureIn(insns, 18), "5.6x fewer", better},
-		"many fewer":   {figureIn(insns, 167988), figureIn(insns, 167988), figureIn(insns, 60), "2,800x fewer", better},
-		"a bit fewer":  {figureIn(insns, 100), figureIn(insns, 100), figureIn(insns, 94), "6.0% fewer", better},
-		"hardly fewer": {figureIn(insns, 1e6), figureIn(insns, 1e6), figureIn(insns, 1e6-1), "<0.1% fewer", better},
-		"more":         {figureIn(insns, 70), figureIn(insns, 70), figureIn(insns, 80), "14.3% more", worse},
-		"a bit more":   {figureIn(insns, 100), figureIn(insns, 100), figureIn(insns, 104), "4.0% more", worse},
-		"faster":       {figureIn(ns, 30), figureIn(ns, 30), figureIn(ns, 10), "3.0x faster", better},
-		"slower":       {figureIn(ns, 10), figureIn(ns, 10), figureIn(ns, 11.5), "15.0% slower", worse},
+		"same":         {figureIn(insns, 75), figureIn(insns, 75), figureIn(insns, 75), "same", Same},
+		"fewer":        {figureIn(insns, 101), figureIn(insns, 101), figureIn(insns, 18), "5.6x fewer", Better},
+		"many fewer":   {figureIn(insns, 167988), figureIn(insns, 167988), figureIn(insns, 60), "2,800x fewer", Better},
+		"a bit fewer":  {figureIn(insns, 100), figureIn(insns, 100), figureIn(insns, 94), "6.0% fewer", Better},
+		"hardly fewer": {figureIn(insns, 1e6), figureIn(insns, 1e6), figureIn(insns, 1e6-1), "<0.1% fewer", Better},
+		"more":         {figureIn(insns, 70), figureIn(insns, 70), figureIn(insns, 80), "14.3% more", Worse},
+		"a bit more":   {figureIn(insns, 100), figureIn(insns, 100), figureIn(insns, 104), "4.0% more", Worse},
+		"faster":       {figureIn(ns, 30), figureIn(ns, 30), figureIn(ns, 10), "3.0x faster", Better},
+		"slower":       {figureIn(ns, 10), figureIn(ns, 10), figureIn(ns, 11.5), "15.0% slower", Worse},
 		"noise between boots": {wide(ns, 30, 29, 31), figureIn(ns, 30), wide(ns, 29, 28, 30),
-			"~ -3.3%", within},
-		"noise in A/A":  {figureIn(insns, 44000), figureIn(insns, 44100), figureIn(insns, 44050), "~ +0.1%", within},
-		"hardly noise":  {figureIn(insns, 4400000), figureIn(insns, 4400100), figureIn(insns, 4400050), "~ 0%", within},
-		"beyond noise":  {wide(ns, 30, 29, 31), wide(ns, 32, 31, 33), wide(ns, 28, 28, 28.5), "6.7% faster", better},
-		"bytes more":    {figureIn("B", 6976), figureIn("B", 6976), figureIn("B", 6992), "+16", worse},
-		"bytes fewer":   {figureIn("B", 6976), figureIn("B", 6976), figureIn("B", 5976), "-1,000", better},
-		"held, fewer":   {figureIn("B/vm", 584), figureIn("B/vm", 584), figureIn("B/vm", 512), "12.3% fewer", better},
-		"held, more":    {figureIn("B/vm", 9928), figureIn("B/vm", 9928), figureIn("B/vm", 43008), "4.3x more", worse},
-		"held, new":     {figureIn("B/vm", 0), figureIn("B/vm", 0), figureIn("B/vm", 2560), "+2,560", worse},
-		"no more waits": {figureIn("grace-periods", 12), figureIn("grace-periods", 12), figureIn("grace-periods", 0), "-12", better},
-		"new waits":     {figureIn("grace-periods", 0), figureIn("grace-periods", 0), figureIn("grace-periods", 3), "+3", worse},
-		"from nothing":  {figureIn(insns, 0), figureIn(insns, 0), figureIn(insns, 7), "+7", worse},
-		"below nothing": {figureIn(insns, 2), figureIn(insns, 2), figureIn(insns, -1), "-3", better},
+			"~ -3.3%", WithinNoise},
+		"noise in A/A":  {figureIn(insns, 44000), figureIn(insns, 44100), figureIn(insns, 44050), "~ +0.1%", WithinNoise},
+		"hardly noise":  {figureIn(insns, 4400000), figureIn(insns, 4400100), figureIn(insns, 4400050), "~ 0%", WithinNoise},
+		"beyond noise":  {wide(ns, 30, 29, 31), wide(ns, 32, 31, 33), wide(ns, 28, 28, 28.5), "6.7% faster", Better},
+		"bytes more":    {figureIn("B", 6976), figureIn("B", 6976), figureIn("B", 6992), "+16", Worse},
+		"bytes fewer":   {figureIn("B", 6976), figureIn("B", 6976), figureIn("B", 5976), "-1,000", Better},
+		"held, fewer":   {figureIn("B/vm", 584), figureIn("B/vm", 584), figureIn("B/vm", 512), "12.3% fewer", Better},
+		"held, more":    {figureIn("B/vm", 9928), figureIn("B/vm", 9928), figureIn("B/vm", 43008), "4.3x more", Worse},
+		"held, new":     {figureIn("B/vm", 0), figureIn("B/vm", 0), figureIn("B/vm", 2560), "+2,560", Worse},
+		"no more waits": {figureIn("grace-periods", 12), figureIn("grace-periods", 12), figureIn("grace-periods", 0), "-12", Better},
+		"new waits":     {figureIn("grace-periods", 0), figureIn("grace-periods", 0), figureIn("grace-periods", 3), "+3", Worse},
+		"from nothing":  {figureIn(insns, 0), figureIn(insns, 0), figureIn(insns, 7), "+7", Worse},
+		"below nothing": {figureIn(insns, 2), figureIn(insns, 2), figureIn(insns, -1), "-3", Better},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := compare(test.base, test.again, test.patched, 0)
-			if got.String() != test.text || got.trend != test.trend {
-				t.Errorf("expected %q (%d), found %q (%d)", test.text, test.trend, got, got.trend)
+			if got.String() != test.text || got.Verdict != test.verdict {
+				t.Errorf("expected %q (%s), found %q (%s)", test.text, test.verdict, got, got.Verdict)
 			}
 		})
 	}
@@ -135,7 +135,7 @@ func TestSpanOf(t *testing.T) {
 	of := func(base, patched float64) difference {
 		return compare(figureIn("insns/op", base), figureIn("insns/op", base), figureIn("insns/op", patched), 0)
 	}
-	noisy := difference{trend: within, ratio: 1.01, amount: "+1.0%"}
+	noisy := difference{Verdict: WithinNoise, ratio: 1.01, amount: "+1.0%"}
 	for name, test := range map[string]struct {
 		worst, best difference
 		want        string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
@@ -43,20 +44,6 @@ type Obstacle struct {
 	New    string         `json:"new"`
 }
 
-// The ways in which a figure can differ.
-const (
-	Same         = "same"           // the same number
-	WithinNoise  = "within noise"   // another number, but not by more than repetition gives
-	Better       = "better"         // less, by more than that
-	Worse        = "worse"          // more, by more than that
-	Incomparable = "not comparable" // see Why
-	OnlyOld      = "only old"       // the new measurement does not have it
-	OnlyNew      = "only new"       // the old measurement does not have it
-)
-
-// Verdicts lists them.
-var Verdicts = []string{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld, OnlyNew}
-
 // Compared is one figure of both measurements.
 type Compared struct {
 	Key     figure.Key     `json:"key"`
@@ -66,7 +53,7 @@ type Compared struct {
 	Unit    string         `json:"unit"`
 	Old     *float64       `json:"old"` // nil if it was not measured
 	New     *float64       `json:"new"`
-	Verdict string         `json:"verdict"` // one of Verdicts
+	Verdict Verdict        `json:"verdict"`
 	Change  string         `json:"change,omitempty"`
 	// Why is the reason why the two are not comparable.
 	Why string `json:"why,omitempty"`
@@ -78,40 +65,34 @@ type Compared struct {
 // baseline in either of them gave, whichever is more.
 func Compare(old, new *results.Results) *Comparison {
 	c := &Comparison{Old: measured(old), New: measured(new), Obstacles: obstacles(old, new)}
-	noises := []noise{noiseOf(old), noiseOf(new)}
+	oldNoise, newNoise := noiseOf(old), noiseOf(new)
 	before, after := old.Index(), new.Index()
 	for _, f := range new.Figures {
 		if isRepetition(new, f.Column) {
 			continue
 		}
-		i, ok := before[f.Place()]
-		if !ok {
-			c.Figures = append(c.Figures, compared(f, OnlyNew, nil, &f.Value))
-			continue
+		d := Compared{Key: f.Key, Name: f.Name(), Kernel: f.Column, Method: f.Method, Unit: f.Unit(), New: &f.Value, decimals: decimalsOf(f)}
+		if i, ok := before[f.Place()]; !ok {
+			d.Verdict = OnlyNew
+		} else {
+			was := old.Figures[i]
+			d.Old = &was.Value
+			repeated := was
+			if i, ok := before[results.Place{Key: f.Key, Column: again(f.Column), Method: f.Method}]; ok {
+				repeated = old.Figures[i]
+			}
+			how := compare(was, repeated, f, max(f.Key.Operation().ApartRuns, oldNoise.floor(f), newNoise.floor(f)))
+			d.Verdict, d.Change = how.Verdict, how.String()
+			if d.Why = c.why(d); d.Why != "" {
+				d.Verdict, d.Change = Incomparable, ""
+			}
 		}
-
-		was := old.Figures[i]
-		d := compared(f, "", &was.Value, &f.Value)
-		if d.Why = c.why(d); d.Why != "" {
-			d.Verdict = Incomparable
-			c.Figures = append(c.Figures, d)
-			continue
-		}
-		repeated := was
-		if i, ok := before[results.Place{Key: f.Key, Column: again(f.Column), Method: f.Method}]; ok {
-			repeated = old.Figures[i]
-		}
-		floor := f.Key.Operation().ApartRuns
-		for _, n := range noises {
-			floor = max(floor, n.floor(f))
-		}
-		how := compare(was, repeated, f, floor)
-		d.Verdict, d.Change = how.trend.name(), how.String()
 		c.Figures = append(c.Figures, d)
 	}
 	for _, f := range old.Figures {
 		if _, ok := after[f.Place()]; !ok && !isRepetition(old, f.Column) {
-			c.Figures = append(c.Figures, compared(f, OnlyOld, &f.Value, nil))
+			c.Figures = append(c.Figures, Compared{Key: f.Key, Name: f.Name(), Kernel: f.Column, Method: f.Method, Unit: f.Unit(),
+				Old: &f.Value, Verdict: OnlyOld, decimals: decimalsOf(f)})
 		}
 	}
 	return c
@@ -120,18 +101,6 @@ func Compare(old, new *results.Results) *Comparison {
 // isRepetition says that a column is the second one of the baseline.
 func isRepetition(r *results.Results, column string) bool {
 	return len(r.Kernels) > 0 && column == again(r.Kernels[0].Name)
-}
-
-func compared(f results.Figure, verdict string, old, new *float64) Compared {
-	return Compared{
-		Key: f.Key, Name: f.Name(), Kernel: f.Column, Method: f.Method, Unit: f.Unit(),
-		Old: old, New: new, Verdict: verdict, decimals: decimalsOf(f),
-	}
-}
-
-// name is the trend as a comparison has it.
-func (t trend) name() string {
-	return map[trend]string{same: Same, within: WithinNoise, better: Better, worse: Worse}[t]
 }
 
 func measured(r *results.Results) Measured {
@@ -149,35 +118,35 @@ func measured(r *results.Results) Measured {
 // one of them: it is what is compared.
 func obstacles(old, new *results.Results) []Obstacle {
 	var out []Obstacle
-	differ := func(o Obstacle) {
-		if o.Old != o.New {
-			out = append(out, o)
+	differ := func(kernel string, m results.Method, what, old, new string) {
+		if old != new {
+			out = append(out, Obstacle{kernel, m, what, old, new})
 		}
 	}
 	for _, k := range new.Kernels {
 		for _, was := range old.Kernels {
-			if was.Name != k.Name {
-				continue
+			if was.Name == k.Name {
+				differ(k.Name, "", "configuration", short(was.Config), short(k.Config))
+				differ(k.Name, "", "compiler", was.Compiler, k.Compiler)
+				differ(k.Name, "", "HZ", strconv.Itoa(was.HZ), strconv.Itoa(k.HZ))
+				differ(k.Name, "", "preemption", was.Preemption, k.Preemption)
+				differ(k.Name, "", "RCU", was.RCU, k.RCU)
 			}
-			differ(Obstacle{Kernel: k.Name, What: "configuration", Old: short(was.Config), New: short(k.Config)})
-			differ(Obstacle{Kernel: k.Name, What: "compiler", Old: was.Compiler, New: k.Compiler})
-			differ(Obstacle{Kernel: k.Name, What: "HZ", Old: fmt.Sprint(was.HZ), New: fmt.Sprint(k.HZ)})
-			differ(Obstacle{Kernel: k.Name, What: "preemption", Old: was.Preemption, New: k.Preemption})
-			differ(Obstacle{Kernel: k.Name, What: "RCU", Old: was.RCU, New: k.RCU})
 		}
 	}
 	for _, m := range results.Methods {
-		was, is := firstBoot(old, m), firstBoot(new, m)
-		if was == nil || is == nil {
+		ofMethod := func(b results.Boot) bool { return b.Method == m }
+		was, is := slices.IndexFunc(old.Boots, ofMethod), slices.IndexFunc(new.Boots, ofMethod)
+		if was < 0 || is < 0 {
 			continue
 		}
 		if m != results.Native {
-			differ(Obstacle{Method: m, What: "QEMU", Old: old.Host.QEMU, New: new.Host.QEMU})
+			differ("", m, "QEMU", old.Host.QEMU, new.Host.QEMU)
 		}
-		differ(Obstacle{Method: m, What: "command line of QEMU", Old: was.Command, New: is.Command})
-		differ(Obstacle{Method: m, What: "command line of the kernel", Old: was.Cmdline, New: is.Cmdline})
+		differ("", m, "command line of QEMU", old.Boots[was].Command, new.Boots[is].Command)
+		differ("", m, "command line of the kernel", old.Boots[was].Cmdline, new.Boots[is].Cmdline)
 		if !m.Exact() {
-			differ(Obstacle{Method: m, What: "processor", Old: old.Host.CPU, New: new.Host.CPU})
+			differ("", m, "processor", old.Host.CPU, new.Host.CPU)
 		}
 		if m == results.Running {
 			out = append(out, surroundings(old, new)...)
@@ -189,42 +158,35 @@ func obstacles(old, new *results.Results) []Obstacle {
 // surroundings lists how the machines of two running kernels differ. What could
 // not be found out may differ, too.
 func surroundings(old, new *results.Results) []Obstacle {
-	was, is := hostOf(old), hostOf(new)
+	var was, is results.HostKernel
+	if old.Host.Running != nil {
+		was = *old.Host.Running
+	}
+	if new.Host.Running != nil {
+		is = *new.Host.Running
+	}
+
 	var out []Obstacle
-	differ := func(what, old, new string, mustBeKnown bool) {
-		unknown := old == "" || old == results.Unknown
-		if old != new || unknown && mustBeKnown {
-			out = append(out, Obstacle{Method: results.Running, What: what, Old: old, New: new})
+	for _, c := range []struct {
+		what, old, new string
+		mayBeUnknown   bool // VMs and some firmware do not tell
+	}{
+		{"processors", was.Online, is.Online, false},
+		{"processor that was measured on", strconv.Itoa(was.CPU), strconv.Itoa(is.CPU), false},
+		{"governor", was.Governor, is.Governor, true},
+		{"turbo", was.Turbo, is.Turbo, true},
+		{"virtualization", was.Virtualized, is.Virtualized, false},
+	} {
+		unknown := c.old == "" || c.old == results.Unknown
+		if c.old != c.new || unknown && !c.mayBeUnknown {
+			out = append(out, Obstacle{Method: results.Running, What: c.what, Old: c.old, New: c.new})
 		}
 	}
-
-	differ("processors", was.Online, is.Online, true)
-	differ("processor that was measured on", strconv.Itoa(was.CPU), strconv.Itoa(is.CPU), true)
-	// VMs and some firmware do not tell.
-	differ("governor", was.Governor, is.Governor, false)
-	differ("turbo", was.Turbo, is.Turbo, false)
-	differ("virtualization", was.Virtualized, is.Virtualized, true)
 	isUnknown := func(k results.Kernel) bool { return k.Config == results.Unknown }
 	if slices.ContainsFunc(old.Kernels, isUnknown) && slices.ContainsFunc(new.Kernels, isUnknown) {
-		differ("configuration", results.Unknown, results.Unknown, true)
+		out = append(out, Obstacle{Method: results.Running, What: "configuration", Old: results.Unknown, New: results.Unknown})
 	}
 	return out
-}
-
-func hostOf(r *results.Results) results.HostKernel {
-	if r.Host.Running == nil {
-		return results.HostKernel{}
-	}
-	return *r.Host.Running
-}
-
-// firstBoot returns the first boot of a method, nil if there is none.
-func firstBoot(r *results.Results, m results.Method) *results.Boot {
-	i := slices.IndexFunc(r.Boots, func(b results.Boot) bool { return b.Method == m })
-	if i < 0 {
-		return nil
-	}
-	return &r.Boots[i]
 }
 
 // why returns the reason why a figure cannot be compared, "" if it can.
@@ -232,20 +194,17 @@ func (c *Comparison) why(d Compared) string {
 	if d.Key.Operation().Compare == figure.Chance {
 		return "chance"
 	}
-	why := ""
+	var why []string
 	for _, o := range c.Obstacles {
 		if o.Kernel == d.Kernel || o.Method == d.Method {
-			if why != "" {
-				why += ", "
-			}
-			why += o.What
+			why = append(why, o.What)
 		}
 	}
-	return why
+	return strings.Join(why, ", ")
 }
 
 // Count returns how many figures there are of a verdict.
-func (c *Comparison) Count(verdict string) int {
+func (c *Comparison) Count(verdict Verdict) int {
 	n := 0
 	for _, f := range c.Figures {
 		if f.Verdict == verdict {

@@ -40,7 +40,7 @@ func TestCompareResults(t *testing.T) {
 	for name, tt := range map[string]struct {
 		times    bool
 		old, new func(*results.Results)
-		verdict  string // of kvm_get_vcpu() on the patched kernel
+		verdict  Verdict // of kvm_get_vcpu() on the patched kernel
 		why      string
 		good     bool
 	}{

@@ -3,8 +3,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -27,20 +29,15 @@ func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
 		p.line("", text)
 	}
 
-	var both []string
-	for name := range c.Old.Series {
-		if _, ok := c.New.Series[name]; ok {
-			both = append(both, name)
+	for _, name := range slices.Sorted(maps.Keys(c.Old.Series)) {
+		was := c.Old.Series[name]
+		if is, both := c.New.Series[name]; both && was != is {
+			p.line("", fmt.Sprintf("%s: series %s and %s", name, cmp.Or(short(was), "none"), cmp.Or(short(is), "none")))
 		}
 	}
-	slices.Sort(both)
-	for _, name := range both {
-		if was, is := c.Old.Series[name], c.New.Series[name]; was != is {
-			p.line("", fmt.Sprintf("%s: series %s and %s", name, orNone(short(was)), orNone(short(is))))
-		}
-	}
-	for _, ob := range c.Obstacles {
-		p.wrapped(red, fmt.Sprintf("not comparable, %s: %s: %s and %s", about(ob), ob.What, orNone(ob.Old), orNone(ob.New)))
+	for _, o := range c.Obstacles {
+		p.wrapped(red, fmt.Sprintf("not comparable, %s: %s: %s and %s",
+			cmp.Or(o.Kernel, o.Method.Title()), o.What, cmp.Or(o.Old, "none"), cmp.Or(o.New, "none")))
 	}
 
 	c.rows(p, all)
@@ -51,12 +48,8 @@ func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
 		}
 	}
-	if len(parts) == 0 {
-		parts = []string{"nothing measured in either"}
-	}
-	p.line("", count(len(c.Figures), "figure")+": "+strings.Join(parts, ", ")+".")
-	_, err := io.WriteString(w, p.b.String())
-	return err
+	p.line("", count(len(c.Figures), "figure")+": "+cmp.Or(strings.Join(parts, ", "), "nothing measured in either")+".")
+	return p.writeTo(w)
 }
 
 // rows writes a line for each figure that is different.
@@ -64,7 +57,7 @@ func (c *Comparison) rows(p *paper, all bool) {
 	g := &grid{left: []bool{true, true, true, false, false, true, true}, gap: "  "}
 	g.rows = append(g.rows, gridRow{style: faint, cells: []string{"figure", "kernel", "method", "old", "new", "unit", "what"}})
 	for _, f := range c.Figures {
-		what, style := f.Verdict, ""
+		what, style := string(f.Verdict), ""
 		switch f.Verdict {
 		case Better:
 			what, style = f.Change, green
@@ -95,18 +88,4 @@ func (f Compared) text(v *float64) string {
 		return "-"
 	}
 	return number(*v, f.decimals)
-}
-
-func about(o Obstacle) string {
-	if o.Kernel != "" {
-		return o.Kernel
-	}
-	return o.Method.Title()
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }

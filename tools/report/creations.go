@@ -26,7 +26,7 @@ const headroom = 1.2
 type part struct {
 	title, caption string
 	ids            measure.IDs
-	// of is the part of each creation, nil if it was not measured.
+	// of is the part of each creation, by ordinal, nil if it was not measured.
 	of func(measure.Create) []int64
 }
 
@@ -46,138 +46,158 @@ var creationParts = []part{
 
 func wholeIoctl(c measure.Create) []int64 { return c.Nanos }
 
-// creationPlots draw the raw samples of KVM_CREATE_VCPU of the largest VM:
-// each one by ordinal, and their sum.
-func (s *sheet) creationPlots(m figure.Method) []drawing {
+// building is the sum of all creations so far.
+var building = part{"Building a VM: all its KVM_CREATE_VCPU", "", measure.Dense, func(c measure.Create) []int64 {
+	sum := slices.Clone(c.Nanos)
+	for i := 1; i < len(sum); i++ {
+		sum[i] += sum[i-1]
+	}
+	return sum
+}}
+
+// Creations draw the raw samples of KVM_CREATE_VCPU of the largest VM: each one
+// by ordinal, and their sum.
+func (p methodPart) Creations() []drawing {
 	var out []drawing
-	for _, p := range creationParts {
-		if f, ok := s.ordinalPlot(m, p, len(out)); ok {
-			out = append(out, f)
+	for _, of := range creationParts {
+		if drawn := p.creations(p.M, of); len(drawn) > 0 {
+			out = append(out, p.ordinalPlot(p.M, of, drawn, len(out)))
 		}
 	}
-	if f, ok := s.buildPlot(m, len(out)); ok {
-		out = append(out, f)
+	if drawn := p.creations(p.M, building); len(drawn) > 0 {
+		out = append(out, p.buildPlot(p.M, drawn, len(out)))
 	}
 	return out
 }
 
-// samplesOf returns the raw creations of the largest VM with such IDs, of one
-// kernel, a slice a boot.
-func (s *sheet) samplesOf(m figure.Method, column string, want part) [][]int64 {
-	var out [][]int64
-	for _, b := range s.r.Boots {
-		if b.Method != m || b.Column() != column {
+// created is what a kernel's creations cost, by ordinal: the median over boots.
+type created struct {
+	column string
+	kernel int // its place among the kernels
+	boots  int
+	costs  []float64
+}
+
+// creations returns what the raw creations of the largest VM cost on the kernels
+// that were measured.
+func (s *sheet) creations(m figure.Method, want part) []created {
+	var out []created
+	for _, column := range s.Compared() {
+		of := created{column: column, kernel: slices.Index(s.kernels, column)}
+		byOrdinal := make([][]float64, s.largest)
+		for _, b := range s.Boots {
+			if b.Method != m || b.Column() != column {
+				continue
+			}
+			for _, c := range b.Creates {
+				if c.VM.VCPUs != s.largest || c.VM.IDs != want.ids || len(c.ArchNanos) > len(c.Nanos) {
+					continue
+				}
+				if samples := want.of(c); len(samples) == s.largest {
+					of.boots++
+					for i, n := range samples {
+						byOrdinal[i] = append(byOrdinal[i], float64(n))
+					}
+				}
+			}
+		}
+		if of.boots == 0 {
 			continue
 		}
-		for _, c := range b.Creates {
-			if c.VM.VCPUs != s.largest || c.VM.IDs != want.ids {
-				continue
-			}
-			if len(c.ArchNanos) > len(c.Nanos) {
-				continue
-			}
-			if samples := want.of(c); len(samples) == s.largest {
-				out = append(out, samples)
-			}
+		for _, costs := range byOrdinal {
+			of.costs = append(of.costs, results.Median(costs))
+		}
+		out = append(out, of)
+	}
+	return out
+}
+
+// line is a line through the costs, of the first, the last and so many between
+// them as can be seen.
+func (c created) line(cost func(ordinal int) point) series {
+	out := series{name: c.column, kernel: c.kernel, line: true}
+	for i := range c.costs {
+		if i%max(len(c.costs)/maxPoints, 1) == 0 || i == len(c.costs)-1 {
+			out.points = append(out.points, cost(i))
 		}
 	}
 	return out
 }
 
 // ordinalPlot draws what each creation cost.
-func (s *sheet) ordinalPlot(m figure.Method, want part, n int) (drawing, bool) {
-	p := plot{title: want.title}
-	top, boots, dots := 0.0, 0, []float64(nil)
+func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) drawing {
+	p := plot{title: want.title, x: countAxis("vCPUs there already", s.largest)}
 	var lines []series
-	for _, column := range append([]string{s.base}, s.against...) {
-		k := slices.Index(s.kernels, column)
-		samples := s.samplesOf(m, column, want)
-		if len(samples) == 0 {
-			continue
-		}
-		boots = max(boots, len(samples))
-		costs := medians(samples)
-		dots = append(dots, costs...)
-		cloud := series{kernel: k}
-		for i, c := range costs {
-			cloud.points = append(cloud.points, point{float64(i), c})
+	for _, c := range drawn {
+		cloud := series{kernel: c.kernel}
+		for i, cost := range c.costs {
+			cloud.points = append(cloud.points, point{float64(i), cost})
 		}
 		p.series = append(p.series, cloud)
-		line := series{name: column, kernel: k, line: true}
-		for i := range costs {
-			if keep(i, len(costs)) {
-				running := results.Median(costs[max(i-neighbours, 0):min(i+neighbours+1, len(costs))])
-				line.points = append(line.points, point{float64(i), running})
-				top = max(top, running)
-			}
-		}
-		lines = append(lines, line)
+		lines = append(lines, c.line(func(i int) point {
+			return point{float64(i), results.Median(c.costs[max(i-neighbours, 0):min(i+neighbours+1, len(c.costs))])}
+		}))
 	}
-	if len(lines) == 0 {
-		return drawing{}, false
-	}
-	// Lines last, above the dots.
-	p.series = append(p.series, lines...)
-	p.x = countAxis("vCPUs there already", s.largest)
+	_, top := plot{series: lines}.span()
 	p.y = linear(m.Quantity(), top*headroom)
+
 	dot := "one ioctl"
-	if boots > 1 {
-		dot = "the median over boots"
+	all, above, largest := 0, 0, 0.0
+	for i, c := range drawn {
+		if c.boots > 1 {
+			dot = "the median over boots"
+		}
+		for _, at := range p.series[i].points {
+			all++
+			if at.y > p.y.max {
+				above++
+			}
+			largest = max(largest, at.y)
+		}
 	}
 	caption := fmt.Sprintf("%s, for each vCPU of a VM of %d with %s IDs: a dot is %s, the line a running median. ",
 		want.caption, s.largest, want.ids, dot)
-	above, largest := 0, 0.0
-	for _, d := range dots {
-		if d > p.y.max {
-			above++
-		}
-		largest = max(largest, d)
-	}
 	if above > 0 {
-		caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ",
-			above, len(dots), number(largest, 0))
+		caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ", above, all, number(largest, 0))
 	}
-	return s.finish(p, m, caption, n), true
+	// Lines last, above the dots.
+	p.series = append(p.series, lines...)
+	return s.finish(p, m, caption, n)
 }
 
 // buildPlot draws what all creations of a VM cost together, against their
 // number.
-func (s *sheet) buildPlot(m figure.Method, n int) (drawing, bool) {
-	p := plot{title: "Building a VM: all its KVM_CREATE_VCPU"}
+func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) drawing {
+	p := plot{title: building.title, x: countAxis("vCPUs of the VM", s.largest)}
 	top, growth := 0.0, []string(nil)
-	for _, column := range append([]string{s.base}, s.against...) {
-		k := slices.Index(s.kernels, column)
-		samples := s.samplesOf(m, column, part{ids: measure.Dense, of: wholeIoctl})
-		if len(samples) == 0 {
-			continue
-		}
-		line := series{name: column, kernel: k, line: true}
-		for i, sum := range medians(sums(samples)) {
-			if keep(i, s.largest) {
-				line.points = append(line.points, point{float64(i + 1), sum})
-				top = max(top, sum)
+	for _, c := range drawn {
+		line := c.line(func(i int) point { return point{float64(i + 1), c.costs[i]} })
+		_, last := plot{series: []series{line}}.span()
+		top = max(top, last)
+
+		// VMs that were built to every size.
+		whole := series{kernel: c.kernel, marks: true}
+		for _, f := range s.Figures {
+			if f.Method == m && f.Column == c.column && f.Key.Op == figure.CreateAll && f.Key.IDs == measure.Dense {
+				whole.points = append(whole.points, point{float64(f.Key.VCPUs), f.Value})
 			}
 		}
 		p.series = append(p.series, line)
-		if whole := s.builds(m, column, k); len(whole.points) > 0 {
+		if len(whole.points) > 0 {
 			p.series = append(p.series, whole)
 		}
 		p.series = append(p.series, s.straight(line))
-		if f, ok := s.r.Find(figure.VM(figure.CreateGrowth, measure.VM{VCPUs: s.largest, IDs: measure.Dense}), column, m); ok {
-			growth = append(growth, fmt.Sprintf("%s of %s", number(f.Value, 2), column))
+		if f, ok := s.Find(figure.VM(figure.CreateGrowth, measure.VM{VCPUs: s.largest, IDs: measure.Dense}), c.column, m); ok {
+			growth = append(growth, fmt.Sprintf("%s of %s", number(f.Value, 2), c.column))
 		}
 	}
-	if len(p.series) == 0 {
-		return drawing{}, false
-	}
-	p.x = countAxis("vCPUs of the VM", s.largest)
 	p.y = linear(m.Quantity(), top)
 	caption := fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
 		"Marks are VMs that were built to that size only; a dashed line goes on as the first eighth began. ", s.largest)
 	if len(growth) > 0 {
 		caption += fmt.Sprintf("How steep it is at the end over at the beginning: %s; 1 is a straight line. ", strings.Join(growth, ", "))
 	}
-	return s.finish(p, m, caption, n), true
+	return s.finish(p, m, caption, n)
 }
 
 // straight goes on from the first eighth of a line as if it were straight.
@@ -190,47 +210,4 @@ func (s *sheet) straight(of series) series {
 		}
 	}
 	return out
-}
-
-// builds returns the totals of VMs of every size as marks.
-func (s *sheet) builds(m figure.Method, column string, kernel int) series {
-	out := series{kernel: kernel, marks: true}
-	for _, f := range s.r.Figures {
-		if f.Method == m && f.Column == column && f.Key.Op == figure.CreateAll && f.Key.IDs == measure.Dense {
-			out.points = append(out.points, point{float64(f.Key.VCPUs), f.Value})
-		}
-	}
-	return out
-}
-
-// medians returns the median over boots of each ordinal.
-func medians(samples [][]int64) []float64 {
-	out := make([]float64, len(samples[0]))
-	for i := range out {
-		var column []float64
-		for _, s := range samples {
-			column = append(column, float64(s[i]))
-		}
-		out[i] = results.Median(column)
-	}
-	return out
-}
-
-// sums returns the running sums of each boot.
-func sums(samples [][]int64) [][]int64 {
-	var out [][]int64
-	for _, s := range samples {
-		all := slices.Clone(s)
-		for i := range all[1:] {
-			all[i+1] += all[i]
-		}
-		out = append(out, all)
-	}
-	return out
-}
-
-// keep says which of n points a line is drawn through: the first, the last
-// and so many between them as can be seen.
-func keep(i, n int) bool {
-	return i%max(n/maxPoints, 1) == 0 || i == n-1
 }

@@ -29,56 +29,56 @@ func (s *sheet) judge(r row, m figure.Method) figure.Goal {
 		return figure.Goal{}
 	}
 	base, measured := r.cells[cell{m, s.base}]
-	c := figure.Case{
-		Key: r.key, Method: m, Base: base.Value, Measured: measured,
-		CheapRCU: s.r.Kernels[0].RCU == "non-preemptible",
-	}
 	f, ok := r.cells[cell{m, s.against[0]}]
 	if !ok {
 		f.Value = math.Inf(-1) // what was not measured misses nothing
 	}
-	return figure.Judge(c, f.Value)
+	return figure.Judge(figure.Case{
+		Key: r.key, Method: m, Base: base.Value, Measured: measured,
+		CheapRCU: s.Kernels[0].RCU == "non-preemptible",
+	}, f.Value)
 }
 
 // target returns what a row is held to.
-func (s *sheet) target(g group, r row, m figure.Method) target {
-	if !s.hasGoals() {
-		return target{}
-	}
-
+func (s *sheet) target(r row, m figure.Method) target {
 	// An array is the fastest way from an index to a vCPU, and nothing else.
-	if byIndex := r.op().ByIndex; s.fastest != "" && byIndex != nil && byIndex(r.key) {
+	if byIndex := r.op().ByIndex; s.hasGoals() && s.fastest != "" && byIndex != nil && byIndex(r.key) {
 		if f, ok := r.cells[cell{m, s.fastest}]; ok {
-			return target{figure.Goal{Value: f.Value}, true, g.decimals[curve{m, r.key.Series()}]}
+			return target{figure.Goal{Value: f.Value}, true, r.decimals[m]}
 		}
 	}
 	return target{s.judge(r, m), false, max(r.op().Unit.Decimals, 0)}
 }
 
+// number is the target's value as it is shown.
+func (t target) number() string { return number(t.Value, t.decimals) }
+
 // String is the target as a cell of a table shows it.
 func (t target) String() string {
-	text := number(t.Value, t.decimals)
 	switch {
 	case t.limit:
-		return text
+		return t.number()
 	case t.Outcome == figure.NoGoal:
 		return ""
 	case t.Outcome == figure.Missed:
-		return "<= " + text + " missed"
+		return "<= " + t.number() + " missed"
 	}
-	return "<= " + text
+	return "<= " + t.number()
 }
 
-// targetTitle heads the column of goals.
-func (s *sheet) targetTitle() string {
-	if s.fastest != "" {
+// TargetTitle heads the column of goals, "" if there is none.
+func (s *sheet) TargetTitle() string {
+	switch {
+	case !s.hasGoals():
+		return ""
+	case s.fastest != "":
 		return "limit, goal"
 	}
 	return "goal"
 }
 
-// targetSentence says what limits and goals are.
-func (s *sheet) targetSentence() string {
+// TargetSentence says what limits and goals are.
+func (s *sheet) TargetSentence() string {
 	if !s.hasGoals() {
 		return ""
 	}
@@ -98,30 +98,30 @@ type targetSpan struct {
 }
 
 // targetOver sums up what several rows are held to.
-func (s *sheet) targetOver(g group, rows []row, m figure.Method) targetSpan {
+func (s *sheet) targetOver(rows []row, m figure.Method) targetSpan {
 	var goals []target
 	var limits []row
 	var at []int
 	for _, r := range rows {
-		switch t := s.target(g, r, m); {
-		case t.limit:
+		t := s.target(r, m)
+		if t.limit {
 			limits = append(limits, r)
-		case t.Outcome == figure.Missed:
-			at = append(at, r.sizes...)
-			fallthrough
-		case t.Outcome == figure.Met:
+		} else if t.Outcome != figure.NoGoal {
 			goals = append(goals, t)
+		}
+		if t.Outcome == figure.Missed {
+			at = append(at, r.sizes...)
 		}
 	}
 	if len(goals) == 0 {
-		return targetSpan{Numbers: s.over(g, limits, m, s.fastest)}
+		return targetSpan{Numbers: s.over(limits, cell{m, s.fastest})}
 	}
 
-	slices.SortFunc(goals, func(a, b target) int { return cmp.Compare(a.Value, b.Value) })
-	lo, hi := goals[0], goals[len(goals)-1]
-	out := targetSpan{Before: "≤ ", Numbers: []quoted{{Text: number(lo.Value, lo.decimals)}}, Missed: len(at) > 0}
+	byValue := func(a, b target) int { return cmp.Compare(a.Value, b.Value) }
+	lo, hi := slices.MinFunc(goals, byValue), slices.MaxFunc(goals, byValue)
+	out := targetSpan{Before: "≤ ", Numbers: []quoted{{Text: lo.number()}}, Missed: len(at) > 0}
 	if lo.Value != hi.Value {
-		out.Numbers = append(out.Numbers, quoted{Text: number(hi.Value, hi.decimals)})
+		out.Numbers = append(out.Numbers, quoted{Text: hi.number()})
 	}
 	switch {
 	case len(at) == len(rows):
@@ -137,28 +137,29 @@ func (s *sheet) targetOver(g group, rows []row, m figure.Method) targetSpan {
 // one of its figures misses it.
 type goalCount struct {
 	met, all int
-	missed   []string
+	Missed   []string
 }
 
-// countGoals sums up all goals.
-func (s *sheet) countGoals() goalCount {
+// Goals sums up all goals.
+func (s *sheet) Goals() goalCount {
 	var out goalCount
 	for _, g := range s.groups {
-		for _, rows := range g.curves() {
+		for _, c := range g.curves {
 			held, at := false, []int(nil)
-			for _, r := range rows {
+			for _, r := range c.rows {
 				outcomes := s.outcomes(r)
 				held = held || len(outcomes) > 0
 				if slices.Contains(outcomes, figure.Missed) {
 					at = append(at, r.sizes...)
 				}
 			}
-			switch {
-			case len(at) > 0:
-				out.all++
-				out.missed = append(out.missed, missedText(g, rows, at))
-			case held:
-				out.all++
+			if !held {
+				continue
+			}
+			out.all++
+			if len(at) > 0 {
+				out.Missed = append(out.Missed, c.missedAt(at))
+			} else {
 				out.met++
 			}
 		}
@@ -179,34 +180,32 @@ func (s *sheet) outcomes(r row) []figure.Outcome {
 	return out
 }
 
-// missedText names a curve whose goal is missed.
-func missedText(g group, rows []row, at []int) string {
-	text := g.Title
-	if label := rows[0].label(); label != "" {
+// missedAt names a curve whose goal is missed at these sizes.
+func (c *curve) missedAt(at []int) string {
+	text := c.Title
+	if label := c.rows[0].label(); label != "" {
 		text += ", " + label
 	}
 	switch {
-	case len(at) == len(rows) || g.Sizes == "":
+	case len(at) == len(c.rows) || c.Sizes == "":
+		return text
 	case len(at) == 1:
-		text += " with " + count(at[0], "vCPU")
-	default:
-		text += " with " + sizeList(at) + " vCPUs"
+		return text + " with " + count(at[0], "vCPU")
 	}
-	return text
+	return text + " with " + sizeList(at) + " vCPUs"
 }
 
-// sentence says how many goals are met, and which are not.
-func (c goalCount) sentence() string {
+// Sentence says how many goals are met, and which are not.
+func (c goalCount) Sentence() string {
 	switch {
 	case c.all == 0:
 		return ""
-	case len(c.missed) == 0:
+	case len(c.Missed) == 0:
 		return fmt.Sprintf("All %d goals are met.", c.all)
 	}
-	const most = 2
-	missed := c.missed
-	if len(missed) > most {
-		missed = append(slices.Clone(missed[:most]), fmt.Sprintf("and %d more", len(missed)-most))
+	are := "are"
+	if c.all == 1 {
+		are = "is"
 	}
-	return fmt.Sprintf("%d of %s met; missed: %s.", c.met, plural(c.all, "goal is", "goals are"), strings.Join(missed, "; "))
+	return fmt.Sprintf("%d of %s %s met; missed: %s.", c.met, count(c.all, "goal"), are, strings.Join(firstOf(2, c.Missed), "; "))
 }

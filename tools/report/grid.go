@@ -3,6 +3,7 @@
 package report
 
 import (
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,6 +24,12 @@ const lineWidth = 96
 type paper struct {
 	b      strings.Builder
 	colour bool
+}
+
+// writeTo writes all of it. It returns the error of w.
+func (p *paper) writeTo(w io.Writer) error {
+	_, err := io.WriteString(w, p.b.String())
+	return err
 }
 
 // line writes a line in a style.

@@ -168,7 +168,7 @@ func TestHTMLEscapes(t *testing.T) {
 
 func TestHTMLNamesTheRawSamples(t *testing.T) {
 	page := string(render(t, "html", readFixture(t)))
-	for _, want := range []string{JSONFile, BenchFile} {
+	for _, want := range []string{"results.json", "results.bench"} {
 		if !strings.Contains(page, `<a href="`+want+`">`) {
 			t.Errorf("does not link to %s", want)
 		}

@@ -15,6 +15,15 @@ import (
 	"vcpulab/tools/results"
 )
 
+// allRows are those of all curves.
+func (g *group) allRows() []row {
+	var out []row
+	for _, c := range g.curves {
+		out = append(out, c.rows...)
+	}
+	return out
+}
+
 // relabel changes what people are shown until the test ends.
 func relabel(t *testing.T, change func(string) string) {
 	t.Helper()
@@ -46,13 +55,14 @@ type meaning struct {
 
 func meaningOf(r *results.Results) meaning {
 	s := newSheet(r)
-	out := meaning{Explanations: s.explanations()}
+	var out meaning
+	out.Explanations, _ = s.Explanations()
 	for _, g := range s.groups {
-		for _, row := range g.rows {
+		for _, row := range g.allRows() {
 			for _, m := range s.methods {
 				for _, k := range s.against {
-					d := s.change(row, m, k)
-					out.Rows = append(out.Rows, fmt.Sprintf("%s %s: %s %v %+v", row.key.Name(), m, d, d.trend, s.target(g, row, m)))
+					d := s.change(row, cell{m, k})
+					out.Rows = append(out.Rows, fmt.Sprintf("%s %s: %s %v %+v", row.key.Name(), m, d, d.Verdict, s.target(row, m)))
 				}
 			}
 		}
@@ -65,8 +75,8 @@ func meaningOf(r *results.Results) meaning {
 			out.Answers = append(out.Answers, fmt.Sprint(a.First, a.Base, a.Others, a.Target))
 		}
 	}
-	c := s.countGoals()
-	out.Goals = fmt.Sprint(c.met, c.all, len(c.missed))
+	c := s.Goals()
+	out.Goals = fmt.Sprint(c.met, c.all, len(c.Missed))
 	return out
 }
 
@@ -99,8 +109,8 @@ func TestGoals(t *testing.T) {
 	s := newSheet(r)
 	found := make(map[figure.Key]string)
 	for _, g := range s.groups {
-		for _, row := range g.rows {
-			found[row.key] = s.target(g, row, figure.ICount).String()
+		for _, row := range g.allRows() {
+			found[row.key] = s.target(row, figure.ICount).String()
 		}
 	}
 	vm := func(op figure.Op, vcpus int, ids measure.IDs) figure.Key {
@@ -136,7 +146,7 @@ func TestGoals(t *testing.T) {
 	}
 	r.Kernels[0].RCU = "non-preemptible"
 	s = newSheet(r)
-	if got := s.target(s.groups[0], s.groups[0].rows[0], figure.ICount).String(); got != "<= 12" {
+	if got := s.target(s.groups[0].allRows()[0], figure.ICount).String(); got != "<= 12" {
 		t.Errorf("without preemptible RCU: expected <= 12, found %q", got)
 	}
 }
@@ -153,7 +163,11 @@ func TestExplanations(t *testing.T) {
 		}, []string{"Shuffled IDs", "In user space", "The running kernel", "a thread on a processor of its own"}},
 		"races": {withRaces(t, upTo(t, readFixture(t), 8)), []string{"In user space", "a thread on a processor of its own"}, []string{"The last over the first"}},
 	} {
-		text := strings.Join(newSheet(tt.r).explanations(), " ")
+		explanations, err := newSheet(tt.r).Explanations()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(explanations, " ")
 		for _, want := range tt.has {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: expected %q in %s", name, want, text)

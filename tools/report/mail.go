@@ -27,7 +27,7 @@ func Mail(w io.Writer, r *results.Results) error {
 
 	table := &grid{left: []bool{true, false, false, false}, gap: "  "}
 	table.add(strings.Repeat(" ", mailLabel), "vCPUs", "before", "after")
-	for _, of := range s.lines() {
+	for _, of := range figure.Lines() {
 		label := of.Label
 		for _, n := range of.Sizes {
 			key := of.Of
@@ -49,9 +49,9 @@ func Mail(w io.Writer, r *results.Results) error {
 	}
 
 	p := &paper{}
+	p.line("", s.source(m)+"\n")
 	table.write(p)
-	_, err := io.WriteString(w, s.source(m)+"\n\n"+p.b.String())
-	return err
+	return p.writeTo(w)
 }
 
 // mailLabel is the width of the labels in a mail, indented.
@@ -76,28 +76,13 @@ func (s *sheet) quotedMethod() (figure.Method, int) {
 
 // source says where quoted figures are from.
 func (s *sheet) source(m figure.Method) string {
-	base := s.r.Kernels[0]
+	base := s.Kernels[0]
 	// The compiler's version is the last word of its line.
 	compiler := base.Compiler[strings.LastIndexByte(base.Compiler, ' ')+1:]
 	if m == figure.Native {
 		return fmt.Sprintf("Nanoseconds, of the lookups alone, compiled for user space, Linux %s,\ngcc %s, %s:",
-			base.Release, compiler, s.r.Host.CPU)
+			base.Release, compiler, s.Host.CPU)
 	}
 	return fmt.Sprintf("Instructions, counted by %s (TCG, -icount shift=0), Linux %s,\ngcc %s, %s preemption, %s RCU, HZ=%d:",
-		shortQEMU(s.r.Host.QEMU), base.Release, compiler, base.Preemption, base.RCU, base.HZ)
-}
-
-// lines are those of the main table and of a mail, with the operation in their
-// keys.
-func (s *sheet) lines() []figure.Line {
-	var out []figure.Line
-	for _, g := range figure.Groups {
-		for _, op := range g.Operations {
-			for _, line := range op.Lines {
-				line.Of.Op = op.Op
-				out = append(out, line)
-			}
-		}
-	}
-	return out
+		shortQEMU(s.Host.QEMU), base.Release, compiler, base.Preemption, base.RCU, base.HZ)
 }

@@ -3,9 +3,10 @@
 package report
 
 import (
+	"cmp"
 	"io"
+	"regexp"
 	"strings"
-	"unicode"
 
 	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
@@ -22,32 +23,36 @@ func Markdown(w io.Writer, r *results.Results) error {
 		}
 	}
 
-	para(s.subject() + ".")
+	para(s.Subject() + ".")
 	for _, m := range s.methods {
-		columns := s.columns(s.noise.differs(m), true, m)
+		columns := s.columns(s.differs(m), true, m)
 		s.markdownTable(&b, m, columns, s.columns(true, true, m))
 		b.WriteByte('\n')
-		if s.hasVariants() {
+		if s.HasVariants() {
 			columns := s.everyKernel(m)
 			s.markdownTable(&b, m, columns, columns)
 			b.WriteByte('\n')
 		}
-		para(m.Sentence() + " " + s.noise.sentence(m) + s.probes(m))
+		para(m.Sentence() + " " + s.noiseSentence(m))
 	}
 
-	para(s.noise.finding())
-	if s.uncertain() {
+	para(s.Finding())
+	if s.Uncertain() {
 		para(uncertainSentence)
 	}
-	para(s.targetSentence())
+	para(s.TargetSentence())
 	for _, k := range r.Kernels {
 		if k.About != "" {
 			para(k.Name + ": " + k.About + ".")
 		}
 	}
-	para(strings.Join(s.explanations(), " "))
-	para("Measured with " + strings.Join(s.where(), ", ") + ". " + s.repeated())
-	_, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
+	explanations, err := s.Explanations()
+	if err != nil {
+		return err
+	}
+	para(strings.Join(explanations, " "))
+	para("Measured with " + strings.Join(s.where(), ", ") + ". " + s.Repeated())
+	_, err = io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
 	return err
 }
 
@@ -63,8 +68,8 @@ func (s *sheet) markdownTable(b *strings.Builder, m figure.Method, columns, merg
 	g.add(head...)
 
 	for _, of := range s.groups {
-		for _, r := range s.merged(of, of.rows, merge) {
-			line := s.textRow(of, r, markdownLabel(of, r), columns)
+		for _, r := range s.merged(of, merge) {
+			line := s.textRow(r, r.markdownLabel(), columns)
 			for i, text := range line.cells[1:] {
 				line.cells[i+1] = escapeMarkdown(text)
 			}
@@ -76,42 +81,29 @@ func (s *sheet) markdownTable(b *strings.Builder, m figure.Method, columns, merg
 }
 
 // markdownLabel says in one cell what a row is of.
-func markdownLabel(g group, r row) string {
-	title, label := g.Title, escapeMarkdown(r.label())
-	if g.Short != "" {
-		title = g.Short
-	}
-	if g.Code {
+func (r row) markdownLabel() string {
+	title := cmp.Or(r.Short, r.Title)
+	if r.Code {
 		title = "`" + title + "`"
 	}
 	switch {
 	case r.key.Object != "":
 		// Objects have sizes of their own.
-		return title + " of `" + r.label() + "`, " + g.Per
-	case g.Inline:
-		title += ", " + g.Per
+		return title + " of `" + r.label() + "`, " + r.Per
+	case r.Inline:
+		title += ", " + r.Per
 	}
-	if label != "" {
+	if label := escapeMarkdown(r.label()); label != "" {
 		title += ", " + label
 	}
 	return title
 }
 
-// escapeMarkdown keeps what comes from outside from being markup. The
-// underscore inside a word is none.
-func escapeMarkdown(text string) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	inside := func(i int) bool {
-		letter := func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) || c == '_' }
-		return i > 0 && i < len(runes)-1 && letter(runes[i-1]) && letter(runes[i+1])
-	}
+// markup are the characters that can be Markdown. The underscore inside a word is
+// none.
+var markup = regexp.MustCompile("[\\\\`*\\[\\]<>|#]|\\b_|_\\b")
 
-	var b strings.Builder
-	for i, c := range runes {
-		if strings.ContainsRune("\\`*[]<>|#", c) || c == '_' && !inside(i) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
+// escapeMarkdown keeps what comes from outside from being markup.
+func escapeMarkdown(text string) string {
+	return markup.ReplaceAllString(strings.Join(strings.Fields(text), " "), `\$0`)
 }

@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,22 +32,15 @@ func number(v float64, decimals int) string {
 }
 
 func grouped(v float64, decimals int) string {
-	text := strconv.FormatFloat(math.Abs(v), 'f', decimals, 64)
-	whole, fraction, _ := strings.Cut(text, ".")
-	var b strings.Builder
-	if v < 0 && strings.Trim(text, "0.") != "" {
-		b.WriteByte('-')
+	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	if strings.Trim(text, "-0.") == "" {
+		text = strings.TrimPrefix(text, "-")
 	}
-	for i, c := range whole {
-		if i > 0 && (len(whole)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(c)
+	whole, _, _ := strings.Cut(text, ".")
+	for at := len(whole) - 3; at > 0 && whole[at-1] != '-'; at -= 3 {
+		text = text[:at] + "," + text[at:]
 	}
-	if fraction != "" {
-		b.WriteString("." + fraction)
-	}
-	return b.String()
+	return text
 }
 
 // signed is number with a sign that is always there.
@@ -73,32 +67,28 @@ func decimalsOf(f results.Figure) int {
 
 // count is a number of things: 1 boot, 2 boots.
 func count(n int, thing string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + thing
-	}
-	if strings.HasSuffix(thing, "s") {
+	case strings.HasSuffix(thing, "s"), strings.HasSuffix(thing, "ch"):
 		thing += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// plural is a number of things, in words of which the second are for several.
-func plural(n int, one, several string) string {
-	if n == 1 {
-		return "1 " + one
+// firstOf are the first of many texts, and how many more there are.
+func firstOf(most int, texts []string) []string {
+	if more := len(texts) - most; more > 0 {
+		return append(slices.Clone(texts[:most]), fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%d %s", n, several)
+	return texts
 }
 
-// enumerate lists numbers, of which there is one at least: 1, 8 and 64.
+// enumerate lists numbers: 1, 8 and 64.
 func enumerate(numbers []int) string {
-	text := strconv.Itoa(numbers[0])
-	for i, n := range numbers[1:] {
-		if i == len(numbers)-2 {
-			text += " and " + strconv.Itoa(n)
-		} else {
-			text += ", " + strconv.Itoa(n)
-		}
+	text := joinNumbers(numbers)
+	if i := strings.LastIndex(text, ", "); i >= 0 {
+		return text[:i] + " and " + text[i+2:]
 	}
 	return text
 }
@@ -108,9 +98,9 @@ func sizeList(sizes []int) string {
 	if n := len(sizes); n > 2 {
 		return fmt.Sprintf("%d-%d", sizes[0], sizes[n-1])
 	}
-	var out []string
-	for _, s := range sizes {
-		out = append(out, strconv.Itoa(s))
-	}
-	return strings.Join(out, ", ")
+	return joinNumbers(sizes)
+}
+
+func joinNumbers(numbers []int) string {
+	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(numbers), "[]")), ", ")
 }

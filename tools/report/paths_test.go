@@ -93,13 +93,13 @@ func TestComparePaths(t *testing.T) {
 	if err := new.Draw(); err != nil {
 		t.Fatal(err)
 	}
-	found := make(map[string]string)
+	found := make(map[string]Verdict)
 	for _, f := range Compare(old, new).Figures {
 		if f.Kernel == "base" {
 			found[f.Name] = f.Verdict
 		}
 	}
-	for name, want := range map[string]string{
+	for name, want := range map[string]Verdict{
 		"path/vcpus=512/ids=sparse/do=ipi-broadcast/call": Same,
 		"path/vcpus=512/ids=sparse/do=ipi-broadcast/rate": Worse,
 		"start/vcpus=512/ids=sparse/created":              Same,

@@ -50,10 +50,10 @@ func Picture(w io.Writer, r *results.Results) error {
 	var plots []plot
 	var all plot
 	for _, of := range panels {
-		_, rows := s.curveOf(of.of)
+		rows := s.rowsOf(of.of)
 		p := plot{title: of.title}
 		for k, kernel := range []string{s.base, s.mainKernel()} {
-			line := series{name: kernel, kernel: k, line: true, marks: true, points: points(rows, m, kernel)}
+			line := series{name: kernel, kernel: k, line: true, marks: true, points: points(rows, cell{m, kernel})}
 			if len(line.points) > 0 {
 				p.series = append(p.series, line)
 			}

@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"html/template"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,21 +25,21 @@ type drawing struct {
 func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, log bool) []drawing {
 	var out []drawing
 	// With many kernels there is room for one line of each.
-	onlySparse := s.hasVariants() && s.has(isOfIDs(measure.Sparse))
+	onlySparse := s.HasVariants() && s.HasIDs(measure.Sparse)
 	for _, g := range s.groups {
 		var titles []string
-		plots := make(map[string][][]row)
-		for _, rows := range g.curves() {
-			of, key := rows[0].op().Plot, rows[0].key
-			if of == nil || !want(rows[0].op()) || of.Of != nil && !of.Of(key) ||
+		plots := make(map[string][]*curve)
+		for _, c := range g.curves {
+			op, key := c.rows[0].op(), c.rows[0].key
+			if op.Plot == nil || !want(op) || op.Plot.Of != nil && !op.Plot.Of(key) ||
 				onlySparse && key.Op == figure.ByID && key.IDs != measure.Sparse {
 				continue
 			}
-			title := of.Title(key)
+			title := op.Plot.Title(key)
 			if !slices.Contains(titles, title) {
 				titles = append(titles, title)
 			}
-			plots[title] = append(plots[title], rows)
+			plots[title] = append(plots[title], c)
 		}
 		for _, title := range titles {
 			if d, ok := s.curvePlot(m, title, plots[title], log, len(out)); ok {
@@ -50,14 +51,14 @@ func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, l
 }
 
 // curvePlot draws curves, a line for each kernel.
-func (s *sheet) curvePlot(m figure.Method, title string, curves [][]row, log bool, n int) (drawing, bool) {
+func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, log bool, n int) (drawing, bool) {
 	p := plot{title: title}
 	largest := 0
-	for i, rows := range curves {
+	for i, c := range curves {
 		for k, kernel := range s.kernels {
-			line := series{kernel: k, dashed: i > 0, line: true, marks: true, name: kernel, points: points(rows, m, kernel)}
+			line := series{kernel: k, dashed: i > 0, line: true, marks: true, name: kernel, points: points(c.rows, cell{m, kernel})}
 			if len(curves) > 1 {
-				line.name += ", " + string(rows[0].key.IDs)
+				line.name += ", " + string(c.rows[0].key.IDs)
 			}
 			if len(line.points) > 0 {
 				p.series = append(p.series, line)
@@ -70,8 +71,8 @@ func (s *sheet) curvePlot(m figure.Method, title string, curves [][]row, log boo
 	}
 
 	p.x = sizesAxis("vCPUs of the VM, logarithmic", largest)
-	of := curves[0][0].op().Plot
-	caption := of.Caption(curves[0][0].key) + " in VMs of " + measuredSizes(p.series) + " vCPUs. "
+	first := curves[0].rows[0]
+	caption := first.op().Plot.Caption(first.key) + " in VMs of " + measuredSizes(p.series) + " vCPUs. "
 	switch lo, hi := p.span(); {
 	case log:
 		p.y = decades(m.Quantity()+" (log)", lo, hi)
@@ -86,10 +87,10 @@ func (s *sheet) curvePlot(m figure.Method, title string, curves [][]row, log boo
 }
 
 // points are a kernel's figures of a curve.
-func points(rows []row, m figure.Method, kernel string) []point {
+func points(rows []row, c cell) []point {
 	var out []point
 	for _, r := range rows {
-		if f, ok := r.cells[cell{m, kernel}]; ok {
+		if f, ok := r.cells[c]; ok {
 			out = append(out, point{float64(r.sizes[0]), f.Value})
 		}
 	}
@@ -109,19 +110,15 @@ func (p plot) span() (lo, hi float64) {
 	return lo, hi
 }
 
+var notInIDs = regexp.MustCompile("[^a-z0-9-]")
+
 // finish draws the plot and completes its caption.
 func (s *sheet) finish(p plot, m figure.Method, caption string, n int) drawing {
-	p.id = fmt.Sprintf("%s-%s-%d", m, strings.ToLower(strings.Fields(p.title)[0]), n)
-	p.id = strings.Map(func(c rune) rune {
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
-			return c
-		}
-		return -1
-	}, p.id)
+	p.id = notInIDs.ReplaceAllString(strings.ToLower(fmt.Sprintf("%s-%s-%d", m, strings.Fields(p.title)[0], n)), "")
 	p.text = p.describe()
 
 	boots := 0
-	for _, b := range s.r.Boots {
+	for _, b := range s.Boots {
 		if b.Method == m && b.Column() == s.base {
 			boots++
 		}

@@ -11,14 +11,14 @@ import (
 	"vcpulab/tools/results"
 )
 
-// subject says which kernels are compared.
-func (s *sheet) subject() string {
-	if len(s.r.Kernels) == 0 {
+// Subject says which kernels are compared.
+func (s *sheet) Subject() string {
+	if len(s.Kernels) == 0 {
 		return "No kernel was measured."
 	}
-	base := s.r.Kernels[0]
+	base := s.Kernels[0]
 	var compared, more []string
-	for _, k := range s.r.Kernels[1:] {
+	for _, k := range s.Kernels[1:] {
 		if !slices.Contains(s.against, k.Name) {
 			more = append(more, k.Name)
 			continue
@@ -28,7 +28,7 @@ func (s *sheet) subject() string {
 			facts = append(facts, k.Release)
 		}
 		if n := len(k.Patches); n > 0 {
-			facts = append(facts, plural(n, "patch", "patches"))
+			facts = append(facts, count(n, "patch"))
 		}
 		if k.Series != "" {
 			facts = append(facts, "series "+short(k.Series))
@@ -49,10 +49,10 @@ func (s *sheet) subject() string {
 	return text
 }
 
-// repeated says how often it was measured.
-func (s *sheet) repeated() string {
+// Repeated says how often it was measured, and what is missing.
+func (s *sheet) Repeated() string {
 	counts := make(map[string]int)
-	for _, b := range s.r.Boots {
+	for _, b := range s.Boots {
 		counts[b.Column()]++
 	}
 	var parts []string
@@ -62,59 +62,43 @@ func (s *sheet) repeated() string {
 
 	thing := "boot"
 	for i, m := range s.methods {
-		if repeated := m.Repeated(); i == 0 {
-			thing = repeated
-		} else if repeated != thing {
+		if i > 0 && m.Repeated() != thing {
 			thing = "run"
+			break
 		}
+		thing = m.Repeated()
 	}
-	text := count(len(s.r.Boots), thing)
+	text := count(len(s.Boots), thing)
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
-	if s.r.Interrupted {
+	if s.Interrupted {
 		text += ". The run was INTERRUPTED before its last boot"
 	}
-	return text + "." + s.discarded(thing) + s.omitted()
-}
-
-// omitted says what could not be measured, and why.
-func (s *sheet) omitted() string {
-	text := ""
-	for _, o := range s.r.Omitted {
+	text += "." + s.discarded(thing)
+	for _, o := range s.Omitted {
 		text += fmt.Sprintf(" Not measured (%s): %s: %s.", o.Method.Title(), o.What, o.Why)
 	}
 	return text
 }
 
-// mostReasons is how many reasons for discarding boots are listed.
-const mostReasons = 3
-
 // discarded lists the boots that were thrown away, by reason.
 func (s *sheet) discarded(thing string) string {
-	if len(s.r.Discarded) == 0 {
+	if len(s.Discarded) == 0 {
 		return ""
 	}
 	boots := make(map[string][]string)
 	var reasons []string
-	for _, d := range s.r.Discarded {
+	for _, d := range s.Discarded {
 		if boots[d.Why] == nil {
 			reasons = append(reasons, d.Why)
 		}
 		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, d.Method.Title()))
 	}
-	text := fmt.Sprintf(" %s thrown away and done again:", count(len(s.r.Discarded), thing))
 	for i, why := range reasons {
-		if i == mostReasons {
-			text += fmt.Sprintf("; %d more, see %q in the JSON", len(reasons)-i, "discarded")
-			break
-		}
-		if i > 0 {
-			text += ";"
-		}
-		text += " " + strings.Join(boots[why], ", ") + ": " + why
+		reasons[i] = strings.Join(boots[why], ", ") + ": " + why
 	}
-	return text + "."
+	return fmt.Sprintf(" %s thrown away and done again: %s.", count(len(s.Discarded), thing), strings.Join(firstOf(3, reasons), "; "))
 }
 
 // rank orders columns as the kernels are listed, each with its repetition.
@@ -128,28 +112,26 @@ func (s *sheet) rank(column string) int {
 // where lists the machine and the tools of the measurement, one fact each.
 func (s *sheet) where() []string {
 	var out []string
-	each := func(of func(results.Kernel) string) string { return s.r.OfKernels(": ", of) }
-	add := func(format string, value string) {
+	add := func(format, value string) {
 		if value != "" {
 			out = append(out, fmt.Sprintf(format, value))
 		}
 	}
-	add("%s", shortQEMU(s.r.Host.QEMU))
-	if s.r.Host.CPU != "" {
-		out = append(out, fmt.Sprintf("%s (%s)", s.r.Host.CPU, count(s.r.Host.Cores, "core")))
-	}
-	add("%s", s.r.Host.OS)
-	add("%s", each(func(k results.Kernel) string { return k.Compiler }))
-	add("%s preemption", each(func(k results.Kernel) string { return k.Preemption }))
-	add("%s RCU", each(func(k results.Kernel) string { return k.RCU }))
-	add("HZ=%s", each(func(k results.Kernel) string { return fmt.Sprint(k.HZ) }))
-	add("config %s", each(func(k results.Kernel) string { return short(k.Config) }))
-	return append(out, s.surroundings()...)
+	each := func(format string, of func(results.Kernel) string) { add(format, s.OfKernels(": ", of)) }
+	add("%s", shortQEMU(s.Host.QEMU))
+	add("%s ("+count(s.Host.Cores, "core")+")", s.Host.CPU)
+	add("%s", s.Host.OS)
+	each("%s", func(k results.Kernel) string { return k.Compiler })
+	each("%s preemption", func(k results.Kernel) string { return k.Preemption })
+	each("%s RCU", func(k results.Kernel) string { return k.RCU })
+	each("HZ=%s", func(k results.Kernel) string { return fmt.Sprint(k.HZ) })
+	each("config %s", func(k results.Kernel) string { return short(k.Config) })
+	return append(out, s.Surroundings()...)
 }
 
-// surroundings is what the running kernel was measured in.
-func (s *sheet) surroundings() []string {
-	r := s.r.Host.Running
+// Surroundings is what the running kernel was measured in.
+func (s *sheet) Surroundings() []string {
+	r := s.Host.Running
 	if r == nil {
 		return nil
 	}
@@ -163,27 +145,8 @@ func (s *sheet) surroundings() []string {
 	return out
 }
 
-// measuredAt lists the sizes of VMs that were measured.
-func (s *sheet) measuredAt() []int {
-	sizes := make(map[int]bool)
-	for _, b := range s.r.Boots {
-		for _, c := range b.Creates {
-			sizes[c.VM.VCPUs] = true
-		}
-		for _, l := range b.Loops {
-			sizes[l.VM.VCPUs] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(sizes))
-}
-
 // short is the beginning of a hash.
-func short(hash string) string {
-	if len(hash) > 12 {
-		return hash[:12]
-	}
-	return hash
-}
+func short(hash string) string { return hash[:min(len(hash), 12)] }
 
 // shortQEMU leaves the package's version out of QEMU's line.
 func shortQEMU(line string) string {

@@ -23,10 +23,10 @@ type quoted struct {
 
 // quote is a figure as it is shown, with where its samples are. A row that stands
 // for several that look the same leads to the first of them.
-func (s *sheet) quote(g group, r row, m figure.Method, column string) quoted {
-	q := quoted{Text: g.number(r, m, column)}
+func (s *sheet) quote(r row, c cell) quoted {
+	q := quoted{Text: r.number(c)}
 	for i, one := range append([]row{r}, r.alike...) {
-		n, ok := s.index[results.Place{Key: one.key, Column: column, Method: m}]
+		n, ok := s.index[results.Place{Key: one.key, Column: c.column, Method: c.method}]
 		if !ok {
 			continue
 		}
@@ -67,20 +67,25 @@ type rawFigure struct {
 	Samples template.HTML
 }
 
-// rawGroups are the samples of all figures that were quoted before.
-func (s *sheet) rawGroups() ([]rawGroup, error) {
-	sources := make([]map[figure.Key]string, len(s.r.Boots))
+// RawGroups are the samples of all figures that were quoted before.
+func (s *sheet) RawGroups() ([]rawGroup, error) {
+	sources := make([]map[figure.Key]string, len(s.Boots))
+	for i, b := range s.Boots {
+		sources[i], _ = b.Sources() // boots that contradict themselves have none
+	}
 	var out []rawGroup
 	for _, m := range s.methods {
 		for _, g := range s.groups {
 			of, figures := rawGroup{Title: g.Title + ", " + m.Title()}, 0
-			for _, r := range g.rows {
-				name, err := s.rawName(r, m, sources)
-				if err != nil {
-					return nil, err
-				}
-				if figures += len(name.Figures); len(name.Figures) > 0 {
-					of.Names = append(of.Names, name)
+			for _, c := range g.curves {
+				for _, r := range c.rows {
+					name, err := s.rawName(r, m, sources)
+					if err != nil {
+						return nil, err
+					}
+					if figures += len(name.Figures); len(name.Figures) > 0 {
+						of.Names = append(of.Names, name)
+					}
 				}
 			}
 			if of.Count = count(figures, "figure"); figures > 0 {
@@ -113,8 +118,7 @@ func (s *sheet) rawName(r row, m figure.Method, sources []map[figure.Key]string)
 			return out, fmt.Errorf("samples of %s: %w", f.Name(), err)
 		}
 		out.Figures = append(out.Figures, rawFigure{
-			ID: figureID(n), Column: column, Pointer: fmt.Sprintf("/figures/%d", n),
-			From: s.from(f, sources),
+			ID: figureID(n), Column: column, Pointer: fmt.Sprintf("/figures/%d", n), From: from(f, sources),
 			// Numbers and the names of the members, of which nothing has to be escaped.
 			Samples: template.HTML(samples),
 		})
@@ -124,23 +128,16 @@ func (s *sheet) rawName(r row, m figure.Method, sources []map[figure.Key]string)
 
 // from is where the samples of a figure are in each of its boots, "" if that is
 // not the same place in all of them.
-func (s *sheet) from(f results.Figure, sources []map[figure.Key]string) string {
-	place := ""
-	for i, b := range f.Boots {
-		if b < 0 || b >= len(s.r.Boots) {
+func from(f results.Figure, sources []map[figure.Key]string) string {
+	var places []string
+	for _, b := range f.Boots {
+		if b < 0 || b >= len(sources) {
 			return ""
 		}
-		if sources[b] == nil {
-			// Boots that contradict themselves have no usable samples.
-			if sources[b], _ = s.r.Boots[b].Sources(); sources[b] == nil {
-				sources[b] = map[figure.Key]string{}
-			}
-		}
-		at := sources[b][f.Key]
-		if i > 0 && at != place {
-			return ""
-		}
-		place = at
+		places = append(places, sources[b][f.Key])
 	}
-	return place
+	if places = slices.Compact(places); len(places) != 1 {
+		return ""
+	}
+	return places[0]
 }

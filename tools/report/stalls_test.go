@@ -104,7 +104,7 @@ func TestStalls(t *testing.T) {
 				t.Errorf("expected the page not to have %q", tt.not)
 			}
 			// The longest of thousands is not in the noise floor of the rest.
-			if n := noiseOf(r).methods[results.ICount]; strings.HasPrefix(n.of, "gaps") || n.figures != noiseOf(readFixture(t)).methods[results.ICount].figures {
+			if n := noiseOf(r).repetitions[results.ICount]; strings.HasPrefix(n.of, "gaps") || n.figures != noiseOf(readFixture(t)).repetitions[results.ICount].figures {
 				t.Errorf("gaps are in the noise floor of all figures: %+v", n)
 			}
 		})
@@ -120,7 +120,7 @@ func TestCompareStalls(t *testing.T) {
 			found[c.Name] = c
 		}
 	}
-	for name, want := range map[string]string{
+	for name, want := range map[string]Verdict{
 		"grow/vcpus=520/while=idle/create-waits":                   Worse,
 		"grow/vcpus=520/while=idle/slot=after-growth/slot-waits":   Same,
 		"grow/vcpus=520/while=idle/slot=after-growth/slot-blocked": Incomparable,

@@ -20,12 +20,12 @@ type answer struct {
 	Base   []quoted
 	Others []other
 	Target targetSpan
-	Values [][]quoted // of all kernels
-	costs  bool       // in the method's unit
+	rows   []row
 }
 
 // other is what a kernel besides the baseline gave.
 type other struct {
+	Kernel string
 	Value  []quoted
 	Change string
 	Class  string // of the page's style
@@ -39,21 +39,11 @@ func (s *sheet) answers(m figure.Method) []answer {
 		for _, rows := range s.summed(g) {
 			of, key := rows[0].op().Summary, rows[0].key
 			a := answer{
-				First: of.First != nil && of.First(key), What: of.What(key), Sizes: sizesOver(g, rows),
-				Base: s.over(g, rows, m, s.base), Target: s.targetOver(g, rows, m), costs: rows[0].op().Unit.Cost,
+				First: of.First != nil && of.First(key), What: of.What(key), Sizes: sizesOver(rows),
+				Base: s.over(rows, cell{m, s.base}), Others: s.others(rows, m), Target: s.targetOver(rows, m), rows: rows,
 			}
 			if of.Code != nil {
 				a.Code = of.Code(key)
-			}
-			for _, k := range s.against {
-				o := other{Value: s.over(g, rows, m, k)}
-				o.Change, o.Class, o.Sign = s.changesOver(rows, m, k)
-				a.Others = append(a.Others, o)
-			}
-			if s.hasVariants() {
-				for _, k := range s.kernels {
-					a.Values = append(a.Values, s.over(g, rows, m, k))
-				}
 			}
 			out = append(out, a)
 		}
@@ -61,10 +51,22 @@ func (s *sheet) answers(m figure.Method) []answer {
 	return out
 }
 
+// others are what the kernels that are compared gave.
+func (s *sheet) others(rows []row, m figure.Method) []other {
+	var out []other
+	for _, k := range s.against {
+		o := other{Kernel: k, Value: s.over(rows, cell{m, k})}
+		o.Change, o.Class, o.Sign = s.changesOver(rows, cell{m, k})
+		out = append(out, o)
+	}
+	return out
+}
+
 // summed returns the rows that each line of the answers sums up.
-func (s *sheet) summed(g group) [][]row {
+func (s *sheet) summed(g *group) [][]row {
 	var out [][]row
-	for _, rows := range g.curves() {
+	for _, c := range g.curves {
+		rows := slices.Clone(c.rows)
 		of := rows[0].op().Summary
 		if of == nil || of.Of != nil && !of.Of(rows[0].key) {
 			continue
@@ -84,8 +86,8 @@ func (s *sheet) summed(g group) [][]row {
 }
 
 // sizesOver says over which sizes the rows reach.
-func sizesOver(g group, rows []row) string {
-	if g.Sizes == "" {
+func sizesOver(rows []row) string {
+	if rows[0].Sizes == "" {
 		return ""
 	}
 	first, last := rows[0].sizes[0], rows[0].sizes[0]
@@ -93,48 +95,42 @@ func sizesOver(g group, rows []row) string {
 		first, last = min(first, r.sizes[0]), max(last, r.sizes[0])
 	}
 
-	unit := " " + g.Sizes
+	unit := rows[0].Sizes
 	if rows[0].key.Op == figure.Create {
 		unit += " already"
 	}
 	switch {
 	case first != last:
-		return fmt.Sprintf("%d to %d%s", first, last, unit)
+		return fmt.Sprintf("%d to %d %s", first, last, unit)
 	case first == 1 && rows[0].key.Op != figure.Create:
 		return "1 vCPU"
 	}
-	return fmt.Sprintf("%d%s", first, unit)
+	return fmt.Sprintf("%d %s", first, unit)
 }
 
 // over is the span of a kernel's figures over the rows: the smallest and the
 // largest, or one if they look the same.
-func (s *sheet) over(g group, rows []row, m figure.Method, column string) []quoted {
-	c := cell{m, column}
-	var all []row
-	for _, r := range rows {
-		if _, ok := r.cells[c]; ok {
-			all = append(all, r)
-		}
-	}
-	if len(all) == 0 {
+func (s *sheet) over(rows []row, c cell) []quoted {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r row) bool { _, ok := r.cells[c]; return !ok })
+	if len(rows) == 0 {
 		return nil
 	}
 
 	byValue := func(a, b row) int { return cmp.Compare(a.cells[c].Value, b.cells[c].Value) }
-	lo, hi := slices.MinFunc(all, byValue), slices.MaxFunc(all, byValue)
-	if g.number(lo, m, column) == g.number(hi, m, column) {
-		return []quoted{s.quote(g, lo, m, column)}
+	lo, hi := slices.MinFunc(rows, byValue), slices.MaxFunc(rows, byValue)
+	if lo.number(c) == hi.number(c) {
+		return []quoted{s.quote(lo, c)}
 	}
-	return []quoted{s.quote(g, lo, m, column), s.quote(g, hi, m, column)}
+	return []quoted{s.quote(lo, c), s.quote(hi, c)}
 }
 
 // changesOver is the span of a kernel's changes over the rows, from the
 // worst to the best.
-func (s *sheet) changesOver(rows []row, m figure.Method, column string) (text, class, sign string) {
+func (s *sheet) changesOver(rows []row, c cell) (text, class, sign string) {
 	var all []difference
 	for _, r := range rows {
-		if c := s.change(r, m, column); c.trend != unknown {
-			all = append(all, c)
+		if d := s.change(r, c); d.Verdict != unknown {
+			all = append(all, d)
 		}
 	}
 	if len(all) == 0 {
@@ -143,10 +139,10 @@ func (s *sheet) changesOver(rows []row, m figure.Method, column string) (text, c
 
 	slices.SortStableFunc(all, func(a, b difference) int { return cmp.Compare(b.order(), a.order()) })
 	worst, best := all[0], all[len(all)-1]
-	class, sign = worst.trend.look()
-	if w, b := worst.trend, best.trend; w != b && (b == better || b == worse) {
-		class, sign = b.look()
-		if w == worse {
+	class, sign = worst.look()
+	if w, b := worst.Verdict, best.Verdict; w != b && (b == Better || b == Worse) {
+		class, sign = best.look()
+		if w == Worse {
 			class, sign = "mixed", "◆"
 		}
 	}

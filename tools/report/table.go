@@ -3,12 +3,10 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -36,24 +34,25 @@ func OptionsFor(w io.Writer) Options {
 func Table(w io.Writer, r *results.Results, o Options) error {
 	s := newSheet(r)
 	p := &paper{colour: o.Colour}
-	p.line(bold, s.subject())
+	p.line(bold, s.Subject())
 	for _, m := range s.methods {
 		p.wrapped("", m.Sentence())
 	}
 	p.line("", "")
 
 	single := len(s.methods) == 1
-	s.fullTable(p, s.columns(single && s.noise.differs(s.methods[0]), single, s.methods...), s.methods)
-	if s.hasVariants() {
+	s.fullTable(p, s.columns(single && s.differs(s.methods[0]), single, s.methods...), s.methods)
+	if s.HasVariants() {
 		for _, m := range s.methods {
 			s.variantTable(p, m)
 		}
 	}
 
 	p.line("", "")
-	s.notes(p)
-	_, err := io.WriteString(w, p.b.String())
-	return err
+	if err := s.notes(p); err != nil {
+		return err
+	}
+	return p.writeTo(w)
 }
 
 // fullTable writes all groups, each under its title.
@@ -61,26 +60,22 @@ func (s *sheet) fullTable(p *paper, columns []column, methods []figure.Method) {
 	g := s.newGrid(columns, methods)
 	// What looks the same in one column may differ in one that is left out.
 	all := s.columns(true, true, methods...)
-	if s.hasVariants() && slices.Equal(columns, s.everyKernel(methods[0])) {
+	if s.HasVariants() && slices.Equal(columns, s.everyKernel(methods[0])) {
 		all = columns
 	}
 	for _, of := range s.groups {
-		g.rows = append(g.rows, gridRow{style: bold, heading: heading(of, methods)})
+		heading := of.Title
+		if per := of.PerUnit(methods...); per != "" {
+			heading += ", " + per
+		}
+		g.rows = append(g.rows, gridRow{style: bold, heading: heading})
 		first := len(g.rows)
-		for _, r := range s.merged(of, of.rows, all) {
-			g.rows = append(g.rows, s.textRow(of, r, "  "+r.label(), columns))
+		for _, r := range s.merged(of, all) {
+			g.rows = append(g.rows, s.textRow(r, "  "+r.label(), columns))
 		}
 		unrepeated(g.rows[first:], 0)
 	}
 	g.write(p)
-}
-
-// heading is the title of a group with the units of its figures.
-func heading(g group, methods []figure.Method) string {
-	if per := g.PerUnit(methods...); per != "" {
-		return g.Title + ", " + per
-	}
-	return g.Title
 }
 
 // newGrid is a grid with these columns after those of label and size, with
@@ -113,58 +108,53 @@ func (s *sheet) title(c column) string {
 	case c.what == change:
 		return "change"
 	case c.what == goal:
-		return s.targetTitle()
-	case c.kernel == again(s.base):
+		return s.TargetTitle()
+	case c.column == again(s.base):
 		return "again"
 	}
-	return c.kernel
+	return c.column
 }
 
 // textRow is a row as text.
-func (s *sheet) textRow(of group, r row, label string, columns []column) gridRow {
-	out := gridRow{cells: []string{label, sizes(of, r)}, styles: []string{"", ""}}
+func (s *sheet) textRow(r row, label string, columns []column) gridRow {
+	out := gridRow{cells: []string{label, r.sizeText()}, styles: []string{"", ""}}
 	for _, c := range columns {
-		text := s.text(of, r, c)
-		if c.kernel == again(s.base) && text == of.number(r, c.method, s.base) && text != "" {
+		text := s.text(r, c)
+		if c.column == again(s.base) && text == r.number(cell{c.method, s.base}) && text != "" {
 			text = "="
 		}
 		// Points stand below each other in a group.
-		if c.what == value && text != "" && !strings.Contains(text, ".") && of.fractions(c.method) {
+		if c.what == value && text != "" && !strings.Contains(text, ".") && r.fractions(c.method) {
 			text += "  "
 		}
 		out.cells = append(out.cells, text)
-		out.styles = append(out.styles, s.style(of, r, c))
+		out.styles = append(out.styles, s.style(r, c))
 	}
 	return out
 }
 
 // style is that of a change, or of a goal that is missed.
-func (s *sheet) style(g group, r row, c column) string {
+func (s *sheet) style(r row, c column) string {
 	switch {
-	case c.what == goal && s.target(g, r, c.method).Outcome == figure.Missed:
+	case c.what == goal && s.target(r, c.method).Outcome == figure.Missed:
 		return red
 	case c.what == change:
-		return map[trend]string{better: green, worse: red}[s.change(r, c.method, c.kernel).trend]
+		return map[Verdict]string{Better: green, Worse: red}[s.change(r, c.cell).Verdict]
 	}
 	return ""
 }
 
-// sizes are those that a row is of, "" if it has none.
-func sizes(g group, r row) string {
-	if g.Sizes == "" {
+// sizeText are the sizes that a row is of, "" if it has none.
+func (r row) sizeText() string {
+	if r.Sizes == "" {
 		return ""
 	}
 	return sizeList(r.sizes)
 }
 
 // fractions says that a figure of the group is shown with a decimal.
-func (g group) fractions(m figure.Method) bool {
-	for c, d := range g.decimals {
-		if c.method == m && d > 0 {
-			return true
-		}
-	}
-	return false
+func (g *group) fractions(m figure.Method) bool {
+	return slices.ContainsFunc(g.curves, func(c *curve) bool { return c.decimals[m] > 0 })
 }
 
 // variantTable writes the figures of all kernels side by side.
@@ -175,47 +165,49 @@ func (s *sheet) variantTable(p *paper, m figure.Method) {
 	}
 	p.line("", "")
 	p.line(bold, title)
-	width := 0
-	for _, k := range s.kernels {
-		width = max(width, utf8.RuneCountInString(k))
-	}
-	for _, k := range s.r.Kernels {
+	about := &grid{left: []bool{true, true}, gap: "  "}
+	for _, k := range s.Kernels {
 		if k.About != "" {
-			p.line("", fmt.Sprintf("  %-*s  %s", width, k.Name, k.About))
+			about.add("  "+k.Name, k.About)
 		}
 	}
+	about.write(p)
 	s.fullTable(p, s.everyKernel(m), []figure.Method{m})
 }
 
 // notes writes what the numbers need to be read right.
-func (s *sheet) notes(p *paper) {
-	p.wrapped(red, s.noise.finding())
+func (s *sheet) notes(p *paper) error {
+	p.wrapped(red, s.Finding())
 	for _, m := range s.methods {
-		text := s.noise.sentence(m) + s.probes(m)
+		text := s.noiseSentence(m)
 		if len(s.methods) > 1 {
 			text = m.Title() + ": " + text
 		}
 		p.wrapped("", text)
 	}
-	if s.uncertain() {
+	if s.Uncertain() {
 		p.wrapped("", uncertainSentence)
 	}
 	if len(s.methods) == 1 {
-		p.wrapped("", s.targetSentence())
+		p.wrapped("", s.TargetSentence())
 	}
-	p.wrapped("", strings.Join(s.explanations(), " "))
-	p.wrapped("", s.repeated()+" Measured with "+strings.Join(s.where(), ", ")+".")
+	explanations, err := s.Explanations()
+	p.wrapped("", strings.Join(explanations, " "))
+	p.wrapped("", s.Repeated()+" Measured with "+strings.Join(s.where(), ", ")+".")
+	return err
 }
 
 const uncertainSentence = "~ is within what the baseline differs from itself, between boots or in A/A."
 
-// uncertain says that a change lies within the noise.
-func (s *sheet) uncertain() bool {
+// Uncertain says that a change lies within the noise.
+func (s *sheet) Uncertain() bool {
 	for _, g := range s.groups {
-		for _, r := range g.rows {
-			for _, m := range s.methods {
-				if slices.ContainsFunc(s.against, func(k string) bool { return s.change(r, m, k).trend == within }) {
-					return true
+		for _, c := range g.curves {
+			for _, r := range c.rows {
+				for _, c := range s.columns(false, false, s.methods...) {
+					if c.what == change && s.change(r, c.cell).Verdict == WithinNoise {
+						return true
+					}
 				}
 			}
 		}
