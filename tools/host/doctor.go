@@ -102,7 +102,7 @@ func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
 	for _, p := range all {
 		t := Tool{Package: p, Missing: slices.Contains(lacking, p)}
 		for _, g := range opts.List.Groups {
-			if slices.ContainsFunc(g.Packages, func(q Package) bool { return q.Name == p.Name }) {
+			if has(g.Packages, p.Name) {
 				t.Groups = append(t.Groups, g.Name)
 			}
 		}
@@ -182,10 +182,7 @@ func (r *Report) Text(out io.Writer) error {
 	}
 	fmt.Fprintf(w, "/dev/kvm\t%s\n", kvm)
 	install := map[string]string{"root": "can be installed", "sudo": "can be installed by sudo"}[r.Root]
-	if install == "" {
-		install = "cannot be installed: " + r.Root
-	}
-	fmt.Fprintf(w, "packages\t%s\n\n", install)
+	fmt.Fprintf(w, "packages\t%s\n\n", cmp.Or(install, "cannot be installed: "+r.Root))
 
 	for _, t := range r.Tools {
 		state := cmp.Or(t.Version, "installed")

@@ -3,8 +3,6 @@
 package host
 
 import (
-	"bufio"
-	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,10 +39,7 @@ func Read(cacheDir string) Host { return readHost("/", cacheDir) }
 func readHost(root, cacheDir string) Host {
 	h := Host{Arch: runtime.GOARCH, Cores: runtime.NumCPU(), CacheDir: cacheDir}
 	read := func(name string) []byte {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			return nil
-		}
+		data, _ := os.ReadFile(filepath.Join(root, name))
 		return data
 	}
 	h.OS = strings.Trim(field(read("etc/os-release"), "PRETTY_NAME", "="), `"`)
@@ -58,23 +53,19 @@ func readHost(root, cacheDir string) Host {
 	}
 
 	// The directory need not exist yet.
-	for dir := cacheDir; ; dir = filepath.Dir(dir) {
-		if free, err := cache.Free(dir); err == nil {
-			h.DiskFree = free
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
+	free, err := cache.Free(cacheDir)
+	for dir := cacheDir; err != nil && dir != filepath.Dir(dir); {
+		dir = filepath.Dir(dir)
+		free, err = cache.Free(dir)
 	}
+	h.DiskFree = free
 	return h
 }
 
 // field returns the value of the first line that has this key.
 func field(data []byte, key, sep string) string {
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Scan() {
-		if k, v, ok := strings.Cut(lines.Text(), sep); ok && strings.TrimSpace(k) == key {
+	for line := range strings.Lines(string(data)) {
+		if k, v, ok := strings.Cut(line, sep); ok && strings.TrimSpace(k) == key {
 			return strings.TrimSpace(v)
 		}
 	}
@@ -83,10 +74,7 @@ func field(data []byte, key, sep string) string {
 
 // kibibytes returns a value of /proc/meminfo in bytes.
 func kibibytes(meminfo []byte, key string) int64 {
-	n, err := strconv.ParseInt(strings.TrimSuffix(field(meminfo, key, ":"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
+	n, _ := strconv.ParseInt(strings.TrimSuffix(field(meminfo, key, ":"), " kB"), 10, 64)
 	return n << 10
 }
 

@@ -95,7 +95,7 @@ func TestParse(t *testing.T) {
 	flex := func(fields string) string { return "[[group.packages]]\nname = \"flex\"\n" + fields }
 	const good = "provides = \"flex\"\nwhy = \"lexer\"\n"
 	for name, tc := range map[string]struct{ in, says string }{
-		"no TOML":           {"[group\n", "p.toml: line 1: "},
+		"no TOML":           {"[group\n", "p.toml: 1| [group"},
 		"unknown field":     {group + "need = 1\n", "p.toml: "},
 		"no purpose":        {"[[group]]\nname = \"build\"\n", `group "build": expected a name and a purpose`},
 		"no reason":         {group + flex("provides = \"flex\"\n"), `group a: package "flex": expected`},

@@ -46,15 +46,10 @@ func (l *List) Install(ctx context.Context, log *progress.Log, groups ...string)
 	return lacking, nil
 }
 
-func hasApt() bool {
-	_, err := exec.LookPath("apt-get")
-	return err == nil
-}
-
 // aptPrefix returns what comes before apt-get, nothing or sudo, or why packages
 // cannot be installed.
 func aptPrefix(ctx context.Context, uid int) (prefix []string, why string) {
-	if !hasApt() {
+	if _, err := exec.LookPath("apt-get"); err != nil {
 		return nil, "it has no apt-get to install them with"
 	}
 	if uid == 0 {

@@ -5,7 +5,6 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +15,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
+	"vcpulab/tools/tomlfile"
 )
 
 // Package is a Debian package that something needs.
@@ -49,7 +47,7 @@ type List struct {
 func Load(name string) (*List, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("package list: %w", err))
+		return nil, exit.With(exit.Usage, err)
 	}
 	return Parse(name, data)
 }
@@ -57,16 +55,12 @@ func Load(name string) (*List, error) {
 // Parse reads a list of packages from the content of a file of that name.
 func Parse(name string, data []byte) (*List, error) {
 	l := &List{}
-	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(l)
-	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, _ := bad.Position()
-		err = fmt.Errorf("line %d: %w", line, err)
-	}
+	err := tomlfile.Decode(data, l)
 	if err == nil {
 		err = l.check()
 	}
 	if err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("package list %s: %w", name, err))
+		return nil, tomlfile.Invalid(name, err)
 	}
 	return l, nil
 }
@@ -82,34 +76,35 @@ func (l *List) check() error {
 	if len(l.Groups) == 0 {
 		return errors.New("no group")
 	}
-	seen := map[string]bool{}
-	for _, g := range l.Groups {
-		switch {
-		case !groupRE.MatchString(g.Name) || g.Purpose == "":
+	for i, g := range l.Groups {
+		if !groupRE.MatchString(g.Name) || g.Purpose == "" {
 			return fmt.Errorf("group %q: expected a name and a purpose", g.Name)
-		case seen[g.Name]:
+		}
+		if slices.Contains(l.Names()[:i], g.Name) {
 			return fmt.Errorf("duplicate group %s", g.Name)
 		}
-		seen[g.Name] = true
-		for _, p := range g.Packages {
-			key := g.Name + " " + p.Name
-			switch {
-			case !packageRE.MatchString(p.Name) || !providesRE.MatchString(p.Provides) || p.Why == "":
+		for i, p := range g.Packages {
+			if !packageRE.MatchString(p.Name) || !providesRE.MatchString(p.Provides) || p.Why == "" {
 				return fmt.Errorf("group %s: package %q: expected a name, provides = a program or <header>, and why", g.Name, p.Name)
-			case seen[key]:
+			}
+			if has(g.Packages[:i], p.Name) {
 				return fmt.Errorf("group %s: duplicate package %s", g.Name, p.Name)
 			}
-			seen[key] = true
 		}
 	}
 	return nil
 }
 
+// has reports whether a package of that name is among packages.
+func has(packages []Package, name string) bool {
+	return slices.ContainsFunc(packages, func(p Package) bool { return p.Name == name })
+}
+
 // Names returns the names of all groups, in the order of the file.
 func (l *List) Names() []string {
-	names := make([]string, len(l.Groups))
-	for i, g := range l.Groups {
-		names[i] = g.Name
+	var names []string
+	for _, g := range l.Groups {
+		names = append(names, g.Name)
 	}
 	return names
 }
@@ -118,15 +113,13 @@ func (l *List) Names() []string {
 // is an error that stands for exit.Usage.
 func (l *List) Packages(groups ...string) ([]Package, error) {
 	var all []Package
-	seen := map[string]bool{}
 	for _, name := range groups {
-		i := slices.IndexFunc(l.Groups, func(g Group) bool { return g.Name == name })
+		i := slices.Index(l.Names(), name)
 		if i < 0 {
 			return nil, exit.With(exit.Usage, fmt.Errorf("unknown group of packages %q: expected some of %s", name, strings.Join(l.Names(), ", ")))
 		}
 		for _, p := range l.Groups[i].Packages {
-			if !seen[p.Name] {
-				seen[p.Name] = true
+			if !has(all, p.Name) {
 				all = append(all, p)
 			}
 		}
@@ -146,24 +139,20 @@ func (l *List) Missing(ctx context.Context, groups ...string) ([]Package, error)
 }
 
 func missing(ctx context.Context, packages []Package) ([]Package, error) {
-	var lacking []Package
-	for _, p := range packages {
-		if !p.found("/") {
-			lacking = append(lacking, p)
-		}
-	}
+	lacking := slices.DeleteFunc(slices.Clone(packages), func(p Package) bool { return p.found("/") })
 	if len(lacking) == 0 {
 		return nil, nil
 	}
-	installed, err := installedPackages(ctx, lacking)
-	if err != nil {
-		return nil, err
-	}
+	// dpkg-query fails if it does not know one of them, after the others; where
+	// it is not installed, nothing is.
+	args := append([]string{"--show", "--showformat=${Package} ${db:Status-Status}\n"}, strings.Fields(names(lacking))...)
+	out, _, _ := program.Program{Name: "dpkg-query"}.Run(ctx, args...)
+	installed := strings.Split(string(out), "\n")
 	// A program that dpkg has installed but that is not in PATH cannot be run
 	// all the same.
 	return slices.DeleteFunc(lacking, func(p Package) bool {
-		return strings.HasPrefix(p.Provides, "<") && installed[p.Name]
-	}), nil
+		return strings.HasPrefix(p.Provides, "<") && slices.Contains(installed, p.Name+" installed")
+	}), ctx.Err()
 }
 
 // found reports whether what the package provides is on the machine, whose
@@ -192,52 +181,22 @@ func (p Package) found(root string) bool {
 // lookPath finds a program also where only root has it in PATH.
 func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
-	if err == nil {
-		return path, nil
-	}
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if sbin, sbinErr := exec.LookPath(filepath.Join(dir, name)); sbinErr == nil {
-			return sbin, nil
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, name))
 		}
 	}
-	return "", err
-}
-
-// installedPackages asks dpkg which of the packages are installed: none where
-// there is no dpkg.
-func installedPackages(ctx context.Context, packages []Package) (map[string]bool, error) {
-	args := []string{"--show", "--showformat=${Package} ${db:Status-Status}\n"}
-	for _, p := range packages {
-		args = append(args, p.Name)
-	}
-	// It fails if it does not know one of them, after the others.
-	out, _, _ := program.Program{Name: "dpkg-query"}.Run(ctx, args...)
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	installed := map[string]bool{}
-	for line := range strings.Lines(string(out)) {
-		if name, status, _ := strings.Cut(strings.TrimSpace(line), " "); status == "installed" {
-			installed[name] = true
-		}
-	}
-	return installed, nil
+	return path, err
 }
 
 // lacksError says that the machine lacks packages that were not installed, and
 // why. It stands for exit.MachineLacks.
 func lacksError(packages []Package, why string) error {
-	what, how := make([]string, len(packages)), "Install them with: "
-	for i, p := range packages {
-		what[i] = p.Name
+	var what []string
+	for _, p := range packages {
+		what = append(what, fmt.Sprintf("%s (%s)", p.Provides, p.Why))
 	}
-	if !hasApt() {
-		how = "On Debian they are installed with: "
-		for i, p := range packages {
-			what[i] = fmt.Sprintf("%s (%s)", p.Provides, p.Why)
-		}
-	}
-	return exit.With(exit.MachineLacks, fmt.Errorf("this machine lacks %s: %s\n%s%s", strings.Join(what, ", "), why, how, Command(packages)))
+	return exit.With(exit.MachineLacks, fmt.Errorf("this machine lacks %s: %s\nOn Debian they are installed with: %s", strings.Join(what, ", "), why, Command(packages)))
 }
 
 // Command returns the command line that installs packages on Debian.
@@ -246,9 +205,9 @@ func Command(packages []Package) string {
 }
 
 func names(packages []Package) string {
-	all := make([]string, len(packages))
-	for i, p := range packages {
-		all[i] = p.Name
+	var all []string
+	for _, p := range packages {
+		all = append(all, p.Name)
 	}
 	return strings.Join(all, " ")
 }
