@@ -10,12 +10,14 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,9 +58,7 @@ type Cache struct {
 // named the directory, otherwise exit.MachineLacks.
 func Open(dir string) (*Cache, error) {
 	code := exit.Usage
-	if dir == "" {
-		dir = os.Getenv(EnvDir)
-	}
+	dir = cmp.Or(dir, os.Getenv(EnvDir))
 	if dir == "" {
 		code = exit.MachineLacks
 		user, err := os.UserCacheDir()
@@ -73,15 +73,11 @@ func Open(dir string) (*Cache, error) {
 	}
 
 	c := &Cache{dir: dir}
-	for _, d := range []string{".", tmpDir, lockDir} {
-		name := filepath.Join(dir, d)
+	for _, name := range []string{dir, filepath.Join(dir, tmpDir), filepath.Join(dir, lockDir)} {
 		err := os.MkdirAll(name, 0o755)
 		if err == nil {
 			// It may exist on a disk that is read-only now.
-			err = unix.Faccessat(unix.AT_FDCWD, name, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
-			if err != nil {
-				err = &fs.PathError{Op: "write to", Path: name, Err: err}
-			}
+			err = os.NewSyscallError("write to "+name, unix.Faccessat(unix.AT_FDCWD, name, unix.W_OK|unix.X_OK, unix.AT_EACCESS))
 		}
 		if err != nil {
 			return nil, exit.With(code, fmt.Errorf("open the cache: %w; name a writable directory with --cache or %s", err, EnvDir))
@@ -129,11 +125,9 @@ func (c *Cache) Lookup(kind, key string) (dir string, ok bool) {
 // have the same key.
 func Key(parts ...string) string {
 	h := sha256.New()
-	var n [8]byte
 	for _, p := range parts {
-		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		io.WriteString(h, p)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -178,29 +172,22 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 	}
 
 	tmp := c.tmpPath(kind, key)
-	// Its maker is dead, or the lock could not be held here.
-	if err := os.RemoveAll(tmp); err != nil {
-		return "", false, fmt.Errorf("cache: %w", err)
-	}
-	if err := os.Mkdir(tmp, 0o755); err != nil {
-		return "", false, fmt.Errorf("cache: %w", err)
-	}
 	defer func() {
-		if rmErr := os.RemoveAll(tmp); rmErr != nil && err == nil {
-			err = fmt.Errorf("cache: %w", rmErr)
+		if removeErr := os.RemoveAll(tmp); err == nil {
+			err = removeErr
 		}
 	}()
-
+	// Its maker is dead, or the lock could not be held here.
+	if err := errors.Join(os.RemoveAll(tmp), os.Mkdir(tmp, 0o755)); err != nil {
+		return "", false, fmt.Errorf("cache: %w", err)
+	}
 	if err := fill(ctx, tmp); err != nil {
 		return "", false, err
 	}
 	if err := ctx.Err(); err != nil {
 		return "", false, err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", false, fmt.Errorf("cache: %w", err)
-	}
-	if err := os.Rename(tmp, dir); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o755), os.Rename(tmp, dir)); err != nil {
 		return "", false, fmt.Errorf("cache: %w", err)
 	}
 	return dir, false, nil
@@ -235,13 +222,9 @@ func (c *Cache) Remove(ctx context.Context, kind, key string) error {
 // Keys returns the keys of all entries of a kind, sorted.
 func (c *Cache) Keys(kind string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(c.dir, kind))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-
 	var keys []string
 	for _, e := range entries {
 		if validName.MatchString(e.Name()) {
@@ -251,18 +234,13 @@ func (c *Cache) Keys(kind string) ([]string, error) {
 	return keys, nil
 }
 
-// tmpName and splitTmpName convert between an entry and the name of its
-// temporary directory and lock file. Kinds and keys have no @. A space instead
-// would keep kernels from being built there: make cannot have one in a path.
-func tmpName(kind, key string) string { return kind + "@" + key }
-
-func splitTmpName(name string) (kind, key string, ok bool) {
-	kind, key, ok = strings.Cut(name, "@")
-	return kind, key, ok && checkName(kind, key) == nil
-}
+// name is the name of an entry's temporary directory and lock file. Kinds and
+// keys have no @. A space instead would keep kernels from being built there: make
+// cannot have one in a path.
+func name(kind, key string) string { return kind + "@" + key }
 
 func (c *Cache) tmpPath(kind, key string) string {
-	return filepath.Join(c.dir, tmpDir, tmpName(kind, key))
+	return filepath.Join(c.dir, tmpDir, name(kind, key))
 }
 
 // sweep removes the temporary directories whose makers are dead: those whose
@@ -273,19 +251,17 @@ func (c *Cache) sweep() error {
 		return err
 	}
 	for _, e := range entries {
-		kind, key, ok := splitTmpName(e.Name())
-		if !ok {
+		if !strings.Contains(e.Name(), "@") {
 			continue // not made by this package
 		}
-
-		lock, err := c.tryLock(kind, key)
+		lock, err := c.tryLock(e.Name())
 		if errors.Is(err, errLocked) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		err = os.RemoveAll(c.tmpPath(kind, key))
+		err = os.RemoveAll(filepath.Join(c.dir, tmpDir, e.Name()))
 		lock.Close()
 		if err != nil {
 			return err

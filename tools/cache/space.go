@@ -34,15 +34,7 @@ func (e *SpaceError) ExitCode() int { return exit.MachineLacks }
 func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
 
 // size formats a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
+func size(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
 
 // Free returns the number of bytes that this user can still write to the disk
 // of dir, which must exist.
@@ -74,9 +66,6 @@ func (c *Cache) Full(doing string, err error) error {
 	if errors.As(err, &already) || !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
-	free, statErr := Free(c.dir)
-	if statErr != nil {
-		free = 0
-	}
+	free, _ := Free(c.dir)
 	return &SpaceError{Doing: doing, Dir: c.dir, Free: free}
 }

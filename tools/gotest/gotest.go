@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -82,14 +83,13 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 		return nil, err
 	}
 
-	watch := &watcher{step: step, packages: strings.Count(string(listed), "\n"), started: map[string]time.Time{}}
-	stop := watch.onSilence(o.Silence, process)
+	watch := &watcher{step: step, packages: strings.Count(string(listed), "\n"), started: map[string]time.Time{}, builds: map[string]string{}}
+	go watch.onSilence(o.Silence, process)
 	ran, scanErr := testjson.ScanTestOutput(testjson.ScanConfig{Stdout: process.Stdout, Handler: watch})
 	if scanErr != nil {
 		process.Kill()
 	}
 	waitErr := process.Wait()
-	stop()
 	if ctx.Err() != nil {
 		return nil, waitErr
 	}
@@ -120,42 +120,32 @@ type watcher struct {
 	latest  atomic.Int64         // time of the latest event, in nanoseconds
 	hung    atomic.Bool
 
-	builds []build
+	builds map[string]string // output of the compiler, by package
 }
 
-// build is the output of the compiler for a package.
-type build struct{ path, output string }
-
 // onSilence has the processes of a run print their goroutines and end when no
-// event has come for that long. Call stop when the run is over.
-func (w *watcher) onSilence(silence time.Duration, process *program.Process) (stop func()) {
-	if silence <= 0 {
-		return func() {}
-	}
-	over := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-over:
-				return
-			case <-time.After(silence / 10):
-			}
-			latest := w.latest.Load()
-			// Compiling, which comes before the first event, may take long.
-			if latest == 0 || time.Since(time.Unix(0, latest)) < silence {
-				continue
-			}
-			w.hung.Store(true)
-			_ = syscall.Kill(-process.Pid, syscall.SIGQUIT)
-			select {
-			case <-over:
-			case <-time.After(grace):
-				process.Kill()
-			}
+// event has come for that long.
+func (w *watcher) onSilence(silence time.Duration, process *program.Process) {
+	for silence > 0 {
+		select {
+		case <-process.Done():
 			return
+		case <-time.After(silence / 10):
 		}
-	}()
-	return func() { close(over) }
+		latest := w.latest.Load()
+		// Compiling, which comes before the first event, may take long.
+		if latest == 0 || time.Since(time.Unix(0, latest)) < silence {
+			continue
+		}
+		w.hung.Store(true)
+		_ = syscall.Kill(-process.Pid, syscall.SIGQUIT)
+		select {
+		case <-process.Done():
+		case <-time.After(grace):
+			process.Kill()
+		}
+		return
+	}
 }
 
 // Event implements [testjson.EventHandler].
@@ -163,7 +153,8 @@ func (w *watcher) Event(e testjson.TestEvent, _ *testjson.Execution) error {
 	name := Test{Package: e.Package, Name: e.Test}.String()
 	switch {
 	case e.Action == testjson.ActionBuild:
-		w.addBuild(e.ImportPath, e.Output)
+		path, _, _ := strings.Cut(e.ImportPath, " ") // "a [a.test]"
+		w.builds[path] += e.Output
 		return nil
 	case e.Action == testjson.ActionRun, e.Action == testjson.ActionCont:
 		w.started[name] = time.Now()
@@ -199,15 +190,6 @@ func (w *watcher) running() string {
 	return fmt.Sprintf("; %s runs since %s", name, since.Format(time.TimeOnly))
 }
 
-func (w *watcher) addBuild(path, output string) {
-	path, _, _ = strings.Cut(path, " ") // "a [a.test]"
-	i := slices.IndexFunc(w.builds, func(b build) bool { return b.path == path })
-	if i < 0 {
-		i, w.builds = len(w.builds), append(w.builds, build{path: path})
-	}
-	w.builds[i].output += output
-}
-
 // result counts the tests of a run.
 func (w *watcher) result(ran *testjson.Execution) *Result {
 	r := &Result{}
@@ -220,10 +202,7 @@ func (w *watcher) result(ran *testjson.Execution) *Result {
 	for _, c := range ran.Failed() {
 		t := Test{Package: c.Package, Name: c.Test.Name(), Output: strings.Join(ran.OutputLines(c), "")}
 		if t.Name == "" {
-			i := slices.IndexFunc(w.builds, func(b build) bool { return b.path == t.Package })
-			if i >= 0 {
-				t.Output = w.builds[i].output + t.Output
-			}
+			t.Output = w.builds[t.Package] + t.Output
 			explained[t.Package] = true
 		} else if c.Elapsed < 0 {
 			// Why is sometimes in the output of the package.
@@ -240,9 +219,9 @@ func (w *watcher) result(ran *testjson.Execution) *Result {
 	}
 	if len(r.Failed) > 0 {
 		// A package that only others import.
-		for _, b := range w.builds {
-			if !explained[b.path] {
-				r.Failed = append(r.Failed, Test{Package: b.path, Output: clip(b.output)})
+		for _, path := range slices.Sorted(maps.Keys(w.builds)) {
+			if !explained[path] {
+				r.Failed = append(r.Failed, Test{Package: path, Output: clip(w.builds[path])})
 			}
 		}
 	}
