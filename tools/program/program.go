@@ -6,6 +6,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,8 @@ type Process struct {
 	Pid int
 	// Stdin and Stdout are the ends of the pipes that were asked for. Read
 	// Stdout to its end before Wait, which closes both.
-	Stdin, Stdout *os.File
+	Stdin  io.WriteCloser
+	Stdout *os.File
 
 	program  Program
 	command  string
@@ -125,11 +127,9 @@ func (p Program) Start(ctx context.Context, args ...string) (*Process, error) {
 	if err == nil {
 		err = r.start()
 	}
-	for _, f := range theirs {
-		f.Close()
-	}
+	theirs.Close()
 	if err != nil {
-		r.closePipes()
+		r.Stdout.Close()
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	return r, nil
@@ -143,16 +143,12 @@ func (p Program) environment() []string {
 	if tmp := os.Getenv("TMPDIR"); tmp != "" {
 		env = append(env, "TMPDIR="+tmp)
 	}
-	home := p.Dir
-	if home == "" {
-		home = os.Getenv("HOME")
-	}
-	return append(append(env, "HOME="+home), p.Env...)
+	return append(append(env, "HOME="+cmp.Or(p.Dir, os.Getenv("HOME"))), p.Env...)
 }
 
-// connect connects the standard files. It returns the ends of pipes that only
-// the program needs.
-func (r *Process) connect() (theirs []*os.File, err error) {
+// connect connects the standard files. It returns the end of the pipe for the
+// output that only the program needs, nil without such a pipe.
+func (r *Process) connect() (theirs *os.File, err error) {
 	p, cmd := r.program, r.cmd
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Stdin, p.Stdout, p.Stderr
 	if cmd.Stdout == nil {
@@ -166,22 +162,16 @@ func (r *Process) connect() (theirs []*os.File, err error) {
 		cmd.Stdout, cmd.Stderr = w, w
 	}
 	if p.PipeStdin {
-		theirEnd, ourEnd, err := os.Pipe()
-		if err != nil {
+		if r.Stdin, err = cmd.StdinPipe(); err != nil {
 			return nil, err
 		}
-		r.Stdin, cmd.Stdin = ourEnd, theirEnd
-		theirs = append(theirs, theirEnd)
 	}
 	if p.PipeStdout {
-		ourEnd, theirEnd, err := os.Pipe()
-		if err != nil {
-			return theirs, err
-		}
-		r.Stdout, cmd.Stdout = ourEnd, theirEnd
-		theirs = append(theirs, theirEnd)
+		// exec's own pipe would be closed as soon as the process ends.
+		r.Stdout, theirs, err = os.Pipe()
+		cmd.Stdout = theirs
 	}
-	return theirs, nil
+	return theirs, err
 }
 
 // start starts the process from a thread that stays until it has ended: the
@@ -207,7 +197,7 @@ func (r *Process) start() error {
 			w.flush()
 		}
 		if r.ctx.Err() != nil && !r.program.Foreground {
-			_ = unix.Kill(-r.Pid, unix.SIGKILL) // what it left behind
+			_ = r.signal(unix.SIGKILL) // what it left behind
 		}
 		close(r.done)
 	}()
@@ -229,23 +219,29 @@ func setCPUs(cpus []int) error {
 	return nil
 }
 
-// stop ends the process because the context has ended.
-func (r *Process) stop() error {
-	signal, pid := unix.SIGKILL, -r.cmd.Process.Pid
-	if r.program.Stop != 0 {
-		signal = r.program.Stop
-		go func() {
-			select {
-			case <-r.done:
-			case <-time.After(r.program.Grace):
-				r.Kill()
-			}
-		}()
-	}
-	if r.program.Foreground {
+// signal sends a signal to the process and, unless it is in the foreground, to
+// all that it started.
+func (r *Process) signal(signal syscall.Signal) error {
+	pid := r.cmd.Process.Pid
+	if !r.program.Foreground {
 		pid = -pid
 	}
 	return unix.Kill(pid, signal)
+}
+
+// stop ends the process because the context has ended.
+func (r *Process) stop() error {
+	if r.program.Stop == 0 {
+		return r.signal(unix.SIGKILL)
+	}
+	go func() {
+		select {
+		case <-r.done:
+		case <-time.After(r.program.Grace):
+			r.Kill()
+		}
+	}()
+	return r.signal(r.program.Stop)
 }
 
 // Kill kills the process, with all that it started, and waits for its end.
@@ -255,11 +251,7 @@ func (r *Process) Kill() {
 		return
 	default:
 	}
-	pid := -r.Pid
-	if r.program.Foreground {
-		pid = r.Pid
-	}
-	_ = unix.Kill(pid, unix.SIGKILL)
+	_ = r.signal(unix.SIGKILL)
 	<-r.done
 }
 
@@ -269,7 +261,7 @@ func (r *Process) Done() <-chan struct{} { return r.done }
 // Wait waits for the end of the process and returns how it ended, see Run.
 func (r *Process) Wait() error {
 	<-r.done
-	r.closePipes()
+	r.Stdout.Close()
 
 	said := LastLines(r.err.buffer.Bytes())
 	exited, isExit := errors.AsType[*exec.ExitError](r.ended)
@@ -294,12 +286,4 @@ func (r *Process) Wait() error {
 		return fmt.Errorf("run %s: %w", r.program.Name, r.ended)
 	}
 	return nil
-}
-
-func (r *Process) closePipes() {
-	for _, f := range []*os.File{r.Stdin, r.Stdout} {
-		if f != nil {
-			f.Close()
-		}
-	}
 }

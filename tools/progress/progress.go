@@ -227,11 +227,7 @@ func (s *Step) Fail(err error) {
 	if s == nil {
 		return
 	}
-	text := ""
-	if err != nil {
-		text = oneLine(err.Error())
-	}
-	s.log.end(s, "31", "failed", text)
+	s.log.end(s, "31", "failed", oneLine(fmt.Sprint(err)))
 }
 
 // End is Done or Fail, as err says.
@@ -253,18 +249,13 @@ func oneLine(s string) string {
 // in a string: names of files and subjects of patches may have escape
 // sequences, which must not reach the terminal.
 func Printable(s string) string {
-	hidden := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	s = strings.ToValidUTF8(s, "\ufffd")
-	if strings.IndexFunc(s, hidden) < 0 {
-		return s
-	}
 	var b strings.Builder
-	for _, r := range s {
-		if hidden(r) {
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
 			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-			continue
+		} else {
+			b.WriteRune(r)
 		}
-		b.WriteRune(r)
 	}
 	return b.String()
 }
