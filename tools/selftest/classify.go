@@ -3,8 +3,10 @@
 package selftest
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,23 +92,19 @@ func judge(t wire.Test, tap TAP) (Outcome, string) {
 func failedSubs(subs []Subtest) string {
 	const most = 3
 	var names []string
-	bad := 0
 	for _, s := range subs {
-		if !s.Outcome.bad() {
-			continue
-		}
-		if bad++; bad <= most {
+		if s.Outcome.bad() {
 			names = append(names, s.firstFailed())
 		}
 	}
+	bad := len(names)
 	if bad == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d of %d subtests failed: %s", bad, len(subs), strings.Join(names, ", "))
 	if bad > most {
-		text += ", ..."
+		names = append(names[:most], "...")
 	}
-	return text
+	return fmt.Sprintf("%d of %d subtests failed: %s", bad, len(subs), strings.Join(names, ", "))
 }
 
 // firstFailed returns the name of a failed subtest, with that of the innermost
@@ -131,8 +129,8 @@ func skipReason(output string, tap TAP) string {
 			return why
 		}
 	}
-	for i := len(tap.Tests) - 1; i >= 0; i-- {
-		if s := tap.Tests[i]; s.Outcome == Skip && s.Reason != "" {
+	for _, s := range slices.Backward(tap.Tests) {
+		if s.Outcome == Skip && s.Reason != "" {
 			return s.Reason
 		}
 	}
@@ -147,10 +145,9 @@ const assertionMark = "==== Test Assertion Failure ===="
 var (
 	// assertionWhere is "  file.c:12: condition".
 	assertionWhere = regexp.MustCompile(`^  (\S+:\d+: .*)`)
-	// assertionErrno is "  pid=12 tid=12 errno=38 - Function not implemented".
-	assertionErrno = regexp.MustCompile(`^  pid=\d+ tid=\d+ errno=\d+ - `)
-	// assertionStack is "     1	0x402a2c: main at file.c:12".
-	assertionStack = regexp.MustCompile(`^\s+\d+\t0x|^\s+\d+\s+\?\? |^  \(stack trace empty\)`)
+	// assertionNoise is "  pid=12 tid=12 errno=38 - Function not implemented" and
+	// the stack, "     1	0x402a2c: main at file.c:12".
+	assertionNoise = regexp.MustCompile(`^  pid=\d+ tid=\d+ errno=\d+ - |^\s+\d+\t0x|^\s+\d+\s+\?\? |^  \(stack trace empty\)`)
 	// assertionText is the message; other threads may print between.
 	assertionText = regexp.MustCompile(`^  \S`)
 )
@@ -172,15 +169,12 @@ func assertion(output string) string {
 			}
 		case strings.Contains(line, assertionMark):
 			return where
-		case assertionErrno.MatchString(line), assertionStack.MatchString(line):
+		case assertionNoise.MatchString(line):
 		case assertionText.MatchString(line):
 			return where + ": " + strings.TrimSpace(line)
 		}
 	}
-	if where == "" {
-		return "an assertion failed"
-	}
-	return where
+	return cmp.Or(where, "an assertion failed")
 }
 
 // lastLine returns the last line that is not blank.

@@ -4,6 +4,8 @@ package selftest
 
 import (
 	"bytes"
+	"math"
+	"slices"
 	"sync"
 
 	"vcpulab/ebpf/wire"
@@ -21,21 +23,22 @@ const (
 // ran, by the marks that the guest leaves in the kernel's log. It is safe for
 // use by several goroutines.
 type consoleLog struct {
-	mu       sync.Mutex
-	lines    int    // that are complete
-	part     []byte // of the line that is not, bounded
-	stretch  []stretch
-	unmarked *wire.Excerpt // before the first mark
+	mu      sync.Mutex
+	lines   int       // that are complete
+	part    []byte    // of the line that is not, bounded
+	stretch []stretch // the first is before the first mark
 }
 
 // stretch is the kernel's log while one test ran.
 type stretch struct {
-	name string
-	line int // of the mark, counted from 1
+	name string // "" before the first test
+	line int    // of the mark, counted from 1
 	text *wire.Excerpt
 }
 
-func newConsoleLog() *consoleLog { return &consoleLog{unmarked: wire.NewExcerpt(consoleLimit)} }
+func newConsoleLog() *consoleLog {
+	return &consoleLog{stretch: []stretch{{text: wire.NewExcerpt(consoleLimit)}}}
+}
 
 // Write takes all of p and never fails.
 func (c *consoleLog) Write(p []byte) (int, error) {
@@ -47,24 +50,18 @@ func (c *consoleLog) Write(p []byte) (int, error) {
 		c.part = append(c.part, line[:min(len(line), maxConsoleLine-len(c.part))]...)
 		if ended {
 			c.lines++
-			c.addLine()
+			c.addLine(bytes.TrimRight(c.part, "\r"))
 			c.part = c.part[:0]
 		}
 	}
 	return len(p), nil
 }
 
-// addLine adds the line in part.
-func (c *consoleLog) addLine() {
-	line := bytes.TrimRight(c.part, "\r")
+func (c *consoleLog) addLine(line []byte) {
 	if _, name, ok := bytes.Cut(line, []byte(wire.StartMark)); ok {
 		c.stretch = append(c.stretch, stretch{string(name), c.lines, wire.NewExcerpt(consoleLimit)})
 	}
-	text := c.unmarked
-	if n := len(c.stretch); n > 0 {
-		text = c.stretch[n-1].text
-	}
-	_, _ = text.Write(append(line, '\n'))
+	_, _ = c.stretch[len(c.stretch)-1].text.Write(append(line, '\n'))
 }
 
 // owner returns the test during which a line of the console came, counted
@@ -74,41 +71,28 @@ func (c *consoleLog) owner(line int) string {
 	defer c.mu.Unlock()
 	name := ""
 	for _, s := range c.stretch {
-		if s.line > line {
-			break
+		if s.line <= line {
+			name = s.name
 		}
-		name = s.name
 	}
 	return name
 }
 
 // last returns the test that was started last, "" if none was.
-func (c *consoleLog) last() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := len(c.stretch); n > 0 {
-		return c.stretch[n-1].name
-	}
-	return ""
-}
+func (c *consoleLog) last() string { return c.owner(math.MaxInt) }
 
 // during returns the kernel's log while a test ran, or with "" before the first
 // test.
 func (c *consoleLog) during(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if name == "" {
-		return c.unmarked.String()
+	i := slices.IndexFunc(c.stretch, func(s stretch) bool { return s.name == name })
+	if i < 0 {
+		return ""
 	}
-	for i, s := range c.stretch {
-		if s.name != name {
-			continue
-		}
-		text := s.text.String()
-		if i == len(c.stretch)-1 {
-			text += string(c.part) // a panic may be cut short
-		}
-		return text
+	text := c.stretch[i].text.String()
+	if i == len(c.stretch)-1 {
+		text += string(c.part) // a panic may be cut short
 	}
-	return ""
+	return text
 }

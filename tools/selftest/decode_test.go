@@ -30,7 +30,7 @@ func TestDecode(t *testing.T) {
 		"lines": {func(_ context.Context, s string) (string, error) { return s + "a.c:12\n", nil }, "BUG: bad\nRIP: f+0x1/0x2\na.c:12\n",
 			"--- console, from the first splat on, with source lines ---\nBUG: bad\nRIP: f+0x1/0x2\na.c:12\n\n--- console ---\nbefore\n"},
 		"no lines": {func(context.Context, string) (string, error) { return "", errors.New("no debug information") }, "",
-			"--- no source lines: no debug information ---\n\n--- console ---\nbefore\n"},
+			"--- no source lines ---\nno debug information\n\n--- console ---\nbefore\n"},
 		"no blame": {nil, "", "\n--- console ---\nbefore\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

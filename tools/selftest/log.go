@@ -3,6 +3,7 @@
 package selftest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,16 +37,17 @@ func (r *runner) sweep() error {
 		return nil
 	}
 	entries, err := os.ReadDir(r.opts.KeepDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove old logs: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
 	for _, e := range entries {
-		if n, ok := strings.CutPrefix(e.Name(), r.subject.Name+"-guest"); !ok || n == "" || strings.Trim(n, "0123456789") != "" {
-			continue
+		n, ok := strings.CutPrefix(e.Name(), r.subject.Name+"-guest")
+		if ok && n != "" && strings.Trim(n, "0123456789") == "" {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(r.opts.KeepDir, e.Name())))
 		}
-		if err := os.RemoveAll(filepath.Join(r.opts.KeepDir, e.Name())); err != nil {
-			return fmt.Errorf("remove old logs: %w", err)
-		}
+	}
+	if err != nil {
+		return fmt.Errorf("remove old logs: %w", err)
 	}
 	return nil
 }
@@ -75,17 +77,53 @@ func (r Result) logText() string {
 	if r.Command != "" {
 		fmt.Fprintf(&b, "to start the guest again: %s\n", r.Command)
 	}
-	if r.Output != "" {
-		fmt.Fprintf(&b, "\n--- output ---\n%s\n", strings.TrimRight(r.Output, "\n"))
+	section := func(head, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "\n--- %s ---\n%s\n", head, strings.TrimRight(text, "\n"))
+		}
 	}
-	if r.Decoded != "" {
-		fmt.Fprintf(&b, "\n--- console, from the first splat on, with source lines ---\n%s\n", strings.TrimRight(r.Decoded, "\n"))
-	}
-	if r.Undecoded != "" {
-		fmt.Fprintf(&b, "\n--- no source lines: %s ---\n", r.Undecoded)
-	}
-	if r.Console != "" {
-		fmt.Fprintf(&b, "\n--- console ---\n%s\n", strings.TrimRight(r.Console, "\n"))
-	}
+	section("output", r.Output)
+	section("console, from the first splat on, with source lines", r.Decoded)
+	section("no source lines", r.Undecoded)
+	section("console", r.Console)
 	return b.String()
+}
+
+// maxDecoded bounds how many results of one guest are decoded, which takes
+// some seconds each: those after the first fault are of little use.
+const maxDecoded = 3
+
+// decode finds the source lines of the kernel's complaints.
+func (g *guest) decode(ctx context.Context) {
+	if g.r.subject.Decode == nil {
+		return
+	}
+	n := 0
+	for i := range g.results {
+		r := &g.results[i]
+		text := r.fromSplat()
+		if text == "" || n == maxDecoded {
+			continue
+		}
+		n++
+		var err error
+		if r.Decoded, err = g.r.subject.Decode(ctx, text); err != nil {
+			r.Undecoded = err.Error() // the splat itself is worth more than its lines
+		}
+	}
+}
+
+// fromSplat returns the console from its first splat on, "" if there is none
+// or it is not known where it is.
+func (r *Result) fromSplat() string {
+	if len(r.Splats) == 0 {
+		return ""
+	}
+	// The function's name was put behind the title that the line has.
+	title, _, _ := strings.Cut(r.Splats[0].Title, " in ")
+	i := strings.Index(r.Console, title)
+	if i < 0 {
+		return ""
+	}
+	return r.Console[strings.LastIndexByte(r.Console[:i], '\n')+1:]
 }

@@ -163,17 +163,12 @@ func (r *Result) splatLines() string {
 	if text == "" {
 		return ""
 	}
-	var b strings.Builder
+	lines := strings.SplitN(strings.TrimRight(text, "\n"), "\n", maxSplatLines+1)
+	text = "  | " + strings.Join(lines[:min(len(lines), maxSplatLines)], "\n  | ") + "\n"
 	if r.Undecoded != "" {
-		fmt.Fprintf(&b, "  no source lines: %s\n", r.Undecoded)
+		text = "  no source lines: " + r.Undecoded + "\n" + text
 	}
-	for line := range strings.Lines(text) {
-		fmt.Fprintf(&b, "  | %s\n", strings.TrimRight(line, "\r\n"))
-		if strings.Count(b.String(), "\n") == maxSplatLines {
-			break
-		}
-	}
-	return b.String()
+	return strings.ReplaceAll(text, "\r", "")
 }
 
 // WriteJSON writes the comparison with all results.

@@ -215,7 +215,10 @@ func (r *runner) finish(number int, results []Result) {
 // started notes which test runs in a guest, "" for none.
 func (r *runner) started(number int, name string) {
 	r.mu.Lock()
-	r.running[number] = name
+	delete(r.running, number)
+	if name != "" {
+		r.running[number] = name
+	}
 	r.mu.Unlock()
 	r.show()
 }
@@ -224,15 +227,8 @@ func (r *runner) started(number int, name string) {
 func (r *runner) show() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var names []string
-	for _, n := range r.running {
-		if n != "" {
-			names = append(names, n)
-		}
-	}
-	slices.Sort(names)
 	text := fmt.Sprintf("%d of %d", len(r.results), len(r.subject.Tests)+len(r.subject.Unbuilt))
-	if len(names) > 0 {
+	if names := slices.Sorted(maps.Values(r.running)); len(names) > 0 {
 		text += ", running " + strings.Join(names, " and ")
 	}
 	r.step.Update("%s", text)

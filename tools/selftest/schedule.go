@@ -15,6 +15,9 @@ import (
 // usual is about how long tests take under TCG on an idle host, in seconds. It
 // decides which start first until that was measured.
 var usual = map[string]float64{
+	"hardware_disable_test":  endless,
+	"kvm_page_table_test":    endless,
+	"rseq_test":              endless,
 	"kvm_create_max_vcpus":   10,
 	"recalc_apic_map_test":   6,
 	"xapic_ipi_test":         5,
@@ -28,32 +31,17 @@ var usual = map[string]float64{
 	"set_memory_region_test": 30,
 }
 
-// endless are tests that do not end under TCG in any reasonable time.
-var endless = map[string]bool{
-	"hardware_disable_test": true,
-	"kvm_page_table_test":   true,
-	"rseq_test":             true,
-}
-
-// unknown is the expected time of an unknown test, in seconds.
-const unknown = 2
+const (
+	// endless stands for tests that do not end under TCG in any reasonable time.
+	endless = float64(limitEndless / time.Second)
+	// unknown is the expected time of an unknown test, in seconds.
+	unknown = 2
+)
 
 // expected is how long a test should take, in seconds: as long as on the other
 // kernel, as long as the last time, or as usual.
 func (o Options) expected(name string) float64 {
-	if s := o.Expect[name]; s > 0 {
-		return s
-	}
-	if t := o.History[name]; t.Seconds > 0 {
-		return t.Seconds
-	}
-	if endless[path.Base(name)] {
-		return limitEndless.Seconds()
-	}
-	if s := usual[path.Base(name)]; s > 0 {
-		return s
-	}
-	return unknown
+	return cmp.Or(o.Expect[name], o.History[name].Seconds, usual[path.Base(name)], unknown)
 }
 
 // The time that a test is given. The kernel's own limit for KVM's tests is
@@ -91,10 +79,12 @@ func (o Options) limit(name string) time.Duration {
 	if known := seconds(o.Expect[name]); known > 0 {
 		return max(knownSlack*known, min(limitKnown, most))
 	}
-	if o.Accel != vm.KVM && endless[path.Base(name)] {
+	switch usually := usual[path.Base(name)]; {
+	case usually != endless:
+		most = max(most, min(limitUsual, usualSlack*seconds(usually)))
+	case o.Accel != vm.KVM:
 		return min(limitEndless, most)
 	}
-	most = max(most, min(limitUsual, usualSlack*seconds(usual[path.Base(name)])))
 	if t := o.History[name]; t.Ended {
 		most = max(most, historySlack*seconds(t.Seconds))
 	}

@@ -3,9 +3,13 @@
 package selftest
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Bounds of what is taken from a test's output. With more, it proves
@@ -46,68 +50,77 @@ func ParseTAP(output string) TAP {
 	for line := range strings.Lines(output) {
 		p.line(strings.TrimRight(line, "\r\n"))
 	}
-	return p.end()
+	for len(p.levels) > 1 {
+		p.close()
+	}
+	l := p.levels[0]
+	if !l.Speaks {
+		return TAP{Planned: -1}
+	}
+	p.check(l)
+	return l.TAP
 }
 
-// tapLevel is a level of nesting.
+var (
+	// tapLine is a line of TAP: what it begins with if it is nested, spaces or
+	// the "# " that kselftest's runner puts before what a test prints; then a
+	// version, a plan, a test or a bail-out.
+	tapLine = regexp.MustCompile(`^((?:# |[ \t])*)(?:(K?TAP version \s*\d+\s*)$|1\.\.(\d.*)|(ok|not ok)(?:$| (.*))|Bail out!(.*))`)
+	// subtestLine is TAP 14's comment before nested tests.
+	subtestLine = regexp.MustCompile(`^\s*# Subtest(?:\s*$|:)`)
+	// testNumber is what the text of a test line begins with.
+	testNumber = regexp.MustCompile(`^\d+(?: |$)`)
+)
+
+// tapLevel is a level of nesting. The outermost has what the whole output says.
 type tapLevel struct {
-	indent  string // what its lines begin with
-	planned int    // -1 without a plan
-	highest int    // number of a test line
-	tests   []Subtest
-	names   map[string]int // how often a name came
-	pending []Subtest      // nested tests whose parent's line has not come
-	below   map[string]int // how often a name came among those
-	version bool           // a version line was there
-	skipped bool
-	reason  string
+	TAP
+	indent  string    // what its lines begin with
+	highest int       // number of a test line
+	pending []Subtest // nested tests whose parent's line has not come
 }
 
-func newLevel(indent string) *tapLevel {
-	return &tapLevel{indent: indent, planned: -1, names: map[string]int{}}
-}
+func newLevel(indent string) *tapLevel { return &tapLevel{TAP: TAP{Planned: -1}, indent: indent} }
 
 type tapParser struct {
-	levels   []*tapLevel // the outermost first
-	subtest  bool        // TAP 14's "# Subtest" stands before the next line
-	count    int
-	bailed   bool
-	bail     string
-	problems []string
+	levels  []*tapLevel // the outermost first
+	subtest bool        // a subtestLine stands before the next line
+	count   int
 }
 
 func (p *tapParser) problem(format string, args ...any) {
 	const most = 20
-	if len(p.problems) < most {
-		p.problems = append(p.problems, fmt.Sprintf(format, args...))
+	if all := p.levels[0]; len(all.Problems) < most {
+		all.Problems = append(all.Problems, fmt.Sprintf(format, args...))
 	}
 }
 
 func (p *tapParser) line(line string) {
-	indent, rest := splitIndent(line)
-	if isSubtest(line) {
+	if subtestLine.MatchString(line) {
 		p.subtest = true
 		return
 	}
-	switch kind, text := tapLine(rest); kind {
-	case lineVersion:
-		if l := p.open(indent); l != nil {
-			l.version = true
-		}
-	case linePlan:
-		if l := p.findLevel(indent); l != nil {
-			p.plan(l, text)
-		}
-	case lineTest:
-		if l := p.findLevel(indent); l != nil {
-			p.test(l, text)
-		}
-	case lineBail:
-		if indent == "" && !p.bailed {
-			p.bailed, p.bail = true, clip(strings.TrimSpace(text), maxReason)
-		}
-	default:
+	m := tapLine.FindStringSubmatch(line)
+	if m == nil {
 		return
+	}
+	indent, version, plan, verdict, test, bail := m[1], m[2], m[3], m[4], m[5], m[6]
+	switch {
+	case version != "":
+		if l := p.open(indent); l != nil {
+			l.Speaks = true
+		}
+	case plan != "":
+		if l := p.findLevel(indent); l != nil {
+			p.plan(l, plan)
+		}
+	case verdict != "":
+		if l := p.findLevel(indent); l != nil {
+			p.test(l, verdict == "ok", test)
+		}
+	case indent == "" && !p.levels[0].Bailed:
+		all := p.levels[0]
+		all.Speaks, all.Bailed, all.Bail = true, true, clip(strings.TrimSpace(bail), maxReason)
 	}
 	p.subtest = false
 }
@@ -159,123 +172,134 @@ func (p *tapParser) close() {
 	l := p.top()
 	p.check(l)
 	p.levels = p.levels[:len(p.levels)-1]
-	parent := p.top()
-	if len(parent.pending) == 0 {
-		parent.below = map[string]int{}
-	}
-	for _, s := range l.tests {
-		s.Name = unique(parent.below, s.Name)
-		parent.pending = append(parent.pending, s)
-	}
+	p.top().pending = append(p.top().pending, l.Tests...)
 }
 
 // check compares a level's tests with its plan.
 func (p *tapParser) check(l *tapLevel) {
 	switch {
-	case l.planned >= 0 && l.planned != len(l.tests):
-		p.problem("planned %d tests, found %d", l.planned, len(l.tests))
-	case l.highest > len(l.tests):
-		p.problem("test number %d is there, but only %d tests", l.highest, len(l.tests))
+	case l.Planned >= 0 && l.Planned != len(l.Tests):
+		p.problem("planned %d tests, found %d", l.Planned, len(l.Tests))
+	case l.highest > len(l.Tests):
+		p.problem("test number %d is there, but only %d tests", l.highest, len(l.Tests))
 	}
 	if len(l.pending) > 0 {
 		p.problem("%d nested tests without the line of their parent", len(l.pending))
-		l.tests = append(l.tests, Subtest{Name: unique(l.names, "(no parent)"), Outcome: Fail,
-			Reason: "the output ends before the result of these tests", Sub: l.pending})
+		l.Tests = append(l.Tests, Subtest{Name: "(no parent)", Outcome: Fail,
+			Reason: "the output ends before the result of these tests", Sub: numberNames(l.pending)})
 		l.pending = nil
 	}
+	numberNames(l.Tests)
 }
 
 func (p *tapParser) plan(l *tapLevel, text string) {
-	count, comment := splitDirective(text)
-	n, err := strconv.Atoi(strings.TrimSpace(count))
-	if err != nil || n < 0 {
+	count, word, reason := splitDirective(text)
+	n, err := strconv.Atoi(count)
+	if err != nil {
 		return
 	}
-	if l.planned >= 0 && l.planned != n {
-		p.problem("planned %d tests and then %d", l.planned, n)
+	if l.Planned >= 0 && l.Planned != n {
+		p.problem("planned %d tests and then %d", l.Planned, n)
 	}
-	l.planned = n
-	if word, reason := directive(comment); n == 0 && word == "SKIP" {
-		l.skipped, l.reason = true, reason
+	l.Speaks, l.Planned = true, n
+	if n == 0 && word == "SKIP" {
+		l.Skipped, l.SkipReason = true, clip(reason, maxReason)
 	}
 }
 
-// test takes a test line without its "ok" or "not ok", which is the first
-// byte of text: + or -.
-func (p *tapParser) test(l *tapLevel, text string) {
+// test takes what follows the verdict of a test line.
+func (p *tapParser) test(l *tapLevel, good bool, text string) {
 	if p.count++; p.count > maxSubs {
 		if p.count == maxSubs+1 {
 			p.problem("more than %d tests", maxSubs)
 		}
 		return
 	}
-	good, text := text[0] == '+', strings.TrimSpace(text[1:])
-	digits := text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
-	number := 0
-	if n, err := strconv.Atoi(digits); err == nil && (len(digits) == len(text) || text[len(digits)] == ' ') {
-		number = n
+	text = strings.TrimSpace(text)
+	digits := testNumber.FindString(text)
+	if n, err := strconv.Atoi(strings.TrimSpace(digits)); err == nil {
+		l.highest = max(l.highest, n)
 		text = strings.TrimSpace(text[len(digits):])
 	}
-	l.highest = max(l.highest, number)
 
-	name, comment := splitDirective(text)
+	name, word, reason := splitDirective(text)
 	name = strings.TrimSpace(strings.TrimPrefix(name, "- "))
-	s := Subtest{Outcome: Fail}
-	if good {
-		s.Outcome = Pass
-	}
-	word, reason := directive(comment)
-	switch word {
-	case "SKIP":
-		s.Outcome = Skip
-	case "XFAIL", "TODO":
-		// Known to fail: neither proves anything nor disproves it.
+	s := Subtest{Outcome: Fail, Sub: numberNames(l.pending)}
+	l.pending = nil
+	known := word == "XFAIL" || word == "TODO" // to fail: proves nothing and disproves nothing
+	switch {
+	case known:
 		s.Outcome = Skip
 		reason = strings.TrimSpace("expected to fail: " + reason)
-	case "TIMEOUT":
+	case word == "SKIP":
+		s.Outcome = Skip
+	case word == "TIMEOUT":
 		s.Outcome = Timeout
+	case good:
+		s.Outcome = Pass
 	}
-
-	if s.Reason = clip(reason, maxReason); name == "" {
-		// kselftest.h prints "ok 3 # SKIP name of the test".
-		if name = reason; name == "" {
-			name = fmt.Sprintf("test %d", len(l.tests)+1)
-		}
+	// kselftest.h prints "ok 3 # SKIP name of the test".
+	s.Name = clip(cmp.Or(name, reason, fmt.Sprintf("test %d", len(l.Tests)+1)), maxName)
+	if failed := failedSubs(s.Sub); failed != "" && !known && !s.Outcome.bad() {
+		s.Outcome, reason = Fail, failed
 	}
-	s.Name = unique(l.names, clip(name, maxName))
-
-	s.Sub, l.pending = l.pending, nil
-	if failed := failedSubs(s.Sub); failed != "" && word != "XFAIL" && word != "TODO" && !s.Outcome.bad() {
-		s.Outcome, s.Reason = Fail, clip(failed, maxReason)
-	}
-	l.tests = append(l.tests, s)
+	s.Reason = clip(reason, maxReason)
+	l.Tests = append(l.Tests, s)
 }
 
-// unique numbers names that come more than once; seen counts them.
-func unique(seen map[string]int, name string) string {
-	for {
-		seen[name]++
-		n := seen[name]
-		if n == 1 {
-			return name
-		}
-		name = fmt.Sprintf("%s (%d)", name, n)
+// splitDirective splits the text of a test line or a plan at the hash sign
+// before a directive. Without one of the words that change what a line means,
+// word is "".
+func splitDirective(s string) (text, word, reason string) {
+	text, comment, _ := strings.Cut(" "+s, " #")
+	comment = strings.TrimSpace(comment)
+	first, reason, _ := strings.Cut(comment, " ")
+	switch word = strings.ToUpper(strings.TrimSuffix(first, ":")); word {
+	case "SKIP", "SKIPPED", "XFAIL", "XPASS", "TODO", "TIMEOUT", "ERROR":
+		word = strings.TrimSuffix(word, "PED")
+	default:
+		word, reason = "", comment
 	}
+	reason = strings.TrimPrefix(strings.TrimSpace(reason), "- ")
+	return strings.TrimSpace(text), word, strings.TrimSpace(reason)
 }
 
-func (p *tapParser) end() TAP {
-	for len(p.levels) > 1 {
-		p.close()
+// numberNames numbers names that come more than once.
+func numberNames(tests []Subtest) []Subtest {
+	seen := make(map[string]int)
+	for i := range tests {
+		for name := tests[i].Name; ; {
+			seen[name]++
+			n := seen[name]
+			if n == 1 {
+				tests[i].Name = name
+				break
+			}
+			name = fmt.Sprintf("%s (%d)", tests[i].Name, n)
+		}
 	}
-	l := p.top()
-	t := TAP{
-		Speaks: l.version || l.planned >= 0 || p.bailed, Planned: l.planned,
-		Skipped: l.skipped, SkipReason: clip(l.reason, maxReason), Bailed: p.bailed, Bail: p.bail,
+	return tests
+}
+
+// clip shortens s to n bytes of whole characters, makes it valid UTF-8 and
+// keeps control characters off the user's terminal.
+func clip(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r):
+			return '.'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if len(s) <= n {
+		return s
 	}
-	if !t.Speaks {
-		return t
+	const dots = "..."
+	cut := n - len(dots)
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
 	}
-	p.check(l)
-	t.Tests, t.Problems = l.tests, p.problems
-	return t
+	return s[:cut] + dots
 }
