@@ -106,11 +106,11 @@ var dimensions = []dimension{
 	dim("{slot}", func(k *Key) *Slot { return &k.Slot }, itself, one(AfterGrowth, AfterCreation, Control)),
 	dim("{lookup}", func(k *Key) *measure.Op { return &k.Lookup }, itself, one(measure.Ops[1:]...)),
 	dim("{path}", func(k *Key) *measure.Path { return &k.Path }, itself, one(measure.AllPaths...)),
-	dim("{object}", func(k *Key) *string { return &k.Object }, itself, isWord),
+	dim("{object}", func(k *Key) *string { return &k.Object }, itself, IsWord),
 }
 
-// isWord says that s can stand as one word in a line of text.
-func isWord(s string) bool {
+// IsWord says that s can stand as one word in a line of text.
+func IsWord(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
 		return unicode.IsSpace(c) || !unicode.IsPrint(c) || c == '/'
 	})

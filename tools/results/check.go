@@ -5,8 +5,8 @@ package results
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
+
+	"vcpulab/tools/figure"
 )
 
 // check tells whether what was read is consistent: every figure and boot of a
@@ -15,7 +15,7 @@ import (
 func (r *Results) check() error {
 	names := make(map[string]bool)
 	for i, k := range r.Kernels {
-		if !word(k.Name) || names[k.Name] {
+		if !figure.IsWord(k.Name) || names[k.Name] {
 			return fmt.Errorf("kernel %d: expected a name of its own, found %q", i, k.Name)
 		}
 		names[k.Name] = true
@@ -45,6 +45,7 @@ func (r *Results) check() error {
 		if err := f.Key.Check(); err != nil {
 			return fmt.Errorf("figure %d: %w", i, err)
 		}
+		outside := slices.IndexFunc(f.Boots, func(b int) bool { return b < 0 || b >= len(r.Boots) })
 		switch {
 		case !slices.Contains(columns, f.Column):
 			return fmt.Errorf("figure %d, %s: column %q is of no kernel that is listed", i, f.Name(), f.Column)
@@ -55,20 +56,10 @@ func (r *Results) check() error {
 		case len(f.Values) == 0 || len(f.Values) != len(f.Boots):
 			return fmt.Errorf("figure %d, %s: expected a value for each boot, found %d for %d",
 				i, f.Name(), len(f.Values), len(f.Boots))
+		case outside >= 0:
+			return fmt.Errorf("figure %d, %s: no boot %d", i, f.Name(), f.Boots[outside])
 		}
 		seen[f.Place()] = true
-		for _, b := range f.Boots {
-			if b < 0 || b >= len(r.Boots) {
-				return fmt.Errorf("figure %d, %s: no boot %d", i, f.Name(), b)
-			}
-		}
 	}
 	return nil
-}
-
-// word says that s can stand as one word in a line of text.
-func word(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return unicode.IsSpace(c) || !unicode.IsPrint(c)
-	})
 }

@@ -3,7 +3,7 @@
 package results
 
 import (
-	"fmt"
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -29,16 +29,9 @@ const windowConfidence = 0.9
 
 // createValues draws the figures of a VM's creations.
 func createValues(c measure.Create) ([]value, error) {
-	bad := func(format string, args ...any) ([]value, error) {
-		return nil, fmt.Errorf("%w: create %v: %s", ErrInvalid, c.VM, fmt.Sprintf(format, args...))
-	}
-	if len(c.Nanos) != c.VM.VCPUs {
-		return bad("expected as many creations as vCPUs, found %d", len(c.Nanos))
-	}
+	err := expect(len(c.Nanos) == c.VM.VCPUs, "create %v: expected as many creations as vCPUs, found %d", c.VM, len(c.Nanos))
 	for i, n := range c.Nanos {
-		if n <= 0 {
-			return bad("expected time to pass, found %d ns for vCPU %d", n, i)
-		}
+		err = cmp.Or(err, expect(n > 0, "create %v: expected time to pass, found %d ns for vCPU %d", c.VM, n, i))
 	}
 
 	var out []value
@@ -61,9 +54,8 @@ func createValues(c measure.Create) ([]value, error) {
 	out = append(out, counted(as(key, figure.CreateAll), total))
 	if len(c.ArchNanos) == len(c.Nanos) {
 		arch, waiting := sum(slices.Values(c.ArchNanos)), sum(maps.Values(c.WaitNanos))
-		if arch+waiting > total || arch < 0 || waiting < 0 {
-			return bad("expected parts of %.0f ns, found %.0f ns in kvm_arch_vcpu_create() and %.0f ns of waiting", total, arch, waiting)
-		}
+		err = cmp.Or(err, expect(arch+waiting <= total && arch >= 0 && waiting >= 0,
+			"create %v: expected parts of %.0f ns, found %.0f ns in kvm_arch_vcpu_create() and %.0f ns of waiting", c.VM, total, arch, waiting))
 		out = append(out,
 			counted(as(key, figure.CreateArch), arch),
 			counted(as(key, figure.CreateWaiting), waiting),
@@ -72,7 +64,7 @@ func createValues(c measure.Create) ([]value, error) {
 	if growth, ok := growth(c.Nanos); ok {
 		out = append(out, counted(as(key, figure.CreateGrowth), growth))
 	}
-	return append(out, counted(as(key, figure.CreateWaits), sum(maps.Values(c.Waits)))), nil
+	return append(out, counted(as(key, figure.CreateWaits), sum(maps.Values(c.Waits)))), err
 }
 
 func sum[T int64 | uint64](values iter.Seq[T]) float64 {
@@ -97,39 +89,21 @@ func growth(nanos []int64) (ratio float64, ok bool) {
 	return at(len(nanos)-w) / at(w), true
 }
 
-// memoryValues draws the figures of what VMs take.
-func memoryValues(all []measure.Memory) ([]value, error) {
-	if len(all) == 0 {
-		return nil, nil // it was not counted
-	}
-
-	first := all[0]
-	out, err := drawEach(nil, "memory", all, func(m measure.Memory) ([]value, error) {
-		switch {
-		case m.KVM == 0 || m.VCPU == 0 || (m.Container == 0) != (m.Objects == 0):
-			return nil, fmt.Errorf("%w: memory of %v: expected bytes of every object, found %+v", ErrInvalid, m.VM, m)
-		case m.KVM != first.KVM || m.VCPU != first.VCPU:
-			return nil, fmt.Errorf("%w: memory of %v: expected %d and %d bytes for struct kvm and struct kvm_vcpu, as in %v, found %d and %d",
-				ErrInvalid, m.VM, first.KVM, first.VCPU, first.VM, m.KVM, m.VCPU)
-		}
-		return []value{counted(figure.VM(figure.Memory, m.VM), float64(m.Container))}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return append(out, objectValues(figure.MemoryObject, "/memory/0", float64(first.KVM), float64(first.VCPU))...), nil
-}
-
-// sizeValues draws the figures of the structures' sizes.
-func (b Boot) sizeValues() []value {
-	return objectValues(figure.SizeOf, "/sizes", float64(b.Sizes.KVM), float64(b.Sizes.VCPU))
+// memoryValues draws the figures of what a VM takes. The objects are as large as
+// in the first one.
+func (b Boot) memoryValues(m measure.Memory) ([]value, error) {
+	first := b.Memory[0]
+	return []value{counted(figure.VM(figure.Memory, m.VM), float64(m.Container))}, cmp.Or(
+		expect(m.KVM > 0 && m.VCPU > 0 && (m.Container == 0) == (m.Objects == 0),
+			"memory of %v: expected bytes of every object, found %+v", m.VM, m),
+		expect(m.KVM == first.KVM && m.VCPU == first.VCPU, "memory of %v: expected %d and %d bytes for struct kvm and struct kvm_vcpu, as in %v, found %d and %d",
+			m.VM, first.KVM, first.VCPU, first.VM, m.KVM, m.VCPU))
 }
 
 // objectValues are figures of struct kvm and of struct kvm_vcpu.
 func objectValues(op figure.Op, from string, kvm, vcpu float64) []value {
-	out := []value{counted(figure.Key{Op: op, Object: "kvm"}, kvm), counted(figure.Key{Op: op, Object: "kvm_vcpu"}, vcpu)}
-	for i := range out {
-		out[i].from = from
+	return []value{
+		{figure.Key{Op: op, Object: "kvm"}, kvm, kvm, kvm, from},
+		{figure.Key{Op: op, Object: "kvm_vcpu"}, vcpu, vcpu, vcpu, from},
 	}
-	return out
 }

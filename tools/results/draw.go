@@ -20,43 +20,38 @@ var ErrInvalid = errors.New("measurement is invalid")
 // Draw makes the figures of all boots. The error is ErrInvalid if a boot's
 // samples contradict themselves.
 func (r *Results) Draw() error {
-	figures := make(map[Place]*Figure)
-	var order []Place
+	r.Figures = r.Figures[:0]
+	index := make(map[Place]int)
 	columns := r.columns()
 	for i, b := range r.Boots {
-		if !slices.Contains(columns, b.Column()) {
-			return fmt.Errorf("boot %d: %w: kernel %q is not listed", i, ErrInvalid, b.Kernel)
-		}
 		values, err := b.values()
-		if err != nil {
+		if err = cmp.Or(expect(slices.Contains(columns, b.Column()), "kernel %q is not listed", b.Kernel), err); err != nil {
 			return fmt.Errorf("boot %d, %s: %w", i, b.Column(), err)
 		}
 
 		for _, v := range values {
 			p := Place{v.key, b.Column(), b.Method}
-			f := figures[p]
-			if f == nil {
-				f = &Figure{Key: p.Key, Column: p.Column, Method: p.Method, Low: v.low, High: v.high}
-				figures[p] = f
-				order = append(order, p)
+			n, ok := index[p]
+			if !ok {
+				n = len(r.Figures)
+				index[p] = n
+				r.Figures = append(r.Figures, Figure{Key: p.Key, Column: p.Column, Method: p.Method, Low: v.low, High: v.high})
 			}
+			f := &r.Figures[n]
 			f.Boots = append(f.Boots, i)
 			f.Values = append(f.Values, v.value)
 			f.Low, f.High = min(f.Low, v.low), max(f.High, v.high)
 		}
 	}
 
+	for i := range r.Figures {
+		r.Figures[i].summarize()
+	}
 	// Boots come in shuffled order; the first column must be the baseline,
 	// because benchstat compares with the one that it sees first.
-	slices.SortStableFunc(order, func(a, b Place) int {
+	slices.SortStableFunc(r.Figures, func(a, b Figure) int {
 		return cmp.Compare(slices.Index(columns, a.Column), slices.Index(columns, b.Column))
 	})
-	r.Figures = r.Figures[:0]
-	for _, p := range order {
-		f := figures[p]
-		f.summarize()
-		r.Figures = append(r.Figures, *f)
-	}
 	return nil
 }
 
@@ -112,60 +107,48 @@ func as(key figure.Key, op figure.Op) figure.Key {
 	return key
 }
 
-// values draws the figures of one boot, in the order in which to show them.
-func (b Boot) values() ([]value, error) {
-	out, err := b.loopValues()
-	if err != nil {
-		return nil, err
-	}
-	if out, err = drawEach(out, "creates", b.Creates, createValues); err != nil {
-		return nil, err
-	}
-	if out, err = drawEach(out, "races", b.Races, raceValues); err != nil {
-		return nil, err
-	}
-	if b.Method == Native {
-		return out, nil // there is no kernel whose structures have a size
-	}
-
-	if b.Sizes.KVM == 0 || b.Sizes.VCPU == 0 {
-		return nil, fmt.Errorf("%w: the structures' sizes are missing", ErrInvalid)
-	}
-	memory, err := memoryValues(b.Memory)
-	if err != nil {
-		return nil, err
-	}
-	out = append(out, memory...)
-
-	if out, err = drawEach(out, "growths", b.Growths, growthValues); err != nil {
-		return nil, err
-	}
-	if out, err = drawEach(out, "gaps", b.Gaps, gapValues); err != nil {
-		return nil, err
-	}
-	if out, err = drawEach(out, "paths", b.Paths, b.pathValues); err != nil {
-		return nil, err
-	}
-	if out, err = drawEach(out, "starts", b.Starts, startValues); err != nil {
-		return nil, err
-	}
-	return append(out, b.sizeValues()...), nil
+// drawing is the figures of one boot, until samples contradict themselves.
+type drawing struct {
+	values []value
+	err    error
 }
 
-// drawEach appends the figures of each sample of an array of the boot's JSON,
-// and says that they are drawn from it.
-func drawEach[T any](out []value, array string, samples []T, draw func(T) ([]value, error)) ([]value, error) {
+// values draws the figures of one boot, in the order in which to show them.
+func (b Boot) values() ([]value, error) {
+	var d drawing
+	b.drawLoops(&d)
+	drawEach(&d, "creates", b.Creates, createValues)
+	drawEach(&d, "races", b.Races, raceValues)
+	if b.Method == Native {
+		return d.values, d.err // there is no kernel whose structures have a size
+	}
+
+	drawEach(&d, "memory", b.Memory, b.memoryValues)
+	if len(b.Memory) > 0 {
+		d.values = append(d.values, objectValues(figure.MemoryObject, "/memory/0", float64(b.Memory[0].KVM), float64(b.Memory[0].VCPU))...)
+	}
+	drawEach(&d, "growths", b.Growths, growthValues)
+	drawEach(&d, "gaps", b.Gaps, gapValues)
+	drawEach(&d, "paths", b.Paths, b.pathValues)
+	drawEach(&d, "starts", b.Starts, startValues)
+	d.values = append(d.values, objectValues(figure.SizeOf, "/sizes", float64(b.Sizes.KVM), float64(b.Sizes.VCPU))...)
+	return d.values, cmp.Or(d.err, expect(b.Sizes.KVM > 0 && b.Sizes.VCPU > 0, "the structures' sizes are missing"))
+}
+
+// drawEach draws the figures of each sample of an array of the boot's JSON, and
+// says that they are drawn from it.
+func drawEach[T any](d *drawing, array string, samples []T, draw func(T) ([]value, error)) {
 	for i, s := range samples {
-		values, err := draw(s)
-		if err != nil {
-			return nil, err
+		if d.err != nil {
+			return
 		}
+		var values []value
+		values, d.err = draw(s)
 		for _, v := range values {
 			v.from = fmt.Sprintf("/%s/%d", array, i)
-			out = append(out, v)
+			d.values = append(d.values, v)
 		}
 	}
-	return out, nil
 }
 
 // Check returns an ErrInvalid if the boot's samples contradict themselves.

@@ -3,7 +3,7 @@
 package results
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 
 	"vcpulab/ebpf/measure"
@@ -13,23 +13,21 @@ import (
 // completePaths returns an ErrInvalid if what the boot says about paths is not
 // all that was asked for, or contradicts itself.
 func (b *Boot) completePaths(p measure.Paths) error {
-	if len(b.Starts) != len(p.VMs) || len(b.Paths) != len(p.VMs)*len(measure.AllPaths) {
-		return fmt.Errorf("%w: paths: expected %d VMs and %d paths on each, found %d and %d in all",
-			ErrInvalid, len(p.VMs), len(measure.AllPaths), len(b.Starts), len(b.Paths))
+	if err := expect(len(b.Starts) == len(p.VMs) && len(b.Paths) == len(p.VMs)*len(measure.AllPaths),
+		"paths: expected %d VMs and %d paths on each, found %d and %d in all",
+		len(p.VMs), len(measure.AllPaths), len(b.Starts), len(b.Paths)); err != nil {
+		return err
 	}
-	for i, vm := range p.VMs {
-		if s := b.Starts[i]; s.VM != vm {
-			return fmt.Errorf("%w: paths: expected the start of %v, found that of %v", ErrInvalid, vm, s.VM)
-		}
-		for j, path := range measure.AllPaths {
-			s := b.Paths[i*len(measure.AllPaths)+j]
-			if s.VM != vm || s.Path != path || s.Function != path.Function() {
-				return fmt.Errorf("%w: paths: expected %s of %v, found %s by %s of %v", ErrInvalid, path, vm, s.Path, s.Function, s.VM)
-			}
-			if s.Ops != p.Ops || len(s.Once) != p.Repeat {
-				return fmt.Errorf("%w: paths: %s of %v: expected %d times %d operations, found %d times %d",
-					ErrInvalid, path, vm, p.Repeat, p.Ops, len(s.Once), s.Ops)
-			}
+	for i, s := range b.Paths {
+		vm, path := p.VMs[i/len(measure.AllPaths)], measure.AllPaths[i%len(measure.AllPaths)]
+		start := b.Starts[i/len(measure.AllPaths)]
+		if err := cmp.Or(
+			expect(start.VM == vm, "paths: expected the start of %v, found that of %v", vm, start.VM),
+			expect(s.VM == vm && s.Path == path && s.Function == path.Function(),
+				"paths: expected %s of %v, found %s by %s of %v", path, vm, s.Path, s.Function, s.VM),
+			expect(s.Ops == p.Ops && len(s.Once) == p.Repeat, "paths: %s of %v: expected %d times %d operations, found %d times %d",
+				path, vm, p.Repeat, p.Ops, len(s.Once), s.Ops)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -37,31 +35,26 @@ func (b *Boot) completePaths(p measure.Paths) error {
 
 // startValues draws the figures of the start of a VM.
 func startValues(s measure.Start) ([]value, error) {
-	if s.Created <= 0 || s.Ran <= s.Created {
-		return nil, fmt.Errorf("%w: start of %v: expected time to pass, found %d ns and %d ns", ErrInvalid, s.VM, s.Created, s.Ran)
-	}
 	return []value{
 		counted(figure.VM(figure.StartCreated, s.VM), float64(s.Created)),
 		counted(figure.VM(figure.StartRan, s.VM), float64(s.Ran)),
-	}, nil
+	}, expect(s.Created > 0 && s.Ran > s.Created, "start of %v: expected time to pass, found %d ns and %d ns", s.VM, s.Created, s.Ran)
 }
 
 // pathValues draws the figures of one path: what a call of its function costs,
 // and how often it is called.
 func (b Boot) pathValues(s measure.PathSample) ([]value, error) {
-	bad := func(format string, args ...any) ([]value, error) {
-		return nil, fmt.Errorf("%w: %s of %v: %s", ErrInvalid, s.Path, s.VM, fmt.Sprintf(format, args...))
-	}
-	if s.Ops < 1 || len(s.Once) == 0 || len(s.Once) != len(s.Twice) {
-		return bad("expected runs with N and with 2N operations, found %d and %d", len(s.Once), len(s.Twice))
-	}
-	if want := s.Ops * len(s.Once); len(s.Calls) != want {
-		return bad("%d operations called %s %d times", want, s.Function, len(s.Calls))
-	}
+	want := s.Ops * len(s.Once)
+	err := cmp.Or(
+		expect(s.Ops >= 1 && want > 0 && len(s.Once) == len(s.Twice), "%s of %v: expected runs with N and with 2N operations, found %d and %d",
+			s.Path, s.VM, len(s.Once), len(s.Twice)),
+		expect(len(s.Calls) == want, "%s of %v: %d operations called %s %d times", s.Path, s.VM, want, s.Function, len(s.Calls)))
 	for i, c := range s.Calls {
-		if s.Bracket <= 0 || c <= 0 || b.Method.Exact() && c <= s.Bracket {
-			return bad("call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", i, s.Bracket, c)
-		}
+		err = cmp.Or(err, expect(s.Bracket > 0 && c > 0 && (c > s.Bracket || !b.Method.Exact()),
+			"%s of %v: call %d: expected it to take more than the %d ns of an empty bracket, found %d ns", s.Path, s.VM, i, s.Bracket, c))
+	}
+	if err != nil {
+		return nil, err
 	}
 
 	// The nth operation is the same in each run. Not all of a run are.
@@ -79,13 +72,11 @@ func (b Boot) pathValues(s measure.PathSample) ([]value, error) {
 	// more in the one run than in the other is in load. Times of two runs
 	// are to be compared less closely still.
 	load := (b.typical(s.Twice) - b.typical(s.Once)) / float64(s.Ops)
-	if call <= 0 || load < call/2 || b.Method.Exact() && load < call*(1-linearity) {
-		return bad("an operation takes %.0f ns in all, and the call in it %.0f ns", load, call)
-	}
-
 	key := figure.VM(figure.PathCall, s.VM)
 	key.Path = s.Path
-	return []value{counted(key, call), counted(as(key, figure.PathRate), 1e9/load)}, nil
+	return []value{counted(key, call), counted(as(key, figure.PathRate), 1e9/load)},
+		expect(call > 0 && load >= call/2 && (load >= call*(1-linearity) || !b.Method.Exact()),
+			"%s of %v: an operation takes %.0f ns in all, and the call in it %.0f ns", s.Path, s.VM, load, call)
 }
 
 // typical is what the same run takes: where instructions are counted the least,

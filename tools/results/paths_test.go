@@ -98,11 +98,10 @@ func TestCompletePaths(t *testing.T) {
 
 // usageValues draws the figures of paths and starts.
 func (b Boot) usageValues() ([]value, error) {
-	out, err := drawEach(nil, "paths", b.Paths, b.pathValues)
-	if err != nil {
-		return nil, err
-	}
-	return drawEach(out, "starts", b.Starts, startValues)
+	var d drawing
+	drawEach(&d, "paths", b.Paths, b.pathValues)
+	drawEach(&d, "starts", b.Starts, startValues)
+	return d.values, d.err
 }
 
 // inUnit is a number with its unit.

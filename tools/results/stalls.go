@@ -3,6 +3,7 @@
 package results
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -19,25 +20,23 @@ const minGaps = 20
 func (b *Boot) completeStalls(p measure.Stalls) error {
 	vm := measure.VM{VCPUs: p.VCPUs, IDs: measure.Dense}
 	growths := []measure.Phase{"", measure.During, measure.Other, measure.Slots}
-	if len(b.Growths) != len(growths) || len(b.Gaps) != len(measure.Phases) {
-		return fmt.Errorf("%w: stalls: expected %d growing VMs and %d phases, found %d and %d",
-			ErrInvalid, len(growths), len(measure.Phases), len(b.Growths), len(b.Gaps))
+	if err := expect(len(b.Growths) == len(growths) && len(b.Gaps) == len(measure.Phases), "stalls: expected %d growing VMs and %d phases, found %d and %d",
+		len(growths), len(measure.Phases), len(b.Growths), len(b.Gaps)); err != nil {
+		return err
 	}
 	for i, g := range b.Growths {
-		if g.VM != vm || g.Phase != growths[i] || g.Running != (i > 0) {
-			return fmt.Errorf("%w: stalls: expected the growth of %v in phase %q, found that of %v in %q",
-				ErrInvalid, vm, growths[i], g.VM, g.Phase)
-		}
-		if err := checkGrowth(g); err != nil {
-			return fmt.Errorf("%w: stalls: growth in phase %q: %w", ErrInvalid, g.Phase, err)
+		if err := cmp.Or(
+			expect(g.VM == vm && g.Phase == growths[i] && g.Running == (i > 0),
+				"expected the growth of %v in phase %q, found that of %v in %q", vm, growths[i], g.VM, g.Phase),
+			checkGrowth(g)); err != nil {
+			return fmt.Errorf("stalls: growth in phase %q: %w", g.Phase, err)
 		}
 	}
 	for i, g := range b.Gaps {
-		if g.VM != vm || g.Phase != measure.Phases[i] {
-			return fmt.Errorf("%w: stalls: expected phase %q of %v, found %q of %v", ErrInvalid, measure.Phases[i], vm, g.Phase, g.VM)
-		}
-		if err := checkGaps(g); err != nil {
-			return fmt.Errorf("%w: stalls: phase %q: %w", ErrInvalid, g.Phase, err)
+		if err := cmp.Or(
+			expect(g.VM == vm && g.Phase == measure.Phases[i], "expected phase %q of %v, found %q of %v", measure.Phases[i], vm, g.Phase, g.VM),
+			checkGaps(g)); err != nil {
+			return fmt.Errorf("stalls: phase %q: %w", g.Phase, err)
 		}
 	}
 	return nil
@@ -49,94 +48,72 @@ func checkGrowth(g measure.Growth) error {
 	if g.Phase == measure.During || g.Phase == measure.Slots {
 		first = 2 // the one that runs was there before
 	}
-	if want := g.VM.VCPUs - first + 1; len(g.Create) != want {
-		return fmt.Errorf("expected %d creations, found %d", want, len(g.Create))
+	var changes, found []int // ordinals after whose creation slots change
+	for n := first; n <= g.VM.VCPUs && (g.Phase == "" || g.Phase == measure.Slots); n++ {
+		if measure.SlotsChange(n) {
+			changes = append(changes, n)
+		}
 	}
+	for _, s := range g.Slots {
+		found = append(found, s.VCPU)
+	}
+	err := cmp.Or(
+		expect(len(g.Create) == g.VM.VCPUs-first+1, "expected %d creations, found %d", g.VM.VCPUs-first+1, len(g.Create)),
+		expect(slices.Equal(found, changes), "expected changes of memory slots after the creation of vCPUs %v, found them after %v", changes, found))
 	for i, c := range g.Create {
-		if c.On() <= 0 {
-			return fmt.Errorf("creation %d: expected time to pass, found %d of %d ns on a processor", i, c.On(), c.Nanos)
-		}
-	}
-	var want []int
-	if g.Phase == "" || g.Phase == measure.Slots {
-		for n := first; n <= g.VM.VCPUs; n++ {
-			if measure.SlotsChange(n) {
-				want = append(want, n)
-			}
-		}
-	}
-	if len(g.Slots) != len(want) {
-		return fmt.Errorf("expected changes of memory slots after %d creations, found %d", len(want), len(g.Slots))
+		err = cmp.Or(err, expect(c.On() > 0, "creation %d: expected time to pass, found %d of %d ns on a processor", i, c.On(), c.Nanos))
 	}
 	blocked := uint64(0)
-	for i, s := range g.Slots {
-		if s.VCPU != want[i] {
-			return fmt.Errorf("expected a change of memory slots after the creation of vCPU %d, found one after %d", want[i], s.VCPU)
-		}
+	for _, s := range g.Slots {
 		for _, c := range []measure.Call{s.After, s.Control} {
 			// Adding a slot waits for readers of the old ones, on any
 			// kernel: if that was not seen nothing else was.
 			blocked += c.Blocked
-			if c.On() <= 0 || c.GracePeriods() == 0 {
-				return fmt.Errorf("change of memory slots at vCPU %d: expected time to pass and a grace period to be waited for, found %+v", s.VCPU, c)
-			}
+			err = cmp.Or(err, expect(c.On() > 0 && c.GracePeriods() > 0,
+				"change of memory slots at vCPU %d: expected time to pass and a grace period to be waited for, found %+v", s.VCPU, c))
 		}
 	}
-	if len(g.Slots) > 0 && blocked == 0 {
-		return fmt.Errorf("%d changes of memory slots waited for grace periods, none of them off the processor: task switches were not seen", len(g.Slots))
-	}
-	return nil
+	return cmp.Or(err, expect(len(g.Slots) == 0 || blocked > 0,
+		"%d changes of memory slots waited for grace periods, none of them off the processor: task switches were not seen", len(g.Slots)))
 }
 
 // checkGaps looks whether the two witnesses agree, and whether all gaps were
 // counted.
 func checkGaps(g measure.Gaps) error {
-	if g.Exits != g.Entries {
-		return fmt.Errorf("the vCPU was entered %d times and left %d times", g.Entries, g.Exits)
-	}
-	if g.All != g.Entries-1 {
-		return fmt.Errorf("expected %d gaps between %d entries, found %d", g.Entries-1, g.Entries, g.All)
-	}
 	gaps, largest := uint64(0), int64(0)
 	for _, s := range []measure.GapSum{g.RanSum, g.Preempted, g.Blocked, g.Halted, g.User} {
 		gaps += s.Count
 		largest = max(largest, s.Largest)
 	}
-	if gaps < minGaps || g.Guest.Count < minGaps {
-		return fmt.Errorf("expected at least %d gaps, found %d, and the vCPU itself %d: it did not run", minGaps, gaps, g.Guest.Count)
-	}
-	ran := uint64(0)
+	ran, last := uint64(0), 0
 	for _, b := range g.Ran {
-		if b.Bucket < 0 || b.Bucket >= measure.NumBuckets {
-			return fmt.Errorf("no bucket %d", b.Bucket)
+		if err := expect(b.Bucket >= 0 && b.Bucket < measure.NumBuckets, "no bucket %d", b.Bucket); err != nil {
+			return err
 		}
 		ran += b.Count
+		last = b.Bucket
 	}
-	if ran != g.RanSum.Count || ran == 0 {
-		return fmt.Errorf("expected %d gaps in buckets, found %d", g.RanSum.Count, ran)
-	}
-	if low, high := measure.Bounds(g.Ran[len(g.Ran)-1].Bucket); uint64(g.RanSum.Largest) < low || uint64(g.RanSum.Largest) > high {
-		return fmt.Errorf("expected the largest gap that ran through in the last bucket, %d to %d, found %d", low, high, g.RanSum.Largest)
-	}
+	low, high := measure.Bounds(last)
 	seen := uint64(0)
 	for _, b := range g.Guest.Buckets {
 		seen += b.Count
 	}
-	if seen != g.Guest.Count {
-		return fmt.Errorf("expected %d gaps in the vCPU's own buckets, found %d", g.Guest.Count, seen)
-	}
-	// Each gap that the vCPU saw is one exit that it asked for, or more if
-	// interrupts made others; the phase may change within one.
-	if g.Guest.Count > gaps+2 {
-		return fmt.Errorf("the vCPU exited at least %d times, of which %d were counted", g.Guest.Count, gaps)
-	}
-	if g.Guest.KHz <= 0 {
-		return fmt.Errorf("the vCPU's clock has %d kHz", g.Guest.KHz)
-	}
-	if own := g.Guest.Nanos(g.Guest.Largest); g.Guest.Largest < math.MaxUint32 && float64(own) < 0.9*float64(largest) {
-		return fmt.Errorf("a gap of %d ns was counted, the vCPU itself saw none above %d ns", largest, own)
-	}
-	return nil
+	own := g.Guest.Nanos(g.Guest.Largest)
+	return cmp.Or(
+		expect(g.Exits == g.Entries, "the vCPU was entered %d times and left %d times", g.Entries, g.Exits),
+		expect(g.All == g.Entries-1, "expected %d gaps between %d entries, found %d", g.Entries-1, g.Entries, g.All),
+		expect(gaps >= minGaps && g.Guest.Count >= minGaps,
+			"expected at least %d gaps, found %d, and the vCPU itself %d: it did not run", minGaps, gaps, g.Guest.Count),
+		expect(ran == g.RanSum.Count && ran > 0, "expected %d gaps in buckets, found %d", g.RanSum.Count, ran),
+		expect(uint64(g.RanSum.Largest) >= low && uint64(g.RanSum.Largest) <= high,
+			"expected the largest gap that ran through in the last bucket, %d to %d, found %d", low, high, g.RanSum.Largest),
+		expect(seen == g.Guest.Count, "expected %d gaps in the vCPU's own buckets, found %d", g.Guest.Count, seen),
+		// Each gap that the vCPU saw is one exit that it asked for, or more if
+		// interrupts made others; the phase may change within one.
+		expect(g.Guest.Count <= gaps+2, "the vCPU exited at least %d times, of which %d were counted", g.Guest.Count, gaps),
+		expect(g.Guest.KHz > 0, "the vCPU's clock has %d kHz", g.Guest.KHz),
+		expect(g.Guest.Largest == math.MaxUint32 || float64(own) >= 0.9*float64(largest),
+			"a gap of %d ns was counted, the vCPU itself saw none above %d ns", largest, own))
 }
 
 // growthValues draws the figures of the thread that makes a VM grow.
@@ -196,31 +173,28 @@ func spanned(key figure.Key, values []float64) value {
 // gapValues draws the figures of the gaps of a phase.
 func gapValues(g measure.Gaps) ([]value, error) {
 	key := figure.Key{VCPUs: g.VM.VCPUs, Phase: g.Phase}
-	var out []value
-	for _, p := range []struct {
-		op   figure.Op
-		part float64
-	}{{figure.GapP50, 0.5}, {figure.GapP99, 0.99}, {figure.GapP999, 0.999}} {
-		low, high := GapPercentile(g, p.part)
-		out = append(out, value{key: as(key, p.op), value: high, low: low, high: high})
+	percentile := func(op figure.Op, part float64) value {
+		low, high := gapPercentile(g, part)
+		return value{key: as(key, op), value: high, low: low, high: high}
 	}
-
 	longest := int64(0)
 	if g.Longest != nil {
 		longest = g.Longest.LongestNanos
 	}
-	return append(out,
+	return []value{
+		percentile(figure.GapP50, 0.5), percentile(figure.GapP99, 0.99), percentile(figure.GapP999, 0.999),
 		counted(as(key, figure.GapMax), float64(g.RanSum.Largest)),
 		counted(as(key, figure.GapGuestMax), float64(g.Guest.Nanos(g.Guest.Largest))),
 		counted(as(key, figure.GapRan), float64(g.RanSum.Count)),
 		counted(as(key, figure.GapPreempted), float64(g.Preempted.Count)),
 		counted(as(key, figure.GapBlocked), float64(g.Blocked.Count)),
-		counted(as(key, figure.GapBlockedMax), float64(longest))), nil
+		counted(as(key, figure.GapBlockedMax), float64(longest)),
+	}, nil
 }
 
-// GapPercentile returns the bounds of the length that so large a part of the gaps
+// gapPercentile returns the bounds of the length that so large a part of the gaps
 // does not exceed, of those that ran through: a histogram knows no better.
-func GapPercentile(g measure.Gaps, part float64) (low, high float64) {
+func gapPercentile(g measure.Gaps, part float64) (low, high float64) {
 	rank := uint64(math.Ceil(part * float64(g.RanSum.Count)))
 	seen := uint64(0)
 	for _, b := range g.Ran {
