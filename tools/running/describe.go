@@ -3,6 +3,8 @@
 package running
 
 import (
+	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"encoding/hex"
@@ -12,7 +14,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,12 +32,15 @@ const maxConfig = 4 << 20
 // nil and results.Unknown if it is nowhere. A configuration that is there and
 // cannot be read is an error.
 func Config(s System) (kbuild.Config, string, error) {
-	names := []string{s.path("proc/config.gz"), s.path("boot/config-" + s.Release())}
-	shown := []string{"/proc/config.gz", "/boot/config-" + s.Release()}
-	if s.Module == "" {
-		names, shown = append(names, filepath.Join(s.BuildDir(), ".config")), append(shown, "the build directory's .config")
+	files := [][2]string{
+		{s.path("proc/config.gz"), "/proc/config.gz"},
+		{s.path("boot/config-" + s.Release()), "/boot/config-" + s.Release()},
 	}
-	for i, name := range names {
+	if s.Module == "" {
+		files = append(files, [2]string{filepath.Join(s.BuildDir(), ".config"), "the build directory's .config"})
+	}
+	for _, file := range files {
+		name, shown := file[0], file[1]
 		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -49,7 +56,7 @@ func Config(s System) (kbuild.Config, string, error) {
 			}
 		}
 		c, err := kbuild.ParseConfig(name, io.LimitReader(r, maxConfig))
-		return c, shown[i], err
+		return c, shown, err
 	}
 	return nil, results.Unknown, nil
 }
@@ -85,32 +92,16 @@ func Describe(s System, name string) (results.Kernel, *results.HostKernel, error
 }
 
 // known is text, or results.Unknown if there is none.
-func known(text string) string {
-	if text == "" {
-		return results.Unknown
-	}
-	return text
-}
+func known(text string) string { return cmp.Or(text, results.Unknown) }
 
-// compiler takes what compiled the kernel out of /proc/version:
+// compiledBy is what compiled the kernel in /proc/version:
 // "Linux version 6.1.0 (user@host) (gcc (Debian 12.2.0) 12.2.0, GNU ld 2.40) #1".
-// Who compiled it, and where, is left out.
+var compiledBy = regexp.MustCompile(`\) \(((?:[^(),]|\([^()]*\))+)`)
+
+// compiler leaves out who compiled the kernel, and where.
 func compiler(version string) string {
-	_, rest, ok := strings.Cut(version, ") (")
-	if !ok {
-		return results.Unknown
-	}
-	depth := 1
-	for i, c := range rest {
-		switch {
-		case c == '(':
-			depth++
-		case c == ')':
-			depth--
-		}
-		if depth == 0 || c == ',' && depth == 1 {
-			return known(rest[:i])
-		}
+	if m := compiledBy.FindStringSubmatch(version); m != nil {
+		return m[1]
 	}
 	return results.Unknown
 }
@@ -123,19 +114,8 @@ func (s System) Load() string {
 
 // turbo says whether the processor may run faster than its nominal frequency.
 func (s System) turbo() string {
-	switch s.line("sys/devices/system/cpu/intel_pstate/no_turbo") {
-	case "0":
-		return "on"
-	case "1":
-		return "off"
-	}
-	switch s.line("sys/devices/system/cpu/cpufreq/boost") {
-	case "0":
-		return "off"
-	case "1":
-		return "on"
-	}
-	return results.Unknown
+	noTurbo, boost := s.line("sys/devices/system/cpu/intel_pstate/no_turbo"), s.line("sys/devices/system/cpu/cpufreq/boost")
+	return cmp.Or(map[string]string{"0": "on", "1": "off"}[noTurbo], map[string]string{"0": "off", "1": "on"}[boost], results.Unknown)
 }
 
 // virtualized says what the machine runs in, as far as it shows.
@@ -152,24 +132,16 @@ func (s System) virtualized() string {
 
 // buildID is the kernel's GNU build ID, which is another one for each build.
 func (s System) buildID() string {
-	notes, err := os.ReadFile(s.path("sys/kernel/notes"))
-	if err != nil {
+	notes, _ := os.ReadFile(s.path("sys/kernel/notes"))
+	// A note is the lengths of its name and of its text, its type, its name and
+	// its text.
+	const kindAndName = "\x03\x00\x00\x00GNU\x00"
+	before, text, ok := bytes.Cut(notes, []byte(kindAndName))
+	if !ok || len(before) < 8 {
 		return results.Unknown
 	}
-	const buildIDType = 3
-	align := func(n uint32) int { return int(n+3) &^ 3 }
-	for len(notes) >= 12 {
-		name, desc, kind := binary.LittleEndian.Uint32(notes), binary.LittleEndian.Uint32(notes[4:]), binary.LittleEndian.Uint32(notes[8:])
-		if name > 1<<16 || desc > 1<<16 || len(notes) < 12+align(name)+align(desc) {
-			break
-		}
-		begin := 12 + align(name)
-		if kind == buildIDType && string(notes[12:12+name]) == "GNU\x00" {
-			return hex.EncodeToString(notes[begin : begin+int(desc)])
-		}
-		notes = notes[begin+align(desc):]
-	}
-	return results.Unknown
+	size := binary.LittleEndian.Uint32(before[len(before)-4:])
+	return hex.EncodeToString(text[:min(int(size), len(text))])
 }
 
 // quietest returns the processor to measure on: the fastest that this process
@@ -197,15 +169,12 @@ func (s System) quietest() (int, error) {
 // and whether it preempts readers of RCU: symbols that decide what a lookup under
 // RCU costs. hz is 0 if the configuration does not say.
 func Scheduling(config kbuild.Config) (hz int, preemption, rcu string) {
-	_, _ = fmt.Sscanf(config.Value("CONFIG_HZ"), "%d", &hz)
+	hz, _ = strconv.Atoi(config.Value("CONFIG_HZ"))
 	preemption = "none"
-	for _, c := range []string{"LAZY", "VOLUNTARY", "RT"} {
-		if config.Value("CONFIG_PREEMPT_"+c) == "y" {
-			preemption = map[string]string{"LAZY": "lazy", "VOLUNTARY": "voluntary", "RT": "real-time"}[c]
+	for _, c := range [][2]string{{"_LAZY", "lazy"}, {"_VOLUNTARY", "voluntary"}, {"_RT", "real-time"}, {"", "full"}} {
+		if config.Value("CONFIG_PREEMPT"+c[0]) == "y" {
+			preemption = c[1]
 		}
-	}
-	if config.Value("CONFIG_PREEMPT") == "y" {
-		preemption = "full"
 	}
 	if config.Value("CONFIG_PREEMPT_DYNAMIC") == "y" {
 		preemption += " (dynamic)"

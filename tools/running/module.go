@@ -30,13 +30,11 @@ func CheckModule(s System, ko string) error {
 	if err != nil {
 		return fmt.Errorf("read the kernel's types: %w", err)
 	}
-	kernel := []*btf.Spec{base}
-	if name := s.kvmTypes(); filepath.Base(name) == "kvm" {
-		kvm, err := btf.LoadSplitSpec(s.path(name), base)
-		if err != nil {
+	kvm := base
+	if s.loaded("kvm") {
+		if kvm, err = btf.LoadSplitSpec(s.path(kvmTypes), base); err != nil {
 			return fmt.Errorf("read the types of kvm: %w", err)
 		}
-		kernel = []*btf.Spec{kvm, base}
 	}
 	const next = "build it with what the running kernel was built with, and boot that kernel if it was rebuilt"
 	module, err := moduleTypes(ko, base)
@@ -44,15 +42,16 @@ func CheckModule(s System, ko string) error {
 		return refuse(fmt.Sprintf("%s: %v", filepath.Base(ko), err), next)
 	}
 	for _, name := range structures {
-		has, ok := layout(name, kernel...)
-		if !ok {
+		var has, knows *btf.Struct
+		if kvm.TypeByName(name, &has) != nil && base.TypeByName(name, &has) != nil {
 			return refuse(fmt.Sprintf("the types of kvm have no struct %s", name), "is KVM loaded, and is it the kernel's own?")
 		}
 		// What is the same as the kernel's the module does not have itself.
-		if knows, own := layout(name, module); own {
-			if why := has.differs(knows); why != "" {
-				return refuse(fmt.Sprintf("%s is not for the kernel that runs: struct %s: %s", filepath.Base(ko), name, why), next)
-			}
+		if module.TypeByName(name, &knows) != nil {
+			continue
+		}
+		if why := differs(has, knows); why != "" {
+			return refuse(fmt.Sprintf("%s is not for the kernel that runs: struct %s: %s", filepath.Base(ko), name, why), next)
 		}
 	}
 	return nil
@@ -61,84 +60,55 @@ func CheckModule(s System, ko string) error {
 // moduleTypes reads the types of a module, which are based on the kernel's, or on
 // what newer tools put into the module of them.
 func moduleTypes(ko string, base *btf.Spec) (*btf.Spec, error) {
-	f, err := elf.Open(ko)
+	types, err := section(ko, ".BTF")
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	section := f.Section(".BTF")
-	if section == nil {
-		return nil, errors.New("it has no types, and no probe attaches to it")
+	own, err := section(ko, ".BTF.base")
+	if err == nil {
+		base, err = btf.LoadSpecFromReader(bytes.NewReader(own))
 	}
-	data, err := section.Data()
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoSection) {
 		return nil, err
 	}
-	if own := f.Section(".BTF.base"); own != nil {
-		ownData, err := own.Data()
-		if err != nil {
-			return nil, err
-		}
-		if base, err = btf.LoadSpecFromReader(bytes.NewReader(ownData)); err != nil {
-			return nil, err
-		}
-	}
-	return btf.LoadSplitSpecFromReader(bytes.NewReader(data), base)
+	return btf.LoadSplitSpecFromReader(bytes.NewReader(types), base)
 }
 
 // CountsMemory says whether a module can count what VMs take, which is in its
 // own description.
 func CountsMemory(ko string) (bool, error) {
-	f, err := elf.Open(ko)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	section := f.Section(".modinfo")
-	if section == nil {
-		return false, fmt.Errorf("%s: it is no module", filepath.Base(ko))
-	}
-	data, err := section.Data()
+	data, err := section(ko, ".modinfo")
 	return bytes.Contains(append([]byte{0}, data...), []byte("\x00memory=counted\x00")), err
 }
 
-// member is where a member of a structure begins, in bits.
-type member struct {
-	name   string
-	offset btf.Bits
-}
+// errNoSection means that an ELF file lacks a section.
+var errNoSection = errors.New("no such section")
 
-// shape is a structure as far as those that read it must agree.
-type shape struct {
-	size    uint32
-	members []member
-}
-
-// layout returns the structure of the first that has it.
-func layout(name string, specs ...*btf.Spec) (shape, bool) {
-	for _, spec := range specs {
-		var s *btf.Struct
-		if err := spec.TypeByName(name, &s); err != nil {
-			continue
-		}
-		out := shape{size: s.Size}
-		for _, m := range s.Members {
-			out.members = append(out.members, member{m.Name, m.Offset})
-		}
-		return out, true
+// section reads a section of an ELF file.
+func section(name, section string) ([]byte, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return nil, err
 	}
-	return shape{}, false
+	defer f.Close()
+	s := f.Section(section)
+	if s == nil {
+		return nil, fmt.Errorf("%w: %s", errNoSection, section)
+	}
+	return s.Data()
 }
 
-// differs says what is different, "" if nothing is.
-func (s shape) differs(other shape) string {
-	for i, m := range s.members {
-		if i >= len(other.members) || m != other.members[i] {
-			return fmt.Sprintf("the kernel has the member %q at byte %d, the module does not", m.name, m.offset/8)
+// differs says in what a structure is another one than the kernel's, as far as
+// those that read it must agree, "" if in nothing.
+func differs(kernel, module *btf.Struct) string {
+	for i, m := range kernel.Members {
+		if i >= len(module.Members) || m.Name != module.Members[i].Name || m.Offset != module.Members[i].Offset {
+			return fmt.Sprintf("the kernel has the member %q at byte %d, the module does not", m.Name, m.Offset/8)
 		}
 	}
-	if s.size != other.size || len(s.members) != len(other.members) {
-		return fmt.Sprintf("the kernel has %d members in %d bytes, the module %d in %d", len(s.members), s.size, len(other.members), other.size)
+	if kernel.Size != module.Size || len(kernel.Members) != len(module.Members) {
+		return fmt.Sprintf("the kernel has %d members in %d bytes, the module %d in %d",
+			len(kernel.Members), kernel.Size, len(module.Members), module.Size)
 	}
 	return ""
 }

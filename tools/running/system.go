@@ -26,10 +26,7 @@ func (s System) path(name string) string { return filepath.Join(s.Root, name) }
 
 // line returns the first line of a file, "" if there is none.
 func (s System) line(name string) string {
-	data, err := os.ReadFile(s.path(name))
-	if err != nil {
-		return ""
-	}
+	data, _ := os.ReadFile(s.path(name))
 	line, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSpace(line)
 }
@@ -42,10 +39,7 @@ func (s System) exists(name string) bool {
 // field returns what follows the key in the first line of a file that begins
 // with it, "" if there is none.
 func (s System) field(name, key string) string {
-	data, err := os.ReadFile(s.path(name))
-	if err != nil {
-		return ""
-	}
+	data, _ := os.ReadFile(s.path(name))
 	for line := range strings.Lines(string(data)) {
 		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == key {
 			return strings.TrimSpace(v)
@@ -70,16 +64,8 @@ func (s System) Types() string { return s.path("sys/kernel/btf/vmlinux") }
 
 // loaded says whether a module of that name is loaded.
 func (s System) loaded(module string) bool {
-	data, err := os.ReadFile(s.path("proc/modules"))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(data)) {
-		if name, _, _ := strings.Cut(line, " "); name == module {
-			return true
-		}
-	}
-	return false
+	data, _ := os.ReadFile(s.path("proc/modules"))
+	return strings.Contains("\n"+string(data), "\n"+module+" ")
 }
 
 // capabilities are those that the process has, by number.
