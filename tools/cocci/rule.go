@@ -63,32 +63,21 @@ type Rule struct {
 	Text []byte
 }
 
-// RuleError is about a semantic patch that is wrong.
-type RuleError struct {
-	File string
-	Line int // 1-based; 0 for the whole file
-	Err  error
-}
-
-func (e *RuleError) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("semantic patch %s: %v", e.File, e.Err)
+// wrong returns the error for a semantic patch that is wrong, which is wrong
+// use. line is 1-based, 0 for the whole file.
+func wrong(file string, line int, err error) error {
+	if line > 0 {
+		file = fmt.Sprintf("%s:%d", file, line)
 	}
-	return fmt.Sprintf("semantic patch %s:%d: %v", e.File, e.Line, e.Err)
+	return exit.With(exit.Usage, fmt.Errorf("semantic patch %s: %w", file, err))
 }
-
-// Unwrap returns the cause.
-func (e *RuleError) Unwrap() error { return e.Err }
-
-// ExitCode makes it wrong use.
-func (e *RuleError) ExitCode() int { return exit.Usage }
 
 // Load reads the semantic patches in dir, in the order of their names. There
-// may be none. Errors are *RuleError.
+// may be none. Errors stand for exit.Usage.
 func Load(dir string) ([]*Rule, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, &RuleError{File: dir, Err: err}
+		return nil, wrong(dir, 0, err)
 	}
 	var rules []*Rule
 	for _, e := range entries {
@@ -97,18 +86,18 @@ func Load(dir string) ([]*Rule, error) {
 		}
 		file := filepath.Join(dir, e.Name())
 		if info, err := e.Info(); err == nil && info.Size() > maxRule {
-			return nil, &RuleError{File: file, Err: fmt.Errorf("has %d bytes, more than %d", info.Size(), maxRule)}
+			return nil, wrong(file, 0, fmt.Errorf("has %d bytes, more than %d", info.Size(), maxRule))
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return nil, &RuleError{File: file, Err: err}
+			return nil, wrong(file, 0, err)
 		}
 		r, err := Parse(file, text)
 		if err != nil {
 			return nil, err
 		}
 		if i := slices.IndexFunc(rules, func(o *Rule) bool { return o.Subject == r.Subject }); i >= 0 {
-			return nil, &RuleError{File: file, Err: fmt.Errorf("generates the patch %q, and so does %s", r.Subject, rules[i].Name)}
+			return nil, wrong(file, 0, fmt.Errorf("generates the patch %q, and so does %s", r.Subject, rules[i].Name))
 		}
 		rules = append(rules, r)
 	}
@@ -118,8 +107,8 @@ func Load(dir string) ([]*Rule, error) {
 // field is a line of the leading comment that has a meaning.
 var field = regexp.MustCompile(`^//[ \t]*(Generates|Paths|Places|Options):[ \t]*(.*?)[ \t]*$`)
 
-// Parse reads a semantic patch from the content of a file. Errors are
-// *RuleError.
+// Parse reads a semantic patch from the content of a file. Errors stand for
+// exit.Usage.
 func Parse(file string, text []byte) (*Rule, error) {
 	r := &Rule{Name: filepath.Base(file), File: file, Text: text}
 	lines := make(map[string]int) // of the fields, 1-based
@@ -145,14 +134,14 @@ func Parse(file string, text []byte) (*Rule, error) {
 			err = r.set(name, value)
 		}
 		if err != nil {
-			return nil, &RuleError{File: file, Line: n, Err: err}
+			return nil, wrong(file, n, err)
 		}
 		lines[name] = n
 	}
 
 	for _, name := range []string{"Generates", "Paths", "Places"} {
 		if lines[name] == 0 {
-			return nil, &RuleError{File: file, Err: fmt.Errorf("its leading comment has no line %q", "// "+name+": ...")}
+			return nil, wrong(file, 0, fmt.Errorf("its leading comment has no line %q", "// "+name+": ..."))
 		}
 	}
 	return r, nil
@@ -166,8 +155,11 @@ func (r *Rule) set(name, value string) (err error) {
 	case "Paths":
 		r.Paths = strings.Fields(value)
 		for _, p := range r.Paths {
-			if err := checkPattern(p); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			if _, err := path.Match(p, ""); err != nil {
+				return fmt.Errorf("%s: %q: %w", name, p, err)
+			}
+			if !fs.ValidPath(p) {
+				return fmt.Errorf("%s: %q is not a path in a kernel tree", name, p)
 			}
 		}
 	case "Places":
@@ -183,35 +175,23 @@ func (r *Rule) set(name, value string) (err error) {
 	return nil
 }
 
-// checkPattern refuses patterns that lead out of the tree.
-func checkPattern(p string) error {
-	if _, err := path.Match(p, ""); err != nil {
-		return fmt.Errorf("%q: %w", p, err)
-	}
-	if !fs.ValidPath(p) {
-		return fmt.Errorf("%q is not a path in a kernel tree", p)
-	}
-	return nil
-}
-
-// Patch returns the patch of the series that the rule generates. If there is
-// not exactly one the error is a *RuleError.
+// Patch returns the patch of the series that the rule generates. That there is
+// not exactly one stands for exit.Usage.
 func (r *Rule) Patch(s *series.Series) (*series.Patch, error) {
-	var found *series.Patch
+	var found []*series.Patch
 	for _, p := range s.Patches {
-		if p.Subject != r.Subject {
-			continue
+		if p.Subject == r.Subject {
+			found = append(found, p)
 		}
-		if found != nil {
-			return nil, &RuleError{File: r.File, Err: fmt.Errorf("generates the patch %q, which is both %s and %s", r.Subject, found.Name, p.Name)}
-		}
-		found = p
 	}
-	if found == nil {
-		return nil, &RuleError{File: r.File, Err: fmt.Errorf(
-			"generates %q: no patch of the series in %s has that subject; correct the line \"// Generates:\", or add the patch", r.Subject, s.Dir)}
+	switch len(found) {
+	case 0:
+		return nil, wrong(r.File, 0, fmt.Errorf(
+			"generates %q: no patch of the series in %s has that subject; correct the line \"// Generates:\", or add the patch", r.Subject, s.Dir))
+	case 1:
+		return found[0], nil
 	}
-	return found, nil
+	return nil, wrong(r.File, 0, fmt.Errorf("generates the patch %q, which is both %s and %s", r.Subject, found[0].Name, found[1].Name))
 }
 
 // Choose returns the rules that a name means: of a rule's file or of its patch,

@@ -72,15 +72,16 @@ const (
 // copies of the files. A file on which spatch fails is an error, and nothing is
 // kept.
 func (r *Rule) Run(ctx context.Context, src Source, opts RunOptions) (*Result, error) {
-	result, err := r.run(ctx, src, opts)
+	w := work{rule: r, RunOptions: opts, result: Result{Files: []string{}, Left: []Place{}}}
+	result, err := w.run(ctx, src)
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", r.Name, opts.Cache.Full("run "+r.Name, err))
 	}
 	return result, nil
 }
 
-func (r *Rule) run(ctx context.Context, src Source, opts RunOptions) (*Result, error) {
-	w := work{rule: r, RunOptions: opts, result: Result{Files: []string{}, Left: []Place{}}}
+// run makes the result, or finds it in the cache.
+func (w *work) run(ctx context.Context, src Source) (*Result, error) {
 	var err error
 	if w.result.Spatch, err = spatchVersion(ctx); err != nil {
 		return nil, err
@@ -91,12 +92,12 @@ func (r *Rule) run(ctx context.Context, src Source, opts RunOptions) (*Result, e
 	}
 	w.result.Git = strings.TrimSpace(string(git))
 	var found []Place
-	if w.files, found, w.attributes, err = r.inputs(src); err != nil {
+	if w.files, found, w.attributes, err = w.rule.inputs(src); err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Dir, err)
 	}
 	w.result.Places, w.result.In = len(found), len(w.files)
 
-	dir, _, err := opts.Cache.Populate(ctx, kind, w.key(), w.fill)
+	dir, _, err := w.Cache.Populate(ctx, kind, w.key(), w.fill)
 	if err != nil {
 		return nil, err
 	}
@@ -157,11 +158,11 @@ func (w *work) fill(ctx context.Context, dir string) (err error) {
 	if err := os.WriteFile(rule, w.rule.Text, 0o644); err != nil {
 		return err
 	}
-	if err := git(ctx, files, nil, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
+	if _, err := git(ctx, files, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
 		return err
 	}
 	// Without --force, a kernel's .gitignore would have a say.
-	if err := git(ctx, files, nil, "add", "--all", "--force"); err != nil {
+	if _, err := git(ctx, files, "add", "--all", "--force"); err != nil {
 		return err
 	}
 
@@ -172,29 +173,23 @@ func (w *work) fill(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	// As git format-patch, which takes commits.
-	err = git(ctx, files, &w.result.Change, "diff", "--patch-with-stat", "--stat=72", "--summary", "--abbrev=12")
+	change, err := git(ctx, files, "diff", "--patch-with-stat", "--stat=72", "--summary", "--abbrev=12")
 	if err != nil {
-		return err
-	}
-	if err := os.RemoveAll(tmp); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(&w.result, "", "\t")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, resultFile), data, 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, changeFile), w.result.Change, 0o644)
+	return errors.Join(
+		os.RemoveAll(tmp),
+		os.WriteFile(filepath.Join(dir, resultFile), data, 0o644),
+		os.WriteFile(filepath.Join(dir, changeFile), change, 0o644),
+	)
 }
 
 // copyFiles writes the files to dir.
 func (w *work) copyFiles(dir string) error {
-	all := maps.Clone(w.files)
-	if w.attributes != nil {
-		all[attributes] = w.attributes
-	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -203,25 +198,24 @@ func (w *work) copyFiles(dir string) error {
 		return err
 	}
 	defer root.Close()
-	for name, data := range all {
-		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if w.attributes != nil {
+		if err := root.WriteFile(attributes, w.attributes, 0o644); err != nil {
 			return err
 		}
-		if err := root.WriteFile(name, data, 0o644); err != nil {
+	}
+	for name, data := range w.files {
+		if err := tree.Replace(root, name, data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// git runs git without the user's settings and stores what it prints.
-func git(ctx context.Context, dir string, printed *[]byte, args ...string) error {
+// git runs git without the user's settings and returns what it prints.
+func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	p := program.Program{Name: "git", Dir: dir, Env: []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}}
 	out, _, err := p.Run(ctx, args...)
-	if printed != nil {
-		*printed = out
-	}
-	return err
+	return out, err
 }
 
 // broken are lines that spatch prints when it gives up on a file, or on a part

@@ -122,60 +122,29 @@ type Place struct {
 func places(name string, src []byte, re *regexp.Regexp) []Place {
 	var found []Place
 	for _, at := range re.FindAllIndex(code(src), -1) {
-		start := bytes.LastIndexByte(src[:at[0]], '\n') + 1
-		text := src[start:]
-		if end := bytes.IndexByte(text, '\n'); end >= 0 {
-			text = text[:end]
-		}
+		above := src[:at[0]]
+		text, _, _ := bytes.Cut(src[bytes.LastIndexByte(above, '\n')+1:], []byte("\n"))
 		found = append(found, Place{
-			File: name, Line: bytes.Count(src[:at[0]], []byte("\n")) + 1, Text: strings.TrimSpace(string(text)),
+			File: name, Line: bytes.Count(above, []byte("\n")) + 1, Text: strings.TrimSpace(string(text)),
 		})
 	}
 	return found
 }
 
-// code returns C source with comments, strings and character constants
-// replaced by blanks. Lines keep their numbers. A string without an end in its
-// line ends there: it is an apostrophe in an #error or in assembly.
+// notCode are comments, strings and character constants. A string without an
+// end in its line ends there: it is an apostrophe in an #error or in assembly.
+var notCode = regexp.MustCompile(`/\*(?s:.*?)(?:\*/|\z)|//[^\n]*|"(?:\\(?s:.)|[^"\\\n])*["\\]?|'(?:\\(?s:.)|[^'\\\n])*['\\]?`)
+
+// code returns C source with what is not code replaced by blanks. Lines keep
+// their numbers.
 func code(src []byte) []byte {
 	out := bytes.Clone(src)
-	for i := 0; i < len(out); {
-		n := notCode(src[i:])
-		for end := i + max(n, 1); i < end; i++ {
-			if n > 0 && out[i] != '\n' {
+	for _, at := range notCode.FindAllIndex(src, -1) {
+		for i := at[0]; i < at[1]; i++ {
+			if out[i] != '\n' {
 				out[i] = ' '
 			}
 		}
 	}
 	return out
-}
-
-// notCode returns the length of the comment, string or character constant that
-// src begins with, else 0.
-func notCode(src []byte) int {
-	after := func(start int, end string) int {
-		if n := bytes.Index(src[start:], []byte(end)); n >= 0 {
-			return start + n
-		}
-		return len(src)
-	}
-	switch {
-	case bytes.HasPrefix(src, []byte("/*")):
-		return min(after(2, "*/")+2, len(src))
-	case bytes.HasPrefix(src, []byte("//")):
-		return after(2, "\n")
-	case src[0] != '"' && src[0] != '\'':
-		return 0
-	}
-	for i := 1; i < len(src); i++ {
-		switch src[i] {
-		case '\\':
-			i++
-		case '\n':
-			return i
-		case src[0]:
-			return i + 1
-		}
-	}
-	return len(src)
 }

@@ -11,6 +11,7 @@
 package ctoken
 
 import (
+	"regexp"
 	"strings"
 )
 
@@ -94,84 +95,50 @@ func (s *scanner) run() {
 	}
 }
 
-// comment reads a comment.
-func (s *scanner) comment() {
-	rest := s.src[s.at:]
-	n, skip := strings.IndexByte(rest, '\n'), 0
-	if rest[1] == '*' {
-		n, skip = strings.Index(rest[2:], "*/"), 2
-		if n >= 0 {
-			n += 2
-		}
-	}
-	if n < 0 {
-		n, skip = len(rest), 0
-	}
-	s.out.Comments = append(s.out.Comments, Comment{Text: commentText(rest[:n]), Line: s.line, Func: s.fn()})
-	s.line += strings.Count(rest[:n], "\n")
-	s.at += n + skip
+var (
+	commentText = regexp.MustCompile(`^(?://[^\n]*|/\*(?s:.*?)(?:\*/|\z))`)
+	// logicalLine is a line that backslashes and comments may continue.
+	logicalLine = regexp.MustCompile(`^(?:\\\n|/\*(?s:.*?)(?:\*/|\z)|[^\n])*`)
+	// define is the start of a macro's definition, up to its body. The parameters
+	// are not part of it.
+	define = regexp.MustCompile(`^#[ \t\\\n]*define[ \t\\\n]+([\w$]+)(?:\([^)]*\))?`)
+	// constant is a string or a character constant, up to its end or the line's.
+	constant = regexp.MustCompile(`^(?:"(?:\\[^\n]|[^"\\\n])*\\?"?|'(?:\\[^\n]|[^'\\\n])*\\?'?)`)
+)
+
+// skip goes past n bytes.
+func (s *scanner) skip(n int) {
+	s.line += strings.Count(s.src[s.at:s.at+n], "\n")
+	s.at += n
 }
 
-// commentText removes the delimiters and the stars of lines.
-func commentText(raw string) string {
+// comment reads a comment, and takes the delimiters and the stars of lines off.
+func (s *scanner) comment() {
+	raw := commentText.FindString(s.src[s.at:])
+	text := raw[2:]
+	if raw[1] == '*' {
+		text = strings.TrimSuffix(text, "*/")
+	}
 	var lines []string
-	for line := range strings.SplitSeq(raw[2:], "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		lines = append(lines, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*")))
 	}
-	return strings.TrimSpace(strings.Join(lines, "\n"))
+	s.out.Comments = append(s.out.Comments, Comment{Text: strings.TrimSpace(strings.Join(lines, "\n")), Line: s.line, Func: s.fn()})
+	s.skip(len(raw))
 }
 
 // directive reads a line of the preprocessor. The body of a macro is treated as
 // that of a function; other directives are skipped.
 func (s *scanner) directive() {
-	end := s.logicalEnd()
-	words := strings.Fields(strings.TrimLeft(s.src[s.at+1:end], " \t"))
-	if len(words) < 2 || words[0] != "define" {
-		s.line += strings.Count(s.src[s.at:end], "\n")
-		s.at = end
+	line := logicalLine.FindString(s.src[s.at:])
+	m := define.FindStringSubmatch(line)
+	if m == nil {
+		s.skip(len(line))
 		return
 	}
-	s.at += strings.Index(s.src[s.at:end], "define") + len("define")
-	for s.at < end && !isIdent(s.src[s.at]) {
-		if s.src[s.at] == '\n' {
-			s.line++
-		}
-		s.at++
-	}
-	start := s.at
-	for s.at < end && isIdent(s.src[s.at]) {
-		s.at++
-	}
-	name := s.src[start:s.at]
 	s.bol = false
-	s.macro, s.end = name, end
-	// The parameters are not part of the body.
-	if strings.HasPrefix(s.src[s.at:end], "(") {
-		if n := strings.IndexByte(s.src[s.at:end], ')'); n >= 0 {
-			s.line += strings.Count(s.src[s.at:s.at+n+1], "\n")
-			s.at += n + 1
-		}
-	}
-}
-
-// logicalEnd returns the offset of the end of a line that backslashes and
-// comments may continue.
-func (s *scanner) logicalEnd() int {
-	for i := s.at; i < len(s.src); i++ {
-		switch {
-		case strings.HasPrefix(s.src[i:], "\\\n"):
-			i++
-		case strings.HasPrefix(s.src[i:], "/*"):
-			n := strings.Index(s.src[i+2:], "*/")
-			if n < 0 {
-				return len(s.src)
-			}
-			i += n + 3
-		case s.src[i] == '\n':
-			return i
-		}
-	}
-	return len(s.src)
+	s.macro, s.end = m[1], s.at+len(line)
+	s.skip(len(m[0]))
 }
 
 // punctuators are those with several characters, the longest first.
@@ -189,7 +156,7 @@ func (s *scanner) token() {
 	c := s.src[s.at]
 	switch {
 	case c == '"' || c == '\'':
-		s.constant(c)
+		s.at += len(constant.FindString(s.src[s.at:]))
 	case isIdent(c):
 		for s.at < len(s.src) && (isIdent(s.src[s.at]) || c <= '9' && s.src[s.at] == '.') {
 			s.at++
@@ -243,21 +210,6 @@ func (s *scanner) fn() string {
 		return s.macro
 	}
 	return s.body
-}
-
-// constant reads a string or a character constant, up to its end or the line's.
-func (s *scanner) constant(quote byte) {
-	for s.at++; s.at < len(s.src) && s.src[s.at] != '\n'; s.at++ {
-		switch s.src[s.at] {
-		case '\\':
-			if s.at+1 < len(s.src) && s.src[s.at+1] != '\n' {
-				s.at++
-			}
-		case quote:
-			s.at++
-			return
-		}
-	}
 }
 
 // column returns the 0-based column of the offset.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -122,7 +121,7 @@ func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts 
 	for _, name := range changed {
 		mode, id := "", ""
 		if n := img.now[name]; n != nil {
-			mode, id = fmt.Sprintf("%o", n.mode), n.blobID()
+			mode, id = n.gitMode(), n.blobID()
 		}
 		parts = append(parts, name, mode, id)
 	}
@@ -158,43 +157,23 @@ func (m *image) write(dir string, changed []string) error {
 	}
 	defer root.Close()
 	for _, name := range changed {
-		old, now := m.base[name], m.now[name]
-		if old == nil || now != nil && old.mode != modeSymlink && now.mode != modeSymlink {
+		if m.now[name] != nil {
 			continue
 		}
 		if err := tree.Remove(root, name); err != nil {
 			return err
 		}
 	}
-
 	for _, name := range changed {
 		n := m.now[name]
-		switch {
-		case n == nil:
-		case n.mode == modeSymlink:
-			if err := makeLink(root, name, string(n.data)); err != nil {
-				return err
-			}
-		default:
-			perm := fs.FileMode(0o644)
-			if n.mode == modeExec {
-				perm = 0o755
-			}
-			if err := tree.Replace(root, name, n.data, perm); err != nil {
-				return err
-			}
+		if n == nil {
+			continue
 		}
-	}
-	return nil
-}
-
-func makeLink(root *os.Root, name, target string) error {
-	if dir := filepath.Dir(name); dir != "." {
-		if err := root.MkdirAll(dir, 0o755); err != nil {
+		if err := tree.Put(root, name, n.gitMode(), n.data); err != nil {
 			return err
 		}
 	}
-	return root.Symlink(target, name)
+	return nil
 }
 
 // Forget removes a tree that Apply has made from the cache, for one that

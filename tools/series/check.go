@@ -8,8 +8,6 @@ import (
 	"strings"
 )
 
-// Placeholder is the author of the series in the repository. Whoever sends it
-// puts their own name there: see [Series.Prepare].
 var placeholder = Person{Name: "vcpulab", Email: "series@vcpulab.invalid"}
 
 // Placeholder returns the author that the mails of the repository have until
@@ -23,7 +21,7 @@ type Objection struct {
 	Message string `json:"message"`
 }
 
-// String returns the finding in one line.
+// String returns the objection in one line.
 func (f Objection) String() string {
 	if f.Patch == "" {
 		return f.Check + ": " + f.Message
@@ -54,76 +52,52 @@ func (s *Series) Check(author Person) []Objection {
 	var all []Objection
 	if s.Cover == nil {
 		all = append(all, Objection{Check: "cover letter", Message: "there is none"})
-	} else {
-		all = append(all, s.checkCover(author)...)
 	}
-	for _, p := range s.Patches {
-		all = append(all, p.check(author)...)
+	for _, p := range s.mails() {
+		add := func(check, format string, args ...any) {
+			all = append(all, Objection{Patch: p.Name, Check: check, Message: fmt.Sprintf(format, args...)})
+		}
+		if p.Author != author {
+			add("author", "From is %q, not %q", p.Author, author)
+		}
+		if p == s.Cover {
+			s.checkCover(add)
+		} else {
+			p.check(author, add)
+		}
 	}
 	return all
 }
 
-// findings collects the objections to one mail.
-type findings struct {
-	patch string
-	list  []Objection
-}
+// addObjection takes what was checked and what is wrong.
+type addObjection func(check, format string, args ...any)
 
-func (f *findings) add(check, format string, args ...any) {
-	f.list = append(f.list, Objection{Patch: f.patch, Check: check, Message: fmt.Sprintf(format, args...)})
-}
-
-func (s *Series) checkCover(author Person) []Objection {
+func (s *Series) checkCover(add addObjection) {
 	c := s.Cover
-	f := findings{patch: c.Name}
-	if c.Author != author {
-		f.add("author", "From is %q, not %q", c.Author, author)
-	}
 	if unfilled.MatchString(c.Subject) || unfilled.MatchString(c.Message) {
-		f.add("cover letter", "git's template has not been filled in")
+		add("cover letter", "git's template has not been filled in")
 	}
 	// The body of a cover letter ends at "---" for git am; for people it does
 	// not.
 	body := strings.Join(strings.Fields(c.Message+"\n"+c.Below()), " ")
 	for _, p := range s.Patches {
 		if !strings.Contains(body, p.Subject) {
-			f.add("cover letter", "does not name patch %d, %q", p.Number, p.Subject)
+			add("cover letter", "does not name patch %d, %q", p.Number, p.Subject)
 		}
 	}
-	return f.list
 }
 
-func (p *Patch) check(author Person) []Objection {
-	f := findings{patch: p.Name}
-	if p.Author != author {
-		f.add("author", "From is %q, not %q", p.Author, author)
-	}
+func (p *Patch) check(author Person, add addObjection) {
 	if !subjectStyle.MatchString(p.Subject) {
-		f.add("subject", "%q is not a scope and a sentence with a capital and no full stop, as in \"KVM: x86: Do this\"", p.Subject)
+		add("subject", "%q is not a scope and a sentence with a capital and no full stop, as in \"KVM: x86: Do this\"", p.Subject)
 	}
 	if len(p.Subject) > maxSubject {
-		f.add("subject", "has %d bytes, more than %d", len(p.Subject), maxSubject)
+		add("subject", "has %d bytes, more than %d", len(p.Subject), maxSubject)
 	}
 	if len(p.Trailers) == 0 && strings.TrimSpace(p.Message) == "" || strings.HasPrefix(p.Message, "Signed-off-by:") {
-		f.add("message", "says nothing of why")
+		add("message", "says nothing of why")
 	}
-	p.checkTrailers(&f, author)
-	for _, d := range p.Files {
-		g := d.git
-		if g.OldOIDPrefix == "" && (len(g.TextFragments) > 0 || g.IsBinary) {
-			f.add("index line", "%s has none: what it applies to cannot be checked", d.path())
-		}
-	}
-	for line := range strings.Lines(string(p.tail)) {
-		if line = strings.TrimRight(line, "\r\n"); !tailLine.MatchString(line) {
-			f.add("tail", "after the patch there is %q", clip([]byte(line)))
-			break
-		}
-	}
-	return f.list
-}
 
-func (p *Patch) checkTrailers(f *findings, author Person) {
 	signed := ""
 	for _, t := range p.Trailers {
 		switch strings.ToLower(t.Key) {
@@ -131,15 +105,26 @@ func (p *Patch) checkTrailers(f *findings, author Person) {
 			signed = t.Value
 		case "fixes":
 			if !fixesStyle.MatchString(t.Value) {
-				f.add("Fixes", "%q is not 12 digits of a commit and (\"its subject\")", t.Value)
+				add("Fixes", "%q is not 12 digits of a commit and (\"its subject\")", t.Value)
 			}
 		}
 	}
-	switch signed {
-	case author.String():
-	case "":
-		f.add("Signed-off-by", "there is none; it must be %q", author)
-	default:
-		f.add("Signed-off-by", "the last one is %q, not the author's, %q", signed, author)
+	if signed == "" {
+		add("Signed-off-by", "there is none; it must be %q", author)
+	} else if signed != author.String() {
+		add("Signed-off-by", "the last one is %q, not the author's, %q", signed, author)
+	}
+
+	for _, d := range p.Files {
+		g := d.git
+		if g.OldOIDPrefix == "" && (len(g.TextFragments) > 0 || g.IsBinary) {
+			add("index line", "%s has none: what it applies to cannot be checked", d.path())
+		}
+	}
+	for line := range strings.Lines(string(p.tail)) {
+		if line = strings.TrimRight(line, "\r\n"); !tailLine.MatchString(line) {
+			add("tail", "after the patch there is %q", clip([]byte(line)))
+			break
+		}
 	}
 }

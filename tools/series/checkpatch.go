@@ -89,9 +89,9 @@ func Checkpatch(ctx context.Context, treeDir string, p *Patch) (*CheckpatchResul
 }
 
 var (
-	checkpatchHead  = regexp.MustCompile(`^(ERROR|WARNING|CHECK):([A-Z][A-Z0-9_]*): (.*)$`)
-	checkpatchPlace = regexp.MustCompile(`^#(\d{1,9}): ?(?:FILE: (.+):(\d{1,9}):)?$`)
-	checkpatchTotal = regexp.MustCompile(`^total: (\d{1,9}) errors, (\d{1,9}) warnings, (?:(\d{1,9}) checks, )?(\d{1,9}) lines checked$`)
+	// checkpatchFinding is a finding: what, where, and the lines that are meant.
+	checkpatchFinding = regexp.MustCompile(`(?s)^(ERROR|WARNING|CHECK):([A-Z][A-Z0-9_]*): ([^\n]*)(?:\n#(\d{1,9}): ?(?:FILE: ([^\n]+):(\d{1,9}):)?)?(?:\n(.*))?$`)
+	checkpatchTotal   = regexp.MustCompile(`(?m)^total: (\d{1,9}) errors, (\d{1,9}) warnings, (?:(\d{1,9}) checks, )?(\d{1,9}) lines checked$`)
 )
 
 // parseCheckpatch reads the output of checkpatch.pl --show-types. Output
@@ -99,46 +99,29 @@ var (
 // an error: a check that broke off has not passed.
 func parseCheckpatch(out string) (*CheckpatchResult, error) {
 	r := &CheckpatchResult{Findings: []CheckpatchFinding{}}
-	var current *CheckpatchFinding
-	var excerpt strings.Builder
-	total := false
+	totals := 0
 	counts := make(map[string]int)
-	for line := range strings.Lines(out) {
-		line = strings.TrimRight(line, "\r\n")
-		// Between findings there is a blank line: what looks like the start of
-		// one, but is inside another, is quoted from the mail.
-		if m := checkpatchTotal.FindStringSubmatch(line); m != nil && current == nil {
-			if total {
-				return nil, fmt.Errorf("two closing lines, the second is %q", line)
-			}
-			total = true
+	// There is a blank line after each finding: what looks like the start of one,
+	// but is inside another, is quoted from the mail.
+	for block := range strings.SplitSeq(strings.ReplaceAll(out, "\r\n", "\n"), "\n\n") {
+		block = strings.Trim(block, "\n")
+		if m := checkpatchFinding.FindStringSubmatch(block); m != nil && totals == 0 {
+			f := CheckpatchFinding{Level: m[1], Type: m[2], Message: m[3], File: m[5], Excerpt: m[7]}
+			f.PatchLine, _ = strconv.Atoi(m[4])
+			f.Line, _ = strconv.Atoi(m[6])
+			r.Findings = append(r.Findings, f)
+			counts[f.Level]++
+			continue
+		}
+		for _, m := range checkpatchTotal.FindAllStringSubmatch(block, -1) {
+			totals++
 			for i, n := range []*int{&r.Errors, &r.Warnings, &r.Checks, &r.Lines} {
 				*n, _ = strconv.Atoi(m[i+1])
 			}
-			continue
-		}
-		if m := checkpatchHead.FindStringSubmatch(line); m != nil && current == nil && !total {
-			r.Findings = append(r.Findings, CheckpatchFinding{Level: m[1], Type: m[2], Message: m[3]})
-			current = &r.Findings[len(r.Findings)-1]
-			counts[m[1]]++
-			continue
-		}
-		switch m := checkpatchPlace.FindStringSubmatch(line); {
-		case current == nil:
-		case line == "":
-			current.Excerpt = strings.TrimSuffix(excerpt.String(), "\n")
-			current = nil
-			excerpt.Reset()
-		case m != nil && current.PatchLine == 0:
-			current.PatchLine, _ = strconv.Atoi(m[1])
-			current.File = m[2]
-			current.Line, _ = strconv.Atoi(m[3])
-		default:
-			excerpt.WriteString(line + "\n")
 		}
 	}
-	if !total {
-		return nil, fmt.Errorf("it has no closing line (\"total: ...\")")
+	if totals != 1 {
+		return nil, fmt.Errorf("it has %d closing lines (\"total: ...\"), not one", totals)
 	}
 	if counts["ERROR"] != r.Errors || counts["WARNING"] != r.Warnings || counts["CHECK"] != r.Checks {
 		return nil, fmt.Errorf("it says %d errors, %d warnings and %d checks; %d, %d and %d were found",
@@ -151,50 +134,32 @@ func parseCheckpatch(out string) (*CheckpatchResult, error) {
 // and the diffstat, where git am does not take it over:
 //
 //	checkpatch: MACRO_ARG_REUSE: an iterator assigns and follows its variable
-var explanationLine = regexp.MustCompile(`^checkpatch: ([A-Z][A-Z0-9_]*): (\S.*)$`)
-
-// explanations returns the reasons that a mail gives for findings that stay,
-// by the type of the finding.
-func explanations(mail string) map[string]string {
-	reasons := make(map[string]string)
-	_, below, found := strings.Cut(mail, "\n---\n")
-	if !found {
-		return reasons
-	}
-	for line := range strings.Lines(below) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.HasPrefix(line, "diff --git ") {
-			break
-		}
-		if m := explanationLine.FindStringSubmatch(line); m != nil {
-			reasons[m[1]] = m[2]
-		}
-	}
-	return reasons
-}
+var explanationLine = regexp.MustCompile(`(?m)^checkpatch: ([A-Z][A-Z0-9_]*): (\S.*?)\r?$`)
 
 // explain moves the findings for which the mail has a reason to Explained. A
 // reason without a finding is a finding itself: it would hide the next one.
 func (r *CheckpatchResult) explain(mail string) {
-	reasons := explanations(mail)
-	open := r.Findings[:0]
-	used := make(map[string]bool)
-	for _, f := range r.Findings {
-		if reason, ok := reasons[f.Type]; ok {
-			used[f.Type] = true
-			f.Reason = reason
-			r.Explained = append(r.Explained, f)
-			continue
+	_, below, _ := strings.Cut(mail, "\n---\n")
+	below, _, _ = strings.Cut("\n"+below, "\ndiff --git ")
+	all, found := r.Findings, len(r.Findings)
+	for _, m := range explanationLine.FindAllStringSubmatch(below, -1) {
+		stale := true
+		for i, f := range all[:found] {
+			if f.Type == m[1] {
+				all[i].Reason, stale = m[2], false
+			}
 		}
-		open = append(open, f)
-	}
-	r.Findings = open
-	for line := range strings.Lines(mail) {
-		m := explanationLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
-		if m != nil && reasons[m[1]] == m[2] && !used[m[1]] {
-			used[m[1]] = true
-			r.Findings = append(r.Findings, CheckpatchFinding{Level: "CHECK", Type: m[1],
+		if stale {
+			all = append(all, CheckpatchFinding{Level: "CHECK", Type: m[1],
 				Message: "the mail explains a finding that checkpatch does not have"})
+		}
+	}
+	r.Findings = []CheckpatchFinding{}
+	for _, f := range all {
+		if f.Reason == "" {
+			r.Findings = append(r.Findings, f)
+		} else {
+			r.Explained = append(r.Explained, f)
 		}
 	}
 }
@@ -215,12 +180,9 @@ func script(ctx context.Context, treeDir, name string, stdin []byte, args ...str
 	if _, ok := errors.AsType[*program.MissingError](err); ok {
 		return nil, 0, exit.With(exit.MachineLacks, fmt.Errorf("run %s: perl is not installed; install the package perl", name))
 	}
-	if ended, ok := errors.AsType[*program.StatusError](err); ok {
-		// Perl's own faults; 1 is a verdict.
-		if ended.Status == 1 && len(stdout) > 0 {
-			return stdout, 1, nil
-		}
-		return nil, ended.Status, fmt.Errorf("run %s: exit status %d: %s", name, ended.Status, ended.Said)
+	// Of 1 it is a verdict, others are Perl's own faults.
+	if ended, ok := errors.AsType[*program.StatusError](err); ok && ended.Status == 1 && len(stdout) > 0 {
+		return stdout, 1, nil
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("run %s: %w", name, err)

@@ -80,7 +80,7 @@ func FuzzParseMail(f *testing.F) {
 					t.Fatalf("line %d of %d", d.line, lines)
 				}
 			}
-			p.check(placeholder)
+			(&Series{Patches: []*Patch{p}}).Check(placeholder)
 		}
 	})
 }

@@ -41,6 +41,9 @@ func (n *node) blobID() string {
 	return n.id
 }
 
+// gitMode returns the mode as git writes it, and package tree has it.
+func (n *node) gitMode() string { return fmt.Sprintf("%06o", n.mode) }
+
 func (n *node) same(o *node) bool {
 	return n == nil && o == nil || n != nil && o != nil && n.mode == o.mode && string(n.data) == string(o.data)
 }

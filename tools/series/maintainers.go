@@ -5,6 +5,7 @@ package series
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -53,11 +54,11 @@ func Maintainers(ctx context.Context, treeDir string, s *Series) ([]Recipient, e
 		return nil, fmt.Errorf("find the recipients: %w", err)
 	}
 	list, err := parseMaintainers(string(out))
+	if err == nil && len(list) == 0 {
+		err = errors.New("it names no recipient")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the recipients: read the output of %s: %w", maintainerScript, err)
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("find the recipients: %s names no recipient", maintainerScript)
 	}
 	return list, nil
 }
@@ -82,29 +83,18 @@ func parseMaintainers(out string) ([]Recipient, error) {
 	return list, nil
 }
 
-// roleWords are what a role starts with (get_maintainer_role() and
-// get_list_role() in get_maintainer.pl).
-var roleWords = []string{
-	"maintainer", "supporter", "reviewer", "odd fixer", "orphan minder", "obsolete", "chief penguin",
-	"open list", "moderated list", "subscriber list",
-}
+// roleStart is the comma before a role and the words that a role starts with
+// (get_maintainer_role() and get_list_role() in get_maintainer.pl). Subsystems
+// have commas and parentheses in their names, and names are cut off in the
+// middle: other commas are not between roles.
+var roleStart = regexp.MustCompile(`,(?:maintainer|supporter|reviewer|odd fixer|orphan minder|obsolete|chief penguin|open list|moderated list|subscriber list)`)
 
-// splitRoles separates roles. Subsystems have commas and parentheses in their
-// names, and names are cut off in the middle: only a comma before the start of
-// a role is one between roles.
+// splitRoles separates roles.
 func splitRoles(s string) []string {
 	var roles []string
 	from := 0
-	for i := range len(s) {
-		if s[i] != ',' {
-			continue
-		}
-		for _, w := range roleWords {
-			if strings.HasPrefix(s[i+1:], w) {
-				roles, from = append(roles, s[from:i]), i+1
-				break
-			}
-		}
+	for _, at := range roleStart.FindAllStringIndex(s, -1) {
+		roles, from = append(roles, s[from:at[0]]), at[0]+1
 	}
 	return append(roles, s[from:])
 }

@@ -192,7 +192,7 @@ func (a *applier) changeFile(f *FileDiff, c *change) (FileReport, error) {
 		c.files[g.OldName] = nil
 		return r, nil
 	}
-	r.After, r.Mode = result.blobID(), fmt.Sprintf("%06o", result.mode)
+	r.After, r.Mode = result.blobID(), result.gitMode()
 	c.files[g.NewName] = result
 	if _, again := c.files[g.OldName]; g.IsRename && !again {
 		c.files[g.OldName] = nil

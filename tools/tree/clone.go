@@ -12,27 +12,46 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
-// Clone makes dst, which must not exist, a tree with the same content as src,
-// by hard links. Symbolic links are created again, and files are copied where
-// they cannot be linked, as to another file system. Only trees whose files are
-// never written in place may be cloned: a user's own tree is not among them.
+// Clone makes dst, which must not exist, a tree with the same files as src, by
+// hard links. Files are copied where they cannot be linked, as to another file
+// system. Only trees whose files are never written in place may be cloned: a
+// user's own tree is not among them. Empty directories are left out.
 //
 // When Clone fails or ctx ends, dst is removed.
 func Clone(ctx context.Context, src, dst string) error {
 	return create("clone", src, dst, func() error {
-		c := cloner{src: src, dst: dst}
-		c.group, ctx = errgroup.WithContext(ctx)
-		// System calls wait for locks of the file system: only more of them
-		// than there are processors keep those busy.
-		c.group.SetLimit(4 * runtime.GOMAXPROCS(0))
-		c.group.Go(func() error { return c.cloneDirectory(ctx, ".") })
-		return c.group.Wait()
+		names, err := list(ctx, src, nil)
+		if err != nil {
+			return err
+		}
+		return eachDirectory(ctx, names, func(dir string, indices []int) error {
+			to := filepath.Join(dst, dir)
+			if err := os.MkdirAll(to, 0o755); err != nil {
+				return err
+			}
+			in, err := os.Open(filepath.Join(src, dir))
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			out, err := os.Open(to)
+			if err != nil {
+				return err
+			}
+			defer out.Close()
+
+			for _, i := range indices {
+				if err := cloneFile(in, out, path.Base(names[i])); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 }
 
@@ -50,98 +69,40 @@ func create(verb, src, dst string, fill func() error) error {
 	return nil
 }
 
-// cloner clones directories in parallel.
-type cloner struct {
-	src, dst string
-	group    *errgroup.Group
-	copying  atomic.Bool // src and dst are on different file systems
-}
-
-// cloneDirectory clones a directory, by its path in the tree.
-func (c *cloner) cloneDirectory(ctx context.Context, dir string) error {
-	in, err := os.Open(filepath.Join(c.src, dir))
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Open(filepath.Join(c.dst, dir))
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	entries, err := in.ReadDir(-1)
-	if err != nil {
-		return err
+// cloneFile links or copies a file or symbolic link. It is named relative to
+// open directories: resolving the whole path of each of 96,000 files takes as
+// long as linking it.
+func cloneFile(in, out *os.File, base string) error {
+	from, to := filepath.Join(in.Name(), base), filepath.Join(out.Name(), base)
+	err := unix.Linkat(int(in.Fd()), base, int(out.Fd()), base, 0)
+	switch err {
+	case nil:
+		return nil
+	case unix.EXDEV, unix.EPERM, unix.EMLINK, unix.EOPNOTSUPP:
+		// No hard links there, too many of this file, or links to other
+		// users' files are forbidden.
+	default:
+		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}
 	}
 
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		name := filepath.Join(dir, e.Name())
-		from, to := filepath.Join(c.src, name), filepath.Join(c.dst, name)
-
-		switch {
-		case e.IsDir():
-			if err := os.Mkdir(to, 0o755); err != nil {
-				return err
-			}
-			clone := func() error { return c.cloneDirectory(ctx, name) }
-			// When all workers are busy, this one goes on by itself: it would
-			// wait for itself here.
-			if !c.group.TryGo(clone) {
-				err = clone()
-			}
-		case e.Type() == fs.ModeSymlink:
-			var target string
-			if target, err = os.Readlink(from); err == nil {
-				err = os.Symlink(target, to)
-			}
-		case e.Type().IsRegular():
-			err = c.cloneFile(in, out, e.Name())
-		default:
-			err = fmt.Errorf("%s: neither a file, a directory nor a symbolic link", name)
-		}
-		if err != nil {
-			return err
-		}
+	if target, err := os.Readlink(from); err == nil {
+		return os.Symlink(target, to)
 	}
-	return nil
-}
-
-// cloneFile links or copies a file. It is named relative to open directories:
-// resolving the whole path of each of 96,000 files takes as long as linking it.
-func (c *cloner) cloneFile(in, out *os.File, base string) error {
-	if !c.copying.Load() {
-		err := unix.Linkat(int(in.Fd()), base, int(out.Fd()), base, 0)
-		switch {
-		case errors.Is(err, unix.EXDEV):
-			c.copying.Store(true)
-		case errors.Is(err, unix.EPERM), errors.Is(err, unix.EMLINK), errors.Is(err, unix.EOPNOTSUPP):
-			// No hard links there, too many of this file, or links to other
-			// users' files are forbidden.
-		case err != nil:
-			return &os.LinkError{Op: "link", Old: filepath.Join(in.Name(), base), New: filepath.Join(out.Name(), base), Err: err}
-		default:
-			return nil
-		}
-	}
-
-	from, err := os.Open(filepath.Join(in.Name(), base))
+	src, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	info, err := from.Stat()
+	defer src.Close()
+	info, err := src.Stat()
 	if err != nil {
 		return err
 	}
-	to, err := os.OpenFile(filepath.Join(out.Name(), base), os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePermissions(info.Mode()&0o100 != 0))
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePermissions(info.Mode()&0o100 != 0))
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, from)
-	return errors.Join(err, to.Close())
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
 }
 
 // filePermissions returns the permissions of a file in a tree.

@@ -41,13 +41,21 @@ type Entry struct {
 // neither regular nor symbolic links are an error, empty directories are left
 // out.
 func Entries(ctx context.Context, dir string, keep func(name string, isDir bool) bool) ([]Entry, error) {
+	names, err := list(ctx, dir, keep)
+	if err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
+	}
+	return ReadEntries(ctx, dir, names)
+}
+
+// list returns the paths of the files and symbolic links of the tree in dir, as
+// Entries does.
+func list(ctx context.Context, dir string, keep func(name string, isDir bool) bool) (names []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the tree: %w", err)
+		return nil, err
 	}
 	defer root.Close()
-
-	var names []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
@@ -59,16 +67,17 @@ func Entries(ctx context.Context, dir string, keep func(name string, isDir bool)
 			if d.IsDir() {
 				return fs.SkipDir
 			}
+		case d.Type()&^fs.ModeSymlink != 0 && !d.IsDir():
+			return fmt.Errorf("%s: %w", name, errNoFile)
 		case !d.IsDir():
 			names = append(names, name)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
-	}
-	return readEntries(ctx, root, names)
+	return names, err
 }
+
+var errNoFile = errors.New("neither a file nor a symbolic link")
 
 // ReadEntries reads the named files of the tree in dir, relative paths with
 // slashes, and returns them sorted by path.
@@ -78,13 +87,10 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 		return nil, fmt.Errorf("read the tree: %w", err)
 	}
 	defer root.Close()
-	return readEntries(ctx, root, names)
-}
 
-func readEntries(ctx context.Context, root *os.Root, names []string) ([]Entry, error) {
 	entries := make([]Entry, len(names))
-	err := eachDirectory(ctx, names, func(dir string, indices []int) error {
-		in, err := root.OpenRoot(dir)
+	err = eachDirectory(ctx, names, func(sub string, indices []int) error {
+		in, err := root.OpenRoot(sub)
 		if err != nil {
 			return err
 		}
@@ -100,7 +106,7 @@ func readEntries(ctx context.Context, root *os.Root, names []string) ([]Entry, e
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the tree %s: %w", root.Name(), err)
+		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
 	}
 
 	slices.SortFunc(entries, compareEntries)
@@ -118,25 +124,16 @@ func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string
 	}
 	defer root.Close()
 
-	var mu sync.Mutex
-	ids := make(map[string]string, len(names))
-	err = eachDirectory(ctx, names, func(_ string, indices []int) error {
-		for _, i := range indices {
-			id, err := FileBlobID(root, names[i])
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", names[i], err)
-			}
-			mu.Lock()
-			ids[names[i]] = id
-			mu.Unlock()
-		}
-		return nil
-	})
+	entries, err := ReadEntries(ctx, dir, slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, err := root.Lstat(name)
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}))
 	if err != nil {
-		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
+		return nil, err
+	}
+	ids := make(map[string]string, len(entries))
+	for _, e := range entries {
+		ids[e.Path] = e.Blob
 	}
 	return ids, nil
 }
@@ -167,7 +164,7 @@ func modeAndBlob(root *os.Root, name string) (mode, id string, err error) {
 		target, err := root.Readlink(name)
 		return ModeSymlink, BlobID([]byte(target)), err
 	case !info.Mode().IsRegular():
-		return "", "", fmt.Errorf("%s: neither a file nor a symbolic link", name)
+		return "", "", fmt.Errorf("%s: %w", name, errNoFile)
 	case info.Mode()&0o100 != 0:
 		mode = ModeExecutable
 	}

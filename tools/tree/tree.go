@@ -124,6 +124,21 @@ func Remove(root *os.Root, name string) error {
 	return nil
 }
 
+// Put makes name of root a file or symbolic link with this content and one of
+// the modes that git knows. The old one is not written to.
+func Put(root *os.Root, name, mode string, data []byte) error {
+	if mode != ModeSymlink {
+		return Replace(root, name, data, filePermissions(mode == ModeExecutable))
+	}
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return root.Symlink(string(data), name)
+}
+
 // Sync makes the named file of to the same as in from, which may lack it, and
 // says whether it had to be changed. The old file is not written to.
 func Sync(from, to *os.Root, name string) (changed bool, err error) {
@@ -139,24 +154,19 @@ func Sync(from, to *os.Root, name string) (changed bool, err error) {
 		return false, nil // or missing in both
 	}
 
-	if mode == ModeFile || mode == ModeExecutable {
-		data, err := from.ReadFile(name)
-		if err != nil {
-			return false, err
-		}
-		return true, Replace(to, name, data, filePermissions(mode == ModeExecutable))
-	}
-	if oldMode != "" {
-		if err := Remove(to, name); err != nil || mode == "" {
-			return true, err
-		}
-	}
-	target, err := from.Readlink(name)
-	if err == nil {
-		err = to.MkdirAll(path.Dir(name), 0o755)
+	var data []byte
+	switch mode {
+	case "":
+		return true, Remove(to, name)
+	case ModeSymlink:
+		var target string
+		target, err = from.Readlink(name)
+		data = []byte(target)
+	default:
+		data, err = from.ReadFile(name)
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, to.Symlink(target, name)
+	return true, Put(to, name, mode, data)
 }
