@@ -36,7 +36,7 @@ func LoadProofs(name string) ([]Proof, error) {
 		var err error
 		if p.Test == "" || p.Patch == "" {
 			err = fmt.Errorf("proof %d: expected a test and a patch, found %q and %q", i+1, p.Test, p.Patch)
-		} else if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q.Test == p.Test }) {
+		} else if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q == p }) {
 			err = fmt.Errorf("proof %d: duplicate test %s", i+1, p.Test)
 		}
 		if err != nil {

@@ -36,6 +36,11 @@ type PrepareOptions struct {
 	// unless Replace is set and it holds nothing but patches.
 	OutDir  string
 	Replace bool
+	// Private sends it to Recipients and to the maintainers, and to no list.
+	Private    bool
+	Recipients []string
+	// LeaveOut are the subjects of patches that are not sent.
+	LeaveOut []string
 }
 
 // Prepared is a series that is ready to be sent.
@@ -45,6 +50,8 @@ type Prepared struct {
 	Mails []string `json:"mails"`
 	// Recipients are those that the kernel's MAINTAINERS file names.
 	Recipients []Recipient `json:"recipients"`
+	// LeftOut are the subjects of the patches that are not among the mails.
+	LeftOut []string `json:"left_out,omitempty"`
 	// Command is the git send-email command, by words, that sends them.
 	Command []string `json:"command"`
 }
@@ -60,16 +67,24 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 	if err := o.check(s); err != nil {
 		return fail(exit.With(exit.Usage, err))
 	}
-	recipients, err := Maintainers(ctx, o.TreeDir, s)
+	sent, left := s.without(o.LeaveOut)
+	recipients, err := Maintainers(ctx, o.TreeDir, sent)
 	if err != nil {
 		return fail(err)
 	}
-	mails, err := s.writeMails(o)
+	if o.Private {
+		// An address without a name is shared by several people.
+		recipients = slices.DeleteFunc(recipients, func(r Recipient) bool { return !r.To() || r.Name == "" })
+	}
+	mails, err := sent.writeMails(o)
 	if err != nil {
 		return fail(err)
 	}
 
 	command := []string{"git", "send-email"}
+	for _, r := range o.Recipients {
+		command = append(command, "--to="+r)
+	}
 	for _, r := range recipients {
 		how := "--cc="
 		if r.To() {
@@ -77,7 +92,34 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 		}
 		command = append(command, how+r.String())
 	}
-	return &Prepared{Dir: o.OutDir, Mails: mails, Recipients: recipients, Command: append(command, mails...)}, nil
+	return &Prepared{Dir: o.OutDir, Mails: mails, Recipients: recipients, LeftOut: left, Command: append(command, mails...)}, nil
+}
+
+// without returns the series without the patches of these subjects, numbered
+// anew, and the subjects of those that it had. The cover letter loses the
+// shortlog and the diffstat then: they would tell of what is not sent.
+func (s *Series) without(subjects []string) (*Series, []string) {
+	out := &Series{Dir: s.Dir, Version: s.Version}
+	var left []string
+
+	for _, p := range s.Patches {
+		if slices.Contains(subjects, p.Subject) {
+			left = append(left, p.Subject)
+			continue
+		}
+		q := *p
+		q.Number = len(out.Patches) + 1
+		out.Patches = append(out.Patches, &q)
+	}
+	if out.Cover = s.Cover; len(left) == 0 || s.Cover == nil {
+		return s, nil
+	}
+	cover := *s.Cover
+	if at := bytes.LastIndex(cover.Mail, []byte("\n"+placeholder.Name+" (")); at >= 0 {
+		cover.Mail = cover.Mail[:at+1]
+	}
+	out.Cover = &cover
+	return out, left
 }
 
 // writeMails makes the directory of the mails and returns their paths.

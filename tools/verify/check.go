@@ -59,6 +59,21 @@ func Choose(names ...string) ([]Check, error) {
 	return slices.DeleteFunc(all, func(c Check) bool { return !slices.Contains(names, c.Name) }), nil
 }
 
+// OfSets returns the checks that can be made of a set of patches alone. The others
+// are about what all of the series makes of the kernel together, or go by
+// tables that name its patches.
+func OfSets(checks []Check) []Check {
+	var of []Check
+	for _, c := range checks {
+		switch c.Name {
+		case rules.Name, pairs.Name, retired.Name, generated.Name:
+		default:
+			of = append(of, c)
+		}
+	}
+	return of
+}
+
 // WriteList writes what checks there are and why, for people.
 func WriteList(w io.Writer, checks []Check) error {
 	var b bytes.Buffer

@@ -31,6 +31,9 @@ var pinned = Check{
 	Run: func(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
 		var found []Finding
 		made := make(map[string]bool) // by an earlier patch
+		for _, name := range s.Needs {
+			made[name] = true
+		}
 		for _, p := range s.Series.Patches {
 			for _, f := range p.Files {
 				name := f.OldPath()

@@ -20,6 +20,8 @@ type Submission struct {
 	// read. No patched tree is made.
 	Series *series.Series
 	Base   tree.Tree
+	// Needs are the files that other sets have touched before in Base.
+	Needs []string
 	// Pin says which files are known of the base.
 	Pin *pin.Pin
 	// Author is who has to have written and signed off the mails.

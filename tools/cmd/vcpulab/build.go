@@ -73,7 +73,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if columns, err = matrix.Choose(columns, c.Arch); err != nil {
 		return err
 	}
-	s, err := l.series()
+	s, err := l.series(c.Set)
 	if err != nil {
 		return err
 	}

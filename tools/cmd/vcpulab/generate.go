@@ -27,7 +27,7 @@ type generateCmd struct {
 
 // Run compares, replaces or prints.
 func (c generateCmd) Run(ctx context.Context, l *lab) error {
-	s, err := l.series()
+	s, err := l.series("")
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 // kernels builds both kernels and those of the variants: first the base kernel,
 // then milestones, the whole series, and comparators.
 func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants []variant.Variant) ([]bench.Candidate, error) {
-	s, err := l.series()
+	s, err := l.series(f.Set)
 	if err != nil {
 		return nil, err
 	}

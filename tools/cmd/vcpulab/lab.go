@@ -84,6 +84,7 @@ const envKernelSrc = "KERNEL_SRC"
 
 // sourceFlags choose the tree to work on.
 type sourceFlags struct {
+	Set       string `help:"Work on a set of patches/sets.toml and what it needs, or on all sets, instead of the series." placeholder:"NAME"`
 	Through   *int   `help:"Stop after this patch of the series; 0 applies none." placeholder:"N"`
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
@@ -116,11 +117,22 @@ func (l *lab) pinned(ctx context.Context, verb string) (tree.Tree, error) {
 	return l.base(ctx, sourceFlags{})
 }
 
-func (l *lab) series() (*series.Series, error) { return series.Load(l.path("patches")) }
+// series reads the series of the repository or, by its name, a set of patches
+// with those that it needs.
+func (l *lab) series(set string) (*series.Series, error) {
+	if set == "" {
+		return series.Load(l.path("patches"))
+	}
+	sets, err := series.LoadSets(l.path("patches"))
+	if err != nil {
+		return nil, err
+	}
+	return sets.Load(set)
+}
 
 // patched applies the series to base, up to a patch or all of it.
 func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.Tree, *series.Report, error) {
-	s, err := l.series()
+	s, err := l.series(f.Set)
 	if err != nil {
 		return tree.Tree{}, nil, err
 	}
@@ -134,10 +146,11 @@ func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.
 }
 
 // seriesOptions are the options to apply patches with. The series is made for
-// the default pin: on other trees hunks are found by their context.
+// the default pin: on other trees hunks are found by their context, and so are
+// those of a set after other sets than it needs.
 func (l *lab) seriesOptions(f sourceFlags) series.Options {
 	p, err := l.pin()
-	other := f.KernelSrc != "" || err == nil && !p.Default
+	other := f.KernelSrc != "" || f.Set != "" || err == nil && !p.Default
 	return series.Options{Relocate: other, Cache: l.cache, Log: l.log}
 }
 

@@ -94,14 +94,18 @@ func (l *lab) printPin(file string, written bool, missing []string) error {
 	return nil
 }
 
-// touchedFiles returns the files of the kernel that the series and the patches
-// of the variants change.
+// touchedFiles returns the files of the kernel that the series, the sets and the
+// patches of the variants change.
 func (l *lab) touchedFiles() ([]string, error) {
-	s, err := l.series()
+	s, err := l.series("")
 	if err != nil {
 		return nil, err
 	}
-	patches := slices.Clone(s.Patches)
+	sets, err := l.series(series.AllSets)
+	if err != nil {
+		return nil, err
+	}
+	patches := slices.Concat(s.Patches, sets.Patches)
 	all, err := l.variants(nil, true)
 	if err != nil {
 		return nil, err
