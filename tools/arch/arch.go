@@ -88,9 +88,9 @@ type QEMU struct {
 	Append       []string
 	AppendTCG    []string
 	AppendICount []string
-	// PC are the names of the program counter in `info registers`, with what
-	// is between the name and the value if that is not a space.
-	PC []string
+	// PC finds the program counter in `info registers`: a regular expression,
+	// of which the value is what follows.
+	PC string
 	// DebugPort is an I/O port that takes records in the place of the
 	// virtio-serial port, for guests that have no virtio; 0 for none.
 	DebugPort uint16

@@ -65,7 +65,7 @@ func TestTable(t *testing.T) {
 		files := []string{"../../ci/matrix/" + a.Name + ".config"}
 		if a.Boots() {
 			files = append(files, a.Fragments("../../ci/config")...)
-			if q := a.QEMU; q.Package == "" || q.Console == "" || q.TCG == (Hardware{}) || q.KVM == (Hardware{}) || len(q.PC) == 0 {
+			if q := a.QEMU; q.Package == "" || q.Console == "" || q.TCG == (Hardware{}) || q.KVM == (Hardware{}) || q.PC == "" {
 				t.Errorf("%s: incomplete: %+v", a.Name, q)
 			}
 			if _, err := regexp.Compile(a.PC); err != nil || a.PC == "" {

@@ -29,7 +29,7 @@ var table = []Arch{
 			// ends. The HPET does as well where the clock is exact; elsewhere
 			// it loses events.
 			AppendICount: []string{"nolapic_timer"},
-			PC:           []string{"RIP=", "EIP="},
+			PC:           `[RE]IP=`,
 		},
 		PC: `RIP: \w+:`,
 	},
@@ -47,7 +47,7 @@ var table = []Arch{
 			// With EL2, in which KVM runs in VHE mode.
 			TCG: Hardware{Machine: "virt,virtualization=on,gic-version=3", CPU: "cortex-a76"},
 			KVM: Hardware{Machine: "virt,gic-version=host", CPU: "host"},
-			PC:  []string{"PC="},
+			PC:  `PC=`,
 		},
 		PC: `pc : `,
 	},
@@ -69,7 +69,7 @@ var table = []Arch{
 			KVM: Hardware{Machine: "virt", CPU: "host"},
 			// Shows what fails before there is a console.
 			Append: []string{"earlycon"},
-			PC:     []string{"pc"},
+			PC:     `pc +`,
 		},
 		PC: `epc : `,
 	},

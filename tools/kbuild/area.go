@@ -116,8 +116,7 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 	case err != nil || a.state.Building:
 		// It is unknown what the files in out were made of, or whether they
 		// are whole.
-		a.state = areaState{}
-		return a, errors.Join(a.clear(), a.save())
+		return a, a.clear()
 	}
 	return a, nil
 }
@@ -199,14 +198,20 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 }
 
 // clear empties an area: what is in out is useless without the files in src that
-// it was made of.
+// it was made of, or without knowing which these are.
 func (a *area) clear() error {
+	// If this is interrupted, it is done again.
+	a.state = areaState{Building: true}
+	if err := a.save(); err != nil {
+		return err
+	}
 	for _, dir := range []string{a.src, a.src + ".new"} {
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("clear a work area: %w", err)
 		}
 	}
-	return nil
+	a.state = areaState{}
+	return a.save()
 }
 
 // clone makes src from nothing.

@@ -4,7 +4,6 @@ package kbuild
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -115,7 +114,7 @@ func hashFile(name string) (string, error) {
 
 	h := sha256.New()
 	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), err
+	return fmt.Sprintf("%x", h.Sum(nil)), err
 }
 
 // copyFile copies a file, sharing its blocks where the file system can. It is

@@ -5,7 +5,6 @@ package kbuild
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -134,8 +133,7 @@ func (c Config) String() string {
 // Hash returns the SHA-256 of the configuration without its comments, in
 // hexadecimal.
 func (c Config) Hash() string {
-	h := sha256.Sum256([]byte(c.String()))
-	return hex.EncodeToString(h[:])
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(c.String())))
 }
 
 // Dropped is a setting that Kconfig did not keep.

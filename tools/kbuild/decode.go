@@ -3,12 +3,11 @@
 package kbuild
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,11 +69,8 @@ func (k *Kernel) HasLines() (bool, error) {
 // the script takes them.
 func findPlaces(text string) []string {
 	var places []string
-	seen := make(map[string]bool)
 	for _, m := range place.FindAllStringSubmatch(text, -1) {
-		p := placeName(m)
-		if !seen[p] && len(places) < maxPlaces {
-			seen[p] = true
+		if p := placeName(m); !slices.Contains(places, p) && len(places) < maxPlaces {
 			places = append(places, p)
 		}
 	}
@@ -92,24 +88,17 @@ func placeName(m []string) string {
 // addLines puts the lines that the script found, one a place and in the same
 // order, behind each place of the text.
 func addLines(text string, places []string, out []byte) (string, error) {
-	lines := make(map[string]string, len(places))
-	n := 0
-	for sc := bufio.NewScanner(bytes.NewReader(out)); sc.Scan(); n++ {
-		if n >= len(places) {
-			break
-		}
-		if m := decoded.FindStringSubmatch(strings.TrimSpace(sc.Text())); m != nil {
-			lines[places[n]] = m[1]
-		}
+	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	if len(lines) < len(places) {
+		return text, fmt.Errorf("find source lines: expected %d lines of decode_stacktrace.sh, found %d", len(places), len(lines))
 	}
-	if n != len(places) {
-		return text, fmt.Errorf("find source lines: expected %d lines of decode_stacktrace.sh, found %d", len(places), n)
+	found := make(map[string]string, len(places))
+	for i, p := range places {
+		if m := decoded.FindStringSubmatch(strings.TrimSpace(lines[i])); m != nil {
+			found[p] = " (" + m[1] + ")"
+		}
 	}
 	return place.ReplaceAllStringFunc(text, func(s string) string {
-		line := lines[placeName(place.FindStringSubmatch(s))]
-		if line == "" {
-			return s
-		}
-		return s + " (" + line + ")"
+		return s + found[placeName(place.FindStringSubmatch(s))]
 	}), nil
 }

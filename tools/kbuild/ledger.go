@@ -18,46 +18,23 @@ import (
 const fileLedger = ".vcpulab-ledger.json"
 
 // ledger has the warnings about each target of a work area when it was last
-// made: make prints none for targets that it does not make again.
+// made: make prints none for targets that it does not make again. While make runs
+// there is no file: targets may have been made that are not in it.
 type ledger struct {
-	name string
-	// Open is set while make runs. If it is set when the ledger is opened,
-	// targets may have been made that are not in it.
-	Open    bool                 `json:"open"`
+	name    string
 	Targets map[string][]Warning `json:"targets"`
 }
 
-// openLedger reads an area's ledger. If the last run was not recorded, the
-// objects in the directories are removed, to be made and recorded again.
-func openLedger(a *area, directories []string) (*ledger, error) {
+// openLedger reads an area's ledger, before the area is prepared. If the last run
+// was not recorded, the area is cleared, and all is made and recorded again.
+func openLedger(a *area) (*ledger, error) {
 	l := &ledger{name: filepath.Join(a.out, fileLedger), Targets: make(map[string][]Warning)}
-	var unreadable *fs.PathError
 	err := readJSON(l.name, l)
-	switch missing := errors.Is(err, fs.ErrNotExist); {
-	case errors.As(err, &unreadable) && !missing:
-		return nil, fmt.Errorf("read the warnings about a work area's objects: %w", err)
-	case err != nil && (!missing || a.state.Started):
-		l.Open = true
-	}
-	if !l.Open {
+	if err == nil || errors.Is(err, fs.ErrNotExist) && !a.state.Started {
 		return l, nil
 	}
-
-	for _, dir := range directories {
-		if err := os.RemoveAll(filepath.Join(a.out, dir)); err != nil {
-			return nil, fmt.Errorf("repair the work area %s: %w", a.dir, err)
-		}
-	}
-	maps.DeleteFunc(l.Targets, func(target string, _ []Warning) bool { return isBelow(target, directories) })
-	l.Open = false
-	return l, l.save()
-}
-
-func (l *ledger) save() error {
-	if err := writeJSON(l.name, l); err != nil {
-		return fmt.Errorf("save the warnings about a work area's objects: %w", err)
-	}
-	return nil
+	l.Targets = make(map[string][]Warning)
+	return l, a.clear()
 }
 
 // record runs make, and records and returns the warnings that it printed by
@@ -67,8 +44,7 @@ func (l *ledger) record(m *makeRun, dir string, run func() error) (said map[stri
 	if info, err := os.Stat(m.log); err == nil {
 		start = info.Size()
 	}
-	l.Open = true
-	if err := l.save(); err != nil {
+	if err := os.Remove(l.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 
@@ -90,11 +66,7 @@ func (l *ledger) record(m *makeRun, dir string, run func() error) (said map[stri
 
 	delete(l.Targets, "") // warnings before the first target are printed each time
 	maps.Copy(l.Targets, said)
-	l.Open = false
-	if err := l.save(); err != nil {
-		return nil, errors.Join(runErr, err)
-	}
-	return said, runErr
+	return said, errors.Join(runErr, writeJSON(l.name, l))
 }
 
 // warnings returns the warnings about all targets.

@@ -159,6 +159,10 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 	defer a.close()
 
+	book, err := openLedger(a)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	kconfigChanged := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), func(name string) bool {
 		return strings.HasPrefix(path.Base(name), "Kconfig")
@@ -168,10 +172,6 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 		return err
 	}
 	o.setUpMake(m)
-	book, err := openLedger(a, o.directories())
-	if err != nil {
-		return err
-	}
 	final, err := o.configure(ctx, a, *m, kconfigChanged)
 	if err != nil {
 		return err

@@ -195,7 +195,6 @@ func TestObjectsInterrupted(t *testing.T) {
 	}
 	for name, spoil := range map[string]func() error{
 		"gone":     func() error { return os.Remove(ledgers[0]) },
-		"open":     func() error { return os.WriteFile(ledgers[0], []byte(`{"open":true,"targets":{}}`), 0o644) },
 		"cut off":  func() error { return os.WriteFile(ledgers[0], []byte(`{"tar`), 0o644) },
 		"no state": func() error { return os.Remove(filepath.Join(ledgers[0], "../../../state.json")) },
 	} {

@@ -5,13 +5,13 @@ package vm
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
@@ -34,29 +34,19 @@ var ErrNoSource = errors.New("the source of " + moduleGo + " was not found")
 // SourceRoot finds the directory of this project's go.mod: above the working
 // directory, else above the running program.
 func SourceRoot() (string, error) {
-	var starts []string
-	if dir, err := os.Getwd(); err == nil {
-		starts = append(starts, dir)
-	}
-	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
-		}
-		starts = append(starts, filepath.Dir(exe))
-	}
-	for _, dir := range starts {
-		for above := dir; ; above = filepath.Dir(above) {
-			if isRoot(above) {
-				return above, nil
-			}
-			if above == filepath.Dir(above) {
-				break
+	// What is unknown is "".
+	wd, _ := os.Getwd()
+	exe, _ := os.Executable()
+	for _, dir := range []string{wd, filepath.Dir(exe)} {
+		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			if isRoot(dir) {
+				return dir, nil
 			}
 		}
 	}
 	return "", exit.With(exit.MachineLacks, fmt.Errorf(
-		"build the guest program: %w: looked for a go.mod with \"module %s\" in and above %s; run the command inside a clone of the repository",
-		ErrNoSource, moduleGo, strings.Join(starts, " and ")))
+		"build the guest program: %w: looked for a go.mod with \"module %s\" in and above %s and %s; run the command inside a clone of the repository",
+		ErrNoSource, moduleGo, wd, filepath.Dir(exe)))
 }
 
 var moduleLine = regexp.MustCompile(`(?m)^\s*module\s+` + moduleGo + `\s*$`)
@@ -71,26 +61,29 @@ func isRoot(dir string) bool {
 // is built by the go command from this project's own source, statically, and
 // kept in c under a key made of that source and the Go version. root is the
 // directory of the source, "" for SourceRoot.
-func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string) (string, error) {
-	var err error
+func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string) (_ string, err error) {
 	if root == "" {
 		if root, err = SourceRoot(); err != nil {
 			return "", err
 		}
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("build the guest program: %w", err)
+		}
+	}()
 	if !isRoot(root) {
-		return "", exit.With(exit.Usage, fmt.Errorf(
-			"build the guest program: %w: expected a go.mod with \"module %s\" in %s; --root has to name a clone of the repository",
+		return "", exit.With(exit.Usage, fmt.Errorf("%w: expected a go.mod with \"module %s\" in %s; --root has to name a clone of the repository",
 			ErrNoSource, moduleGo, root))
 	}
 
 	version, err := runGo(ctx, root, nil, "env", "GOVERSION")
 	if err != nil {
-		return "", fmt.Errorf("build the guest program: %w", err)
+		return "", err
 	}
 	source, err := sourceHash(root)
 	if err != nil {
-		return "", fmt.Errorf("build the guest program: %w", err)
+		return "", err
 	}
 	key := cache.Key("guest", a.GoArch, strings.TrimSpace(version), source)
 	dir, _, err := c.Populate(ctx, guestKind, key, func(ctx context.Context, tmp string) error {
@@ -99,17 +92,14 @@ func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string)
 			"-ldflags=-s -w", "-o", filepath.Join(tmp, "guest"), guestPackage)
 		return err
 	})
-	if err != nil {
-		return "", fmt.Errorf("build the guest program: %w", err)
-	}
-	return filepath.Join(dir, "guest"), nil
+	return filepath.Join(dir, "guest"), err
 }
 
 // runGo runs the go command. Its error shows what go printed.
 func runGo(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	stdout, stderr, err := program.Program{Name: "go", Dir: dir, InheritEnv: true, Env: env}.Run(ctx, args...)
 	if status, ok := errors.AsType[*program.StatusError](err); ok {
-		words := append(append(append([]string{"env"}, env...), "go"), args...)
+		words := slices.Concat([]string{"env"}, env, []string{"go"}, args)
 		err = exit.With(exit.BuildFailed, fmt.Errorf("exit status %d\n%s\n  to repeat it: cd %s && %s",
 			status.Status, strings.TrimSpace(string(stderr)), shellescape.Quote(dir), shellescape.QuoteCommand(words)))
 	}
@@ -140,5 +130,5 @@ func sourceHash(root string) (string, error) {
 		}
 		fmt.Fprintf(h, "%q %x\n", name, sha256.Sum256(data))
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }

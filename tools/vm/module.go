@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -19,52 +18,35 @@ type Module struct {
 	Args string
 }
 
-// moduleInfo is what a module's .modinfo section says.
-type moduleInfo struct {
-	name    string
-	depends []string
-}
-
-// readModule reads the .modinfo section of a module.
-func readModule(file string) (moduleInfo, error) {
+// dependencies returns the names of the modules that the module in a file depends
+// on.
+func dependencies(file string) ([]string, error) {
 	f, err := elf.Open(file)
 	if err != nil {
-		return moduleInfo{}, fmt.Errorf("module %s: %w", file, err)
+		return nil, fmt.Errorf("module %s: %w", file, err)
 	}
 	defer f.Close()
 	section := f.Section(".modinfo")
 	if section == nil {
-		return moduleInfo{}, fmt.Errorf("module %s: not a kernel module: no .modinfo section", file)
+		return nil, fmt.Errorf("module %s: not a kernel module: no .modinfo section", file)
 	}
 	data, err := section.Data()
 	if err != nil {
-		return moduleInfo{}, fmt.Errorf("module %s: .modinfo: %w", file, err)
+		return nil, fmt.Errorf("module %s: .modinfo: %w", file, err)
 	}
-	info := parseModinfo(data)
-	if info.name == "" {
-		info.name = moduleName(file)
-	}
-	return info, nil
+	return parseDepends(data), nil
 }
 
-// parseModinfo reads the content of a .modinfo section: name=value, each
+// parseDepends reads the content of a .modinfo section: name=value, each
 // ended by one NUL or more.
-func parseModinfo(data []byte) moduleInfo {
-	var info moduleInfo
-	for field := range strings.SplitSeq(string(data), "\x00") {
-		name, value, _ := strings.Cut(field, "=")
-		switch name {
-		case "name":
-			info.name = canonical(value)
-		case "depends":
-			for d := range strings.SplitSeq(value, ",") {
-				if d != "" {
-					info.depends = append(info.depends, canonical(d))
-				}
-			}
+func parseDepends(modinfo []byte) []string {
+	var depends []string
+	for field := range strings.SplitSeq(string(modinfo), "\x00") {
+		if list, ok := strings.CutPrefix(field, "depends="); ok {
+			depends = append(depends, strings.FieldsFunc(canonical(list), func(r rune) bool { return r == ',' })...)
 		}
 	}
-	return info
+	return depends
 }
 
 // canonical is how the kernel names a module: file names may have a dash where
@@ -80,20 +62,13 @@ func moduleName(file string) string {
 // after those that it depends on, otherwise as given. A dependency that is not
 // in the list is added from pool, which maps names of modules to files.
 func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
-	var names []string
-	files := make(map[string]Module)
-	for name, host := range pool {
-		files[name] = Module{Host: host}
-	}
+	given := make(map[string]Module)
 	for _, m := range modules {
-		info, err := readModule(m.Host)
-		if err != nil {
-			return nil, err
+		name := moduleName(m.Host)
+		if _, ok := given[name]; ok {
+			return nil, fmt.Errorf("modules: duplicate %s", name)
 		}
-		if slices.Contains(names, info.name) {
-			return nil, fmt.Errorf("modules: duplicate %s", info.name)
-		}
-		names, files[info.name] = append(names, info.name), m
+		given[name] = m
 	}
 
 	var ordered []Module
@@ -105,16 +80,20 @@ func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
 		} else if found {
 			return fmt.Errorf("modules: %s and %s depend on each other", from, name)
 		}
-		m, ok := files[name]
+		m, ok := given[name]
 		if !ok {
+			m.Host = pool[name]
+		}
+		if m.Host == "" {
 			return fmt.Errorf("modules: %s depends on %s, which has no file", from, name)
 		}
-		info, err := readModule(m.Host)
+		depends, err := dependencies(m.Host)
 		if err != nil {
 			return err
 		}
+
 		visited[name] = false
-		for _, d := range info.depends {
+		for _, d := range depends {
 			if err := visit(d, name); err != nil {
 				return err
 			}
@@ -123,8 +102,8 @@ func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
 		ordered = append(ordered, m)
 		return nil
 	}
-	for _, name := range names {
-		if err := visit(name, ""); err != nil {
+	for _, m := range modules {
+		if err := visit(moduleName(m.Host), ""); err != nil {
 			return nil, err
 		}
 	}

@@ -94,25 +94,25 @@ func TestReadModule(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("not an ELF file"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readModule(bad); err == nil || !strings.Contains(err.Error(), bad) {
+	if _, err := dependencies(bad); err == nil || !strings.Contains(err.Error(), bad) {
 		t.Errorf("expected an error that names the file, found %v", err)
 	}
-	if _, err := readModule("/bin/sh"); err == nil || !strings.Contains(err.Error(), "not a kernel module") {
+	if _, err := dependencies("/bin/sh"); err == nil || !strings.Contains(err.Error(), "not a kernel module") {
 		t.Errorf("expected an error for a program, found %v", err)
 	}
 }
 
-func FuzzParseModinfo(f *testing.F) {
+func FuzzParseDepends(f *testing.F) {
 	f.Add([]byte("license=GPL\x00depends=kvm,irqbypass\x00name=kvm_amd\x00"))
 	f.Add([]byte("depends=\x00\x00\x00=\x00depends=a-b"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		info := parseModinfo(data)
-		for _, d := range info.depends {
+		depends := parseDepends(data)
+		for _, d := range depends {
 			if d == "" || strings.ContainsAny(d, "-,\x00") {
 				t.Fatalf("a dependency named %q", d)
 			}
 		}
-		if diff := cmp.Diff(info, parseModinfo(append([]byte("\x00"), data...)), cmp.AllowUnexported(moduleInfo{})); diff != "" {
+		if diff := cmp.Diff(depends, parseDepends(append([]byte("\x00"), data...))); diff != "" {
 			t.Fatalf("padding in front makes a difference:\n%s", diff)
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -122,19 +122,10 @@ const maxCounters = 8
 // programCounters finds the program counters in the monitor's list of registers.
 func programCounters(a arch.Arch, registers string) []string {
 	var pcs []string
-	fields := strings.Fields(registers)
-	for i, field := range fields {
-		if slices.Contains(a.QEMU.PC, field) && i+1 < len(fields) {
-			pcs = append(pcs, "0x"+fields[i+1])
-			continue
-		}
-		for _, name := range a.QEMU.PC {
-			if pc, ok := strings.CutPrefix(field, name); ok && strings.HasSuffix(name, "=") {
-				pcs = append(pcs, "0x"+pc)
-			}
-		}
+	for _, m := range regexp.MustCompile(`\b(?:`+a.QEMU.PC+`)([0-9a-f]+)`).FindAllStringSubmatch(registers, maxCounters) {
+		pcs = append(pcs, "0x"+m[1])
 	}
-	return pcs[:min(len(pcs), maxCounters)]
+	return pcs
 }
 
 // maxSymbol is the size that a function without a size is assumed to have at
