@@ -161,12 +161,15 @@ func TestExecStreams(t *testing.T) {
 	}
 }
 
-// TestPanicIsAnError: a panic in a job is reported, with where it was.
+// TestPanicIsAnError: a panic in a job is reported.
 func TestPanicIsAnError(t *testing.T) {
+	jobs["panic"] = func(context.Context, *guest, wire.Job) error { panic("index out of range") }
+	defer delete(jobs, "panic")
 	var buf bytes.Buffer
-	g := &guest{enc: wire.NewEncoder(&buf, nil)}
-	g.fail(&panicError{value: "index out of range", stack: []byte("goroutine 1")})
-	for _, want := range []string{`"where":"panic"`, `"code":"panic"`, "panic: index out of range", "goroutine 1"} {
+	if err := serve(&buf, wire.Job{Kind: "panic"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"code":"panic"`, "the guest program panicked: index out of range", `"status":"failed"`} {
 		if !strings.Contains(buf.String(), want) {
 			t.Errorf("expected %s in %s", want, buf.String())
 		}

@@ -119,13 +119,12 @@ var jobs = map[string]func(ctx context.Context, g *guest, job wire.Job) error{
 	wire.JobMeasure: measureVMs,
 }
 
-// run does the job. A panic in it becomes an error with the stack.
+// run does the job. A panic in it becomes an error; the console has the stack.
 func (g *guest) run(job wire.Job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			stack := debug.Stack()
-			fmt.Fprintf(os.Stderr, "vcpulab-guest: panic: %v\n%s\n", p, stack)
-			err = &panicError{value: p, stack: stack}
+			fmt.Fprintf(os.Stderr, "vcpulab-guest: panic: %v\n%s\n", p, debug.Stack())
+			err = fmt.Errorf("%w: %v", wire.ErrPanic, p)
 		}
 	}()
 	do := jobs[job.Kind]

@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -36,23 +35,8 @@ func (g *guest) logf(format string, args ...any) {
 
 // fail sends err as an Error record.
 func (g *guest) fail(err error) {
-	e := wire.Error{Where: "job", Code: wire.CodeOf(err), Message: err.Error()}
-	if p, ok := errors.AsType[*panicError](err); ok {
-		e.Where, e.Stack = "panic", string(p.stack)
-	}
-	_ = g.enc.Send(wire.Record{Kind: wire.KindError, Error: &e})
+	_ = g.enc.Send(wire.Record{Kind: wire.KindError, Error: &wire.Error{Code: wire.CodeOf(err), Message: err.Error()}})
 }
-
-// panicError is a panic of the guest program itself.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (p *panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
-
-// Unwrap returns wire.ErrPanic.
-func (p *panicError) Unwrap() error { return wire.ErrPanic }
 
 // beat sends a heartbeat every millis until the function that it returns is
 // called; 0 sends none.

@@ -47,8 +47,8 @@ func TestRunningSends(t *testing.T) {
 			t.Fatal(err)
 		}
 		kinds = append(kinds, r.Kind)
-		if r.Error != nil && r.Error.Code != wire.CodeInvalid {
-			t.Errorf("expected the code %q, found %q", wire.CodeInvalid, r.Error.Code)
+		if r.Error != nil && r.Error.Code != wire.ErrInvalid {
+			t.Errorf("expected the code %q, found %q", wire.ErrInvalid, r.Error.Code)
 		}
 		if r.End != nil && r.End.Status != wire.StatusFailed {
 			t.Errorf("expected the job to fail, found %q", r.End.Status)

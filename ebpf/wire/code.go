@@ -4,79 +4,58 @@ package wire
 
 import "errors"
 
-// Code says what kind of error an Error record carries, so that the host can
-// act on it without reading its text. "" is an error of no particular kind.
+// Code is the kind of error that an Error record carries, so that the host can act
+// on it without reading its text. "" is an error of no particular kind. The guest's
+// packages wrap codes in their errors, and the host gets them back from Code.Err.
 type Code string
 
-// The codes of errors that the host tells apart.
+// The kinds of error that the host tells apart.
 const (
-	CodeProbeMissed   Code = "probe-missed"
-	CodeAttach        Code = "attach"
-	CodeFound         Code = "found"
-	CodeChecksum      Code = "checksum"
-	CodePayload       Code = "payload"
-	CodeInvalid       Code = "invalid"
-	CodeUnimplemented Code = "unimplemented"
-	CodePanic         Code = "panic"
-)
-
-// The errors behind the codes. The guest's packages wrap them, and the host
-// gets them back from Code.Err.
-var (
 	// ErrProbeMissed: a program did not run for every call of its function, or
 	// an event found no room. What was measured is no result.
-	ErrProbeMissed = errors.New("probe missed calls")
+	ErrProbeMissed Code = "probe-missed"
 	// ErrAttach: a program was not loaded or not attached, because the kernel
 	// lacks a feature or the function.
-	ErrAttach = errors.New("probes do not attach")
+	ErrAttach Code = "attach"
 	// ErrFound: other means found more or fewer vCPUs than expected.
-	ErrFound = errors.New("the VM does not have the vCPUs that it should have")
+	ErrFound Code = "found"
 	// ErrChecksum: lookups returned other vCPUs than a walk.
-	ErrChecksum = errors.New("wrong checksum: a lookup returned the wrong vCPU")
+	ErrChecksum Code = "checksum"
 	// ErrPayload: what ran in a VM, or what KVM did for it, is not what was
 	// asked for.
-	ErrPayload = errors.New("the VM's payload failed")
+	ErrPayload Code = "payload"
 	// ErrInvalid: the job's parameters are wrong.
-	ErrInvalid = errors.New("invalid job")
+	ErrInvalid Code = "invalid"
 	// ErrUnimplemented: the guest program does not know the job, or something
 	// that the job asks for.
-	ErrUnimplemented = errors.New("unknown to this guest program")
+	ErrUnimplemented Code = "unimplemented"
 	// ErrPanic: the guest program panicked.
-	ErrPanic = errors.New("the guest program panicked")
+	ErrPanic Code = "panic"
 )
 
-// codes maps codes to errors, and back.
-var codes = []struct {
-	code Code
-	err  error
-}{
-	{CodeProbeMissed, ErrProbeMissed},
-	{CodeAttach, ErrAttach},
-	{CodeFound, ErrFound},
-	{CodeChecksum, ErrChecksum},
-	{CodePayload, ErrPayload},
-	{CodeInvalid, ErrInvalid},
-	{CodeUnimplemented, ErrUnimplemented},
-	{CodePanic, ErrPanic},
+var texts = map[Code]string{
+	ErrProbeMissed:   "probe missed calls",
+	ErrAttach:        "probes do not attach",
+	ErrFound:         "the VM does not have the vCPUs that it should have",
+	ErrChecksum:      "wrong checksum: a lookup returned the wrong vCPU",
+	ErrPayload:       "the VM's payload failed",
+	ErrInvalid:       "invalid job",
+	ErrUnimplemented: "unknown to this guest program",
+	ErrPanic:         "the guest program panicked",
 }
 
-// CodeOf returns the code of the first error of the table that err wraps, "" if
-// it wraps none.
+func (c Code) Error() string { return texts[c] }
+
+// CodeOf returns the first code that err wraps, "" if it wraps none.
 func CodeOf(err error) Code {
-	for _, c := range codes {
-		if errors.Is(err, c.err) {
-			return c.code
-		}
-	}
-	return ""
+	code, _ := errors.AsType[Code](err)
+	return code
 }
 
-// Err returns the error behind the code, nil for "" and for an unknown code.
+// Err returns the code as an error, nil for "" and for an unknown code.
 func (c Code) Err() error {
-	for _, known := range codes {
-		if c == known.code {
-			return known.err
-		}
+	if texts[c] == "" {
+		return nil
 	}
-	return nil
+	return c
 }

@@ -10,23 +10,21 @@ import (
 
 // TestCodes sends each error over the boundary and gets it back.
 func TestCodes(t *testing.T) {
-	seen := make(map[Code]bool)
-	for _, c := range codes {
-		if seen[c.code] || c.code == "" {
-			t.Errorf("code %q: duplicate or empty", c.code)
+	for code, text := range texts {
+		err := fmt.Errorf("get: %w: 3 events", code)
+		if got := CodeOf(err); got != code || err.Error() != "get: "+text+": 3 events" {
+			t.Errorf("%s: found the code %q in %q", code, got, err)
 		}
-		seen[c.code] = true
-		if got := CodeOf(fmt.Errorf("get: %w: 3 events", c.err)); got != c.code {
-			t.Errorf("%v: expected the code %q, found %q", c.err, c.code, got)
-		}
-		if got := c.code.Err(); got != c.err {
-			t.Errorf("%s: expected %v, found %v", c.code, c.err, got)
+		if got := code.Err(); !errors.Is(got, code) {
+			t.Errorf("%s: found %v", code, got)
 		}
 	}
 	if got := CodeOf(errors.New("something else")); got != "" {
 		t.Errorf("expected no code, found %q", got)
 	}
-	if err := Code("of another version").Err(); err != nil {
-		t.Errorf("expected no error, found %v", err)
+	for _, code := range []Code{"", "of another version"} {
+		if err := code.Err(); err != nil {
+			t.Errorf("%q: expected no error, found %v", code, err)
+		}
 	}
 }

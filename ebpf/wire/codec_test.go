@@ -23,7 +23,7 @@ func records() []Record {
 		{Kind: KindSample, Sample: &Sample{Type: "loop", Data: json.RawMessage(`{"insns":75}`)}},
 		{Kind: KindStart, Start: &Start{Name: "max_vcpuid_cap_test"}},
 		{Kind: KindTest, Test: &Test{Name: "max_vcpuid_cap_test", Outcome: OutcomeSignal, Signal: "SIGSEGV", Output: "ok 1\r\n\x00\xff"}},
-		{Kind: KindError, Error: &Error{Where: "job", Message: "no such device"}},
+		{Kind: KindError, Error: &Error{Message: "no such device"}},
 		{Kind: KindEnd, End: &End{Status: StatusFailed}},
 	}
 }

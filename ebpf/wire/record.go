@@ -111,10 +111,8 @@ type Test struct {
 
 // Error is an error of the guest.
 type Error struct {
-	Where   string `json:"where"`           // "job" or "panic"
-	Code    Code   `json:"code,omitempty"`  // the kind of error
-	Message string `json:"message"`         // the error's text
-	Stack   string `json:"stack,omitempty"` // of a Go panic
+	Code    Code   `json:"code,omitempty"` // the kind of error
+	Message string `json:"message"`        // the error's text
 }
 
 // End closes a run.

@@ -81,7 +81,7 @@ func TestRunProgramKills(t *testing.T) {
 }
 
 func TestProgramError(t *testing.T) {
-	if err := newProgramError(wire.Error{Message: "loops: fentry", Code: wire.CodeAttach}); exit.Code(err) != exit.MachineLacks {
+	if err := newProgramError(wire.Error{Message: "loops: fentry", Code: wire.ErrAttach}); exit.Code(err) != exit.MachineLacks {
 		t.Errorf("expected the machine to lack something, found %d: %v", exit.Code(err), err)
 	}
 	if err := newProgramError(wire.Error{Message: "KVM_CREATE_VM: no"}); exit.Code(err) != exit.CheckFailed {
