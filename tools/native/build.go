@@ -19,9 +19,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/cache"
@@ -58,22 +60,16 @@ func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
 		return "", fmt.Errorf("measure in user space: %w", err)
 	}
 	parts, err := extract(t.Dir)
+	if err == nil {
+		err = parts.addHarness(t.Dir)
+	}
 	if err != nil {
 		return "", exit.With(exit.BuildFailed, err)
 	}
-	key := []string{t.ID, string(version)}
-	err = fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := source.ReadFile(name)
-		key = append(key, name, string(data))
-		return err
-	})
-	if err != nil {
-		return "", err
+	key := append([]string{t.ID, string(version)}, flags...)
+	for _, name := range slices.Sorted(maps.Keys(parts.files)) {
+		key = append(key, name, parts.files[name])
 	}
-	key = append(append(key, flags...), parts.files["loops.h"])
 	dir, _, err := c.Populate(ctx, kindNative, cache.Key(key...), func(ctx context.Context, tmp string) error {
 		return compile(ctx, t.Dir, tmp, parts)
 	})
@@ -83,31 +79,31 @@ func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
 	return filepath.Join(dir, programName), nil
 }
 
-// compile makes the program in dir.
-func compile(ctx context.Context, kernel, dir string, parts extracted) error {
-	src := filepath.Join(dir, "src")
-	sub, err := fs.Sub(source, "source")
-	if err != nil {
-		return err
-	}
-	if err := os.CopyFS(src, sub); err != nil {
-		return err
-	}
+// addHarness adds the files that are the same for every kernel, and what the
+// Makefile of tools/testing/radix-tree generates, but with nodes as large as the
+// kernel's.
+func (e extracted) addHarness(kernel string) error {
 	config, err := os.ReadFile(filepath.Join(kernel, "tools/testing/shared/autoconf.h"))
 	if err != nil {
 		return err
 	}
-	files := map[string]string{
-		// What the Makefile of tools/testing/radix-tree generates, but with
-		// nodes as large as the kernel's.
-		"generated/autoconf.h":   string(config),
-		"generated/map-shift.h":  "#define XA_CHUNK_SHIFT 6\n",
-		"generated/bit-length.h": "#define CONFIG_64BIT 1\n#define CONFIG_PHYS_ADDR_T_64BIT 1\n",
-	}
+	e.files["generated/autoconf.h"] = string(config)
+	e.files["generated/map-shift.h"] = "#define XA_CHUNK_SHIFT 6\n"
+	e.files["generated/bit-length.h"] = "#define CONFIG_64BIT 1\n#define CONFIG_PHYS_ADDR_T_64BIT 1\n"
+	return fs.WalkDir(source, "source", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := source.ReadFile(name)
+		e.files[strings.TrimPrefix(name, "source/")] = string(data)
+		return err
+	})
+}
+
+// compile makes the program in dir.
+func compile(ctx context.Context, kernel, dir string, parts extracted) error {
+	src := filepath.Join(dir, "src")
 	for name, text := range parts.files {
-		files[name] = text
-	}
-	for name, text := range files {
 		name = filepath.Join(src, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
@@ -116,12 +112,9 @@ func compile(ctx context.Context, kernel, dir string, parts extracted) error {
 			return err
 		}
 	}
-	args := append([]string{}, flags...)
-	args = append(args, parts.defines...)
-	for _, include := range []string{src,
-		filepath.Join(kernel, "tools/testing/shared"), filepath.Join(kernel, "tools/include"),
-		filepath.Join(kernel, "tools/arch/x86/include"), filepath.Join(kernel, "lib"), kernel} {
-		args = append(args, "-I"+include)
+	args := slices.Concat(flags, parts.defines, []string{"-I" + src})
+	for _, include := range []string{"tools/testing/shared", "tools/include", "tools/arch/x86/include", "lib", ""} {
+		args = append(args, "-I"+filepath.Join(kernel, include))
 	}
 	var objects []string
 	for _, name := range []string{"xarray", "support", "memory", "main"} {

@@ -38,7 +38,7 @@ func Cycles() error {
 
 // whyNoCycles says what an error of perf_event_open means.
 func whyNoCycles(err error, paranoid string) error {
-	why := ""
+	why := "it failed"
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENODEV):
 		why = "the kernel knows no such counter of this processor, as in a virtual machine that is given none"
@@ -46,8 +46,6 @@ func whyNoCycles(err error, paranoid string) error {
 		why = fmt.Sprintf("it is not allowed: kernel.perf_event_paranoid is %s, expected 2 or less, or root", paranoid)
 	case errors.Is(err, unix.ENOSYS):
 		why = "the kernel has no perf events"
-	default:
-		why = "it failed"
 	}
 	return fmt.Errorf("%w: perf_event_open: %w: %s", ErrCycles, err, why)
 }

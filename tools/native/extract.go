@@ -50,78 +50,64 @@ type extracted struct {
 // fails if a part of it is not where it is expected: to measure something else
 // would be worse than nothing.
 func extract(tree string) (extracted, error) {
-	read := func(name string) (string, error) {
+	sources := make(map[string]string)
+	for _, name := range []string{hostHeader, hostMain} {
 		data, err := os.ReadFile(filepath.Join(tree, name))
-		return string(data), err
+		if err != nil {
+			return extracted{}, fmt.Errorf("take the lookups out of a kernel: %w", err)
+		}
+		sources[name] = string(data)
 	}
-	header, err := read(hostHeader)
-	if err != nil {
-		return extracted{}, fmt.Errorf("take the lookups out of a kernel: %w", err)
-	}
-	source, err := read(hostMain)
-	if err != nil {
-		return extracted{}, fmt.Errorf("take the lookups out of a kernel: %w", err)
-	}
-	out := extracted{files: make(map[string]string)}
-	lack := func(file, name string) error {
-		return fmt.Errorf("take the lookups out of a kernel: %s: expected a definition of %s, found none", path.Join(tree, file), name)
+	lack := func(file, name string) (extracted, error) {
+		return extracted{}, fmt.Errorf("take the lookups out of a kernel: %s: expected a definition of %s, found none", path.Join(tree, file), name)
 	}
 
-	_, body, ok := strings.Cut(header, "\nstruct kvm {\n")
+	_, body, ok := strings.Cut(sources[hostHeader], "\nstruct kvm {\n")
 	body, _, ends := strings.Cut(body, "\n};\n")
 	if !ok || !ends {
-		return extracted{}, lack(hostHeader, "struct kvm")
+		return lack(hostHeader, "struct kvm")
 	}
 	members := strings.Join(member.FindAllString(body, -1), "\n") + "\n"
 	if !strings.Contains(members, "online_vcpus;") {
-		return extracted{}, lack(hostHeader, "online_vcpus")
+		return lack(hostHeader, "online_vcpus")
 	}
-	out.files["members.h"] = strings.ReplaceAll(members, "__rcu", "")
 
-	take := func(file, from string, names ...string) (string, error) {
-		var b strings.Builder
-		for _, name := range names {
-			optional := strings.HasPrefix(name, "?")
-			name = strings.TrimPrefix(name, "?")
-			d := definition(from, name)
-			if d == "" && !optional {
-				return "", lack(file, name)
-			}
-			b.WriteString(d + "\n")
-		}
-		return b.String(), nil
-	}
+	out := extracted{files: map[string]string{"members.h": strings.ReplaceAll(members, "__rcu", "")}}
 	for _, f := range []struct {
-		to, file, from string
-		names          []string
+		to, from string
+		names    []string // with a question mark if not every kernel has it
 	}{
-		{"lookups_types.h", hostHeader, header, []string{
+		{"lookups_types.h", hostHeader, []string{
 			"?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus"}},
-		{"lookups.h", hostHeader, header, []string{
+		{"lookups.h", hostHeader, []string{
 			"kvm_get_vcpu", "?kvm_start_vcpu_walk", "kvm_for_each_vcpu", "kvm_get_vcpu_by_id"}},
-		{"writers.h", hostMain, source, []string{
+		{"writers.h", hostMain, []string{
 			"?kvm_old_vcpus", "?kvm_free_old_vcpus", "?kvm_reserve_vcpu_idx", "?kvm_free_vcpu_id_map",
 			"?__kvm_map_vcpu_id", "?kvm_map_vcpu_id", "?kvm_publish_vcpu"}},
 	} {
-		if out.files[f.to], err = take(f.file, f.from, f.names...); err != nil {
-			return extracted{}, err
+		for _, name := range f.names {
+			name, optional := strings.CutPrefix(name, "?")
+			d := definition(sources[f.from], name)
+			if d == "" && !optional {
+				return lack(f.from, name)
+			}
+			out.files[f.to] += d + "\n"
 		}
 	}
-	has := func(define, file, text string) {
-		if strings.Contains(out.files[file], text) {
-			out.defines = append(out.defines, "-D"+define)
+	for _, has := range []struct{ define, file, text string }{
+		{"HAS_XARRAY", "members.h", "struct xarray vcpu_array;"},
+		{"HAS_TABLE", "members.h", "nr_vcpu_slots;"},
+		{"HAS_ID_MAP", "members.h", "vcpu_id_map;"},
+		{"HAS_PUBLISH", "writers.h", "kvm_publish_vcpu("},
+		{"WALK_HAS_INDEX", "lookups.h", "#define kvm_for_each_vcpu(idx"},
+	} {
+		if strings.Contains(out.files[has.file], has.text) {
+			out.defines = append(out.defines, "-D"+has.define)
 		}
 	}
-	has("HAS_XARRAY", "members.h", "struct xarray vcpu_array;")
-	has("HAS_TABLE", "members.h", "nr_vcpu_slots;")
-	has("HAS_ID_MAP", "members.h", "vcpu_id_map;")
-	has("HAS_PUBLISH", "writers.h", "kvm_publish_vcpu(")
-	has("WALK_HAS_INDEX", "lookups.h", "#define kvm_for_each_vcpu(idx")
-
-	if out.files["loops.h"], err = measuredLoops(); err != nil {
-		return extracted{}, err
-	}
-	return out, nil
+	var err error
+	out.files["loops.h"], err = measuredLoops()
+	return out, err
 }
 
 // measuredLoops are those of the module, with their numbers: the same code
@@ -136,12 +122,12 @@ func measuredLoops() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		source := string(data)
-		begin, end := strings.Index(source, part.begin), strings.Index(source, part.end)
-		if begin < 0 || end < begin {
+		_, code, begins := strings.Cut(string(data), part.begin)
+		code, _, ends := strings.Cut(code, part.end)
+		if !begins || !ends {
 			return "", fmt.Errorf("take the loops out of the module: %s does not have them where they are expected", part.file)
 		}
-		out.WriteString(source[begin:end])
+		out.WriteString(part.begin + code)
 	}
 	return out.String(), nil
 }

@@ -68,12 +68,9 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 	}
 	var all Measured
 	for _, vm := range p.VMs {
-		if err := ctx.Err(); err != nil {
-			return Measured{}, err
-		}
 		got, err := m.vm(vm)
-		if err != nil {
-			return Measured{}, fmt.Errorf("measure in user space: %v: %w", vm, errors.Join(err, ctx.Err()))
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return Measured{}, fmt.Errorf("measure in user space: %v: %w", vm, err)
 		}
 		all.Loops = append(all.Loops, got...)
 	}
@@ -81,11 +78,8 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 		return all, nil
 	}
 	for _, r := range p.Readers.RacesOf() {
-		if err := ctx.Err(); err != nil {
-			return Measured{}, err
-		}
-		if err := m.race(&r, pair); err != nil {
-			return Measured{}, fmt.Errorf("measure in user space: %s in %v while it grows: %w", r.Op, r.VM, errors.Join(err, ctx.Err()))
+		if err := errors.Join(m.race(&r, pair), ctx.Err()); err != nil {
+			return Measured{}, fmt.Errorf("measure in user space: %s in %v while it grows: %w", r.Op, r.VM, err)
 		}
 		all.Races = append(all.Races, r)
 	}
@@ -106,19 +100,23 @@ type took struct{ nanos, events int64 }
 
 // count has runs count an event from now on.
 func (m *meter) count(e event) error {
-	answer, err := m.ask("count %d %d", e.kind, e.config)
+	m.counts = true
+	return m.order("count %d %d", e.kind, e.config)
+}
+
+// order has the program do something to which it says ok.
+func (m *meter) order(format string, args ...any) error {
+	answer, err := m.ask(format, args...)
 	if err == nil && answer != "ok" {
 		err = fmt.Errorf("expected ok, found %q", answer)
 	}
-	m.counts = true
 	return err
 }
 
 // vm has a VM built, and runs the loops on it.
 func (m *meter) vm(vm measure.VM) ([]measure.Loop, error) {
-	answer, err := m.ask("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs)))
-	if err != nil || answer != "ok" {
-		return nil, errors.Join(err, fmt.Errorf("expected ok, found %q", answer))
+	if err := m.order("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs))); err != nil {
+		return nil, err
 	}
 	var all []measure.Loop
 	for _, r := range m.params.RunsOf(vm) {
@@ -202,13 +200,11 @@ func (m *meter) run(r measure.Run, passes int) (t took, err error) {
 	if err != nil {
 		return t, err
 	}
-	if !m.counts {
-		if _, err := fmt.Sscan(answer, &t.nanos); err != nil {
-			return t, fmt.Errorf("expected nanoseconds, found %q", answer)
-		}
-		return t, nil
-	}
-	if _, err := fmt.Sscan(answer, &t.nanos, &t.events); err != nil || t.events <= 0 {
+	n, _ := fmt.Sscan(answer, &t.nanos, &t.events)
+	switch {
+	case n < 1:
+		return t, fmt.Errorf("expected nanoseconds, found %q", answer)
+	case m.counts && t.events <= 0:
 		return t, fmt.Errorf("expected nanoseconds and how often the event happened, found %q", answer)
 	}
 	return t, nil

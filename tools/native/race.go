@@ -39,51 +39,28 @@ func Processors() (Pair, error) {
 			all = append(all, cpu)
 		}
 	}
-	return choose(all, siblings)
+	return choose(all, core)
 }
 
-// choose is Processors, with what it asks the machine for. Of each processor,
-// siblings are those of its core, none if it does not say.
-func choose(all []int, siblings func(int) []int) (Pair, error) {
+// choose is Processors, with what it asks the machine for: a name of each
+// processor's core, "" if it does not say.
+func choose(all []int, core func(int) string) (Pair, error) {
 	if len(all) < 2 {
 		return Pair{}, fmt.Errorf("%w: expected 2 that this process may run on, found %d", ErrProcessors, len(all))
 	}
-	same := siblings(all[0])
+	same := core(all[0])
 	for _, cpu := range all[1:] {
-		if !slices.Contains(same, cpu) {
+		if same == "" || core(cpu) != same {
 			return Pair{Reader: all[0], Creator: cpu}, nil
 		}
 	}
 	return Pair{Reader: all[0], Creator: all[1], Siblings: true}, nil
 }
 
-// siblings reads the processors of a core from sysfs.
-func siblings(cpu int) []int {
-	list, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
-	if err != nil {
-		return nil
-	}
-	return cpuList(string(list))
-}
-
-// cpuList reads the kernel's form of a list: 0-2,8. What is none of it is left out.
-func cpuList(text string) []int {
-	var out []int
-	for part := range strings.SplitSeq(strings.TrimSpace(text), ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
-		}
-		from, err := strconv.Atoi(first)
-		to, err2 := strconv.Atoi(last)
-		if err != nil || err2 != nil || from < 0 || to-from > len(unix.CPUSet{})*64 {
-			continue
-		}
-		for cpu := from; cpu <= to; cpu++ {
-			out = append(out, cpu)
-		}
-	}
-	return out
+// core is what sysfs says of a processor's core: the list of its threads.
+func core(cpu int) string {
+	threads, _ := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
+	return string(threads)
 }
 
 // race has VMs grow while vCPUs are looked up in them.

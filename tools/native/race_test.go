@@ -6,10 +6,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/cache"
@@ -200,14 +199,14 @@ func TestRaceRefuses(t *testing.T) {
 
 // TestChoose takes processors of two cores if it can.
 func TestChoose(t *testing.T) {
-	pairs := func(cpu int) []int { return []int{cpu &^ 1, cpu | 1} }
-	alone := func(cpu int) []int { return []int{cpu} }
-	silent := func(int) []int { return nil }
+	pairs := func(cpu int) string { return strconv.Itoa(cpu / 2) }
+	alone := strconv.Itoa
+	silent := func(int) string { return "" }
 	for name, tt := range map[string]struct {
-		all      []int
-		siblings func(int) []int
-		want     Pair
-		none     bool
+		all  []int
+		core func(int) string
+		want Pair
+		none bool
 	}{
 		"two cores":                {[]int{0, 1}, alone, Pair{Reader: 0, Creator: 1}, false},
 		"two threads of one core":  {[]int{0, 1}, pairs, Pair{Reader: 0, Creator: 1, Siblings: true}, false},
@@ -218,20 +217,10 @@ func TestChoose(t *testing.T) {
 		"none":                     {nil, alone, Pair{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := choose(tt.all, tt.siblings)
+			got, err := choose(tt.all, tt.core)
 			if got != tt.want || errors.Is(err, ErrProcessors) != tt.none {
 				t.Errorf("expected %+v, found %+v, %v", tt.want, got, err)
 			}
 		})
-	}
-}
-
-func TestCPUList(t *testing.T) {
-	for text, want := range map[string][]int{
-		"0\n": {0}, "0-1\n": {0, 1}, "0,4-6": {0, 4, 5, 6}, "": nil, "x": nil, "-1": nil, "3-": nil, "2-1": nil, "0-999999999": nil,
-	} {
-		if diff := cmp.Diff(want, cpuList(text)); diff != "" {
-			t.Errorf("%q (-want +got): %s", text, diff)
-		}
 	}
 }
