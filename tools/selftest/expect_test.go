@@ -83,7 +83,7 @@ func TestLoadProofs(t *testing.T) {
 		err  string
 	}{
 		"none":       {"# nothing is proved\n", nil, ""},
-		"two":        {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"b\"\npatch = \"A\"\n", []Proof{{"a", "A"}, {"b", "A"}}, ""},
+		"two":        {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"b\"\npatch = \"A\"\n", []Proof{{Test: "a", Patch: "A"}, {Test: "b", Patch: "A"}}, ""},
 		"no patch":   {"[[proof]]\ntest = \"a\"\n", nil, `proof 1: expected a test and a patch, found "a" and ""`},
 		"twice":      {"[[proof]]\ntest = \"a\"\npatch = \"A\"\n[[proof]]\ntest = \"a\"\npatch = \"B\"\n", nil, "proof 2: duplicate test a"},
 		"misspelled": {"[[proof]]\ntest = \"a\"\npath = \"A\"\n", nil, "unknown field"},

@@ -58,6 +58,10 @@ var documentCommands = []documentCommand{
 	{"make regenerate-patches", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab apply --set walks", covered{run: `(?m)KVM: Walk vCPUs along a list .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab apply --set all", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab verify --set walks", covered{run: `(?m)^12 patches, 11 checks, 0 findings: good$`}},
+	{`bin/vcpulab prepare --set walks --name "Your Name" --email you@example.org --out out/walks`, covered{run: `(?m)^  git send-email `}},
 	{"bin/vcpulab generate", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"KERNEL_SRC=~/linux-7.2 bin/vcpulab generate --output 7.2.diff", covered{
 		prepare: `mkdir ~/linux-7.2 && cd "$TREE" && cp -r --parents Makefile Kconfig Kbuild virt/kvm arch/x86/kvm include/linux/kvm_host.h ~/linux-7.2`,

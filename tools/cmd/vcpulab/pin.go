@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -101,11 +103,13 @@ func (l *lab) touchedFiles() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	sets, err := l.series(series.AllSets)
-	if err != nil {
+	patches := slices.Clone(s.Patches)
+	switch sets, err := l.series(series.AllSets); {
+	case err == nil:
+		patches = append(patches, sets.Patches...)
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	patches := slices.Concat(s.Patches, sets.Patches)
 	all, err := l.variants(nil, true)
 	if err != nil {
 		return nil, err

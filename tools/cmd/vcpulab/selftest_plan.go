@@ -136,28 +136,21 @@ func (c selftestCmd) proofs(l *lab, s *series.Series, plan selftestPlan) ([]self
 	if err != nil {
 		return nil, err
 	}
-	var proofs, unproved []selftest.Proof
+	var proofs []selftest.Proof
 	for _, p := range listed {
-		if !plan.arch.HasTest(p.Test) {
+		if !plan.arch.HasTest(p.Test) || (p.Set == "") != (c.Set == "") {
 			continue
 		}
-		added := slices.Contains(plan.expect.Added, p.Test)
-		proved := slices.ContainsFunc(s.Patches, func(patch *series.Patch) bool { return patch.Subject == p.Patch })
-		switch {
-		case added && proved:
-			proofs = append(proofs, p)
-		case proved:
-			fmt.Fprintf(l.stderr, "ci/%s: the series does not have %s\n", proofsFile, p.Test)
-		case added:
-			unproved = append(unproved, p)
+		if !slices.Contains(plan.expect.Added, p.Test) {
+			if c.Set == "" {
+				fmt.Fprintf(l.stderr, "ci/%s: the series does not have %s\n", proofsFile, p.Test)
+			}
+			continue
 		}
-	}
-
-	// The series and the sets have some tests in common, of patches that differ.
-	for _, p := range unproved {
-		if !slices.ContainsFunc(proofs, func(o selftest.Proof) bool { return o.Test == p.Test }) {
+		if !slices.ContainsFunc(s.Patches, func(patch *series.Patch) bool { return patch.Subject == p.Patch }) {
 			return nil, exit.With(exit.Usage, fmt.Errorf("ci/%s: %s is to prove %q: no patch of the series has that subject", proofsFile, p.Test, p.Patch))
 		}
+		proofs = append(proofs, p)
 	}
 	return proofs, nil
 }
