@@ -96,7 +96,7 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 }
 
 // without returns the series without the patches of these subjects, numbered
-// anew, and the subjects of those that it had. The cover letter loses the
+// from 1 again, and the subjects of those that it had. The cover letter loses the
 // shortlog and the diffstat then: they would tell of what is not sent.
 func (s *Series) without(subjects []string) (*Series, []string) {
 	out := &Series{Dir: s.Dir, Version: s.Version}

@@ -35,8 +35,6 @@ type Series struct {
 	Cover *Patch `json:"cover,omitempty"`
 	// Patches holds patch N at index N-1.
 	Patches []*Patch `json:"patches"`
-	// Parts are the series whose patches these are, if they were joined.
-	Parts []*Series `json:"-"`
 }
 
 // Person is an author.

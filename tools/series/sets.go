@@ -203,7 +203,7 @@ func (s *Sets) load(stack []Set) (*Series, error) {
 // join returns the series of the patches of several, which are numbered
 // through. Their cover letters stay with the parts.
 func join(dir string, parts []*Series) *Series {
-	s := &Series{Dir: dir, Version: 1, Parts: parts}
+	s := &Series{Dir: dir, Version: 1}
 	var ids []string
 	for _, part := range parts {
 		ids = append(ids, part.ID)

@@ -59,19 +59,19 @@ func Choose(names ...string) ([]Check, error) {
 	return slices.DeleteFunc(all, func(c Check) bool { return !slices.Contains(names, c.Name) }), nil
 }
 
-// OfSets returns the checks that can be made of a set of patches alone. The others
-// are about what all of the series makes of the kernel together, or go by
-// tables that name its patches.
-func OfSets(checks []Check) []Check {
-	var of []Check
+// OfSets returns the checks that can be made of a set of patches alone, and the
+// names of the others: those are about what all of the series makes of the
+// kernel together, or go by tables that name its patches.
+func OfSets(checks []Check) (of []Check, left []string) {
 	for _, c := range checks {
 		switch c.Name {
 		case rules.Name, pairs.Name, retired.Name, generated.Name:
+			left = append(left, c.Name)
 		default:
 			of = append(of, c)
 		}
 	}
-	return of
+	return of, left
 }
 
 // WriteList writes what checks there are and why, for people.

@@ -5,11 +5,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 	"vcpulab/tools/verify"
@@ -38,7 +40,14 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	if c.Set != "" {
-		checks = verify.OfSets(checks)
+		of, left := verify.OfSets(checks)
+		if len(left) > 0 && len(c.Only) > 0 {
+			return exit.With(exit.Usage, fmt.Errorf("not a check of a set, but of the whole series: %s", strings.Join(left, ", ")))
+		}
+		if len(left) > 0 {
+			fmt.Fprintf(l.stderr, "not checked, as they are about the whole series: %s\n", strings.Join(left, ", "))
+		}
+		checks = of
 	}
 	subject.Jobs = c.Jobs
 	dir, err := outDir(c.Out)
