@@ -194,26 +194,17 @@ func (r *Rule) Patch(s *series.Series) (*series.Patch, error) {
 	return nil, wrong(r.File, 0, fmt.Errorf("generates the patch %q, which is both %s and %s", r.Subject, found[0].Name, found[1].Name))
 }
 
-// Choose returns the rules that a name means: of a rule's file or of its patch,
-// or the patch's number. An empty name means all.
-func Choose(s *series.Series, rules []*Rule, name string) ([]*Rule, error) {
-	if name == "" {
-		return rules, nil
-	}
+// Means tells whether a name means the rule in a series: the name of its file or of
+// its patch's file, or the patch's place there, see [series.Series.Last].
+func (r *Rule) Means(s *series.Series, name string) bool {
 	base := filepath.Base(name)
-	var names []string
-	for _, r := range rules {
-		p, err := r.Patch(s)
-		if base == r.Name || base+Ext == r.Name || err == nil && (base == p.Name || name == fmt.Sprint(p.Number)) {
-			return []*Rule{r}, nil
-		}
-		names = append(names, r.Name)
-		if err == nil {
-			names = append(names, p.Name)
-		}
+	if base == r.Name || base+Ext == r.Name {
+		return true
 	}
-	if len(names) == 0 {
-		names = []string{"no semantic patch"}
+	p, err := r.Patch(s)
+	if err != nil {
+		return false
 	}
-	return nil, exit.With(exit.Usage, fmt.Errorf("%q is neither a semantic patch nor a generated one; in %s there are: %s", name, s.Dir, strings.Join(names, ", ")))
+	n, err := s.Last(name)
+	return base == path.Base(p.Name) || err == nil && n == p.Number
 }

@@ -52,7 +52,7 @@ func rule(t testing.TB, file string) *Rule {
 }
 
 // vcpuRule is the project's own rule, beside the patch that it generates.
-func vcpuRule(t testing.TB) *Rule { return rule(t, "../../patches/kvm_for_each_vcpu.cocci") }
+func vcpuRule(t testing.TB) *Rule { return rule(t, "../../patches/walks/kvm_for_each_vcpu.cocci") }
 
 // TestForEachVCPU runs the project's own rule on functions of the kernel, and
 // some that it could have. What has no file .want stays as it is.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -160,7 +159,7 @@ func (m *Mutant) findTarget(diff []byte) error {
 		return err
 	}
 	paths := s.Paths()
-	ofSeries := func(p string) bool { return path.Dir(p) == PatchesDir }
+	ofSeries := func(p string) bool { return strings.HasPrefix(p, PatchesDir+"/") }
 	m.OfSeries = ofSeries(paths[0])
 	if i := slices.IndexFunc(paths, func(p string) bool { return ofSeries(p) != m.OfSeries }); i >= 0 {
 		return fmt.Errorf("it changes both %s and %s: a mutant is of the tree or of %s/, not of both", paths[0], paths[i], PatchesDir)

@@ -100,19 +100,25 @@ func (r *Runner) loadSeries(ctx context.Context) (*Specimen, tree.Tree, error) {
 // reason to boot anything again.
 func (s *Specimen) identify() error {
 	parts := []string{"subject", s.Base.ID}
-	entries, err := os.ReadDir(s.Dir)
+	sets, err := series.LoadSets(s.Dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
-		data, err := os.ReadFile(filepath.Join(s.Dir, e.Name()))
+	for _, set := range sets.All {
+		entries, err := os.ReadDir(filepath.Join(s.Dir, set.Name))
 		if err != nil {
 			return err
 		}
-		parts = append(parts, e.Name(), string(changes(data)))
+		for _, e := range entries {
+			if e.IsDir() {
+				continue
+			}
+			data, err := os.ReadFile(filepath.Join(s.Dir, set.Name, e.Name()))
+			if err != nil {
+				return err
+			}
+			parts = append(parts, path.Join(set.Name, e.Name()), string(changes(data)))
+		}
 	}
 	if m := s.Mutant; m != nil && !m.OfSeries {
 		parts = append(parts, string(m.diff()))
@@ -134,7 +140,7 @@ func changes(data []byte) []byte {
 // Series reads the files of the series. A mutant of the tree is one more patch
 // at its end.
 func (s *Specimen) Series() (*series.Series, error) {
-	ser, err := series.Load(s.Dir)
+	ser, err := series.LoadAll(s.Dir)
 	if s.Mutant == nil {
 		return ser, err
 	}

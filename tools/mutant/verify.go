@@ -52,14 +52,24 @@ func (r *Runner) newVerifyCheck(k Killer) (check, error) {
 
 func (c verifyCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
 
-func (c verifyCheck) inspect(ctx context.Context, s *Specimen, _ pair) (*observation, error) {
+func (c verifyCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observation, error) {
 	ser, err := s.Series()
 	if err != nil {
 		return nil, err
 	}
 	subject := c.verify
-	subject.Series, subject.Base = ser, s.Base
-	report, err := verify.Run(ctx, &subject, []verify.Check{c.check}, "")
+	subject.Series, subject.Base, subject.Whole = ser, s.Base, c.check.Whole
+	list := []*verify.Submission{&subject}
+	if p.mutant.Mutant.OfSeries {
+		sets, err := series.LoadSets(s.Dir)
+		if err != nil {
+			return nil, err
+		}
+		if list, err = subject.OfSets(ctx, sets, ""); err != nil {
+			return nil, err
+		}
+	}
+	report, err := verify.Run(ctx, list, []verify.Check{c.check}, "")
 	if err != nil {
 		return nil, err
 	}

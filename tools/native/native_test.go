@@ -55,7 +55,7 @@ var short = measure.Params{
 // compiles them and lets them find all vCPUs.
 func TestVariants(t *testing.T) {
 	c, base := pinned(t)
-	s, err := series.Load("../../patches")
+	s, err := series.LoadAll("../../patches")
 	if err != nil {
 		t.Fatal(err)
 	}

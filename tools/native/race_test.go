@@ -33,7 +33,7 @@ func twoProcessors(t *testing.T) {
 func TestRace(t *testing.T) {
 	twoProcessors(t)
 	c, base := pinned(t)
-	s, err := series.Load("../../patches")
+	s, err := series.LoadAll("../../patches")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRace(t *testing.T) {
 
 func patched(t *testing.T, c *cache.Cache, base tree.Tree) tree.Tree {
 	t.Helper()
-	s, err := series.Load("../../patches")
+	s, err := series.LoadAll("../../patches")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,6 @@ type Proof struct {
 	Test string `toml:"test"`
 	// Patch is the patch's subject, without a prefix.
 	Patch string `toml:"patch"`
-	// Set is the set of patches that has both; "" if the series has them.
-	Set string `toml:"set"`
 }
 
 // LoadProofs reads a list of proofs: a TOML file with a table [[proof]] for
@@ -38,7 +36,7 @@ func LoadProofs(name string) ([]Proof, error) {
 		var err error
 		if p.Test == "" || p.Patch == "" {
 			err = fmt.Errorf("proof %d: expected a test and a patch, found %q and %q", i+1, p.Test, p.Patch)
-		} else if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q.Test == p.Test && q.Set == p.Set }) {
+		} else if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q.Test == p.Test }) {
 			err = fmt.Errorf("proof %d: duplicate test %s", i+1, p.Test)
 		}
 		if err != nil {

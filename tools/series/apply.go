@@ -98,7 +98,7 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 	}
 	defer root.Close()
 
-	a := &applier{image: newImage(root), relocate: opts.Relocate, report: s.newReport(base, through)}
+	a := &applier{image: newImage(root), relocate: opts.Relocate || s.stacked, report: s.newReport(base, through)}
 	if err := a.applyAll(s.Patches[:through]); err != nil {
 		return nil, nil, err
 	}

@@ -12,14 +12,6 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// TestOwnSeriesIsWellFormed holds the project's series to what it asks of
-// others.
-func TestOwnSeriesIsWellFormed(t *testing.T) {
-	for _, f := range ownSeries(t).Check(Placeholder()) {
-		t.Error(f)
-	}
-}
-
 func TestCheck(t *testing.T) {
 	edit := func(p *Patch, old, new string) *Patch {
 		mails, err := parsePatches(p.Name, []byte(strings.ReplaceAll(string(p.Mail), old, new)))
@@ -131,20 +123,6 @@ func TestCheckpatch(t *testing.T) {
 		want.Patch = name + ".patch"
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-recorded +got):\n%s", name, diff)
-		}
-	}
-}
-
-// TestCheckpatchOwnSeries: the project's series has no findings.
-func TestCheckpatchOwnSeries(t *testing.T) {
-	base := pinned(t)
-	for _, p := range ownSeries(t).Patches {
-		r, err := Checkpatch(t.Context(), base.Dir, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range r.Findings {
-			t.Errorf("%s: %s\n%s", p.Name, f, f.Excerpt)
 		}
 	}
 }

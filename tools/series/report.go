@@ -150,7 +150,11 @@ func (d *Differences) None() bool { return len(d.Different) == 0 && len(d.Missin
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, p := range r.Patches {
-		fmt.Fprintf(&b, "%4d/%d  %s", p.Number, r.Total, p.Subject)
+		fmt.Fprintf(&b, "%4d/%d  ", p.Number, r.Total)
+		if in := place(p.Name); in != "" {
+			fmt.Fprintf(&b, "%-11s ", in)
+		}
+		b.WriteString(p.Subject)
 		if p.Status != Applied {
 			fmt.Fprintf(&b, "  [%s]\n", p.Status)
 			continue
@@ -169,7 +173,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  missing:   %s (expected %s)\n", f.Path, f.Expected)
 		}
 	}
-	if len(r.Shifts) > 0 {
+	if len(r.Shifts) > 0 && d.None() {
+		fmt.Fprintf(&b, "\n%s stand at other lines, below what other sets add or remove.\n", count(len(r.Shifts), "hunk"))
+	} else if len(r.Shifts) > 0 {
 		fmt.Fprintf(&b, "\n%s applied at another line than the patch says:\n", count(len(r.Shifts), "hunk"))
 		for _, s := range r.Shifts {
 			fmt.Fprintf(&b, "  %s: %s: hunk %d: line %d -> %d (%+d)", s.Patch, s.File, s.Hunk, s.From, s.To, s.Offset)

@@ -35,6 +35,10 @@ type Series struct {
 	Cover *Patch `json:"cover,omitempty"`
 	// Patches holds patch N at index N-1.
 	Patches []*Patch `json:"patches"`
+
+	// stacked: these are several sets, not all of which were made on top of
+	// the one before. Their hunks are found by context.
+	stacked bool
 }
 
 // Person is an author.

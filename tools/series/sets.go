@@ -3,6 +3,7 @@
 package series
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,15 +11,14 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/tomlfile"
+	"vcpulab/tools/tree"
 )
-
-// AllSets names all sets, one after the other.
-const AllSets = "all"
 
 // SetsFile is the file that lists the sets of patches in a directory.
 const SetsFile = "sets.toml"
@@ -45,13 +45,18 @@ type Sets struct {
 	All []Set
 }
 
-// LoadSets reads the list of the sets in dir. Errors stand for exit.Usage.
+// LoadSets reads the list of the sets in dir. A directory without a list is one
+// set without a name. Errors stand for exit.Usage.
 func LoadSets(dir string) (*Sets, error) {
 	var file struct {
 		Set []Set `toml:"set"`
 	}
 	name := filepath.Join(dir, SetsFile)
-	if err := tomlfile.Load(name, &file); err != nil {
+	err := tomlfile.Load(name, &file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Sets{Dir: dir, All: []Set{{}}}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 
@@ -66,7 +71,7 @@ func LoadSets(dir string) (*Sets, error) {
 func (s *Sets) check() error {
 	for i, set := range s.All {
 		switch {
-		case set.Name == "" || set.Name == AllSets || set.Name != path.Base(set.Name) || strings.HasPrefix(set.Name, "."):
+		case set.Name == "" || set.Name != path.Base(set.Name) || strings.HasPrefix(set.Name, "."):
 			return fmt.Errorf("set %d: expected the name of a directory, found %q", i+1, set.Name)
 		case s.index(set.Name) != i:
 			return fmt.Errorf("duplicate set %q", set.Name)
@@ -108,16 +113,18 @@ func (s *Sets) circle(name string, way []string) []string {
 	return nil
 }
 
-// checkDirs returns an error if a directory with patches is not in the list: it
-// would be forgotten in silence.
+// checkDirs returns an error if there are patches outside of the directories in
+// the list: they would be forgotten in silence.
 func (s *Sets) checkDirs() error {
-	found, err := fs.Glob(os.DirFS(s.Dir), "*/*.patch")
-	if err != nil {
-		return err
-	}
-	for _, name := range found {
-		if dir := path.Dir(name); s.index(dir) < 0 {
-			return fmt.Errorf("%s/ has patches and is no set: list it, or move it", dir)
+	for _, pattern := range []string{"*.patch", "*/*.patch"} {
+		found, err := fs.Glob(os.DirFS(s.Dir), pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range found {
+			if dir := path.Dir(name); s.index(dir) < 0 {
+				return fmt.Errorf("%s is in no set: list its directory, or move it", name)
+			}
 		}
 	}
 	return nil
@@ -140,15 +147,15 @@ func (s *Sets) Names() []string {
 func (s *Sets) Find(name string) (Set, error) {
 	i := s.index(name)
 	if i < 0 {
-		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: expected one of %s, or %s", name, strings.Join(s.Names(), ", "), AllSets))
+		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: expected one of %s", name, strings.Join(s.Names(), ", ")))
 	}
 	return s.All[i], nil
 }
 
-// Stack returns a set and all that it needs, in the order of the list; for
-// AllSets it is the whole list. The error stands for exit.Usage.
+// Stack returns a set and all that it needs, in the order of the list; without
+// a name all sets. The error stands for exit.Usage.
 func (s *Sets) Stack(name string) ([]Set, error) {
-	if name == AllSets {
+	if name == "" {
 		return s.All, nil
 	}
 	if _, err := s.Find(name); err != nil {
@@ -165,55 +172,90 @@ func (s *Sets) Stack(name string) ([]Set, error) {
 	return slices.DeleteFunc(slices.Clone(s.All), func(o Set) bool { return !in[o.Name] }), nil
 }
 
+// LoadAll reads all sets in a directory as one series.
+func LoadAll(dir string) (*Series, error) {
+	sets, err := LoadSets(dir)
+	if err != nil {
+		return nil, err
+	}
+	return sets.Load("")
+}
+
 // Load reads the patches of [Sets.Stack] as one series.
 func (s *Sets) Load(name string) (*Series, error) {
 	stack, err := s.Stack(name)
 	if err != nil {
 		return nil, err
 	}
-	return s.load(stack)
+	return s.join(stack)
 }
 
-// LoadNeeds reads the patches of all sets that a set needs as one series, which
-// may have no patches.
-func (s *Sets) LoadNeeds(name string) (*Series, error) {
-	stack, err := s.Stack(name)
-	if err != nil {
-		return nil, err
+// LoadOn reads the patches of a set alone, and makes the tree that they are for:
+// base with what the set needs.
+func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (own *Series, on tree.Tree, err error) {
+	if own, err = Load(filepath.Join(s.Dir, set.Name)); err != nil || len(set.Needs) == 0 {
+		return own, base, err
 	}
-	return s.load(stack[:len(stack)-1])
+	stack, err := s.Stack(set.Name)
+	if err != nil {
+		return nil, tree.Tree{}, err
+	}
+	needs, err := s.join(stack[:len(stack)-1])
+	if err != nil {
+		return nil, tree.Tree{}, err
+	}
+	on, _, err = needs.Apply(ctx, base, o)
+	return own, on, err
 }
 
-func (s *Sets) load(stack []Set) (*Series, error) {
-	var parts []*Series
+// join returns the patches of sets as one series, numbered through. Cover letters
+// stay with the sets.
+func (s *Sets) join(stack []Set) (*Series, error) {
+	all := &Series{Dir: s.Dir, Version: 1, stacked: len(stack) > 1}
+	var ids []string
 	for _, set := range stack {
-		dir := filepath.Join(s.Dir, set.Name)
-		part, err := Load(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, exit.With(exit.Usage, fmt.Errorf("set %q: %w", set.Name, err))
-		}
+		part, err := Load(filepath.Join(s.Dir, set.Name))
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, part)
-	}
-	return join(s.Dir, parts), nil
-}
-
-// join returns the series of the patches of several, which are numbered
-// through. Their cover letters stay with the parts.
-func join(dir string, parts []*Series) *Series {
-	s := &Series{Dir: dir, Version: 1}
-	var ids []string
-	for _, part := range parts {
 		ids = append(ids, part.ID)
 		for _, p := range part.Patches {
 			numbered := *p
-			numbered.Number = len(s.Patches) + 1
-			numbered.Name = path.Join(filepath.Base(part.Dir), p.Name)
-			s.Patches = append(s.Patches, &numbered)
+			numbered.Number = len(all.Patches) + 1
+			numbered.Name = path.Join(set.Name, p.Name)
+			all.Patches = append(all.Patches, &numbered)
 		}
 	}
-	s.ID = cache.Key(ids...)
-	return s
+	all.ID = cache.Key(ids...)
+	return all, nil
+}
+
+// Last returns the number of the patch that through names: by its number, by its
+// set and its number there, as "walks/3", or "" for the last one. 0 is none. The
+// error stands for exit.Usage.
+func (s *Series) Last(through string) (int, error) {
+	if through == "" {
+		return len(s.Patches), nil
+	}
+	for _, p := range s.Patches {
+		if place(p.Name) == through {
+			return p.Number, nil
+		}
+	}
+	n, err := strconv.Atoi(through)
+	if err != nil || n < 0 || n > len(s.Patches) {
+		return 0, exit.With(exit.Usage, fmt.Errorf("through patch %s: expected 0 to %d, or a set and a number in it, as walks/3", through, len(s.Patches)))
+	}
+	return n, nil
+}
+
+// place returns the set and the number there that the name of a patch of several
+// sets begins with, as "walks/3"; "" for other names.
+func place(name string) string {
+	set, file := path.Split(name)
+	m := leadingNumber.FindStringSubmatch(file)
+	if set == "" || m == nil {
+		return ""
+	}
+	return set + strings.TrimLeft(m[1], "0")
 }

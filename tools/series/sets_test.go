@@ -11,7 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
 )
 
 // setsDir makes a directory with a list of sets, and in each of dirs a patch.
@@ -51,7 +53,6 @@ func TestLoadSetsBad(t *testing.T) {
 	}{
 		"no name":         {list: "[[set]]\nabout = 'x'\n", says: "set 1: expected the name of a directory"},
 		"leads out":       {list: set("../a"), says: `found "../a"`},
-		"name of all":     {list: set("all"), says: `found "all"`},
 		"twice":           {list: set("a") + set("a"), says: `duplicate set "a"`},
 		"says nothing":    {list: "[[set]]\nname = 'a'\n", says: "expected about"},
 		"unknown key":     {list: set("a", "need = ['b']"), says: "need"},
@@ -59,7 +60,8 @@ func TestLoadSetsBad(t *testing.T) {
 		"itself":          {list: set("a", "needs = ['a']"), says: "a needs a"},
 		"circle":          {list: set("a", "needs = ['c']") + set("b", "needs = ['a']") + set("c", "needs = ['b']"), says: "a needs c needs b needs a"},
 		"before its need": {list: set("a", "needs = ['b']") + set("b"), says: `set "a" needs "b": expected that one before it`},
-		"not listed":      {list: set("a"), dirs: []string{"a", "b"}, says: "b/ has patches and is no set"},
+		"not listed":      {list: set("a"), dirs: []string{"a", "b"}, says: "b/0001-a.patch is in no set"},
+		"at the top":      {list: set("a"), dirs: []string{"a", "."}, says: "0001-a.patch is in no set"},
 		"private":         {list: set("a", "private = true"), says: "expected recipients"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +79,7 @@ func TestStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
-		"a": {"a"}, "c": {"b", "c"}, "d": {"b", "c", "d"}, AllSets: {"a", "b", "c", "d", "none"},
+		"a": {"a"}, "c": {"b", "c"}, "d": {"b", "c", "d"}, "": {"a", "b", "c", "d", "none"},
 	} {
 		stack, err := sets.Stack(name)
 		if err != nil {
@@ -106,13 +108,33 @@ func TestStack(t *testing.T) {
 	if d := cmp.Diff([]string{"b/0001-a.patch", "c/0001-a.patch", "d/0001-a.patch"}, names); d != "" {
 		t.Errorf("patches (-want +got):\n%s", d)
 	}
-	if needs, err := sets.LoadNeeds("d"); err != nil || len(needs.Patches) != 2 {
-		t.Errorf("expected what d needs, found %v, %v", needs, err)
-	}
-	for _, name := range []string{"x", "none", ""} {
-		if _, err := sets.Load(name); exit.Code(err) != exit.Usage {
-			t.Errorf("%q: expected exit code %d, found %v", name, exit.Usage, err)
+	for through, want := range map[string]int{"": 3, "0": 0, "2": 2, "c/1": 2, "d/1": 3} {
+		if n, err := s.Last(through); n != want || err != nil {
+			t.Errorf("through %q: expected %d, found %d, %v", through, want, n, err)
 		}
+	}
+	for _, through := range []string{"4", "-1", "c/2", "c", "a/1", "1.5"} {
+		if _, err := s.Last(through); exit.Code(err) != exit.Usage {
+			t.Errorf("through %q: expected exit code %d, found %v", through, exit.Usage, err)
+		}
+	}
+	if _, err := sets.Load("x"); exit.Code(err) != exit.Usage {
+		t.Errorf("expected exit code %d, found %v", exit.Usage, err)
+	}
+	if _, err := sets.Load("none"); exit.Code(err) != exit.PatchFailed {
+		t.Errorf("expected exit code %d, found %v", exit.PatchFailed, err)
+	}
+}
+
+// TestLoadAll: a directory of patches without a list is one set.
+func TestLoadAll(t *testing.T) {
+	want := loadTest(t)
+	s, err := LoadAll(testSeries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.stacked || len(s.Patches) != len(want.Patches) || s.Patches[0].Name != want.Patches[0].Name {
+		t.Errorf("expected the same patches, found %v", s.Patches)
 	}
 }
 
@@ -123,28 +145,26 @@ func TestOwnSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := pinned(t)
+	base, err := tree.Load(pinned(t).Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The cache that verify uses: it has these trees, as a rule.
+	c, err := cache.Open(filepath.Dir(filepath.Dir(filepath.Dir(base.Dir))))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, set := range sets.All {
 		t.Run(set.Name, func(t *testing.T) {
-			s, err := Load(filepath.Join(patchesDir, set.Name))
+			s, on, err := sets.LoadOn(t.Context(), base, set, Options{Cache: c})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if len(s.Patches) > 15 {
 				t.Errorf("expected at most 15 patches, found %d", len(s.Patches))
 			}
-			if len(s.Patches) > 1 && s.Cover == nil {
-				t.Error("expected a cover letter, found none")
-			}
-			needs, err := sets.LoadNeeds(set.Name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			on := base
-			if len(needs.Patches) > 0 {
-				if on, _, err = needs.Apply(t.Context(), base, Options{Relocate: true, Cache: kernelCache(t)}); err != nil {
-					t.Fatal(err)
-				}
+			for _, f := range s.Check(Placeholder()) {
+				t.Error(f)
 			}
 			if _, _, err := s.Overlay(on, Options{}); err != nil {
 				t.Error(err)
@@ -156,11 +176,7 @@ func TestOwnSets(t *testing.T) {
 			}
 		})
 	}
-	all, err := sets.Load(AllSets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := all.Overlay(base, Options{Relocate: true}); err != nil {
+	if _, err := ownSeries(t).Try(base, Options{}); err != nil {
 		t.Error(err)
 	}
 }

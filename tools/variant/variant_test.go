@@ -28,7 +28,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := series.Load(patches)
+	s, err := series.LoadAll(patches)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestChoose(t *testing.T) {
 
 // TestMilestoneIsGone: a patch that was renamed is not replaced by another.
 func TestMilestoneIsGone(t *testing.T) {
-	s, err := series.Load(patches)
+	s, err := series.LoadAll(patches)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := series.Load(patches)
+	s, err := series.LoadAll(patches)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,8 @@ type Check struct {
 	Explain string `json:"explain"`
 	// Needs are the programs that it cannot do without.
 	Needs []string `json:"needs,omitempty"`
+	// Whole says that it looks at what all sets make together, not at each.
+	Whole bool `json:"whole,omitempty"`
 	// Run looks. What it writes to log is kept for who wants to know more
 	// than the findings say. An error is for a check that could not be run to
 	// its end, with the exit code exit.MachineLacks where the machine is to
@@ -59,21 +61,6 @@ func Choose(names ...string) ([]Check, error) {
 	return slices.DeleteFunc(all, func(c Check) bool { return !slices.Contains(names, c.Name) }), nil
 }
 
-// OfSets returns the checks that can be made of a set of patches alone, and the
-// names of the others: those are about what all of the series makes of the
-// kernel together, or go by tables that name its patches.
-func OfSets(checks []Check) (of []Check, left []string) {
-	for _, c := range checks {
-		switch c.Name {
-		case rules.Name, pairs.Name, retired.Name, generated.Name:
-			left = append(left, c.Name)
-		default:
-			of = append(of, c)
-		}
-	}
-	return of, left
-}
-
 // WriteList writes what checks there are and why, for people.
 func WriteList(w io.Writer, checks []Check) error {
 	var b bytes.Buffer
@@ -81,6 +68,9 @@ func WriteList(w io.Writer, checks []Check) error {
 	for _, c := range checks {
 		doc := comment.Doc{Content: []comment.Block{&comment.Paragraph{Text: []comment.Text{comment.Plain(c.Explain)}}}}
 		fmt.Fprintf(&b, "%s\n%s", c.Name, wrapped.Text(&doc))
+		if c.Whole {
+			b.WriteString("    Looks once at what all sets make together.\n")
+		}
 		if len(c.Needs) > 0 {
 			fmt.Fprintf(&b, "    Needs %s.\n", strings.Join(c.Needs, ", "))
 		}
@@ -91,8 +81,8 @@ func WriteList(w io.Writer, checks []Check) error {
 
 // Finding is something that a maintainer would send the series back for.
 type Finding struct {
-	// Patch is the name of the mail that it is about; "" if it is about the
-	// series as a whole, or about the tree that it makes.
+	// Patch is the name of the mail that it is about, or of the set; "" if it is
+	// about the tree that all sets make.
 	Patch string `json:"patch,omitempty"`
 	// File and Line are the place, in the patched tree or, where Patch says
 	// which, in the mail: 1-based, 0 if it is about all of it. Function is

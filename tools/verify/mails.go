@@ -28,12 +28,10 @@ var pinned = Check{
 	Name: "pinned",
 	Explain: "The pin knows the content of each file that a patch changes. " +
 		"What it does not know is not verified when the kernel is fetched, and the patch may be for another one.",
+	Whole: true,
 	Run: func(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
 		var found []Finding
 		made := make(map[string]bool) // by an earlier patch
-		for _, name := range s.Needs {
-			made[name] = true
-		}
 		for _, p := range s.Series.Patches {
 			for _, f := range p.Files {
 				name := f.OldPath()

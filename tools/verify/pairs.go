@@ -19,6 +19,7 @@ var pairs = Check{
 	Name: "pairs",
 	Explain: "Where a comment that the series adds says that a barrier pairs with another, in a function that it names, that function is there and has that barrier. " +
 		"Whoever changes one of the two goes by such comments.",
+	Whole: true,
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		src, err := s.open()
 		if err != nil {

@@ -51,6 +51,7 @@ var retired = Check{
 	Name: "retired",
 	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
 		"A user on an architecture that is rarely compiled breaks its build, and a comment that names what is gone misleads.",
+	Whole: true,
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		table, err := loadRetired(s.table(retiredFile))
 		if err != nil {

@@ -17,6 +17,7 @@ var rules = Check{
 	Name: "rules",
 	Explain: "The series' data structures are read and written by the primitives, in the functions and in the order that ci/verify/rules.toml lists, each with its reason. " +
 		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
+	Whole: true,
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		table, err := loadRules(s.table(rulesFile))
 		if err != nil {
@@ -128,6 +129,9 @@ func (f *fieldRule) check(name string, data []byte, tokens []ctoken.Token) (acce
 
 // accessed says whether token i is an access to the field.
 func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
+	if f.Call {
+		return tokens[i].Func != "" && i+1 < len(tokens) && tokens[i+1].Text == "("
+	}
 	if op := tokens[i-1].Text; op != "->" && op != "." {
 		return false
 	}

@@ -133,17 +133,18 @@ func TestOwnRules(t *testing.T) {
 	const main, host = "virt/kvm/kvm_main.c", "include/linux/kvm_host.h"
 	s := own(t)
 	t.Run("as it is", func(t *testing.T) { want(t, findings(t, rules, s)) })
-	const raise = "\tsmp_wmb();\n\tatomic_inc(&kvm->online_vcpus);\n"
+	const raise = "\tatomic_set_release(&kvm->online_vcpus, vcpu->vcpu_idx + 1);\n"
 	for name, c := range map[string]struct {
 		file, old, new string
 		want           string
 	}{
-		"publishing without a barrier":   {main, raise, "\tatomic_inc(&kvm->online_vcpus);\n", "smp_wmb();"},
+		"publishing without a barrier":   {main, raise, "\tatomic_set(&kvm->online_vcpus, vcpu->vcpu_idx + 1);\n", "atomic_set_release("},
 		"online before the slot":         {main, "\tvcpus[vcpu->vcpu_idx] = vcpu;\n", raise + "\tvcpus[vcpu->vcpu_idx] = vcpu;\n", "this is done once more"},
-		"listed before it is complete":   {main, "\tr = kvm_arch_vcpu_create(vcpu);\n", "\tkvm->last_vcpu->next = vcpu;\n\tr = kvm_arch_vcpu_create(vcpu);\n", "belongs in kvm_publish_vcpu()"},
-		"published before the map":       {main, "\tr = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);\n", "\tkvm_publish_vcpu(vcpu);\n\tr = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);\n", ""},
-		"the map is not filled":          {main, "\tr = kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);\n", "", "kvm_map_vcpu_id(kvm, id, vcpu->vcpu_idx);"},
-		"the map without those before":   {main, "\tkvm_for_each_vcpu(vcpu, kvm) {\n\t\tr = __kvm_map_vcpu_id(", "\tfor (;;) {\n\t\tr = __kvm_map_vcpu_id(", "kvm_for_each_vcpu(vcpu, kvm)"},
+		"listed before it is complete":   {main, "\tr = kvm_arch_vcpu_create(vcpu);\n", "\tkvm->first_vcpu = vcpu;\n\tr = kvm_arch_vcpu_create(vcpu);\n", "belongs in kvm_publish_vcpu()"},
+		"published before the slot":      {main, "\tr = kvm_reserve_vcpu_idx(", "\tkvm_publish_vcpu(vcpu);\n\tr = kvm_reserve_vcpu_idx(", ""},
+		"not linked to the one before":   {main, "kvm_get_vcpu(kvm, vcpu->vcpu_idx - 1)->next = vcpu;", "kvm->first_vcpu->next = vcpu;", "kvm_get_vcpu(kvm, vcpu->vcpu_idx - 1)->next"},
+		"the map is not filled":          {main, "\tr = kvm_map_vcpu_id(kvm, id, atomic_read(&kvm->online_vcpus));\n", "", "kvm_map_vcpu_id(kvm, id, atomic_read(&kvm->online_vcpus));"},
+		"the map without those before":   {main, "for (i = 0; !r && (vcpu = kvm_get_vcpu(kvm, i)); i++)", "for (i = 0; !r && (vcpu = kvm_get_vcpu(kvm, i)); i += 2)", "kvm_get_vcpu(kvm, i)); i++)"},
 		"the map in a plain store":       {main, "smp_store_release(&kvm->vcpu_id_map, map);", "kvm->vcpu_id_map = map;", "smp_store_release(&kvm->vcpu_id_map, map);"},
 		"a chunk in a plain store":       {main, "smp_store_release(&map->chunks[id / KVM_VCPU_IDS_PER_CHUNK],\n\t\t\t\t  chunk);", "map->chunks[id / KVM_VCPU_IDS_PER_CHUNK] = chunk;", "smp_store_release(&map->chunks["},
 		"a table short of one":           {main, "memcpy(new, vcpus, kvm->nr_vcpu_slots * sizeof(*new));", "memcpy(new, vcpus, (kvm->nr_vcpu_slots - 1) * sizeof(*new));", "memcpy("},
@@ -153,11 +154,16 @@ func TestOwnRules(t *testing.T) {
 		"the old table freed after all":  {main, "\trcu_assign_pointer(kvm->vcpus, new);\n", "\trcu_assign_pointer(kvm->vcpus, new);\n\tkfree(vcpus);\n", "no kfree between"},
 		"the slot before there is one":   {main, "\tr = kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);\n", "", "kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);"},
 		"the descriptor too early":       {main, "\tkvm_get_kvm(kvm);\n\tkvm_publish_vcpu(vcpu);\n", "\tkvm_get_kvm(kvm);\n\tfd_install(fd, file);\n\tkvm_publish_vcpu(vcpu);\n", ""},
+		"a failure undoes nothing":       {main, "\t\tr = -ENOMEM;\n\t\tgoto vcpu_decrement;\n", "\t\treturn -ENOMEM;\n", "goto vcpu_decrement;"},
+		"a failure undoes too little":    {main, "\tif (r)\n\t\tgoto dirty_ring_free;\n", "\tif (r)\n\t\tgoto vcpu_free_run_page;\n", "goto dirty_ring_free;"},
+		"a step is not undone":           {main, "vcpu_decrement:\n\tkvm->created_vcpus--;\n", "vcpu_decrement:\n", "kvm->created_vcpus--;"},
+		"a vCPU over two lines":          {main, "SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN,", "SLAB_ACCOUNT,", "SLAB_HWCACHE_ALIGN"},
+		"the busy vCPU unlocked, too":    {main, "\t\tif (vcpu == busy)\n\t\t\tbreak;\n\t\tmutex_unlock(&vcpu->mutex);\n", "\t\tmutex_unlock(&vcpu->mutex);\n\t\tif (vcpu == busy)\n\t\t\tbreak;\n", "lock_all_vcpus()"},
 		"destroyed before it is hidden":  {main, "\t\tatomic_set(&kvm->online_vcpus, i);\n", "\t\tkvm_vcpu_destroy(vcpu);\n\t\tatomic_set(&kvm->online_vcpus, i);\n", ""},
 		"never hidden":                   {main, "\t\tatomic_set(&kvm->online_vcpus, i);\n", "", "atomic_set(&kvm->online_vcpus, i);"},
 		"no barrier for the callbacks":   {main, "\trcu_barrier();\n}\nEXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_exit)", "}\nEXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_exit)", "rcu_barrier();"},
-		"the bound in a plain read":      {host, "unsigned int num_vcpus = atomic_read_acquire(", "unsigned int num_vcpus = atomic_read(", "atomic_read_acquire(&kvm->online_vcpus);"},
-		"the walk in a plain read":       {host, "unsigned int nr_vcpus = atomic_read_acquire(", "unsigned int nr_vcpus = atomic_read(", "kvm_start_vcpu_walk()"},
+		"the bound in a plain read":      {host, "return atomic_read_acquire(&kvm->online_vcpus);", "return atomic_read(&kvm->online_vcpus);", "atomic_read_acquire(&kvm->online_vcpus);"},
+		"the walk in a plain read":       {host, "unsigned int nr_vcpus = kvm_get_online_vcpus(kvm);", "unsigned int nr_vcpus = atomic_read(&kvm->online_vcpus);", "kvm_start_vcpu_walk()"},
 		"no bound under speculation":     {host, "\ti = array_index_nospec(i, num_vcpus);\n", "", "array_index_nospec(i, num_vcpus);"},
 		"the table outside of RCU":       {host, "\trcu_read_lock_sched();\n", "", "rcu_read_lock_sched();"},
 		"the table after RCU":            {host, "\tvcpu = rcu_dereference_sched(kvm->vcpus)[i];\n\trcu_read_unlock_sched();\n", "\trcu_read_unlock_sched();\n\tvcpu = rcu_dereference_sched(kvm->vcpus)[i];\n", "too early"},
@@ -170,6 +176,12 @@ func TestOwnRules(t *testing.T) {
 		"no annotation":                  {host, "struct kvm_vcpu * __rcu *vcpus;", "struct kvm_vcpu **vcpus;", "struct kvm_vcpu *__rcu *vcpus;"},
 		"an architecture helps itself":   {"arch/s390/kvm/s390/s390.c", "\tlockdep_assert_held(&kvm->lock);", "\tatomic_dec(&kvm->online_vcpus);", "online_vcpus is accessed"},
 		"an architecture walks the list": {"arch/x86/kvm/lapic.c", "\tkvm_for_each_vcpu(vcpu, kvm) {", "\tfor (vcpu = kvm->first_vcpu; vcpu; vcpu = vcpu->next) {", "next is accessed"},
+		"a notifier during destruction":  {"arch/s390/kvm/s390/s390.c", "\tif (kvm->arch.pv.mmu_notifier.ops)\n\t\tmmu_notifier_unregister(&kvm->arch.pv.mmu_notifier, kvm->mm);\n\n", "", "mmu_notifier_unregister("},
+		"a timer during destruction":     {"arch/x86/kvm/x86.c", "\tkvm_xen_pre_destroy_vm(kvm);\n", "", "kvm_xen_pre_destroy_vm(kvm);"},
+		"a map of what was freed":        {"arch/x86/kvm/x86.c", "\tkvfree(rcu_replace_pointer(kvm->arch.apic_map, NULL, true));\n\n\tkvm_destroy_vcpus(kvm);\n", "\tkvm_destroy_vcpus(kvm);\n\tkvfree(rcu_replace_pointer(kvm->arch.apic_map, NULL, true));\n", "too early"},
+		"an ID taken for an index":       {"arch/arm64/kvm/vgic/vgic-mmio-v2.c", "kvm_get_vcpu_by_id(vcpu->kvm, __ffs(irq->targets))", "kvm_get_vcpu(vcpu->kvm, __ffs(irq->targets))", "belongs in"},
+		"an index taken for an ID":       {"arch/riscv/kvm/aia_device.c", "kvm_get_vcpu(kvm, vcpu_idx)", "kvm_get_vcpu_by_id(kvm, vcpu_idx)", "belongs in"},
+		"a bitmap of IDs":                {"arch/riscv/kvm/tlb.c", "bitmap_set(vcpu_mask, vcpu->vcpu_idx, 1);", "bitmap_set(vcpu_mask, vcpu->vcpu_id, 1);", "bitmap_set(vcpu_mask, vcpu->vcpu_idx, 1);"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := findings(t, rules, edited(t, s, c.file, c.old, c.new))

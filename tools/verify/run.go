@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,19 +48,12 @@ type Result struct {
 	err error // why it was not run
 }
 
-// Row is a mail of the series.
-type Row struct {
-	Number  int    `json:"number"` // 0 is the cover letter
-	Name    string `json:"name"`
-	Subject string `json:"subject"`
-}
-
 // Report is what became of all.
 type Report struct {
-	SeriesID string   `json:"series_id"`
-	BaseID   string   `json:"base_id"`
-	Rows     []Row    `json:"patches"`
-	Checks   []Result `json:"checks"`
+	// Sets are the names of the sets, Patches is how many they have.
+	Sets    []string `json:"sets"`
+	Patches int      `json:"patches"`
+	Checks  []Result `json:"checks"`
 	// Findings counts those of all checks, NotRun the checks that were not.
 	Findings int `json:"findings"`
 	NotRun   int `json:"not_run"`
@@ -67,20 +61,19 @@ type Report struct {
 	Dir string `json:"dir,omitempty"`
 }
 
-// Run runs checks, one after another, and keeps their logs in dir, unless
-// that is "". An error is for what keeps it from coming to its end; what the
-// report says of the series its Err tells.
-func Run(ctx context.Context, s *Submission, checks []Check, dir string) (*Report, error) {
-	defer s.forget()
-	r := &Report{SeriesID: s.Series.ID, BaseID: s.Base.ID, Dir: dir}
-	if c := s.Series.Cover; c != nil {
-		r.Rows = append(r.Rows, Row{Name: c.Name, Subject: c.Subject})
-	}
-	for _, p := range s.Series.Patches {
-		r.Rows = append(r.Rows, Row{Number: p.Number, Name: p.Name, Subject: p.Subject})
+// Run runs checks, one after another, each on those of the submissions that it is
+// about, and keeps their logs in dir, unless that is "". An error is for what keeps
+// it from coming to its end; what the report says of the patches its Err tells.
+func Run(ctx context.Context, list []*Submission, checks []Check, dir string) (*Report, error) {
+	r := &Report{Dir: dir}
+	for _, s := range list {
+		defer s.forget()
+		if !s.Whole {
+			r.Sets, r.Patches = append(r.Sets, s.Set), r.Patches+len(s.Series.Patches)
+		}
 	}
 	for _, c := range checks {
-		res, err := s.run(ctx, c, dir)
+		res, err := c.run(ctx, list, dir)
 		if err != nil {
 			return nil, err
 		}
@@ -93,37 +86,47 @@ func Run(ctx context.Context, s *Submission, checks []Check, dir string) (*Repor
 	return r, nil
 }
 
-// run runs one check.
-func (s *Submission) run(ctx context.Context, c Check, dir string) (Result, error) {
+// run runs the check. The first submission on which it breaks off is why it was not
+// run.
+func (c Check) run(ctx context.Context, list []*Submission, dir string) (Result, error) {
 	r := Result{Name: c.Name, Status: Passed, Findings: []Finding{}}
 	var log bytes.Buffer
 	start := time.Now()
 	var err error
-	r.Package, err = s.missing(c)
-	var found []Finding
-	if err == nil {
-		found, err = c.Run(ctx, s, &log)
-	}
-	r.Seconds = time.Since(start).Seconds()
-	if ctx.Err() != nil {
-		return r, ctx.Err()
-	}
-	for _, f := range found {
-		if f.Reason != "" {
-			r.Explained = append(r.Explained, f)
-		} else {
-			r.Findings = append(r.Findings, f)
+	for _, s := range list {
+		if c.Whole != s.Whole {
+			continue
+		}
+		var found []Finding
+		pkg, broke := s.missing(c)
+		if broke == nil {
+			found, broke = c.Run(ctx, s, &log)
+		}
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		if broke != nil && err == nil {
+			if err, r.Package = broke, pkg; s.Set != "" && pkg == "" {
+				err = fmt.Errorf("%s: %w", s.Set, broke)
+			}
+		}
+		for _, f := range found {
+			f.Patch = path.Join(s.Set, f.Patch)
+			fmt.Fprintln(&log, f)
+			if f.Reason != "" {
+				r.Explained = append(r.Explained, f)
+			} else {
+				r.Findings = append(r.Findings, f)
+			}
 		}
 	}
+	r.Seconds = time.Since(start).Seconds()
 	switch {
 	case err != nil:
 		r.Status, r.Why, r.err = NotRun, err.Error(), err
 		fmt.Fprintf(&log, "not run: %v\n", err)
 	case len(r.Findings) > 0:
 		r.Status = Failed
-	}
-	for _, f := range found {
-		fmt.Fprintln(&log, f)
 	}
 	if dir == "" {
 		return r, nil

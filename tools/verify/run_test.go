@@ -63,7 +63,7 @@ func TestRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
-			r, err := Run(t.Context(), s, c.checks, dir)
+			r, err := Run(t.Context(), []*Submission{s}, c.checks, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,20 +92,24 @@ func TestRun(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, small(t, "", "", ""), []Check{returns("a", nil)}, ""); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, []*Submission{small(t, "", "", "")}, []Check{returns("a", nil)}, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: expected %v, found %v", context.Canceled, err)
 	}
 }
 
 // took are times, which are others each time.
-var took = regexp.MustCompile(`(?m)( time=")[0-9.]+|^(\S  \S+ +)[0-9.]+ s`)
+var took = regexp.MustCompile(`(?m)( time=")[0-9.]+|^(\S+ +)[0-9.]+ s`)
 
 func TestReport(t *testing.T) {
 	stays := Finding{Patch: labFirst, Message: "CHECK:MACRO_ARG_REUSE", Reason: "an iterator assigns its variable"}
 	whole := Finding{File: "rules.toml", Message: "nothing accesses it"}
 	dir := t.TempDir()
-	r, err := Run(t.Context(), small(t, "", "", ""), []Check{
-		returns("mails", nil), returns("checkpatch", nil, bad, stays), returns("rules", nil, whole, bad), returns("kernel-doc", errors.New("python3 is not installed: the package python3 brings it; vcpulab install verify generate")),
+	set, all := small(t, "", "", ""), small(t, "", "", "")
+	set.Set, all.Whole = "walks", true
+	rules := returns("rules", nil, whole)
+	rules.Whole = true
+	r, err := Run(t.Context(), []*Submission{set, all}, []Check{
+		returns("mails", nil), returns("checkpatch", nil, bad, stays), rules, returns("kernel-doc", errors.New("python3 is not installed: the package python3 brings it; vcpulab install verify generate")),
 	}, dir)
 	if err != nil {
 		t.Fatal(err)

@@ -22,9 +22,12 @@ type patched struct {
 }
 
 // open returns the patched tree. Where the series does not apply the error is
-// errNotApplied.
+// errNotApplied, or why all sets together do not: no check says that.
 func (s *Submission) open() (*patched, error) {
 	a := s.apply()
+	if a.err != nil && s.Whole {
+		return nil, a.err
+	}
 	if a.err != nil {
 		return nil, errNotApplied
 	}

@@ -3,6 +3,7 @@
 package verify
 
 import (
+	"context"
 	"errors"
 	"runtime"
 
@@ -14,14 +15,17 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// Submission is what is looked at.
+// Submission is what is looked at: a set of patches, or all of them.
 type Submission struct {
+	// Set is the name of the set; "" if there is one without a name, and for
+	// all of them.
+	Set string
+	// Whole says that Series is all sets.
+	Whole bool
 	// Series is the series, and Base the tree that it is for, which is only
 	// read. No patched tree is made.
 	Series *series.Series
 	Base   tree.Tree
-	// Needs are the files that other sets have touched before in Base.
-	Needs []string
 	// Pin says which files are known of the base.
 	Pin *pin.Pin
 	// Author is who has to have written and signed off the mails.
@@ -39,6 +43,37 @@ type Submission struct {
 
 	after *after
 	repo  *repository
+}
+
+// OfSets returns a submission of each set, on the tree of what it needs, and one of
+// all of them; with a name of that set alone. s is what they have in common.
+func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) ([]*Submission, error) {
+	chosen := sets.All
+	if name != "" {
+		set, err := sets.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = []series.Set{set}
+	}
+
+	var list []*Submission
+	for _, set := range chosen {
+		one := s
+		one.Set = set.Name
+		var err error
+		if one.Series, one.Base, err = sets.LoadOn(ctx, s.Base, set, series.Options{Cache: s.Cache, Log: s.Log}); err != nil {
+			return nil, err
+		}
+		list = append(list, &one)
+	}
+	if name != "" {
+		return list, nil
+	}
+	var err error
+	s.Whole = true
+	s.Series, err = sets.Load("")
+	return append(list, &s), err
 }
 
 // after is what the series makes of the base.

@@ -19,7 +19,7 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// own returns the project's own series on the pinned kernel, with the
+// own returns all of the project's own sets on the pinned kernel, with the
 // project's tables.
 func own(t *testing.T) *Submission {
 	t.Helper()
@@ -28,7 +28,7 @@ func own(t *testing.T) *Submission {
 	if dir == "" {
 		t.Skipf("SKIPPED: %s is not set to the pinned kernel's tree; make test does that", env)
 	}
-	s, err := series.Load("../../patches")
+	s, err := series.LoadAll("../../patches")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,14 +41,16 @@ type ruleTable struct {
 	Texts  []textRule  `toml:"text"`
 }
 
-// fieldRule says how a field of a structure may be accessed.
+// fieldRule says how a field of a structure may be accessed, or a function called.
 type fieldRule struct {
 	Name string `toml:"name"`
 	// Base matches the name before "->" or "."; nil is any. It tells fields of
 	// one name apart.
 	Base *regexp.Regexp `toml:"base"`
-	// Writes: only assignments are looked at.
+	// Writes: only assignments are looked at. Call: it is a function, and calls
+	// are.
 	Writes bool         `toml:"writes"`
+	Call   bool         `toml:"call"`
 	Why    string       `toml:"why"`
 	Access []accessRule `toml:"access"`
 }

@@ -115,6 +115,10 @@ func TestSpelling(t *testing.T) {
 		})
 	}
 	s := own(t)
+	var err error
+	if s.Series, err = series.Load("../../patches/walks"); err != nil {
+		t.Fatal(err)
+	}
 	want(t, findings(t, spelling, s))
 	s.Series.Cover.Message = "It is abitrary.\n" + s.Series.Cover.Message
 	want(t, findings(t, spelling, s), labCover, `"abitrary" is misspelt`)

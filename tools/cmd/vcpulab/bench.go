@@ -81,7 +81,7 @@ func (c benchRunCmd) Validate() error {
 	if c.Accel == "none" && !c.Native {
 		return errors.New("--accel none: nothing would be measured: expected --native with it")
 	}
-	if c.Through != nil && (c.Full || len(c.Variant) > 0) {
+	if c.Through != "" && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
 	return c.validateRunning()

@@ -46,7 +46,7 @@ func (c benchRunCmd) validateRunning() error {
 		flag, why string
 	}{
 		{len(c.Variant) > 0, "--variant", "no kernel is built"},
-		{c.Through != nil, "--through", "no kernel is built"},
+		{c.Through != "", "--through", "no kernel is built"},
 		{c.KernelSrc != "", "--kernel-src (or KERNEL_SRC)", "no kernel is built; --kernel-build is the build directory of the one that runs"},
 		{c.HZ != nil, "--hz", "the running kernel ticks as it does"},
 		{c.Accel != "auto", "--accel (or ACCEL)", "nothing is booted"},

@@ -29,7 +29,7 @@ type buildCmd struct {
 
 // Run prints where the two images are, or what compiling the objects found.
 func (c buildCmd) Run(ctx context.Context, l *lab) error {
-	if len(c.Variant) > 0 && (c.Objects || c.Through != nil) {
+	if len(c.Variant) > 0 && (c.Objects || c.Through != "") {
 		return exit.With(exit.Usage, errors.New("--variant builds kernels of the whole series: leave out --objects and --through"))
 	}
 	if c.Objects {
@@ -77,9 +77,9 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	through := c.lastPatch(s)
-	if through < 0 || through > len(s.Patches) {
-		return exit.With(exit.Usage, fmt.Errorf("compile KVM through patch %d: the series has patches 1 to %d", through, len(s.Patches)))
+	through, err := s.Last(c.Through)
+	if err != nil {
+		return err
 	}
 
 	base, err := l.base(ctx, c.sourceFlags)

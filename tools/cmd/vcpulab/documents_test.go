@@ -47,7 +47,7 @@ var documentCommands = []documentCommand{
 	{"make test", covered{ci: `^\ttest$`, why: "this test is part of it"}},
 	{"make apply-patches", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"make apply-patches KERNEL_SRC=~/linux", covered{
-		prepare: `mkdir ~/linux && touched=$(sed -n 's,^--- a/,,p' patches/*.patch | sort -u) && cd "$TREE" && cp --parents Makefile Kconfig Kbuild $(ls $touched 2>/dev/null) ~/linux`,
+		prepare: `mkdir ~/linux && touched=$(sed -n 's,^--- a/,,p' patches/*/*.patch | sort -u) && cd "$TREE" && cp --parents Makefile Kconfig Kbuild $(ls $touched 2>/dev/null) ~/linux`,
 		run:     `(?m)^/.*/patched/[0-9a-f]+/linux$`,
 	}},
 	{"make build", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "make test-kernel-quick begins with the same builds"}},

@@ -3,11 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"vcpulab/tools/cocci"
 	"vcpulab/tools/exit"
@@ -18,7 +21,7 @@ import (
 
 // generateCmd makes patches from semantic patches.
 type generateCmd struct {
-	Patch     string `arg:"" optional:"" help:"Number or file of the patch, or file of the semantic patch (default: all)."`
+	Patch     string `arg:"" optional:"" help:"Set and number of the patch, as walks/10, its file, or that of the semantic patch (default: all)."`
 	Check     bool   `help:"Compare with the patches in the series. This is the default." xor:"what"`
 	Write     bool   `help:"Replace diffstat and diff of the patches in the series." xor:"what"`
 	KernelSrc string `help:"Another kernel tree, which is only read: print the diff that the semantic patch makes there." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
@@ -27,15 +30,8 @@ type generateCmd struct {
 
 // Run compares, replaces or prints.
 func (c generateCmd) Run(ctx context.Context, l *lab) error {
-	s, err := l.series("")
+	rules, err := c.rules(l)
 	if err != nil {
-		return err
-	}
-	rules, err := cocci.Load(s.Dir)
-	if err != nil {
-		return err
-	}
-	if rules, err = cocci.Choose(s, rules, c.Patch); err != nil {
 		return err
 	}
 
@@ -43,35 +39,73 @@ func (c generateCmd) Run(ctx context.Context, l *lab) error {
 	case c.KernelSrc == "" && c.Output != "":
 		return exit.With(exit.Usage, errors.New("--output is for --kernel-src: the patches of the series have their files"))
 	case c.KernelSrc == "":
-		return c.compare(ctx, l, s, rules)
+		return c.compare(ctx, l, rules)
 	case c.Write || c.Check:
 		return exit.With(exit.Usage, errors.New("--write and --check are for the pinned kernel; --kernel-src (or KERNEL_SRC) prints a diff"))
 	case len(rules) != 1:
-		return exit.With(exit.Usage, fmt.Errorf("name one semantic patch to run on %s: there are %d in %s", c.KernelSrc, len(rules), s.Dir))
+		return exit.With(exit.Usage, fmt.Errorf("name one semantic patch to run on %s: there are %d in %s", c.KernelSrc, len(rules), l.path("patches")))
 	}
-	return c.convert(ctx, l, s, rules[0])
+	return c.convert(ctx, l, rules[0])
+}
+
+// ruleOf is a semantic patch and the series that its patch is in: a set after those
+// that it needs.
+type ruleOf struct {
+	*cocci.Rule
+	series *series.Series
+}
+
+// rules returns those that are asked for.
+func (c generateCmd) rules(l *lab) ([]ruleOf, error) {
+	sets, err := l.sets()
+	if err != nil {
+		return nil, err
+	}
+	var rules []ruleOf
+	var known []string
+	for _, set := range sets.All {
+		found, err := cocci.Load(filepath.Join(sets.Dir, set.Name))
+		if err != nil {
+			return nil, err
+		}
+		s, err := sets.Load(set.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			known = append(known, r.Name)
+			if c.Patch == "" || r.Means(s, c.Patch) {
+				rules = append(rules, ruleOf{r, s})
+			}
+		}
+	}
+	if c.Patch != "" && len(rules) == 0 {
+		return nil, exit.With(exit.Usage, fmt.Errorf("%q is neither a semantic patch nor a generated one; in %s there are: %s",
+			c.Patch, sets.Dir, cmp.Or(strings.Join(known, ", "), "none")))
+	}
+	return rules, nil
 }
 
 // compare runs rules on the pinned kernel with the patches before theirs, and
 // compares with or replaces the patches that they generate.
-func (c generateCmd) compare(ctx context.Context, l *lab, s *series.Series, rules []*cocci.Rule) error {
+func (c generateCmd) compare(ctx context.Context, l *lab, rules []ruleOf) error {
 	list := []*cocci.Generated{}
 	bad := 0
 	for _, r := range rules {
 		// Without a patch nothing needs to be fetched.
-		if _, err := r.Patch(s); err != nil {
+		if _, err := r.Patch(r.series); err != nil {
 			return err
 		}
 		base, err := l.base(ctx, sourceFlags{})
 		if err != nil {
 			return err
 		}
-		g, patch, err := r.Generate(ctx, s, base, cocci.RunOptions{Cache: l.cache, Log: l.log})
+		g, patch, err := r.Generate(ctx, r.series, base, cocci.RunOptions{Cache: l.cache, Log: l.log})
 		if err != nil {
 			return err
 		}
 		if g.Status == cocci.Different && c.Write {
-			if err := g.Write(s.Dir, patch); err != nil {
+			if err := g.Write(r.series.Dir, patch); err != nil {
 				return err
 			}
 		}
@@ -96,12 +130,12 @@ vcpulab generate --write replaces them; what is left over needs a patch by hand 
 }
 
 // convert prints the diff that a rule makes in a tree of the user's.
-func (c generateCmd) convert(ctx context.Context, l *lab, s *series.Series, r *cocci.Rule) error {
+func (c generateCmd) convert(ctx context.Context, l *lab, r ruleOf) error {
 	version, err := pin.Version(c.KernelSrc)
 	if err != nil {
 		return err
 	}
-	out, err := r.Convert(ctx, s, tree.Tree{Dir: c.KernelSrc, Version: version}, cocci.RunOptions{Cache: l.cache, Log: l.log})
+	out, err := r.Convert(ctx, r.series, tree.Tree{Dir: c.KernelSrc, Version: version}, cocci.RunOptions{Cache: l.cache, Log: l.log})
 	if err != nil {
 		return err
 	}

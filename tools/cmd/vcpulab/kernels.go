@@ -153,8 +153,12 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	if err != nil {
 		return nil, err
 	}
+	last, err := s.Last(f.Through)
+	if err != nil {
+		return nil, err
+	}
 	whole := bench.Candidate{Name: namePatched, Series: s.ID}
-	for _, p := range s.Patches[:f.lastPatch(s)] {
+	for _, p := range s.Patches[:last] {
 		whole.Patches = append(whole.Patches, p.Subject)
 	}
 

@@ -84,8 +84,8 @@ const envKernelSrc = "KERNEL_SRC"
 
 // sourceFlags choose the tree to work on.
 type sourceFlags struct {
-	Set       string `help:"Work on a set of patches/sets.toml and what it needs, or on all sets, instead of the series." placeholder:"NAME"`
-	Through   *int   `help:"Stop after this patch of the series; 0 applies none." placeholder:"N"`
+	Set       string `help:"Work on this set of patches/sets.toml and what it needs (default: all sets)." placeholder:"NAME"`
+	Through   string `help:"Stop after this patch, by its number or by set and number there, as walks/3; 0 applies none." placeholder:"N"`
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
 
@@ -117,13 +117,13 @@ func (l *lab) pinned(ctx context.Context, verb string) (tree.Tree, error) {
 	return l.base(ctx, sourceFlags{})
 }
 
-// series reads the series of the repository or, by its name, a set of patches
-// with those that it needs.
+// sets reads the list of the sets of patches.
+func (l *lab) sets() (*series.Sets, error) { return series.LoadSets(l.path("patches")) }
+
+// series reads all sets of patches as one series, or a set with those that it
+// needs.
 func (l *lab) series(set string) (*series.Series, error) {
-	if set == "" {
-		return series.Load(l.path("patches"))
-	}
-	sets, err := series.LoadSets(l.path("patches"))
+	sets, err := l.sets()
 	if err != nil {
 		return nil, err
 	}
@@ -137,29 +137,21 @@ func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.
 		return tree.Tree{}, nil, err
 	}
 	o := l.seriesOptions(f)
-	if f.Through != nil {
-		if o.Through = *f.Through; o.Through == 0 {
-			return base, s.NoneApplied(base), nil
-		}
+	if o.Through, err = s.Last(f.Through); err != nil {
+		return tree.Tree{}, nil, err
+	}
+	if o.Through == 0 {
+		return base, s.NoneApplied(base), nil
 	}
 	return s.Apply(ctx, base, o)
 }
 
-// seriesOptions are the options to apply patches with. The series is made for
-// the default pin: on other trees hunks are found by their context, and so are
-// those of a set after other sets than it needs.
+// seriesOptions are the options to apply patches with. They are made for the
+// default pin: on other trees hunks are found by their context.
 func (l *lab) seriesOptions(f sourceFlags) series.Options {
 	p, err := l.pin()
-	other := f.KernelSrc != "" || f.Set != "" || err == nil && !p.Default
+	other := f.KernelSrc != "" || err == nil && !p.Default
 	return series.Options{Relocate: other, Cache: l.cache, Log: l.log}
-}
-
-// lastPatch returns the number of the last patch to apply.
-func (f sourceFlags) lastPatch(s *series.Series) int {
-	if f.Through == nil {
-		return len(s.Patches)
-	}
-	return *f.Through
 }
 
 // outDir makes the directory that results go to, and returns its absolute path.

@@ -67,7 +67,7 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 
 // runner returns what runs mutants of the series.
 func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) {
-	subject, err := l.subject(ctx, "")
+	subject, err := l.submission(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -96,20 +94,14 @@ func (l *lab) printPin(file string, written bool, missing []string) error {
 	return nil
 }
 
-// touchedFiles returns the files of the kernel that the series, the sets and the
-// patches of the variants change.
+// touchedFiles returns the files of the kernel that the sets and the patches of the
+// variants change.
 func (l *lab) touchedFiles() ([]string, error) {
 	s, err := l.series("")
 	if err != nil {
 		return nil, err
 	}
 	patches := slices.Clone(s.Patches)
-	switch sets, err := l.series(series.AllSets); {
-	case err == nil:
-		patches = append(patches, sets.Patches...)
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	}
 	all, err := l.variants(nil, true)
 	if err != nil {
 		return nil, err

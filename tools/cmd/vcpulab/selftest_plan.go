@@ -50,11 +50,15 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	if err != nil {
 		return nil, err
 	}
+	last, err := ser.Last(c.Through)
+	if err != nil {
+		return nil, err
+	}
 
 	var plans []selftestPlan
 	for _, a := range arches {
 		p := selftestPlan{arch: a}
-		p.expect = selftest.Expectations{Added: addedTests(ser, c.lastPatch(ser), a), Silent: c.Config == configDebug}
+		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Silent: c.Config == configDebug}
 		if p.expect.Proofs, err = c.proofs(l, ser, p); err != nil {
 			return nil, err
 		}
@@ -138,7 +142,7 @@ func (c selftestCmd) proofs(l *lab, s *series.Series, plan selftestPlan) ([]self
 	}
 	var proofs []selftest.Proof
 	for _, p := range listed {
-		if !plan.arch.HasTest(p.Test) || (p.Set == "") != (c.Set == "") {
+		if !plan.arch.HasTest(p.Test) {
 			continue
 		}
 		if !slices.Contains(plan.expect.Added, p.Test) {

@@ -13,13 +13,12 @@ import (
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
-	"vcpulab/tools/tree"
 	"vcpulab/tools/verify"
 )
 
-// verifyCmd checks the series.
+// verifyCmd checks the sets of patches.
 type verifyCmd struct {
-	Set  string   `help:"Check this set of patches/sets.toml on top of what it needs, instead of the series." placeholder:"NAME"`
+	Set  string   `help:"Check this set of patches/sets.toml alone." placeholder:"NAME"`
 	Only []string `help:"Run this check only; may be given more than once." placeholder:"NAME"`
 	List bool     `help:"Say what checks there are, and why."`
 	Out  string   `help:"Directory for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
@@ -35,26 +34,29 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 	if c.List {
 		return l.show(checks, func(w io.Writer) error { return verify.WriteList(w, checks) })
 	}
-	subject, err := l.subject(ctx, c.Set)
+	if c.Set != "" {
+		if checks, err = c.ofSet(l, checks); err != nil {
+			return err
+		}
+	}
+	sets, err := l.sets()
 	if err != nil {
 		return err
 	}
-	if c.Set != "" {
-		of, left := verify.OfSets(checks)
-		if len(left) > 0 && len(c.Only) > 0 {
-			return exit.With(exit.Usage, fmt.Errorf("not a check of a set, but of the whole series: %s", strings.Join(left, ", ")))
-		}
-		if len(left) > 0 {
-			fmt.Fprintf(l.stderr, "not checked, as they are about the whole series: %s\n", strings.Join(left, ", "))
-		}
-		checks = of
+	common, err := l.submission(ctx)
+	if err != nil {
+		return err
 	}
-	subject.Jobs = c.Jobs
+	common.Jobs = c.Jobs
+	list, err := common.OfSets(ctx, sets, c.Set)
+	if err != nil {
+		return err
+	}
 	dir, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
-	r, err := verify.Run(ctx, subject, checks, dir)
+	r, err := verify.Run(ctx, list, checks, dir)
 	if err != nil {
 		return err
 	}
@@ -64,12 +66,33 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 	return errors.Join(l.show(r, r.WriteText), r.Err())
 }
 
-// prepareCmd makes the series ready to send. It sends nothing.
+// ofSet returns the checks that are made of a set alone, and says which are not.
+func (c verifyCmd) ofSet(l *lab, checks []verify.Check) ([]verify.Check, error) {
+	var of []verify.Check
+	var left []string
+	for _, check := range checks {
+		if check.Whole {
+			left = append(left, check.Name)
+		} else {
+			of = append(of, check)
+		}
+	}
+	names := strings.Join(left, ", ")
+	if len(left) > 0 && len(c.Only) > 0 {
+		return nil, exit.With(exit.Usage, fmt.Errorf("not a check of one set, but of all together: %s", names))
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(l.stderr, "not checked, as they are about all sets together: %s\n", names)
+	}
+	return of, nil
+}
+
+// prepareCmd makes a set ready to send. It sends nothing.
 type prepareCmd struct {
-	Set     string `help:"Prepare this set of patches/sets.toml instead of the series." placeholder:"NAME"`
+	Set     string `help:"The set of patches/sets.toml to send." placeholder:"NAME"`
 	Name    string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
 	Email   string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
-	Version int    `help:"Version of the series." default:"1" placeholder:"N"`
+	Version int    `help:"Version of the set." default:"1" placeholder:"N"`
 	Tag     string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
 	Out     string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
 	Replace bool   `help:"Replace that directory if it exists and holds nothing but patches."`
@@ -79,18 +102,31 @@ type prepareCmd struct {
 
 // Run writes the patches and prints the command that sends them.
 func (c prepareCmd) Run(ctx context.Context, l *lab) error {
-	s, _, base, err := l.setOnBase(ctx, "prepare", c.Set)
+	set, sets, err := c.choose(l)
 	if err != nil {
 		return err
 	}
+	pinned, err := l.pinned(ctx, "prepare")
+	if err != nil {
+		return err
+	}
+	s, base, err := sets.LoadOn(ctx, pinned, set, l.seriesOptions(sourceFlags{}))
+	if err != nil {
+		return err
+	}
+
 	o := series.PrepareOptions{
 		Submitter: series.Person{Name: c.Name, Email: c.Email},
 		Version:   c.Version, Tag: c.Tag,
 		Base: "Linux " + base.Version, TreeDir: base.Dir, OutDir: c.Out, Replace: c.Replace,
 	}
-	if c.Set != "" {
-		if err := c.useSet(l, &o); err != nil {
-			return err
+	if len(set.Needs) > 0 {
+		o.Base += " with the sets " + strings.Join(set.Needs, ", ")
+	}
+	if o.Private = set.Private; set.Private {
+		o.Recipients = set.Recipients
+		if !c.Reproducer {
+			o.LeaveOut = set.Reproducers
 		}
 	}
 	p, err := s.Prepare(ctx, o)
@@ -114,61 +150,24 @@ func (c prepareCmd) Run(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// useSet sets what the list of sets says of how one is sent.
-func (c prepareCmd) useSet(l *lab, o *series.PrepareOptions) error {
-	sets, err := series.LoadSets(l.path("patches"))
+// choose returns the set to send. No maintainer takes several at once.
+func (c prepareCmd) choose(l *lab) (series.Set, *series.Sets, error) {
+	sets, err := l.sets()
 	if err != nil {
-		return err
+		return series.Set{}, nil, err
+	}
+	if c.Set == "" && len(sets.All) == 1 {
+		return sets.All[0], sets, nil
+	}
+	if c.Set == "" {
+		return series.Set{}, nil, exit.With(exit.Usage, fmt.Errorf("each set goes to maintainers of its own: expected --set with one of %s", strings.Join(sets.Names(), ", ")))
 	}
 	set, err := sets.Find(c.Set)
-	if err != nil {
-		return err
-	}
-	if len(set.Needs) > 0 {
-		o.Base += " with the sets " + strings.Join(set.Needs, ", ")
-	}
-	if o.Private = set.Private; set.Private {
-		o.Recipients = set.Recipients
-		if !c.Reproducer {
-			o.LeaveOut = set.Reproducers
-		}
-	}
-	return nil
+	return set, sets, err
 }
 
-// setOnBase returns the series and the pinned tree; with the name of a set that
-// set alone, what it needs, and the tree that this makes.
-func (l *lab) setOnBase(ctx context.Context, verb, name string) (s, needs *series.Series, base tree.Tree, err error) {
-	needs = &series.Series{}
-	if name == "" {
-		s, err = l.series("")
-	} else if s, needs, err = l.set(name); err != nil {
-		return nil, nil, tree.Tree{}, err
-	}
-	if err == nil {
-		base, err = l.pinned(ctx, verb)
-	}
-	if err == nil && len(needs.Patches) > 0 {
-		base, _, err = needs.Apply(ctx, base, l.seriesOptions(sourceFlags{Set: name}))
-	}
-	return s, needs, base, err
-}
-
-// set reads a set of patches, and what it needs.
-func (l *lab) set(name string) (s, needs *series.Series, err error) {
-	sets, err := series.LoadSets(l.path("patches"))
-	if err != nil {
-		return nil, nil, err
-	}
-	if needs, err = sets.LoadNeeds(name); err != nil {
-		return nil, nil, err
-	}
-	s, err = series.Load(l.path("patches", name))
-	return s, needs, err
-}
-
-// subject returns the series of the repository, or a set, as what is verified.
-func (l *lab) subject(ctx context.Context, set string) (*verify.Submission, error) {
+// submission returns what all that is verified has in common.
+func (l *lab) submission(ctx context.Context) (*verify.Submission, error) {
 	p, err := l.pin()
 	if err != nil {
 		return nil, err
@@ -177,12 +176,8 @@ func (l *lab) subject(ctx context.Context, set string) (*verify.Submission, erro
 	if err != nil {
 		return nil, err
 	}
-	s, needs, base, err := l.setOnBase(ctx, "verify", set)
-	if err != nil {
-		return nil, err
-	}
+	base, err := l.pinned(ctx, "verify")
 	return &verify.Submission{
-		Series: s, Base: base, Needs: needs.Paths(), Pin: p, Author: series.Placeholder(), Tables: l.path("ci", "verify"),
-		Packages: list, Cache: l.cache, Log: l.log,
-	}, nil
+		Base: base, Pin: p, Author: series.Placeholder(), Tables: l.path("ci", "verify"), Packages: list, Cache: l.cache, Log: l.log,
+	}, err
 }

@@ -15,7 +15,7 @@
 // Places: \bkvm_for_each_vcpu\([^,()]*,[^,()]*,
 // Options: --no-includes
 
-// ---------- Counters that do nothing but count vCPUs ----------
+// Counters that do nothing but count vCPUs
 
 @loop exists@
 iterator name kvm_for_each_vcpu, list_for_each_entry;
@@ -95,7 +95,7 @@ f@fn(...)
   ... when any
 }
 
-// ---------- Counters that other loops use, too ----------
+// Counters that other loops use, too
 
 @loop2 exists@
 iterator name kvm_for_each_vcpu, list_for_each_entry;
@@ -162,7 +162,8 @@ for_each_set_bit(i, ...) {
 @used2 exists@
 identifier loop2.f, loop2.i;
 position loop2.in, fn;
-position use != {loop2.counter, count.p1, count.p2, count.p3, forbody.p, bits.p, bitsbody.p};
+position use != {loop2.counter, count.p1, count.p2, count.p3, forbody.p,
+                 bits.p, bitsbody.p};
 @@
 f@in@fn(...)
 {
