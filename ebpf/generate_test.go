@@ -29,13 +29,13 @@ func TestGenerated(t *testing.T) {
 					t.Skipf("NOT RUN: no %s to make the files again; make test installs it", program)
 				}
 			}
-			doc, err := os.ReadFile(filepath.Join(pkg, "doc.go"))
+			source, err := os.ReadFile(filepath.Join(pkg, pkg+".go"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines := regexp.MustCompile(`(?m)^//go:generate (.*)$`).FindAllStringSubmatch(string(doc), -1)
+			lines := regexp.MustCompile(`(?m)^//go:generate (.*)$`).FindAllStringSubmatch(string(source), -1)
 			if len(lines) == 0 {
-				t.Fatal("doc.go: expected go:generate lines, found none")
+				t.Fatalf("%s.go: expected go:generate lines, found none", pkg)
 			}
 
 			// The copy is in the module, where bpf2go finds its dependencies.

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/payload"
@@ -42,32 +39,28 @@ type dirtyGFN struct {
 // that is watched.
 type ringVM struct {
 	*pathVM
-	pages []byte
-	ring  []byte
-	next  uint32 // entry of the ring that KVM fills next
+	ring []byte
+	next uint32 // entry of the ring that KVM fills next
 }
 
 // dirtyRing writes to one page after the other, and resets the rings after each,
 // in a VM of its own like p.
-func dirtyRing(p *pathVM, _ int) (_ load, err error) {
-	r := &ringVM{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.close())
-		}
-	}()
-	if r.pages, err = sharedMemory(2 * measure.MaxPathOps * os.Getpagesize()); err != nil {
+func dirtyRing(p *pathVM, _ int) (load, error) {
+	pages, err := sharedMemory(2 * measure.MaxPathOps * os.Getpagesize())
+	if err != nil {
 		return load{}, err
 	}
-	useRing := func(vm *virtualMachine) error { return enable(vm.fd, kvmCapDirtyLogRing, ringBytes) }
-	if r.pathVM, err = createPathVM(p.start.VM, useRing); err != nil {
+	vm, err := createPathVM(p.start.VM, enableCap{cap: kvmCapDirtyLogRing, args: [4]uint64{ringBytes}})
+	if err != nil {
 		return load{}, err
 	}
-	if err := r.setMemory(extraSlot, kvmMemLogDirty, extraAddress, r.pages); err != nil {
+	r := &ringVM{pathVM: vm}
+	r.mapped = append(r.mapped, pages)
+	if err := r.setMemory(extraSlot, kvmMemLogDirty, extraAddress, pages); err != nil {
 		return load{}, err
 	}
-	if r.ring, err = unix.Mmap(r.vcpus[0], ringOffset*int64(os.Getpagesize()), ringBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return load{}, fmt.Errorf("the vCPU's dirty ring: %w", err)
+	if r.ring, err = r.mapVCPU(ringOffset, ringBytes); err != nil {
+		return load{}, err
 	}
 	return load{do: r.write, close: r.close}, protectedMode(r.vcpus[0], payload.EntryStart)
 }
@@ -104,12 +97,4 @@ func (r *ringVM) collect(page int) error {
 		err = fmt.Errorf("%w: KVM_RESET_DIRTY_RINGS: expected 1 page, found %d", wire.ErrPayload, n)
 	}
 	return err
-}
-
-func (r *ringVM) close() error {
-	var err error
-	if r.pathVM != nil {
-		err = r.pathVM.close()
-	}
-	return errors.Join(err, unmap(r.ring, r.pages))
 }

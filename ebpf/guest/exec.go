@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,46 +23,39 @@ import (
 // killGrace is how long a program that was killed may hold on to its output.
 const killGrace = 5 * time.Second
 
-// execPrograms runs the programs of a JobExec one after the other. How a
-// program ended is its result, not an error of the job.
-func execPrograms(ctx context.Context, g *guest, job wire.Job) error {
-	var params wire.Exec
-	if err := job.Decode(&params); err != nil {
-		return err
-	}
-	if params.Leaks {
+// execPrograms runs programs one after the other. How a program ended is its result,
+// not an error of the job.
+func execPrograms(out *wire.Encoder, job wire.Exec) error {
+	if job.Leaks {
 		// Forget what leaked before the programs.
-		if _, err := findLeaks(ctx); err != nil {
+		if _, err := findLeaks(); err != nil {
 			return err
 		}
 	}
-	for _, p := range params.Programs {
-		if err := g.exec(ctx, p, params.Leaks); err != nil {
+	for _, p := range job.Programs {
+		if err := execProgram(out, p, job.Leaks); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
 	return nil
 }
 
-// exec runs one program. The host and the kernel's log are told before: the log has
-// it in order with what the kernel logs.
-func (g *guest) exec(ctx context.Context, p wire.Program, leaks bool) error {
+// execProgram runs one program. The host and the kernel's log are told before: the
+// log has it in order with what the kernel logs.
+func execProgram(out *wire.Encoder, p wire.Program, leaks bool) error {
 	if err := logKernel(wire.StartMark + p.Name); err != nil {
 		return err
 	}
-	if err := g.enc.Send(wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: p.Name}}); err != nil {
+	if err := out.Send(wire.Record{Start: p.Name}); err != nil {
 		return err
 	}
-	t := runProgram(ctx, p)
-	if err := g.enc.Send(wire.Record{Kind: wire.KindTest, Test: &t}); err != nil {
+	t := runProgram(p)
+	if err := out.Send(wire.Record{Test: &t}); err != nil || !leaks {
 		return err
-	}
-	if !leaks {
-		return nil
 	}
 
 	// The host looks for leaks in the kernel's log, too.
-	report, err := findLeaks(ctx)
+	report, err := findLeaks()
 	if err != nil {
 		return err
 	}
@@ -80,14 +74,11 @@ func logKernel(lines ...string) error {
 }
 
 // runProgram runs one program and waits for it and its process group.
-func runProgram(ctx context.Context, p wire.Program) wire.Test {
+func runProgram(p wire.Program) wire.Test {
 	t := wire.Test{Name: p.Name}
-	if p.TimeoutMillis > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.Timeout())
-		defer cancel()
-	}
-	out := wire.NewExcerpt(cmp.Or(max(p.MaxOutput, 0), wire.DefaultMaxOutput))
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.Timeout, math.MaxInt64))
+	defer cancel()
+	out := wire.NewExcerpt(p.MaxOutput)
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir = "/"
@@ -134,12 +125,8 @@ const (
 // findLeaks returns kmemleak's report of memory that is not pointed to any more, ""
 // if there is none, and has it forget that memory. The second scan is for what
 // changed during the first one.
-func findLeaks(ctx context.Context) (string, error) {
-	select {
-	case <-time.After(leakAge):
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+func findLeaks() (string, error) {
+	time.Sleep(leakAge)
 	for range 2 {
 		if err := tellKmemleak("scan"); err != nil {
 			return "", err

@@ -4,7 +4,7 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,10 +17,10 @@ import (
 
 func TestRunProgram(t *testing.T) {
 	sh := func(script string) wire.Program {
-		return wire.Program{Name: "test", Path: "/bin/sh", Args: []string{"-c", script}}
+		return wire.Program{Name: "test", Path: "/bin/sh", Args: []string{"-c", script}, MaxOutput: 1 << 10}
 	}
 	limited := sh("echo begin; sleep 60 & sleep 60")
-	limited.TimeoutMillis = 200
+	limited.Timeout = 200 * time.Millisecond
 	long := sh("printf first; head -c 100000 /dev/zero; printf last")
 	long.MaxOutput = 10
 	env := sh("echo $A")
@@ -41,7 +41,7 @@ func TestRunProgram(t *testing.T) {
 			want: wire.Test{Outcome: wire.OutcomeError}, message: "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := runProgram(t.Context(), tt.program)
+			got := runProgram(tt.program)
 			if got.Nanos <= 0 && got.Outcome != wire.OutcomeError {
 				t.Errorf("it took %d ns", got.Nanos)
 			}
@@ -59,8 +59,8 @@ func TestRunProgram(t *testing.T) {
 // TestProgramLeavesNothing: a process that a program left behind is ended
 // before the next program starts.
 func TestProgramLeavesNothing(t *testing.T) {
-	out := runProgram(t.Context(), wire.Program{
-		Path: "/bin/sh", Args: []string{"-c", "sleep 60 >/dev/null 2>&1 & echo $!"},
+	out := runProgram(wire.Program{
+		Path: "/bin/sh", Args: []string{"-c", "sleep 60 >/dev/null 2>&1 & echo $!"}, MaxOutput: 1 << 10,
 	})
 	pid := strings.TrimSpace(out.Output)
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -74,43 +74,22 @@ func TestProgramLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestFindPort(t *testing.T) {
-	class := t.TempDir()
-	for dev, name := range map[string]string{"vport0p1": "other", "vport0p2": wire.PortName} {
-		if err := os.MkdirAll(filepath.Join(class, dev), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(class, dev, "name"), []byte(name+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if dev, err := findPort(class, wire.PortName); err != nil || dev != "vport0p2" {
-		t.Errorf("expected vport0p2, found %q and %v", dev, err)
-	}
-	_, err := findPort(class, "none")
-	if err == nil || !strings.Contains(err.Error(), `found ["other" "vcpulab.records"]`) {
-		t.Errorf("expected an error that names the ports, found %v", err)
-	}
-	if _, err := findPort(filepath.Join(class, "nope"), "none"); err == nil {
-		t.Error("a missing directory was taken for a port")
-	}
-}
-
-// TestRunJob runs jobs outside a guest, as far as they go there.
-func TestRunJob(t *testing.T) {
-	for name, tt := range map[string]struct {
-		job   wire.Job
-		error string
-	}{
-		"boot":           {job: wire.Job{Kind: wire.JobBoot}},
-		"unknown kind":   {job: wire.Job{Kind: "dance"}, error: `"dance": unknown to this guest program`},
-		"unknown mount":  {job: wire.Job{Kind: wire.JobBoot, Mounts: []string{"ext9"}}, error: `"ext9"`},
-		"missing module": {job: wire.Job{Kind: wire.JobBoot, Modules: []wire.Module{{Path: "/nope.ko"}}}, error: "/nope.ko"},
-		"no parameters":  {job: wire.Job{Kind: wire.JobExec}, error: "parameters"},
+// TestJobs does jobs outside a guest, as far as they go there.
+func TestJobs(t *testing.T) {
+	for name, tt := range map[string]struct{ job, error string }{
+		"boot":           {job: "{}"},
+		"empty":          {job: "", error: "invalid job: EOF"},
+		"unknown field":  {job: `{"dance":1}`, error: "dance"},
+		"no object":      {job: "[]", error: "cannot unmarshal"},
+		"unknown mount":  {job: `{"mounts":["ext9"]}`, error: `"ext9"`},
+		"missing module": {job: `{"modules":[{"path":"/nope.ko"}]}`, error: "/nope.ko"},
+		"no module yet":  {job: `{"measure":{}}`, error: "open the loops"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := &guest{enc: wire.NewEncoder(io.Discard, nil)}
-			err := g.run(tt.job)
+			job, err := readJob(strings.NewReader(tt.job))
+			if err == nil {
+				err = do(wire.NewEncoder(io.Discard, nil), job)
+			}
 			if tt.error == "" && err != nil || tt.error != "" && (err == nil || !strings.Contains(err.Error(), tt.error)) {
 				t.Errorf("expected an error with %q, found %v", tt.error, err)
 			}
@@ -120,23 +99,11 @@ func TestRunJob(t *testing.T) {
 
 // TestExecStreams sends a whole run and reads it back.
 func TestExecStreams(t *testing.T) {
-	job, err := wire.NewJob(wire.JobExec, wire.Exec{Programs: []wire.Program{
-		{Name: "one", Path: "/bin/true"}, {Name: "two", Path: "/bin/false"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var buf bytes.Buffer
-	g := &guest{enc: wire.NewEncoder(&buf, monotonic)}
-	if err := g.enc.Send(hello(job)); err != nil {
-		t.Fatal(err)
-	}
-	stop := g.beat(1)
-	if err := execPrograms(context.Background(), g, job); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	if err := g.enc.Send(wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: wire.StatusOK}}); err != nil {
+	err := serve(&buf, wire.Job{HeartbeatMillis: 1, Exec: &wire.Exec{Programs: []wire.Program{
+		{Name: "one", Path: "/bin/true"}, {Name: "two", Path: "/bin/false"},
+	}}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	var codes []int
@@ -149,11 +116,14 @@ func TestExecStreams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Kind == wire.KindTest {
+		if r.Test != nil {
 			codes = append(codes, r.Test.Code)
 		}
-		if r.Kind == wire.KindHello && (r.Hello.Kernel == "" || r.Hello.MemTotalKiB == 0 || r.Hello.BootID == "") {
+		if r.Hello != nil && (r.Hello.Kernel == "" || r.Hello.Machine == "" || r.Hello.BootID == "") {
 			t.Errorf("hello says little: %+v", r.Hello)
+		}
+		if r.End != nil && r.End.Message != "" {
+			t.Error(r.End)
 		}
 	}
 	if len(codes) != 2 || codes[0] != 0 || codes[1] != 1 {
@@ -163,15 +133,8 @@ func TestExecStreams(t *testing.T) {
 
 // TestPanicIsAnError: a panic in a job is reported.
 func TestPanicIsAnError(t *testing.T) {
-	jobs["panic"] = func(context.Context, *guest, wire.Job) error { panic("index out of range") }
-	defer delete(jobs, "panic")
-	var buf bytes.Buffer
-	if err := serve(&buf, wire.Job{Kind: "panic"}); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`"code":"panic"`, "the guest program panicked: index out of range", `"status":"failed"`} {
-		if !strings.Contains(buf.String(), want) {
-			t.Errorf("expected %s in %s", want, buf.String())
-		}
+	err := protect(func() error { panic("index out of range") })
+	if !errors.Is(err, wire.ErrPanic) || err.Error() != "the guest program panicked: index out of range" {
+		t.Errorf("expected an ErrPanic, found %v", err)
 	}
 }

@@ -86,7 +86,7 @@ func (p *pathVM) useHyperV() error {
 
 // useSynIC sets an interrupt of the SynIC of a vCPU.
 func (p *pathVM) useSynIC(vcpu, sint int, value uint64) error {
-	err := enable(p.vcpus[vcpu], kvmCapHyperVSynIC2, 0)
+	err := enableCap{cap: kvmCapHyperVSynIC2}.enable(p.vcpus[vcpu])
 	if err == nil {
 		err = setMSR(p.vcpus[vcpu], uint32(hvMSRSINT0+sint), value)
 	}

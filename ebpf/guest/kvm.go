@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -89,8 +90,8 @@ type virtualMachine struct {
 	began, created int64
 
 	payload *payload.Payload
-	memory  []byte // of the payload
-	state   []byte // struct kvm_run of the first vCPU
+	state   []byte   // struct kvm_run of the first vCPU
+	mapped  [][]byte // to be unmapped with the VM
 }
 
 // newVM creates a VM without vCPUs.
@@ -129,7 +130,20 @@ func (v *virtualMachine) close() error {
 	for _, fd := range append(v.vcpus, v.fd) {
 		errs = append(errs, unix.Close(fd))
 	}
-	return errors.Join(append(errs, unmap(v.state, v.memory))...)
+	for _, m := range v.mapped {
+		errs = append(errs, unix.Munmap(m))
+	}
+	return errors.Join(errs...)
+}
+
+// mapVCPU maps a part of the state of the first vCPU: size bytes from a page on.
+func (v *virtualMachine) mapVCPU(page, size int) ([]byte, error) {
+	m, err := unix.Mmap(v.vcpus[0], int64(page*os.Getpagesize()), size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("state of the vCPU, from page %d on: %w", page, err)
+	}
+	v.mapped = append(v.mapped, m)
+	return m, nil
 }
 
 // memoryRegion is struct kvm_userspace_memory_region.
@@ -158,11 +172,10 @@ type enableCap struct {
 	_          [64]uint8
 }
 
-// enable enables a capability of a VM or a vCPU.
-func enable(fd int, capability uint32, arg uint64) error {
-	c := enableCap{cap: capability, args: [4]uint64{arg}}
+// enable enables the capability of a VM or a vCPU.
+func (c enableCap) enable(fd int) error {
 	if _, err := kvmEnableCap.with(fd, unsafe.Pointer(&c)); err != nil {
-		return fmt.Errorf("capability %d: %w", capability, err)
+		return fmt.Errorf("capability %d: %w", c.cap, err)
 	}
 	return nil
 }
@@ -174,15 +187,4 @@ func sharedMemory(size int) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes of memory for a VM: %w", size, err)
 	}
 	return m, nil
-}
-
-// unmap unmaps what is not nil.
-func unmap(all ...[]byte) error {
-	var errs []error
-	for _, m := range all {
-		if m != nil {
-			errs = append(errs, unix.Munmap(m))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -12,14 +12,16 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
 )
 
@@ -31,111 +33,104 @@ func main() {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(heapLimit)
 
+	running := len(os.Args) == 2 && os.Args[1] == wire.RunningArg
+	var err error
 	switch {
 	case os.Getpid() == 1:
-		if err := boot(); err != nil {
-			fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
-		}
-		powerOff()
-	case len(os.Args) == 2 && os.Args[1] == wire.RunningArg:
-		if err := doRunning(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
-			os.Exit(1)
-		}
+		err = protect(boot)
+	case running:
+		err = doRunning(os.Stdin, os.Stdout)
 	default:
 		fmt.Fprintln(os.Stderr, "guest: this program is the init of a guest that vcpulab starts; it does nothing elsewhere")
 		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s%v\n", wire.FatalPrefix, err)
+	}
+	if !running {
+		powerOff()
+	} else if err != nil {
+		os.Exit(1)
 	}
 }
 
 // boot does everything between the start of init and the end record. Its
 // error is one that no record could carry.
-func boot() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+func boot() error {
 	if err := mountAll(basics...); err != nil {
 		return err
 	}
-	port, err := openPort(wire.PortName)
+	port, err := openPort()
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(wire.JobPath)
+	in, err := os.Open(wire.JobPath)
 	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	job, err := wire.ParseJob(data)
+	defer in.Close()
+	job, err := readJob(in)
 	if err != nil {
-		return fmt.Errorf("%s: %w", wire.JobPath, err)
+		return err
 	}
 	return serve(port, job)
 }
 
-// maxJob bounds a job that is read from a pipe, in bytes.
-const maxJob = 1 << 20
+// readJob reads a job and refuses fields that it does not have: host and guest are
+// built from the same source, so one of them is stale.
+func readJob(in io.Reader) (job wire.Job, err error) {
+	dec := json.NewDecoder(in)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&job); err != nil {
+		return job, fmt.Errorf("%w: %w", wire.ErrInvalid, err)
+	}
+	return job, nil
+}
 
 // doRunning does the job that it reads, on the running kernel: file systems are
 // mounted and modules loaded already, and the machine stays up. It refuses a job
 // that would change the machine. An error of the job itself is in the records.
 func doRunning(in io.Reader, out io.Writer) error {
-	data, err := io.ReadAll(io.LimitReader(in, maxJob))
+	job, err := readJob(in)
 	if err != nil {
 		return err
 	}
-	job, err := wire.ParseJob(data)
-	if err != nil {
-		return err
-	}
-	if job.Kind != wire.JobMeasure || len(job.Mounts) > 0 || len(job.Modules) > 0 {
-		return fmt.Errorf("job %q: expected one that measures and neither mounts nor loads anything", job.Kind)
+	if job.Measure == nil || job.Exec != nil || len(job.Mounts) > 0 || len(job.Modules) > 0 {
+		return fmt.Errorf("%w: expected one that measures and neither mounts nor loads anything", wire.ErrInvalid)
 	}
 	return serve(out, job)
 }
 
-// serve does the job and sends all records, from hello to end.
+// serve does the job and sends all records, from hello to end. An error ends the
+// program, with which goes all that it has: what fails leaves the clean-up to that.
 func serve(port io.Writer, job wire.Job) error {
-	g := &guest{enc: wire.NewEncoder(port, monotonic)}
-	if err := g.enc.Send(hello(job)); err != nil {
+	out := wire.NewEncoder(port, monotonic)
+	if err := out.Send(wire.Record{Hello: hello()}); err != nil {
 		return err
 	}
-	stop := g.beat(job.HeartbeatMillis)
-	status := wire.StatusOK
-	if err := g.run(job); err != nil {
-		status = wire.StatusFailed
-		g.fail(err)
-	}
+	stop := beat(out, job.HeartbeatMillis)
+	err := protect(func() error { return do(out, job) })
 	stop()
-	return g.enc.Send(wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: status}})
+	return out.Send(wire.Record{End: wire.NewEnd(err)})
 }
 
-// jobs are what the guest can do, by Job.Kind. A job streams what it finds; its
-// error becomes the last Error record and a failed status.
-var jobs = map[string]func(ctx context.Context, g *guest, job wire.Job) error{
-	wire.JobBoot:    func(context.Context, *guest, wire.Job) error { return nil },
-	wire.JobExec:    execPrograms,
-	wire.JobMeasure: measureVMs,
-}
-
-// run does the job. A panic in it becomes an error; the console has the stack.
-func (g *guest) run(job wire.Job) (err error) {
+// protect calls f. A panic in it becomes an error; the console has the stack.
+func protect(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(os.Stderr, "vcpulab-guest: panic: %v\n%s\n", p, debug.Stack())
 			err = fmt.Errorf("%w: %v", wire.ErrPanic, p)
 		}
 	}()
-	do := jobs[job.Kind]
-	if do == nil {
-		return fmt.Errorf("job of kind %q: %w", job.Kind, wire.ErrUnimplemented)
-	}
+	return f()
+}
 
+// do does the job. It streams what it finds; its error becomes that of End.
+func do(out *wire.Encoder, job wire.Job) error {
 	for _, name := range job.Mounts {
 		m, ok := named[name]
 		if !ok {
-			return fmt.Errorf("mount %q: %w", name, wire.ErrUnimplemented)
+			return fmt.Errorf("%w: mount %q: unknown to this guest program", wire.ErrInvalid, name)
 		}
 		if err := mountAll(m); err != nil {
 			return err
@@ -145,9 +140,44 @@ func (g *guest) run(job wire.Job) (err error) {
 		if err := loadModule(m); err != nil {
 			return err
 		}
-		g.logf("loaded %s %s", m.Path, m.Args)
+		if err := out.Send(wire.Record{Log: fmt.Sprintf("loaded %s %s", m.Path, m.Args)}); err != nil {
+			return err
+		}
 	}
-	return do(context.Background(), g, job)
+
+	switch {
+	case job.Exec != nil:
+		return execPrograms(out, *job.Exec)
+	case job.Measure != nil:
+		return measureVMs(out, *job.Measure)
+	}
+	return nil
+}
+
+// send sends a sample.
+func send(out *wire.Encoder, s measure.Sample) error { return out.Send(wire.Record{Sample: &s}) }
+
+// beat sends a heartbeat every millis until the function that it returns is
+// called; 0 sends none.
+func beat(out *wire.Encoder, millis int64) (stop func()) {
+	if millis <= 0 {
+		return func() {}
+	}
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		t := time.NewTicker(time.Duration(millis) * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				_ = out.Send(wire.Record{}) // the numbers of the records show that one is missing
+			}
+		}
+	}()
+	return func() { close(done); <-gone }
 }
 
 // monotonic is the guest's CLOCK_MONOTONIC in nanoseconds.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -21,14 +20,7 @@ import (
 
 // measureVMs creates the VMs that the job asks for, one after the other, and
 // sends what the creations and the lookups cost.
-func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
-	var p measure.Params
-	if err := job.Decode(&p); err != nil {
-		return err
-	}
-	if p.LoopNanos < 1 || p.Repeat < 1 || p.MaxNumbers < 1 {
-		return fmt.Errorf("%w: expected positive numbers, found %+v", wire.ErrInvalid, p)
-	}
+func measureVMs(out *wire.Encoder, p measure.Params) error {
 	if err := raiseFileLimit(); err != nil {
 		return err
 	}
@@ -44,23 +36,19 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := g.sample(measure.TypeSizes, sizes); err != nil {
+	if err := send(out, measure.Sample{Sizes: &sizes}); err != nil {
 		return err
 	}
-	clock := measure.Clock{Before: settledClock(ctx)}
-	m := &meter{guest: g, params: p, dev: dev}
+	clock := measure.Clock{Before: settledClock()}
+	m := &meter{out: out, params: p, dev: dev}
 	if m.probe, err = probe.Attach(probe.Lookups, measure.Break{}); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.probe.Close()) }()
 	if err := m.probe.Watch(unix.Gettid()); err != nil {
 		return err
 	}
 
 	for i, vm := range slices.Concat(p.VMs, p.Counted) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		if err := withVM(func(v *virtualMachine) error { return m.measureVM(v, vm, i < len(p.VMs)) }); err != nil {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
@@ -69,23 +57,23 @@ func measureVMs(ctx context.Context, g *guest, job wire.Job) (err error) {
 		return err
 	}
 	if p.Stalls != nil {
-		if err := measureStalls(g, *p.Stalls); err != nil {
+		if err := measureStalls(out, *p.Stalls); err != nil {
 			return fmt.Errorf("stalls: %w", err)
 		}
 	}
 	if p.Paths != nil {
-		if err := measurePaths(g, dev, *p.Paths); err != nil {
+		if err := measurePaths(out, dev, *p.Paths); err != nil {
 			return fmt.Errorf("paths: %w", err)
 		}
 	}
 	clock.After = clockSource()
-	return g.sample(measure.TypeClock, clock)
+	return send(out, measure.Sample{Clock: &clock})
 }
 
 // meter is what a measurement is made with. All probes stay attached: loading them
 // takes an emulated guest longer than all its measurements.
 type meter struct {
-	guest  *guest
+	out    *wire.Encoder
 	params measure.Params
 	dev    *loops.Device
 	probe  *probe.Probe
@@ -93,43 +81,43 @@ type meter struct {
 
 // measureVM creates the VM's vCPUs, counts its memory and, unless that is all that
 // is asked for, runs the loops on it.
-func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) (err error) {
+func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) error {
 	create, err := m.createVCPUs(vm, shape)
 	if err != nil {
 		return err
 	}
 	if all {
-		if err := m.guest.sample(measure.TypeCreate, create); err != nil {
+		if err := send(m.out, measure.Sample{Create: &create}); err != nil {
 			return err
 		}
 	}
 	if err := m.dev.Bind(vm.fd); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.dev.Bind(loops.Unbind)) }()
 
 	if !m.params.NoMemory {
 		memory, err := m.dev.Memory(shape)
 		if err != nil {
 			return err
 		}
-		if err := m.guest.sample(measure.TypeMemory, memory); err != nil {
+		if err := send(m.out, measure.Sample{Memory: &memory}); err != nil {
 			return err
 		}
 	}
+	runs := m.params.RunsOf(shape)
 	if !all {
-		return nil
+		runs = nil
 	}
-	for _, r := range m.params.RunsOf(shape) {
+	for _, r := range runs {
 		s, err := m.measureLoop(r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Loop.Op, err)
 		}
-		if err := m.guest.sample(measure.TypeLoop, s); err != nil {
+		if err := send(m.out, measure.Sample{Loop: &s}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return m.dev.Bind(loops.Unbind)
 }
 
 // createVCPUs creates the VM's vCPUs.
@@ -201,15 +189,9 @@ func (m *meter) run(l measure.Run, passes int) (int64, error) {
 // settledClock returns the clock source once the kernel has made up its mind:
 // on x86 it starts with one that it replaces after a second, when it knows
 // how long a cycle is.
-func settledClock(ctx context.Context) string {
-	for range 100 {
-		if !strings.HasSuffix(clockSource(), "-early") {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
-		}
+func settledClock() string {
+	for tries := 0; tries < 100 && strings.HasSuffix(clockSource(), "-early"); tries++ {
+		time.Sleep(50 * time.Millisecond)
 	}
 	return clockSource()
 }
@@ -228,4 +210,9 @@ func raiseFileLimit() error {
 		return fmt.Errorf("grow the table of descriptors to %d: %w", want, err)
 	}
 	return unix.Close(fd)
+}
+
+// clockSource returns the name of the clock source that the kernel uses.
+func clockSource() string {
+	return readLine("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 }

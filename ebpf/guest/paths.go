@@ -19,7 +19,7 @@ import (
 
 // pathMeter measures what lookups cost where KVM uses them.
 type pathMeter struct {
-	guest   *guest
+	out     *wire.Encoder
 	params  measure.Paths
 	probe   *probe.Probe
 	bracket int64 // what an empty one takes
@@ -27,26 +27,16 @@ type pathMeter struct {
 
 // measurePaths has guests do what KVM looks vCPUs up for, and sends what that
 // costs.
-func measurePaths(g *guest, dev *loops.Device, p measure.Paths) (err error) {
-	if p.Ops < 1 || p.Ops > measure.MaxPathOps || p.Repeat < 1 || p.Repeat*p.Ops > measure.MaxCalls {
-		return fmt.Errorf("%w: expected 1 to %d operations, at least once and %d in all, found %+v",
-			wire.ErrInvalid, measure.MaxPathOps, measure.MaxCalls, p)
-	}
-	if p.Break == nil {
-		p.Break = &measure.PathBreak{}
-	}
-	m := &pathMeter{guest: g, params: p}
+func measurePaths(out *wire.Encoder, dev *loops.Device, p measure.Paths) (err error) {
+	m := &pathMeter{out: out, params: p}
 
 	// A vCPU that moves to another processor has its TLB flushed for that.
-	unpin, err := pin()
-	if err != nil {
+	if err := pin(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unpin()) }()
 	if m.probe, err = probe.Load(probe.Paths, 0); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.probe.Close()) }()
 
 	if m.bracket, err = m.measureEmpty(dev); err != nil {
 		return fmt.Errorf("an empty bracket: %w", err)
@@ -56,7 +46,7 @@ func measurePaths(g *guest, dev *loops.Device, p measure.Paths) (err error) {
 			return fmt.Errorf("%v: %w", vm, err)
 		}
 	}
-	return nil
+	return m.probe.Close()
 }
 
 // emptyRuns is how often an empty bracket is measured, of which the median counts.
@@ -64,21 +54,19 @@ const emptyRuns = 15
 
 // measureEmpty returns what a bracket takes around a function that does nothing:
 // the loop that looks nothing up, extrapolated to no pass.
-func (m *pathMeter) measureEmpty(dev *loops.Device) (_ int64, err error) {
+func (m *pathMeter) measureEmpty(dev *loops.Device) (int64, error) {
 	vm, err := newVM()
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, vm.close()) }()
 	if err := vm.createVCPU(0); err != nil {
 		return 0, err
 	}
 	if err := dev.Bind(vm.fd); err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, dev.Bind(loops.Unbind)) }()
 
-	if err := m.probe.Bracket(probe.EmptyFunction, unix.Gettid(), ""); err != nil {
+	if err := m.probe.Bracket(probe.EmptyFunction, unix.Gettid(), nil); err != nil {
 		return 0, err
 	}
 	for range emptyRuns {
@@ -101,34 +89,30 @@ func (m *pathMeter) measureEmpty(dev *loops.Device) (_ int64, err error) {
 		empty = append(empty, 2*pair[0]-pair[1])
 	}
 	slices.Sort(empty)
-	return empty[len(empty)/2], m.probe.Release()
+	return empty[len(empty)/2], errors.Join(m.probe.Release(), dev.Bind(loops.Unbind), vm.close())
 }
 
-// pin keeps the thread on the processor that it is on, until unpin is called.
-func pin() (unpin func() error, err error) {
-	var old, now unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &old); err != nil {
-		return nil, fmt.Errorf("processors of the thread: %w", err)
-	}
+// pin keeps the thread on the processor that it is on.
+func pin() error {
+	var now unix.CPUSet
 	var cpu uint32
 	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); errno != 0 {
-		return nil, fmt.Errorf("processor of the thread: %w", errno)
+		return fmt.Errorf("processor of the thread: %w", errno)
 	}
 	now.Set(int(cpu))
 	if err := unix.SchedSetaffinity(0, &now); err != nil {
-		return nil, fmt.Errorf("keep the thread on processor %d: %w", cpu, err)
+		return fmt.Errorf("keep the thread on processor %d: %w", cpu, err)
 	}
-	return func() error { return unix.SchedSetaffinity(0, &old) }, nil
+	return nil
 }
 
 // measureVM measures all paths on VMs of one shape.
-func (m *pathMeter) measureVM(shape measure.VM) (err error) {
+func (m *pathMeter) measureVM(shape measure.VM) error {
 	vm, err := newPathVM(shape, m.params.Break.Deaf)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, vm.close()) }()
-	if err := m.guest.sample(measure.TypeStart, vm.start); err != nil {
+	if err := send(m.out, measure.Sample{Start: &vm.start}); err != nil {
 		return err
 	}
 	rest(m.params.SettleNanos)
@@ -138,7 +122,7 @@ func (m *pathMeter) measureVM(shape measure.VM) (err error) {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
-	return nil
+	return vm.close()
 }
 
 // load is what a path is measured with. All but do may be nil.
@@ -165,14 +149,11 @@ var loads = map[measure.Path]func(vm *pathVM, ops int) (load, error){
 }
 
 // measurePath measures one path and sends the sample.
-func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) (err error) {
-	s := measure.PathSample{VM: vm.start.VM, Path: path, Function: path.Function(), Ops: m.params.Ops, Bracket: m.bracket}
+func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) error {
+	s := measure.PathSample{VM: vm.start.VM, Path: path, Function: measure.PathFunctions[path], Ops: m.params.Ops, Bracket: m.bracket}
 	l, err := loads[path](vm, s.Ops)
 	if err != nil {
 		return err
-	}
-	if l.close != nil {
-		defer func() { err = errors.Join(err, l.close()) }()
 	}
 
 	// Do now what is done only once.
@@ -191,7 +172,12 @@ func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) (err error) {
 			return err
 		}
 	}
-	return m.guest.sample(measure.TypePath, s)
+	if l.close != nil {
+		if err := l.close(); err != nil {
+			return err
+		}
+	}
+	return send(m.out, measure.Sample{Path: &s})
 }
 
 // measureCalls does runs with the function in brackets.

@@ -105,42 +105,37 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// TestStatAt finds a statistic by its name.
-func TestStatAt(t *testing.T) {
-	h := statsHeader{NameSize: 16, Count: 2, Descs: 24, Data: 100}
+// TestStatistic finds a statistic by its name.
+func TestStatistic(t *testing.T) {
 	var b bytes.Buffer
-	write := func(v any) {
-		if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
-			t.Fatal(err)
+	write := func(values ...any) {
+		for _, v := range values {
+			if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	write(h)
-	for i, name := range []string{"tlb_flush_more", "tlb_flush"} {
-		write(statsDesc{Offset: uint32(8 * (i + 3))})
-		write(append([]byte(name), make([]byte, 16-len(name))...))
+	const values = 6*4 + 3*(16+24)
+	write([6]uint32{0, 24, 3, 0, 24, values}) // struct kvm_stats_header
+	for i, name := range []string{"remote_tlb_flush", "tlb_flush_more", "tlb_flush"} {
+		// struct kvm_stats_desc: flags, exponent and size, offset, bucket size.
+		write([4]uint32{0, 1 << 16, uint32(8 * i), 0}, append([]byte(name), make([]byte, 24-len(name))...))
 	}
-	if at, err := statAt(b.Bytes(), "tlb_flush"); err != nil || at != 132 {
-		t.Errorf("expected it at 132, found %d, %v", at, err)
+	write([3]uint64{5, 6, 7})
+	if n, err := statistic(b.Bytes(), "tlb_flush"); err != nil || n != 7 {
+		t.Errorf("expected 7, found %d, %v", n, err)
 	}
-	for name, data := range map[string][]byte{"cut": b.Bytes()[:b.Len()-1], "empty": nil} {
-		if _, err := statAt(data, "tlb_flush"); err == nil {
+	for name, data := range map[string][]byte{"cut": b.Bytes()[:b.Len()-1], "no values": b.Bytes()[:values], "empty": nil} {
+		if _, err := statistic(data, "tlb_flush"); err == nil {
 			t.Errorf("%s: expected an error", name)
 		}
 	}
 }
 
-// TestPathParameters: what makes no sense is refused before anything is done.
-func TestPathParameters(t *testing.T) {
-	for name, p := range map[string]measure.Paths{
-		"nothing": {}, "too much": {Ops: measure.MaxPathOps + 1, Repeat: 1}, "never": {Ops: 1},
-		"too often": {Ops: 32, Repeat: 9},
-	} {
-		if err := measurePaths(nil, nil, p); err == nil || !strings.Contains(err.Error(), "expected 1 to 32 operations") {
-			t.Errorf("%s: expected an error, found %v", name, err)
-		}
-	}
+// TestLoads: each path has a load and a function.
+func TestLoads(t *testing.T) {
 	for _, path := range measure.AllPaths {
-		if loads[path] == nil || path.Function() == "" {
+		if loads[path] == nil || measure.PathFunctions[path] == "" {
 			t.Errorf("%s: expected a load and a function", path)
 		}
 	}

@@ -26,16 +26,15 @@ type pathVM struct {
 	start measure.Start
 	// wanted are the interrupts that have to be pending, by vCPU.
 	wanted []vectors
-	// deaf is a vCPU that never runs, 0 if there is none: see measure.PathBreak.
+	// deaf is a vCPU that never runs, 0 if there is none: see measure.Break.
 	deaf int
 }
 
-// createPathVM creates a VM, and all its vCPUs after prepare.
-func createPathVM(shape measure.VM, prepare func(*virtualMachine) error) (*pathVM, error) {
+// createPathVM creates a VM with these capabilities besides its own, and all its vCPUs.
+func createPathVM(shape measure.VM, capabilities ...enableCap) (*pathVM, error) {
 	ids := shape.IDs.Of(shape.VCPUs)
-	vm, err := newPayloadVM(ids, func(vm *virtualMachine) error {
-		return errors.Join(enable(vm.fd, kvmCapSplitIRQChip, ioAPICPins), prepare(vm))
-	})
+	splitIRQChip := enableCap{cap: kvmCapSplitIRQChip, args: [4]uint64{ioAPICPins}}
+	vm, err := newPayloadVM(ids, append([]enableCap{splitIRQChip}, capabilities...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -47,16 +46,11 @@ func createPathVM(shape measure.VM, prepare func(*virtualMachine) error) (*pathV
 
 // newPathVM creates a VM and runs each of its vCPUs once, as far as to turn on
 // its local APIC, but for the vCPU deaf if that is not 0.
-func newPathVM(shape measure.VM, deaf int) (_ *pathVM, err error) {
-	p, err := createPathVM(shape, func(*virtualMachine) error { return nil })
+func newPathVM(shape measure.VM, deaf int) (*pathVM, error) {
+	p, err := createPathVM(shape)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
 	p.deaf = deaf
 	if err := offerHyperV(p.vcpus[0]); err != nil {
 		return nil, err
@@ -165,66 +159,42 @@ func (p *pathVM) checkPending() error {
 	return nil
 }
 
-// statsHeader is struct kvm_stats_header, statsDesc struct kvm_stats_desc
-// without the name that follows it.
-type (
-	statsHeader struct{ Flags, NameSize, Count, ID, Descs, Data uint32 }
-	statsDesc   struct {
-		Flags          uint32
-		Exponent       int16
-		Size           uint16
-		Offset, Bucket uint32
-	}
-)
-
 // flushes returns how often each vCPU has flushed its TLB.
 func (p *pathVM) flushes() ([]uint64, error) {
 	var out []uint64
-	at := int64(0)
+	data := make([]byte, 64<<10)
 	for i, vcpu := range p.vcpus {
 		fd, err := kvmGetStatsFD.do(vcpu, 0)
 		if err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", i, err)
 		}
-		if i == 0 {
-			head := make([]byte, 64<<10)
-			var n int
-			if n, err = unix.Pread(fd, head, 0); err == nil {
-				at, err = statAt(head[:n], "tlb_flush")
-			}
-		}
-		var value [8]byte
+		n, err := unix.Pread(fd, data, 0)
+		var value uint64
 		if err == nil {
-			_, err = unix.Pread(fd, value[:], at)
+			value, err = statistic(data[:n], "tlb_flush")
 		}
 		if err := errors.Join(err, unix.Close(fd)); err != nil {
 			return nil, fmt.Errorf("statistics of vCPU %d: %w", i, err)
 		}
-		out = append(out, binary.LittleEndian.Uint64(value[:]))
+		out = append(out, value)
 	}
 	return out, nil
 }
 
-// statAt returns the offset of a statistic in a file that begins with data.
-func statAt(data []byte, name string) (int64, error) {
-	var h statsHeader
-	if _, err := binary.Decode(data, binary.LittleEndian, &h); err != nil {
-		return 0, err
-	}
-	size := uint64(binary.Size(statsDesc{})) + uint64(h.NameSize)
-	for i := range uint64(h.Count) {
-		at := uint64(h.Descs) + i*size
-		if at+size > uint64(len(data)) {
-			break
-		}
-		var d statsDesc
-		used, err := binary.Decode(data[at:at+size], binary.LittleEndian, &d)
-		if err != nil {
-			return 0, err
-		}
-		if found, _, _ := bytes.Cut(data[at+uint64(used):at+size], []byte{0}); string(found) == name {
-			return int64(h.Data) + int64(d.Offset), nil
+// statistic returns the first value of a statistic: data begins with a struct
+// kvm_stats_header, whose last member is where the values are. The name is what
+// follows a struct kvm_stats_desc, whose last members are where the value is among
+// them, and 0 for a value that is no histogram.
+func statistic(data []byte, name string) (uint64, error) {
+	i := bytes.Index(data, []byte("\x00\x00\x00\x00"+name+"\x00"))
+	if i >= statsHeaderSize {
+		at := uint64(binary.LittleEndian.Uint32(data[statsHeaderSize-4:])) + uint64(binary.LittleEndian.Uint32(data[i-4:]))
+		if at+8 <= uint64(len(data)) {
+			return binary.LittleEndian.Uint64(data[at:]), nil
 		}
 	}
 	return 0, fmt.Errorf("expected a statistic %s, found none", name)
 }
+
+// statsHeaderSize is the size of struct kvm_stats_header, in bytes.
+const statsHeaderSize = 24

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -55,41 +53,18 @@ const (
 	portPoll = 10 * time.Millisecond
 )
 
-// openPort opens the virtio-serial port of that name.
-func openPort(name string) (io.Writer, error) {
-	dev, err := findPort("/sys/class/virtio-ports", name)
-	for waited := time.Duration(0); err != nil && waited < portWait; waited += portPoll {
-		time.Sleep(portPoll)
-		dev, err = findPort("/sys/class/virtio-ports", name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join("/dev", dev)
+// openPort opens the port for records.
+func openPort() (io.Writer, error) {
 	// Blocking, i.e. unknown to Go's poller: writes are few.
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(wire.Port, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	for waited := time.Duration(0); errors.Is(err, unix.ENOENT) && waited < portWait; waited += portPoll {
+		time.Sleep(portPoll)
+		fd, err = unix.Open(wire.Port, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open virtio-serial port %q: %s: %w", name, path, err)
+		return nil, fmt.Errorf("open virtio-serial port %s: %w: is CONFIG_VIRTIO_CONSOLE in the kernel?", wire.Port, err)
 	}
-	return os.NewFile(uintptr(fd), path), nil
-}
-
-// findPort returns the device of the port with that name.
-func findPort(class, name string) (string, error) {
-	ports, err := os.ReadDir(class)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("find virtio-serial port %q: %w", name, err)
-	}
-	var found []string
-	for _, p := range ports {
-		n := readLine(filepath.Join(class, p.Name(), "name"))
-		if n == name {
-			return p.Name(), nil
-		}
-		found = append(found, fmt.Sprintf("%q", n))
-	}
-	return "", fmt.Errorf("find virtio-serial port %q: found [%s]: is CONFIG_VIRTIO_CONSOLE in the kernel?",
-		name, strings.Join(found, " "))
+	return os.NewFile(uintptr(fd), wire.Port), nil
 }
 
 // loadModule loads a module, unless it is loaded already.
@@ -113,4 +88,21 @@ func readLine(path string) string {
 	}
 	line, _, _ := strings.Cut(string(data), "\n")
 	return line
+}
+
+// hello describes the guest. What cannot be read is left empty: the host
+// decides whether it can do without.
+func hello() *wire.Hello {
+	h := &wire.Hello{
+		Version:    wire.Version,
+		Cmdline:    readLine("/proc/cmdline"),
+		BootID:     readLine("/proc/sys/kernel/random/boot_id"),
+		OnlineCPUs: readLine("/sys/devices/system/cpu/online"),
+	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err == nil {
+		h.Kernel = unix.ByteSliceToString(uts.Release[:])
+		h.Machine = unix.ByteSliceToString(uts.Machine[:])
+	}
+	return h
 }

@@ -34,7 +34,7 @@ const (
 
 // stallMeter measures who waits while VMs grow.
 type stallMeter struct {
-	guest   *guest
+	out     *wire.Encoder
 	params  measure.Stalls
 	probe   *probe.Probe
 	symbols probe.Symbols
@@ -43,14 +43,8 @@ type stallMeter struct {
 
 // measureStalls has VMs grow, with and without a vCPU that runs, and sends what
 // the creator and the vCPU waited for.
-func measureStalls(g *guest, p measure.Stalls) (err error) {
-	if p.VCPUs < 2 || p.QuietNanos < 1 {
-		return fmt.Errorf("%w: expected at least 2 vCPUs and some time, found %+v", wire.ErrInvalid, p)
-	}
-	if p.Break == nil {
-		p.Break = &measure.Break{}
-	}
-	m := &stallMeter{guest: g, params: p}
+func measureStalls(out *wire.Encoder, p measure.Stalls) error {
+	m := &stallMeter{out: out, params: p}
 
 	kallsyms, err := os.Open("/proc/kallsyms")
 	if err != nil {
@@ -63,45 +57,39 @@ func measureStalls(g *guest, p measure.Stalls) (err error) {
 	if m.page, err = sharedMemory(os.Getpagesize()); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unmap(m.page)) }()
-	if m.probe, err = probe.Attach(probe.Stalls, *p.Break); err != nil {
+	if m.probe, err = probe.Attach(probe.Stalls, p.Break); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.probe.Close()) }()
 
-	if err := withVM(m.checkBuckets); err != nil {
-		return err
-	}
 	if err := withVM(func(vm *virtualMachine) error {
 		growth, err := m.grow(vm, 1, true)
 		if err != nil {
 			return fmt.Errorf("growing a VM that is idle: %w", err)
 		}
-		return m.guest.sample(measure.TypeGrowth, growth)
+		return send(m.out, measure.Sample{Growth: growth})
 	}); err != nil {
 		return err
 	}
 
-	took, err := m.watch([]action{
-		{measure.Before, pause(p.QuietNanos)},
-		{measure.During, func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, false) }},
-		{measure.After, pause(p.QuietNanos)},
-	})
-	if err != nil {
+	actions := []action{
+		{phase: measure.Before, do: pause(p.QuietNanos)},
+		{phase: measure.During, do: func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, false) }},
+		{phase: measure.After, do: pause(p.QuietNanos)},
+	}
+	if err := m.watch(actions); err != nil {
 		return err
 	}
 	// The controls: nothing for as long, another VM, and memory slots besides.
 	if err := withVM(func(other *virtualMachine) error {
-		_, err := m.watch([]action{
-			{measure.None, pause(took[1])},
-			{measure.Other, func(*virtualMachine) (*measure.Growth, error) { return m.grow(other, 1, false) }},
-			{measure.Slots, func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, true) }},
+		return m.watch([]action{
+			{phase: measure.None, do: pause(actions[1].took)},
+			{phase: measure.Other, do: func(*virtualMachine) (*measure.Growth, error) { return m.grow(other, 1, false) }},
+			{phase: measure.Slots, do: func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, true) }},
 		})
-		return err
 	}); err != nil {
 		return err
 	}
-	return m.probe.Check()
+	return errors.Join(m.probe.Check(), m.probe.Close())
 }
 
 // withVM calls f with a VM that has no vCPUs.
@@ -114,14 +102,6 @@ func withVM(f func(*virtualMachine) error) error {
 }
 
 func (m *stallMeter) vm() measure.VM { return measure.VM{VCPUs: m.params.VCPUs, IDs: measure.Dense} }
-
-// checkBuckets compares the programs' buckets with those of Go.
-func (m *stallMeter) checkBuckets(vm *virtualMachine) error {
-	return m.probe.CheckBuckets(func(v uint64) {
-		// KVM does not know the ioctl and fails it.
-		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(vm.fd), probe.AskBucket, uintptr(v))
-	})
-}
 
 // grow creates the vCPUs of a VM from the nth on, with or without changes of
 // memory slots between them.
@@ -186,6 +166,7 @@ func (m *stallMeter) nextCall(kind uint64) (measure.Call, error) {
 type action struct {
 	phase measure.Phase
 	do    func(*virtualMachine) (*measure.Growth, error)
+	took  int64 // in nanoseconds, once it is done
 }
 
 // pause is the action of doing nothing for so long.
@@ -195,16 +176,11 @@ func pause(nanos int64) func(*virtualMachine) (*measure.Growth, error) {
 
 // newSpinningVM creates a VM with one vCPU that is ready for the loop of exits,
 // after the payload has shown that it sorts right.
-func newSpinningVM() (_ *virtualMachine, err error) {
-	vm, err := newPayloadVM([]int{0}, func(*virtualMachine) error { return nil })
+func newSpinningVM() (*virtualMachine, error) {
+	vm, err := newPayloadVM([]int{0})
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, vm.close())
-		}
-	}()
 	if err := protectedMode(vm.vcpus[0], payload.EntrySort); err != nil {
 		return nil, err
 	}
@@ -214,14 +190,12 @@ func newSpinningVM() (_ *virtualMachine, err error) {
 	return vm, setEntry(vm.vcpus[0], payload.EntrySpin)
 }
 
-// watch runs a vCPU while the actions are done, sends its gaps, and returns how
-// long each action took.
-func (m *stallMeter) watch(actions []action) (took []int64, err error) {
+// watch runs a vCPU while the actions are done, and sends its gaps.
+func (m *stallMeter) watch(actions []action) error {
 	vm, err := newSpinningVM()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, vm.close()) }()
 
 	// The vCPU's thread is watched before it runs the vCPU.
 	tid, ended := make(chan int), make(chan error, 1)
@@ -237,66 +211,60 @@ func (m *stallMeter) watch(actions []action) (took []int64, err error) {
 	}()
 	runner := <-tid
 	if err := m.probe.Watch(runner); err != nil {
-		return nil, err
+		return err
 	}
 	tid <- runner
 
-	took, growths, err := m.act(vm, actions)
+	growths, err := m.act(vm, actions)
 	vm.payload.Stop()
 	if err := errors.Join(err, <-ended); err != nil {
-		return nil, err
+		return err
 	}
 	for _, g := range growths {
-		if err := m.guest.sample(measure.TypeGrowth, g); err != nil {
-			return nil, err
+		if err := send(m.out, measure.Sample{Growth: g}); err != nil {
+			return err
 		}
 	}
-	return took, m.sendGaps(vm, actions, took, runner)
+	return errors.Join(m.sendGaps(vm, actions, runner), vm.close())
 }
 
-// act does the actions and returns how long each took.
-func (m *stallMeter) act(vm *virtualMachine, actions []action) (took []int64, growths []*measure.Growth, err error) {
-	if err := settle(vm, 0); err != nil {
-		return nil, nil, err
+// act does the actions.
+func (m *stallMeter) act(vm *virtualMachine, actions []action) (growths []*measure.Growth, err error) {
+	if err := m.enter(vm, 0); err != nil {
+		return nil, err
 	}
-	for i, a := range actions {
-		start := monotonic()
-		g, err := m.actOnce(vm, i+1, a)
-		if err != nil {
-			return nil, nil, fmt.Errorf("phase %s: %w", a.phase, err)
+	for i := range actions {
+		a, start := &actions[i], monotonic()
+		if err := m.enter(vm, i+1); err != nil {
+			return nil, fmt.Errorf("phase %s: %w", a.phase, err)
 		}
-		took = append(took, monotonic()-start)
+		g, err := a.do(vm)
+		if err == nil {
+			err = settle(vm, i+1)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("phase %s: %w", a.phase, err)
+		}
+		a.took = monotonic() - start
 		if g != nil {
 			g.Running, g.Phase = true, a.phase
 			growths = append(growths, g)
 		}
 	}
-	return took, growths, m.setPhase(vm, 0)
+	return growths, m.enter(vm, 0)
 }
 
-// actOnce does one action in its phase.
-func (m *stallMeter) actOnce(vm *virtualMachine, phase int, a action) (*measure.Growth, error) {
-	if err := m.setPhase(vm, phase); err != nil {
-		return nil, err
-	}
-	if err := settle(vm, phase); err != nil {
-		return nil, err
-	}
-	g, err := a.do(vm)
-	if err != nil {
-		return nil, err
-	}
-	return g, settle(vm, phase)
-}
-
-// setPhase sets the phase, of which 0 is what is between the actions.
-func (m *stallMeter) setPhase(vm *virtualMachine, phase int) error {
+// enter begins a phase, of which 0 is what is between the actions.
+func (m *stallMeter) enter(vm *virtualMachine, phase int) error {
 	vm.payload.SetPhase(phase)
-	return m.probe.SetPhase(phase)
+	if err := m.probe.SetPhase(phase); err != nil {
+		return err
+	}
+	return settle(vm, phase)
 }
 
 // sendGaps sends the gaps of all phases.
-func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, took []int64, runner int) error {
+func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, runner int) error {
 	khz, err := kvmGetTSCKHz.do(vm.vcpus[0], 0)
 	if err != nil {
 		return err
@@ -317,7 +285,7 @@ func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, took []int64
 		if phase == 0 {
 			continue
 		}
-		s.VM, s.Phase, s.Nanos = m.vm(), actions[phase-1].phase, took[phase-1]
+		s.VM, s.Phase, s.Nanos = m.vm(), actions[phase-1].phase, actions[phase-1].took
 		s.Guest = vm.payload.Gaps(phase)
 		s.Guest.KHz = int64(khz)
 		samples = append(samples, s)
@@ -325,7 +293,7 @@ func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, took []int64
 
 	for _, s := range samples {
 		s.Exits, s.Entries, s.All = exits, entries, sum
-		if err := m.guest.sample(measure.TypeGaps, s); err != nil {
+		if err := send(m.out, measure.Sample{Gaps: &s}); err != nil {
 			return err
 		}
 	}

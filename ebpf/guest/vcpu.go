@@ -86,9 +86,9 @@ func runVCPU(fd int) error {
 	}
 }
 
-// newPayloadVM creates a VM with the payload in its memory and with these vCPUs,
-// after prepare.
-func newPayloadVM(ids []int, prepare func(*virtualMachine) error) (_ *virtualMachine, err error) {
+// newPayloadVM creates a VM with these capabilities, with the payload in its memory and
+// with these vCPUs.
+func newPayloadVM(ids []int, capabilities ...enableCap) (*virtualMachine, error) {
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("the payload is for x86, not for %s", runtime.GOARCH)
 	}
@@ -98,20 +98,20 @@ func newPayloadVM(ids []int, prepare func(*virtualMachine) error) (_ *virtualMac
 	}
 	code, err := payload.New(memory)
 	if err != nil {
-		return nil, errors.Join(err, unmap(memory))
+		return nil, err
 	}
 
 	v, err := newVM()
 	if err != nil {
-		return nil, errors.Join(err, unmap(memory))
+		return nil, err
 	}
-	v.memory, v.payload = memory, code
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, v.close())
+	v.payload, v.mapped = code, [][]byte{memory}
+	for _, c := range capabilities {
+		if err := c.enable(v.fd); err != nil {
+			return nil, err
 		}
-	}()
-	if err := errors.Join(prepare(v), v.setMemory(0, 0, 0, v.memory)); err != nil {
+	}
+	if err := v.setMemory(0, 0, 0, memory); err != nil {
 		return nil, err
 	}
 	for _, id := range ids {
@@ -120,11 +120,8 @@ func newPayloadVM(ids []int, prepare func(*virtualMachine) error) (_ *virtualMac
 		}
 	}
 	v.created = monotonic()
-
-	if v.state, err = unix.Mmap(v.vcpus[0], 0, v.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return nil, fmt.Errorf("state of the vCPU: %w", err)
-	}
-	return v, nil
+	v.state, err = v.mapVCPU(0, v.size)
+	return v, err
 }
 
 // run runs the first vCPU until the payload ends the run.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package measure is the vocabulary of measurements, for host and guest: the
-// parameters of a wire.JobMeasure and the samples that come back. It is plain data
+// parameters of a wire.Job that measures and the samples that come back. It is plain data
 // and imports no loader of probes.
 //
 // All times are in nanoseconds of the guest's CLOCK_MONOTONIC. Under TCG with
 // -icount shift=0 that clock counts instructions, one a nanosecond.
 package measure
 
-// Params are the parameters of a wire.JobMeasure.
+// Params say what a wire.Job measures.
 type Params struct {
 	VMs []VM `json:"vms"`
 	// Counted are VMs whose memory is counted, as that of VMs is, and
@@ -39,18 +39,18 @@ type Params struct {
 	NoMemory bool `json:"no_memory,omitempty"`
 }
 
-// The types of sample, as wire.Sample has them.
-const (
-	TypeSizes  = "sizes"  // Sizes
-	TypeLoop   = "loop"   // Loop
-	TypeCreate = "create" // Create
-	TypeMemory = "memory" // Memory
-	TypeClock  = "clock"  // Clock
-	TypeGrowth = "growth" // Growth
-	TypeGaps   = "gaps"   // Gaps
-	TypePath   = "path"   // PathSample
-	TypeStart  = "start"  // Start
-)
+// Sample is one of these.
+type Sample struct {
+	Sizes  *Sizes      `json:"sizes,omitempty"`
+	Loop   *Loop       `json:"loop,omitempty"`
+	Create *Create     `json:"create,omitempty"`
+	Memory *Memory     `json:"memory,omitempty"`
+	Clock  *Clock      `json:"clock,omitempty"`
+	Growth *Growth     `json:"growth,omitempty"`
+	Gaps   *Gaps       `json:"gaps,omitempty"`
+	Path   *PathSample `json:"path,omitempty"`
+	Start  *Start      `json:"start,omitempty"`
+}
 
 // Clock is a sample, the last one: the kernel's clock source before the first
 // measurement and after the last.

@@ -2,11 +2,6 @@
 
 package measure
 
-import (
-	"maps"
-	"slices"
-)
-
 // Paths are the parameters of measuring what lookups cost where KVM uses
 // them.
 type Paths struct {
@@ -26,22 +21,11 @@ type Paths struct {
 	// after the last of them.
 	SettleNanos int64 `json:"settle_ns"`
 	// Break breaks the measurement, for tests that this is noticed.
-	Break *PathBreak `json:"break,omitempty"`
+	Break Break `json:"break,omitzero"`
 }
 
 // MaxPathOps bounds Paths.Ops: each operation of a run has a vector of its own.
 const MaxPathOps = 32
-
-// PathBreak is what a test breaks.
-type PathBreak struct {
-	// Without is the end of the name of a program that is not attached.
-	Without string `json:"without,omitempty"`
-	// Deaf is a vCPU, by index, whose local APIC takes no interrupts; 0 is
-	// none.
-	Deaf int `json:"deaf,omitempty"`
-	// Lazy leaves one operation out of each run that is bracketed.
-	Lazy bool `json:"lazy,omitempty"`
-}
 
 // Path is an operation of a guest for which KVM looks vCPUs up.
 type Path string
@@ -75,8 +59,9 @@ const (
 // after Hyper-V's, as their set-up would interfere.
 var AllPaths = []Path{PathRequest, PathYield, PathIPI, PathHyperVIPI, PathSynIC, PathXenSend, PathXenIoctl, PathDirtyRing}
 
-// functions are the functions of KVM that are bracketed, by path.
-var functions = map[Path]string{
+// PathFunctions are the functions of KVM that are bracketed: the innermost ones
+// around the lookups that every kernel has.
+var PathFunctions = map[Path]string{
 	PathRequest:   "kvm_make_all_cpus_request",
 	PathYield:     "kvm_vcpu_on_spin",
 	PathIPI:       "__kvm_irq_delivery_to_apic",
@@ -86,13 +71,6 @@ var functions = map[Path]string{
 	PathXenIoctl:  "kvm_xen_set_evtchn_fast",
 	PathDirtyRing: "kvm_vm_ioctl",
 }
-
-// Function returns the function of KVM that is bracketed: the innermost one
-// around the lookups that every kernel has.
-func (p Path) Function() string { return functions[p] }
-
-// PathFunctions lists the functions of all paths, sorted.
-func PathFunctions() []string { return slices.Compact(slices.Sorted(maps.Values(functions))) }
 
 // PathSample is a sample: what a path costs on one VM. Times are in nanoseconds
 // of the guest's clock.

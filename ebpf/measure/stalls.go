@@ -10,7 +10,7 @@ type Stalls struct {
 	// nanoseconds.
 	QuietNanos int64 `json:"quiet_ns"`
 	// Break breaks the measurement, for tests that this is noticed.
-	Break *Break `json:"break,omitempty"`
+	Break Break `json:"break,omitzero"`
 }
 
 // Break is what a test breaks.
@@ -18,10 +18,16 @@ type Break struct {
 	// Ring is the size of the probes' ring buffer in bytes, a power of two; 0
 	// means the usual size.
 	Ring int `json:"ring,omitempty"`
-	// Without names programs that are not attached.
+	// Without names programs that are not attached, or of those that bracket one
+	// function after the other the ends of their names.
 	Without []string `json:"without,omitempty"`
-	// Idle does not run the vCPU.
+	// Idle does not run the vCPU of Stalls.
 	Idle bool `json:"idle,omitempty"`
+	// Deaf is a vCPU of Paths, by index, whose local APIC takes no interrupts;
+	// 0 is none.
+	Deaf int `json:"deaf,omitempty"`
+	// Lazy leaves one operation out of each run of Paths that is bracketed.
+	Lazy bool `json:"lazy,omitempty"`
 }
 
 // Phase is what goes on while a vCPU runs and its gaps are watched.
@@ -74,20 +80,6 @@ var Deferrals = [...]string{"call_rcu", "call_srcu", "kvfree_call_rcu"}
 type Call struct {
 	Nanos     int64 `json:"ns"`
 	ArchNanos int64 `json:"arch_ns,omitempty"` // in kvm_arch_vcpu_create()
-	Off
-	// Contended is how many locks were held by another thread.
-	Contended      uint64 `json:"contended,omitempty"`
-	ContendedNanos int64  `json:"contended_ns,omitempty"`
-	// Waits is the number of waits for a grace period, by kernel function, and
-	// WaitNanos their time. Deferred counts calls that free memory after one
-	// without waiting for it.
-	Waits     map[string]uint64 `json:"waits,omitempty"`
-	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
-	Deferred  map[string]uint64 `json:"deferred,omitempty"`
-}
-
-// Off is what a thread did off the processor.
-type Off struct {
 	// Preempted is how often the scheduler ran another thread.
 	Preempted      uint64 `json:"preempted,omitempty"`
 	PreemptedNanos int64  `json:"preempted_ns,omitempty"`
@@ -98,6 +90,15 @@ type Off struct {
 	BlockedNanos int64    `json:"blocked_ns,omitempty"`
 	LongestNanos int64    `json:"longest_ns,omitempty"`
 	Stack        []string `json:"stack,omitempty"`
+	// Contended is how many locks were held by another thread.
+	Contended      uint64 `json:"contended,omitempty"`
+	ContendedNanos int64  `json:"contended_ns,omitempty"`
+	// Waits is the number of waits for a grace period, by kernel function, and
+	// WaitNanos their time. Deferred counts calls that free memory after one
+	// without waiting for it.
+	Waits     map[string]uint64 `json:"waits,omitempty"`
+	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
+	Deferred  map[string]uint64 `json:"deferred,omitempty"`
 }
 
 // On returns the time that the call was on a processor.

@@ -5,6 +5,8 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
@@ -16,12 +18,12 @@ const EmptyFunction = "vcpuloops_nop"
 
 // pathFunctions are those that can be bracketed one at a time: a bracket in
 // another one would be measured with it.
-var pathFunctions = append([]string{EmptyFunction}, measure.PathFunctions()...)
+var pathFunctions = append([]string{EmptyFunction}, slices.Compact(slices.Sorted(maps.Values(measure.PathFunctions)))...)
 
 // Bracket brackets a function, instead of the one before, for the calls that a
-// thread makes. Without is the suffix of a program that is not attached, to test
-// that this is noticed; else "".
-func (p *Probe) Bracket(function string, tid int, without string) error {
+// thread makes. Without are the ends of the names of programs that are not attached,
+// see measure.Break.
+func (p *Probe) Bracket(function string, tid int, without []string) error {
 	if err := p.Release(); err != nil {
 		return err
 	}
@@ -32,7 +34,7 @@ func (p *Probe) Bracket(function string, tid int, without string) error {
 	}
 
 	for _, suffix := range []string{exitSuffix, entrySuffix} {
-		if suffix == without {
+		if slices.Contains(without, suffix) {
 			continue
 		}
 		if err := p.attach(function + suffix); err != nil {

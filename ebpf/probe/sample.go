@@ -30,10 +30,8 @@ func addWaits(counts *map[string]uint64, nanos *map[string]int64, s Span) {
 func NewCall(s Span, symbols Symbols) measure.Call {
 	c := measure.Call{
 		Nanos: int64(s.Nanos), ArchNanos: int64(s.ArchNanos),
-		Off: measure.Off{
-			Preempted: s.Preempted, PreemptedNanos: int64(s.PreemptedNanos),
-			Blocked: s.Blocked, BlockedNanos: int64(s.BlockedNanos), LongestNanos: int64(s.LongestNanos),
-		},
+		Preempted: s.Preempted, PreemptedNanos: int64(s.PreemptedNanos),
+		Blocked: s.Blocked, BlockedNanos: int64(s.BlockedNanos), LongestNanos: int64(s.LongestNanos),
 		Contended: s.Contended, ContendedNanos: int64(s.ContendedNanos),
 	}
 	if s.Blocked > 0 {

@@ -12,6 +12,9 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
+// bucket4000 is the bucket of that value.
+const bucket4000 = 143
+
 func TestNewCall(t *testing.T) {
 	symbols := Symbols(nil)
 	s := Span{
@@ -24,7 +27,7 @@ func TestNewCall(t *testing.T) {
 	got := NewCall(s, symbols)
 	want := measure.Call{
 		Nanos: 1000, ArchNanos: 300, Contended: 1, ContendedNanos: 60,
-		Off:       measure.Off{Preempted: 1, PreemptedNanos: 100, Blocked: 2, BlockedNanos: 250, LongestNanos: 200, Stack: []string{"0x20"}},
+		Preempted: 1, PreemptedNanos: 100, Blocked: 2, BlockedNanos: 250, LongestNanos: 200, Stack: []string{"0x20"},
 		Waits:     map[string]uint64{"synchronize_srcu": 2, "synchronize_rcu": 1},
 		WaitNanos: map[string]int64{"synchronize_srcu": 240, "synchronize_rcu": 10},
 		Deferred:  map[string]uint64{"call_rcu": 3},
@@ -42,7 +45,7 @@ func TestNewGaps(t *testing.T) {
 	var g Gaps
 	g.Count[bpfGapClassGAP_HALTED], g.Count[bpfGapClassGAP_RAN] = 5, 3
 	g.Nanos[bpfGapClassGAP_HALTED], g.Largest[bpfGapClassGAP_HALTED] = 900, 500
-	g.Ran[measure.Bucket(4000)], g.Ran[measure.Bucket(10)] = 2, 1
+	g.Ran[bucket4000], g.Ran[10] = 2, 1
 	got := NewGaps(g, nil)
 	if got.All != 8 {
 		t.Errorf("expected 8 gaps in all, found %d", got.All)
@@ -53,7 +56,7 @@ func TestNewGaps(t *testing.T) {
 	if want := (measure.GapSum{Count: 5, Nanos: 900, Largest: 500}); got.Halted != want {
 		t.Errorf("expected %+v, found %+v", want, got.Halted)
 	}
-	if want := []measure.BucketCount{{Bucket: 10, Count: 1}, {Bucket: measure.Bucket(4000), Count: 2}}; !slices.Equal(got.Ran, want) {
+	if want := []measure.BucketCount{{Bucket: 10, Count: 1}, {Bucket: bucket4000, Count: 2}}; !slices.Equal(got.Ran, want) {
 		t.Errorf("expected buckets %v, found %v", want, got.Ran)
 	}
 	g.Count[bpfGapClassGAP_BLOCKED] = 1

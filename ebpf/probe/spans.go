@@ -8,7 +8,6 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
 )
 
@@ -66,33 +65,4 @@ func (p *Probe) TakeGaps(phase int) (g Gaps, err error) {
 		return g, fmt.Errorf("gaps of phase %d: %w", phase, err)
 	}
 	return g, nil
-}
-
-// AskBucket is an ioctl of a VM that KVM does not know. The programs answer it
-// with the bucket of its argument.
-const AskBucket = 0x7600
-
-// CheckBuckets compares the buckets of the programs, as the kernel runs them,
-// with those of measure.Bucket, at every seam. ask does the ioctl AskBucket. The
-// error is wire.ErrProbeMissed if they differ.
-func (p *Probe) CheckBuckets(ask func(value uint64)) error {
-	answer := p.coll.Variables[bpfVarAskedBucket]
-	return compareBuckets(func(v uint64) (got uint64, err error) {
-		ask(v)
-		err = answer.Get(&got)
-		return got, err
-	})
-}
-
-func compareBuckets(bucket func(uint64) (uint64, error)) error {
-	for _, v := range measure.Seams() {
-		got, err := bucket(v)
-		if err != nil {
-			return fmt.Errorf("bucket of %d: %w", v, err)
-		}
-		if want := measure.Bucket(v); got != uint64(want) {
-			return fmt.Errorf("%w: expected %d in bucket %d, found it in %d", wire.ErrProbeMissed, v, want, got)
-		}
-	}
-	return nil
 }

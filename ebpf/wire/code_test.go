@@ -3,28 +3,31 @@
 package wire
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
 )
 
-// TestCodes sends each error over the boundary and gets it back.
-func TestCodes(t *testing.T) {
-	for code, text := range texts {
-		err := fmt.Errorf("get: %w: 3 events", code)
-		if got := CodeOf(err); got != code || err.Error() != "get: "+text+": 3 events" {
-			t.Errorf("%s: found the code %q in %q", code, got, err)
+// TestEnd sends an error over the boundary and gets it back.
+func TestEnd(t *testing.T) {
+	for want, in := range map[Code]error{
+		"":        errors.New("something else"),
+		ErrAttach: fmt.Errorf("get: %w: 3 events", ErrAttach),
+	} {
+		data, err := json.Marshal(NewEnd(in))
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got := code.Err(); !errors.Is(got, code) {
-			t.Errorf("%s: found %v", code, got)
+		var end End
+		if err := json.Unmarshal(data, &end); err != nil {
+			t.Fatal(err)
+		}
+		if end.Error() != in.Error() || end.Code != want || errors.Is(&end, ErrAttach) != (want == ErrAttach) {
+			t.Errorf("%v: found %+v", in, end)
 		}
 	}
-	if got := CodeOf(errors.New("something else")); got != "" {
-		t.Errorf("expected no code, found %q", got)
-	}
-	for _, code := range []Code{"", "of another version"} {
-		if err := code.Err(); err != nil {
-			t.Errorf("%q: expected no error, found %v", code, err)
-		}
+	if end := NewEnd(nil); *end != (End{}) {
+		t.Errorf("no error: found %+v", end)
 	}
 }

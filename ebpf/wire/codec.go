@@ -4,6 +4,8 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,126 +51,113 @@ func NewEncoder(w io.Writer, now func() int64) *Encoder {
 	return &Encoder{w: w, now: now}
 }
 
-// Send writes r after it has set Seq, Nanos and, in an End, Records. An
-// error leaves the numbers as they were, except after a failed write: then
-// the stream may hold half a line and every later Send fails as well.
+// Send writes r after it has set Seq and Nanos. An error leaves the numbers as they
+// were, except after a failed write: then the stream may hold half a line and every
+// later Send fails as well.
 func (e *Encoder) Send(r Record) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ended {
-		return fmt.Errorf("send %s: %w: the stream has ended", r.Kind, ErrLost)
+		return fmt.Errorf("send: %w: the stream has ended", ErrLost)
 	}
 	r.Seq = e.seq + 1
 	if e.now != nil {
 		r.Nanos = e.now()
 	}
-	if r.End != nil {
-		end := *r.End
-		end.Records = r.Seq
-		r.End = &end
-	}
 	if err := r.check(); err != nil {
-		return fmt.Errorf("send: %w: %w", ErrMalformed, err)
+		return fmt.Errorf("send record %d: %w", r.Seq, err)
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("send %s: %w", r.Kind, err)
+		return fmt.Errorf("send record %d: %w", r.Seq, err)
 	}
 	line = append(line, '\n')
 	if len(line) > MaxLine {
-		return fmt.Errorf("send %s: %d bytes: %w of %d", r.Kind, len(line), ErrTooLong, MaxLine)
+		return fmt.Errorf("send record %d: %d bytes: %w of %d", r.Seq, len(line), ErrTooLong, MaxLine)
 	}
 	e.seq++
-	if r.Kind == KindEnd {
-		e.ended = true
-	}
-	if _, err := e.w.Write(line); err != nil {
-		e.ended = true
-		return fmt.Errorf("send %s: %w", r.Kind, err)
+	_, err = e.w.Write(line)
+	e.ended = err != nil || r.End != nil
+	if err != nil {
+		return fmt.Errorf("send record %d: %w", r.Seq, err)
 	}
 	return nil
 }
 
 // Decoder reads records and holds them to the rules: numbered without a gap,
-// Hello first, End last with the right count.
+// Hello first, End last.
 type Decoder struct {
-	r     *bufio.Reader
-	read  int64 // bytes of the stream so far
+	lines *bufio.Scanner
+	read  int // bytes of the stream so far
 	seq   uint64
 	ended bool
 }
 
 // NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
-	return &Decoder{r: bufio.NewReaderSize(r, 64<<10)}
+	d := &Decoder{lines: bufio.NewScanner(r)}
+	d.lines.Buffer(make([]byte, 0, 64<<10), MaxLine)
+	d.lines.Split(wholeLines)
+	return d
+}
+
+// wholeLines is a [bufio.SplitFunc] for lines, of which the last ends, too.
+func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, fmt.Errorf("%w: %.80q", ErrCut, data)
+	}
+	return 0, nil, nil
 }
 
 // Next returns the next record. After End and nothing more it returns
 // io.EOF; any other error means that the run has no result. A reader's own
 // error is wrapped.
 func (d *Decoder) Next() (Record, error) {
-	line, err := d.line()
-	if err != nil {
-		if errors.Is(err, io.EOF) && d.ended {
-			return Record{}, io.EOF
-		}
-		if errors.Is(err, io.EOF) {
-			err = fmt.Errorf("%w, after %d records", ErrNoEnd, d.seq)
-		}
-		return Record{}, err
+	r, err := d.next()
+	if err != nil && err != io.EOF {
+		return Record{}, fmt.Errorf("after record %d: %w", d.seq, err)
 	}
-	if d.ended {
-		return Record{}, fmt.Errorf("%w: a line follows the end record", ErrLost)
-	}
-	var r Record
-	if err := decodeStrict(line, &r); err != nil {
-		return Record{}, fmt.Errorf("%w after record %d: %w: %.80q", ErrMalformed, d.seq, err, line)
-	}
-	if err := r.check(); err != nil {
-		return Record{}, fmt.Errorf("%w after record %d: %w", ErrMalformed, d.seq, err)
-	}
-	if r.Seq != d.seq+1 {
-		return Record{}, fmt.Errorf("%w: expected record %d, found %d", ErrLost, d.seq+1, r.Seq)
-	}
-	if (r.Seq == 1) != (r.Kind == KindHello) {
-		return Record{}, fmt.Errorf("%w: expected hello as record 1 and nowhere else, found %s as record %d",
-			ErrLost, r.Kind, r.Seq)
-	}
-	if r.Kind == KindHello && r.Hello.Version != Version {
-		return Record{}, fmt.Errorf("%w: expected version %d, found %d: the guest program is stale",
-			ErrMalformed, Version, r.Hello.Version)
-	}
-	if r.Kind == KindEnd {
-		if r.End.Records != r.Seq {
-			return Record{}, fmt.Errorf("%w: the end record counts %d, found %d", ErrLost, r.End.Records, r.Seq)
-		}
-		d.ended = true
-	}
-	d.seq = r.Seq
-	return r, nil
+	return r, err
 }
 
-// line returns the next line without its newline, io.EOF when there is none.
-func (d *Decoder) line() ([]byte, error) {
-	var line []byte
-	for {
-		part, err := d.r.ReadSlice('\n')
-		if len(line)+len(part) > MaxLine {
-			return nil, fmt.Errorf("after record %d: %w of %d bytes", d.seq, ErrTooLong, MaxLine)
-		}
-		if d.read += int64(len(part)); d.read > MaxStream {
-			return nil, fmt.Errorf("after record %d: all records: %w of %d bytes", d.seq, ErrTooLong, MaxStream)
-		}
-		line = append(line, part...)
-		switch {
-		case err == nil:
-			return line[:len(line)-1], nil
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case errors.Is(err, io.EOF) && len(line) > 0:
-			return nil, fmt.Errorf("%w, after %d records: %.80q", ErrCut, d.seq, line)
+func (d *Decoder) next() (r Record, err error) {
+	if !d.lines.Scan() {
+		switch err := d.lines.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			return r, fmt.Errorf("%w of %d bytes", ErrTooLong, MaxLine)
+		case err == nil && d.ended:
+			return r, io.EOF
 		default:
-			return nil, err
+			return r, cmp.Or(err, ErrNoEnd)
 		}
 	}
+	if d.read += len(d.lines.Bytes()) + 1; d.read > MaxStream {
+		return r, fmt.Errorf("all records: %w of %d bytes", ErrTooLong, MaxStream)
+	}
+	if d.ended {
+		return r, fmt.Errorf("%w: a line follows the end record", ErrLost)
+	}
+	in := json.NewDecoder(bytes.NewReader(d.lines.Bytes()))
+	in.DisallowUnknownFields()
+	err = in.Decode(&r)
+	if err == nil && in.More() {
+		err = errors.New("more than one value")
+	}
+	if err != nil {
+		return r, fmt.Errorf("%w: %v: %.80q", ErrMalformed, err, d.lines.Bytes())
+	}
+	if err := r.check(); err != nil {
+		return r, err
+	}
+	if r.Seq != d.seq+1 {
+		return r, fmt.Errorf("%w: expected record %d, found %d", ErrLost, d.seq+1, r.Seq)
+	}
+	if (r.Seq == 1) != (r.Hello != nil) {
+		return r, fmt.Errorf("%w: expected hello as record 1 and nowhere else", ErrLost)
+	}
+	d.seq, d.ended = r.Seq, r.End != nil
+	return r, nil
 }

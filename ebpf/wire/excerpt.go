@@ -42,17 +42,16 @@ func (e *Excerpt) Write(p []byte) (int, error) {
 func (e *Excerpt) Dropped() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.dropped()
+	return max(e.rest-int64(e.half), 0)
 }
-
-func (e *Excerpt) dropped() int64 { return max(e.rest-int64(e.half), 0) }
 
 // String returns the parts that were kept, with a line that says how much was not.
 func (e *Excerpt) String() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.dropped() == 0 {
+	dropped := e.rest - int64(e.half)
+	if dropped <= 0 {
 		return string(e.head) + string(e.tail)
 	}
-	return fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", e.head, e.dropped(), e.tail[len(e.tail)-e.half:])
+	return fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", e.head, dropped, e.tail[len(e.tail)-e.half:])
 }

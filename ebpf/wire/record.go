@@ -1,81 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package wire is the protocol between the host and the program in a guest: a Job
+// goes in as a JSON file in the initramfs, Records come out as lines of JSON over a
+// virtio-serial port. Errors cross as codes, see Code.
+//
+// A run counts only with its End record. Every record carries its own number, so
+// that lost, cut and duplicate lines are noticed and never taken for a result.
 package wire
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
+
+	"vcpulab/ebpf/measure"
 )
 
 // Version is the version of the record format. Hello carries it, and a host
 // refuses a guest of another version.
-const Version = 3
+const Version = 4
 
-// Kind tells what a Record carries.
-type Kind string
-
-// The kinds of record.
-const (
-	KindHello  Kind = "hello"  // first record: a description of the guest
-	KindLog    Kind = "log"    // a line for people
-	KindBeat   Kind = "beat"   // the guest is alive
-	KindSample Kind = "sample" // a measured value, opaque to this package
-	KindStart  Kind = "start"  // a program is about to run
-	KindTest   Kind = "test"   // the result of one program
-	KindError  Kind = "error"  // an error; the run goes on to its End
-	KindEnd    Kind = "end"    // last record: the run is complete
-)
-
-// Record is one line from the guest. Of the pointers exactly the one that
-// Kind names is set; a Beat has none.
+// Record is one line from the guest. At most one of the fields after Nanos is set; a
+// record with none says that the guest is alive.
 type Record struct {
 	// Seq is 1 for the first record and rises by 1.
 	Seq uint64 `json:"seq"`
-	// Kind tells which of the fields below is set.
-	Kind Kind `json:"kind"`
 	// Nanos is the guest's CLOCK_MONOTONIC when the record was made, in
 	// nanoseconds: of virtual time under icount.
 	Nanos int64 `json:"t"`
 
-	Hello  *Hello  `json:"hello,omitempty"`
-	Log    *Log    `json:"log,omitempty"`
-	Sample *Sample `json:"sample,omitempty"`
-	Start  *Start  `json:"start,omitempty"`
-	Test   *Test   `json:"test,omitempty"`
-	Error  *Error  `json:"error,omitempty"`
-	End    *End    `json:"end,omitempty"`
+	// Hello is the first record.
+	Hello *Hello `json:"hello,omitempty"`
+	// Log is a line for people.
+	Log    string          `json:"log,omitempty"`
+	Sample *measure.Sample `json:"sample,omitempty"`
+	// Start names the program that is about to run, so that the host knows which
+	// one a guest died of. The same is written to the kernel's log, as StartMark
+	// and the name.
+	Start string `json:"start,omitempty"`
+	Test  *Test  `json:"test,omitempty"`
+	// End is the last record.
+	End *End `json:"end,omitempty"`
 }
 
 // Hello says which guest speaks.
 type Hello struct {
-	Version     int    `json:"version"`     // of this format
-	Job         string `json:"job"`         // kind of the job
-	Kernel      string `json:"kernel"`      // uname -r
-	Build       string `json:"build"`       // uname -v
-	Machine     string `json:"machine"`     // uname -m
-	Cmdline     string `json:"cmdline"`     // /proc/cmdline
-	BootID      string `json:"boot_id"`     // random in every boot, unless the guest is seeded
-	Clocksource string `json:"clocksource"` // the current one
-	OnlineCPUs  string `json:"online_cpus"` // a list such as 0-3
-	MemTotalKiB int64  `json:"mem_total_kib"`
-}
-
-// Log is a line for people.
-type Log struct {
-	Text string `json:"text"`
-}
-
-// Sample is a measured value. Type names the type of Data, see package measure.
-type Sample struct {
-	Type string          `json:"type"`
-	Data json.RawMessage `json:"data"`
-}
-
-// Start names the program that is about to run, so that the host knows which one a
-// guest died of. The same is written to the kernel's log, as StartMark and the name.
-type Start struct {
-	Name string `json:"name"`
+	Version    int    `json:"version"`     // of this format
+	Kernel     string `json:"kernel"`      // uname -r
+	Machine    string `json:"machine"`     // uname -m
+	Cmdline    string `json:"cmdline"`     // /proc/cmdline
+	BootID     string `json:"boot_id"`     // random in every boot, unless the guest is seeded
+	OnlineCPUs string `json:"online_cpus"` // a list such as 0-3
 }
 
 // StartMark precedes the name of a program in the kernel's log, and so on the
@@ -109,48 +82,19 @@ type Test struct {
 	Message string  `json:"message,omitempty"` // why it could not be started
 }
 
-// Error is an error of the guest.
-type Error struct {
-	Code    Code   `json:"code,omitempty"` // the kind of error
-	Message string `json:"message"`        // the error's text
-}
-
-// End closes a run.
-type End struct {
-	Status  Status `json:"status"`
-	Records uint64 `json:"records"` // how many records were sent, this one included
-}
-
-// Status is how a run ended.
-type Status string
-
-// The statuses of a run.
-const (
-	StatusOK     Status = "ok"     // the job is done
-	StatusFailed Status = "failed" // an Error record says why it is not
-)
-
-// check tells whether r is well formed: the payload that its kind names and
-// no other.
+// check tells whether r is well formed, without its place among the others.
 func (r *Record) check() error {
-	set := map[Kind]bool{
-		KindHello: r.Hello != nil, KindLog: r.Log != nil, KindBeat: r.Kind == KindBeat,
-		KindSample: r.Sample != nil, KindStart: r.Start != nil, KindTest: r.Test != nil,
-		KindError: r.Error != nil, KindEnd: r.End != nil,
-	}
-	if _, known := set[r.Kind]; !known {
-		return fmt.Errorf("record of unknown kind %q", r.Kind)
-	}
-	if !set[r.Kind] {
-		return fmt.Errorf("record of kind %q has no %q", r.Kind, r.Kind)
-	}
-	for kind, is := range set {
-		if is && kind != r.Kind {
-			return fmt.Errorf("record of kind %q carries a %q", r.Kind, kind)
+	set := 0
+	for _, is := range []bool{r.Hello != nil, r.Log != "", r.Sample != nil, r.Start != "", r.Test != nil, r.End != nil} {
+		if is {
+			set++
 		}
 	}
-	if r.Kind == KindSample && (r.Sample.Type == "" || len(r.Sample.Data) == 0) {
-		return errors.New("sample without a type or without data")
+	if set > 1 {
+		return fmt.Errorf("%w: it carries %d things, expected one", ErrMalformed, set)
+	}
+	if r.Hello != nil && r.Hello.Version != Version {
+		return fmt.Errorf("%w: expected version %d, found %d: the guest program is stale", ErrMalformed, Version, r.Hello.Version)
 	}
 	return nil
 }

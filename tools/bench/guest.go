@@ -54,11 +54,7 @@ func (g *Guests) Attempts() int { return 2 }
 
 // Boot is part of Runner. Its errors are those of vm.Boot.
 func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error {
-	job, err := wire.NewJob(wire.JobMeasure, plan.Params)
-	if err != nil {
-		return err
-	}
-	job.Mounts = []string{"tracefs", "debugfs"}
+	job := wire.Job{Measure: &plan.Params, Mounts: []string{"tracefs", "debugfs"}}
 	m := machine(g.Candidates[kernel], plan)
 	modules, err := g.Candidates[kernel].modules(m.Accel)
 	if err != nil {
@@ -73,13 +69,10 @@ func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boo
 		vm.Guest{Job: job, Modules: modules, ModuleDir: g.Candidates[kernel].moduleDir(), Source: g.Source},
 		vm.Options{
 			Timeout: bootTimeout, Silence: bootSilence, KeepDir: keep,
-			OnRecord: func(rec wire.Record) error { return addSample(b, step, rec) },
+			OnRecord: func(rec wire.Record) error { addSample(b, step, rec); return nil },
 		})
 	if err != nil {
 		return err
-	}
-	if len(res.Errors) > 0 {
-		return fmt.Errorf("%w: the guest reports: %s", results.ErrInvalid, res.Errors[0].Message)
 	}
 
 	b.Command = withoutDirectories(res.Command)

@@ -54,18 +54,18 @@ func TestPathsBroken(t *testing.T) {
 	c, k := pinnedKernel(t)
 	good := buildLoops(t, c, k, nil)
 	for name, tt := range map[string]struct {
-		broken measure.PathBreak
+		broken measure.Break
 		says   string
 	}{
-		"entries are missed":          {measure.PathBreak{Without: "_entry"}, "and the call in it"},
-		"exits are missed":            {measure.PathBreak{Without: "_exit"}, "probe missed calls: 80 operations called kvm_make_all_cpus_request 0 times"},
-		"operations are left out":     {measure.PathBreak{Lazy: true}, "80 operations called kvm_make_all_cpus_request 75 times"},
-		"a vCPU does not get its IPI": {measure.PathBreak{Deaf: 3}, "ipi-broadcast: the VM's payload failed: vCPU 3: expected interrupts"},
+		"entries are missed":          {measure.Break{Without: []string{"_entry"}}, "and the call in it"},
+		"exits are missed":            {measure.Break{Without: []string{"_exit"}}, "probe missed calls: 80 operations called kvm_make_all_cpus_request 0 times"},
+		"operations are left out":     {measure.Break{Lazy: true}, "80 operations called kvm_make_all_cpus_request 75 times"},
+		"a vCPU does not get its IPI": {measure.Break{Deaf: 3}, "ipi-broadcast: the VM's payload failed: vCPU 3: expected interrupts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			plan := pathPlan(8)
-			plan.Params.Paths.Break = &tt.broken
+			plan.Params.Paths.Break = tt.broken
 			bootBroken(t, guests(c, k, good), plan, tt.says)
 		})
 	}

@@ -5,6 +5,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -69,18 +70,12 @@ func (r *Running) Boot(ctx context.Context, _ int, plan Plan, b *results.Boot, s
 		}
 	}()
 
-	job, err := wire.NewJob(wire.JobMeasure, plan.Params)
-	if err != nil {
-		return err
-	}
-	err = r.runProgram(ctx, job, func(rec wire.Record) error {
+	err = r.runProgram(ctx, wire.Job{Measure: &plan.Params}, func(rec wire.Record) error {
 		if h := rec.Hello; h != nil {
 			b.BootID, b.Release, b.Cmdline = h.BootID, h.Kernel, running.CommandLine(h.Cmdline)
 		}
-		if rec.Error != nil {
-			return newProgramError(*rec.Error)
-		}
-		return addSample(b, step, rec)
+		addSample(b, step, rec)
+		return programError(rec.End)
 	})
 	if err != nil {
 		return err
@@ -92,18 +87,12 @@ func (r *Running) Boot(ctx context.Context, _ int, plan Plan, b *results.Boot, s
 	return b.Check()
 }
 
-// programError is an error that the measuring program reports.
-type programError struct {
-	message string
-	kind    error // behind the code that came with it, or nil
-}
-
-func (e *programError) Error() string { return "the measuring program reports: " + e.message }
-func (e *programError) Unwrap() error { return e.kind }
-
-// newProgramError returns the error of a record.
-func newProgramError(e wire.Error) error {
-	err := error(&programError{e.Message, e.Code.Err()})
+// programError returns the error that the measuring program reports, if it does.
+func programError(end *wire.End) error {
+	if end == nil || end.Message == "" {
+		return nil
+	}
+	err := fmt.Errorf("the measuring program reports: %w", end)
 	if errors.Is(err, wire.ErrAttach) {
 		return exit.With(exit.MachineLacks, fmt.Errorf("%w\n  are CONFIG_FUNCTION_TRACER, DYNAMIC_FTRACE_WITH_DIRECT_CALLS, BPF_JIT and DEBUG_INFO_BTF_MODULES in the kernel?", err))
 	}
@@ -113,7 +102,7 @@ func newProgramError(e wire.Error) error {
 // runProgram has the program do a job, on the processor to measure on, and hands
 // on its records. The program has ended, or was killed, when it returns.
 func (r *Running) runProgram(ctx context.Context, job wire.Job, record func(wire.Record) error) error {
-	in, err := job.Marshal()
+	in, err := json.Marshal(job)
 	if err != nil {
 		return err
 	}

@@ -114,27 +114,29 @@ func TestRunningInGuest(t *testing.T) {
 	step("no more modules", within("write", "/proc/sys/kernel/modules_disabled", "1"), 0, "")
 	step("modules disabled", with("good"), exit.MachineLacks, "modules_disabled is 1")
 
-	job, err := wire.NewJob(wire.JobExec, wire.Exec{Programs: programs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	job.Mounts = []string{"tmpfs"}
+	job := wire.Job{Exec: &wire.Exec{Programs: programs}, Mounts: []string{"tmpfs"}}
 	m := vm.Machine{
 		Arch: arch.X86_64(), Kernel: k.ImagePath(), MemMiB: guestMemMiB, ICount: true,
 		Append: []string{"clocksource=tsc", "tsc=reliable", "tsc_early_khz=1000000", "hpet=disable", "pmtmr=0"},
 	}
 	start := time.Now()
-	res, err := vm.Boot(t.Context(), c, m, vm.Guest{
+	var ended []wire.Test
+	_, err = vm.Boot(t.Context(), c, m, vm.Guest{
 		Job: job, Modules: []vm.Module{{Host: kvm}}, ModuleDir: filepath.Join(k.Dir, "modules"), Files: files,
-	}, vm.Options{Timeout: time.Hour, Silence: 10 * time.Minute, KeepDir: t.TempDir()})
+	}, vm.Options{Timeout: time.Hour, Silence: 10 * time.Minute, KeepDir: t.TempDir(), OnRecord: func(r wire.Record) error {
+		if r.Test != nil {
+			ended = append(ended, *r.Test)
+		}
+		return nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("the guest ran for %v", time.Since(start).Round(time.Second))
-	if len(res.Tests) != len(names) {
-		t.Fatalf("expected %d programs, found %d", len(names), len(res.Tests))
+	if len(ended) != len(names) {
+		t.Fatalf("expected %d programs, found %d", len(names), len(ended))
 	}
-	for i, got := range res.Tests {
+	for i, got := range ended {
 		want := wants[names[i]]
 		if got.Outcome != wire.OutcomeExit || got.Code != want.code || !strings.Contains(got.Output, want.text) {
 			// Its end says why; what it shows as time before is none here.

@@ -38,14 +38,14 @@ func scripted(t *testing.T, script string) *Running {
 }
 
 // job is one that the scripts read and ignore.
-var job = wire.Job{Kind: wire.JobMeasure}
+var job wire.Job
 
-var hello = `{"seq":1,"kind":"hello","hello":{"version":` + strconv.Itoa(wire.Version) + `,"job":"measure","kernel":"6.12","build":"","machine":"","cmdline":"","boot_id":"","clocksource":"tsc","online_cpus":"0","mem_total_kib":1}}`
+var hello = `{"seq":1,"hello":{"version":` + strconv.Itoa(wire.Version) + `,"kernel":"6.12","machine":"","cmdline":"","boot_id":"","online_cpus":""}}`
 
 // TestRunProgram: a program that ends in another way than with its last record
 // measured nothing.
 func TestRunProgram(t *testing.T) {
-	end := `{"seq":2,"kind":"end","end":{"status":"ok","records":2}}`
+	end := `{"seq":2,"end":{}}`
 	for name, tt := range map[string]struct {
 		script string
 		error  string
@@ -81,10 +81,10 @@ func TestRunProgramKills(t *testing.T) {
 }
 
 func TestProgramError(t *testing.T) {
-	if err := newProgramError(wire.Error{Message: "loops: fentry", Code: wire.ErrAttach}); exit.Code(err) != exit.MachineLacks {
+	if err := programError(&wire.End{Message: "loops: fentry", Code: wire.ErrAttach}); exit.Code(err) != exit.MachineLacks {
 		t.Errorf("expected the machine to lack something, found %d: %v", exit.Code(err), err)
 	}
-	if err := newProgramError(wire.Error{Message: "KVM_CREATE_VM: no"}); exit.Code(err) != exit.CheckFailed {
+	if err := programError(&wire.End{Message: "KVM_CREATE_VM: no"}); exit.Code(err) != exit.CheckFailed {
 		t.Errorf("expected a failure, found %d: %v", exit.Code(err), err)
 	}
 }

@@ -3,59 +3,36 @@
 package bench
 
 import (
-	"encoding/json"
-	"fmt"
-
-	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
 // addSample adds a record's sample to the boot, and shows in step which VM it is of.
-func addSample(b *results.Boot, step *progress.Step, rec wire.Record) error {
-	if rec.Kind != wire.KindSample {
-		return nil
+func addSample(b *results.Boot, step *progress.Step, rec wire.Record) {
+	switch s := rec.Sample; {
+	case s == nil:
+	case s.Sizes != nil:
+		b.Sizes = *s.Sizes
+	case s.Clock != nil:
+		b.Clock = *s.Clock
+	case s.Create != nil:
+		b.Creates = append(b.Creates, *s.Create)
+		step.Update("%s: %v", b.Column(), s.Create.VM)
+	case s.Memory != nil:
+		b.Memory = append(b.Memory, *s.Memory)
+		step.Update("%s: memory, %v", b.Column(), s.Memory.VM)
+	case s.Growth != nil:
+		b.Growths = append(b.Growths, *s.Growth)
+		step.Update("%s: stalls, %v", b.Column(), s.Growth.VM)
+	case s.Gaps != nil:
+		b.Gaps = append(b.Gaps, *s.Gaps)
+	case s.Start != nil:
+		b.Starts = append(b.Starts, *s.Start)
+		step.Update("%s: paths, %v", b.Column(), s.Start.VM)
+	case s.Path != nil:
+		b.Paths = append(b.Paths, *s.Path)
+	case s.Loop != nil:
+		b.Loops = append(b.Loops, *s.Loop)
 	}
-	data := rec.Sample.Data
-	var err error
-	switch rec.Sample.Type {
-	case measure.TypeSizes:
-		err = json.Unmarshal(data, &b.Sizes)
-	case measure.TypeClock:
-		err = json.Unmarshal(data, &b.Clock)
-	case measure.TypeCreate:
-		err = appendTo(&b.Creates, data, func(s measure.Create) { step.Update("%s: %v", b.Column(), s.VM) })
-	case measure.TypeMemory:
-		err = appendTo(&b.Memory, data, func(s measure.Memory) { step.Update("%s: memory, %v", b.Column(), s.VM) })
-	case measure.TypeGrowth:
-		err = appendTo(&b.Growths, data, func(s measure.Growth) { step.Update("%s: stalls, %v", b.Column(), s.VM) })
-	case measure.TypeGaps:
-		err = appendTo(&b.Gaps, data, nil)
-	case measure.TypeStart:
-		err = appendTo(&b.Starts, data, func(s measure.Start) { step.Update("%s: paths, %v", b.Column(), s.VM) })
-	case measure.TypePath:
-		err = appendTo(&b.Paths, data, nil)
-	case measure.TypeLoop:
-		err = appendTo(&b.Loops, data, nil)
-	default:
-		err = fmt.Errorf("expected a sample of a known type, found %q: the guest program is stale", rec.Sample.Type)
-	}
-	if err != nil {
-		return fmt.Errorf("sample %s: %w", rec.Sample.Type, err)
-	}
-	return nil
-}
-
-// appendTo decodes a sample and appends it.
-func appendTo[T any](all *[]T, data json.RawMessage, show func(T)) error {
-	var sample T
-	if err := json.Unmarshal(data, &sample); err != nil {
-		return err
-	}
-	*all = append(*all, sample)
-	if show != nil {
-		show(sample)
-	}
-	return nil
 }

@@ -62,7 +62,7 @@ func TestStallsBroken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			plan := smallPlan(measure.VM{VCPUs: 1, IDs: measure.Dense})
-			plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: &tt.broken}
+			plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: tt.broken}
 			bootBroken(t, guests(c, k, good), plan, tt.says)
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
@@ -46,14 +47,10 @@ func TestNestedWaitsKernel(t *testing.T) {
 		"synchronize_srcu": nil,
 	} {
 		t.Run(outer, func(t *testing.T) {
-			job, err := wire.NewJob(wire.JobExec, wire.Exec{Programs: []wire.Program{{
+			job := wire.Job{Mounts: []string{"tmpfs", "tracefs", "debugfs"}, Exec: &wire.Exec{Programs: []wire.Program{{
 				Name: "probe", Path: "/tests/probe", Args: []string{"-test.v", "-test.run=^TestNestedWait$"},
-				Env: []string{"VCPULAB_TEST_WAIT=" + outer}, TimeoutMillis: 60_000,
-			}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			job.Mounts = []string{"tmpfs", "tracefs", "debugfs"}
+				Env: []string{"VCPULAB_TEST_WAIT=" + outer}, Timeout: time.Minute, MaxOutput: 64 << 10,
+			}}}}
 			var result wire.Test
 			_, err = vm.Boot(t.Context(), c,
 				vm.Machine{Arch: arch.X86_64(), Kernel: k.ImagePath(), Append: parameters},

@@ -196,9 +196,6 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 // Remove takes an entry out of the cache. It is not an error if it is missing.
 // The entry disappears at once for others, then its files are deleted.
 func (c *Cache) Remove(ctx context.Context, kind, key string) error {
-	if err := checkName(kind, key); err != nil {
-		return err
-	}
 	unlock, err := c.Lock(ctx, kind, key)
 	if err != nil {
 		return err
@@ -209,14 +206,10 @@ func (c *Cache) Remove(ctx context.Context, kind, key string) error {
 	if err := os.RemoveAll(tmp); err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
-	err = os.Rename(c.Path(kind, key), tmp)
-	if err == nil {
-		err = os.RemoveAll(tmp)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(c.Path(kind, key), tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cache: %w", err)
 	}
-	return nil
+	return os.RemoveAll(tmp)
 }
 
 // Keys returns the keys of all entries of a kind, sorted.
@@ -261,9 +254,7 @@ func (c *Cache) sweep() error {
 		if err != nil {
 			return err
 		}
-		err = os.RemoveAll(filepath.Join(c.dir, tmpDir, e.Name()))
-		lock.Close()
-		if err != nil {
+		if err := errors.Join(os.RemoveAll(filepath.Join(c.dir, tmpDir, e.Name())), lock.Close()); err != nil {
 			return err
 		}
 	}

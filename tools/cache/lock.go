@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errLocked says that another process or goroutine holds a lock.
-var errLocked = errors.New("locked")
+// errLocked is what tryLock returns if another process or goroutine holds the lock.
+const errLocked = unix.EWOULDBLOCK
 
 // lockPoll is how often a lock that is held is tried again. flock(2) cannot wait
 // for a lock until a context ends.
@@ -65,8 +65,7 @@ func (c *Cache) holder(kind, key string) string {
 	return strings.ToValidUTF8(string(text[:min(len(text), maxHolder)]), "?")
 }
 
-// tryLock takes the lock of that name, which closing the file frees, or returns
-// errLocked. Lock files are never removed: a file that is replaced while another
+// tryLock takes the lock of that name, which closing the file frees. Lock files are never removed: a file that is replaced while another
 // process waits for it would be locked twice.
 func (c *Cache) tryLock(name string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(c.dir, lockDir, name), os.O_RDWR|os.O_CREATE, 0o644)
@@ -74,16 +73,13 @@ func (c *Cache) tryLock(name string) (*os.File, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 
-	err = unix.EINTR
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	for errors.Is(err, unix.EINTR) {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
-	if err == nil {
-		return f, nil
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cache: lock %s: %w", f.Name(), err)
 	}
-	f.Close()
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errLocked
-	}
-	return nil, fmt.Errorf("cache: lock %s: %w", f.Name(), err)
+	return f, nil
 }

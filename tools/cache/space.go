@@ -59,11 +59,16 @@ func (c *Cache) Need(doing string, need int64) error {
 	return nil
 }
 
+// IsFull tells whether an error came from a full disk, a quota or a limit of sizes.
+func IsFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
+
 // Full turns an error that came from a full disk into a *SpaceError and
 // returns others as they are.
 func (c *Cache) Full(doing string, err error) error {
 	var already *SpaceError
-	if errors.As(err, &already) || !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+	if errors.As(err, &already) || !IsFull(err) {
 		return err
 	}
 	free, _ := Free(c.dir)

@@ -16,10 +16,15 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Suite is what was checked in one run.
+// Suite is what was checked in one run. Write fills in all but Name and Cases.
 type Suite struct {
-	Name  string
-	Cases []Case
+	Name     string  `xml:"name,attr"`
+	Tests    int     `xml:"tests,attr"`
+	Failures int     `xml:"failures,attr"`
+	Errors   int     `xml:"errors,attr"`
+	Skipped  int     `xml:"skipped,attr"`
+	Took     Seconds `xml:"time,attr"`
+	Cases    []Case  `xml:"testcase"`
 }
 
 // Case is one thing that was checked. Of Failure, Error and Skipped at most
@@ -53,29 +58,18 @@ type Seconds float64
 // MarshalText implements [encoding.TextMarshaler].
 func (s Seconds) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%.3f", float64(s)), nil }
 
-// The elements around the cases.
-type (
-	document struct {
-		XMLName xml.Name       `xml:"testsuites"`
-		Suites  []suiteElement `xml:"testsuite"`
-	}
-	suiteElement struct {
-		Name     string  `xml:"name,attr"`
-		Tests    int     `xml:"tests,attr"`
-		Failures int     `xml:"failures,attr"`
-		Errors   int     `xml:"errors,attr"`
-		Skipped  int     `xml:"skipped,attr"`
-		Took     Seconds `xml:"time,attr"`
-		Cases    []Case  `xml:"testcase"`
-	}
-)
+// document is the element around the suites.
+type document struct {
+	XMLName xml.Name `xml:"testsuites"`
+	Suites  []Suite  `xml:"testsuite"`
+}
 
 // Write writes suites as one XML document. Characters that XML lacks are
 // written as U+FFFD: results quote the output of programs.
 func Write(w io.Writer, suites ...Suite) error {
 	var doc document
 	for _, s := range suites {
-		doc.Suites = append(doc.Suites, s.element())
+		doc.Suites = append(doc.Suites, s.counted())
 	}
 	data, err := xml.MarshalIndent(doc, "", "\t")
 	if err != nil {
@@ -98,21 +92,21 @@ func WriteFile(name string, suites ...Suite) error {
 	return nil
 }
 
-// element counts the cases.
-func (s Suite) element() suiteElement {
-	e := suiteElement{Name: s.Name, Tests: len(s.Cases), Cases: slices.Clone(s.Cases)}
-	for i := range e.Cases {
-		c := &e.Cases[i]
+// counted returns the suite with the numbers of its cases.
+func (s Suite) counted() Suite {
+	s.Tests, s.Cases = len(s.Cases), slices.Clone(s.Cases)
+	for i := range s.Cases {
+		c := &s.Cases[i]
 		c.Class = cmp.Or(c.Class, s.Name)
 		switch {
 		case c.Failure != nil:
-			e.Failures++
+			s.Failures++
 		case c.Error != nil:
-			e.Errors++
+			s.Errors++
 		case c.Skipped != nil:
-			e.Skipped++
+			s.Skipped++
 		}
-		e.Took += c.Took
+		s.Took += c.Took
 	}
-	return e
+	return s
 }

@@ -4,6 +4,7 @@ package kbuild
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -32,12 +33,19 @@ var decoded = regexp.MustCompile(`^\S+ \((.+:\d+.*)\)( \S+)?$`)
 // Decode adds the line of the source to each place in the kernel's or a
 // module's code that a console's text names, with the pinned tree's own
 // scripts/decode_stacktrace.sh. As there, the line is that of the call, not of
-// the instruction after it. Places that are not found stay as they are; without
-// debug information those are all, see HasLines.
+// the instruction after it. Places that are not found stay as they are; it is an
+// error if the kernel has no debug information.
 func (k *Kernel) Decode(ctx context.Context, text string) (string, error) {
 	places := findPlaces(text)
 	if len(places) == 0 {
 		return text, nil
+	}
+	config, err := k.Config()
+	if err != nil {
+		return text, err
+	}
+	if config.Value("CONFIG_DEBUG_INFO") != "y" {
+		return "", errors.New("this kernel has no debug information: only functions and offsets are known")
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, decodeLimit)
@@ -53,16 +61,6 @@ func (k *Kernel) Decode(ctx context.Context, text string) (string, error) {
 		return text, fmt.Errorf("find source lines of linux %s with %s: %w", k.Release, script, err)
 	}
 	return addLines(text, places, out)
-}
-
-// HasLines tells whether the kernel was built with debug information that
-// Decode needs.
-func (k *Kernel) HasLines() (bool, error) {
-	config, err := k.Config()
-	if err != nil {
-		return false, err
-	}
-	return config.Value("CONFIG_DEBUG_INFO") == "y", nil
 }
 
 // findPlaces returns the different places that a text names, in order, as

@@ -84,6 +84,9 @@ func TestDecode(t *testing.T) {
 	if k.Arch, err = arch.Host(); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(k.ConfigPath(), []byte("CONFIG_DEBUG_INFO=y\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	src := filepath.Join(k.Dir, "f.c")
 	if err := os.WriteFile(src, []byte("int other(void);\nint called(int a)\n{\n\ta += 3;\n\treturn a * other();\n}\nint other(void) { return 1; }\n"), 0o644); err != nil {
 		t.Fatal(err)

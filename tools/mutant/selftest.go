@@ -88,7 +88,7 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 		o.Retries = -1
 		// How long the test takes without the fault is known.
 		if clean, err := c.Runner.run(ctx, c.k, c, p.series, p); err == nil {
-			o.Expect = map[string]float64{c.k.Test: clean.Took}
+			o.Elsewhere = []selftest.Result{{Name: c.k.Test, Outcome: selftest.Pass, Seconds: clean.Took}}
 		}
 	}
 

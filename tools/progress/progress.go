@@ -34,9 +34,8 @@ const (
 type Log struct {
 	mu     sync.Mutex
 	w      io.Writer
-	live   bool       // on a terminal: lines are redrawn
-	colour bool       // and may be coloured
-	width  func() int // of the terminal, in columns
+	width  func() int // of the terminal whose lines are redrawn, in columns; nil elsewhere
+	colour bool       // lines may be coloured
 
 	active []*Step       // in the order of their start
 	drawn  int           // lines of the live display that are on the terminal
@@ -52,7 +51,6 @@ func New(w io.Writer) *Log {
 	}
 	l := &Log{w: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		l.live = true
 		l.colour = os.Getenv("NO_COLOR") == ""
 		l.width = func() int {
 			if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
@@ -114,7 +112,7 @@ func (l *Log) tick(stop chan struct{}) {
 // show redraws the live display, or writes the lines that are due. Called
 // with mu held, as all methods below.
 func (l *Log) show(now time.Time) {
-	if l.live {
+	if l.width != nil {
 		l.erase()
 		l.draw(now)
 		return
@@ -133,7 +131,7 @@ func (l *Log) show(now time.Time) {
 func (l *Log) line(text string) {
 	l.erase()
 	fmt.Fprintf(l.w, "%s\n", strings.TrimRight(text, "\n"))
-	if l.live {
+	if l.width != nil {
 		l.draw(time.Now())
 	}
 }
@@ -171,12 +169,12 @@ func (l *Log) end(s *Step, colour, mark, text string) {
 		l.stop = nil
 	}
 
-	took := elapsed(time.Since(s.start))
-	if l.live {
-		l.line(fmt.Sprintf("%6s  %s%s%s", took, l.paint(colour, s.name), before(" ", mark), before(": ", text)))
+	took, text := elapsed(time.Since(s.start)), l.paint(colour, s.name)+before(" ", mark)+before(": ", text)
+	if l.width != nil {
+		l.line(fmt.Sprintf("%6s  %s", took, text))
 		return
 	}
-	l.line(fmt.Sprintf("%s%s%s (%s)", s.name, before(" ", mark), before(": ", text), took))
+	l.line(fmt.Sprintf("%s (%s)", text, took))
 }
 
 // paint wraps text in an SGR colour.
@@ -209,34 +207,25 @@ func (s *Step) Update(format string, args ...any) {
 }
 
 // Done ends the step; the text, which may be empty, is its result.
-func (s *Step) Done(format string, args ...any) {
+func (s *Step) Done(format string, args ...any) { s.End(nil, format, args...) }
+
+// Fail ends the step with an error. After Done it does nothing, so that it can be
+// deferred.
+func (s *Step) Fail(err error) { s.End(fmt.Errorf("%v", err), "") }
+
+// End ends the step with an error, of which the first line is shown, or if it is nil
+// as Done does.
+func (s *Step) End(err error, format string, args ...any) {
 	if s == nil {
 		return
 	}
-	text := fmt.Sprintf(format, args...)
-	mark := ""
-	if text == "" {
+	text, colour, mark := fmt.Sprintf(format, args...), "32", ""
+	if err != nil {
+		text, colour, mark = err.Error(), "31", "failed"
+	} else if text == "" {
 		mark = "done"
 	}
-	s.log.end(s, "32", mark, oneLine(text))
-}
-
-// Fail ends the step with an error, of which the first line is shown. After
-// Done it does nothing, so that it can be deferred.
-func (s *Step) Fail(err error) {
-	if s == nil {
-		return
-	}
-	s.log.end(s, "31", "failed", oneLine(fmt.Sprint(err)))
-}
-
-// End is Done or Fail, as err says.
-func (s *Step) End(err error, format string, args ...any) {
-	if err != nil {
-		s.Fail(err)
-		return
-	}
-	s.Done(format, args...)
+	s.log.end(s, colour, mark, oneLine(text))
 }
 
 // oneLine returns the first line of s.

@@ -138,7 +138,7 @@ func screen(t *testing.T, out string) []string {
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		l := &Log{w: &out, live: true, width: func() int { return 24 }}
+		l := &Log{w: &out, width: func() int { return 24 }}
 		a := l.Step("download")
 		a.Update("a state that is longer than the terminal is wide")
 		b := l.Step("build")
@@ -164,7 +164,7 @@ func TestLive(t *testing.T) {
 
 func TestColour(t *testing.T) {
 	var out bytes.Buffer
-	l := &Log{w: &out, live: true, colour: true, width: func() int { return 80 }}
+	l := &Log{w: &out, colour: true, width: func() int { return 80 }}
 	l.Step("a").Done("")
 	if !strings.Contains(out.String(), "\x1b[32ma\x1b[0m") {
 		t.Errorf("no green in %q", out.String())

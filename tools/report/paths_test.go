@@ -28,7 +28,7 @@ func withPaths(t testing.TB, r *results.Results) *results.Results {
 			for _, path := range measure.AllPaths {
 				call := of * 100 * int64(n)
 				b.Paths = append(b.Paths, measure.PathSample{
-					VM: vm, Path: path, Function: path.Function(), Ops: 2, Bracket: 154,
+					VM: vm, Path: path, Function: measure.PathFunctions[path], Ops: 2, Bracket: 154,
 					Once: []int64{2 * (call + 1000)}, Twice: []int64{4 * (call + 1000)}, Calls: []int64{call + 154, call + 154},
 				})
 			}

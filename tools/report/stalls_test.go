@@ -12,6 +12,13 @@ import (
 	"vcpulab/tools/results"
 )
 
+// The buckets of values.
+const (
+	bucket4000  = 143
+	bucket9000  = 161
+	bucket20000 = 179
+)
+
 // withStalls adds a search for who waits to each boot of a real run: a kernel
 // on which no thread waits, and with stalled one on which all do.
 func withStalls(t testing.TB, r *results.Results, stalled string) *results.Results {
@@ -20,13 +27,13 @@ func withStalls(t testing.TB, r *results.Results, stalled string) *results.Resul
 	for i := range r.Boots {
 		b := &r.Boots[i]
 		bad := b.Kernel == stalled
-		slot := measure.Call{Nanos: 60000, Off: measure.Off{Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000},
+		slot := measure.Call{Nanos: 60000, Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000,
 			Waits: map[string]uint64{"synchronize_srcu_expedited": 1}}
 		for _, phase := range []measure.Phase{"", measure.Slots} {
 			g := measure.Growth{VM: vm, Running: phase != "", Phase: phase, Create: make([]measure.Call, 520)}
 			if bad {
 				g.Create[16] = measure.Call{Waits: map[string]uint64{"synchronize_rcu": 1},
-					Off: measure.Off{Blocked: 1, LongestNanos: 3_000_000, Stack: []string{"schedule", "synchronize_rcu", "kvm_vm_ioctl"}}}
+					Blocked: 1, LongestNanos: 3_000_000, Stack: []string{"schedule", "synchronize_rcu", "kvm_vm_ioctl"}}
 			}
 			g.Slots = []measure.SlotCalls{{VCPU: 17, After: slot, Control: slot}, {VCPU: 18, After: slot, Control: slot}}
 			b.Growths = append(b.Growths, g)
@@ -34,15 +41,15 @@ func withStalls(t testing.TB, r *results.Results, stalled string) *results.Resul
 		for _, phase := range measure.Phases {
 			g := measure.Gaps{
 				VM: vm, Phase: phase,
-				Ran: []measure.BucketCount{{Bucket: measure.Bucket(4000), Count: 9990},
-					{Bucket: measure.Bucket(9000), Count: 9}, {Bucket: measure.Bucket(20000), Count: 1}},
+				Ran: []measure.BucketCount{{Bucket: bucket4000, Count: 9990},
+					{Bucket: bucket9000, Count: 9}, {Bucket: bucket20000, Count: 1}},
 				RanSum: measure.GapSum{Count: 10000, Largest: 20000 + int64(i)},
 				Guest:  measure.GuestGaps{KHz: 1_000_000, Count: 10000, Largest: 30000},
 			}
 			if bad && phase == measure.During {
 				g.Blocked = measure.GapSum{Count: 6, Nanos: 9_000_000, Largest: 3_000_000}
-				g.Longest = &measure.Call{Off: measure.Off{Blocked: 1, LongestNanos: 2_900_000,
-					Stack: []string{"schedule", "__mutex_lock", "kvm_emulate_cpuid"}}}
+				g.Longest = &measure.Call{Blocked: 1, LongestNanos: 2_900_000,
+					Stack: []string{"schedule", "__mutex_lock", "kvm_emulate_cpuid"}}
 			}
 			b.Gaps = append(b.Gaps, g)
 		}
@@ -138,9 +145,9 @@ func TestCompareStalls(t *testing.T) {
 func TestGapLine(t *testing.T) {
 	s := newSheet(withStalls(t, readFixture(t), ""))
 	line, _ := s.gapLine(results.ICount, s.base, measure.During)
-	low, _ := measure.Bounds(measure.Bucket(4000))
-	_, most := measure.Bounds(measure.Bucket(4000))
-	_, few := measure.Bounds(measure.Bucket(9000))
+	low, _ := measure.Bounds(bucket4000)
+	_, most := measure.Bounds(bucket4000)
+	_, few := measure.Bounds(bucket9000)
 	want := []point{{float64(low), 1e6}, {float64(most), 1000}, {float64(few), 100}}
 	if !slices.Equal(line, want) {
 		t.Errorf("expected %v, found %v", want, line)

@@ -23,7 +23,7 @@ func (b *Boot) completePaths(p measure.Paths) error {
 		start := b.Starts[i/len(measure.AllPaths)]
 		if err := cmp.Or(
 			expect(start.VM == vm, "paths: expected the start of %v, found that of %v", vm, start.VM),
-			expect(s.VM == vm && s.Path == path && s.Function == path.Function(),
+			expect(s.VM == vm && s.Path == path && s.Function == measure.PathFunctions[path],
 				"paths: expected %s of %v, found %s by %s of %v", path, vm, s.Path, s.Function, s.VM),
 			expect(s.Ops == p.Ops && len(s.Once) == p.Repeat, "paths: %s of %v: expected %d times %d operations, found %d times %d",
 				path, vm, p.Repeat, p.Ops, len(s.Once), s.Ops)); err != nil {

@@ -19,7 +19,7 @@ func addPaths(b *Boot, p measure.Paths) {
 		for _, path := range measure.AllPaths {
 			call := 100 * int64(vm.VCPUs)
 			once := 7000 + int64(p.Ops)*(call+5000)
-			s := measure.PathSample{VM: vm, Path: path, Function: path.Function(), Ops: p.Ops, Bracket: 154}
+			s := measure.PathSample{VM: vm, Path: path, Function: measure.PathFunctions[path], Ops: p.Ops, Bracket: 154}
 			for i := range p.Repeat {
 				s.Once = append(s.Once, once+3000*int64(i))
 				s.Twice = append(s.Twice, 2*once-7000+4000*int64(p.Repeat-i-1))

@@ -10,12 +10,19 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
+// The buckets of values.
+const (
+	bucket4000  = 143
+	bucket9000  = 161
+	bucket20000 = 179
+)
+
 // addStalls gives a boot what a search for stalls with these parameters finds
 // on a kernel without any.
 func addStalls(b *Boot, p measure.Stalls) {
 	vm := measure.VM{VCPUs: p.VCPUs, IDs: measure.Dense}
 	slot := measure.Call{
-		Nanos: 60000, Off: measure.Off{Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000, Stack: []string{"schedule"}},
+		Nanos: 60000, Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000, Stack: []string{"schedule"},
 		Waits: map[string]uint64{"synchronize_srcu_expedited": 1}, WaitNanos: map[string]int64{"synchronize_srcu_expedited": 30000},
 	}
 	for _, phase := range []measure.Phase{"", measure.During, measure.Other, measure.Slots} {
@@ -36,7 +43,7 @@ func addStalls(b *Boot, p measure.Stalls) {
 		b.Gaps = append(b.Gaps, measure.Gaps{
 			VM: vm, Phase: phase, Nanos: p.QuietNanos,
 			Ran: []measure.BucketCount{
-				{Bucket: measure.Bucket(4000), Count: 990}, {Bucket: measure.Bucket(9000), Count: 9}, {Bucket: measure.Bucket(20000), Count: 1},
+				{Bucket: bucket4000, Count: 990}, {Bucket: bucket9000, Count: 9}, {Bucket: bucket20000, Count: 1},
 			},
 			RanSum:    measure.GapSum{Count: 1000, Nanos: 4_100_000, Largest: 20000},
 			Preempted: measure.GapSum{Count: 2, Nanos: 90000, Largest: 50000},
@@ -114,7 +121,7 @@ func TestStallValues(t *testing.T) {
 		}
 	}
 	b.Gaps[1].Blocked = measure.GapSum{Count: 3, Nanos: 100000, Largest: 50500}
-	b.Gaps[1].Longest = &measure.Call{Nanos: 50000, Off: measure.Off{Blocked: 2, BlockedNanos: 45000, LongestNanos: 40000}}
+	b.Gaps[1].Longest = &measure.Call{Nanos: 50000, Blocked: 2, BlockedNanos: 45000, LongestNanos: 40000}
 	var d drawing
 	drawEach(&d, "growths", b.Growths, growthValues)
 	drawEach(&d, "gaps", b.Gaps, gapValues)
@@ -122,8 +129,8 @@ func TestStallValues(t *testing.T) {
 		t.Fatal(d.err)
 	}
 	got := named(t, d.values)
-	low, high := measure.Bounds(measure.Bucket(4000))
-	low999, high999 := measure.Bounds(measure.Bucket(9000))
+	low, high := measure.Bounds(bucket4000)
+	low999, high999 := measure.Bounds(bucket9000)
 	for name, want := range map[string]struct {
 		unit             string
 		value, low, high float64

@@ -57,10 +57,9 @@ func TestBlame(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := guest{
-				r: &runner{opts: Options{}}, tests: named("a", "b", "c"), console: newConsoleLog(),
+				r: &runner{opts: Options{}}, tests: named("a", "b", "c"), console: cutConsole(tc.console),
 				running: tc.running, since: time.Now(), results: append([]Result(nil), tc.results...),
 			}
-			_, _ = g.console.Write([]byte(tc.console))
 			err := g.blame(tc.err)
 			if tc.want == nil {
 				if err == nil {
@@ -98,10 +97,10 @@ func TestOverlook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := guest{
-				r: &runner{opts: Options{Overlook: tc.overlook}}, tests: named("a", "b"), console: newConsoleLog(),
+				r: &runner{opts: Options{Overlook: tc.overlook}}, tests: named("a", "b"),
+				console: cutConsole("vcpulab: start a\nvcpulab: end a\nvcpulab: start b\nrace\nwarning\n"),
 				results: []Result{result("a", Pass), result("b", Pass)},
 			}
-			_, _ = g.console.Write([]byte("vcpulab: start a\nvcpulab: end a\nvcpulab: start b\nrace\nwarning\n"))
 			g.attribute([]vm.Splat{race, warning})
 			if diff := cmp.Diff(tc.splats, g.results[1].Splats); diff != "" {
 				t.Error(diff)

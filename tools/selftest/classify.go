@@ -94,7 +94,7 @@ func failedSubs(subs []Subtest) string {
 	var names []string
 	for _, s := range subs {
 		if s.Outcome.bad() {
-			names = append(names, s.firstFailed())
+			names = append(names, s.Name)
 		}
 	}
 	bad := len(names)
@@ -105,17 +105,6 @@ func failedSubs(subs []Subtest) string {
 		names = append(names[:most], "...")
 	}
 	return fmt.Sprintf("%d of %d subtests failed: %s", bad, len(subs), strings.Join(names, ", "))
-}
-
-// firstFailed returns the name of a failed subtest, with that of the innermost
-// one below it that failed first.
-func (s Subtest) firstFailed() string {
-	for _, below := range s.Sub {
-		if below.Outcome.bad() {
-			return s.Name + " / " + below.firstFailed()
-		}
-	}
-	return s.Name
 }
 
 // skipReason finds why a test was skipped.

@@ -86,14 +86,18 @@ type Counts struct {
 	NotComparable int `json:"not_comparable"`
 }
 
-// Compare puts the results of two kernels side by side, by name. Of two
-// results of one name the worse counts.
+// Compare puts the results of two kernels side by side, by name.
 func Compare(base, patched []Result, e Expectations) Comparison {
 	b, p := byName(base), byName(patched)
 	all := maps.Clone(b)
 	maps.Copy(all, p)
 
-	known := splatTitles(base)
+	known := make(map[string]bool) // complaints of the base kernel
+	for _, r := range base {
+		for _, s := range r.Splats {
+			known[splatTitle(s.Title)] = true
+		}
+	}
 	c := Comparison{Incomplete: e.Incomplete}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		pair := TestPair{Name: name, Base: b[name], Patched: p[name]}
@@ -106,10 +110,7 @@ func Compare(base, patched []Result, e Expectations) Comparison {
 func byName(results []Result) map[string]*Result {
 	m := make(map[string]*Result, len(results))
 	for i := range results {
-		r := &results[i]
-		if old := m[r.Name]; old == nil || r.Outcome.rank() < old.Outcome.rank() {
-			m[r.Name] = r
-		}
+		m[results[i].Name] = &results[i]
 	}
 	return m
 }
@@ -148,7 +149,7 @@ func compareOutcomes(base, patched Outcome) Change {
 
 // compareSubtests says which subtests are worse on the patched kernel. cut says
 // that some of them may be missing.
-func compareSubtests(above string, base, patched []Subtest, cut bool) []string {
+func compareSubtests(base, patched []Subtest, cut bool) []string {
 	now := make(map[string]Subtest, len(patched))
 	for _, s := range patched {
 		now[s.Name] = s
@@ -156,32 +157,19 @@ func compareSubtests(above string, base, patched []Subtest, cut bool) []string {
 
 	var worse []string
 	for _, b := range base {
-		name := above + b.Name
 		p, ok := now[b.Name]
 		if !ok {
 			if !cut {
-				worse = append(worse, fmt.Sprintf("subtest %s vanished", name))
+				worse = append(worse, fmt.Sprintf("subtest %s vanished", b.Name))
 			}
 			continue
 		}
 		if compareOutcomes(b.Outcome, p.Outcome) == Regressed {
 			worse = append(worse, strings.TrimSuffix(fmt.Sprintf("subtest %s: %s on the base, now %s: %s",
-				name, b.Outcome, p.Outcome, p.Reason), ": "))
+				b.Name, b.Outcome, p.Outcome, p.Reason), ": "))
 		}
-		worse = append(worse, compareSubtests(name+" / ", b.Sub, p.Sub, cut)...)
 	}
 	return worse
-}
-
-// splatTitles returns the complaints of a kernel.
-func splatTitles(results []Result) map[string]bool {
-	titles := make(map[string]bool)
-	for _, r := range results {
-		for _, s := range r.Splats {
-			titles[splatTitle(s.Title)] = true
-		}
-	}
-	return titles
 }
 
 // digits differ from one boot and one build to the next: addresses, lines,

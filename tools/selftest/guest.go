@@ -3,17 +3,23 @@
 package selftest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
+	"vcpulab/tools/cache"
 	"vcpulab/tools/vm"
 )
 
@@ -22,6 +28,8 @@ const (
 	heartbeat = time.Second
 	// silence is how long it may say nothing.
 	silence = 45 * time.Second
+	// cpus is how many processors it has.
+	cpus = 2
 	// bootAllowance is for booting and shutting down.
 	bootAllowance = 2 * time.Minute
 	// killAllowance is how long after its time a test may take to die. One
@@ -45,7 +53,7 @@ type guest struct {
 	r       *runner
 	number  int
 	tests   []Test
-	console *consoleLog
+	console console // once it has ended
 	stop    context.CancelCauseFunc
 	overdue *time.Timer // ends the guest if the test that runs cannot be ended
 
@@ -54,20 +62,12 @@ type guest struct {
 	results []Result
 }
 
-func newGuest(r *runner, number int, tests []Test) *guest {
-	return &guest{r: r, number: number, tests: tests, console: newConsoleLog()}
-}
-
 // run runs the tests and returns those that were not run because an earlier
 // one took the guest down. An error means that the guest is of no use.
 func (g *guest) run(ctx context.Context) (rest []Test, err error) {
-	job, files, total, err := g.job()
-	if err != nil {
-		return nil, err
-	}
-
+	job, files, total := g.job()
 	s, o := g.r.subject, g.r.opts
-	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Kernel: s.Image, Append: o.Append}
+	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: cpus, MemMiB: o.MemMiB, Kernel: s.Image, Append: o.Append}
 	if s.Arch.Name == arch.X86_64().Name {
 		// On a busy host TCG's time stamp counter looks unstable, and KVM
 		// works in another way with one that is.
@@ -82,19 +82,21 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 			g.overdue.Stop()
 		}
 	}()
+	text := wire.NewExcerpt(consoleLimit)
 	res, err := vm.Boot(gctx, g.r.cache, m,
 		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Files: files, Source: o.Source},
 		vm.Options{
-			Timeout: total + bootAllowance, Silence: o.Silence, AllowWarnings: true,
-			OnRecord: g.follow, Console: g.console, KeepDir: g.keepDir(),
+			Timeout: total + bootAllowance, Silence: cmp.Or(o.Silence, silence), AllowWarnings: true,
+			OnRecord: g.follow, Console: text, KeepDir: g.keepDir(),
 		})
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if isFull(err) {
+	if cache.IsFull(err) {
 		// Whatever else went wrong, the logs are incomplete.
 		return nil, err
 	}
+	g.console = cutConsole(text.String())
 	if err := g.blame(err); err != nil {
 		return nil, err
 	}
@@ -117,8 +119,8 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 
 // job returns what the guest is to do, the files that it needs and how long
 // the tests may take together.
-func (g *guest) job() (wire.Job, []vm.File, time.Duration, error) {
-	params := wire.Exec{Leaks: g.r.opts.Leaks}
+func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
+	params := &wire.Exec{Leaks: g.r.opts.Leaks}
 	var files []vm.File
 	var total time.Duration
 	for _, t := range g.tests {
@@ -129,28 +131,26 @@ func (g *guest) job() (wire.Job, []vm.File, time.Duration, error) {
 		}
 		in := path.Join("/tests", t.Name)
 		params.Programs = append(params.Programs, wire.Program{
-			Name: t.Name, Path: in, Args: t.Args, TimeoutMillis: limit.Milliseconds(), MaxOutput: maxOutput,
+			Name: t.Name, Path: in, Args: t.Args, Timeout: limit, MaxOutput: maxOutput,
 		})
 		files = append(files, vm.File{Path: strings.TrimPrefix(in, "/"), Mode: 0o755, Host: t.Path})
 	}
-	job, err := wire.NewJob(wire.JobExec, params)
-	job.Mounts = mounts
-	job.HeartbeatMillis = heartbeat.Milliseconds()
-	return job, files, total, err
+	return wire.Job{Exec: params, Mounts: mounts, HeartbeatMillis: heartbeat.Milliseconds()}, files, total
 }
 
 // follow takes a record of the guest. One that it was not asked for is an
 // error: nothing from such a guest can be trusted.
 func (g *guest) follow(rec wire.Record) error {
-	switch rec.Kind {
-	case wire.KindStart:
-		if name := rec.Start.Name; g.running != "" || g.result(name) != nil || !g.asked(name) {
+	switch {
+	case rec.Start != "":
+		if name := rec.Start; g.running != "" || g.result(name) != nil ||
+			!slices.ContainsFunc(g.tests, func(t Test) bool { return t.Name == name }) {
 			return fmt.Errorf("the guest starts %q, which it was not to do now", name)
 		}
-		g.running, g.since = rec.Start.Name, time.Now()
+		g.running, g.since = rec.Start, time.Now()
 		g.overdue = time.AfterFunc(g.r.opts.limit(g.running)+killAllowance, func() { g.stop(errStuck) })
 		g.r.started(g.number, g.running)
-	case wire.KindTest:
+	case rec.Test != nil:
 		if name := rec.Test.Name; name != g.running {
 			return fmt.Errorf("the guest has a result of %q while %q runs", name, g.running)
 		}
@@ -158,17 +158,13 @@ func (g *guest) follow(rec wire.Record) error {
 		g.running = ""
 		r := classify(*rec.Test)
 		if r.Outcome == Fail || r.Outcome == Timeout {
-			r.Reason += busy()
+			loadavg, _ := os.ReadFile("/proc/loadavg")
+			r.Reason += busyAt(string(loadavg), runtime.NumCPU())
 		}
 		g.results = append(g.results, r)
 		g.r.started(g.number, "")
 	}
 	return nil
-}
-
-// asked tells whether this guest is to run a test.
-func (g *guest) asked(name string) bool {
-	return slices.ContainsFunc(g.tests, func(t Test) bool { return t.Name == name })
 }
 
 // result returns the result of a test of this guest, nil if there is none.
@@ -188,19 +184,21 @@ func (g *guest) blame(err error) error {
 	if err == nil {
 		return nil
 	}
-	if last := g.console.last(); g.running == "" && last != "" && g.result(last) == nil {
+	if last := g.console.owner(math.MaxInt); g.running == "" && last != "" && g.result(last) == nil {
 		// The guest died before the record that it starts was on its way.
 		g.running, g.since = last, time.Now()
 	}
-	blamed := &Result{Name: g.running, Seconds: time.Since(g.since).Seconds()}
-	fault, isFault := errors.AsType[*vm.Fault](err)
-	switch {
-	case g.running == "" && len(g.results) == 0:
-		return err
-	case g.running == "":
-		blamed = &g.results[len(g.results)-1]
+	blamed := Result{Name: g.running, Seconds: time.Since(g.since).Seconds()}
+	after := ""
+	if g.running == "" {
+		if len(g.results) == 0 {
+			return err
+		}
+		blamed = g.results[len(g.results)-1]
+		after = fmt.Sprintf(", after the test had ended (%s)", blamed.Outcome)
 	}
 
+	fault, isFault := errors.AsType[*vm.Fault](err)
 	switch {
 	case errors.Is(err, errStuck):
 		blamed.Outcome = Timeout
@@ -210,17 +208,13 @@ func (g *guest) blame(err error) error {
 	case fault.Kind == vm.Deadline:
 		blamed.Outcome, blamed.Reason, blamed.Command = Timeout, fault.Title, fault.Command
 	default:
-		after := ""
-		if g.running == "" {
-			after = fmt.Sprintf(", after the test had ended (%s)", blamed.Outcome)
-		}
-		blamed.Outcome = Crash
+		blamed.Outcome, blamed.Command = Crash, fault.Command
 		blamed.Reason = clip(fmt.Sprintf("%s: %s%s", fault.Kind, fault.Title, after), maxReason)
-		blamed.Command = fault.Command
 	}
-	if g.running != "" {
-		g.results = append(g.results, *blamed)
+	if g.running == "" {
+		g.results = g.results[:len(g.results)-1]
 	}
+	g.results = append(g.results, blamed)
 	return nil
 }
 
@@ -260,5 +254,19 @@ func (g *guest) keepDir() string {
 	if g.r.opts.KeepDir == "" {
 		return ""
 	}
-	return filepath.Join(g.r.opts.KeepDir, fmt.Sprintf("%s-guest%d", g.r.subject.Name, g.number))
+	return filepath.Join(g.r.opts.KeepDir, guestsDir, strconv.Itoa(g.number))
+}
+
+// busyFactor is how many tasks for each processor make a machine busy: two
+// guests of two processors are not enough.
+const busyFactor = 3
+
+// busyAt says that this machine, with that content of /proc/loadavg, has too much to
+// do for tests that ask for an answer in time, "" if it has not.
+func busyAt(loadavg string, cpus int) string {
+	var load float64
+	if _, err := fmt.Sscanf(loadavg, "%f", &load); err != nil || load < float64(busyFactor*cpus) {
+		return ""
+	}
+	return fmt.Sprintf(" (this machine is busy: a load of %.1f on %d processors)", load, cpus)
 }

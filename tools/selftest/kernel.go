@@ -4,10 +4,8 @@ package selftest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/kbuild"
@@ -46,7 +44,7 @@ type Test struct {
 
 // NewKernel returns a kernel with tests that were built from its tree.
 func NewKernel(name string, built *kbuild.Kernel, tests *kbuild.Selftests, accel vm.Accel) (Kernel, error) {
-	k := Kernel{Name: name, Arch: built.Arch, Image: built.ImagePath(), Unbuilt: tests.Unbuilt, Decode: decoder(built)}
+	k := Kernel{Name: name, Arch: built.Arch, Image: built.ImagePath(), Unbuilt: tests.Unbuilt, Decode: built.Decode}
 	if mod := vm.KVMModule(built.Arch, accel); mod != "" {
 		file, err := built.ModulePath(mod)
 		if err != nil {
@@ -60,33 +58,4 @@ func NewKernel(name string, built *kbuild.Kernel, tests *kbuild.Selftests, accel
 		k.Tests = append(k.Tests, Test{Name: n, Path: tests.Path(n)})
 	}
 	return k, nil
-}
-
-// check refuses what would lose results.
-func (k Kernel) check() error {
-	seen := make(map[string]bool, len(k.Tests))
-	for _, t := range k.Tests {
-		switch {
-		case t.Name == "" || strings.ContainsAny(t.Name, "\r\n"):
-			return fmt.Errorf("selftests on %s: invalid name of a test: %q", k.Name, t.Name)
-		case seen[t.Name]:
-			return fmt.Errorf("selftests on %s: duplicate test %s", k.Name, t.Name)
-		}
-		seen[t.Name] = true
-	}
-	return nil
-}
-
-// decoder returns the Decode of a kernel.
-func decoder(k *kbuild.Kernel) func(context.Context, string) (string, error) {
-	return func(ctx context.Context, console string) (string, error) {
-		has, err := k.HasLines()
-		if err != nil {
-			return "", err
-		}
-		if !has {
-			return "", errors.New("this kernel has no debug information: only functions and offsets are known")
-		}
-		return k.Decode(ctx, console)
-	}
 }

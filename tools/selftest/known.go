@@ -33,14 +33,11 @@ func LoadProofs(name string) ([]Proof, error) {
 		return nil, fmt.Errorf("read which tests prove which patches: %w", err)
 	}
 	for i, p := range file.Proof {
-		var err error
 		if p.Test == "" || p.Patch == "" {
-			err = fmt.Errorf("proof %d: expected a test and a patch, found %q and %q", i+1, p.Test, p.Patch)
-		} else if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q.Test == p.Test }) {
-			err = fmt.Errorf("proof %d: duplicate test %s", i+1, p.Test)
+			return nil, tomlfile.Invalid(name, fmt.Errorf("proof %d: expected a test and a patch, found %q and %q", i+1, p.Test, p.Patch))
 		}
-		if err != nil {
-			return nil, tomlfile.Invalid(name, err)
+		if slices.ContainsFunc(file.Proof[:i], func(q Proof) bool { return q.Test == p.Test }) {
+			return nil, tomlfile.Invalid(name, fmt.Errorf("proof %d: duplicate test %s", i+1, p.Test))
 		}
 	}
 	return file.Proof, nil
@@ -49,21 +46,18 @@ func LoadProofs(name string) ([]Proof, error) {
 // decide tells whether a test has proved what it is for. A time-out proves
 // nothing: the host may have been busy.
 func (p Proof) decide(base, patched *Result) (Change, []string) {
-	unproved := func(kernel string, r *Result) (Change, []string) {
-		why := fmt.Sprintf("it has to fail without, and to pass with, %q: there is no result on the %s kernel", p.Patch, kernel)
-		if r != nil {
-			why = strings.TrimSuffix(fmt.Sprintf("it has to fail without, and to pass with, %q: on the %s kernel the outcome is: %s: %s",
-				p.Patch, kernel, r.Outcome, r.Reason), ": ")
-		}
-		return Unproved, []string{why}
-	}
+	why := fmt.Sprintf("it has to fail without, and to pass with, %q: ", p.Patch)
 	switch {
-	case patched.Outcome != Pass:
-		return unproved("patched", &Result{Outcome: patched.Outcome}) // its reason is shown elsewhere
-	case base == nil || base.Outcome != Fail && base.Outcome != Crash:
-		return unproved("base", base)
+	case patched.Outcome != Pass: // its reason is shown elsewhere
+		why += fmt.Sprintf("on the patched kernel the outcome is: %s", patched.Outcome)
+	case base == nil:
+		why += "there is no result on the base kernel"
+	case base.Outcome != Fail && base.Outcome != Crash:
+		why += strings.TrimSuffix(fmt.Sprintf("on the base kernel the outcome is: %s: %s", base.Outcome, base.Reason), ": ")
+	default:
+		return Proved, []string{fmt.Sprintf("it fails without %q, as it must", p.Patch)}
 	}
-	return Proved, []string{fmt.Sprintf("it fails without %q, as it must", p.Patch)}
+	return Unproved, []string{why}
 }
 
 // Expectations are what is asked of a comparison besides that nothing gets
@@ -104,7 +98,7 @@ func (e Expectations) decide(name string, base, patched *Result, known map[strin
 	if base != nil {
 		change = compareOutcomes(base.Outcome, patched.Outcome)
 		if base.Outcome.finished() && patched.Outcome.finished() {
-			why = append(why, compareSubtests("", base.Sub, patched.Sub, patched.LeftOut > 0)...)
+			why = append(why, compareSubtests(base.Sub, patched.Sub, patched.LeftOut > 0)...)
 		}
 	}
 	if slices.Contains(e.Added, name) && patched.Outcome.bad() {

@@ -4,52 +4,22 @@ package selftest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 )
-
-// isFull tells whether an error came from a full disk or quota.
-func isFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
-}
 
 // DiskFull makes an error that came from a full disk stand for
 // exit.MachineLacks, and returns others as they are.
 func DiskFull(err error) error {
-	if !isFull(err) {
+	if !cache.IsFull(err) {
 		return err
 	}
 	return exit.With(exit.MachineLacks, fmt.Errorf("%w; free some space, or keep the logs elsewhere with --out DIR", err))
-}
-
-// sweep removes what guests of an earlier run left in the directory for logs: it
-// would pass for a result of this run.
-func (r *runner) sweep() error {
-	if r.opts.KeepDir == "" {
-		return nil
-	}
-	entries, err := os.ReadDir(r.opts.KeepDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	for _, e := range entries {
-		n, ok := strings.CutPrefix(e.Name(), r.subject.Name+"-guest")
-		if ok && n != "" && strings.Trim(n, "0123456789") == "" {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(r.opts.KeepDir, e.Name())))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("remove old logs: %w", err)
-	}
-	return nil
 }
 
 // writeLogs keeps a file for every test of the guest.
@@ -84,7 +54,6 @@ func (r Result) logText() string {
 	}
 	section("output", r.Output)
 	section("console, from the first splat on, with source lines", r.Decoded)
-	section("no source lines", r.Undecoded)
 	section("console", r.Console)
 	return b.String()
 }
@@ -106,10 +75,11 @@ func (g *guest) decode(ctx context.Context) {
 			continue
 		}
 		n++
-		var err error
-		if r.Decoded, err = g.r.subject.Decode(ctx, text); err != nil {
-			r.Undecoded = err.Error() // the splat itself is worth more than its lines
+		decoded, err := g.r.subject.Decode(ctx, text)
+		if err != nil {
+			decoded = fmt.Sprintf("no source lines: %v\n%s", err, text) // the splat itself is worth more
 		}
+		r.Decoded = decoded
 	}
 }
 

@@ -165,9 +165,6 @@ func (r *Result) splatLines() string {
 	}
 	lines := strings.SplitN(strings.TrimRight(text, "\n"), "\n", maxSplatLines+1)
 	text = "  | " + strings.Join(lines[:min(len(lines), maxSplatLines)], "\n  | ") + "\n"
-	if r.Undecoded != "" {
-		text = "  no source lines: " + r.Undecoded + "\n" + text
-	}
 	return strings.ReplaceAll(text, "\r", "")
 }
 

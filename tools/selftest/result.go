@@ -2,9 +2,7 @@
 
 package selftest
 
-import (
-	"vcpulab/tools/vm"
-)
+import "vcpulab/tools/vm"
 
 // Outcome is how a test ended.
 type Outcome string
@@ -61,32 +59,21 @@ type Result struct {
 	// Console is the kernel's log while the test ran, bounded; empty if there
 	// were no splats and the guest did not die.
 	Console string `json:"console,omitempty"`
-	// Decoded is Console from the first splat on, with source lines, or
-	// Undecoded says why it has none.
-	Decoded   string `json:"decoded,omitempty"`
-	Undecoded string `json:"undecoded,omitempty"`
+	// Decoded is Console from the first splat on, with source lines, or with the
+	// reason why it has none.
+	Decoded string `json:"decoded,omitempty"`
 	// Earlier are the tries before this one, of a test that was run again
-	// because it had failed.
-	Earlier []Try `json:"earlier,omitempty"`
+	// because it had failed, without what they printed.
+	Earlier []Result `json:"earlier,omitempty"`
 	// Log is the path of a file with all of this, "" if none was kept.
 	Log string `json:"log,omitempty"`
 	// Command starts the guest again that died, quoted for a shell.
 	Command string `json:"command,omitempty"`
 }
 
-// Subtest is a subtest, as the test reports it. Names are unique among the
-// subtests of one parent.
+// Subtest is a subtest, as the test reports it. Names are unique in a test.
 type Subtest struct {
-	Name    string    `json:"name"`
-	Outcome Outcome   `json:"outcome"`
-	Reason  string    `json:"reason,omitempty"`
-	Sub     []Subtest `json:"sub,omitempty"`
-}
-
-// Try is a run of a test before its last.
-type Try struct {
+	Name    string  `json:"name"`
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`
-	Seconds float64 `json:"seconds"`
-	Log     string  `json:"log,omitempty"`
 }

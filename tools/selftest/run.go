@@ -1,5 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package selftest runs the kernel's own KVM selftests on kernels in guests
+// and compares the results of two kernels, test by test, by name.
+//
+// [Run] spreads the tests of a [Kernel] over guests, the longest first. How
+// a test ended is an [Outcome]; a guest that dies takes with it the test that
+// was running and no other: the rest goes on in a fresh guest. [Compare] puts
+// two lists of results side by side. A test or subtest that was good on the
+// base kernel and is not on the patched one is a regression, and so is one
+// that is missing.
+//
+// The tests print TAP, or have only an exit status. See
+// Documentation/dev-tools/ktap.rst and tools/testing/selftests/kselftest.h in the
+// kernel's tree.
 package selftest
 
 import (
@@ -7,6 +20,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +37,6 @@ import (
 // Defaults of Options.
 const (
 	DefaultParallel = 2
-	DefaultCPUs     = 2
 	DefaultMemMiB   = 2048
 	DefaultRetries  = 2
 )
@@ -33,8 +47,7 @@ type Options struct {
 	Accel vm.Accel
 	// Parallel is how many guests run at a time; 0 is DefaultParallel.
 	Parallel int
-	// CPUs and MemMiB are what each guest has; 0 is the default.
-	CPUs   int
+	// MemMiB is the memory of each guest; 0 is DefaultMemMiB.
 	MemMiB int
 	// Append are further arguments of the kernel.
 	Append []string
@@ -61,15 +74,12 @@ type Options struct {
 	// Overlook tells which complaints are not about what is tested; nil is
 	// none. They are kept in Result.Overlooked.
 	Overlook func(vm.Splat) bool
-	// Expect is how long tests took on another kernel, in seconds; see the
-	// function Expect. Limits and order follow from it.
-	Expect map[string]float64
-	// Failing are the tests that failed on another kernel; see the function
-	// Failing. To fail here, too, is what is expected: they are not run again
-	// for it.
-	Failing map[string]bool
+	// Elsewhere are the results of another kernel. Limits and order follow from
+	// how long tests took there. One that failed is expected to fail here, too:
+	// it is not run again for it.
+	Elsewhere []Result
 	// History is how long tests took the last time; see LoadHistory. The
-	// order follows from it where Expect says nothing.
+	// order follows from it where Elsewhere says nothing.
 	History History
 	// Log shows what is running; nil shows nothing.
 	Log *progress.Log
@@ -84,13 +94,14 @@ type Options struct {
 	OnResult func(Result)
 }
 
+// guestsDir is the directory in Options.KeepDir with a directory for each guest.
+const guestsDir = "guests"
+
 func (o Options) withDefaults() Options {
 	o.Accel = cmp.Or(o.Accel, vm.TCG)
 	o.Parallel = cmp.Or(o.Parallel, DefaultParallel)
-	o.CPUs = cmp.Or(o.CPUs, DefaultCPUs)
 	o.MemMiB = cmp.Or(o.MemMiB, DefaultMemMiB)
 	o.Retries = max(0, cmp.Or(o.Retries, DefaultRetries))
-	o.Silence = cmp.Or(o.Silence, silence)
 	return o
 }
 
@@ -115,9 +126,6 @@ type runner struct {
 // those of the tests that had ended.
 func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, err error) {
 	o = o.withDefaults()
-	if err := s.check(); err != nil {
-		return nil, err
-	}
 	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}}
 	for name, why := range s.Unbuilt {
 		r.results[name] = Result{Name: name, Outcome: Skip, Reason: "it does not build: " + why}
@@ -125,8 +133,11 @@ func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, 
 	r.step = o.Log.Step("selftests on " + s.Name)
 	defer func() { r.step.End(err, "%s", tally(r.sorted())) }()
 	r.show()
-	if err := r.sweep(); err != nil {
-		return nil, DiskFull(err)
+	if o.KeepDir != "" {
+		// What guests of an earlier run left would pass for a result of this one.
+		if err := os.RemoveAll(filepath.Join(o.KeepDir, guestsDir)); err != nil {
+			return nil, fmt.Errorf("remove old logs: %w", err)
+		}
 	}
 
 	err = r.guestsFor(ctx, s.Tests, o.Parallel)
@@ -163,7 +174,7 @@ func (r *runner) failed() []Test {
 		if slices.Contains(r.opts.Once, t.Name) {
 			continue
 		}
-		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 && !r.opts.Failing[t.Name] {
+		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 && r.opts.elsewhere(t.Name).Outcome != Fail {
 			again = append(again, t)
 		}
 	}
@@ -186,7 +197,7 @@ func (r *runner) work(ctx context.Context, q *queue) error {
 		r.guests++
 		number := r.guests
 		r.mu.Unlock()
-		g := newGuest(r, number, batch)
+		g := &guest{r: r, number: number, tests: batch}
 		rest, err := g.run(ctx)
 		r.finish(number, g.results)
 		if err != nil {
@@ -203,7 +214,7 @@ func (r *runner) finish(number int, results []Result) {
 	delete(r.running, number)
 	for _, res := range results {
 		if old, again := r.results[res.Name]; again {
-			res.Earlier = append(old.Earlier, Try{old.Outcome, old.Reason, old.Seconds, old.Log})
+			res.Earlier = append(old.Earlier, Result{Name: old.Name, Outcome: old.Outcome, Reason: old.Reason, Seconds: old.Seconds, Log: old.Log})
 		}
 		r.results[res.Name] = res
 		if r.opts.OnResult != nil {

@@ -23,8 +23,8 @@ func TestFailed(t *testing.T) {
 	unstarted.Seconds = 0
 	warned.Splats = []vm.Splat{{Kind: vm.KernelWarning, Title: "WARNING: x"}}
 	r := &runner{results: map[string]Result{}, opts: Options{
-		Failing: Failing([]Result{result("elsewhere", Fail), result("hung elsewhere", Timeout)}),
-		Once:    []string{"race"},
+		Elsewhere: []Result{result("elsewhere", Fail), result("hung elsewhere", Timeout)},
+		Once:      []string{"race"},
 	}}
 	for _, res := range []Result{
 		result("good", Pass), result("bad", Fail), result("elsewhere", Fail), result("hung elsewhere", Fail),
@@ -42,7 +42,7 @@ func TestFailed(t *testing.T) {
 // TestSweep: what guests of an earlier run left goes, and nothing else does.
 func TestSweep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a [b] *")
-	for _, name := range []string{"base-guest1/x.log", "base-guest12/console.log", "patched-guest1/x.log", "base-guests/mine", "base/mine", "base-guest1.txt"} {
+	for _, name := range []string{"guests/1/x.log", "guests/12/console.log", "mine/x.log", "guest1.txt"} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -51,8 +51,7 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := &runner{subject: Kernel{Name: "base"}, opts: Options{KeepDir: dir}}
-	if err := r.sweep(); err != nil {
+	if _, err := Run(t.Context(), nil, Kernel{Name: "base"}, Options{KeepDir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	var left []string
@@ -62,7 +61,7 @@ func TestSweep(t *testing.T) {
 		}
 		return err
 	})
-	if diff := cmp.Diff([]string{"base/mine", "base-guest1.txt", "base-guests/mine", "patched-guest1/x.log"}, left); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"guest1.txt", "mine/x.log"}, left); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
@@ -88,9 +87,9 @@ func TestDiskFull(t *testing.T) {
 // TestFollow checks that a guest may only report what it was asked for, in that
 // order.
 func TestFollow(t *testing.T) {
-	start := func(n string) wire.Record { return wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: n}} }
+	start := func(n string) wire.Record { return wire.Record{Start: n} }
 	done := func(n string) wire.Record {
-		return wire.Record{Kind: wire.KindTest, Test: &wire.Test{Name: n, Outcome: wire.OutcomeExit}}
+		return wire.Record{Test: &wire.Test{Name: n, Outcome: wire.OutcomeExit}}
 	}
 	for name, tt := range map[string]struct {
 		records []wire.Record
@@ -105,7 +104,7 @@ func TestFollow(t *testing.T) {
 		"a result for a second": {[]wire.Record{start("a"), done("a"), done("a")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuest(&runner{running: map[int]string{}, results: map[string]Result{}}, 1, named("a", "b"))
+			g := &guest{r: &runner{running: map[int]string{}, results: map[string]Result{}}, tests: named("a", "b")}
 			defer func() {
 				if g.overdue != nil {
 					g.overdue.Stop()

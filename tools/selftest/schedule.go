@@ -4,11 +4,18 @@ package selftest
 
 import (
 	"cmp"
+	"encoding/json"
+	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/google/renameio/v2"
+
+	"vcpulab/tools/cache"
 	"vcpulab/tools/vm"
 )
 
@@ -38,10 +45,26 @@ const (
 	unknown = 2
 )
 
+// elsewhere returns the result of a test on another kernel, if there is one.
+func (o Options) elsewhere(name string) Result {
+	if i := slices.IndexFunc(o.Elsewhere, func(r Result) bool { return r.Name == name }); i >= 0 {
+		return o.Elsewhere[i]
+	}
+	return Result{}
+}
+
+// known is how long a test took on another kernel, in seconds, 0 if it did not end.
+func (o Options) known(name string) float64 {
+	if r := o.elsewhere(name); r.Outcome.finished() {
+		return r.Seconds
+	}
+	return 0
+}
+
 // expected is how long a test should take, in seconds: as long as on the other
 // kernel, as long as the last time, or as usual.
 func (o Options) expected(name string) float64 {
-	return cmp.Or(o.Expect[name], o.History[name].Seconds, usual[path.Base(name)], unknown)
+	return cmp.Or(o.known(name), o.History[name].Seconds, usual[path.Base(name)], unknown)
 }
 
 // The time that a test is given. The kernel's own limit for KVM's tests is
@@ -73,10 +96,8 @@ func (o Options) limit(name string) time.Duration {
 	if o.Accel == vm.KVM {
 		most = limitKVM
 	}
-	if o.Limit > 0 {
-		most = o.Limit
-	}
-	if known := seconds(o.Expect[name]); known > 0 {
+	most = cmp.Or(o.Limit, most)
+	if known := seconds(o.known(name)); known > 0 {
 		return max(knownSlack*known, min(limitKnown, most))
 	}
 	switch usually := usual[path.Base(name)]; {
@@ -92,30 +113,6 @@ func (o Options) limit(name string) time.Duration {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// Expect returns how long tests took, for Options.Expect of a run on another
-// kernel, without those that did not end.
-func Expect(results []Result) map[string]float64 {
-	m := make(map[string]float64, len(results))
-	for _, r := range results {
-		if r.Outcome.finished() {
-			m[r.Name] = r.Seconds
-		}
-	}
-	return m
-}
-
-// Failing returns the tests that failed, for Options.Failing of a run on
-// another kernel.
-func Failing(results []Result) map[string]bool {
-	m := make(map[string]bool)
-	for _, r := range results {
-		if r.Outcome == Fail {
-			m[r.Name] = true
-		}
-	}
-	return m
-}
 
 // batchSeconds is how much work a guest gets at least, in expected seconds, to
 // make up for its boot; less than leftSeconds is not left to another guest.
@@ -166,4 +163,50 @@ func (q *queue) putBack(tests []Test) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.tests = append(slices.Clone(tests), q.tests...)
+}
+
+// Took is how long a test took in its last run.
+type Took struct {
+	Seconds float64 `json:"seconds"`
+	// Ended tells whether it ended by itself.
+	Ended bool `json:"ended"`
+}
+
+// History is how long tests took, by their names. It decides which are started
+// first, and gives a slow test more time.
+type History map[string]Took
+
+// historyFile is not an entry of the cache: it changes.
+func historyFile(c *cache.Cache, id string) string { return c.Path("selftest-times", id+".json") }
+
+// LoadHistory returns what was saved under id, which names what the times
+// depend on, such as x86_64-tcg. A file that cannot be read is ignored.
+func LoadHistory(c *cache.Cache, id string) History {
+	h := History{}
+	data, err := os.ReadFile(historyFile(c, id))
+	if err != nil || json.Unmarshal(data, &h) != nil {
+		return History{}
+	}
+	maps.DeleteFunc(h, func(_ string, t Took) bool { return !(t.Seconds > 0) })
+	return h
+}
+
+// SaveHistory saves under id how long tests took, and keeps what is known of
+// others. A test that could not be started took no time.
+func SaveHistory(c *cache.Cache, id string, results []Result) error {
+	h := LoadHistory(c, id)
+	for _, r := range results {
+		if r.Seconds > 0 {
+			h[r.Name] = Took{Seconds: r.Seconds, Ended: r.Outcome.finished()}
+		}
+	}
+	name := historyFile(c, id)
+	data, err := json.MarshalIndent(h, "", "\t")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(name), 0o755)
+	}
+	if err == nil {
+		err = renameio.WriteFile(name, append(data, '\n'), 0o644)
+	}
+	return c.Full("remember how long the selftests took", err)
 }

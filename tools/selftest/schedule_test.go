@@ -21,6 +21,15 @@ func named(names ...string) []Test {
 	return tests
 }
 
+// took returns the results of tests that took so many seconds.
+func took(seconds map[string]float64) []Result {
+	var all []Result
+	for name, s := range seconds {
+		all = append(all, Result{Name: name, Outcome: Pass, Seconds: s})
+	}
+	return all
+}
+
 func names(tests []Test) string {
 	var all []string
 	for _, t := range tests {
@@ -50,11 +59,11 @@ func TestQueue(t *testing.T) {
 			"kvm_create_max_vcpus",
 			"x86/recalc_apic_map_test x86/xapic_ipi_test x86/set_boot_cpu_id kvm_binary_stats_test x86/max_vcpuid_cap_test",
 		}},
-		"known times": {named("a", "b", "c"), 1, Options{Expect: map[string]float64{"a": 1, "b": 30, "c": 20}}, []string{"b", "c a"}},
-		"the times of the last run": {named("a", "b", "c"), 1, Options{History: History{"a": {1, true}, "b": {30, false}}, Expect: map[string]float64{"c": 20}},
+		"known times": {named("a", "b", "c"), 1, Options{Elsewhere: took(map[string]float64{"a": 1, "b": 30, "c": 20})}, []string{"b", "c a"}},
+		"the times of the last run": {named("a", "b", "c"), 1, Options{History: History{"a": {1, true}, "b": {30, false}}, Elsewhere: took(map[string]float64{"c": 20})},
 			[]string{"b", "c a"}},
 		"endless first": {named("kvm_create_max_vcpus", "a", "rseq_test"), 2, Options{}, []string{"rseq_test", "kvm_create_max_vcpus a"}},
-		"many":          {many, 2, Options{Expect: expect}, nil},
+		"many":          {many, 2, Options{Elsewhere: took(expect)}, nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +87,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestQueuePutBack(t *testing.T) {
-	q := newQueue(named("a", "b", "c"), 1, Options{Expect: map[string]float64{"a": 60, "b": 50, "c": 40}})
+	q := newQueue(named("a", "b", "c"), 1, Options{Elsewhere: took(map[string]float64{"a": 60, "b": 50, "c": 40})})
 	first := q.next()
 	q.putBack(named("x", "y"))
 	if got := names(first) + ", " + names(q.tests); got != "a b, x y c" {
@@ -87,7 +96,7 @@ func TestQueuePutBack(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	known := map[string]float64{"quick": 0.5, "slow": 30, "rseq_test": 20}
+	known := append(took(map[string]float64{"quick": 0.5, "slow": 30, "rseq_test": 20}), Result{Name: "hung", Outcome: Timeout, Seconds: 240})
 	last := History{"quick": {0.5, true}, "slow": {100, true}, "hung": {240, false}}
 	tests := map[string]struct {
 		opts Options
@@ -102,36 +111,20 @@ func TestLimit(t *testing.T) {
 		"endless, with a directory":      {Options{}, "x86/rseq_test", limitEndless},
 		"endless, KVM":                   {Options{Accel: vm.KVM}, "rseq_test", limitKVM},
 		"endless, debug kernel":          {Options{Limit: 40 * time.Minute}, "rseq_test", limitEndless},
-		"endless, but ended on the base": {Options{Expect: known}, "rseq_test", 200 * time.Second},
+		"endless, but ended on the base": {Options{Elsewhere: known}, "rseq_test", 200 * time.Second},
 		"quick the last time":            {Options{History: last}, "quick", limitTCG},
 		"slow the last time":             {Options{History: last}, "slow", 300 * time.Second},
 		"hung the last time":             {Options{History: last}, "hung", limitTCG},
-		"slow, known better":             {Options{History: last, Expect: known}, "slow", 300 * time.Second},
-		"known to be quick":              {Options{Expect: known}, "quick", limitKnown},
-		"known to be slow":               {Options{Expect: known}, "slow", 300 * time.Second},
-		"quick, less asked for":          {Options{Expect: known, Limit: 10 * time.Second}, "quick", 10 * time.Second},
+		"slow, known better":             {Options{History: last, Elsewhere: known}, "slow", 300 * time.Second},
+		"known to be quick":              {Options{Elsewhere: known}, "quick", limitKnown},
+		"known to be slow":               {Options{Elsewhere: known}, "slow", 300 * time.Second},
+		"hung elsewhere":                 {Options{Elsewhere: known}, "hung", limitTCG},
+		"quick, less asked for":          {Options{Elsewhere: known, Limit: 10 * time.Second}, "quick", 10 * time.Second},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := tc.opts.limit(tc.test); got != tc.want {
 				t.Errorf("expected %v, found %v", tc.want, got)
-			}
-		})
-	}
-}
-
-func TestExpect(t *testing.T) {
-	got := Expect([]Result{{Name: "a", Outcome: Pass, Seconds: 2}, {Name: "b", Outcome: Timeout, Seconds: 240}, {Name: "c", Outcome: Crash, Seconds: 1}})
-	if diff := cmp.Diff(map[string]float64{"a": 2}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestKernelCheck(t *testing.T) {
-	for name, tests := range map[string][]Test{"twice": named("a", "b", "a"), "no name": named(""), "a newline": named("a\nb")} {
-		t.Run(name, func(t *testing.T) {
-			if err := (Kernel{Name: "base", Tests: tests}).check(); err == nil {
-				t.Error("expected an error, found none")
 			}
 		})
 	}

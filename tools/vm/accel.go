@@ -153,7 +153,7 @@ func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
 func (p Probe) boot(ctx context.Context, c *cache.Cache) (Choice, error) {
 	m := Machine{Arch: p.Arch, Accel: KVM, Kernel: p.Kernel}
 	o := Options{Timeout: probeTimeout, Silence: probeSilence, AllowWarnings: true}
-	res, err := Boot(ctx, c, m, Guest{Job: wire.Job{Kind: wire.JobBoot}, Source: p.Source}, o)
+	res, err := Boot(ctx, c, m, Guest{Source: p.Source}, o)
 	if fault, ok := errors.AsType[*Fault](err); ok {
 		why := strings.TrimSuffix(fmt.Sprintf("%s: %s", fault.Kind, fault.Title), ": ")
 		return Choice{Accel: TCG, Reason: fmt.Sprintf("%s opens, but an ordinary kernel does not boot: %s", kvmDevice, why)}, nil
@@ -180,8 +180,8 @@ func probeWithoutKernel(ctx context.Context, accel Accel, say func(string) bareg
 	}
 	defer os.RemoveAll(dir)
 	text, err := bareguest.Records(
-		wire.Record{Kind: wire.KindHello, Hello: &wire.Hello{Version: wire.Version, Job: wire.JobBoot, Kernel: "none"}},
-		wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: wire.StatusOK}},
+		wire.Record{Hello: &wire.Hello{Version: wire.Version, Kernel: "none"}},
+		wire.Record{End: &wire.End{}},
 	)
 	if err != nil {
 		return "", err

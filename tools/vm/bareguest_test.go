@@ -21,13 +21,13 @@ var halt, spin, babble, reset = bareguest.Halt, bareguest.Spin, bareguest.Babble
 func console1(text string) code { return bareguest.Console(text) }
 func record1(text string) code  { return bareguest.Record(text) }
 
-// speech is a run that goes well: hello and end, then a reset.
-func speech(t *testing.T, status wire.Status) string {
+// speech is all records of a run, of which fault is the error.
+func speech(t *testing.T, fault string) string {
 	t.Helper()
 	text, err := bareguest.Records(
-		wire.Record{Kind: wire.KindHello, Hello: &wire.Hello{Version: wire.Version, Job: wire.JobBoot, Kernel: "tiny"}},
-		wire.Record{Kind: wire.KindSample, Sample: &wire.Sample{Type: "answer", Data: []byte("42")}},
-		wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: status}},
+		wire.Record{Hello: &wire.Hello{Version: wire.Version, Kernel: "tiny"}},
+		wire.Record{Log: "42"},
+		wire.Record{End: &wire.End{Message: fault}},
 	)
 	if err != nil {
 		t.Fatal(err)

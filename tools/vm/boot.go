@@ -5,6 +5,7 @@ package vm
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (g Guest) files(program string) ([]File, error) {
 		files = append(files, File{Path: name, Host: m.Host})
 		job.Modules = append(job.Modules, wire.Module{Path: "/" + name, Args: m.Args})
 	}
-	data, err := job.Marshal()
+	data, err := json.Marshal(job)
 	if err != nil {
 		return nil, err
 	}

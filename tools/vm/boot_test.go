@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"vcpulab/ebpf/wire"
 )
 
 // TestBootKeepsWhatRepeatsIt runs the command of a fault's message by hand.
@@ -19,7 +17,7 @@ func TestBootKeepsWhatRepeatsIt(t *testing.T) {
 	o := patient()
 	o.KeepDir = filepath.Join(t.TempDir(), "it's kept")
 	m := machine(t, console1("here I am\r\n"), reset)
-	_, err := Boot(t.Context(), testCache(t), m, bootJob(), o)
+	_, err := Boot(t.Context(), testCache(t), m, Guest{}, o)
 	fault, ok := errors.AsType[*Fault](err)
 	if !ok || fault.Kind != SilentReset {
 		t.Fatalf("expected a silent reset, found %v", err)
@@ -46,13 +44,13 @@ func TestBootLeavesNothing(t *testing.T) {
 	o := patient()
 	o.Console = running
 	go func() { <-running.c; cancel() }()
-	if _, err := Boot(ctx, c, machine(t, console1("x"), spin), bootJob(), o); !errors.Is(err, context.Canceled) {
+	if _, err := Boot(ctx, c, machine(t, console1("x"), spin), Guest{}, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("expected %v, found %v", context.Canceled, err)
 	}
-	if _, err := Boot(t.Context(), c, machine(t, record1(speech(t, wire.StatusOK)), reset), bootJob(), patient()); err != nil {
+	if _, err := Boot(t.Context(), c, machine(t, record1(speech(t, "")), reset), Guest{}, patient()); err != nil {
 		t.Error(err)
 	}
-	if _, err := Boot(t.Context(), c, machine(t, reset), bootJob(), patient()); err == nil {
+	if _, err := Boot(t.Context(), c, machine(t, reset), Guest{}, patient()); err == nil {
 		t.Error("a reset was taken for a result")
 	}
 	if left, err := filepath.Glob(filepath.Join(tmp, "*")); err != nil || len(left) != 0 {
@@ -67,11 +65,10 @@ func TestBootBadInput(t *testing.T) {
 		g    Guest
 		want string
 	}{
-		"no job":        {Guest{}, "expected a kind"},
-		"no module":     {Guest{Job: bootJob().Job, Modules: []Module{{Host: "/nope.ko"}}}, "/nope.ko"},
-		"no module dir": {Guest{Job: bootJob().Job, ModuleDir: "/nope"}, "/nope"},
-		"no file":       {Guest{Job: bootJob().Job, Files: []File{{Path: "a", Host: "/nope"}}}, "/nope"},
-		"file twice":    {Guest{Job: bootJob().Job, Files: []File{{Path: "/init"}}}, "duplicate init"},
+		"no module":     {Guest{Modules: []Module{{Host: "/nope.ko"}}}, "/nope.ko"},
+		"no module dir": {Guest{ModuleDir: "/nope"}, "/nope"},
+		"no file":       {Guest{Files: []File{{Path: "a", Host: "/nope"}}}, "/nope"},
+		"file twice":    {Guest{Files: []File{{Path: "/init"}}}, "duplicate init"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Boot(t.Context(), c, m, tt.g, patient()); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -50,8 +50,7 @@ type Fault struct {
 	// Command repeats the run, quoted for a shell.
 	Command string
 	// Err is the error underneath, nil if there is none: of the record stream,
-	// or if a job failed the one behind the code of the guest's last error,
-	// such as wire.ErrAttach.
+	// or if a job failed the guest's, which wraps a code such as wire.ErrAttach.
 	Err error
 }
 
@@ -184,12 +183,8 @@ func (e evidence) classify() (kind FaultKind, title string, err error) {
 		return LostRecords, err.Error(), err
 	}
 
-	if e.result.End.Status != wire.StatusOK {
-		if n := len(e.result.Errors); n > 0 {
-			last := e.result.Errors[n-1]
-			return JobFailed, last.Message, last.Code.Err()
-		}
-		return JobFailed, "the guest gives no reason", nil
+	if end := &e.result.End; end.Message != "" {
+		return JobFailed, end.Message, end
 	}
 	if complained && !e.options.AllowWarnings {
 		return KernelWarning, splat.Title, nil

@@ -58,8 +58,6 @@ func keeping(t testing.TB) Options {
 	return o
 }
 
-func bootJob() Guest { return Guest{Job: wire.Job{Kind: wire.JobBoot}} }
-
 func TestKernelBoots(t *testing.T) {
 	m, c := realMachine(t), testCache(t)
 	for name, edit := range map[string]func(*Machine){
@@ -70,7 +68,7 @@ func TestKernelBoots(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := m
 			edit(&m)
-			res, err := Boot(t.Context(), c, m, bootJob(), keeping(t))
+			res, err := Boot(t.Context(), c, m, Guest{}, keeping(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +76,7 @@ func TestKernelBoots(t *testing.T) {
 			if m.CPUs == 2 {
 				online = "0-1"
 			}
-			if h := res.Hello; h.Machine != "x86_64" || h.OnlineCPUs != online || h.Clocksource == "" || len(h.BootID) != 36 {
+			if h := res.Hello; h.Machine != "x86_64" || h.OnlineCPUs != online || h.Kernel == "" || len(h.BootID) != 36 {
 				t.Errorf("incomplete hello: %+v", h)
 			}
 			t.Logf("hello %v, end %v, gone %v", res.Timing.Hello, res.Timing.End, res.Timing.Gone)
@@ -88,15 +86,12 @@ func TestKernelBoots(t *testing.T) {
 
 func TestKernelRunsPrograms(t *testing.T) {
 	m, c := realMachine(t), testCache(t)
-	job, err := wire.NewJob(wire.JobExec, wire.Exec{Programs: []wire.Program{
+	job := wire.Job{HeartbeatMillis: 50, Exec: &wire.Exec{Programs: []wire.Program{
 		{Name: "good", Path: "/tests/exit0"},
 		{Name: "bad", Path: "/tests/exit7"},
-		{Name: "stuck", Path: "/tests/pause", TimeoutMillis: 200},
+		{Name: "stuck", Path: "/tests/pause", Timeout: 200 * time.Millisecond},
 		{Name: "crash", Path: "/tests/crash"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}}
 	g := Guest{Job: job, Files: []File{
 		{Path: "tests/exit0", Mode: 0o755, Data: elfProgram(exitWith(0))},
 		{Path: "tests/exit7", Mode: 0o755, Data: elfProgram(exitWith(7))},
@@ -104,14 +99,16 @@ func TestKernelRunsPrograms(t *testing.T) {
 		{Path: "tests/crash", Mode: 0o755, Data: elfProgram([]byte{0x0f, 0x0b})},
 	}}
 	g.Job.Mounts = []string{"tmpfs", "debugfs", "tracefs", "bpf", "cgroup2"}
-	g.Job.HeartbeatMillis = 50
-	res, err := Boot(t.Context(), c, m, g, keeping(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got []string
-	for _, r := range res.Tests {
-		got = append(got, fmt.Sprintf("%s %s %d%s", r.Name, r.Outcome, r.Code, r.Signal))
+	o := keeping(t)
+	o.OnRecord = func(rec wire.Record) error {
+		if r := rec.Test; r != nil {
+			got = append(got, fmt.Sprintf("%s %s %d%s", r.Name, r.Outcome, r.Code, r.Signal))
+		}
+		return nil
+	}
+	if _, err := Boot(t.Context(), c, m, g, o); err != nil {
+		t.Fatal(err)
 	}
 	const want = "good exit 0, bad exit 7, stuck timeout 0, crash signal 0SIGILL"
 	if s := strings.Join(got, ", "); s != want {
@@ -152,13 +149,13 @@ func TestKernelFaults(t *testing.T) {
 		kind  FaultKind
 		title string
 	}{
-		"missing init": {with(bootJob(), func(m *Machine) { m.Append = []string{"rdinit=/nope"} }), NoInit, "No working init found"},
+		"missing init": {with(Guest{}, func(m *Machine) { m.Append = []string{"rdinit=/nope"} }), NoInit, "No working init found"},
 		"no initramfs": {func(t *testing.T) (*Result, error) { return Run(t.Context(), m, keeping(t)) }, NoInit, "No working init found"},
 		"init exits":   {own(exitWith(3)), InitDied, "exitcode=0x00000300"},
 		"init crashes": {own([]byte{0x0f, 0x0b}), InitDied, "exitcode=0x00000004"},
 		"init sleeps":  {own(pause), Hang, "its processors are at 0x"},
 		"init spins":   {own([]byte{0xeb, 0xfe}), Hang, "its processors are at 0x"},
-		"unknown job":  {with(Guest{Job: wire.Job{Kind: "dance"}}, nil), JobFailed, "dance"},
+		"wrong job":    {with(Guest{Job: wire.Job{Mounts: []string{"ext9"}}}, nil), JobFailed, "ext9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			checkFault(t, tt.run, tt.kind, tt.title)
@@ -202,7 +199,7 @@ func TestModuleFaults(t *testing.T) {
 		"reset":  {SilentReset, "guest-reset"},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			g := bootJob()
+			g := Guest{}
 			g.Modules = []Module{{Host: module, Args: "fault=" + fault}}
 			o := keeping(t)
 			if fault == "hang" {
@@ -265,7 +262,7 @@ func TestKVMIsProved(t *testing.T) {
 	}
 	if v.Accel == KVM {
 		m.Accel = KVM
-		if _, err := Boot(t.Context(), c, m, bootJob(), keeping(t)); err != nil {
+		if _, err := Boot(t.Context(), c, m, Guest{}, keeping(t)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -279,7 +276,7 @@ func BenchmarkBoot(b *testing.B) {
 			m := m
 			m.ICount = icount
 			for b.Loop() {
-				if _, err := Boot(b.Context(), c, m, bootJob(), keeping(b)); err != nil {
+				if _, err := Boot(b.Context(), c, m, Guest{}, keeping(b)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -12,7 +12,6 @@ import (
 
 	"al.essio.dev/pkg/shellescape"
 
-	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
 )
 
@@ -141,7 +140,7 @@ func (m Machine) args(ch channels) []string {
 		args = append(append(args, records...), "-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=records", port))
 	} else {
 		args = append(append(args, "-device", "virtio-serial-pci,id=serial0"), records...)
-		args = append(args, "-device", "virtserialport,bus=serial0.0,chardev=records,name="+wire.PortName)
+		args = append(args, "-device", "virtserialport,bus=serial0.0,chardev=records,nr=1")
 	}
 	if ch.qmp != "" {
 		args = append(args, "-chardev", "socket,id=qmp,fd="+ch.qmp, "-mon", "chardev=qmp,mode=control")

@@ -41,7 +41,7 @@ type Options struct {
 	// AllowWarnings is for kernels that may warn and go on; the warnings are in
 	// Result.Splats.
 	AllowWarnings bool
-	// OnRecord is called with every record but beats, in order, as it
+	// OnRecord is called with every record, in order, as it
 	// arrives, unless it is nil. An error ends the run.
 	OnRecord func(wire.Record) error
 	// Console gets the console as it comes, unless it is nil.
@@ -54,12 +54,8 @@ type Options struct {
 
 // Result is a run that came to its end record.
 type Result struct {
-	Hello   wire.Hello
-	Samples []wire.Sample
-	Tests   []wire.Test
-	Logs    []string
-	Errors  []wire.Error
-	End     wire.End
+	Hello wire.Hello
+	End   wire.End
 	// Splats are complaints of the kernel: warnings only, unless Run
 	// returned a Fault as well.
 	Splats []Splat
@@ -296,7 +292,7 @@ func (r *run) collect(dec *wire.Decoder) (streamErr, recordErr error) {
 		if err := r.add(rec); err != nil {
 			return nil, err
 		}
-		if rec.Kind == wire.KindEnd {
+		if rec.End != nil {
 			return nil, nil
 		}
 	}
@@ -304,23 +300,13 @@ func (r *run) collect(dec *wire.Decoder) (streamErr, recordErr error) {
 
 // add adds a record to the result.
 func (r *run) add(rec wire.Record) error {
-	switch rec.Kind {
-	case wire.KindHello:
+	switch {
+	case rec.Hello != nil:
 		r.res.Timing.Hello = time.Since(r.started)
 		r.res.Hello = *rec.Hello
-	case wire.KindLog:
-		r.res.Logs = append(r.res.Logs, rec.Log.Text)
-	case wire.KindSample:
-		r.res.Samples = append(r.res.Samples, *rec.Sample)
-	case wire.KindTest:
-		r.res.Tests = append(r.res.Tests, *rec.Test)
-	case wire.KindError:
-		r.res.Errors = append(r.res.Errors, *rec.Error)
-	case wire.KindEnd:
+	case rec.End != nil:
 		r.res.Timing.End = time.Since(r.started)
 		r.res.End = *rec.End
-	case wire.KindBeat:
-		return nil
 	}
 	if r.o.OnRecord == nil {
 		return nil

@@ -5,7 +5,6 @@ package vm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,21 +26,21 @@ func patient() Options { return Options{Silence: 5 * time.Minute, Timeout: 15 * 
 func expectHang(_ *Machine, o *Options) { o.Silence = 5 * time.Second }
 
 func TestRunGood(t *testing.T) {
-	var kinds []wire.Kind
+	var records []wire.Record
 	var live strings.Builder
 	o := patient()
 	o.KeepDir = filepath.Join(t.TempDir(), "kept")
-	o.OnRecord = func(r wire.Record) error { kinds = append(kinds, r.Kind); return nil }
+	o.OnRecord = func(r wire.Record) error { records = append(records, r); return nil }
 	o.Console = &live
-	m := machine(t, console1("hello, console\r\n"), record1(speech(t, wire.StatusOK)), reset)
+	m := machine(t, console1("hello, console\r\n"), record1(speech(t, "")), reset)
 	res, err := Run(t.Context(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(kinds); got != "[hello sample end]" {
-		t.Errorf("expected hello, sample and end, found %s", got)
+	if len(records) != 3 || records[0].Hello == nil || records[1].Log != "42" || records[2].End == nil {
+		t.Errorf("expected hello, a line and end, found %+v", records)
 	}
-	if res.Hello.Kernel != "tiny" || len(res.Samples) != 1 || string(res.Samples[0].Data) != "42" || res.End.Records != 3 {
+	if res.Hello.Kernel != "tiny" {
 		t.Errorf("the result differs: %+v", res)
 	}
 	kept, err := os.ReadFile(filepath.Join(o.KeepDir, "console.log"))
@@ -55,7 +54,7 @@ func TestRunGood(t *testing.T) {
 
 // TestRunFaults makes each fault happen that a guest without a kernel can.
 func TestRunFaults(t *testing.T) {
-	good := speech(t, wire.StatusOK)
+	good := speech(t, "")
 	for name, tt := range map[string]struct {
 		guest []code
 		edit  func(*Machine, *Options)
@@ -67,7 +66,7 @@ func TestRunFaults(t *testing.T) {
 		"silent reset": {guest: []code{reset}, kind: SilentReset, title: "guest-reset", text: "console is empty"},
 		"reset after hello": {guest: []code{record1(strings.SplitAfter(good, "\n")[0]), reset},
 			kind: SilentReset, title: "without an end record"},
-		"cut in a line": {guest: []code{record1(good[:len(good)-9]), reset}, kind: CutOutput, title: "after 2 records"},
+		"cut in a line": {guest: []code{record1(good[:len(good)-9]), reset}, kind: CutOutput, title: "after record 2"},
 		"line lost": {guest: []code{record1(strings.Join(without(strings.SplitAfter(good, "\n"), 1), "")), reset},
 			kind: LostRecords, title: "expected record 2, found 3"},
 		"garbage":            {guest: []code{record1("Illegal instruction\n"), halt}, kind: LostRecords, title: "Illegal instruction"},
@@ -87,7 +86,7 @@ func TestRunFaults(t *testing.T) {
 		"init died": {guest: []code{console1("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r\n"), reset},
 			kind: InitDied, title: "exitcode=0x00000100"},
 		"guest program gave up": {guest: []code{console1(wire.FatalPrefix + "no port\r\n"), reset}, kind: GuestFailed, title: "no port"},
-		"job failed":            {guest: []code{record1(speech(t, wire.StatusFailed)), reset}, kind: JobFailed, code: exit.CheckFailed},
+		"job failed":            {guest: []code{record1(speech(t, "no such device")), reset}, kind: JobFailed, title: "no such device", code: exit.CheckFailed},
 		"no such processor": {guest: []code{halt}, edit: func(m *Machine, _ *Options) { m.Arch.QEMU.TCG.CPU = "nonsense" },
 			kind: QEMUFailed, title: "status 1", text: "unable to find CPU model 'nonsense'"},
 		"no kernel": {guest: []code{halt}, edit: func(m *Machine, _ *Options) { m.Kernel += ".gone" }, kind: QEMUFailed, text: "could not open kernel file"},
@@ -133,7 +132,7 @@ func without[T any](s []T, i int) []T { return append(append([]T(nil), s[:i]...)
 func TestAllowWarnings(t *testing.T) {
 	o := patient()
 	o.AllowWarnings = true
-	m := machine(t, console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(speech(t, wire.StatusOK)), reset)
+	m := machine(t, console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(speech(t, "")), reset)
 	res, err := Run(t.Context(), m, o)
 	if err != nil || len(res.Splats) != 1 {
 		t.Errorf("expected one splat and no error, found %+v and %v", res.Splats, err)
@@ -142,7 +141,7 @@ func TestAllowWarnings(t *testing.T) {
 
 // TestEndWithoutReset ends a guest that does not end after its end record.
 func TestEndWithoutReset(t *testing.T) {
-	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), patient()); err != nil {
+	if _, err := Run(t.Context(), machine(t, record1(speech(t, "")), halt), patient()); err != nil {
 		t.Error(err)
 	}
 }
@@ -151,7 +150,7 @@ func TestOnRecordEndsRun(t *testing.T) {
 	enough := errors.New("enough")
 	o := patient()
 	o.OnRecord = func(wire.Record) error { return enough }
-	if _, err := Run(t.Context(), machine(t, record1(speech(t, wire.StatusOK)), halt), o); !errors.Is(err, enough) {
+	if _, err := Run(t.Context(), machine(t, record1(speech(t, "")), halt), o); !errors.Is(err, enough) {
 		t.Errorf("expected %v, found %v", enough, err)
 	}
 }
@@ -186,11 +185,11 @@ func TestCancel(t *testing.T) {
 
 // TestParallel runs several guests of one Machine at once.
 func TestParallel(t *testing.T) {
-	m := machine(t, record1(speech(t, wire.StatusOK)), reset)
+	m := machine(t, record1(speech(t, "")), reset)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if res, err := Run(t.Context(), m, patient()); err != nil || len(res.Samples) != 1 {
+			if res, err := Run(t.Context(), m, patient()); err != nil || res.Hello.Kernel != "tiny" {
 				t.Errorf("found %+v and %v", res, err)
 			}
 		})

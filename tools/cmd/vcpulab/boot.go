@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/vm"
@@ -47,7 +46,7 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 
 	res, err := vm.Boot(ctx, l.cache,
 		vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath()},
-		vm.Guest{Job: wire.Job{Kind: wire.JobBoot}, Source: l.root}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
+		vm.Guest{Source: l.root}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
 	if err != nil {
 		return err
 	}

@@ -37,16 +37,16 @@ type script struct {
 }
 
 func starts(name string) wire.Record {
-	return wire.Record{Kind: wire.KindStart, Start: &wire.Start{Name: name}}
+	return wire.Record{Start: name}
 }
 
 func passes(name string) wire.Record {
-	return wire.Record{Kind: wire.KindTest, Test: &wire.Test{Name: name, Outcome: wire.OutcomeExit, Nanos: 1e6}}
+	return wire.Record{Test: &wire.Test{Name: name, Outcome: wire.OutcomeExit, Nanos: 1e6}}
 }
 
 var (
-	hello = wire.Record{Kind: wire.KindHello, Hello: &wire.Hello{Version: wire.Version, Job: wire.JobExec, Kernel: "tiny"}}
-	end   = wire.Record{Kind: wire.KindEnd, End: &wire.End{Status: wire.StatusOK}}
+	hello = wire.Record{Hello: &wire.Hello{Version: wire.Version, Kernel: "tiny"}}
+	end   = wire.Record{End: &wire.End{}}
 )
 
 // passing is a guest in which these tests pass, up to its end record.
@@ -381,7 +381,7 @@ func (h *brokenHarness) run(t *testing.T) (string, error) {
 		{Name: namePatched, Arch: guestArch, Image: h.patched, Tests: tests},
 	}
 	next := 1
-	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, CPUs: 1, Silence: 5 * time.Second, OnResult: func(r selftest.Result) {
+	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, Silence: 5 * time.Second, OnResult: func(r selftest.Result) {
 		// A guest has ended: the next one is another.
 		if r.Outcome == selftest.Crash && next < len(h.guests) {
 			h.write(t, h.patched, h.guests[next])
