@@ -13,7 +13,6 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// kvmMemLogDirty is KVM_MEM_LOG_DIRTY_PAGES.
 const kvmMemLogDirty = 1
 
 // The dirty rings: the size of each in bytes, with room for what Intel's

@@ -36,7 +36,6 @@ const (
 	kvmIRQRoutingHVSINT = 4 // KVM_IRQ_ROUTING_HV_SINT
 )
 
-// setMSR writes a register of a vCPU.
 func setMSR(fd int, index uint32, data uint64) error {
 	// struct kvm_msrs with one entry.
 	arg := struct {
@@ -84,7 +83,6 @@ func (p *pathVM) useHyperV() error {
 	return nil
 }
 
-// useSynIC sets an interrupt of the SynIC of a vCPU.
 func (p *pathVM) useSynIC(vcpu, sint int, value uint64) error {
 	err := enableCap{cap: kvmCapHyperVSynIC2}.enable(p.vcpus[vcpu])
 	if err == nil {

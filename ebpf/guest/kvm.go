@@ -94,7 +94,6 @@ type virtualMachine struct {
 	mapped  [][]byte // to be unmapped with the VM
 }
 
-// newVM creates a VM without vCPUs.
 func newVM() (*virtualMachine, error) {
 	began := monotonic()
 	kvm, err := unix.Open("/dev/kvm", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -114,7 +113,6 @@ func newVM() (*virtualMachine, error) {
 	return &virtualMachine{fd: fd, size: size, began: began}, nil
 }
 
-// createVCPU creates the next vCPU with this ID.
 func (v *virtualMachine) createVCPU(id int) error {
 	fd, err := kvmCreateVCPU.do(v.fd, id)
 	if err != nil {
@@ -172,7 +170,6 @@ type enableCap struct {
 	_          [64]uint8
 }
 
-// enable enables the capability of a VM or a vCPU.
 func (c enableCap) enable(fd int) error {
 	if _, err := kvmEnableCap.with(fd, unsafe.Pointer(&c)); err != nil {
 		return fmt.Errorf("capability %d: %w", c.cap, err)

@@ -154,7 +154,6 @@ func do(out *wire.Encoder, job wire.Job) error {
 	return nil
 }
 
-// send sends a sample.
 func send(out *wire.Encoder, s measure.Sample) error { return out.Send(wire.Record{Sample: &s}) }
 
 // beat sends a heartbeat every millis until the function that it returns is

@@ -120,7 +120,6 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) error 
 	return m.dev.Bind(loops.Unbind)
 }
 
-// createVCPUs creates the VM's vCPUs.
 func (m *meter) createVCPUs(vm *virtualMachine, shape measure.VM) (measure.Create, error) {
 	out := measure.Create{VM: shape}
 	for _, id := range shape.IDs.Of(shape.VCPUs) {
@@ -212,7 +211,6 @@ func raiseFileLimit() error {
 	return unix.Close(fd)
 }
 
-// clockSource returns the name of the clock source that the kernel uses.
 func clockSource() string {
 	return readLine("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 }

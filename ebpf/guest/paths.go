@@ -92,7 +92,6 @@ func (m *pathMeter) measureEmpty(dev *loops.Device) (int64, error) {
 	return empty[len(empty)/2], errors.Join(m.probe.Release(), dev.Bind(loops.Unbind), vm.close())
 }
 
-// pin keeps the thread on the processor that it is on.
 func pin() error {
 	var now unix.CPUSet
 	var cpu uint32
@@ -106,7 +105,6 @@ func pin() error {
 	return nil
 }
 
-// measureVM measures all paths on VMs of one shape.
 func (m *pathMeter) measureVM(shape measure.VM) error {
 	vm, err := newPathVM(shape, m.params.Break.Deaf)
 	if err != nil {
@@ -148,7 +146,6 @@ var loads = map[measure.Path]func(vm *pathVM, ops int) (load, error){
 	measure.PathDirtyRing: dirtyRing,
 }
 
-// measurePath measures one path and sends the sample.
 func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) error {
 	s := measure.PathSample{VM: vm.start.VM, Path: path, Function: measure.PathFunctions[path], Ops: m.params.Ops, Bracket: m.bracket}
 	l, err := loads[path](vm, s.Ops)
@@ -180,7 +177,6 @@ func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) error {
 	return send(m.out, measure.Sample{Path: &s})
 }
 
-// measureCalls does runs with the function in brackets.
 func (m *pathMeter) measureCalls(s *measure.PathSample, l load) (err error) {
 	if err := m.probe.Bracket(s.Function, unix.Gettid(), m.params.Break.Without); err != nil {
 		return err

@@ -53,7 +53,6 @@ const (
 	portPoll = 10 * time.Millisecond
 )
 
-// openPort opens the port for records.
 func openPort() (io.Writer, error) {
 	// Blocking, i.e. unknown to Go's poller: writes are few.
 	fd, err := unix.Open(wire.Port, unix.O_WRONLY|unix.O_CLOEXEC, 0)

@@ -32,7 +32,6 @@ const (
 	settleTries = 10_000
 )
 
-// stallMeter measures who waits while VMs grow.
 type stallMeter struct {
 	out     *wire.Encoder
 	params  measure.Stalls
@@ -92,7 +91,6 @@ func measureStalls(out *wire.Encoder, p measure.Stalls) error {
 	return errors.Join(m.probe.Check(), m.probe.Close())
 }
 
-// withVM calls f with a VM that has no vCPUs.
 func withVM(f func(*virtualMachine) error) error {
 	vm, err := newVM()
 	if err != nil {
@@ -228,7 +226,6 @@ func (m *stallMeter) watch(actions []action) error {
 	return errors.Join(m.sendGaps(vm, actions, runner), vm.close())
 }
 
-// act does the actions.
 func (m *stallMeter) act(vm *virtualMachine, actions []action) (growths []*measure.Growth, err error) {
 	if err := m.enter(vm, 0); err != nil {
 		return nil, err
@@ -263,7 +260,6 @@ func (m *stallMeter) enter(vm *virtualMachine, phase int) error {
 	return settle(vm, phase)
 }
 
-// sendGaps sends the gaps of all phases.
 func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, runner int) error {
 	khz, err := kvmGetTSCKHz.do(vm.vcpus[0], 0)
 	if err != nil {

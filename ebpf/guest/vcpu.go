@@ -15,7 +15,6 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// kvmExitIO is KVM_EXIT_IO.
 const kvmExitIO = 2
 
 // segment, table and sregs are struct kvm_segment, kvm_dtable and kvm_sregs of

@@ -88,7 +88,6 @@ func (p *pathVM) checkEvents(count int) error {
 	return nil
 }
 
-// xenSend has the guest send events.
 func xenSend(p *pathVM, ops int) (load, error) {
 	if err := p.useXen(ops); err != nil {
 		return load{}, err

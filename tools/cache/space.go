@@ -33,7 +33,6 @@ func (e *SpaceError) ExitCode() int { return exit.MachineLacks }
 // Unwrap lets errors.Is(err, unix.ENOSPC) find it.
 func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
 
-// size formats a number of bytes for people.
 func size(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
 
 // Free returns the number of bytes that this user can still write to the disk

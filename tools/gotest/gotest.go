@@ -109,7 +109,6 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	return result, nil
 }
 
-// watcher follows the events of a run.
 type watcher struct {
 	step     *progress.Step
 	packages int // to be tested
@@ -190,7 +189,6 @@ func (w *watcher) running() string {
 	return fmt.Sprintf("; %s runs since %s", name, since.Format(time.TimeOnly))
 }
 
-// result counts the tests of a run.
 func (w *watcher) result(ran *testjson.Execution) *Result {
 	r := &Result{}
 	note := "the test did not come to its end\n"
@@ -243,7 +241,6 @@ func reason(lines []string) string {
 	}), ""))
 }
 
-// clip bounds the output of a test.
 func clip(s string) string {
 	if len(s) <= maxOutput {
 		return s

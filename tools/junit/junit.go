@@ -58,7 +58,6 @@ type Seconds float64
 // MarshalText implements [encoding.TextMarshaler].
 func (s Seconds) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%.3f", float64(s)), nil }
 
-// document is the element around the suites.
 type document struct {
 	XMLName xml.Name `xml:"testsuites"`
 	Suites  []Suite  `xml:"testsuite"`

@@ -204,7 +204,6 @@ func (r *Process) start() error {
 	return <-started
 }
 
-// setCPUs sets the processors of the calling thread.
 func setCPUs(cpus []int) error {
 	if cpus == nil {
 		return nil

@@ -136,7 +136,6 @@ func (l *Log) line(text string) {
 	}
 }
 
-// erase takes the live display off the terminal.
 func (l *Log) erase() {
 	if l.drawn > 0 {
 		fmt.Fprintf(l.w, "\x1b[%dA\x1b[J", l.drawn)
@@ -177,7 +176,6 @@ func (l *Log) end(s *Step, colour, mark, text string) {
 	l.line(fmt.Sprintf("%s (%s)", text, took))
 }
 
-// paint wraps text in an SGR colour.
 func (l *Log) paint(sgr, text string) string {
 	if !l.colour {
 		return text
@@ -228,7 +226,6 @@ func (s *Step) End(err error, format string, args ...any) {
 	s.log.end(s, colour, mark, oneLine(text))
 }
 
-// oneLine returns the first line of s.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	return Printable(strings.TrimSpace(s))
@@ -249,7 +246,6 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// before puts sep before text unless that is empty.
 func before(sep, text string) string {
 	if text == "" {
 		return ""

@@ -166,7 +166,6 @@ func assertion(output string) string {
 	return cmp.Or(where, "an assertion failed")
 }
 
-// lastLine returns the last line that is not blank.
 func lastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])

@@ -32,7 +32,6 @@ const (
 	Unproved     Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
 )
 
-// fails tells whether a change fails the comparison.
 func (c Change) fails() bool { return c == Regressed || c == Vanished || c == NotRun || c == Unproved }
 
 // TestPair is a test on both kernels.

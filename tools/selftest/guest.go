@@ -249,7 +249,6 @@ func (g *guest) attribute(splats []vm.Splat) {
 	}
 }
 
-// keepDir is this guest's directory.
 func (g *guest) keepDir() string {
 	if g.r.opts.KeepDir == "" {
 		return ""

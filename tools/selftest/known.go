@@ -154,7 +154,6 @@ func LoadRaces(name string) (*Races, error) {
 	return &races, nil
 }
 
-// literal tells whether a pattern has no wildcards.
 func literal(pattern string) bool { return !strings.ContainsAny(pattern, `*?[\`) }
 
 // raceTitle is how KCSAN begins a report. A side is a function and, if it is in

@@ -37,7 +37,6 @@ func (g *guest) writeLogs() error {
 	return nil
 }
 
-// logText is the log of a result.
 func (r Result) logText() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %.2f s\n", r.Name, r.Outcome, r.Seconds)

@@ -87,7 +87,6 @@ func (c Comparison) WriteText(w io.Writer, again string) error {
 	return err
 }
 
-// cell is a result in the table.
 func (r *Result) cell() string {
 	if r == nil {
 		return "-"

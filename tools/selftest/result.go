@@ -29,7 +29,6 @@ func (o Outcome) rank() int {
 	return 1
 }
 
-// bad tells whether something is wrong.
 func (o Outcome) bad() bool { return o.rank() < Skip.rank() }
 
 // finished tells whether a test ended by itself, so that all of its subtests

@@ -105,7 +105,6 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// runner runs the tests of one kernel.
 type runner struct {
 	cache   *cache.Cache
 	subject Kernel
@@ -181,7 +180,6 @@ func (r *runner) failed() []Test {
 	return again
 }
 
-// sorted returns the results by name.
 func (r *runner) sorted() []Result {
 	return slices.SortedFunc(maps.Values(r.results), func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 }
@@ -234,7 +232,6 @@ func (r *runner) started(number int, name string) {
 	r.show()
 }
 
-// show shows the progress.
 func (r *runner) show() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
