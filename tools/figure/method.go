@@ -27,45 +27,22 @@ func (m Method) Exact() bool { return m == ICount }
 
 // methodText is what people are told about a method.
 type methodText struct {
-	title, unit, sentence string
-	caption               string // of a plot
-	repeated              string // what is done again
-}
-
-var methodTexts = map[Method]methodText{
-	ICount: {
-		title: "TCG icount", unit: "instructions", repeated: "boot",
-		sentence: "Instructions, counted by QEMU's TCG with -icount. Instruction counts are not time. Exact except for vCPU creation.",
-		caption:  "Instructions, counted by QEMU's TCG",
-	},
-	KVM: {
-		title: "KVM", unit: "ns", repeated: "boot",
-		sentence: "ns: on a real processor, QEMU with KVM; medians over boots.",
-		caption:  "Nanoseconds under QEMU with KVM, medians",
-	},
-	Running: {
-		title: "running kernel", unit: "ns", repeated: "run",
-		sentence: "ns: the running kernel; medians over runs of one boot, each of which loads the module again.",
-		caption:  "Nanoseconds of the running kernel, medians",
-	},
-	Native: {
-		title: "user space", unit: "ns", repeated: "process",
-		sentence: "ns, user space: the lookups alone on this processor, compiled for user space; medians over processes.",
-		caption:  "Nanoseconds in user space, medians",
-	},
+	Title, Quantity, Sentence string
+	Caption                   string // of a plot
+	Repeated                  string // what is done again
 }
 
 // Title is how the method is headed.
-func (m Method) Title() string { return methodTexts[m].title }
+func (m Method) Title() string { return table.Methods[m].Title }
 
 // Quantity is what the method's costs count.
-func (m Method) Quantity() string { return methodTexts[m].unit }
+func (m Method) Quantity() string { return table.Methods[m].Quantity }
 
 // Sentence says what the method's unit means.
-func (m Method) Sentence() string { return methodTexts[m].sentence }
+func (m Method) Sentence() string { return table.Methods[m].Sentence }
 
 // Caption says under a plot where its figures are from.
-func (m Method) Caption() string { return methodTexts[m].caption }
+func (m Method) Caption() string { return table.Methods[m].Caption }
 
 // Repeated is the unit of repetition.
-func (m Method) Repeated() string { return methodTexts[m].repeated }
+func (m Method) Repeated() string { return table.Methods[m].Repeated }

@@ -52,6 +52,7 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s: expected a name of its own, found %q, which is that of %q", op.Op, k.Name(), other)
 			}
 			names[k.Name()] = op.Op
+			executeAll(op, k)
 			if op.Unit.On(ICount) == "" || op.Unit.On(Native) == "" {
 				t.Errorf("%s: expected a unit by each method", op.Op)
 			}
@@ -79,6 +80,33 @@ func TestTable(t *testing.T) {
 			if err := json.Unmarshal(data, &back); err != nil || back != k {
 				t.Errorf("%s: expected %+v back from JSON, found %+v, %v", op.Op, k, back, err)
 			}
+		}
+	}
+}
+
+// executeAll executes what the table says of an operation. What cannot be executed
+// panics.
+func executeAll(op Operation, k Key) {
+	texts, conditions := []Text{op.Label}, []Condition{op.Hidden, op.ByIndex}
+	if s := op.Summary; s != nil {
+		texts, conditions = append(texts, s.Code, s.What), append(conditions, s.Of, s.First)
+	}
+	if p := op.Plot; p != nil {
+		texts, conditions = append(texts, p.Title, p.Caption), append(conditions, p.Of)
+	}
+	for _, text := range texts {
+		if text != nil {
+			text(k)
+		}
+	}
+	for _, holds := range conditions {
+		if holds != nil {
+			holds(k)
+		}
+	}
+	for _, r := range op.Goal {
+		if r.When != nil {
+			r.When(Case{Key: k})
 		}
 	}
 }
@@ -141,7 +169,7 @@ func TestMeanings(t *testing.T) {
 		}
 		if goal != want.goal || op.Unit.On(ICount) != want.unit || op.Compare != want.compare ||
 			(op.ByIndex != nil && op.ByIndex(want.key)) != want.byIndex {
-			t.Errorf("%s: expected %+v, found goal %v, unit %s, comparison %d", want.name, want, goal, op.Unit.On(ICount), op.Compare)
+			t.Errorf("%s: expected %+v, found goal %v, unit %s, comparison %q", want.name, want, goal, op.Unit.On(ICount), op.Compare)
 		}
 	}
 	if goal, _ := GoalOf(Case{Key: meanings[0].key, Method: ICount, CheapRCU: true}); goal != 12 {

@@ -47,7 +47,7 @@ func (s *sheet) target(r row, m figure.Method) target {
 			return target{figure.Goal{Value: f.Value}, true, r.decimals[m]}
 		}
 	}
-	return target{s.judge(r, m), false, max(r.op().Unit.Decimals, 0)}
+	return target{s.judge(r, m), false, r.op().Unit.Places}
 }
 
 // number is the target's value as it is shown.

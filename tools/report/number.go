@@ -57,8 +57,8 @@ func signed(v float64, decimals int) string {
 func decimalsOf(f results.Figure) int {
 	unit := f.Key.Operation().Unit
 	switch {
-	case unit.Decimals >= 0:
-		return unit.Decimals
+	case unit.Places > 0:
+		return unit.Places
 	case unit.Cost && f.Method.Exact(), math.Abs(f.Value) >= thousand, math.Abs(f.Value-math.Round(f.Value)) < 0.005:
 		return 0
 	}
