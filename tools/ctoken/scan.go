@@ -68,42 +68,43 @@ type scanner struct {
 	out *File
 }
 
+// element matches the next element of a file: blanks or a continued line, the end
+// of a line, a comment, or a token, which is a word or a number, a constant up to
+// its end or the line's, or a punctuator.
+var element = regexp.MustCompile(`^(?:([ \t\r\f\v]+|\\\n)|(\n)|(//[^\n]*|/\*(?s:.*?)(?:\*/|\z))|` +
+	`([0-9][\w$.]*|[A-Za-z_$][\w$]*|"(?:\\[^\n]|[^"\\\n])*\\?"?|'(?:\\[^\n]|[^'\\\n])*\\?'?|` +
+	`\.\.\.|<<=|>>=|->|\+\+|--|<<|>>|&&|\|\||##|[-+*/%&|^<>=!]=|(?s:.)))`)
+
 func (s *scanner) run() {
 	for s.at < len(s.src) {
-		c := s.src[s.at]
 		if s.macro != "" && s.at >= s.end {
 			s.macro = ""
 		}
-		switch {
-		case c == '\n':
-			s.line++
-			s.at++
-			s.bol = true
-		case c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v':
-			s.at++
-		case c == '\\' && strings.HasPrefix(s.src[s.at+1:], "\n"):
-			s.at += 2
-			s.line++
-		case strings.HasPrefix(s.src[s.at:], "/*"), strings.HasPrefix(s.src[s.at:], "//"):
-			s.comment()
-		case c == '#' && s.bol && s.macro == "":
+		if s.src[s.at] == '#' && s.bol && s.macro == "" {
 			s.directive()
-		default:
-			s.bol = false
-			s.token()
+			continue
 		}
+		// Of what is not UTF-8, a byte is a token.
+		m := element.FindStringSubmatch(s.src[s.at:])
+		switch {
+		case m[2] != "":
+			s.bol = true
+		case m[3] != "":
+			s.comment(m[3])
+		case m[4] != "":
+			s.bol = false
+			s.token(m[4])
+		}
+		s.skip(len(m[0]))
 	}
 }
 
 var (
-	commentText = regexp.MustCompile(`^(?://[^\n]*|/\*(?s:.*?)(?:\*/|\z))`)
 	// logicalLine is a line that backslashes and comments may continue.
 	logicalLine = regexp.MustCompile(`^(?:\\\n|/\*(?s:.*?)(?:\*/|\z)|[^\n])*`)
 	// define is the start of a macro's definition, up to its body. The parameters
 	// are not part of it.
 	define = regexp.MustCompile(`^#[ \t\\\n]*define[ \t\\\n]+([\w$]+)(?:\([^)]*\))?`)
-	// constant is a string or a character constant, up to its end or the line's.
-	constant = regexp.MustCompile(`^(?:"(?:\\[^\n]|[^"\\\n])*\\?"?|'(?:\\[^\n]|[^'\\\n])*\\?'?)`)
 )
 
 // skip goes past n bytes.
@@ -112,9 +113,8 @@ func (s *scanner) skip(n int) {
 	s.at += n
 }
 
-// comment reads a comment, and takes the delimiters and the stars of lines off.
-func (s *scanner) comment() {
-	raw := commentText.FindString(s.src[s.at:])
+// comment adds a comment, without the delimiters and the stars of lines.
+func (s *scanner) comment(raw string) {
 	text := raw[2:]
 	if raw[1] == '*' {
 		text = strings.TrimSuffix(text, "*/")
@@ -124,7 +124,6 @@ func (s *scanner) comment() {
 		lines = append(lines, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*")))
 	}
 	s.out.Comments = append(s.out.Comments, Comment{Text: strings.TrimSpace(strings.Join(lines, "\n")), Line: s.line, Func: s.fn()})
-	s.skip(len(raw))
 }
 
 // directive reads a line of the preprocessor. The body of a macro is treated as
@@ -141,55 +140,18 @@ func (s *scanner) directive() {
 	s.skip(len(m[0]))
 }
 
-// punctuators are those with several characters, the longest first.
-var punctuators = []string{
-	"...", "<<=", ">>=", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||",
-	"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "##",
-}
-
-// seconds are the second characters of punctuators.
-const seconds = ".<>-+=&|#"
-
-// token reads one token.
-func (s *scanner) token() {
-	start, column := s.at, s.column()
-	c := s.src[s.at]
+// token adds a token, and tracks where functions begin and end.
+func (s *scanner) token(text string) {
+	first := s.at == 0 || s.src[s.at-1] == '\n' // in its line
 	switch {
-	case c == '"' || c == '\'':
-		s.at += len(constant.FindString(s.src[s.at:]))
-	case isIdent(c):
-		for s.at < len(s.src) && (isIdent(s.src[s.at]) || c <= '9' && s.src[s.at] == '.') {
-			s.at++
-		}
-	default:
-		s.at++
-		if s.at < len(s.src) && strings.IndexByte(seconds, s.src[s.at]) >= 0 {
-			for _, p := range punctuators {
-				if strings.HasPrefix(s.src[start:], p) {
-					s.at = start + len(p)
-					break
-				}
-			}
-		}
-	}
-	text := s.src[start:s.at]
-	if s.macro != "" {
-		s.add(text)
-		return
-	}
-	s.structure(text, column)
-}
-
-// structure tracks where functions begin and end, and adds the token.
-func (s *scanner) structure(text string, column int) {
-	switch {
-	case text == "{" && (s.depth == 0 || column == 0):
+	case s.macro != "":
+	case text == "{" && (s.depth == 0 || first):
 		s.add(text)
 		s.body, s.depth, s.pending = functionName(s.pending), 1, nil
 		return
 	case text == "{":
 		s.depth++
-	case text == "}" && (s.depth <= 1 || column == 0):
+	case text == "}" && (s.depth <= 1 || first):
 		s.depth, s.body, s.pending = 0, "", nil
 	case text == "}":
 		s.depth--
@@ -212,16 +174,14 @@ func (s *scanner) fn() string {
 	return s.body
 }
 
-// column returns the 0-based column of the offset.
-func (s *scanner) column() int {
-	return s.at - (strings.LastIndexByte(s.src[:s.at], '\n') + 1)
-}
-
 // annotation are macros with arguments in a function's head.
 var annotation = map[string]bool{
 	"__attribute__": true, "__printf": true, "__acquires": true, "__releases": true, "__must_hold": true,
 	"__aligned": true, "__section": true, "__cold": true, "__no_sanitize": true, "EXPORT_SYMBOL": true,
 }
+
+// word is how an identifier or a number begins.
+var word = regexp.MustCompile(`^[\w$]`)
 
 // functionName returns the name of the function with these tokens as its head,
 // "" if they are something else.
@@ -230,7 +190,7 @@ func functionName(head []string) string {
 	for i, text := range head {
 		switch text {
 		case "(":
-			if depth == 0 && i > 0 && isIdent(head[i-1][0]) && !annotation[head[i-1]] {
+			if depth == 0 && i > 0 && word.MatchString(head[i-1]) && !annotation[head[i-1]] {
 				return head[i-1]
 			}
 			depth++
@@ -243,8 +203,4 @@ func functionName(head []string) string {
 		}
 	}
 	return ""
-}
-
-func isIdent(c byte) bool {
-	return c == '_' || c == '$' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
