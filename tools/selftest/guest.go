@@ -67,7 +67,7 @@ type guest struct {
 func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	job, files, total := g.job()
 	s, o := g.r.subject, g.r.opts
-	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: cpus, MemMiB: o.MemMiB, Kernel: s.Image, Append: o.Append}
+	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: cpus, MemMiB: o.MemMiB, Options: g.tests[0].Machine, Kernel: s.Image, Append: o.Append}
 	if s.Arch.Name == arch.X86_64().Name {
 		// On a busy host TCG's time stamp counter looks unstable, and KVM
 		// works in another way with one that is.

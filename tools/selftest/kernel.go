@@ -40,6 +40,8 @@ type Test struct {
 	Path string
 	// Args are its arguments.
 	Args []string
+	// Machine is what the machine has to be like, as in vm.Machine.Options.
+	Machine string
 }
 
 // NewKernel returns a kernel with tests that were built from its tree.

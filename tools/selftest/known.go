@@ -21,6 +21,8 @@ type Proof struct {
 	Test string `toml:"test"`
 	// Patch is the patch's subject, without a prefix.
 	Patch string `toml:"patch"`
+	// Machine is what the machine has to be like, as in vm.Machine.Options.
+	Machine string `toml:"machine"`
 }
 
 // LoadProofs reads a list of proofs: a TOML file with a table [[proof]] for

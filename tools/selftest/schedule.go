@@ -134,13 +134,14 @@ type queue struct {
 func newQueue(tests []Test, guests int, o Options) *queue {
 	q := &queue{guests: guests, opts: o, tests: slices.Clone(tests)}
 	slices.SortStableFunc(q.tests, func(a, b Test) int {
-		return cmp.Or(cmp.Compare(o.expected(b.Name), o.expected(a.Name)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(o.expected(b.Name), o.expected(a.Name)), cmp.Compare(a.Name, b.Name))
 	})
 	return q
 }
 
-// next returns the tests for the next guest, none when none are left. The share
-// of a guest shrinks, so that all end at about the same time.
+// next returns the tests for the next guest, none when none are left: tests for
+// the same machine. The share of a guest shrinks, so that all end at about the
+// same time.
 func (q *queue) next() []Test {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -150,7 +151,7 @@ func (q *queue) next() []Test {
 	}
 	share := max(batchSeconds, left/float64(2*q.guests))
 	n := 0
-	for got := 0.0; n < len(q.tests) && (got < share || left-got < leftSeconds); n++ {
+	for got := 0.0; n < len(q.tests) && q.tests[n].Machine == q.tests[0].Machine && (got < share || left-got < leftSeconds); n++ {
 		got += q.opts.expected(q.tests[n].Name)
 	}
 	batch := q.tests[:n:n]

@@ -44,6 +44,9 @@ type Machine struct {
 	Kernel string
 	// Initrd is the path of the initramfs. Boot makes one.
 	Initrd string
+	// Options are further options of QEMU's -machine, such as gic-version=2.
+	// They win.
+	Options string
 	// Append are further kernel arguments. They come last and win.
 	Append []string
 	// QEMU is the program to start; "" is Arch's.
@@ -119,7 +122,7 @@ func (m Machine) args(ch channels) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot",
 		"-display", "none",
-		"-machine", hardware.Machine,
+		"-machine", strings.TrimSuffix(hardware.Machine+","+m.Options, ","),
 		"-cpu", hardware.CPU,
 		"-accel", m.accelArg(),
 		"-smp", strconv.Itoa(m.CPUs),

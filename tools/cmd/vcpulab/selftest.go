@@ -195,9 +195,13 @@ func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, 
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range withSeries.Tests {
+	for i := range withSeries.Tests {
+		t := &withSeries.Tests[i]
+		if j := slices.IndexFunc(p.expect.Proofs, func(q selftest.Proof) bool { return q.Test == t.Name }); j >= 0 {
+			t.Machine = p.expect.Proofs[j].Machine
+		}
 		if !slices.Contains(p.base, t.Name) {
-			without.Tests = append(without.Tests, t)
+			without.Tests = append(without.Tests, *t)
 		}
 	}
 	return []selftest.Kernel{without, withSeries}, nil
