@@ -63,10 +63,14 @@ const (
 	ProbeLoop    Op = "probe-loop" // what the probes around a run of passes cost
 )
 
-//go:embed operations.toml
-var source []byte
+var (
+	//go:embed words.toml
+	wordsSource []byte
+	//go:embed operations.toml
+	operationsSource []byte
+)
 
-// table is what operations.toml says.
+// table is what both files say.
 var table struct {
 	Functions map[measure.Op]string
 	Paths     map[measure.Path]string
@@ -83,8 +87,10 @@ var Groups []Group
 var operations = make(map[Op]*Operation)
 
 func init() {
-	if err := tomlfile.Decode(source, &table); err != nil {
-		panic("operations.toml: " + err.Error())
+	for _, source := range [][]byte{wordsSource, operationsSource} {
+		if err := tomlfile.Decode(source, &table); err != nil {
+			panic("the table of operations: " + err.Error())
+		}
 	}
 	Groups = table.Groups
 	for i := range Groups {
@@ -134,7 +140,7 @@ func parsed(text string) (func(any) string, error) {
 	return func(of any) string {
 		var b strings.Builder
 		if err := t.Execute(&b, of); err != nil {
-			panic("operations.toml: " + err.Error())
+			panic("the table of operations: " + err.Error())
 		}
 		return b.String()
 	}, err
