@@ -3,20 +3,16 @@
 package tree
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -89,21 +85,10 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 	defer root.Close()
 
 	entries := make([]Entry, len(names))
-	err = eachDirectory(ctx, names, func(sub string, indices []int) error {
-		in, err := root.OpenRoot(sub)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
-
-		for _, i := range indices {
-			mode, blob, err := modeAndBlob(in, path.Base(names[i]))
-			if err != nil {
-				return fmt.Errorf("%s: %w", names[i], err)
-			}
-			entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
-		}
-		return nil
+	err = eachFile(ctx, root, names, func(in *os.Root, base string, i int) error {
+		mode, blob, err := modeAndBlob(in, base)
+		entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
@@ -141,8 +126,10 @@ func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string
 // BlobID returns the id that git gives to a file with this content: 40
 // hexadecimal digits.
 func BlobID(data []byte) string {
-	id, _ := hashBlob(int64(len(data)), bytes.NewReader(data), io.Discard)
-	return id
+	h := sha1.New()
+	fmt.Fprintf(h, "blob %d\x00", len(data))
+	h.Write(data)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // FileBlobID returns the id that git gives to the named file of root. A
@@ -158,44 +145,28 @@ func modeAndBlob(root *os.Root, name string) (mode, id string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	mode = ModeFile
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := root.Readlink(name)
-		return ModeSymlink, BlobID([]byte(target)), err
+		mode = ModeSymlink
 	case !info.Mode().IsRegular():
 		return "", "", fmt.Errorf("%s: %w", name, errNoFile)
 	case info.Mode()&0o100 != 0:
 		mode = ModeExecutable
+	default:
+		mode = ModeFile
 	}
-
-	f, err := root.Open(name)
-	if err != nil {
-		return "", "", err
-	}
-	defer f.Close()
-	id, err = hashBlob(info.Size(), f, io.Discard)
-	return mode, id, err
+	data, err := readFile(root, name, mode)
+	return mode, BlobID(data), err
 }
 
-// buffers are for reading files: a new one for each of 96,000 files would
-// keep the garbage collector busier than the disk.
-var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
-
-// hashBlob copies a file of size bytes and returns git's id of it.
-func hashBlob(size int64, from io.Reader, to io.Writer) (string, error) {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", size)
-	buf := buffers.Get().(*[64 << 10]byte)
-	defer buffers.Put(buf)
-
-	// Hidden behind a plain Reader and Writer: their other methods would
-	// allocate buffers of their own.
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(h, to)}, struct{ io.Reader }{from}, buf[:])
-	if err == nil && n != size {
-		err = fmt.Errorf("changed while it was read (%d bytes, then %d)", size, n)
+// readFile returns the content of a file as git sees it: of a symbolic link it is
+// the target.
+func readFile(root *os.Root, name, mode string) ([]byte, error) {
+	if mode == ModeSymlink {
+		target, err := root.Readlink(name)
+		return []byte(target), err
 	}
-	return hex.EncodeToString(h.Sum(nil)), err
+	return root.ReadFile(name)
 }
 
 // GitID returns the id that git gives to a tree with these entries, which is

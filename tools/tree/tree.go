@@ -154,17 +154,10 @@ func Sync(from, to *os.Root, name string) (changed bool, err error) {
 		return false, nil // or missing in both
 	}
 
-	var data []byte
-	switch mode {
-	case "":
+	if mode == "" {
 		return true, Remove(to, name)
-	case ModeSymlink:
-		var target string
-		target, err = from.Readlink(name)
-		data = []byte(target)
-	default:
-		data, err = from.ReadFile(name)
 	}
+	data, err := readFile(from, name, mode)
 	if err != nil {
 		return false, err
 	}

@@ -241,13 +241,8 @@ func TestCloneFailsWhole(t *testing.T) {
 		spoil   func(t *testing.T, src string)
 		mention string
 	}{
-		"context ended": {cancelled, func(*testing.T, string) {}, "context canceled"},
-		"device or pipe": {t.Context(), func(t *testing.T, src string) {
-			if err := syscall.Mkfifo(filepath.Join(src, "arch/pipe"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}, "arch/pipe"},
-		"missing source": {t.Context(), func(t *testing.T, src string) { os.RemoveAll(src) }, "no such file"},
+		"context ended":  {cancelled, func(*testing.T, string) {}, "context canceled"},
+		"missing source": {t.Context(), func(t *testing.T, src string) { os.RemoveAll(src) }, "No such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
