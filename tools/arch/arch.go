@@ -4,18 +4,21 @@
 // and tested. It is the only list of them: whatever differs between
 // architectures is a field of [Arch].
 //
-// A new architecture is an entry in table.go, a kernel configuration
+// A new architecture is an entry in arch.toml, a kernel configuration
 // ci/config/NAME.config if it is booted, a column ci/matrix/NAME.config, and a
 // group of packages in ci/packages.toml.
 package arch
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+
+	"vcpulab/tools/tomlfile"
 )
 
 // All is what users write for all architectures.
@@ -101,6 +104,18 @@ type Hardware struct {
 	Machine string // -machine
 	CPU     string // -cpu
 }
+
+//go:embed arch.toml
+var tableText []byte
+
+// table is ordered as reports are.
+var table = func() []Arch {
+	var file struct{ Arch []Arch }
+	if err := tomlfile.Decode(tableText, &file); err != nil {
+		panic("arch.toml: " + err.Error())
+	}
+	return file.Arch
+}()
 
 // Arches returns all architectures.
 func Arches() []Arch { return slices.Clone(table) }

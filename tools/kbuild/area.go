@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
 
@@ -107,7 +108,7 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 		return nil, err
 	}
 	var unreadable *fs.PathError
-	err = readJSON(a.stateFile(), &a.state)
+	err = jsonfile.Load(a.stateFile(), &a.state)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return a, nil
@@ -139,7 +140,7 @@ func (a *area) run(ctx context.Context, m *makeRun, configuring bool) error {
 func (a *area) stateFile() string { return filepath.Join(a.dir, "state.json") }
 
 func (a *area) save() error {
-	if err := writeJSON(a.stateFile(), a.state); err != nil {
+	if err := jsonfile.Save(a.stateFile(), a.state); err != nil {
 		return fmt.Errorf("save the state of a work area: %w", err)
 	}
 	return nil

@@ -4,7 +4,6 @@ package kbuild
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -280,25 +277,4 @@ func (b *Builder) trim(ctx context.Context, kind string, n int) error {
 		}
 	}
 	return nil
-}
-
-// readJSON reads what writeJSON wrote.
-func readJSON(name string, into any) error {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	return nil
-}
-
-// writeJSON replaces a file atomically.
-func writeJSON(name string, v any) error {
-	data, err := json.MarshalIndent(v, "", "\t")
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(name, append(data, '\n'), 0o644)
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"vcpulab/tools/jsonfile"
 )
 
 // collect copies what was built from kbuild's output directory to dir, and
@@ -67,7 +69,7 @@ func (k *Kernel) collect(out, dir, log string) error {
 			return err
 		}
 	}
-	return writeJSON(filepath.Join(dir, fileMeta), k)
+	return jsonfile.Save(filepath.Join(dir, fileMeta), k)
 }
 
 // collectBuild copies what it takes to build an external module from kbuild's

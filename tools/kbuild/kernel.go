@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vcpulab/tools/arch"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
 
@@ -148,7 +149,7 @@ func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, 
 // load reads the kernel that is in the cache.
 func (k kernelBuild) load(dir string) (*Kernel, error) {
 	kernel := &Kernel{}
-	if err := readJSON(filepath.Join(dir, fileMeta), kernel); err != nil {
+	if err := jsonfile.Load(filepath.Join(dir, fileMeta), kernel); err != nil {
 		return nil, fmt.Errorf("load a kernel from the cache: %w", err)
 	}
 	// The same tree may be elsewhere than when the kernel was built.

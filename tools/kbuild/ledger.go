@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"vcpulab/tools/jsonfile"
 )
 
 // fileLedger is in the output directory: it goes with the objects.
@@ -29,7 +31,7 @@ type ledger struct {
 // was not recorded, the area is cleared, and all is made and recorded again.
 func openLedger(a *area) (*ledger, error) {
 	l := &ledger{name: filepath.Join(a.out, fileLedger), Targets: make(map[string][]Warning)}
-	err := readJSON(l.name, l)
+	err := jsonfile.Load(l.name, l)
 	if err == nil || errors.Is(err, fs.ErrNotExist) && !a.state.Started {
 		return l, nil
 	}
@@ -66,7 +68,7 @@ func (l *ledger) record(m *makeRun, dir string, run func() error) (said map[stri
 
 	delete(l.Targets, "") // warnings before the first target are printed each time
 	maps.Copy(l.Targets, said)
-	return said, errors.Join(runErr, writeJSON(l.name, l))
+	return said, errors.Join(runErr, jsonfile.Save(l.name, l))
 }
 
 // warnings returns the warnings about all targets.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"vcpulab/tools/arch"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
 
@@ -123,7 +124,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		return nil, err
 	}
 	found := &Objects{Log: filepath.Join(dir, fileLog)}
-	if err := readJSON(filepath.Join(dir, fileObjects), found); err != nil {
+	if err := jsonfile.Load(filepath.Join(dir, fileObjects), found); err != nil {
 		return nil, fmt.Errorf("load what was compiled before: %w", err)
 	}
 	found.Tree, found.Cached = t, hit
@@ -196,7 +197,7 @@ func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
 	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {
 		return fmt.Errorf("%s: %w", o.doing(), err)
 	}
-	return writeJSON(filepath.Join(tmp, fileObjects), found)
+	return jsonfile.Save(filepath.Join(tmp, fileObjects), found)
 }
 
 // setUpMake has a run of make compile KVM.

@@ -17,6 +17,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/program"
 	"vcpulab/tools/tree"
 )
@@ -119,7 +120,7 @@ const fileUnbuilt = ".unbuilt.json"
 // loadSelftests reads an entry of the cache.
 func loadSelftests(dir string) (*Selftests, error) {
 	s := &Selftests{Dir: dir}
-	if err := readJSON(filepath.Join(dir, fileUnbuilt), &s.Unbuilt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := jsonfile.Load(filepath.Join(dir, fileUnbuilt), &s.Unbuilt); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
@@ -279,7 +280,7 @@ func (s *selftestBuild) compileMost(ctx context.Context, m *makeRun, names []str
 			return nil, err
 		}
 	}
-	return built, writeJSON(filepath.Join(dir, fileUnbuilt), why)
+	return built, jsonfile.Save(filepath.Join(dir, fileUnbuilt), why)
 }
 
 // install copies a program without its debug information, which is most of it.

@@ -3,7 +3,6 @@
 package matrix
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/junit"
 )
 
@@ -120,11 +118,7 @@ func (r *Report) Write(dir string) error {
 			return fmt.Errorf("keep the log of %s, %s: %w", c.Column, rowName(c.Patch), err)
 		}
 	}
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(filepath.Join(dir, jsonFile), append(data, '\n'), 0o644); err != nil {
+	if err := jsonfile.Save(filepath.Join(dir, jsonFile), r); err != nil {
 		return err
 	}
 	return junit.WriteFile(filepath.Join(dir, junitFile), r.junit())

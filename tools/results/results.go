@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"vcpulab/tools/jsonfile"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/figure"
@@ -258,11 +258,7 @@ func (r *Results) Index() map[Place]int {
 func (r *Results) Write(name string) error {
 	out := *r
 	out.Format = Format
-	data, err := json.MarshalIndent(&out, "", "\t")
-	if err != nil {
-		return fmt.Errorf("results: %w", err)
-	}
-	if err := renameio.WriteFile(name, append(data, '\n'), 0o644); err != nil {
+	if err := jsonfile.Save(name, &out); err != nil {
 		return fmt.Errorf("results: %w", err)
 	}
 	return os.Chmod(name, 0o644)

@@ -10,7 +10,6 @@ package tree
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,7 +17,7 @@ import (
 	"path"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
+	"vcpulab/tools/jsonfile"
 )
 
 // Tree is a kernel source tree on disk.
@@ -44,11 +43,7 @@ func metaFile(dir string) string { return filepath.Clean(dir) + ".json" }
 
 // Save writes the description of t beside its directory, as <Dir>.json.
 func Save(t Tree) error {
-	data, err := json.MarshalIndent(t, "", "\t")
-	if err == nil {
-		err = renameio.WriteFile(metaFile(t.Dir), append(data, '\n'), 0o644)
-	}
-	if err != nil {
+	if err := jsonfile.Save(metaFile(t.Dir), t); err != nil {
 		return fmt.Errorf("save the description of %s: %w", t.Dir, err)
 	}
 	return nil
@@ -58,15 +53,12 @@ func Save(t Tree) error {
 // whatever the directory was called when the description was saved.
 func Load(dir string) (Tree, error) {
 	var t Tree
-	data, err := os.ReadFile(metaFile(dir))
+	err := jsonfile.Load(metaFile(dir), &t)
+	if err == nil && t.ID == "" {
+		err = fmt.Errorf("%s has no id", metaFile(dir))
+	}
 	if err != nil {
 		return t, fmt.Errorf("load the description of %s: %w", dir, err)
-	}
-	if err := json.Unmarshal(data, &t); err != nil {
-		return t, fmt.Errorf("load the description of %s: %s: %w", dir, metaFile(dir), err)
-	}
-	if t.ID == "" {
-		return t, fmt.Errorf("load the description of %s: %s has no id", dir, metaFile(dir))
 	}
 	t.Dir = dir
 	return t, nil

@@ -3,14 +3,12 @@
 package verify
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/junit"
 )
 
@@ -23,11 +21,7 @@ const (
 // Write writes verify.json, for programs, and verify.xml, for CI systems, into
 // the directory that has the logs.
 func (r *Report) Write() error {
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(filepath.Join(r.Dir, jsonFile), append(data, '\n'), 0o644); err != nil {
+	if err := jsonfile.Save(filepath.Join(r.Dir, jsonFile), r); err != nil {
 		return err
 	}
 	return junit.WriteFile(filepath.Join(r.Dir, junitFile), r.junit())

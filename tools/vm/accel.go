@@ -4,7 +4,6 @@ package vm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/program"
 	"vcpulab/tools/vm/bareguest"
 )
@@ -128,22 +128,14 @@ func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
 		if err != nil {
 			return err
 		}
-		data, err := json.Marshal(choice)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(tmp, name), append(data, '\n'), 0o644)
+		return jsonfile.Save(filepath.Join(tmp, name), choice)
 	})
 	if err != nil {
 		return Choice{}, err
 	}
 
 	choice := Choice{Cached: hit}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err == nil {
-		err = json.Unmarshal(data, &choice)
-	}
-	if err != nil {
+	if err := jsonfile.Load(filepath.Join(dir, name), &choice); err != nil {
 		return Choice{}, fmt.Errorf("probe KVM: %w; remove %s to try again", err, dir)
 	}
 	return choice, nil
