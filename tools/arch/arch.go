@@ -111,9 +111,7 @@ var tableText []byte
 // table is ordered as reports are.
 var table = func() []Arch {
 	var file struct{ Arch []Arch }
-	if err := tomlfile.Decode(tableText, &file); err != nil {
-		panic("arch.toml: " + err.Error())
-	}
+	tomlfile.Embedded("arch.toml", tableText, &file)
 	return file.Arch
 }()
 

@@ -80,7 +80,7 @@ var base = []Package{
 // Doctor describes the machine, what it lacks, and what can therefore be done
 // with it.
 func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
-	r := &Report{Host: Read(opts.CacheDir), KVM: readKVM("/dev/kvm"), Root: "root"}
+	r := &Report{Host: Read(opts.CacheDir), KVM: ReadKVM("/dev/kvm"), Root: "root"}
 	if r.KVM.Opens && opts.ProbeKVM != nil {
 		r.KVM.Works, r.KVM.Why = opts.ProbeKVM(ctx)
 	}
@@ -159,11 +159,10 @@ func version(ctx context.Context, name string) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	out, _, err := program.Program{Name: path}.Run(ctx, arg)
+	line, err := program.Version(ctx, path, arg)
 	if err != nil {
 		return ""
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return line
 }
 

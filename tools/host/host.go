@@ -107,7 +107,8 @@ type KVM struct {
 	Why   string `json:"why"` // in words
 }
 
-func readKVM(device string) KVM {
+// ReadKVM looks at the device that brings KVM, without trying it.
+func ReadKVM(device string) KVM {
 	info, err := os.Stat(device)
 	if err != nil || info.Mode()&fs.ModeCharDevice == 0 {
 		return KVM{Why: device + " does not exist"}
@@ -115,7 +116,7 @@ func readKVM(device string) KVM {
 	k := KVM{Present: true}
 	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		k.Why = "it cannot be opened: " + err.Error() + "; is this user in the group kvm?"
+		k.Why = device + " cannot be opened: " + err.Error() + "; is this user in the group kvm?"
 		return k
 	}
 	unix.Close(fd)

@@ -39,9 +39,19 @@ packages = [
 ]
 `
 
+// parseList loads a list from a file with this content.
+func parseList(t *testing.T, data []byte) (*List, error) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "packages.toml")
+	if err := os.WriteFile(name, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return Load(name)
+}
+
 func parse(t *testing.T) *List {
 	t.Helper()
-	l, err := Parse("packages.toml", []byte(list))
+	l, err := parseList(t, []byte(list))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +105,8 @@ func TestParse(t *testing.T) {
 	flex := func(fields string) string { return "[[group.packages]]\nname = \"flex\"\n" + fields }
 	const good = "provides = \"flex\"\nwhy = \"lexer\"\n"
 	for name, tc := range map[string]struct{ in, says string }{
-		"no TOML":           {"[group\n", "p.toml: 1| [group"},
-		"unknown field":     {group + "need = 1\n", "p.toml: "},
+		"no TOML":           {"[group\n", "packages.toml: 1| [group"},
+		"unknown field":     {group + "need = 1\n", "packages.toml: "},
 		"no purpose":        {"[[group]]\nname = \"build\"\n", `group "build": expected a name and a purpose`},
 		"no reason":         {group + flex("provides = \"flex\"\n"), `group a: package "flex": expected`},
 		"no program":        {group + flex("why = \"lexer\"\n"), `group a: package "flex": expected`},
@@ -105,7 +115,7 @@ func TestParse(t *testing.T) {
 		"option of apt-get": {group + "[[group.packages]]\nname = \"-oAPT::x=1\"\n" + good, `package "-oAPT::x=1": expected`},
 		"empty":             {"# nothing\n", "no group"},
 	} {
-		if _, err := Parse("p.toml", []byte(tc.in)); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), tc.says) {
+		if _, err := parseList(t, []byte(tc.in)); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: expected wrong use with %q, found %v", name, tc.says, err)
 		}
 	}
@@ -115,7 +125,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(list))
 	f.Add([]byte("[[group]]\nname='a'\npurpose='b'\npackages=[{name='cc',provides='d',why='e'}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := Parse("p.toml", data)
+		l, err := parseList(t, data)
 		if err != nil {
 			return
 		}
@@ -441,11 +451,11 @@ func TestReadHost(t *testing.T) {
 }
 
 func TestReadKVM(t *testing.T) {
-	if k := readKVM(filepath.Join(t.TempDir(), "kvm")); k.Present || k.Why == "" {
+	if k := ReadKVM(filepath.Join(t.TempDir(), "kvm")); k.Present || k.Why == "" {
 		t.Errorf("not there: %+v", k)
 	}
 	// Any character device that opens will do.
-	if k := readKVM("/dev/null"); !k.Present || !k.Opens || k.Works {
+	if k := ReadKVM("/dev/null"); !k.Present || !k.Opens || k.Works {
 		t.Errorf("opens: %+v", k)
 	}
 }

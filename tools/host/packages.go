@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -45,21 +44,11 @@ type List struct {
 
 // Load reads a list of packages from a file. Its errors stand for exit.Usage.
 func Load(name string) (*List, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, exit.With(exit.Usage, err)
-	}
-	return Parse(name, data)
-}
-
-// Parse reads a list of packages from the content of a file of that name.
-func Parse(name string, data []byte) (*List, error) {
 	l := &List{}
-	err := tomlfile.Decode(data, l)
-	if err == nil {
-		err = l.check()
+	if err := tomlfile.Load(name, l); err != nil {
+		return nil, err
 	}
-	if err != nil {
+	if err := l.check(); err != nil {
 		return nil, tomlfile.Invalid(name, err)
 	}
 	return l, nil

@@ -44,11 +44,7 @@ func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *prog
 		// It is the user who has to mend the tree.
 		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
 	}
-	id, err := tree.GitID(entries)
-	if err != nil {
-		return t, err
-	}
-
+	id := tree.GitID(entries)
 	entry, hit, err := c.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
 		doing := "copy the kernel tree " + dir
 		if err := c.Need(doing, unpackedBytes); err != nil {

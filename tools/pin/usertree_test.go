@@ -137,7 +137,7 @@ func TestUserTree(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if id, err := tree.GitID(entries); id != got.ID {
+				if id := tree.GitID(entries); id != got.ID {
 					t.Errorf("id %s, the copy's is %s, %v", got.ID, id, err)
 				}
 				for file, want := range tc.has {

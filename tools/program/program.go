@@ -100,6 +100,13 @@ func (p Program) Run(ctx context.Context, args ...string) (stdout, stderr []byte
 	return process.out.buffer.Bytes(), process.err.buffer.Bytes(), err
 }
 
+// Version returns the first line of what a program prints about its version.
+func Version(ctx context.Context, name, option string) (string, error) {
+	stdout, _, err := Program{Name: name, Env: []string{"LC_ALL=C"}}.Run(ctx, option)
+	line, _, _ := strings.Cut(strings.TrimSpace(string(stdout)), "\n")
+	return line, err
+}
+
 // Start starts the program. Its errors are those of Run.
 func (p Program) Start(ctx context.Context, args ...string) (*Process, error) {
 	path, err := exec.LookPath(p.Name)

@@ -58,8 +58,12 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := small(t, "", "", "")
-			var err error
-			if s.Packages, err = host.Parse("packages.toml", []byte("[[group]]\nname = \"verify\"\npurpose = \"check\"\npackages = [{ name = \"no-such-package\", provides = \"no-such-program\", why = \"to fail\" }]\n")); err != nil {
+			list := filepath.Join(t.TempDir(), "packages.toml")
+			err := os.WriteFile(list, []byte("[[group]]\nname = \"verify\"\npurpose = \"check\"\npackages = [{ name = \"no-such-package\", provides = \"no-such-program\", why = \"to fail\" }]\n"), 0o644)
+			if err == nil {
+				s.Packages, err = host.Load(list)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -55,8 +53,8 @@ type Probe struct {
 	// Kernel is an ordinary kernel for Arch, which proves more than a guest of
 	// a few instructions. "" chooses TCG.
 	Kernel string
-	// KernelID is the key under which the choice for that kernel is cached,
-	// such as the key of its build; "" does not cache it.
+	// KernelID tells that kernel from others in the cache of choices, such as the
+	// key of its build.
 	KernelID string
 	// Source is as in Guest.
 	Source string
@@ -90,8 +88,6 @@ func ChooseAccel(ctx context.Context, c *cache.Cache, p Probe) (Choice, error) {
 		return Choice{Accel: TCG, Reason: obstacle}, nil
 	case p.Kernel == "":
 		return Choice{Accel: TCG, Reason: "no kernel to try KVM with yet"}, nil
-	case p.KernelID == "":
-		return p.boot(ctx, c)
 	}
 	return p.bootOnce(ctx, c)
 }
@@ -101,26 +97,20 @@ func (p Probe) obstacle() string {
 	if !p.Arch.IsHost() {
 		return fmt.Sprintf("KVM runs no %s guests on %s", p.Arch.Name, runtime.GOARCH)
 	}
-	fd, err := unix.Open(kvmDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Sprintf("open %s: %v", kvmDevice, err)
+	if kvm := host.ReadKVM(kvmDevice); !kvm.Opens {
+		return kvm.Why
 	}
-	_ = unix.Close(fd)
 	return ""
 }
 
 // bootOnce returns the cached choice, or makes it and caches it.
 func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
-	var uts unix.Utsname
-	if err := unix.Uname(&uts); err != nil {
-		return Choice{}, fmt.Errorf("probe KVM: uname: %w", err)
-	}
 	version, err := QEMUVersion(ctx, p.Arch)
 	if err != nil {
 		return Choice{}, err
 	}
-	key := cache.Key(p.Arch.Name, unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Version[:]),
-		version, host.Read("").CPU, p.KernelID)
+	here := host.Read("")
+	key := cache.Key(p.Arch.Name, here.Kernel, version, here.CPU, p.KernelID)
 
 	const name = "choice.json"
 	dir, hit, err := c.Populate(ctx, accelKind, key, func(ctx context.Context, tmp string) error {
@@ -211,8 +201,8 @@ func KVMModule(a arch.Arch, accel Accel) string {
 func QEMUVersion(ctx context.Context, a arch.Arch) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	out, _, err := program.Program{Name: a.QEMU.Program}.Run(ctx, "--version")
-	return firstLine(string(out)), explainMissing(a, err)
+	version, err := program.Version(ctx, a.QEMU.Program, "--version")
+	return version, explainMissing(a, err)
 }
 
 // explainMissing adds the package to the error of a QEMU that is not installed.

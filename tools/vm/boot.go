@@ -3,12 +3,11 @@
 package vm
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -53,32 +52,26 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 	if err != nil {
 		return nil, err
 	}
+	var initramfs bytes.Buffer
+	if err := WriteInitramfs(&initramfs, files); err != nil {
+		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
+	}
 	m.Initrd = filepath.Join(o.KeepDir, initramfsName)
-	if m.initramfs, err = memoryInitramfs(files); err != nil {
+	if m.initramfs, err = memoryFile(initramfsName, initramfs.Bytes()); err != nil {
 		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
 	}
 	defer m.initramfs.Close()
 
 	res, err := Run(ctx, m, o)
 	if _, ok := errors.AsType[*Fault](err); ok && o.KeepDir != "" {
-		if keepErr := keepFile(m.initramfs, m.Initrd); keepErr != nil {
-			return res, errors.Join(err, fmt.Errorf("keep the initramfs: %w", keepErr))
-		}
+		err = errors.Join(err, os.WriteFile(m.Initrd, initramfs.Bytes(), 0o644))
 	}
 	return res, err
 }
 
 // files returns the content of the initramfs.
 func (g Guest) files(program string) ([]File, error) {
-	var pool map[string]string
-	if g.ModuleDir != "" {
-		var err error
-		if pool, err = ModulePool(g.ModuleDir); err != nil {
-			return nil, err
-		}
-	}
-
-	modules, err := OrderModules(g.Modules, pool)
+	modules, err := OrderModules(g.Modules, g.ModuleDir)
 	if err != nil {
 		return nil, err
 	}
@@ -98,32 +91,17 @@ func (g Guest) files(program string) ([]File, error) {
 	return append(files, g.Files...), nil
 }
 
-// memoryInitramfs writes an initramfs to memory: QEMU inherits the file, and
+// memoryFile returns a file with this content in memory: QEMU inherits it, and
 // however this process ends, nothing is left on a disk.
-func memoryInitramfs(files []File) (*os.File, error) {
-	fd, err := unix.MemfdCreate(initramfsName, unix.MFD_CLOEXEC)
+func memoryFile(name string, data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("initramfs: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	f := os.NewFile(uintptr(fd), initramfsName)
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := errors.Join(WriteInitramfs(w, files), w.Flush()); err != nil {
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.Write(data); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
-}
-
-// keepFile copies all of f to a file of that name.
-func keepFile(f *os.File, name string) (err error) {
-	out, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, err = io.Copy(out, f)
-	return err
 }

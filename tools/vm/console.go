@@ -110,8 +110,8 @@ const (
 )
 
 // excerpt returns the lines of text that tell most: from a little before the
-// splat if there is one, else the last ones.
-func excerpt(text string, s *Splat) []string {
+// first splat of a kind if it is about one, else the last ones.
+func excerpt(text string, about FaultKind, isSplat bool) []string {
 	text = strings.Map(printable, strings.TrimRight(text, "\r\n\x00"))
 	if text == "" {
 		return nil
@@ -123,15 +123,12 @@ func excerpt(text string, s *Splat) []string {
 			lines[i] = lines[i][:512] + "..."
 		}
 	}
-	if s != nil {
-		// Lines are looked for by their text: what was left out of the
-		// middle has moved the numbers.
-		for i, l := range lines {
-			if kind, ok := findSplat(kernelMessage([]byte(l))); ok && kind == s.Kind {
-				lines = lines[max(0, i-splatBefore):]
-				return lines[:min(len(lines), splatLines)]
-			}
-		}
+	// Lines are looked for by their text: what was left out of the middle has
+	// moved the numbers.
+	first := slices.IndexFunc(lines, func(l string) bool { kind, _ := findSplat(kernelMessage([]byte(l))); return kind == about })
+	if isSplat && first >= 0 {
+		lines = lines[max(0, first-splatBefore):]
+		return lines[:min(len(lines), splatLines)]
 	}
 	return lines[max(0, len(lines)-tailLines):]
 }

@@ -60,8 +60,8 @@ func TestConsoles(t *testing.T) {
 				t.Errorf("byte by byte it differs:\n%s", diff)
 			}
 			// As if the run had ended well otherwise.
-			res := &Result{}
-			out := evidence{good: true, splats: whole.splats(), console: whole.text(), result: res}.fault()
+			res := &Result{Splats: whole.splats(), Console: whole.text()}
+			out := evidence{good: true, result: res}.fault()
 			text, err := json.MarshalIndent(out, "", "\t")
 			if err != nil {
 				t.Fatal(err)
@@ -147,11 +147,11 @@ func TestExcerptLines(t *testing.T) {
 		text.WriteString("before\r\n")
 	}
 	text.WriteString("\x1b[31mred\x1b[0m \x00 caf\u00e9\r\n")
-	got := excerpt(text.String(), nil)
+	got := excerpt(text.String(), Hang, false)
 	if len(got) != tailLines || got[len(got)-1] != ".[31mred.[0m . caf\u00e9" {
 		t.Errorf("found %d lines, the last %q", len(got), got[len(got)-1])
 	}
-	if got := excerpt("\r\n\r\n", nil); got != nil {
+	if got := excerpt("\r\n\r\n", Hang, false); got != nil {
 		t.Errorf("expected nothing, found %q", got)
 	}
 }
@@ -185,7 +185,7 @@ func FuzzConsole(f *testing.F) {
 		if n := len(whole.text()); n > 4096+64 {
 			t.Fatalf("%d bytes are kept", n)
 		}
-		f := evidence{good: true, splats: whole.splats(), console: whole.text(), guest: whole.guestReason(), result: &Result{}, streamErr: errTest}.fault()
+		f := evidence{good: true, guest: whole.guestReason(), result: &Result{Splats: whole.splats(), Console: whole.text()}, streamErr: errTest}.fault()
 		if f == nil || len(f.Lines) > splatLines || strings.ContainsAny(f.Error(), "\x00\x1b\r") {
 			t.Fatalf("a fault that cannot be shown: %+v", f)
 		}

@@ -5,6 +5,7 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"vcpulab/ebpf/wire"
@@ -109,8 +110,6 @@ type evidence struct {
 	shutdown  string     // why, in QMP's words; "" if unknown
 	where     string     // what QEMU knew of a guest that hung
 	streamErr error      // of the records; nil when the end record came last
-	console   string     // the kept part of it
-	splats    []Splat    // found on the console
 	guest     string     // why the guest program gave up
 	stderr    string     // what QEMU itself printed
 	result    *Result
@@ -129,22 +128,17 @@ func (e evidence) fault() *Fault {
 	if kind == "" {
 		return nil
 	}
-	f := &Fault{Kind: kind, Title: strings.Map(printable, title), Err: err, Splats: e.splats, Stderr: strings.Map(printable, e.stderr)}
-	var about *Splat
-	for i, s := range e.splats {
-		if s.Kind == kind && s.Title == title {
-			about = &e.splats[i]
-			break
-		}
+	about := slices.IndexFunc(e.result.Splats, func(s Splat) bool { return s.Kind == kind && s.Title == title })
+	return &Fault{
+		Kind: kind, Title: strings.Map(printable, title), Err: err, Splats: e.result.Splats, Stderr: strings.Map(printable, e.stderr),
+		Lines: excerpt(e.result.Console, kind, about >= 0), Command: e.result.Command,
 	}
-	f.Lines = excerpt(e.console, about)
-	return f
 }
 
 // classify returns the kind of the fault, "" for none. What the kernel printed
 // counts most, then what QEMU printed, then what was seen from outside.
 func (e evidence) classify() (kind FaultKind, title string, err error) {
-	splat, complained := worst(e.splats)
+	splat, complained := worst(e.result.Splats)
 	if complained && splat.Kind != KernelWarning {
 		return splat.Kind, splat.Title, nil
 	}

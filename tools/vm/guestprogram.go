@@ -4,10 +4,9 @@ package vm
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
+	"golang.org/x/mod/sumdb/dirhash"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -109,26 +109,12 @@ func runGo(ctx context.Context, dir string, env []string, args ...string) (strin
 // sourceHash covers all that the guest program is built from: ebpf/ and the
 // versions of the modules that it imports.
 func sourceHash(root string) (string, error) {
-	names := []string{"go.mod", "go.sum"}
-	err := fs.WalkDir(os.DirFS(root), "ebpf", func(name string, d fs.DirEntry, err error) error {
-		// What is neither compiled nor embedded does not count.
-		ext := filepath.Ext(name)
-		if err == nil && d.Type().IsRegular() && !strings.HasSuffix(name, "_test.go") && (ext == ".go" || ext == ".s" || ext == ".o") {
-			names = append(names, name)
-		}
-		return err
-	})
+	names, err := dirhash.DirFiles(filepath.Join(root, "ebpf"), "ebpf")
 	if err != nil {
 		return "", err
 	}
-
-	h := sha256.New()
-	for _, name := range names {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(h, "%q %x\n", name, sha256.Sum256(data))
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)), nil
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	return dirhash.Hash1(append(names, "go.mod", "go.sum"), func(name string) (io.ReadCloser, error) {
+		return os.Open(filepath.Join(root, name))
+	})
 }

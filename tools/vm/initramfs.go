@@ -4,6 +4,7 @@ package vm
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -61,31 +62,21 @@ func WriteInitramfs(w io.Writer, files []File) error {
 	}
 
 	cw := cpio.NewWriter(w)
-	var inode int64
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
-		inode++
-		h := &cpio.Header{Name: name, Mode: cpio.TypeDir | 0o755, Links: 2, Inode: inode}
-		if err := cw.WriteHeader(h); err != nil {
+		if err := cw.WriteHeader(&cpio.Header{Name: name, Mode: cpio.TypeDir | 0o755, Links: 2}); err != nil {
 			return fmt.Errorf("initramfs: %s: %w", name, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(byPath)) {
-		inode++
-		if err := writeFile(cw, name, inode, byPath[name]); err != nil {
+		if err := writeFile(cw, name, byPath[name]); err != nil {
 			return fmt.Errorf("initramfs: %s: %w", name, err)
 		}
 	}
-	if err := cw.Close(); err != nil {
-		return fmt.Errorf("initramfs: %w", err)
-	}
-	return nil
+	return cw.Close()
 }
 
-func writeFile(cw *cpio.Writer, name string, inode int64, f File) error {
-	mode := f.Mode.Perm()
-	if f.Mode == 0 {
-		mode = 0o644
-	}
+func writeFile(cw *cpio.Writer, name string, f File) error {
+	mode := cmp.Or(f.Mode.Perm(), 0o644)
 	size, content := int64(len(f.Data)), io.Reader(bytes.NewReader(f.Data))
 	if f.Host != "" {
 		file, err := os.Open(f.Host)
@@ -106,7 +97,7 @@ func writeFile(cw *cpio.Writer, name string, inode int64, f File) error {
 		return fmt.Errorf("%s has %d bytes, more than the format's %d", f.Host, size, int64(maxFile))
 	}
 
-	h := &cpio.Header{Name: name, Mode: cpio.TypeReg | cpio.FileMode(mode), Links: 1, Inode: inode, Size: size}
+	h := &cpio.Header{Name: name, Mode: cpio.TypeReg | cpio.FileMode(mode), Links: 1, Size: size}
 	if err := cw.WriteHeader(h); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -123,7 +124,11 @@ func TestKernelFaults(t *testing.T) {
 		return func(t *testing.T) (*Result, error) {
 			m := m
 			var err error
-			m.initramfs, err = memoryInitramfs([]File{{Path: "init", Mode: 0o755, Data: elfProgram(code)}})
+			var initramfs bytes.Buffer
+			if err := WriteInitramfs(&initramfs, []File{{Path: "init", Mode: 0o755, Data: elfProgram(code)}}); err != nil {
+				t.Fatal(err)
+			}
+			m.initramfs, err = memoryFile(initramfsName, initramfs.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,8 +49,6 @@ type Machine struct {
 	Options string
 	// Append are further kernel arguments. They come last and win.
 	Append []string
-	// QEMU is the program to start; "" is Arch's.
-	QEMU string
 
 	// initramfs, if set, is what QEMU reads instead of Initrd.
 	initramfs *os.File
@@ -67,7 +65,6 @@ func (m Machine) withDefaults() Machine {
 	m.Accel = cmp.Or(m.Accel, TCG)
 	m.CPUs = cmp.Or(m.CPUs, DefaultCPUs)
 	m.MemMiB = cmp.Or(m.MemMiB, DefaultMemMiB)
-	m.QEMU = cmp.Or(m.QEMU, m.Arch.QEMU.Program)
 	return m
 }
 
@@ -75,17 +72,17 @@ func (m Machine) withDefaults() Machine {
 func (m Machine) check() error {
 	switch {
 	case !m.Arch.Boots():
-		return fmt.Errorf("machine: architecture %q cannot be booted", m.Arch.Name)
+		return fmt.Errorf("architecture %q cannot be booted", m.Arch.Name)
 	case m.Accel != TCG && m.Accel != KVM:
-		return fmt.Errorf("machine: accelerator %q: expected kvm or tcg", m.Accel)
+		return fmt.Errorf("accelerator %q: expected kvm or tcg", m.Accel)
 	case m.Kernel == "":
-		return errors.New("machine: no kernel")
+		return errors.New("no kernel")
 	case m.CPUs < 0 || m.MemMiB < 0:
-		return fmt.Errorf("machine: %d CPUs and %d MiB: neither can be negative", m.CPUs, m.MemMiB)
+		return fmt.Errorf("%d CPUs and %d MiB: neither can be negative", m.CPUs, m.MemMiB)
 	case m.ICount && m.Accel != TCG:
-		return fmt.Errorf("machine: instructions are counted by TCG, not by %s", m.Accel)
+		return fmt.Errorf("instructions are counted by TCG, not by %s", m.Accel)
 	case m.ICount && m.CPUs != 1:
-		return fmt.Errorf("machine: instructions are counted with one CPU, found %d", m.CPUs)
+		return fmt.Errorf("instructions are counted with one CPU, found %d", m.CPUs)
 	}
 	return nil
 }
@@ -119,12 +116,20 @@ func (m Machine) args(ch channels) []string {
 	if m.Accel == KVM {
 		hardware = m.Arch.QEMU.KVM
 	}
+	accel := string(m.Accel)
+	if m.Accel == TCG && !m.ICount && m.CPUs > 1 {
+		// The processors of a guest under TCG take turns on one thread: with a
+		// thread each, QEMU 7.2 runs into code that another processor is patching,
+		// and Linux patches its own a lot (static branches, ftrace). The guest then
+		// dies, once in a few boots, in the middle of a nop.
+		accel += ",thread=single"
+	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot",
 		"-display", "none",
 		"-machine", strings.TrimSuffix(hardware.Machine+","+m.Options, ","),
 		"-cpu", hardware.CPU,
-		"-accel", m.accelArg(),
+		"-accel", accel,
 		"-smp", strconv.Itoa(m.CPUs),
 		"-m", strconv.Itoa(m.MemMiB),
 	}
@@ -156,20 +161,9 @@ func (m Machine) args(ch channels) []string {
 	return append(args, "-append", m.append())
 }
 
-// accelArg returns -accel. The processors of a guest under TCG take turns on
-// one thread: with a thread each, QEMU 7.2 runs into code that another
-// processor is patching, and Linux patches its own a lot (static branches,
-// ftrace). The guest then dies, once in a few boots, in the middle of a nop.
-func (m Machine) accelArg() string {
-	if m.Accel == TCG && !m.ICount && m.CPUs > 1 {
-		return "tcg,thread=single"
-	}
-	return string(m.Accel)
-}
-
 // Command returns a command line that starts the machine by hand: console on
 // the terminal, records in a file of that path.
 func (m Machine) Command(records string) string {
 	m = m.withDefaults()
-	return shellescape.QuoteCommand(append([]string{m.QEMU}, m.args(channels{records: records})...))
+	return shellescape.QuoteCommand(append([]string{m.Arch.QEMU.Program}, m.args(channels{records: records})...))
 }

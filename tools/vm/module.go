@@ -4,6 +4,7 @@ package vm
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,13 +27,13 @@ func dependencies(file string) ([]string, error) {
 		return nil, fmt.Errorf("module %s: %w", file, err)
 	}
 	defer f.Close()
-	section := f.Section(".modinfo")
-	if section == nil {
-		return nil, fmt.Errorf("module %s: not a kernel module: no .modinfo section", file)
+	err = errors.New("not a kernel module: no .modinfo section")
+	var data []byte
+	if section := f.Section(".modinfo"); section != nil {
+		data, err = section.Data()
 	}
-	data, err := section.Data()
 	if err != nil {
-		return nil, fmt.Errorf("module %s: .modinfo: %w", file, err)
+		return nil, fmt.Errorf("module %s: %w", file, err)
 	}
 	return parseDepends(data), nil
 }
@@ -60,8 +61,12 @@ func moduleName(file string) string {
 
 // OrderModules returns modules in an order in which they can be loaded: each
 // after those that it depends on, otherwise as given. A dependency that is not
-// in the list is added from pool, which maps names of modules to files.
-func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
+// in the list is looked for below dir, unless that is "".
+func OrderModules(modules []Module, dir string) ([]Module, error) {
+	pool, err := modulePool(dir)
+	if err != nil {
+		return nil, err
+	}
 	given := make(map[string]Module)
 	for _, m := range modules {
 		name := moduleName(m.Host)
@@ -110,9 +115,12 @@ func OrderModules(modules []Module, pool map[string]string) ([]Module, error) {
 	return ordered, nil
 }
 
-// ModulePool maps the names of all .ko files below dir to their paths.
-func ModulePool(dir string) (map[string]string, error) {
+// modulePool maps the names of all .ko files below dir to their paths.
+func modulePool(dir string) (map[string]string, error) {
 	pool := map[string]string{}
+	if dir == "" {
+		return pool, nil
+	}
 	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && strings.HasSuffix(p, ".ko") {
 			pool[moduleName(p)] = p

@@ -40,22 +40,18 @@ func TestOrderModules(t *testing.T) {
 	} {
 		files[name] = ko(t, dir, name, depends)
 	}
-	pool, err := ModulePool(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, tt := range map[string]struct {
 		modules []string
-		pool    map[string]string
+		dir     string
 		want    string
 		error   string
 	}{
 		"none": {want: ""},
 		"given out of order": {modules: []string{"loops", "kvm-amd", "ccp", "kvm", "irqbypass"},
 			want: "irqbypass kvm loops ccp kvm-amd"},
-		"from the pool": {modules: []string{"kvm-amd"}, pool: pool, want: "irqbypass kvm ccp kvm-amd"},
+		"from the pool": {modules: []string{"kvm-amd"}, dir: dir, want: "irqbypass kvm ccp kvm-amd"},
 		"missing":       {modules: []string{"kvm"}, error: "kvm depends on irqbypass"},
-		"nowhere":       {modules: []string{"lost"}, pool: pool, error: "lost depends on nowhere"},
+		"nowhere":       {modules: []string{"lost"}, dir: dir, error: "lost depends on nowhere"},
 		"circle":        {modules: []string{"a", "b"}, error: "depend on each other"},
 		"twice":         {modules: []string{"kvm", "kvm"}, error: "duplicate kvm"},
 	} {
@@ -64,7 +60,7 @@ func TestOrderModules(t *testing.T) {
 			for _, m := range tt.modules {
 				modules = append(modules, Module{Host: files[m], Args: "of=" + m})
 			}
-			ordered, err := OrderModules(modules, tt.pool)
+			ordered, err := OrderModules(modules, tt.dir)
 			if tt.error != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.error) {
 					t.Errorf("expected an error with %q, found %v", tt.error, err)

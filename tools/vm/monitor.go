@@ -3,9 +3,10 @@
 package vm
 
 import (
-	"bufio"
+	"cmp"
 	"debug/elf"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -20,72 +21,53 @@ import (
 // is part of what is being found out.
 const monitorWait = time.Second
 
-// qmpMonitor speaks QMP, QEMU's monitor protocol: JSON lines both ways.
+// qmpMonitor speaks QMP, QEMU's monitor protocol: JSON both ways.
 type qmpMonitor struct {
-	f       *os.File
-	done    chan struct{}        // closed when QEMU has closed its end
-	answers chan json.RawMessage // of commands, in order
-
-	// shutdown is why the guest ended, in QEMU's words, such as guest-reset;
-	// valid after done.
+	f  *os.File
+	in *json.Decoder
+	// shutdown is why the guest ended, in QEMU's words, such as guest-reset.
 	shutdown string
 }
 
 // qmpMessage is a greeting, an event or an answer.
 type qmpMessage struct {
-	QMP    json.RawMessage `json:"QMP"`
+	ID     string          `json:"id"` // of the command that is answered
 	Event  string          `json:"event"`
 	Return json.RawMessage `json:"return"`
-	Error  json.RawMessage `json:"error"`
 	Data   struct {
 		Reason string `json:"reason"`
 	} `json:"data"`
 }
 
-// startMonitor greets QEMU and listens for events until f is closed.
+// startMonitor greets QEMU.
 func startMonitor(f *os.File) *qmpMonitor {
-	m := &qmpMonitor{f: f, done: make(chan struct{}), answers: make(chan json.RawMessage, 4)}
 	// Written before QEMU reads: the socket holds it.
 	_, _ = io.WriteString(f, `{"execute":"qmp_capabilities"}`+"\n")
-	go m.listen()
-	return m
+	return &qmpMonitor{f: f, in: json.NewDecoder(f)}
 }
 
-func (m *qmpMonitor) listen() {
-	defer close(m.done)
-	in := bufio.NewScanner(m.f)
-	in.Buffer(nil, 1<<20)
-	greeted := false
-	for in.Scan() {
+// read reads messages until the answer with this id, or until none comes in time
+// or QEMU has closed its end. Of events it keeps why the guest ended.
+func (m *qmpMonitor) read(id string) json.RawMessage {
+	_ = m.f.SetReadDeadline(time.Now().Add(monitorWait))
+	for {
 		var msg qmpMessage
-		if json.Unmarshal(in.Bytes(), &msg) != nil {
-			continue
+		if m.in.Decode(&msg) != nil {
+			return nil
 		}
-		switch {
-		case msg.Event == "SHUTDOWN":
+		if msg.Event == "SHUTDOWN" {
 			m.shutdown = msg.Data.Reason
-		case msg.Return == nil && msg.Error == nil:
-		case !greeted:
-			greeted = true // the answer to qmp_capabilities
-		default:
-			select {
-			case m.answers <- msg.Return:
-			default:
-			}
+		}
+		if msg.ID == id && id != "" {
+			return msg.Return
 		}
 	}
 }
 
 // ask sends a command and puts its answer into v, if one comes in time.
-func (m *qmpMonitor) ask(command string, v any) {
-	if _, err := io.WriteString(m.f, command+"\n"); err != nil {
-		return
-	}
-	select {
-	case answer := <-m.answers:
-		_ = json.Unmarshal(answer, v)
-	case <-m.done:
-	case <-time.After(monitorWait):
+func (m *qmpMonitor) ask(id, command string, v any) {
+	if _, err := fmt.Fprintf(m.f, `{"id":%q,"execute":%s}`+"\n", id, command); err == nil {
+		_ = json.Unmarshal(m.read(id), v)
 	}
 }
 
@@ -96,14 +78,14 @@ func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
 	var status struct {
 		Status string `json:"status"`
 	}
-	m.ask(`{"execute":"query-status"}`, &status)
+	m.ask("status", `"query-status"`, &status)
 	if status.Status == "" {
 		return ""
 	}
 	text := "QEMU's status is " + status.Status
 
 	var registers string
-	m.ask(`{"execute":"human-monitor-command","arguments":{"command-line":"info registers -a"}}`, &registers)
+	m.ask("registers", `"human-monitor-command","arguments":{"command-line":"info registers -a"}`, &registers)
 	pcs := programCounters(a, registers)
 	for i, pc := range pcs {
 		if name := symbolAt(kernel, pc); name != "" {
@@ -136,29 +118,19 @@ const maxSymbol = 64 << 10
 // 0x. It is "" when the kernel is not a vmlinux with symbols or has none there:
 // an address of a module or of a program.
 func symbolAt(kernel, addr string) string {
-	pc, err := strconv.ParseUint(addr, 0, 64)
-	if err != nil {
-		return ""
-	}
+	pc, _ := strconv.ParseUint(addr, 0, 64)
 	f, err := elf.Open(kernel)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	symbols, err := f.Symbols()
-	if err != nil {
-		return ""
-	}
+	symbols, _ := f.Symbols()
 
-	name, start := "", uint64(0)
+	var last elf.Symbol
 	for _, s := range symbols {
-		size := s.Size
-		if size == 0 {
-			size = maxSymbol
-		}
-		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Value <= pc && pc-s.Value < size && s.Value >= start {
-			name, start = s.Name, s.Value
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Value <= pc && pc-s.Value < cmp.Or(s.Size, maxSymbol) && s.Value >= last.Value {
+			last = s
 		}
 	}
-	return name
+	return last.Name
 }

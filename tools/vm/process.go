@@ -40,7 +40,7 @@ func (m Machine) inherited() channels {
 func startProcess(m Machine, stdout, stderr io.Writer) (*process, error) {
 	records, recordsEnd, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("start QEMU: %w", err)
+		return nil, err
 	}
 	defer recordsEnd.Close()
 	// A smaller pipe works too, and unprivileged users have a limit.
@@ -48,14 +48,14 @@ func startProcess(m Machine, stdout, stderr io.Writer) (*process, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		records.Close()
-		return nil, fmt.Errorf("start QEMU: %w", err)
+		return nil, err
 	}
 	qmpEnd := os.NewFile(uintptr(fds[1]), "qmp of QEMU")
 	defer qmpEnd.Close()
 
 	p := &process{records: records, qmp: os.NewFile(uintptr(fds[0]), "qmp")}
 	qemu := program.Program{
-		Name: m.QEMU, InheritEnv: true, Stdout: stdout, Stderr: stderr,
+		Name: m.Arch.QEMU.Program, InheritEnv: true, Stdout: stdout, Stderr: stderr,
 		ExtraFiles: []*os.File{recordsEnd, qmpEnd},
 	}
 	if m.initramfs != nil {

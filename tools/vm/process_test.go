@@ -157,19 +157,15 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-func FuzzParseSchedstat(f *testing.F) {
-	f.Add([]byte("123 456 7\n"))
-	f.Add([]byte("1 -1 99999999999999999999"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if d := parseSchedstat(data); d < 0 {
-			t.Errorf("a negative time: %v", d)
-		}
-	})
-}
-
-// TestRunDelay reads the real thing.
+// TestRunDelay reads files like the kernel's, and the real thing.
 func TestRunDelay(t *testing.T) {
-	if got := parseSchedstat([]byte("10 20 30\n")); got != 20 {
+	dir := t.TempDir()
+	for thread, text := range map[string]string{"1": "10 20 30\n", "2": "10 7 30\n", "3": "", "4": "99 -1", "5": "1 x"} {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, thread), 0o755), os.WriteFile(filepath.Join(dir, thread, "schedstat"), []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := runDelay(dir); got != 20 {
 		t.Errorf("expected 20 ns, found %v", got)
 	}
 	if got := runDelay("/proc/0/task"); got != 0 {

@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,23 +80,20 @@ type Timing struct {
 // the guest; then the Result, never nil once QEMU ran, holds what arrived but
 // proves nothing. It wraps ctx.Err() when ctx ended, OnRecord's error when that
 // failed. QEMU has ended and left nothing behind in every case.
-func Run(ctx context.Context, m Machine, o Options) (*Result, error) {
+func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
+	defer func() {
+		if _, explained := err.(*Fault); err != nil && !explained {
+			err = fmt.Errorf("boot %s: %w", m.Arch.Name, err)
+		}
+	}()
 	m = m.withDefaults()
-	if err := m.check(); err != nil {
+	if err := cmp.Or(m.check(), ctx.Err()); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = DefaultTimeout
-	}
-	if o.Silence <= 0 {
-		o.Silence = DefaultSilence
-	}
+	o.Timeout, o.Silence = cmp.Or(o.Timeout, DefaultTimeout), cmp.Or(o.Silence, DefaultSilence)
 	if o.KeepDir != "" {
 		if err := os.MkdirAll(o.KeepDir, 0o755); err != nil {
-			return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
+			return nil, err
 		}
 	}
 	r := &run{
@@ -162,55 +160,35 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 	}
 	p.Kill()
 	<-r.drained
-	p.qmp.Close()
-	<-mon.done
+	mon.read("") // QEMU has closed its end
 
 	r.res.Timing.Gone = time.Since(r.started)
 	r.console.close()
 	r.res.Console, r.res.Splats = r.console.text(), r.console.splats()
-	kept, err := r.keep()
-	if err != nil {
-		return r.res, err
+	kept := ""
+	if r.o.KeepDir != "" {
+		kept = filepath.Join(r.o.KeepDir, "console.log")
+		if err := os.WriteFile(kept, []byte(r.res.Console), 0o644); err != nil {
+			return r.res, err
+		}
 	}
 
 	if stopped == stopContext {
-		return r.res, fmt.Errorf("boot %s: %w", r.m.Arch.Name, ctx.Err())
+		return r.res, ctx.Err()
 	}
 	if r.recordErr != nil {
 		return r.res, r.recordErr
 	}
 	how, good := p.ended()
 	fault := evidence{
-		stopped:   stopped,
-		ended:     how,
-		good:      good,
-		shutdown:  mon.shutdown,
-		where:     where,
-		streamErr: r.streamErr,
-		console:   r.res.Console,
-		splats:    r.res.Splats,
-		guest:     r.console.guestReason(),
-		stderr:    r.stderr.String(),
-		result:    r.res,
-		options:   r.o,
+		stopped: stopped, ended: how, good: good, shutdown: mon.shutdown, where: where, streamErr: r.streamErr,
+		guest: r.console.guestReason(), stderr: r.stderr.String(), result: r.res, options: r.o,
 	}.fault()
 	if fault == nil {
 		return r.res, nil
 	}
-	fault.Arch, fault.Console, fault.Command = r.m.Arch.Name, kept, r.res.Command
+	fault.Arch, fault.Console = r.m.Arch.Name, kept
 	return r.res, fault
-}
-
-// keep writes the console into KeepDir.
-func (r *run) keep() (string, error) {
-	if r.o.KeepDir == "" {
-		return "", nil
-	}
-	file := filepath.Join(r.o.KeepDir, "console.log")
-	if err := os.WriteFile(file, []byte(r.res.Console), 0o644); err != nil {
-		return "", fmt.Errorf("boot %s: keep the console: %w", r.m.Arch.Name, err)
-	}
-	return file, nil
 }
 
 // stopReason is why a run was ended from outside.
@@ -270,7 +248,14 @@ func (r *run) watch(ctx context.Context, p *process) stopReason {
 func (r *run) read(f io.Reader) {
 	defer close(r.drained)
 	dec := wire.NewDecoder(f)
-	r.streamErr, r.recordErr = r.collect(dec)
+	for ended := false; !ended && r.streamErr == nil && r.recordErr == nil; {
+		var rec wire.Record
+		if rec, r.streamErr = dec.Next(); r.streamErr == nil {
+			r.alive()
+			r.recordErr = r.add(rec)
+			ended = rec.End != nil
+		}
+	}
 	close(r.collected)
 	if r.streamErr == nil && r.recordErr == nil {
 		if _, err := dec.Next(); !errors.Is(err, io.EOF) {
@@ -278,24 +263,6 @@ func (r *run) read(f io.Reader) {
 		}
 	}
 	_, _ = io.Copy(io.Discard, f)
-}
-
-// collect returns after the end record, or with the error of the stream or
-// of OnRecord.
-func (r *run) collect(dec *wire.Decoder) (streamErr, recordErr error) {
-	for {
-		rec, err := dec.Next()
-		if err != nil {
-			return err, nil
-		}
-		r.alive()
-		if err := r.add(rec); err != nil {
-			return nil, err
-		}
-		if rec.End != nil {
-			return nil, nil
-		}
-	}
 }
 
 // add adds a record to the result.
@@ -312,7 +279,7 @@ func (r *run) add(rec wire.Record) error {
 		return nil
 	}
 	if err := r.o.OnRecord(rec); err != nil {
-		return fmt.Errorf("boot %s: record %d: %w", r.m.Arch.Name, rec.Seq, err)
+		return fmt.Errorf("record %d: %w", rec.Seq, err)
 	}
 	return nil
 }

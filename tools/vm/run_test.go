@@ -234,7 +234,9 @@ func TestBadMachine(t *testing.T) {
 			}
 		})
 	}
-	_, err := Run(t.Context(), Machine{Arch: x86, Kernel: "k", QEMU: "qemu-system-nope"}, Options{})
+	lacking := x86
+	lacking.QEMU.Program = "qemu-system-nope"
+	_, err := Run(t.Context(), Machine{Arch: lacking, Kernel: "k"}, Options{})
 	if exit.Code(err) != exit.MachineLacks || !strings.Contains(err.Error(), x86.QEMU.Package) {
 		t.Errorf("expected the package that lacks, found %v", err)
 	}

@@ -3,11 +3,9 @@
 package vm
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 )
 
@@ -68,31 +66,13 @@ func (s *silence) over() bool {
 // waiting for a processor, 0 where the kernel does not say. tasks is the
 // process's task directory in /proc.
 func runDelay(tasks string) time.Duration {
-	files, err := filepath.Glob(filepath.Join(tasks, "*", "schedstat"))
-	if err != nil {
-		return 0
-	}
+	files, _ := filepath.Glob(filepath.Join(tasks, "*", "schedstat"))
 	var longest time.Duration
 	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			continue // a thread that has ended
-		}
-		longest = max(longest, parseSchedstat(data))
+		data, _ := os.ReadFile(name) // nothing of a thread that has ended
+		var ran, waited time.Duration
+		_, _ = fmt.Sscan(string(data), (*int64)(&ran), (*int64)(&waited))
+		longest = max(longest, waited)
 	}
 	return longest
-}
-
-// parseSchedstat reads the second figure of a schedstat file: nanoseconds
-// spent waiting on a run queue.
-func parseSchedstat(data []byte) time.Duration {
-	fields := bytes.Fields(data)
-	if len(fields) < 2 {
-		return 0
-	}
-	ns, err := strconv.ParseInt(string(fields[1]), 10, 64)
-	if err != nil || ns < 0 {
-		return 0
-	}
-	return time.Duration(ns)
 }

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"slices"
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
@@ -73,13 +74,10 @@ func Records(records ...wire.Record) (string, error) {
 	return b.String(), nil
 }
 
-// Kernel returns a kernel image made of parts: ELF32 with a note that says
+// Write writes a kernel image made of parts to a file: ELF32 with a note that says
 // where PVH enters.
-func Kernel(parts ...Code) []byte {
-	var code Code
-	for _, p := range parts {
-		code = append(code, p...)
-	}
+func Write(file string, parts ...Code) error {
+	code := slices.Concat(parts...)
 	note := []uint32{4, 4, 18 /* XEN_ELFNOTE_PHYS32_ENTRY */, 0x006e6558 /* Xen */, start}
 	size := uint32(header + zeros + len(code) + 4*len(note))
 	noteAt := size - uint32(4*len(note))
@@ -94,10 +92,5 @@ func Kernel(parts ...Code) []byte {
 	b.Write(make([]byte, zeros))
 	b.Write(code)
 	put(note)
-	return b.Bytes()
-}
-
-// Write writes a kernel made of parts to a file.
-func Write(file string, parts ...Code) error {
-	return os.WriteFile(file, Kernel(parts...), 0o644)
+	return os.WriteFile(file, b.Bytes(), 0o644)
 }
