@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,11 +21,13 @@ import (
 // area is the work area of one base tree, configuration and toolchain, held
 // under its lock.
 type area struct {
-	dir    string
-	src    string // hard links to a tree, and files of its own where it was switched
-	out    string // kbuild's output, in src: see kernelBuild.setUpMake
-	state  areaState
-	unlock func()
+	dir   string
+	src   string // hard links to a tree, and files of its own where it was switched
+	out   string // kbuild's output, in src: see kernelBuild.setUpMake
+	state areaState
+	close func() // unlocks it
+
+	considered []string // the paths that this switch may have replaced
 }
 
 // areaState describes the content of a work area. It is saved before that is
@@ -33,15 +36,17 @@ type areaState struct {
 	// Tree is the id of the tree whose files are in src, "" while they are
 	// being replaced or have not been cloned.
 	Tree string `json:"tree"`
-	// Changed are the paths in which Tree differs from the base.
+	// Changed are the paths in which src may differ from the base: those of
+	// Tree, and until a switch is complete those that it replaces.
 	Changed []string `json:"changed,omitempty"`
-	// Doubtful are the paths that an interrupted switch may have replaced.
-	Doubtful []string `json:"doubtful,omitempty"`
-	// Building is set while make runs. If it is set when the area is opened,
-	// make was killed and may have left half-made files: all is built again.
+	// Building is set while src is cloned and while make runs. If it is set when
+	// the area is opened, there may be half-made files: all is built again.
 	Building bool `json:"building,omitempty"`
 	// Started is set once kbuild has run, even if it failed: out is not empty.
 	Started bool `json:"started,omitempty"`
+	// Warnings are those about each target when it was last made, where they are
+	// recorded: make prints none for targets that it does not make again.
+	Warnings map[string][]Warning `json:"warnings,omitempty"`
 }
 
 // findBase returns the tree at the beginning of a chain of bases, and all paths
@@ -101,28 +106,23 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 		}
 	}()
 
-	a = &area{dir: c.Path(kind, key), unlock: unlock}
+	a = &area{dir: c.Path(kind, key), close: unlock}
 	a.src = filepath.Join(a.dir, "src")
 	a.out = filepath.Join(a.src, "out")
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return nil, err
 	}
-	var unreadable *fs.PathError
 	err = jsonfile.Load(a.stateFile(), &a.state)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return a, nil
-	case errors.As(err, &unreadable):
-		return nil, err
-	case err != nil || a.state.Building:
-		// It is unknown what the files in out were made of, or whether they
-		// are whole.
+	case err != nil || a.state.Building || kind == kindObjectArea && a.state.Started && a.state.Warnings == nil:
+		// It is unknown what the files in out were made of, whether they are
+		// whole, or what make said about them.
 		return a, a.clear()
 	}
 	return a, nil
 }
-
-func (a *area) close() { a.unlock() }
 
 // run runs make in the area and keeps the area's state up to date.
 func (a *area) run(ctx context.Context, m *makeRun, configuring bool) error {
@@ -134,6 +134,13 @@ func (a *area) run(ctx context.Context, m *makeRun, configuring bool) error {
 
 	clean, err := m.run(ctx)
 	a.state.Building = !clean
+	if m.said != nil {
+		delete(a.state.Warnings, "") // warnings before the first target are printed each time
+		if a.state.Warnings == nil {
+			a.state.Warnings = make(map[string][]Warning)
+		}
+		maps.Copy(a.state.Warnings, m.said.made)
+	}
 	return cmp.Or(err, a.save())
 }
 
@@ -163,10 +170,10 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 		return 0, nil
 	}
 
-	paths := slices.Concat(a.state.Changed, a.state.Doubtful, changed)
+	paths := slices.Concat(a.state.Changed, changed)
 	slices.Sort(paths)
 	paths = slices.Compact(paths)
-	a.state.Tree, a.state.Doubtful = "", paths
+	a.state.Tree, a.state.Changed, a.considered = "", paths, paths
 	if err := a.save(); err != nil {
 		return 0, err
 	}
@@ -194,7 +201,7 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 		}
 	}
 
-	a.state.Tree, a.state.Changed, a.state.Doubtful = t.ID, changed, nil
+	a.state.Tree, a.state.Changed = t.ID, changed
 	return replaced, a.save()
 }
 
@@ -206,13 +213,10 @@ func (a *area) clear() error {
 	if err := a.save(); err != nil {
 		return err
 	}
-	for _, dir := range []string{a.src, a.src + ".new"} {
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("clear a work area: %w", err)
-		}
+	if err := os.RemoveAll(a.src); err != nil {
+		return fmt.Errorf("clear a work area: %w", err)
 	}
-	a.state = areaState{}
-	return a.save()
+	return nil
 }
 
 // clone makes src from nothing.
@@ -220,19 +224,10 @@ func (a *area) clone(ctx context.Context, t tree.Tree, changed []string) error {
 	if err := a.clear(); err != nil {
 		return err
 	}
-	tmp := a.src + ".new"
-	if err := tree.Clone(ctx, t.Dir, tmp); err != nil {
+	if err := tree.Clone(ctx, t.Dir, a.src); err != nil {
 		return err
 	}
-	if err := os.Mkdir(filepath.Join(tmp, filepath.Base(a.out)), 0o755); err != nil {
-		return err
-	}
-
-	a.state = areaState{Doubtful: changed}
-	if err := a.save(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, a.src); err != nil {
+	if err := os.Mkdir(a.out, 0o755); err != nil {
 		return err
 	}
 	a.state = areaState{Tree: t.ID, Changed: changed}

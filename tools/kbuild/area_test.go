@@ -189,7 +189,7 @@ func TestSwitchInterrupted(t *testing.T) {
 			a := g.open(t)
 			g.switchTo(t, a, "one")
 			// As if a switch to two had died after its first file.
-			a.state.Tree, a.state.Doubtful = "", g.trees["two"].Changed
+			a.state.Tree, a.state.Changed = "", append(g.trees["one"].Changed, g.trees["two"].Changed...)
 			if err := a.save(); err != nil {
 				t.Fatal(err)
 			}
@@ -220,7 +220,7 @@ func TestCloneInterrupted(t *testing.T) {
 	g := newTestTrees(t)
 	a := g.open(t)
 	g.switchTo(t, a, "two")
-	a.state = areaState{Doubtful: g.trees["two"].Changed}
+	a.state = areaState{Building: true}
 	if err := a.save(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,19 +3,18 @@
 package kbuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
@@ -63,14 +62,6 @@ type Builder struct {
 	// Jobs is the number of jobs that make runs at a time, 0 for one more
 	// than there are processors.
 	Jobs int
-	// NoCCache leaves ccache alone where it is installed.
-	NoCCache bool
-}
-
-// ccache says whether ccache is used.
-func (b *Builder) ccache() bool {
-	_, err := exec.LookPath("ccache")
-	return err == nil && !b.NoCCache
 }
 
 // env returns the environment that builds get in addition.
@@ -111,91 +102,85 @@ func (t Toolchain) reproducible(maps ...string) []string {
 // newMake returns a run of make whose log is named for an entry of the cache. The
 // log of an earlier run is removed; this one stays even if the build fails.
 func (b *Builder) newMake(doing, kind, key string, step *progress.Step) (*makeRun, error) {
-	jobs := b.Jobs
-	if jobs == 0 {
-		jobs = runtime.NumCPU() + 1
+	if dir := b.Cache.Dir(); strings.ContainsAny(dir, " \t:'\"$#%;&|()<>*?[]~\\") {
+		return nil, exit.With(exit.Usage, fmt.Errorf("kbuild cannot work below %q: the name has a space or another character that is special to make or a shell; set %s to another directory",
+			dir, cache.EnvDir))
 	}
 	log := filepath.Join(b.Cache.Dir(), dirLogs, kind+"-"+key[:16]+".log")
 	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	return &makeRun{doing: doing, jobs: jobs, env: b.env(), log: log, step: step}, nil
+	return &makeRun{doing: doing, jobs: cmp.Or(b.Jobs, runtime.NumCPU()+1), env: b.env(), log: log, step: step}, nil
 }
 
-// checkDir refuses a cache directory in which make cannot work.
-func (b *Builder) checkDir() error {
-	if dir := b.Cache.Dir(); strings.ContainsAny(dir, " \t:'\"$#%;&|()<>*?[]~\\") {
-		return exit.With(exit.Usage, fmt.Errorf("kbuild cannot work below %q: the name has a space or another character that is special to make or a shell; set %s to another directory",
-			dir, cache.EnvDir))
-	}
-	return nil
-}
-
-// build is one build of a tree in a work area.
+// build is one build of a tree, in a work area unless it leaves nothing to build
+// on.
 type build struct {
 	*Builder
-	name      string // of the tree in progress and errors
-	base      tree.Tree
-	tree      tree.Tree
-	changed   []string // paths in which the tree differs from base
-	arch      arch.Arch
-	config    Config // that is asked for
-	toolchain Toolchain
-	key       string // in the cache
-	area      string // key of the work area
+	Spec
+	verb, what string // "build", "linux 7.3.4 (patched) for s390x"
+	tree, base tree.Tree
+	changed    []string // paths in which the tree differs from base
+	config     Config   // that is asked for
+	toolchain  Toolchain
+	kind, key  string // in the cache
+
+	areaKind, areaKey string
 }
 
 // newBuild collects what a build needs. The caller sets its keys.
-func (b *Builder) newBuild(ctx context.Context, name string, t tree.Tree, a arch.Arch, fragments []string, compiler string) (*build, error) {
-	if err := b.checkDir(); err != nil {
+func (b *Builder) newBuild(ctx context.Context, kind, verb, what string, t tree.Tree, spec Spec) (*build, error) {
+	o := &build{Builder: b, Spec: spec, kind: kind, verb: verb, what: what, tree: t}
+	var err error
+	if o.config, err = ReadFragments(spec.Fragments...); err != nil {
 		return nil, err
 	}
-	config, err := ReadFragments(fragments...)
-	if err != nil {
+	if o.toolchain, err = findToolchain(ctx, spec.Arch, spec.Compiler); err != nil {
 		return nil, err
 	}
-	toolchain, err := findToolchain(ctx, a, compiler, b.ccache())
-	if err != nil {
-		return nil, err
-	}
-	base, changed, err := findBase(t)
-	if err != nil {
-		return nil, err
-	}
-	return &build{Builder: b, name: name, base: base, tree: t, changed: changed, arch: a, config: config, toolchain: toolchain}, nil
+	o.base, o.changed, err = findBase(t)
+	return o, err
 }
 
-// setKeys sets the keys of a build's result and of its work area from the kinds of
-// both, what identifies the tree, and what the result depends on besides.
-func (b *build) setKeys(kind, areaKind, areaPrefix string, tree, setup []string) {
-	b.key = cache.Key(slices.Concat([]string{kind}, tree, setup)...)
-	b.area = areaPrefix + "-" + cache.Key(slices.Concat([]string{areaKind, b.base.ID}, setup)...)[:16]
+// doing describes the build for errors.
+func (b *build) doing() string { return b.verb + " " + b.what }
+
+// setKeys sets the keys of a build's result and of its work area from the kind of
+// the latter, what identifies the tree, and what the result depends on besides.
+func (b *build) setKeys(areaKind, areaPrefix string, tree, setup []string) {
+	b.key = cache.Key(slices.Concat([]string{b.kind}, tree, setup)...)
+	b.areaKind, b.areaKey = areaKind, areaPrefix+"-"+cache.Key(slices.Concat([]string{areaKind, b.base.ID}, setup)...)[:16]
 }
 
-// populate returns the entry of the cache with the build's result.
-func (b *build) populate(ctx context.Context, kind, doing string, fill func(ctx context.Context, tmp string) error) (dir string, hit bool, err error) {
-	dir, hit, err = b.Cache.Populate(ctx, kind, b.key, fill)
-	if err != nil {
-		return "", false, b.Cache.Full(doing, err)
-	}
-	return dir, hit, b.markUsed(kind, b.key)
-}
+// populate returns the entry of the cache with the build's result. fill makes it in
+// tmp, in the work area that has the tree, with a run of make without targets.
+func (b *build) populate(ctx context.Context, fill func(ctx context.Context, a *area, m *makeRun, tmp string) error) (dir string, hit bool, err error) {
+	dir, hit, err = b.Cache.Populate(ctx, b.kind, b.key, func(ctx context.Context, tmp string) (err error) {
+		step := b.Progress.Step(b.doing())
+		defer func() { step.Fail(err) }()
+		m, err := b.newMake(b.doing(), b.kind, b.key, step)
+		if err != nil {
+			return err
+		}
+		a, err := b.lockArea(ctx)
+		if err != nil {
+			return err
+		}
+		defer a.close()
 
-// prepare makes the work area ready for the tree, and returns a run of make
-// without targets.
-func (b *build) prepare(ctx context.Context, a *area, kind, doing string, step *progress.Step) (*makeRun, error) {
-	step.Update("preparing the source tree")
-	if _, err := a.switchTo(ctx, b.tree, b.changed); err != nil {
-		return nil, err
-	}
-	m, err := b.newMake(doing, kind, b.key, step)
+		step.Update("preparing the source tree")
+		if _, err := a.switchTo(ctx, b.tree, b.changed); err != nil {
+			return err
+		}
+		m.dir = a.src
+		m.vars = append([]string{"O=" + a.out, "ARCH=" + b.Arch.Make}, b.toolchain.vars...)
+		step.Update("configuring")
+		return fill(ctx, a, m, tmp)
+	})
 	if err != nil {
-		return nil, err
+		return "", false, b.Cache.Full(b.doing(), err)
 	}
-	m.dir = a.src
-	m.vars = append([]string{"O=" + a.out, "ARCH=" + b.arch.Make}, b.toolchain.vars...)
-	step.Update("configuring")
-	return m, nil
+	return dir, hit, b.markUsed(b.kind, b.key)
 }
 
 // finalConfig reads the configuration that Kconfig made, in which nothing that
@@ -209,24 +194,23 @@ func (b *build) finalConfig(a *area) (Config, error) {
 	if len(dropped) == 0 {
 		return final, nil
 	}
-	explain(dropped, os.DirFS(a.src), b.arch.Source, final)
-	return nil, &ConfigError{Arch: b.arch, Dropped: dropped}
+	explain(dropped, os.DirFS(a.src), b.Arch.Source, final)
+	return nil, dropError(b.Arch, dropped)
 }
 
-// lockArea opens a work area, and makes room for it and for another entry of a
-// kind.
-func (b *Builder) lockArea(ctx context.Context, kind, areaKind, areaKey string) (*area, error) {
-	if err := b.trim(ctx, kind, keep[kind]-1); err != nil {
+// lockArea opens the work area, and makes room for it and for another result.
+func (b *build) lockArea(ctx context.Context) (*area, error) {
+	if err := b.trim(ctx, b.kind, keep[b.kind]-1); err != nil {
 		return nil, err
 	}
-	a, err := openArea(ctx, b.Cache, areaKind, areaKey)
+	a, err := openArea(ctx, b.Cache, b.areaKind, b.areaKey)
 	if err != nil {
 		return nil, err
 	}
 
-	err = b.markUsed(areaKind, areaKey)
+	err = b.markUsed(b.areaKind, b.areaKey)
 	if err == nil {
-		err = b.trim(ctx, areaKind, keep[areaKind]) // this one is locked and stays
+		err = b.trim(ctx, b.areaKind, keep[b.areaKind]) // this one is locked and stays
 	}
 	if err != nil {
 		a.close()

@@ -83,19 +83,15 @@ func collectBuild(out, dir, source string) error {
 		"tools/bpf/resolve_btfids/resolve_btfids",
 		"arch/powerpc/lib/crtsavres.o", // linked into each module there
 	} {
-		err := filepath.WalkDir(filepath.Join(out, name), func(p string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(os.DirFS(out), name, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}
-			rel, err := filepath.Rel(out, p)
-			if err != nil {
-				return err
-			}
 			// Below a directory, kbuild uses these only to make them again.
-			if ext := filepath.Ext(p); rel != name && (ext == ".o" || ext == ".a" || ext == ".cmd") {
+			if ext := filepath.Ext(p); p != name && (ext == ".o" || ext == ".a" || ext == ".cmd") {
 				return nil
 			}
-			return copyFile(filepath.Join(dir, rel), p)
+			return copyFile(filepath.Join(dir, p), filepath.Join(out, p))
 		})
 		// Not all are of this architecture or configuration.
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -155,25 +155,16 @@ func (c Config) dropped(final Config) []Dropped {
 	return list
 }
 
-// ConfigError says that Kconfig dropped settings that a fragment asks for:
-// the kernel would not be the one that was asked for.
-type ConfigError struct {
-	Arch    arch.Arch
-	Dropped []Dropped
-}
-
-func (e *ConfigError) Error() string {
+// dropError says that Kconfig dropped settings that a fragment asks for: the
+// kernel would not be the one that was asked for.
+func dropError(a arch.Arch, dropped []Dropped) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "configure %s: Kconfig did not keep %d of the settings:", e.Arch.Name, len(e.Dropped))
-	for _, d := range e.Dropped {
+	for _, d := range dropped {
 		fmt.Fprintf(&b, "\n  %s: %s=%s became %s", d.Where, d.Symbol, d.Value, d.Got)
 		if d.Hint != "" {
 			fmt.Fprintf(&b, " (%s)", d.Hint)
 		}
 	}
-	b.WriteString("\nset what they depend on in the same fragment, or remove them from it")
-	return b.String()
+	return exit.With(exit.BuildFailed, fmt.Errorf("configure %s: Kconfig did not keep %d of the settings:%s\nset what they depend on in the same fragment, or remove them from it",
+		a.Name, len(dropped), &b))
 }
-
-// ExitCode is that of a failed build.
-func (e *ConfigError) ExitCode() int { return exit.BuildFailed }

@@ -137,7 +137,7 @@ func TestDropped(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	err := error(&ConfigError{Arch: arch.X86_64(), Dropped: got})
+	err := dropError(arch.X86_64(), got)
 	if exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "f:2: CONFIG_B=m became y") {
 		t.Errorf("%d %v", exit.Code(err), err)
 	}

@@ -25,7 +25,7 @@
 // not booted here, with W=1 and sparse, and returns the warnings. It has
 // work areas of its own, so that of a series patch by patch only what each
 // patch changes is compiled. make prints nothing about targets that it does not
-// make: a ledger beside the objects has the warnings about each from when it was
+// make: the state of the work area has the warnings about each from when it was
 // made. Nothing is linked; symbols that one of KVM's modules takes from another
 // that does not export them are found in their objects.
 //

@@ -41,19 +41,13 @@ type Fault struct {
 
 // String returns "file:line:column: message", as far as it is known.
 func (f Fault) String() string {
-	var b strings.Builder
-	if f.File != "" {
-		b.WriteString(f.File + ":")
-		if f.Line > 0 {
-			fmt.Fprintf(&b, "%d:", f.Line)
+	place := f.File
+	for _, n := range []int{f.Line, f.Column} {
+		if n > 0 && place != "" {
+			place += fmt.Sprintf(":%d", n)
 		}
-		if f.Column > 0 {
-			fmt.Fprintf(&b, "%d:", f.Column)
-		}
-		b.WriteString(" ")
 	}
-	b.WriteString(f.Message)
-	return b.String()
+	return strings.TrimPrefix(place+": "+f.Message, ": ")
 }
 
 // libraries are the Debian packages of headers that a build needs and a machine

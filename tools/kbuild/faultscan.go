@@ -5,51 +5,34 @@ package kbuild
 import (
 	"bufio"
 	"cmp"
+	_ "embed"
 	"io"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"vcpulab/tools/tomlfile"
 )
 
-// faultPattern recognizes one form of error. Its groups are named file, line,
-// column and message; a fixed message takes the place of the group where it
-// is set.
+//go:embed faults.toml
+var faultsText []byte
+
+// faultPattern recognizes one form of error, a line of faults.toml.
 type faultPattern struct {
 	kind Kind
 	re   *regexp.Regexp
 }
 
-// faultPatterns are tried in this order on each line of a log.
-var faultPatterns = []faultPattern{
-	// ld: kvm_main.c:(.text+0x12): undefined reference to `x'; with debug
-	// information ld has the line instead of the section.
-	{Link, regexp.MustCompile(`^(?:\S*ld(?:\.\w+)?: )?(?:[^:\s]+\.[oa]:)?(?P<file>[^:\s]+):(?:(?P<line>\d+)|\([^)]*\)): (?P<message>(?:undefined reference to|multiple definition of|relocation truncated) .*)$`)},
-	{Link, regexp.MustCompile(`^(?:\S*ld(?:\.\w+)?: )(?P<file>[^:\s]+):(?:[^:]*:)? (?P<message>(?:undefined reference to|multiple definition of|file not recognized|relocation ).*)$`)},
-	{Objtool, regexp.MustCompile(`^(?P<file>[^:\s]+): error: objtool: (?P<message>.*)$`)},
-	{Objtool, regexp.MustCompile(`^error: objtool: (?P<message>.*)$`)},
-	// gcc and clang; the assembler writes a capital E and no column.
-	{Compile, regexp.MustCompile(`^(?P<file>[^:\s][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?[Ee]rror: (?P<message>.*)$`)},
-	{Compile, regexp.MustCompile(`^(?P<file>\S+\.[sS]): Fatal error: (?P<message>.*)$`)},
-	{Kconfig, regexp.MustCompile(`^(?P<file>\S*Kconfig[^:\s]*):(?P<line>\d+):\s*(?:error: )?(?P<message>.*)$`)},
-	{Modpost, regexp.MustCompile(`^ERROR: modpost: "(?P<symbol>[^"]*)" \[(?P<file>[^\]]+)\] (?P<message>undefined!)$`)},
-	{Modpost, regexp.MustCompile(`^ERROR: modpost: (?P<file>[^:\s]+\.k?o): (?P<message>.*)$`)},
-	{Modpost, regexp.MustCompile(`^ERROR: modpost: (?P<message>.*)$`)},
-	{BTF, regexp.MustCompile(`^(?P<message>FAILED:? .*)$`)},
-	{BTF, regexp.MustCompile(`^BTF: [^:]*: (?P<message>.*)$`)},
-	{MissingProgram, regexp.MustCompile(`^(?:/bin/(?:ba|da)?sh|\S+\.sh)(?:: (?:line )?\d+)?: (?:exec: )?(?P<program>[^:\s]+): (?P<message>(?:command )?not found)$`)},
-	{MissingProgram, regexp.MustCompile(`^make(?:\[\d+\])?: (?P<program>[^:\s]+): (?P<message>No such file or directory)$`)},
-	{MissingProgram, regexp.MustCompile(`^env: .(?P<program>[^:\s'"]+).: (?P<message>No such file or directory)$`)},
-	{OutOfMemory, regexp.MustCompile(`^\S*(?:gcc|clang)[\w.-]*: (?:fatal )?error: (?P<message>Killed signal terminated program \S+)$`)},
-	{Compile, regexp.MustCompile(`^\S*(?:gcc|cc1|clang|as)[\w.-]*: (?:fatal )?error: (?P<message>.*)$`)},
-	{Link, regexp.MustCompile(`^\S*\bld(?:\.[\w-]+)?: error: (?P<message>.*)$`)},
-	{Link, regexp.MustCompile(`^\S*\bld(?:\.[\w-]+)?: (?P<message>(?:cannot find|final link failed|cannot open|unrecognized|.*: No such file).*)$`)},
-	{Makefile, regexp.MustCompile(`^(?P<file>[^:\s]+):(?P<line>\d+): \*\*\* (?P<message>.*?)(?:  Stop\.)?$`)},
-	{Kconfig, regexp.MustCompile(`^error: (?P<message>recursive dependency detected!)$`)},
-	{Kconfig, regexp.MustCompile(`^\*\*\* (?P<message>Can't .*)$`)},
-	{DiskFull, regexp.MustCompile(`^(?P<message>.*No space left on device.*)$`)},
-}
+var faultPatterns = func() (patterns []faultPattern) {
+	var file struct{ Faults [][]string }
+	tomlfile.Embedded("faults.toml", faultsText, &file)
+	for _, f := range file.Faults {
+		patterns = append(patterns, faultPattern{Kind(f[0]), regexp.MustCompile(f[1])})
+	}
+	return patterns
+}()
 
 var (
 	// make[3]: *** [../scripts/Makefile.build:287: virt/kvm/kvm_main.o] Error 1

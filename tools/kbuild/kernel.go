@@ -98,15 +98,14 @@ func (k *Kernel) Elapsed() time.Duration { return time.Duration(k.Seconds * floa
 // Build builds a kernel, or returns it from the cache. name is what the tree
 // is called in progress and errors: "base", "patched".
 //
-// A failed build gives an *Error; settings that Kconfig did not keep a
-// *ConfigError; programs that the machine lacks a *MissingError. All have
-// exit codes.
+// A failed build gives an *Error; settings that Kconfig did not keep, and
+// programs that the machine lacks, are errors with exit codes of their own.
 func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec) (*Kernel, error) {
 	k, err := b.newKernelBuild(ctx, name, t, spec)
 	if err != nil {
 		return nil, err
 	}
-	dir, _, err := k.populate(ctx, kindKernel, k.doing("build"), k.fill)
+	dir, _, err := k.populate(ctx, k.fill)
 	if err != nil {
 		return nil, err
 	}
@@ -136,12 +135,12 @@ func (b *Builder) Forget(ctx context.Context, k *Kernel) error {
 type kernelBuild struct{ *build }
 
 func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, spec Spec) (kernelBuild, error) {
-	k, err := b.newBuild(ctx, name, t, spec.Arch, spec.Fragments, spec.Compiler)
+	k, err := b.newBuild(ctx, kindKernel, "build", fmt.Sprintf("linux %s (%s) for %s", t.Version, name, spec.Arch.Name), t, spec)
 	if err != nil {
 		return kernelBuild{}, err
 	}
 	// The keys of the cache have uname's name of the architecture.
-	k.setKeys(kindKernel, kindArea, spec.Arch.Uname, []string{t.ID},
+	k.setKeys(kindArea, spec.Arch.Uname, []string{t.ID},
 		[]string{version, spec.Arch.Uname, k.config.String(), k.toolchain.Compiler, k.toolchain.Linker, k.toolchain.Pahole})
 	return kernelBuild{k}, nil
 }
@@ -158,26 +157,9 @@ func (k kernelBuild) load(dir string) (*Kernel, error) {
 	return kernel, nil
 }
 
-// doing describes the build, or a part of it, for errors.
-func (k kernelBuild) doing(verb string) string {
-	return fmt.Sprintf("%s linux %s (%s) for %s", verb, k.tree.Version, k.name, k.arch.Name)
-}
-
 // fill builds the kernel and puts it into tmp.
-func (k kernelBuild) fill(ctx context.Context, tmp string) (err error) {
-	step := k.Progress.Step(fmt.Sprintf("build %s kernel for %s", k.name, k.arch.Name))
-	defer func() { step.Fail(err) }()
-	a, err := k.lockArea(ctx, kindKernel, kindArea, k.area)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-
+func (k kernelBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) error {
 	start := time.Now()
-	m, err := k.prepare(ctx, a, kindKernel, k.doing("build"), step)
-	if err != nil {
-		return err
-	}
 	k.setUpMake(m, a)
 	final, err := k.configure(ctx, a, *m)
 	if err != nil {
@@ -185,21 +167,21 @@ func (k kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 	cold := !a.state.Started
 	if cold {
-		m.expected = k.arch.Steps
+		m.expected = k.Arch.Steps
 	}
 	if err := a.run(ctx, m, false); err != nil {
 		return err
 	}
 
-	step.Update("collecting the results")
+	m.step.Update("collecting the results")
 	kernel := &Kernel{
-		Key: k.key, Arch: k.arch, Tree: k.tree, Toolchain: k.toolchain, ConfigHash: final.Hash(),
+		Key: k.key, Arch: k.Arch, Tree: k.tree, Toolchain: k.toolchain, ConfigHash: final.Hash(),
 		Steps: m.steps, Seconds: time.Since(start).Seconds(), Cold: cold,
 	}
 	if err := kernel.collect(a.out, tmp, m.log); err != nil {
-		return fmt.Errorf("%s: collect the results: %w", k.doing("build"), err)
+		return fmt.Errorf("%s: collect the results: %w", m.doing, err)
 	}
-	step.Done("linux %s, %d steps", kernel.Release, m.steps)
+	m.step.Done("%d steps", m.steps)
 	return nil
 }
 
@@ -212,8 +194,8 @@ func (k kernelBuild) fill(ctx context.Context, tmp string) (err error) {
 func (k kernelBuild) setUpMake(m *makeRun, a *area) {
 	m.vars = append(m.vars, k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
 	m.targets = []string{"vmlinux", "modules"}
-	if k.arch.ImageTarget != "vmlinux" {
-		m.targets = []string{"vmlinux", k.arch.ImageTarget, "modules"}
+	if k.Arch.ImageTarget != "vmlinux" {
+		m.targets = []string{"vmlinux", k.Arch.ImageTarget, "modules"}
 	}
 }
 
@@ -221,7 +203,7 @@ func (k kernelBuild) setUpMake(m *makeRun, a *area) {
 // fragments set. A .config that comes out the same is not touched, so that
 // nothing is rebuilt because of it.
 func (k kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config, error) {
-	m.doing = k.doing("configure")
+	m.doing = "configure " + k.what
 	fragment := filepath.Join(a.dir, "fragment.config")
 	if err := os.WriteFile(fragment, []byte(k.config.String()), 0o644); err != nil {
 		return nil, fmt.Errorf("%s: %w", m.doing, err)

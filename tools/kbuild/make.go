@@ -37,8 +37,9 @@ type makeRun struct {
 	goOn    bool     // a target that fails does not keep the others from being made
 
 	step     *progress.Step
-	expected int // number of steps, 0 if unknown
-	steps    int // number of steps that kbuild has printed
+	said     *targetWarnings // gets the output, unless it is nil
+	expected int             // number of steps, 0 if unknown
+	steps    int             // number of steps that kbuild has printed
 }
 
 func (m *makeRun) args() []string {
@@ -88,7 +89,13 @@ func (m *makeRun) run(ctx context.Context) (clean bool, err error) {
 	write("# " + m.doing + "\n# " + m.command())
 	_, _, err = program.Program{
 		Name: "make", Env: append([]string{locale}, m.env...), Stop: syscall.SIGTERM, Grace: stopGrace,
-		Lines: func(line string) { write(line); m.countStep(line) },
+		Lines: func(line string) {
+			write(line)
+			m.countStep(line)
+			if m.said != nil {
+				m.said.add(line)
+			}
+		},
 	}.Run(ctx, m.args()...)
 
 	signaled, ok := errors.AsType[*program.SignalError](err)
@@ -98,6 +105,8 @@ func (m *makeRun) run(ctx context.Context) (clean bool, err error) {
 		return clean, ctx.Err()
 	case logErr != nil:
 		return clean, logErr
+	case m.said != nil && m.said.err != nil:
+		return clean, m.said.err
 	case err == nil:
 		return true, nil
 	}

@@ -30,9 +30,6 @@ import (
 // The kernel's source tree must exist; its work area is not needed.
 func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko []string, err error) {
 	doing := fmt.Sprintf("build the module %s against linux %s for %s", filepath.Base(srcDir), k.Release, k.Arch.Name)
-	if err := b.checkDir(); err != nil {
-		return nil, err
-	}
 	m, err := readModule(srcDir)
 	if err != nil {
 		return nil, exit.With(exit.Usage, fmt.Errorf("%s: %w", doing, err))
@@ -96,8 +93,8 @@ func (b *Builder) BuildInstalled(ctx context.Context, k Installed, srcDir, work 
 	if err != nil {
 		return "", exit.With(exit.Usage, fmt.Errorf("%s: %w", doing, err))
 	}
-	if missing := missingPrograms("make", "pahole"); len(missing) > 0 {
-		return "", &MissingError{Doing: doing, Programs: missing}
+	if err := need(doing, "make", "pahole"); err != nil {
+		return "", err
 	}
 	config, err := installedConfig(k.Dir)
 	if err != nil {

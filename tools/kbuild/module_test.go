@@ -104,9 +104,19 @@ func TestCacheWithSpace(t *testing.T) {
 	}
 	b := &Builder{Cache: c}
 	g := newTestTrees(t)
+	source := t.TempDir()
+	if err := os.WriteFile(filepath.Join(source, "Kbuild"), []byte("obj-m := x.o\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, call := range map[string]func() error{
-		"kernel": func() error { _, err := b.Build(t.Context(), "base", g.trees["base"], Spec{}); return err },
-		"module": func() error { _, err := b.BuildModule(t.Context(), &Kernel{}, "."); return err },
+		"kernel": func() error {
+			_, err := b.Build(t.Context(), "base", g.trees["base"], Spec{Arch: arch.X86_64()})
+			return err
+		},
+		"module": func() error {
+			_, err := b.BuildModule(t.Context(), &Kernel{}, source)
+			return err
+		},
 		"selftests": func() error {
 			_, err := b.BuildSelftests(t.Context(), g.trees["base"], Spec{Arch: arch.X86_64()}, nil)
 			return err

@@ -5,6 +5,7 @@ package kbuild
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"vcpulab/tools/arch"
 	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
@@ -21,13 +21,10 @@ import (
 type ObjectSpec struct {
 	// Name tells specifications apart, "s390x".
 	Name string
-	Arch arch.Arch
 	// Defconfig is the target of make that gives the configuration to begin
-	// with, Fragments are put on top of it.
+	// with; the fragments are put on top of it.
 	Defconfig string
-	Fragments []string
-	// Compiler is GCC, "clang" or "clang-<version>"; "" is the architecture's.
-	Compiler string
+	Spec
 	// WithoutSparse is why sparse is not used for it; "" if it is.
 	WithoutSparse string
 }
@@ -75,10 +72,10 @@ type objectBuild struct {
 	checker checker
 }
 
-// CanBuildObjects says what the machine lacks to compile a specification, as
-// a *MissingError or another error with that exit code; nil if nothing.
+// CanBuildObjects says what the machine lacks to compile a specification, nil if
+// nothing.
 func (b *Builder) CanBuildObjects(ctx context.Context, spec ObjectSpec) error {
-	if _, err := findToolchain(ctx, spec.Arch, spec.Compiler, b.ccache()); err != nil {
+	if _, err := findToolchain(ctx, spec.Arch, spec.Compiler); err != nil {
 		return err
 	}
 	_, err := spec.checker(ctx)
@@ -101,7 +98,8 @@ func (s ObjectSpec) checker(ctx context.Context) (checker, error) {
 //
 // Errors are those of Build. Warnings are not errors.
 func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec ObjectSpec) (*Objects, error) {
-	common, err := b.newBuild(ctx, name, t, spec.Arch, spec.Fragments, spec.Compiler)
+	what := fmt.Sprintf("KVM of linux %s (%s) for %s", t.Version, name, spec.Name)
+	common, err := b.newBuild(ctx, kindObjects, "compile", what, t, spec.Spec)
 	if err != nil {
 		return nil, err
 	}
@@ -114,12 +112,12 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		return nil, fmt.Errorf("%s: %w", o.doing(), err)
 	}
 	// The keys of the cache have uname's name of the architecture.
-	o.setKeys(kindObjects, kindObjectArea, spec.Name, seen, []string{
+	o.setKeys(kindObjectArea, spec.Name, seen, []string{
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
 		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
 	})
 
-	dir, hit, err := o.populate(ctx, kindObjects, o.doing(), o.fill)
+	dir, hit, err := o.populate(ctx, o.fill)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +127,6 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	}
 	found.Tree, found.Cached = t, hit
 	return found, nil
-}
-
-func (o *objectBuild) doing() string {
-	return fmt.Sprintf("compile KVM of linux %s (%s) for %s", o.tree.Version, o.name, o.spec.Name)
 }
 
 // matters tells whether a file of the tree may affect what is made.
@@ -151,57 +145,8 @@ func (o *objectBuild) directories() []string {
 
 // fill compiles the tree's objects and puts what was found, and make's output,
 // into tmp.
-func (o *objectBuild) fill(ctx context.Context, tmp string) (err error) {
-	step := o.Progress.Step(fmt.Sprintf("compile KVM of %s for %s", o.name, o.spec.Name))
-	defer func() { step.Fail(err) }()
-	a, err := o.lockArea(ctx, kindObjects, kindObjectArea, o.area)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-
-	book, err := openLedger(a)
-	if err != nil {
-		return err
-	}
+func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) error {
 	start := time.Now()
-	kconfigChanged := slices.ContainsFunc(slices.Concat(a.state.Changed, a.state.Doubtful, o.changed), func(name string) bool {
-		return strings.HasPrefix(path.Base(name), "Kconfig")
-	})
-	m, err := o.prepare(ctx, a, kindObjects, o.doing(), step)
-	if err != nil {
-		return err
-	}
-	o.setUpMake(m)
-	final, err := o.configure(ctx, a, *m, kconfigChanged)
-	if err != nil {
-		return err
-	}
-	said, err := book.record(m, a.src, func() error { return a.run(ctx, m, false) })
-	if err != nil {
-		return err
-	}
-
-	hidden, err := unexported(a.out, o.directories())
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.doing(), err)
-	}
-	found := &Objects{
-		Name: o.spec.Name, Tree: o.tree,
-		Warnings: sorted(append(book.warnings(), hidden...)),
-		Made:     countTargets(said, o.directories()), All: countTargets(book.Targets, o.directories()),
-		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
-		Checker: o.checker.Version, CheckCommand: o.checker.Command, ConfigHash: final.Hash(),
-	}
-	step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
-	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {
-		return fmt.Errorf("%s: %w", o.doing(), err)
-	}
-	return jsonfile.Save(filepath.Join(tmp, fileObjects), found)
-}
-
-// setUpMake has a run of make compile KVM.
-func (o *objectBuild) setUpMake(m *makeRun) {
 	m.targets = []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"}
 	// Output by target tells which object a warning belongs to.
 	//
@@ -211,14 +156,41 @@ func (o *objectBuild) setUpMake(m *makeRun) {
 	if o.checker.Command != "" {
 		m.vars = append(m.vars, "C=1", "CHECK="+o.checker.Command)
 	}
+	final, err := o.configure(ctx, a, *m)
+	if err != nil {
+		return err
+	}
+	m.said = &targetWarnings{dir: a.src, made: make(map[string][]Warning)}
+	if err := a.run(ctx, m, false); err != nil {
+		return err
+	}
+
+	hidden, err := unexported(a.out, o.directories())
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.doing, err)
+	}
+	all := a.state.Warnings
+	found := &Objects{
+		Name: o.spec.Name, Tree: o.tree,
+		Warnings: sorted(slices.Concat(append(slices.Collect(maps.Values(all)), hidden)...)),
+		Made:     count(m.said.made, o.directories()), All: count(all, o.directories()),
+		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
+		Checker: o.checker.Version, CheckCommand: o.checker.Command, ConfigHash: final.Hash(),
+	}
+	m.step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
+	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {
+		return fmt.Errorf("%s: %w", m.doing, err)
+	}
+	return jsonfile.Save(filepath.Join(tmp, fileObjects), found)
 }
 
 // configure makes .config of the defconfig and the fragments, if there is none
 // or a patch has changed what can be configured.
-func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun, kconfigChanged bool) (Config, error) {
+func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun) (Config, error) {
+	kconfigChanged := slices.ContainsFunc(a.considered, func(name string) bool { return strings.HasPrefix(path.Base(name), "Kconfig") })
 	done := filepath.Join(a.out, fileConfigured)
 	if _, err := os.Stat(done); err != nil || kconfigChanged {
-		m.doing = "configure linux " + o.tree.Version + " for " + o.spec.Name
+		m.doing = "configure " + o.what
 		m.targets = []string{o.spec.Defconfig}
 		if err := a.run(ctx, &m, true); err != nil {
 			return nil, err

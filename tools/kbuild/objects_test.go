@@ -15,6 +15,7 @@ import (
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
 
@@ -66,12 +67,12 @@ func newKVMTrees(t *testing.T) *kvmTrees {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kvmTrees{b: &Builder{Cache: c, NoCCache: true}, dir: t.TempDir(), content: tinyKVM(arch)}
+	k := &kvmTrees{b: &Builder{Cache: c}, dir: t.TempDir(), content: tinyKVM(arch)}
 	fragment := filepath.Join(k.dir, "tiny.config")
 	if err := os.WriteFile(fragment, []byte("CONFIG_TINY=y\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	k.spec = ObjectSpec{Name: "tiny", Arch: arch, Defconfig: "tiny_defconfig", Fragments: []string{fragment}}
+	k.spec = ObjectSpec{Name: "tiny", Defconfig: "tiny_defconfig", Spec: Spec{Arch: arch, Fragments: []string{fragment}}}
 	k.base = writeTree(t, filepath.Join(k.dir, "base"), "base", nil, nil, k.content)
 	return k
 }
@@ -189,14 +190,19 @@ func TestObjectsThatMatter(t *testing.T) {
 func TestObjectsInterrupted(t *testing.T) {
 	k := newKVMTrees(t)
 	k.compile(t, k.base)
-	ledgers, err := filepath.Glob(filepath.Join(k.b.Cache.Dir(), kindObjectArea, "*", "src", "out", fileLedger))
-	if err != nil || len(ledgers) != 1 {
-		t.Fatalf("expected one ledger, found %v, %v", ledgers, err)
+	states, err := filepath.Glob(filepath.Join(k.b.Cache.Dir(), kindObjectArea, "*", "state.json"))
+	if err != nil || len(states) != 1 {
+		t.Fatalf("expected one state, found %v, %v", states, err)
 	}
 	for name, spoil := range map[string]func() error{
-		"gone":     func() error { return os.Remove(ledgers[0]) },
-		"cut off":  func() error { return os.WriteFile(ledgers[0], []byte(`{"tar`), 0o644) },
-		"no state": func() error { return os.Remove(filepath.Join(ledgers[0], "../../../state.json")) },
+		"gone":    func() error { return os.Remove(states[0]) },
+		"cut off": func() error { return os.WriteFile(states[0], []byte(`{"tar`), 0o644) },
+		"without warnings": func() error {
+			var state areaState
+			err := jsonfile.Load(states[0], &state)
+			state.Warnings = nil
+			return errors.Join(err, jsonfile.Save(states[0], state))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := spoil(); err != nil {

@@ -109,7 +109,7 @@ func checkReproducible(t *testing.T, b *Builder, name string, tr tree.Tree, spec
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := &Builder{Cache: other, Progress: b.Progress, NoCCache: true}
+	again := &Builder{Cache: other, Progress: b.Progress}
 	second, err := again.Build(t.Context(), "second "+name, tr, spec)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/jsonfile"
@@ -66,25 +67,17 @@ func (s *Selftests) Path(name string) string { return filepath.Join(s.Dir, filep
 //
 // Trees whose difference cannot be seen from user space share the result.
 func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (built *Selftests, err error) {
-	spec.Compiler = cmp.Or(spec.Compiler, GCC)
-	s := selftestBuild{Builder: b, tree: t, spec: spec, names: slices.Sorted(slices.Values(names))}
-	s.doing = fmt.Sprintf("build the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
-	if !spec.Arch.Selftests {
-		return nil, fmt.Errorf("%s: the kernel has none for this architecture", s.doing)
-	}
-	if err := b.checkDir(); err != nil {
+	spec.Compiler, spec.Fragments = cmp.Or(spec.Compiler, GCC), nil
+	what := fmt.Sprintf("the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
+	common, err := b.newBuild(ctx, kindSelftests, "build", what, t, spec)
+	if err != nil {
 		return nil, err
 	}
-	if s.toolchain, err = findToolchain(ctx, spec.Arch, spec.Compiler, b.ccache()); err != nil {
-		return nil, err
-	}
-	base, changed, err := findBase(t)
+	s := selftestBuild{common, slices.Sorted(slices.Values(names))}
+	doing := s.doing()
+	seen, err := identify(s.base, t, s.changed, seenByTests)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.doing, err)
-	}
-	seen, err := identify(base, t, changed, seenByTests)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.doing, err)
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 
 	// The keys of the cache have uname's name of the architecture. Tests that
@@ -94,11 +87,11 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if !ok {
 		s.key = cache.Key(append(parts, s.names...)...)
 		if dir, _, err = b.Cache.Populate(ctx, kindSelftests, s.key, s.fill); err != nil {
-			return nil, b.Cache.Full(s.doing, err)
+			return nil, b.Cache.Full(doing, err)
 		}
 	}
 	if built, err = loadSelftests(dir); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.doing, err)
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	if len(names) == 0 {
 		return built, nil
@@ -106,11 +99,11 @@ func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 
 	for _, n := range s.names {
 		if why, ok := built.Unbuilt[n]; ok {
-			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", s.doing, n, why))
+			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", doing, n, why))
 		}
 	}
 	built.Unbuilt = nil
-	built.Names, err = chooseTests(s.doing, built.Names, s.names)
+	built.Names, err = chooseTests(doing, built.Names, s.names)
 	return built, err
 }
 
@@ -136,9 +129,6 @@ func loadSelftests(dir string) (*Selftests, error) {
 // has for an architecture, sorted, without building any.
 func (b *Builder) ListSelftests(ctx context.Context, t tree.Tree, spec Spec) ([]string, error) {
 	doing := fmt.Sprintf("list the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
-	if !spec.Arch.Selftests {
-		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
-	}
 	// The Makefile makes directories for what it would build.
 	out, err := os.MkdirTemp("", "vcpulab-selftests-")
 	if err != nil {
@@ -147,7 +137,7 @@ func (b *Builder) ListSelftests(ctx context.Context, t tree.Tree, spec Spec) ([]
 	defer os.RemoveAll(out)
 
 	vars := append([]string{"ARCH=" + spec.Arch.Make, "CROSS_COMPILE=" + spec.Arch.CrossPrefix()}, selftestVars(out)...)
-	return listTests(ctx, doing, filepath.Join(t.Dir, selftestsDir), vars, b.env())
+	return listTests(ctx, doing, spec.Arch, filepath.Join(t.Dir, selftestsDir), vars, b.env())
 }
 
 // selftestVars keep what the tests' Makefile writes in a directory.
@@ -167,18 +157,14 @@ func seenByTests(name string) bool { return !unseen.MatchString(name) }
 
 // selftestBuild is one build of tests.
 type selftestBuild struct {
-	*Builder
-	doing     string
-	tree      tree.Tree
-	spec      Spec
-	toolchain Toolchain
-	key       string
-	names     []string
+	*build
+	names []string
 }
 
 // fill builds the tests in a directory of tmp and moves the programs to tmp.
 func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
-	step := s.Progress.Step(s.doing)
+	doing := s.doing()
+	step := s.Progress.Step(doing)
 	defer func() { step.Fail(err) }()
 	work := filepath.Join(tmp, ".work")
 	out, headers := filepath.Join(work, "out"), filepath.Join(work, "headers")
@@ -189,16 +175,16 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		}
 	}
 
-	m, err := s.newMake(s.doing, kindSelftests, s.key, step)
+	m, err := s.newMake(doing, kindSelftests, s.key, step)
 	if err != nil {
 		return err
 	}
 	dir := filepath.Join(s.tree.Dir, selftestsDir)
-	common := append([]string{"ARCH=" + s.spec.Arch.Make}, s.toolchain.vars...)
+	common := append([]string{"ARCH=" + s.Arch.Make}, s.toolchain.vars...)
 	vars := slices.Concat(common, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
-	names, err := listTests(ctx, s.doing, dir, vars, m.env)
+	names, err := listTests(ctx, doing, s.Arch, dir, vars, m.env)
 	if err == nil && len(s.names) > 0 {
-		names, err = chooseTests(s.doing, names, s.names)
+		names, err = chooseTests(doing, names, s.names)
 	}
 	if err != nil {
 		return err
@@ -215,8 +201,9 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		m.targets = append(m.targets, filepath.Join(out, n))
 	}
 	// From the environment they are added to the Makefile's own; on the command
-	// line they would replace those.
-	m.env = append(m.env, "LDFLAGS=-static", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
+	// line they would replace those. Debug information, most of a program, is left
+	// out.
+	m.env = append(m.env, "LDFLAGS=-static -Wl,--strip-debug", "EXTRA_CFLAGS=-ffile-prefix-map="+work+"=.")
 	if len(s.names) > 0 {
 		_, err = m.run(ctx)
 	} else {
@@ -227,8 +214,9 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	}
 
 	for _, n := range names {
-		if err := s.install(ctx, filepath.Join(out, n), filepath.Join(tmp, n)); err != nil {
-			return fmt.Errorf("%s: %w", s.doing, err)
+		to := filepath.Join(tmp, n)
+		if err := cmp.Or(os.MkdirAll(filepath.Dir(to), 0o755), os.Rename(filepath.Join(out, n), to)); err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
 		}
 	}
 	step.Done("%d tests", len(names))
@@ -260,7 +248,7 @@ func (s *selftestBuild) compileMost(ctx context.Context, m *makeRun, names []str
 		} else if errors.Is(err, fs.ErrNotExist) {
 			unbuilt = append(unbuilt, n)
 		} else {
-			return nil, fmt.Errorf("%s: %w", s.doing, err)
+			return nil, fmt.Errorf("%s: %w", m.doing, err)
 		}
 	}
 	if len(unbuilt) == 0 || len(unbuilt) > mostUnbuilt || len(built) == 0 {
@@ -283,21 +271,11 @@ func (s *selftestBuild) compileMost(ctx context.Context, m *makeRun, names []str
 	return built, jsonfile.Save(filepath.Join(dir, fileUnbuilt), why)
 }
 
-// install copies a program without its debug information, which is most of it.
-func (s *selftestBuild) install(ctx context.Context, from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	strip := s.spec.Arch.CrossPrefix() + "strip"
-	if m := clangName.FindStringSubmatch(s.spec.Compiler); m != nil {
-		strip = "llvm-strip" + m[1]
-	}
-	_, _, err := program.Program{Name: strip, Env: []string{locale}}.Run(ctx, "-g", "-o", to, from)
-	return err
-}
-
 // listTests asks the Makefile in dir for the names of its tests.
-func listTests(ctx context.Context, doing, dir string, vars, env []string) ([]string, error) {
+func listTests(ctx context.Context, doing string, a arch.Arch, dir string, vars, env []string) ([]string, error) {
+	if !a.Selftests {
+		return nil, fmt.Errorf("%s: the kernel has none for this architecture", doing)
+	}
 	const mark = "vcpulab-tests:"
 	args := append([]string{"--no-print-directory", "-C", dir}, vars...)
 	args = append(args, "--eval", "vcpulab-tests:;@echo "+mark+" $(patsubst $(OUTPUT)/%,%,$(TEST_GEN_PROGS))", "vcpulab-tests")

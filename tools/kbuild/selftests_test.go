@@ -84,7 +84,7 @@ func TestCompileMost(t *testing.T) {
 			for _, n := range tt.names {
 				m.targets = append(m.targets, filepath.Join(work, n))
 			}
-			built, err := (&selftestBuild{doing: "build tests"}).compileMost(t.Context(), m, tt.names, dir)
+			built, err := (&selftestBuild{}).compileMost(t.Context(), m, tt.names, dir)
 			if (err != nil) != tt.fails || !slices.Equal(built, tt.built) {
 				t.Errorf("expected %q, found %q and %v", tt.built, built, err)
 			}

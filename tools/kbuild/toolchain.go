@@ -3,10 +3,8 @@
 package kbuild
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,20 +32,6 @@ type Toolchain struct {
 	flags []string // of the compiler, for kernels
 }
 
-// MissingError says which programs or libraries a build needs that the
-// machine lacks.
-type MissingError struct {
-	Doing    string
-	Programs []string
-}
-
-func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s: this machine lacks %s; ci/packages.toml lists the packages to install", e.Doing, strings.Join(e.Programs, ", "))
-}
-
-// ExitCode says that the machine lacks something.
-func (e *MissingError) ExitCode() int { return exit.MachineLacks }
-
 var clangName = regexp.MustCompile(`^clang(-[0-9]+)?$`)
 
 // untracked has gcc track no variables for the debug information: that takes a
@@ -57,7 +41,7 @@ var untracked = []string{"-fno-var-tracking", "-fno-var-tracking-assignments"}
 
 // findToolchain finds the programs that a build needs and asks them for their
 // versions. With compiler "" it is the architecture's.
-func findToolchain(ctx context.Context, a arch.Arch, compiler string, ccache bool) (Toolchain, error) {
+func findToolchain(ctx context.Context, a arch.Arch, compiler string) (Toolchain, error) {
 	compiler = cmp.Or(compiler, a.Compiler, GCC)
 	cross := a.CrossPrefix()
 	t := Toolchain{vars: []string{"CROSS_COMPILE=" + cross}}
@@ -72,22 +56,31 @@ func findToolchain(ctx context.Context, a arch.Arch, compiler string, ccache boo
 	default:
 		return t, exit.With(exit.Usage, fmt.Errorf("unknown compiler %q: expected gcc, clang or clang-<version>", compiler))
 	}
-	if ccache {
+	if len(missingPrograms("ccache")) == 0 {
 		t.vars = append(t.vars, "CC=ccache "+cc, "HOSTCC=ccache "+hostCC)
 	}
 
 	doing := "build for " + a.Name
-	if missing := missingPrograms(cc, ld, "make", "gcc", "flex", "bison", "bc", "pahole"); len(missing) > 0 {
-		return t, &MissingError{Doing: doing, Programs: missing}
+	if err := need(doing, cc, ld, "make", "gcc", "flex", "bison", "bc", "pahole"); err != nil {
+		return t, err
 	}
 	for version, name := range map[*string]string{&t.Compiler: cc, &t.Linker: ld, &t.Pahole: "pahole"} {
-		out, _, err := program.Program{Name: name, Env: []string{locale}}.Run(ctx, "--version")
-		if err != nil {
+		var err error
+		if *version, err = program.Version(ctx, name, "--version"); err != nil {
 			return t, exit.With(exit.MachineLacks, fmt.Errorf("%s: ask %s for its version: %w", doing, name, err))
 		}
-		*version, _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
 	}
 	return t, nil
+}
+
+// need returns an error that stands for exit.MachineLacks if some of the programs
+// that doing something takes are not in PATH.
+func need(doing string, programs ...string) error {
+	missing := missingPrograms(programs...)
+	if len(missing) == 0 {
+		return nil
+	}
+	return exit.With(exit.MachineLacks, fmt.Errorf("%s: this machine lacks %s; ci/packages.toml lists the packages to install", doing, strings.Join(missing, ", ")))
 }
 
 // missingPrograms returns those programs that are not in PATH.
@@ -124,45 +117,20 @@ type checker struct {
 	Version string
 }
 
-// checkerProbe is what kernels since 7.0 ask of sparse
-// (scripts/checker-valid.sh). If sparse does not understand it, they go on
-// without sparse and print only a line about it.
-const checkerProbe = "static inline int u(const int *q)\n{\n\t__typeof_unqual__(*q) v = *q;\n\treturn v;\n}\n"
+// checkCommand makes sparse 0.6.4 understand the kernel's headers, which since
+// Linux 7.0 have __typeof_unqual__(): a qualifier that stays causes at most a
+// warning, which is the same in all kernels. kbuild asks whether sparse does, and
+// if not goes on without it.
+const checkCommand = "sparse -D__typeof_unqual__=__typeof__"
 
-// olderSparse makes sparse 0.6.4 understand the kernel's headers: a qualifier
-// that stays causes at most a warning, which is the same in all kernels.
-const olderSparse = "-D__typeof_unqual__=__typeof__"
-
-// findChecker finds sparse and how it has to be called.
+// findChecker finds sparse.
 func findChecker(ctx context.Context) (checker, error) {
-	var c checker
-	if missing := missingPrograms("sparse"); len(missing) > 0 {
-		return c, &MissingError{Doing: "check with sparse", Programs: missing}
+	if err := need("check with sparse", "sparse"); err != nil {
+		return checker{}, err
 	}
-	version, err := runSparse(ctx, "", "--version")
+	version, err := program.Version(ctx, "sparse", "--version")
 	if err != nil {
-		return c, exit.With(exit.MachineLacks, fmt.Errorf("ask sparse for its version: %w", err))
+		return checker{}, exit.With(exit.MachineLacks, fmt.Errorf("ask sparse for its version: %w", err))
 	}
-	c.Version = "sparse " + version
-
-	var said string
-	for _, flags := range [][]string{nil, {olderSparse}} {
-		said, err = runSparse(ctx, checkerProbe, append(flags, "-")...)
-		if err == nil && !strings.Contains(said, "error") {
-			c.Command = strings.Join(append([]string{"sparse"}, flags...), " ")
-			return c, nil
-		}
-		if _, failed := errors.AsType[*program.StatusError](err); err != nil && !failed {
-			return c, err
-		}
-	}
-	return c, exit.With(exit.MachineLacks, fmt.Errorf("%s does not understand __typeof_unqual__(), which the kernel has in its headers: %s", c.Version, said))
-}
-
-// runSparse runs sparse and returns all that it printed.
-func runSparse(ctx context.Context, stdin string, args ...string) (string, error) {
-	var out bytes.Buffer
-	sparse := program.Program{Name: "sparse", Env: []string{locale}, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &out}
-	_, _, err := sparse.Run(ctx, args...)
-	return strings.TrimSpace(out.String()), err
+	return checker{Command: checkCommand, Version: "sparse " + version}, nil
 }

@@ -3,10 +3,8 @@
 package kbuild
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -15,7 +13,7 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// Warning is what a compiler, sparse, objtool or kernel-doc says of a file,
+// Warning is what a compiler, sparse or objtool says of a file,
 // without line numbers: a patch that moves code causes no new one.
 type Warning struct {
 	// File is relative to the source tree, or the name of an object or
@@ -44,10 +42,7 @@ func sorted(list []Warning) []Warning {
 
 var (
 	// Of compilers, assemblers and sparse, whose errors do not fail a build.
-	diagnosis = regexp.MustCompile(`^(\S+?):(?:\d+:)?(?:\d+:)? ((?i:warning|error|fatal error): .*)$`)
-	// Of kernel-doc.
-	docWarning = regexp.MustCompile(`^(?i:warning|error): (\S+?):\d+ (.*)$`)
-
+	diagnosis    = regexp.MustCompile(`^(\S+?):(?:\d+:)?(?:\d+:)? ((?i:warning|error|fatal error): .*)$`)
 	placeInText  = regexp.MustCompile(`(\.[chS]):\d+(?::\d+)?`)
 	lineInText   = regexp.MustCompile(`\bline \d+`)
 	offsetInText = regexp.MustCompile(`\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
@@ -55,18 +50,11 @@ var (
 
 // parseWarning reads a line of output. dir is the source tree's directory.
 func parseWarning(line, dir string) (w Warning, ok bool) {
-	switch m := diagnosis.FindStringSubmatch(line); {
-	case strings.HasPrefix(line, "make:") || strings.HasPrefix(line, "make["):
-		return w, false // of the clock, or of jobs
-	case m != nil:
-		w = Warning{sourcePath(m[1], dir), m[2]}
-	default:
-		if m = docWarning.FindStringSubmatch(line); m == nil {
-			return w, false
-		}
-		w = Warning{sourcePath(m[1], dir), m[2]}
+	m := diagnosis.FindStringSubmatch(line)
+	if m == nil || strings.HasPrefix(line, "make:") || strings.HasPrefix(line, "make[") {
+		return w, false // make's are of the clock, or of jobs
 	}
-
+	w = Warning{sourcePath(m[1], dir), m[2]}
 	w.Message = placeInText.ReplaceAllString(w.Message, "$1")
 	w.Message = lineInText.ReplaceAllString(w.Message, "line N")
 	w.Message = offsetInText.ReplaceAllString(w.Message, "")
@@ -89,34 +77,41 @@ func sourcePath(name, dir string) string {
 }
 
 // noChecker is what the kernel's Makefile says when it leaves sparse out.
-var noChecker = []byte("specified, but")
+const noChecker = "specified, but"
 
-// targetWarnings reads the output of make --output-sync=target and returns the
-// warnings about each target that was made, which may be none.
-func targetWarnings(r io.Reader, dir string) (map[string][]Warning, error) {
-	made := make(map[string][]Warning)
-	target := ""
-	scan := scanLines(r)
-	for scan.Scan() {
-		line := scan.Bytes()
-		if m := stepLine.FindSubmatch(line); m != nil {
-			// Sparse checks the target before it.
-			if string(m[1]) != stepCheck {
-				target = sourcePath(string(m[2]), dir)
-				made[target] = nil
-			}
-			continue
-		}
-		if bytes.Contains(line, noChecker) && bytes.Contains(line, []byte("C=1")) {
-			return nil, exit.With(exit.MachineLacks, fmt.Errorf("kbuild left sparse out: %s", line))
-		}
+// targetWarnings reads the output of make --output-sync=target, line by line.
+type targetWarnings struct {
+	dir    string               // of the source tree
+	made   map[string][]Warning // about each target that was made; may be none
+	target string
+	err    error // sparse was left out
+}
 
-		if w, ok := parseWarning(string(line), dir); ok {
-			made[target] = append(made[target], w)
+func (t *targetWarnings) add(line string) {
+	if m := stepLine.FindStringSubmatch(line); m != nil {
+		// Sparse checks the target before it.
+		if m[1] != stepCheck {
+			t.target = sourcePath(m[2], t.dir)
+			t.made[t.target] = nil
+		}
+		return
+	}
+	if strings.Contains(line, noChecker) && strings.Contains(line, "C=1") {
+		t.err = exit.With(exit.MachineLacks, fmt.Errorf("kbuild left sparse out: %s", line))
+	}
+
+	if w, ok := parseWarning(line, t.dir); ok {
+		t.made[t.target] = sorted(append(t.made[t.target], w))
+	}
+}
+
+// count returns how many targets are in directories.
+func count(targets map[string][]Warning, directories []string) int {
+	n := 0
+	for target := range targets {
+		if slices.ContainsFunc(directories, func(dir string) bool { return strings.HasPrefix(target, dir+"/") }) {
+			n++
 		}
 	}
-	for target, list := range made {
-		made[target] = sorted(list)
-	}
-	return made, scan.Err()
+	return n
 }

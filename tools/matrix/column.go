@@ -4,7 +4,6 @@ package matrix
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,30 +62,23 @@ func Load(dir string) ([]kbuild.ObjectSpec, error) {
 // read reads the column in a file.
 func read(name string) (kbuild.ObjectSpec, error) {
 	c := kbuild.ObjectSpec{Name: strings.TrimSuffix(filepath.Base(name), ext)}
-	if shared := filepath.Join(filepath.Dir(name), common); exists(shared) {
+	shared := filepath.Join(filepath.Dir(name), common)
+	if _, err := os.Stat(shared); err == nil {
 		c.Fragments = []string{shared}
 	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return c, err
-	}
-	fields, err := parse(string(data))
+	fields, err := readFields(name)
 	if err != nil {
 		return c, err
 	}
 
 	if like := fields["like"]; like != "" {
 		other := filepath.Join(filepath.Dir(name), like+ext)
-		data, err := os.ReadFile(other)
+		otherFields, err := readFields(other)
+		if err == nil && otherFields["like"] != "" {
+			err = fmt.Errorf("it is like %s itself", otherFields["like"])
+		}
 		if err != nil {
 			return c, fmt.Errorf("like %s: %w", like, err)
-		}
-		otherFields, err := parse(string(data))
-		if err != nil {
-			return c, fmt.Errorf("like %s: %w", like, err)
-		}
-		if otherFields["like"] != "" {
-			return c, fmt.Errorf("like %s, which is like %s itself", like, otherFields["like"])
 		}
 		for key, value := range otherFields {
 			fields[key] = cmp.Or(fields[key], value)
@@ -108,8 +100,13 @@ func read(name string) (kbuild.ObjectSpec, error) {
 	return c, nil
 }
 
-// parse returns the fields of a fragment; "sparse" is why it is not used.
-func parse(text string) (map[string]string, error) {
+// readFields returns the fields of a fragment; "sparse" is why it is not used.
+func readFields(name string) (map[string]string, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	text := string(data)
 	fields := make(map[string]string)
 	for _, m := range field.FindAllStringSubmatch(text, -1) {
 		if _, duplicate := fields[m[1]]; duplicate {
@@ -121,11 +118,6 @@ func parse(text string) (map[string]string, error) {
 		fields["sparse"] = m[1]
 	}
 	return fields, nil
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return !errors.Is(err, os.ErrNotExist)
 }
 
 // Choose returns the columns of a name: a column's own, those of an

@@ -62,7 +62,11 @@ func TestWithoutSparse(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			fields, err := parse(test.text)
+			file := filepath.Join(t.TempDir(), "a.config")
+			if err := os.WriteFile(file, []byte(test.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			fields, err := readFields(file)
 			if err != nil {
 				t.Fatal(err)
 			}

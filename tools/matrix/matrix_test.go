@@ -200,10 +200,10 @@ func TestRunStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		columns = append(columns, kbuild.ObjectSpec{Name: name, Arch: a})
+		columns = append(columns, kbuild.ObjectSpec{Name: name, Spec: kbuild.Spec{Arch: a}})
 	}
 	lacks := func(program string) error {
-		return &kbuild.MissingError{Doing: "build", Programs: []string{program}}
+		return exit.With(exit.MachineLacks, fmt.Errorf("build: this machine lacks %s", program))
 	}
 	c := &fakeCompiler{lacks: map[string]error{"s390x": lacks("s390x-linux-gnu-gcc"), "arm64": lacks("aarch64-linux-gnu-gcc")}}
 	_, err := Run(t.Context(), c, columns, series("a"), 2)
@@ -218,7 +218,7 @@ func TestRunStops(t *testing.T) {
 	for name, fail := range map[string]error{
 		"interrupted": context.Canceled,
 		"disk full":   &kbuild.Error{Fault: kbuild.Fault{Kind: kbuild.DiskFull}, Err: errors.New("exit status 2")},
-		"config":      &kbuild.ConfigError{},
+		"config":      exit.With(exit.BuildFailed, errors.New("dropped")),
 	} {
 		if r, err := Run(t.Context(), &fakeCompiler{fail: fail}, columns, series("a", "a"), 2); !errors.Is(err, fail) || r != nil {
 			t.Errorf("%s: expected an error, found %v", name, err)

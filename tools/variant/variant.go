@@ -125,13 +125,13 @@ type Applied struct {
 func (v Variant) Apply(ctx context.Context, base tree.Tree, s *series.Series, o series.Options) (Applied, error) {
 	o.Through = 0
 	if v.Through != "" {
-		n, err := v.last(s)
-		if err != nil {
-			return Applied{}, err
+		last := slices.IndexFunc(s.Patches, func(p *series.Patch) bool { return p.Subject == v.Through })
+		if last < 0 {
+			return Applied{}, exit.With(exit.Usage, fmt.Errorf("variant %s: expected a patch %q in %s, found none of that subject", v.Name, v.Through, s.Dir))
 		}
-		o.Through = n
+		o.Through = s.Patches[last].Number
 		t, _, err := s.Apply(ctx, base, o)
-		return Applied{t, s.ID, subjects(s, n)}, err
+		return Applied{t, s.ID, subjects(s, o.Through)}, err
 	}
 
 	own, err := series.Load(filepath.Join(s.Dir, v.Patches))
@@ -151,16 +151,6 @@ func (v Variant) Apply(ctx context.Context, base tree.Tree, s *series.Series, o 
 	}
 	out.Subjects = append(out.Subjects, subjects(own, len(own.Patches))...)
 	return out, nil
-}
-
-// last returns the number of the milestone's last patch.
-func (v Variant) last(s *series.Series) (int, error) {
-	for _, p := range s.Patches {
-		if p.Subject == v.Through {
-			return p.Number, nil
-		}
-	}
-	return 0, exit.With(exit.Usage, fmt.Errorf("variant %s: expected a patch %q in %s, found none of that subject", v.Name, v.Through, s.Dir))
 }
 
 // subjects returns those of the first n patches.
