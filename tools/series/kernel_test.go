@@ -242,39 +242,3 @@ func kernelCache(t testing.TB) *cache.Cache {
 	}
 	return c
 }
-
-// BenchmarkApplySeries reads the project's series and makes the patched tree
-// from the unpacked pin: what make apply-patches does when nothing is cached.
-func BenchmarkApplySeries(b *testing.B) {
-	base := pinned(b)
-	c := kernelCache(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		s := ownSeries(b)
-		made, report, err := s.Apply(b.Context(), base, Options{Cache: c})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if report.Cached {
-			b.Fatal("from the cache")
-		}
-		b.StopTimer()
-		if err := c.Remove(b.Context(), treeKind, made.ID); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
-	}
-}
-
-// BenchmarkApplySeriesInMemory is the same without making the tree: what a
-// second make apply-patches does.
-func BenchmarkApplySeriesInMemory(b *testing.B) {
-	base := pinned(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		s := ownSeries(b)
-		if _, err := s.Try(base, Options{}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

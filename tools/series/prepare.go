@@ -27,8 +27,8 @@ type PrepareOptions struct {
 	Version int
 	// Tag is a word before PATCH, such as RFC; may be "".
 	Tag string
-	// Base names what the series applies to, for people, such as "Linux
-	// 7.3.4". It is put at the end of the cover letter.
+	// Base says what the series applies to, in lines. It is put at the end of
+	// the cover letter.
 	Base string
 	// TreeDir is the kernel tree whose MAINTAINERS file names the recipients.
 	TreeDir string
@@ -253,12 +253,12 @@ func subjectPrefix(p *Patch, total int, o PrepareOptions) string {
 	return prefix + fmt.Sprintf("%0*d/%d]", len(fmt.Sprint(total)), p.Number, total)
 }
 
-// addBase puts a line on the base before the signature, or at the end.
+// addBase puts what is said of the base before the signature, or at the end.
 func addBase(body []byte, base string) []byte {
 	if base == "" {
 		return body
 	}
-	line := []byte("\nThis series applies to " + base + ".\n")
+	line := []byte("\n" + base)
 	at := bytes.LastIndex(body, []byte("\n-- \n"))
 	if at < 0 {
 		return slices.Concat(bytes.TrimRight(body, "\n"), []byte("\n"), line)

@@ -28,7 +28,7 @@ func TestStamp(t *testing.T) {
 	s := loadTest(t)
 	o := PrepareOptions{
 		Submitter: Person{Name: "Jörg Müller", Email: "joerg@example.org"},
-		Version:   2, Tag: "RFC", Base: "Linux 7.3.4",
+		Version:   2, Tag: "RFC", Base: "This series applies to Linux 7.3.4.\n",
 	}
 	for _, p := range s.mails() {
 		mail, err := stamp(p, len(s.Patches), o)

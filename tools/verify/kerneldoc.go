@@ -47,11 +47,11 @@ var kernelDoc = Check{
 				before[name] = &fstest.MapFile{Data: old}
 			}
 		}
-		known, err := s.kernelDoc(ctx, before)
-		if err != nil {
+		now, err := s.kernelDoc(ctx, after)
+		if err != nil || len(now) == 0 {
 			return nil, err
 		}
-		now, err := s.kernelDoc(ctx, after)
+		known, err := s.kernelDoc(ctx, before)
 		if err != nil {
 			return nil, err
 		}

@@ -57,9 +57,8 @@ var documentCommands = []documentCommand{
 	{"make mutants", covered{ci: `^\tmutants-fast$`, why: "it compiles and boots a kernel for most of them; CI does so for the fast ones"}},
 	{"make regenerate-patches", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
-	{"bin/vcpulab apply --through 1", covered{run: `(?m)^ *1/[0-9]+ .*\n/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab apply --through creation/10", covered{run: `(?m) creation/10 +KVM: .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab apply --set walks", covered{run: `(?m)KVM: Walk vCPUs along a list .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
-	{"bin/vcpulab apply --set all", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab verify --set walks", covered{run: `(?m)^12 patches, 11 checks, 0 findings: good$`}},
 	{`bin/vcpulab prepare --set walks --name "Your Name" --email you@example.org --out out/walks`, covered{run: `(?m)^  git send-email `}},
 	{"bin/vcpulab generate", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
@@ -79,7 +78,6 @@ var documentCommands = []documentCommand{
 		prepare: `bin/vcpulab report --format bench out/results.json > out/results.bench`,
 		run:     `Get/vcpus=1024/ids=dense`,
 	}},
-	{`bin/vcpulab prepare --name "Your Name" --email you@example.org`, covered{run: `git send-email '--to=Paolo Bonzini <pbonzini@redhat.com>'`}},
 }
 
 // TestDocuments holds the documents to the program: commands that exist, each
@@ -279,6 +277,35 @@ func TestPicture(t *testing.T) {
 		for i, curve := range values[1:] {
 			if want, found := span(t, curve), strings.TrimSpace(cells[2+i]); found != want {
 				t.Errorf("%s: the picture has %s, the README %s", row, want, found)
+			}
+		}
+	}
+}
+
+// TestCoverFigures: the tables in cover letters are of the README's measurement.
+func TestCoverFigures(t *testing.T) {
+	readme := readRoot(t, "README.md")
+	for _, c := range []struct{ set, head, row string }{
+		{"index", "kvm_get_vcpu()", "| `kvm_get_vcpu()` "},
+		{"ids", "kvm_get_vcpu_by_id(), ID is index", "| `kvm_get_vcpu_by_id()` dense IDs "},
+		{"ids", "kvm_get_vcpu_by_id(), other ID", "| `kvm_get_vcpu_by_id()` sparse IDs "},
+		{"walks", "kvm_for_each_vcpu(), per vCPU", "| `kvm_for_each_vcpu()` per vCPU "},
+	} {
+		_, text, _ := strings.Cut(readRoot(t, "patches/"+c.set+"/0000-cover-letter.patch"), "\n  "+c.head+" ")
+		lines := regexp.MustCompile(`^( +[0-9]+ +[0-9,]+ +[0-9,]+\n)+`).FindString(text)
+		_, row, _ := strings.Cut(readme, c.row)
+		cells := strings.Split(row, "|")
+		if lines == "" || len(cells) < 4 {
+			t.Errorf("%s: expected %q in the cover letter and %q in the README", c.set, c.head, c.row)
+			continue
+		}
+		for column := range 2 {
+			var points []string
+			for line := range strings.Lines(lines) {
+				points = append(points, strings.Fields(line)[1+column])
+			}
+			if found := span(t, strings.Join(points, ", ")); found != strings.TrimSpace(cells[2+column]) {
+				t.Errorf("%s: the cover letter has %s, the README %s", c.row, found, cells[2+column])
 			}
 		}
 	}

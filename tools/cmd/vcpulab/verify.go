@@ -9,8 +9,6 @@ import (
 	"io"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
-
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/verify"
@@ -85,85 +83,6 @@ func (c verifyCmd) ofSet(l *lab, checks []verify.Check) ([]verify.Check, error) 
 		fmt.Fprintf(l.stderr, "not checked, as they are about all sets together: %s\n", names)
 	}
 	return of, nil
-}
-
-// prepareCmd makes a set ready to send. It sends nothing.
-type prepareCmd struct {
-	Set     string `help:"The set of patches/sets.toml to send." placeholder:"NAME"`
-	Name    string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
-	Email   string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
-	Version int    `help:"Version of the set." default:"1" placeholder:"N"`
-	Tag     string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
-	Out     string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
-	Replace bool   `help:"Replace that directory if it exists and holds nothing but patches."`
-
-	Reproducer bool `help:"With a private set: do not leave out the patches that show how to reach the fault."`
-}
-
-// Run writes the patches and prints the command that sends them.
-func (c prepareCmd) Run(ctx context.Context, l *lab) error {
-	set, sets, err := c.choose(l)
-	if err != nil {
-		return err
-	}
-	pinned, err := l.pinned(ctx, "prepare")
-	if err != nil {
-		return err
-	}
-	s, base, err := sets.LoadOn(ctx, pinned, set, l.seriesOptions(sourceFlags{}))
-	if err != nil {
-		return err
-	}
-
-	o := series.PrepareOptions{
-		Submitter: series.Person{Name: c.Name, Email: c.Email},
-		Version:   c.Version, Tag: c.Tag,
-		Base: "Linux " + base.Version, TreeDir: base.Dir, OutDir: c.Out, Replace: c.Replace,
-	}
-	if len(set.Needs) > 0 {
-		o.Base += " with the sets " + strings.Join(set.Needs, ", ")
-	}
-	if o.Private = set.Private; set.Private {
-		o.Recipients = set.Recipients
-		if !c.Reproducer {
-			o.LeaveOut = set.Reproducers
-		}
-	}
-	p, err := s.Prepare(ctx, o)
-	if err != nil {
-		return err
-	}
-
-	if l.JSON {
-		return l.printJSON(p)
-	}
-	for _, m := range p.Mails {
-		l.printf("%s\n", m)
-	}
-	for _, subject := range p.LeftOut {
-		l.printf("left out: %s\n", subject)
-	}
-	if o.Private {
-		l.printf("\nThis set is private: it goes to the following addresses, and to no list.\n")
-	}
-	l.printf("\nRead them, then send them with\n\n  %s\n", shellescape.QuoteCommand(p.Command))
-	return nil
-}
-
-// choose returns the set to send. No maintainer takes several at once.
-func (c prepareCmd) choose(l *lab) (series.Set, *series.Sets, error) {
-	sets, err := l.sets()
-	if err != nil {
-		return series.Set{}, nil, err
-	}
-	if c.Set == "" && len(sets.All) == 1 {
-		return sets.All[0], sets, nil
-	}
-	if c.Set == "" {
-		return series.Set{}, nil, exit.With(exit.Usage, fmt.Errorf("each set goes to maintainers of its own: expected --set with one of %s", strings.Join(sets.Names(), ", ")))
-	}
-	set, err := sets.Find(c.Set)
-	return set, sets, err
 }
 
 // submission returns what all that is verified has in common.

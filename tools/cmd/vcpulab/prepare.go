@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"al.essio.dev/pkg/shellescape"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+	"vcpulab/tools/series"
+)
+
+// prepareCmd makes a set ready to send. It sends nothing.
+type prepareCmd struct {
+	Set       string `help:"The set of patches/sets.toml to send." placeholder:"NAME"`
+	Name      string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
+	Email     string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
+	Version   int    `help:"Version of the set." default:"1" placeholder:"N"`
+	KernelSrc string `help:"Your git checkout to send the set for, which is only read (default: the pinned kernel, which has no commit)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
+	Tag       string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
+	Out       string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
+	Replace   bool   `help:"Replace that directory if it exists and holds nothing but patches."`
+
+	Reproducer bool `help:"With a private set: do not leave out the patches that show how to reach the fault."`
+}
+
+// Run writes the patches and prints the command that sends them.
+func (c prepareCmd) Run(ctx context.Context, l *lab) error {
+	set, sets, err := c.choose(l)
+	if err != nil {
+		return err
+	}
+	src := sourceFlags{KernelSrc: c.KernelSrc}
+	base, err := l.base(ctx, src)
+	if err != nil {
+		return err
+	}
+	s, on, err := sets.LoadOn(ctx, base, set, l.seriesOptions(src))
+	if err == nil {
+		_, err = s.Try(on, l.seriesOptions(src))
+	}
+	if err != nil {
+		return err
+	}
+
+	o := series.PrepareOptions{
+		Submitter: series.Person{Name: c.Name, Email: c.Email},
+		Version:   c.Version, Tag: c.Tag, TreeDir: on.Dir, OutDir: c.Out, Replace: c.Replace,
+	}
+	if o.Base, err = c.baseText(ctx, base.Version, set); err != nil {
+		return err
+	}
+	if o.Private = set.Private; set.Private {
+		o.Recipients = set.Recipients
+		if !c.Reproducer {
+			o.LeaveOut = set.Reproducers
+		}
+	}
+	p, err := s.Prepare(ctx, o)
+	if err != nil {
+		return err
+	}
+
+	if l.JSON {
+		return l.printJSON(p)
+	}
+	for _, m := range p.Mails {
+		l.printf("%s\n", m)
+	}
+	for _, subject := range p.LeftOut {
+		l.printf("left out: %s\n", subject)
+	}
+	if o.Private {
+		l.printf("\nThis set is private: it goes to the following addresses, and to no list.\n")
+	}
+	l.printf("\nRead them, then send them with\n\n  %s\n", shellescape.QuoteCommand(p.Command))
+	return nil
+}
+
+// choose returns the set to send. No maintainer takes several at once.
+func (c prepareCmd) choose(l *lab) (series.Set, *series.Sets, error) {
+	sets, err := l.sets()
+	if err != nil {
+		return series.Set{}, nil, err
+	}
+	if c.Set == "" && len(sets.All) == 1 {
+		return sets.All[0], sets, nil
+	}
+	if c.Set == "" {
+		return series.Set{}, nil, exit.With(exit.Usage, fmt.Errorf("each set goes to maintainers of its own: expected --set with one of %s", strings.Join(sets.Names(), ", ")))
+	}
+	set, err := sets.Find(c.Set)
+	return set, sets, err
+}
+
+// baseText says at the end of the cover letter what the set applies to: a commit, as
+// git format-patch --base does, or the release that is pinned, which comes without
+// its history.
+func (c prepareCmd) baseText(ctx context.Context, version string, set series.Set) (string, error) {
+	text := "This series applies to Linux " + version
+	if c.KernelSrc == "" {
+		text += ", the tag v" + version
+	}
+	if len(set.Needs) > 0 {
+		text += ", with the sets " + strings.Join(set.Needs, ", ")
+	}
+	if text += ".\n"; c.KernelSrc == "" {
+		return text, nil
+	}
+
+	git := program.Program{Name: "git", Dir: c.KernelSrc, InheritEnv: true}
+	commit, _, err := git.Run(ctx, "rev-parse", "HEAD")
+	if err != nil {
+		return "", exit.With(exit.Usage, fmt.Errorf("find the base commit: %s is no git checkout: %w", c.KernelSrc, err))
+	}
+	changed, _, err := git.Run(ctx, "status", "--porcelain", "--untracked-files=no")
+	if err == nil && len(changed) > 0 {
+		err = exit.With(exit.Usage, fmt.Errorf("%s has changes that are in no commit: the set would be sent for another tree than it was tried on", c.KernelSrc))
+	}
+	return text + "\nbase-commit: " + string(commit), err
+}
