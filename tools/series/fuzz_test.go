@@ -156,7 +156,7 @@ func FuzzApply(f *testing.F) {
 // undo takes a patch back that was applied, and checks that the files are what
 // they were.
 func undo(t *testing.T, img *image, p *Patch, report *Report) {
-	back, can := p.reversed()
+	back, can := p.Reversed()
 	if !can || report.Patches[0].Status != Applied || len(p.Files) > 1 || len(report.Shifts) > 0 {
 		return
 	}

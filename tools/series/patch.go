@@ -66,7 +66,7 @@ func (a *applier) present(patches []*Patch) int {
 		trial := &applier{image: &image, relocate: true, undoing: true, report: new(Report)}
 		ok := true
 		for i := n - 1; ok && i >= 0; i-- {
-			back, can := patches[i].reversed()
+			back, can := patches[i].Reversed()
 			ok = can && trial.applyPatch(back) == nil
 		}
 		if ok {
@@ -76,9 +76,9 @@ func (a *applier) present(patches []*Patch) int {
 	return 0
 }
 
-// reversed returns the patch that undoes p. There is none where p copies a
+// Reversed returns the patch that undoes p. There is none where p copies a
 // file, or has a binary patch for one direction only.
-func (p *Patch) reversed() (*Patch, bool) {
+func (p *Patch) Reversed() (*Patch, bool) {
 	back := *p
 	back.Files = make([]*FileDiff, len(p.Files))
 	for i, f := range p.Files {

@@ -25,6 +25,9 @@ type Check struct {
 	Needs []string `json:"needs,omitempty"`
 	// Whole says that it looks at what all sets make together, not at each.
 	Whole bool `json:"whole,omitempty"`
+	// Tree says that it looks at nothing but the tree that they make: it does
+	// not matter which patch does what.
+	Tree bool `json:"-"`
 	// Run looks. What it writes to log is kept for who wants to know more
 	// than the findings say. An error is for a check that could not be run to
 	// its end, with the exit code exit.MachineLacks where the machine is to

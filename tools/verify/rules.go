@@ -9,7 +9,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
+	"vcpulab/tools/cache"
 	"vcpulab/tools/ctoken"
 )
 
@@ -18,6 +20,7 @@ var rules = Check{
 	Explain: "The series' data structures are read and written by the primitives, in the functions and in the order that ci/verify/rules.toml lists, each with its reason. " +
 		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
 	Whole: true,
+	Tree:  true,
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		table, err := loadRules(s.table(rulesFile))
 		if err != nil {
@@ -27,12 +30,15 @@ var rules = Check{
 		if err != nil {
 			return nil, err
 		}
-		return table.check(src, log)
+		if s.Seen == nil {
+			s.Seen = new(sync.Map)
+		}
+		return table.check(src, log, s.Seen)
 	},
 }
 
 // check looks at all files that the table is about.
-func (t *ruleTable) check(src *patched, log io.Writer) ([]Finding, error) {
+func (t *ruleTable) check(src *patched, log io.Writer, seen *sync.Map) ([]Finding, error) {
 	names, err := src.names(t.In, ".c", ".h", ".S")
 	if err != nil {
 		return nil, err
@@ -44,19 +50,11 @@ func (t *ruleTable) check(src *patched, log io.Writer) ([]Finding, error) {
 		if err != nil {
 			return nil, err
 		}
-		var tokens []ctoken.Token
-		for i := range t.Fields {
-			f := &t.Fields[i]
-			if !bytes.Contains(data, []byte(f.Name)) {
-				continue
-			}
-			if tokens == nil {
-				tokens = ctoken.Scan(data).Tokens
-			}
-			n, list := f.check(name, data, tokens)
-			matched[f.Name] += n
-			found = append(found, list...)
+		in := t.fields(name, data, seen)
+		for field, n := range in.matched {
+			matched[field] += n
 		}
+		found = append(found, in.found...)
 	}
 	for _, f := range t.Fields {
 		fmt.Fprintf(log, "%s: %d accesses\n", f.Name, matched[f.Name])
@@ -83,6 +81,36 @@ func (t *ruleTable) check(src *patched, log io.Writer) ([]Finding, error) {
 		found = append(found, list...)
 	}
 	return found, nil
+}
+
+// accesses are those to fields in a file.
+type accesses struct {
+	matched map[string]int // by field
+	found   []Finding
+}
+
+// fields looks at the accesses in a file, unless seen has what was found in it.
+func (t *ruleTable) fields(name string, data []byte, seen *sync.Map) accesses {
+	key := cache.Key(t.text, name, string(data))
+	if known, ok := seen.Load(key); ok {
+		return known.(accesses)
+	}
+	in := accesses{matched: make(map[string]int)}
+	var tokens []ctoken.Token
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if !bytes.Contains(data, []byte(f.Name)) {
+			continue
+		}
+		if tokens == nil {
+			tokens = ctoken.Scan(data).Tokens
+		}
+		n, list := f.check(name, data, tokens)
+		in.matched[f.Name] += n
+		in.found = append(in.found, list...)
+	}
+	seen.Store(key, in)
+	return in
 }
 
 // writers are the punctuators that write what stands before them.

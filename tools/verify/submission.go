@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/host"
@@ -40,6 +41,9 @@ type Submission struct {
 	Log *progress.Log
 	// Jobs is how many programs are run at a time; 0 is one a processor.
 	Jobs int
+	// Seen keeps what was found in single files, for who looks at almost the same
+	// tree again; nil keeps nothing.
+	Seen *sync.Map
 
 	after *after
 	repo  *repository

@@ -5,6 +5,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,6 +40,8 @@ type ruleTable struct {
 	Fields []fieldRule `toml:"field"`
 	Orders []orderRule `toml:"order"`
 	Texts  []textRule  `toml:"text"`
+
+	text string // of the file
 }
 
 // fieldRule says how a field of a structure may be accessed, or a function called.
@@ -98,6 +101,11 @@ func loadRules(name string) (*ruleTable, error) {
 	if err := tomlfile.Load(name, t); err != nil {
 		return nil, err
 	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	t.text = string(text)
 	var errs []error
 	need := func(rule, key, text string) {
 		if text == "" {
