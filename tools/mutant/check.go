@@ -78,10 +78,14 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair
 		return nil, err
 	}
 	if parts == nil {
-		return inspect(ctx)
+		return r.inspectOnce(ctx, k, s, p, inspect)
 	}
 
-	key := cache.Key(append([]string{kindResult, "1", s.ID, k.String()}, parts...)...)
+	id, err := s.ID()
+	if err != nil {
+		return nil, err
+	}
+	key := cache.Key(append([]string{kindResult, "1", id, k.String()}, parts...)...)
 	if r.first(key) && r.Again {
 		if err := r.Cache.Remove(ctx, kindResult, key); err != nil {
 			return nil, err
@@ -110,6 +114,27 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair
 	if err != nil {
 		return nil, fmt.Errorf("load the result of a check: %s: %w", dir, err)
 	}
+	return o, nil
+}
+
+// inspectOnce has the sets without a mutant inspected once in a run.
+func (r *Runner) inspectOnce(ctx context.Context, k Killer, s *Specimen, p pair, inspect func(context.Context) (*observation, error)) (*observation, error) {
+	key := k.String()
+	if m := p.mutant.Mutant; m.OfSeries {
+		key += " " + m.Set
+	}
+	r.mu.Lock()
+	o := r.clean[key]
+	r.mu.Unlock()
+	if s.Mutant != nil || o == nil {
+		var err error
+		if o, err = inspect(ctx); err != nil || s.Mutant != nil {
+			return o, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clean[key] = o
 	return o, nil
 }
 

@@ -30,62 +30,40 @@ func labChunk(t *testing.T, r *Runner) string {
 	return string(text[from : to+len("+\t\t"+end)])
 }
 
-// TestChanged: of a mutant of the series' files, those patches are compiled
-// after which the tree is another.
-func TestChanged(t *testing.T) {
+// TestRows: of a mutant of the files of a set, those patches are compiled whose
+// files it changes.
+func TestRows(t *testing.T) {
 	r := newLab(t)
 	old := labChunk(t, r)
 	now := strings.Replace(old[strings.Index(old, "\n")+1:], "EEXIST", "EBUSY", 1)
-	for name, c := range map[string]struct {
-		m        *Mutant
-		from, to int
-		barred   bool
-	}{
-		"both trees":    {r.change(t, "a", "matrix s390x each", "x", labPatch, old, now), 1, 2, false},
-		"no tree":       {r.change(t, "b", "matrix s390x each", "x", labPatch, "Look first.", "Look last."), 0, 0, false},
-		"not read":      {r.change(t, "c", "matrix s390x each", "x", labPatch, "PATCH 1/2", "PATCH 2/2"), 0, 0, true},
-		"not applied":   {r.change(t, "d", "matrix s390x each", "x", labPatch, "..e2f0226", "..e2f0227"), 0, 0, true},
-		"one more tree": {r.change(t, "e", "matrix s390x each", "x", labC, "return -EEXIST;", "return -EBUSY;"), 0, 0, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			original, _, err := r.loadSeries(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			mutated, remove, err := original.with(c.m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = remove(t.Context()) }()
-			p := pair{original, mutated}
-			from, to, err := p.changed()
-			_, barred := err.(*barredError)
-			if from != c.from || to != c.to || barred != c.barred || (err == nil) != (c.from > 0) {
-				t.Errorf("expected patches %d to %d, barred %v, found %d to %d, %v", c.from, c.to, c.barred, from, to, err)
-			}
-			if c.from == 0 {
-				return
-			}
-			rows, err := matrixCheck{each: true}.rows(mutated, p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, row := range rows {
-				tr, err := row.Tree(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				data, err := os.ReadFile(filepath.Join(tr.Dir, labC))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got = append(got, row.Name()+" "+map[bool]string{true: "mutant", false: "series"}[strings.Contains(string(data), "EBUSY")])
-			}
-			if diff := cmp.Diff([]string{"base series", "patch 1 mutant", "patch 2 mutant"}, got); diff != "" {
-				t.Error(diff)
-			}
-		})
+	m := r.change(t, "a", "matrix s390x each", "x", labPatch, old, now)
+	original, err := r.original(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutated, remove, err := r.specimen(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = remove(t.Context()) }()
+	rows, err := matrixCheck{Runner: r, each: true}.rows(t.Context(), mutated, pair{original, mutated})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range rows {
+		tr, err := row.Tree(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(tr.Dir, labC))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, row.Name()+" "+map[bool]string{true: "mutant", false: "series"}[strings.Contains(string(data), "EBUSY")])
+	}
+	if diff := cmp.Diff([]string{"base series", "patch 1 mutant"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

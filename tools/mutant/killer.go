@@ -42,6 +42,9 @@ type Killer struct {
 //	matrix COLUMN                a compile error or a new warning of KVM
 //	matrix COLUMN each           the same, after each patch that is changed
 //	selftest CONFIG TEST ARG...  a selftest fails, or the kernel complains
+//
+// CONFIG is that of an x86-64 kernel, or another architecture's name for the
+// default one of that.
 func ParseKiller(text string) (Killer, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {

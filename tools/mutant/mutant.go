@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,34 +17,42 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tomlfile"
+	"vcpulab/tools/tree"
 )
 
 // Ext is the extension of mutants' files.
 const Ext = ".patch"
 
-// PatchesDir is the directory of the series' files in the diff of a mutant that
-// changes them.
+// PatchesDir is the directory of the sets in the diff of a mutant that changes
+// their files.
 const PatchesDir = "patches"
 
 // A Mutant is one deliberate fault.
 type Mutant struct {
-	// Name is that of its file, without Ext.
+	// Name is that of its file, without Ext, or of a revert.
 	Name string `json:"name"`
 	// File is the path of the file.
 	File string `json:"file"`
-	// Fault says in a line what is wrong, Missed why a reader of the series
-	// could overlook it.
+	// Set is the set that has the fault. Patch is the subject of the patch that
+	// has it; "" if it is in the files of the set.
+	Set   string `json:"set,omitempty"`
+	Patch string `json:"patch,omitempty"`
+	// Fault says in a line what is wrong, Missed why a reader could overlook it.
 	Fault  string `json:"fault"`
-	Missed string `json:"missed"`
+	Missed string `json:"missed,omitempty"`
 	// KilledBy is the check that must catch it.
 	KilledBy Killer `json:"killedBy"`
 	// Finds has to match one of the check's complaints.
-	Finds *regexp.Regexp `json:"finds"`
+	Finds *regexp.Regexp `json:"finds,omitempty"`
+	// Unnoticed is why no check can catch it. Only reverts may have that.
+	Unnoticed string `json:"unnoticed,omitempty"`
 	// Slow keeps it out of the fast ones even though its check is fast.
 	Slow bool `json:"slow,omitempty"`
-	// OfSeries says that it changes the files of the series, not the tree
-	// that the series makes.
-	OfSeries bool `json:"ofSeries"`
+	// Revert says that the fault is the lack of Patch. Otherwise there is a diff,
+	// which changes the files of a set with OfSeries, and else the tree that all
+	// sets make.
+	Revert   bool `json:"revert,omitempty"`
+	OfSeries bool `json:"ofSeries,omitempty"`
 
 	text []byte // of the file
 	head int    // lines of the file up to the diff
@@ -54,6 +63,7 @@ const separator = "---"
 
 // head is the TOML at the beginning of a mutant's file.
 type head struct {
+	Patch    string `toml:"patch"`
 	Fault    string `toml:"fault"`
 	Missed   string `toml:"missed"`
 	KilledBy string `toml:"killed-by"`
@@ -61,35 +71,30 @@ type head struct {
 	Slow     bool   `toml:"slow"`
 }
 
-// Load reads the mutants in dir, in the order of their names. Errors stand
+// Load reads the mutants of s in dir, in the order of their names. Errors stand
 // for exit.Usage.
-func Load(dir string) ([]*Mutant, error) {
-	fail := func(err error) ([]*Mutant, error) {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read the mutants: %w", err))
+func Load(dir string, s *series.Series) ([]*Mutant, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*"+Ext))
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("%s has no *%s: %w", dir, Ext, fs.ErrNotExist)
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fail(err)
-	}
-
 	var mutants []*Mutant
-	for _, e := range entries {
-		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || filepath.Ext(e.Name()) != Ext {
-			continue
-		}
-		name := filepath.Join(dir, e.Name())
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return fail(err)
+	for _, name := range names {
+		text, readErr := os.ReadFile(name)
+		if err = readErr; err != nil {
+			break
 		}
 		m, err := Parse(name, text)
+		if err == nil && !m.OfSeries {
+			err = m.belong(s)
+		}
 		if err != nil {
 			return nil, err
 		}
 		mutants = append(mutants, m)
 	}
-	if len(mutants) == 0 {
-		return fail(fmt.Errorf("%s has no *%s: %w", dir, Ext, fs.ErrNotExist))
+	if err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("read the mutants: %w", err))
 	}
 	return mutants, nil
 }
@@ -97,6 +102,8 @@ func Load(dir string) ([]*Mutant, error) {
 // Parse reads a mutant's file: a head in TOML, a line "---", and a diff of
 // git's. The head has
 //
+//	patch      subject of the patch that has the fault; its set may come before
+//	           it, with a slash between
 //	fault      what is wrong, in a sentence
 //	missed     why a reader could overlook it
 //	killed-by  the check that must catch it, see [ParseKiller]
@@ -104,13 +111,19 @@ func Load(dir string) ([]*Mutant, error) {
 //	slow       true if it takes too long for the fast ones
 //
 // The paths of the diff are those of the kernel's tree, or all of them are
-// below patches/. An error stands for exit.Usage.
+// below patches/, in one set. These name their patch themselves. An error stands
+// for exit.Usage.
 func Parse(file string, text []byte) (*Mutant, error) {
 	m := &Mutant{Name: strings.TrimSuffix(filepath.Base(file), Ext), File: file, text: text}
-	if err := m.parse(); err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read the mutant %s: %w", file, err))
+	return m, m.wrong(m.parse())
+}
+
+// wrong says of an error which mutant it is about. It stands for exit.Usage.
+func (m *Mutant) wrong(err error) error {
+	if err == nil {
+		return nil
 	}
-	return m, nil
+	return exit.With(exit.Usage, fmt.Errorf("read the mutant %s: %w", m.File, err))
 }
 
 func (m *Mutant) parse() error {
@@ -123,60 +136,84 @@ func (m *Mutant) parse() error {
 	if err := tomlfile.Decode(before, &h); err != nil {
 		return fmt.Errorf("the head: %w", err)
 	}
-
-	for _, f := range []struct{ name, value string }{
-		{"fault", h.Fault}, {"missed", h.Missed}, {"killed-by", h.KilledBy}, {"finds", h.Finds},
-	} {
-		if strings.TrimSpace(f.value) == "" {
-			return fmt.Errorf("the head has no %q", f.name)
+	m.Patch, m.Fault, m.Slow = h.Patch, strings.TrimSpace(h.Fault), h.Slow
+	m.Missed = strings.Join(strings.Fields(h.Missed), " ")
+	for name, value := range map[string]string{"fault": m.Fault, "missed": m.Missed} {
+		if value == "" {
+			return fmt.Errorf("the head has no %q", name)
 		}
 	}
-	if strings.Contains(strings.TrimSpace(h.Fault), "\n") {
+	if strings.Contains(m.Fault, "\n") {
 		return errors.New("the fault has more than one line")
 	}
-
-	m.Fault, m.Missed, m.Slow = strings.TrimSpace(h.Fault), strings.Join(strings.Fields(h.Missed), " "), h.Slow
-	var err error
-	if m.KilledBy, err = ParseKiller(h.KilledBy); err != nil {
+	if err := m.setKiller(h.KilledBy, h.Finds); err != nil {
 		return err
-	}
-	if m.Finds, err = regexp.Compile(h.Finds); err != nil {
-		return fmt.Errorf("finds: %w", err)
-	}
-	if m.Finds.MatchString("") {
-		return fmt.Errorf("finds: %q matches anything", h.Finds)
 	}
 	return m.findTarget(diff)
 }
 
-// findTarget sets OfSeries from the paths of the diff.
-func (m *Mutant) findTarget(diff []byte) error {
-	if !bytes.HasPrefix(diff, []byte("diff --git ")) {
-		return errors.New("there is no git diff below the head")
+// setKiller reads which check must find what.
+func (m *Mutant) setKiller(by, finds string) (err error) {
+	if finds == "" {
+		return errors.New(`the head has no "finds"`)
 	}
-	s, err := m.patch()
-	if err != nil {
+	if m.KilledBy, err = ParseKiller(by); err != nil {
 		return err
 	}
-	paths := s.Paths()
-	ofSeries := func(p string) bool { return strings.HasPrefix(p, PatchesDir+"/") }
-	m.OfSeries = ofSeries(paths[0])
-	if i := slices.IndexFunc(paths, func(p string) bool { return ofSeries(p) != m.OfSeries }); i >= 0 {
-		return fmt.Errorf("it changes both %s and %s: a mutant is of the tree or of %s/, not of both", paths[0], paths[i], PatchesDir)
+	if m.Finds, err = regexp.Compile(finds); err != nil {
+		return fmt.Errorf("finds: %w", err)
+	}
+	if m.Finds.MatchString("") {
+		return fmt.Errorf("finds: %q matches anything", finds)
 	}
 	return nil
 }
 
-// patch returns the diff as a series of one patch, for package series to apply.
+// findTarget finds out from the paths of the diff what the mutant changes.
+func (m *Mutant) findTarget(diff []byte) error {
+	if !bytes.HasPrefix(diff, []byte("diff --git ")) {
+		return errors.New("there is no git diff below the head")
+	}
+	s, err := m.diffed()
+	if err != nil {
+		return err
+	}
+	paths := s.Paths()
+	dirs := make([]string, len(paths))
+	for i, p := range paths {
+		if in, ok := strings.CutPrefix(p, PatchesDir+"/"); ok {
+			m.OfSeries, m.Set = true, strings.Trim(path.Dir(in), ".")
+			dirs[i] = path.Dir(p)
+		}
+	}
+	if len(slices.Compact(dirs)) > 1 {
+		return fmt.Errorf("it changes %s: a mutant is of the tree or of one set below %s/", strings.Join(paths, " and "), PatchesDir)
+	}
+	if m.OfSeries != (m.Patch == "") {
+		return fmt.Errorf(`expected "patch" in the head of a mutant of the tree, and of no other, found %q`, m.Patch)
+	}
+	return nil
+}
+
+// belong finds the patch that the mutant names.
+func (m *Mutant) belong(s *series.Series) error {
+	for _, p := range s.Patches {
+		set := strings.Trim(path.Dir(p.Name), ".")
+		if m.Patch == p.Subject || m.Patch == set+"/"+p.Subject {
+			m.Set, m.Patch = set, p.Subject
+			return nil
+		}
+	}
+	return m.wrong(fmt.Errorf("it is of the patch %q: no patch has that subject", m.Patch))
+}
+
+// diffed returns the diff as a series of one patch, for package series to apply.
 // Its lines have the numbers that they have in the mutant's file.
-func (m *Mutant) patch() (*series.Series, error) {
+func (m *Mutant) diffed() (*series.Series, error) {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "From: %s\nSubject: [PATCH] %s\n", series.Placeholder(), m.Name)
 	// A head has more lines than these three.
-	for range m.head - 3 {
-		text.WriteByte('\n')
-	}
-	text.WriteString(separator + "\n")
+	text.WriteString(strings.Repeat("\n", max(m.head-3, 0)) + separator + "\n")
 	text.Write(m.diff())
 	dir, err := os.MkdirTemp("", "vcpulab-mutant-")
 	if err != nil {
@@ -197,4 +234,24 @@ func (m *Mutant) patch() (*series.Series, error) {
 // diff returns what is below the head.
 func (m *Mutant) diff() []byte {
 	return bytes.SplitAfterN(m.text, []byte("\n"), m.head+1)[m.head]
+}
+
+// mutate returns all sets with the fault, unless it is in their files.
+func (m *Mutant) mutate(s *series.Series, base tree.Tree) (*series.Series, error) {
+	if m.Revert {
+		return m.without(s, base)
+	}
+	diff, err := m.diffed()
+	if err != nil {
+		return nil, err
+	}
+	return after(s, diff.Patches[0]), nil
+}
+
+// after returns a series with one more patch.
+func after(s *series.Series, p *series.Patch) *series.Series {
+	all, last := *s, *p
+	last.Number = len(s.Patches) + 1
+	all.Patches = append(slices.Clip(s.Patches), &last)
+	return &all
 }

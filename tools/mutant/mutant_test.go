@@ -3,6 +3,7 @@
 package mutant
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,13 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
+	"vcpulab/tools/series"
 	"vcpulab/tools/verify"
 )
 
 // good is a mutant's file.
 const good = `# SPDX-License-Identifier: GPL-2.0-only
 
+patch = "a/KVM: Hold vCPUs"
 fault = "The second vCPU is forgotten."
 missed = """
 It is one
@@ -36,6 +40,8 @@ diff --git a/virt/kvm/kvm_main.c b/virt/kvm/kvm_main.c
  d
 `
 
+const patchLine = "patch = \"a/KVM: Hold vCPUs\"\n"
+
 func TestParse(t *testing.T) {
 	m, err := Parse("ci/mutants/a-b.patch", []byte(good))
 	if err != nil {
@@ -52,9 +58,11 @@ func TestParse(t *testing.T) {
 	if !strings.HasPrefix(string(m.diff()), "diff --git a/virt") {
 		t.Errorf("expected the diff, found %q", m.diff())
 	}
-	ofSeries := strings.ReplaceAll(good, "virt/kvm/kvm_main.c", "patches/0001-a.patch")
-	if m, err = Parse("x.patch", []byte(ofSeries)); err != nil || !m.OfSeries {
-		t.Errorf("expected one of the series' files, found %+v, %v", m, err)
+	for set, dir := range map[string]string{"": "patches/", "walks": "patches/walks/"} {
+		ofSeries := strings.ReplaceAll(strings.Replace(good, patchLine, "", 1), "virt/kvm/kvm_main.c", dir+"0001-a.patch")
+		if m, err = Parse("x.patch", []byte(ofSeries)); err != nil || !m.OfSeries || m.Set != set {
+			t.Errorf("expected one of the files of set %q, found %+v, %v", set, m, err)
+		}
 	}
 	slow := strings.Replace(good, "\n---\n", "\nslow = true\n---\n", 1)
 	if m, err = Parse("x.patch", []byte(slow)); err != nil || m.Fast() {
@@ -69,6 +77,7 @@ func TestParseBad(t *testing.T) {
 		}
 		return strings.Replace(good, old, now, 1)
 	}
+	ofSet := strings.NewReplacer(patchLine, "", "virt/kvm/kvm_main.c", "patches/b/0001-a.patch")
 	more := "diff --git a/patches/0001-a.patch b/patches/0001-a.patch\n--- a/patches/0001-a.patch\n+++ b/patches/0001-a.patch\n@@ -1,1 +1,1 @@\n-a\n+b\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":        {"", `expected a line "---" between head and diff`},
@@ -82,8 +91,11 @@ func TestParseBad(t *testing.T) {
 		"no regexp":    {with(`found \d+`, `found (`), "finds: error parsing regexp"},
 		"fits all":     {with(`found \d+ of`, `.*`), `finds: ".*" matches anything`},
 		"no diff":      {good[:strings.Index(good, "diff --git")], "there is no git diff"},
-		"corrupt":      {with("@@ -1,3 +1,3 @@", "@@ -1,9 +1,3 @@"), "line 14: the diff is damaged"},
-		"both":         {good + more, "a mutant is of the tree or of patches/, not of both"},
+		"corrupt":      {with("@@ -1,3 +1,3 @@", "@@ -1,9 +1,3 @@"), "line 15: the diff is damaged"},
+		"both":         {good + more, "a mutant is of the tree or of one set below patches/"},
+		"two sets":     {ofSet.Replace(good) + more, "a mutant is of the tree or of one set below patches/"},
+		"no patch":     {with(patchLine, ""), `expected "patch" in the head of a mutant of the tree`},
+		"two patches":  {strings.Replace(ofSet.Replace(good), "fault =", patchLine+"fault =", 1), `and of no other, found "a/KVM: Hold vCPUs"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("ci/mutants/x.patch", []byte(c.text))
@@ -162,20 +174,35 @@ func FuzzParse(f *testing.F) {
 		if again, err := ParseKiller(m.KilledBy.String()); err != nil || again.String() != m.KilledBy.String() {
 			t.Errorf("%q names another check than %q: %v", again, m.KilledBy, err)
 		}
-		mail, err := m.patch()
+		mail, err := m.diffed()
 		if err != nil || len(mail.Patches) != 1 {
 			t.Errorf("expected a patch, found %v", err)
 		}
 	})
 }
 
-// TestProjectsOwn holds the project's own mutants to what they are for.
-func TestProjectsOwn(t *testing.T) {
-	all, err := Load("../../ci/mutants")
+// own returns the project's own sets and mutants.
+func own(t *testing.T) (*series.Series, []*Mutant) {
+	t.Helper()
+	s, err := series.LoadAll("../../patches")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const least = 20
+	all, err := Load("../../ci/mutants", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reverts, err := LoadReverts("../../ci/reverts.toml", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, append(all, reverts...)
+}
+
+// TestProjectsOwn holds the project's own mutants to what they are for.
+func TestProjectsOwn(t *testing.T) {
+	s, all := own(t)
+	const least = 100
 	if len(all) < least {
 		t.Errorf("expected %d mutants at least, found %d", least, len(all))
 	}
@@ -198,27 +225,59 @@ func TestProjectsOwn(t *testing.T) {
 			t.Errorf("%s: the fault is no sentence: %q", m.Name, m.Fault)
 		}
 	}
-}
-
-// TestChanges checks that results do not depend on the messages of patches, but
-// on what they do.
-func TestChanges(t *testing.T) {
-	const mail = "From 0 Mon Sep 17\nSubject: [PATCH 1/1] %\n\nWhy.\n---\n a.c | 2 +-\n\ndiff --git a/a.c b/a.c\n--- a/a.c\n"
-	for name, tt := range map[string]struct{ one, other string }{
-		"subject":      {strings.Replace(mail, "%", "a", 1), strings.Replace(mail, "%", "b", 1)},
-		"cover letter": {"From 0 Mon Sep 17\n\nOne\n", "From 0 Mon Sep 17\n\nOther\n"},
-	} {
-		if a, b := string(changes([]byte(tt.one))), string(changes([]byte(tt.other))); a != b {
-			t.Errorf("%s: expected no difference, found %q and %q", name, a, b)
+	// A test that was weakened would no longer kill what it is listed for.
+	killers := Tests(all)
+	for _, p := range s.Patches {
+		for _, f := range p.Files {
+			if name, ok := kbuild.SelftestName(f.NewPath()); ok && f.OldPath() == "" && !slices.Contains(killers, name) {
+				t.Errorf("%s adds %s, which kills no mutant", p.Name, name)
+			}
 		}
 	}
-	for name, tt := range map[string]struct{ one, other string }{
-		"path":  {mail, strings.Replace(mail, "--- a/a.c", "--- a/b.c", 1)},
-		"patch": {mail, strings.Replace(mail, "diff --git a/a.c b/a.c", "diff --git a/b.c b/a.c", 1)},
-		"rule":  {"@@\n@@\n- a\n", "@@\n@@\n- b\n"},
+}
+
+// TestLoadReverts: each patch that was written by hand is listed once.
+func TestLoadReverts(t *testing.T) {
+	r := newLab(t)
+	s, err := series.LoadAll(r.Patches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		first  = "[[revert]]\npatch = \"KVM: Do what can fail before publishing a vCPU\"\nkilled-by = \"apply\"\nfinds = 'needs it'\n"
+		second = "[[revert]]\npatch = \"KVM: Try the index first when looking up a vCPU by ID\"\nunnoticed = \"It is as good without.\"\n"
+	)
+	for name, c := range map[string]struct {
+		list, want string
+		code       int
+	}{
+		"good":     {first + second, "", exit.Good},
+		"missing":  {first, `it is not listed which check notices that "KVM: Try the index`, exit.CheckFailed},
+		"twice":    {first + second + second, "is listed twice", exit.CheckFailed},
+		"no check": {first + strings.Replace(second, "unnoticed", "finds", 1), "names no check", exit.Usage},
+		"unknown":  {first + second + strings.Replace(second, "Try", "Cry", 1), "is no patch that was written by hand", exit.CheckFailed},
 	} {
-		if a, b := string(changes([]byte(tt.one))), string(changes([]byte(tt.other))); a == b {
-			t.Errorf("%s: expected a difference, found %q twice", name, a)
-		}
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "reverts.toml")
+			if err := os.WriteFile(file, []byte(c.list), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			reverts, err := LoadReverts(file, s)
+			if exit.Code(err) != c.code || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("expected %q and exit code %d, found %v", c.want, c.code, err)
+			}
+			if err != nil {
+				return
+			}
+			report, err := r.Run(t.Context(), reverts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fmt.Sprint(report.Results[0].Name, report.Results[0].Fate, report.Results[1].Name, report.Results[1].Fate)
+			// Nothing needs the first one: the list and what happens differ.
+			if want := fmt.Sprint("without-0001", Survived, "without-0002", Unnoticed); got != want || exit.Code(report.Err()) != exit.CheckFailed {
+				t.Errorf("expected %s, found %s, %v: %v", want, got, report.Err(), report.Results)
+			}
+		})
 	}
 }

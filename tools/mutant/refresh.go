@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,57 +20,30 @@ import (
 // Refresh rewrites mutants whose lines have moved: it finds them by their
 // context, all of which must exist, in one place only. It returns those that it
 // rewrote. The error is a *StaleError if some cannot be found so.
-func (r *Runner) Refresh(ctx context.Context, mutants []*Mutant) ([]*Mutant, error) {
-	_, patched, err := r.loadSeries(ctx)
-	if err != nil {
+func (r *Runner) Refresh(ctx context.Context, mutants []*Mutant) (written []*Mutant, err error) {
+	if _, err := r.original(ctx); err != nil {
 		return nil, err
 	}
-	var written []*Mutant
-	stale := &StaleError{}
-	for _, m := range mutants {
-		base := patched
-		if m.OfSeries {
-			base = tree.Tree{Dir: filepath.Dir(r.Patches)}
-		}
-		changed, err := m.refresh(ctx, base)
-		if _, ok := errors.AsType[*series.ApplyError](err); ok {
-			stale.add(m, err)
-			continue
-		}
+	err = r.try(mutants, func(m *Mutant, diff *series.Series, on tree.Tree) error {
+		files, report, err := diff.Overlay(on, series.Options{Relocate: true})
 		if err != nil {
-			return written, fmt.Errorf("refresh %s: %w", m.File, err)
+			return err
 		}
-		if changed {
-			written = append(written, m)
+		if report.Patches[0].Status == series.Already {
+			return &series.ApplyError{Patch: m.Name, Reason: "the series has the fault itself", Err: series.ErrApplied}
 		}
-	}
-	return written, stale.orNil()
-}
-
-// refresh rewrites the mutant as it applies to base and tells whether that
-// changed it.
-func (m *Mutant) refresh(ctx context.Context, base tree.Tree) (changed bool, err error) {
-	mutation, err := m.patch()
-	if err != nil {
-		return false, err
-	}
-	files, report, err := mutation.Overlay(base, series.Options{Relocate: true})
-	if err != nil {
-		return false, err
-	}
-	if report.Patches[0].Status == series.Already {
-		return false, &series.ApplyError{Patch: m.Name, Reason: "the series has the fault itself", Err: series.ErrApplied}
-	}
-
-	diff, err := diffFiles(ctx, base.Dir, files)
-	if err != nil {
-		return false, err
-	}
-	text := append(bytes.Clone(m.text[:len(m.text)-len(m.diff())]), diff...)
-	if bytes.Equal(text, m.text) {
-		return false, nil
-	}
-	return true, renameio.WriteFile(m.File, text, 0o644)
+		now, err := diffFiles(ctx, on.Dir, files)
+		if err != nil {
+			return err
+		}
+		text := append(bytes.Clone(m.text[:len(m.text)-len(m.diff())]), now...)
+		if bytes.Equal(text, m.text) {
+			return nil
+		}
+		written = append(written, m)
+		return renameio.WriteFile(m.File, text, 0o644)
+	})
+	return written, err
 }
 
 // indexLine is left out of mutants: they depend on their lines, not on the rest

@@ -16,7 +16,7 @@ import (
 // Fate is how a mutant fared.
 type Fate string
 
-// The fates. All but Killed fail a run.
+// The fates. All but Killed and Unnoticed fail a run.
 const (
 	// Killed: the check that it names has found what it should.
 	Killed Fate = "killed"
@@ -27,19 +27,15 @@ const (
 	Otherwise Fate = "caught otherwise"
 	// Unfounded: the check finds something in the series without the mutant.
 	Unfounded Fate = "unfounded"
+	// Unnoticed: nothing can catch it, for a reason that is given.
+	Unnoticed Fate = "unnoticed"
 )
 
 // Result is how a mutant fared.
 type Result struct {
-	Name     string `json:"name"`
-	File     string `json:"file"`
-	Fault    string `json:"fault"`
-	Missed   string `json:"missed"`
-	KilledBy string `json:"killedBy"`
-	// Finds is the expression that one of the complaints has to match, Found
-	// is the first that does.
-	Finds    string      `json:"finds"`
-	Fate     Fate        `json:"verdict"`
+	*Mutant
+	Fate Fate `json:"verdict"`
+	// Found is the first complaint that Finds matches.
 	Found    *Complaint  `json:"found,omitempty"`
 	Findings []Complaint `json:"findings,omitempty"`
 	// Seconds is how long it took, in an earlier run if Cached.
@@ -49,17 +45,30 @@ type Result struct {
 	Log string `json:"log"`
 }
 
+// good tells whether the mutant fared as it says.
+func (r *Result) good() bool { return r.Fate == Killed || r.Fate == Unnoticed }
+
+// by is the check that must catch the mutant, or why none can.
+func (r *Result) by() string {
+	if r.Unnoticed != "" {
+		return "nothing: " + r.Unnoticed
+	}
+	return r.KilledBy.String()
+}
+
 // short is the result in a line.
 func (r *Result) short() string {
 	switch r.Fate {
 	case Killed:
-		return "killed by " + r.KilledBy + ": " + clip(r.Found.String())
+		return "killed by " + r.by() + ": " + clip(r.Found.String())
+	case Unnoticed:
+		return "noticed by " + r.by()
 	case Survived:
-		return "SURVIVED " + r.KilledBy
+		return "SURVIVED " + r.by()
 	case Unfounded:
-		return r.KilledBy + " finds something in the series as it is: " + clip(r.Findings[0].String())
+		return r.by() + " finds something in the series as it is: " + clip(r.Findings[0].String())
 	}
-	return fmt.Sprintf("CAUGHT OTHERWISE, not by %s: %s", r.KilledBy, clip(r.Findings[0].String()))
+	return fmt.Sprintf("CAUGHT OTHERWISE, not by %s: %s", r.by(), clip(r.Findings[0].String()))
 }
 
 // maxLine is how much of a finding is shown, in runes.
@@ -93,7 +102,7 @@ func (r *Report) count(f Fate) int {
 // Closing is the last line of a report.
 func (r *Report) Closing() string {
 	s := fmt.Sprintf("%d mutants, %d killed, %d survived", len(r.Results), r.count(Killed), r.count(Survived))
-	for _, v := range []Fate{Otherwise, Unfounded} {
+	for _, v := range []Fate{Otherwise, Unfounded, Unnoticed} {
 		if n := r.count(v); n > 0 {
 			s += fmt.Sprintf(", %d %s", n, v)
 		}
@@ -108,8 +117,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "MUTANT\tKILLED BY\tTIME\tFAULT")
 	for _, res := range r.Results {
-		by := res.KilledBy
-		if res.Fate != Killed {
+		by := res.by()
+		if !res.good() {
 			by = strings.ToUpper(string(res.Fate)) + " (" + by + ")"
 		}
 		time := took(res.Seconds)
@@ -122,7 +131,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		return err
 	}
 	for _, res := range r.Results {
-		if res.Fate != Killed {
+		if !res.good() {
 			b.WriteString("\n" + res.details())
 		}
 	}
@@ -134,7 +143,10 @@ func (r *Report) WriteText(w io.Writer) error {
 // details says what is wrong with a mutant that was not killed.
 func (r *Result) details() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n  %s has to find /%s/", r.Name, r.Fate, r.KilledBy, r.Finds)
+	fmt.Fprintf(&b, "%s: %s\n  %s", r.Name, r.Fate, r.by())
+	if r.Finds != nil {
+		fmt.Fprintf(&b, " has to find /%s/", r.Finds)
+	}
 	switch r.Fate {
 	case Survived:
 		b.WriteString(" and finds nothing\n")
@@ -159,7 +171,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		Killed   int `json:"killed"`
 		Survived int `json:"survived"`
 		Failed   int `json:"failed"`
-	}{r, r.count(Killed), r.count(Survived), len(r.Results) - r.count(Killed)})
+	}{r, r.count(Killed), r.count(Survived), len(r.Results) - r.count(Killed) - r.count(Unnoticed)})
 }
 
 // WriteJUnit writes the report for CI systems.
@@ -167,7 +179,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	suite := junit.Suite{Name: "mutants"}
 	for _, res := range r.Results {
 		c := junit.Case{Name: res.Name, Took: junit.Seconds(res.Seconds), Output: res.short()}
-		if res.Fate != Killed {
+		if !res.good() {
 			c.Failure = &junit.Message{Line: res.short(), Sort: string(res.Fate), Text: res.details()}
 		}
 		suite.Cases = append(suite.Cases, c)
@@ -183,7 +195,7 @@ func (r *Report) Err() error {
 	}
 	var bad []string
 	for _, res := range r.Results {
-		if res.Fate != Killed {
+		if !res.good() {
 			bad = append(bad, fmt.Sprintf("%s (%s)", res.Name, res.Fate))
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -19,6 +18,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/progress"
+	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 	"vcpulab/tools/verify"
 	"vcpulab/tools/vm"
@@ -26,11 +26,9 @@ import (
 
 // Runner runs mutants. All fields are needed but Again and Log.
 type Runner struct {
-	// Root is the repository, Patches the directory of the series.
+	// Root is the repository, Patches the directory of the sets.
 	Root    string
 	Patches string
-	// Base is the tree that the series applies to.
-	Base    tree.Tree
 	Cache   *cache.Cache
 	Builder *kbuild.Builder
 	// Columns are those of the build matrix.
@@ -41,7 +39,8 @@ type Runner struct {
 	Guests func(config string) (Guests, error)
 	// Accel chooses how guests are run.
 	Accel func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error)
-	// Verify is what package verify inspects; its series is replaced.
+	// Verify is what package verify inspects, without a series. Its base is the
+	// tree that the sets apply to.
 	Verify verify.Submission
 	// Out is the directory for logs.
 	Out string
@@ -50,8 +49,25 @@ type Runner struct {
 	// Log shows progress; nil is silent.
 	Log *progress.Log
 
-	mu   sync.Mutex
-	seen map[string]bool // keys of results in this run
+	mu      sync.Mutex
+	seen    map[string]bool         // keys of results in this run
+	clean   map[string]*observation // of the sets as they are, by check
+	sets    *series.Series          // as they are
+	patched tree.Tree               // that they make
+}
+
+// original reads the sets as they are, and makes their tree.
+func (r *Runner) original(ctx context.Context) (*Specimen, error) {
+	r.seen, r.clean = make(map[string]bool), make(map[string]*observation)
+	s, _, err := r.specimen(nil)
+	if err == nil {
+		r.sets = s.all
+		_, err = s.ID()
+	}
+	if err == nil {
+		r.patched, err = s.Tree(ctx)
+	}
+	return s, err
 }
 
 // Run runs mutants, those with the fastest checks first, and reports them in the
@@ -59,23 +75,25 @@ type Runner struct {
 // Report.Err. The error is a *StaleError if some do not apply, or another one
 // that ended the run early.
 func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
-	r.seen = make(map[string]bool)
-	original, patched, err := r.loadSeries(ctx)
+	original, err := r.original(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// Errors in the mutants themselves come before anything is run.
-	if err := checkStale(mutants, r.Patches, patched); err != nil {
+	if err := r.try(mutants, func(_ *Mutant, diff *series.Series, on tree.Tree) error {
+		_, err := diff.Try(on, series.Options{})
+		return err
+	}); err != nil {
 		return nil, err
 	}
-
 	checks := make(map[string]check)
 	for _, m := range mutants {
-		c, err := r.check(m.KilledBy)
-		if err != nil {
+		if m.Unnoticed != "" {
+			continue
+		}
+		if checks[m.KilledBy.String()], err = r.check(m.KilledBy); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.File, err)
 		}
-		checks[m.KilledBy.String()] = c
 	}
 	mutants = slices.SortedStableFunc(slices.Values(mutants), func(a, b *Mutant) int {
 		return cmp.Or(cmp.Compare(a.KilledBy.cost(), b.KilledBy.cost()),
@@ -85,16 +103,16 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	report := &Report{Results: make([]Result, len(mutants))}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, m := range mutants {
-		// One kernel is compiled while another one runs. Other checks use all
-		// processors, and larger guests all memory.
-		overlap := m.KilledBy.cost() == costGuest
-		if i == 0 || !overlap || mutants[i-1].KilledBy.cost() != costGuest {
+		// One kernel is compiled while another one runs, and what is read takes one
+		// processor. Other checks use all processors, and larger guests all memory.
+		cost := m.KilledBy.cost()
+		if i == 0 || cost != mutants[i-1].KilledBy.cost() {
 			if err := g.Wait(); err != nil {
 				return nil, err
 			}
 			g, gctx = errgroup.WithContext(ctx)
 			g.SetLimit(1)
-			if overlap {
+			if cost == costRead || cost == costGuest {
 				g.SetLimit(atOnce)
 			}
 		}
@@ -120,7 +138,7 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	return report, nil
 }
 
-// atOnce is how many mutants run at a time whose checks are guests.
+// atOnce is how many mutants run at a time.
 const atOnce = 2
 
 // check returns the check that a killer names.
@@ -138,61 +156,71 @@ func (r *Runner) check(k Killer) (check, error) {
 
 // runMutant runs the check of a mutant.
 func (r *Runner) runMutant(ctx context.Context, m *Mutant, c check, original *Specimen) (_ *Result, err error) {
-	mutated, remove, err := original.with(m)
+	mutated, remove, err := r.specimen(m)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, remove(ctx)) }()
 
-	res := &Result{Name: m.Name, File: m.File, Fault: m.Fault, Missed: m.Missed, KilledBy: m.KilledBy.String(), Finds: m.Finds.String()}
-	p := pair{series: original, mutant: mutated}
-	clean, err := r.run(ctx, m.KilledBy, c, original, p)
-	if err == nil && len(clean.Findings) > 0 {
-		res.Fate, res.Findings = Unfounded, clean.Findings
-		return res, r.keep(m, clean.Details, res)
-	}
-	var found *observation
-	if err == nil {
-		found, err = r.run(ctx, m.KilledBy, c, mutated, p)
-	}
+	res := &Result{Mutant: m}
+	details, err := r.judge(ctx, c, pair{original, mutated}, res)
 	if barred, ok := errors.AsType[*barredError](err); ok {
-		res.Fate, res.Findings = Otherwise, []Complaint{{barred.stage, strings.ReplaceAll(barred.err.Error(), mutated.Dir, PatchesDir)}}
-		return res, r.keep(m, barred.Error(), res)
+		details = mutated.places(barred.err.Error())
+		res.Fate, res.Findings, err = Otherwise, []Complaint{{barred.stage, details}}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	return res, r.keep(details, res)
+}
 
-	res.Seconds, res.Cached, res.Findings = found.Seconds, found.cached, found.Findings
-	i := slices.IndexFunc(found.Findings, func(c Complaint) bool { return m.Finds.MatchString(c.String()) })
-	switch {
-	case i >= 0:
-		res.Fate, res.Found = Killed, &found.Findings[i]
-	case len(found.Findings) > 0:
-		res.Fate = Otherwise
-	default:
-		res.Fate = Survived
-		if res.Findings, err = r.runOthers(ctx, p); err != nil {
-			return nil, err
+// judge has a check look at both, and returns what is to be kept for people.
+func (r *Runner) judge(ctx context.Context, c check, p pair, res *Result) (details string, err error) {
+	res.Fate = Unnoticed
+	if res.Unnoticed != "" {
+		if _, err := p.mutant.ID(); err != nil {
+			return "", err
 		}
-		if len(res.Findings) > 0 {
-			res.Fate = Otherwise
+	} else {
+		clean, err := r.run(ctx, res.KilledBy, c, p.series, p)
+		if err != nil {
+			return "", err
+		}
+		if len(clean.Findings) > 0 {
+			res.Fate, res.Findings = Unfounded, clean.Findings
+			return clean.Details, nil
+		}
+		found, err := r.run(ctx, res.KilledBy, c, p.mutant, p)
+		if err != nil {
+			return "", err
+		}
+		res.Seconds, res.Cached, res.Findings, details = found.Seconds, found.cached, found.Findings, found.Details
+		res.Fate = Survived
+		if i := slices.IndexFunc(found.Findings, func(c Complaint) bool { return res.Finds.MatchString(c.String()) }); i >= 0 {
+			res.Fate, res.Found = Killed, &found.Findings[i]
+			return details, nil
 		}
 	}
-	return res, r.keep(m, found.Details, res)
+	if len(res.Findings) == 0 {
+		res.Findings, err = r.runOthers(ctx, p)
+	}
+	if len(res.Findings) > 0 {
+		res.Fate = Otherwise
+	}
+	return details, err
 }
 
 // keep writes the log of a mutant.
-func (r *Runner) keep(m *Mutant, details string, res *Result) error {
-	res.Log = filepath.Join(r.Out, m.Name+".log")
-	text := fmt.Sprintf("%s\n%s\n%s: %s\n", m.Name, m.Fault, m.KilledBy, res.Fate)
+func (r *Runner) keep(details string, res *Result) error {
+	res.Log = filepath.Join(r.Out, res.Name+".log")
+	text := fmt.Sprintf("%s\n%s\n%s: %s\n", res.Name, res.Fault, res.by(), res.Fate)
 	for _, f := range res.Findings {
 		text += f.String() + "\n"
 	}
 	if details != "" {
 		text += "\n" + details
 	}
-	if err := os.MkdirAll(filepath.Dir(res.Log), 0o755); err != nil {
+	if err := os.MkdirAll(r.Out, 0o755); err != nil {
 		return exit.With(exit.Usage, fmt.Errorf("keep the logs of mutants: %w", err))
 	}
 	return os.WriteFile(res.Log, []byte(text), 0o644)

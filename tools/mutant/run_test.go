@@ -44,9 +44,9 @@ func newLab(t *testing.T) *Runner {
 	}
 	return &Runner{
 		Root: dir, Patches: filepath.Join(dir, PatchesDir), Cache: c, Out: filepath.Join(dir, "out"),
-		Base:   tree.Tree{Dir: filepath.Join(dir, "linux"), ID: "lab", Version: "7.3.4"},
-		Verify: verify.Submission{Author: series.Placeholder(), Pin: &pin.Pin{}, Cache: c},
-		seen:   make(map[string]bool),
+		Verify: verify.Submission{
+			Base: tree.Tree{Dir: filepath.Join(dir, "linux"), ID: "lab", Version: "7.3.4"}, Author: series.Placeholder(), Pin: &pin.Pin{}, Cache: c,
+		},
 	}
 }
 
@@ -59,15 +59,10 @@ const (
 // change returns a mutant that changes one text in a file.
 func (r *Runner) change(t *testing.T, name, by, finds, file, old, now string) *Mutant {
 	t.Helper()
-	s, _, err := r.loadSeries(t.Context())
-	if err != nil {
+	if _, err := r.original(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	base, err := s.Tree(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := base.Dir
+	dir := r.patched.Dir
 	if strings.HasPrefix(file, PatchesDir) {
 		dir = r.Root
 	}
@@ -82,7 +77,11 @@ func (r *Runner) change(t *testing.T, name, by, finds, file, old, now string) *M
 	if err != nil {
 		t.Fatal(err)
 	}
-	head := fmt.Sprintf("fault = %q\nmissed = \"It is small.\"\nkilled-by = %q\nfinds = %q\n---\n", "Fault of "+name+".", by, finds)
+	of := "patch = \"KVM: Do what can fail before publishing a vCPU\"\n"
+	if strings.HasPrefix(file, PatchesDir) {
+		of = ""
+	}
+	head := of + fmt.Sprintf("fault = %q\nmissed = \"It is small.\"\nkilled-by = %q\nfinds = %q\n---\n", "Fault of "+name+".", by, finds)
 	file = filepath.Join(r.Root, name+Ext)
 	if err := os.WriteFile(file, append([]byte(head), diff...), 0o644); err != nil {
 		t.Fatal(err)
@@ -108,7 +107,7 @@ func TestRun(t *testing.T) {
 		"caught by another":    {"verify applies", "index line", labPatch, signed, "", Otherwise, "verify mails: 0001-"},
 		"found something else": {"verify mails", "Fixes", labPatch, signed, "", Otherwise, "Signed-off-by"},
 		"killed when read":     {"apply", "is number 2, but number 1 is missing", labPatch, "PATCH 1/2", "PATCH 2/2", Killed, "number 2"},
-		"not even read":        {"verify mails", "number", labPatch, "PATCH 1/2", "PATCH 2/2", Otherwise, "the series cannot be read"},
+		"not even read":        {"verify mails", "number", labPatch, "PATCH 1/2", "PATCH 2/2", Otherwise, "the sets cannot be read"},
 		"killed when applied":  {"apply", "index line", labPatch, "..e2f0226", "..e2f0227", Killed, "0001-"},
 		"does not apply":       {"verify applies", "index line", labPatch, "..e2f0226", "..e2f0227", Killed, "0001-"},
 	} {
@@ -213,7 +212,7 @@ func (c wordCheck) parts(*Specimen, pair) ([]string, error) { return []string{c.
 
 func (c wordCheck) inspect(ctx context.Context, s *Specimen, _ pair) (*observation, error) {
 	*c.looks++
-	tr, err := s.Tree(ctx, 0)
+	tr, err := s.Tree(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -235,13 +234,13 @@ func TestResultsAreKept(t *testing.T) {
 	m := r.change(t, "x", "matrix s390x", "EBUSY", labC, "return -EEXIST;", "return -EBUSY;")
 	looks := 0
 	c := wordCheck{labC, "EBUSY", &looks}
+	original, err := r.original(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	one := func(m *Mutant) *Result {
 		t.Helper()
-		s, _, err := r.loadSeries(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := r.runMutant(t.Context(), m, c, s)
+		res, err := r.runMutant(t.Context(), m, c, original)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,16 +275,22 @@ func TestResultsAreKept(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
+	mutant := func(name, fault, by, finds string) *Mutant {
+		m := &Mutant{Name: name, Fault: fault}
+		if err := m.setKiller(by, finds); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
 	r := Report{Results: []Result{
-		{Name: "a", Fault: "One is left out.", KilledBy: "verify mails", Finds: "x", Fate: Killed, Found: &Complaint{"", "0001-a.patch: x"}, Seconds: 0.25},
+		{Mutant: mutant("a", "One is left out.", "verify mails", "x"), Fate: Killed, Found: &Complaint{"", "0001-a.patch: x"}, Seconds: 0.25},
+		{Mutant: mutant("b", "One is there twice.", "selftest default a_test", "y"), Fate: Survived, Seconds: 61.4, Cached: true, Log: "/o/b.log"},
 		{
-			Name: "b", Fault: "One is there twice.", KilledBy: "selftest default a_test", Finds: "y", Fate: Survived, Seconds: 61.4, Cached: true, Log: "/o/b.log",
-		},
-		{
-			Name: "c", Fault: "One is late.", KilledBy: "matrix s390x", Finds: "z", Fate: Otherwise, Seconds: 5,
+			Mutant: mutant("c", "One is late.", "matrix s390x", "z"), Fate: Otherwise, Seconds: 5,
 			Findings: []Complaint{{"s390x", "error: " + strings.Repeat("long ", 50) + "\nmore"}}, Log: "/o/c.log",
 		},
-		{Name: "d", Fault: "One is early.", KilledBy: "apply", Finds: "z", Fate: Unfounded, Findings: []Complaint{{"", "was so before"}}, Log: "/o/d.log"},
+		{Mutant: mutant("d", "One is early.", "apply", "z"), Fate: Unfounded, Findings: []Complaint{{"", "was so before"}}, Log: "/o/d.log"},
+		{Mutant: &Mutant{Name: "e", Fault: "There is no patch.", Unnoticed: "It is a comment.", Revert: true}, Fate: Unnoticed, Log: "/o/e.log"},
 	}}
 	var b bytes.Buffer
 	for _, write := range []func() error{

@@ -22,6 +22,8 @@ type Guests struct {
 	Spec kbuild.Spec
 	// Options say how to run tests, and which splats do not count.
 	Options selftest.Options
+	// Machines are what tests need of the machine, by their names.
+	Machines map[string]string
 	// Overlooked describes Options.Overlook: results in the cache are of no use
 	// when it changes.
 	Overlooked string
@@ -48,13 +50,13 @@ func (c selftestCheck) parts(*Specimen, pair) ([]string, error) {
 		return nil, err
 	}
 	text, err := sources(c.Root, "tools/selftest", "tools/vm", "ebpf/guest", "ebpf/wire")
-	return append([]string{cfg.String(), text, c.guests.Overlooked}, c.guests.Options.Append...), err
+	return append([]string{cfg.String(), text, c.guests.Overlooked, c.guests.Machines[c.k.Test]}, c.guests.Options.Append...), err
 }
 
 // inspect builds the kernel and the tests, and runs the test. A mutant has to
 // fail at the first try, while the test may run again on the series.
 func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *observation, err error) {
-	t, err := s.Tree(ctx, 0)
+	t, err := s.Tree(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 
 	kernel.Tests = slices.DeleteFunc(kernel.Tests, func(t selftest.Test) bool { return t.Name != c.k.Test })
 	for i := range kernel.Tests {
-		kernel.Tests[i].Args = c.k.Args
+		kernel.Tests[i].Args, kernel.Tests[i].Machine = c.k.Args, c.guests.Machines[c.k.Test]
 	}
 	o := c.guests.Options
 	o.Accel, o.Log = accel, c.Log
@@ -106,10 +108,11 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 	return c.found(results)
 }
 
-// tests returns the names of the tests to build: those of all mutants, so that
-// they are built once.
+// tests returns the names of the tests to build: those of all mutants that the
+// architecture has, so that they are built once.
 func (c selftestCheck) tests() []string {
 	names := append(slices.Clone(c.Tests), c.k.Test)
+	names = slices.DeleteFunc(names, func(name string) bool { return !c.guests.Spec.Arch.HasTest(name) })
 	slices.Sort(names)
 	return slices.Compact(names)
 }

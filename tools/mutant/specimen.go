@@ -3,13 +3,14 @@
 package mutant
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
@@ -17,28 +18,27 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// A Specimen is what a check inspects: the series as it is, or with a mutant.
+// A Specimen is what a check inspects: the sets as they are, or with a mutant.
 type Specimen struct {
-	// Name is the mutant's, or says that it is the series.
+	// Name is the mutant's, or says that there is none.
 	Name string
-	// ID tells specimens apart by what they make of the tree.
-	ID string
-	// Dir is the directory with the files of the series.
+	// Dir is the directory of the sets.
 	Dir string
-	// Base is the tree that the series applies to.
-	Base tree.Tree
-	// Mutant is nil for the series as it is.
+	// Mutant is nil for the sets as they are.
 	Mutant *Mutant
 
-	cache *cache.Cache
-	made  []tree.Tree // that were not in the cache
+	r    *Runner
+	all  *series.Series // the sets as one series
+	err  error          // why there is none
+	id   string         // see ID
+	made []tree.Tree    // for a mutant
 }
 
-// seriesName is the name of the series without a mutant.
+// seriesName is the name of the sets without a mutant.
 const seriesName = "the series"
 
 // A barredError says that a mutant was caught before its check could run: the
-// series cannot be read, does not apply or does not build.
+// sets cannot be read, do not apply or do not build.
 type barredError struct {
 	stage string
 	err   error
@@ -55,7 +55,100 @@ func (s *Specimen) barred(code int, stage string, err error) error {
 	return &barredError{stage, err}
 }
 
-// A StaleError says that mutants do not apply to the series.
+// specimen returns the sets with a mutant, nil for none, and a function that
+// removes what was made for it.
+func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, error) {
+	s := &Specimen{Name: seriesName, Dir: r.Patches, Mutant: m, r: r}
+	tmp := ""
+	remove := func(ctx context.Context) error {
+		var errs []error
+		for _, t := range s.made {
+			errs = append(errs, series.Forget(context.WithoutCancel(ctx), r.Cache, t))
+		}
+		if tmp != "" {
+			errs = append(errs, os.RemoveAll(tmp))
+		}
+		return errors.Join(errs...)
+	}
+	if m != nil {
+		s.Name = m.Name
+	}
+	if m != nil && m.OfSeries {
+		var err error
+		if tmp, err = os.MkdirTemp("", "vcpulab-mutant-"); err == nil {
+			s.Dir, err = m.copySeries(r.Patches, tmp)
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, remove(context.Background()))
+		}
+	}
+	s.err = s.load()
+	if _, ok := errors.AsType[*barredError](s.err); ok {
+		return s, remove, nil // the check apply is for that
+	}
+	return s, remove, s.err
+}
+
+// load reads the sets, and puts the mutant in.
+func (s *Specimen) load() (err error) {
+	if s.Mutant == nil || s.Mutant.OfSeries {
+		s.all, err = series.LoadAll(s.Dir)
+	} else {
+		s.all, err = s.Mutant.mutate(s.r.sets, s.r.Verify.Base)
+	}
+	return s.barred(exit.PatchFailed, "the sets cannot be read", err)
+}
+
+// ID tells specimens apart by the tree that all sets make: another word in a
+// message is no reason to boot anything again.
+func (s *Specimen) ID() (string, error) {
+	if s.id != "" || s.err != nil {
+		return s.id, s.err
+	}
+	files, _, err := s.all.Overlay(s.r.Verify.Base, series.Options{})
+	if err != nil {
+		return "", s.barred(exit.PatchFailed, "the sets do not apply", err)
+	}
+	parts := []string{"specimen", s.r.Verify.Base.ID}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		parts = append(parts, name, fmt.Sprint(files[name] == nil), string(files[name]))
+	}
+	s.id = cache.Key(parts...)
+	return s.id, nil
+}
+
+// Tree returns the tree that all sets make.
+func (s *Specimen) Tree(ctx context.Context) (tree.Tree, error) {
+	if s.err != nil {
+		return tree.Tree{}, s.err
+	}
+	return s.apply(ctx, s.all, s.r.Verify.Base, 0)
+}
+
+// apply makes the tree after a patch of a series; 0 is the last one.
+func (s *Specimen) apply(ctx context.Context, of *series.Series, base tree.Tree, through int) (tree.Tree, error) {
+	t, report, err := of.Apply(ctx, base, series.Options{Through: through, Cache: s.r.Cache})
+	if err == nil && s.Mutant != nil && !report.Cached {
+		s.made = append(s.made, t)
+	}
+	return t, s.barred(exit.PatchFailed, "the sets do not apply", err)
+}
+
+// set returns the patches of a set alone, and the tree that they are for.
+func (s *Specimen) set(ctx context.Context, name string) (own *series.Series, on tree.Tree, err error) {
+	sets, err := series.LoadSets(s.Dir)
+	if err != nil {
+		return nil, tree.Tree{}, err
+	}
+	i := slices.Index(sets.Names(), name)
+	if i < 0 {
+		return nil, tree.Tree{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q", name))
+	}
+	own, on, err = sets.LoadOn(ctx, s.r.Verify.Base, sets.All[i], series.Options{Cache: s.r.Cache})
+	return own, on, s.barred(exit.PatchFailed, "the sets cannot be read", err)
+}
+
+// A StaleError says that mutants do not apply to the sets.
 type StaleError struct {
 	Mutants []*Mutant
 	Errs    []error // one a mutant
@@ -73,154 +166,51 @@ func (e *StaleError) Error() string {
 // ExitCode implements [exit.Coder].
 func (e *StaleError) ExitCode() int { return exit.PatchFailed }
 
-func (e *StaleError) add(m *Mutant, err error) {
-	e.Mutants, e.Errs = append(e.Mutants, m), append(e.Errs, err)
-}
-
-// orNil returns e unless it has no mutants.
-func (e *StaleError) orNil() error {
-	if len(e.Mutants) == 0 {
-		return nil
-	}
-	return e
-}
-
-// loadSeries returns the series without a mutant, and the tree that it makes.
-func (r *Runner) loadSeries(ctx context.Context) (*Specimen, tree.Tree, error) {
-	s := &Specimen{Name: seriesName, Dir: r.Patches, Base: r.Base, cache: r.Cache}
-	if err := s.identify(); err != nil {
-		return nil, tree.Tree{}, err
-	}
-	t, err := s.Tree(ctx, 0)
-	return s, t, err
-}
-
-// identify sets the ID. Checks whose results are kept inspect what the series
-// does to the tree, not its messages: another word in the cover letter is no
-// reason to boot anything again.
-func (s *Specimen) identify() error {
-	parts := []string{"subject", s.Base.ID}
-	sets, err := series.LoadSets(s.Dir)
-	if err != nil {
-		return err
-	}
-	for _, set := range sets.All {
-		entries, err := os.ReadDir(filepath.Join(s.Dir, set.Name))
-		if err != nil {
-			return err
+// try calls do with the diff of each mutant, and the tree that it is of: the one
+// that all sets make, or the directory that they are in. Mutants whose diffs do
+// not apply become a *StaleError.
+func (r *Runner) try(mutants []*Mutant, do func(m *Mutant, diff *series.Series, on tree.Tree) error) error {
+	stale := &StaleError{}
+	for _, m := range mutants {
+		if m.Revert {
+			continue
 		}
-		for _, e := range entries {
-			if e.IsDir() {
-				continue
+		diff, err := m.diffed()
+		if err == nil && m.OfSeries && filepath.Base(r.Patches) != PatchesDir {
+			err = fmt.Errorf("the sets are in %s: mutants of their files need a directory named %s", r.Patches, PatchesDir)
+		}
+		if err == nil {
+			on := r.patched
+			if m.OfSeries {
+				on = tree.Tree{Dir: filepath.Dir(r.Patches)}
 			}
-			data, err := os.ReadFile(filepath.Join(s.Dir, set.Name, e.Name()))
-			if err != nil {
-				return err
-			}
-			parts = append(parts, path.Join(set.Name, e.Name()), string(changes(data)))
+			err = do(m, diff, on)
+		}
+		if failed, ok := errors.AsType[*series.ApplyError](err); ok {
+			failed.Hint = "" // of users' own trees
+			stale.Mutants, stale.Errs = append(stale.Mutants, m), append(stale.Errs, err)
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", m.File, err)
 		}
 	}
-	if m := s.Mutant; m != nil && !m.OfSeries {
-		parts = append(parts, string(m.diff()))
+	if len(stale.Mutants) > 0 {
+		return stale
 	}
-	s.ID = cache.Key(parts...)
 	return nil
 }
 
-// changes returns what a patch does to the tree: nothing for a cover letter,
-// and all of a file that is not a patch.
-func changes(data []byte) []byte {
-	if !bytes.HasPrefix(data, []byte("From ")) {
-		return data
-	}
-	_, after, _ := bytes.Cut(data, []byte("\ndiff --git "))
-	return after
-}
-
-// Series reads the files of the series. A mutant of the tree is one more patch
-// at its end.
-func (s *Specimen) Series() (*series.Series, error) {
-	ser, err := series.LoadAll(s.Dir)
-	if s.Mutant == nil {
-		return ser, err
-	}
-	if err != nil {
-		return nil, &barredError{"the series cannot be read", err}
-	}
-	if s.Mutant.OfSeries {
-		return ser, nil
-	}
-
-	mutation, err := s.Mutant.patch()
-	if err != nil {
-		return nil, err
-	}
-	last := *mutation.Patches[0]
-	last.Number = len(ser.Patches) + 1
-	ser.Patches = append(ser.Patches, &last)
-	ser.ID = s.ID
-	return ser, nil
-}
-
-// Tree returns the tree after a patch of the series or, with 0, after the last
-// one, with the mutant if that is of the tree.
-func (s *Specimen) Tree(ctx context.Context, through int) (tree.Tree, error) {
-	ser, err := s.Series()
-	if err != nil {
-		return tree.Tree{}, err
-	}
-	t, report, err := ser.Apply(ctx, s.Base, series.Options{Through: through, Cache: s.cache})
-	if err == nil && s.Mutant != nil && !report.Cached {
-		s.made = append(s.made, t)
-	}
-	return t, s.barred(exit.PatchFailed, "the series does not apply", err)
-}
-
-// with returns the series with a mutant, and a function that removes what was
-// made for it.
-func (s *Specimen) with(m *Mutant) (*Specimen, func(context.Context) error, error) {
-	mutated := *s
-	mutated.Name, mutated.Mutant, mutated.made = m.Name, m, nil
-	var dir string
-	var err error
-	if m.OfSeries {
-		if dir, err = os.MkdirTemp("", "vcpulab-mutant-"); err != nil {
-			return nil, nil, err
-		}
-		mutated.Dir, err = m.copySeries(s.Dir, dir)
-	}
-	if err == nil {
-		err = mutated.identify()
-	}
-
-	remove := func(ctx context.Context) error {
-		var errs []error
-		for _, t := range mutated.made {
-			errs = append(errs, series.Forget(context.WithoutCancel(ctx), s.cache, t))
-		}
-		if dir != "" {
-			errs = append(errs, os.RemoveAll(dir))
-		}
-		return errors.Join(errs...)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, remove(context.Background()))
-	}
-	return &mutated, remove, nil
-}
-
-// copySeries makes a copy of the series below dir, with the mutant, and returns
-// its directory.
+// copySeries makes a copy of the sets below dir, with the mutant, and returns its
+// directory.
 func (m *Mutant) copySeries(from, dir string) (string, error) {
 	to := filepath.Join(dir, PatchesDir)
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return "", err
 	}
-	mutation, err := m.patch()
+	diff, err := m.diffed()
 	if err != nil {
 		return "", err
 	}
-	files, _, err := mutation.Overlay(tree.Tree{Dir: dir}, series.Options{})
+	files, _, err := diff.Overlay(tree.Tree{Dir: dir}, series.Options{})
 	if err != nil {
 		return "", err
 	}
@@ -244,38 +234,5 @@ func writeFiles(dir string, files map[string][]byte) error {
 	return nil
 }
 
-// try returns an error if the mutant does not apply to the tree that the series
-// in dir makes, or to its files.
-func (m *Mutant) try(dir string, patched tree.Tree) error {
-	mutation, err := m.patch()
-	if err != nil {
-		return err
-	}
-	if m.OfSeries {
-		if path.Base(dir) != PatchesDir {
-			return fmt.Errorf("the series is in %s: mutants of its files need a directory named %s", dir, PatchesDir)
-		}
-		patched = tree.Tree{Dir: filepath.Dir(dir)}
-	}
-	_, err = mutation.Try(patched, series.Options{})
-	return err
-}
-
-// checkStale returns a *StaleError if some mutants do not apply.
-func checkStale(mutants []*Mutant, dir string, patched tree.Tree) error {
-	stale := &StaleError{}
-	for _, m := range mutants {
-		err := m.try(dir, patched)
-		if err == nil {
-			continue
-		}
-		if exit.Code(err) != exit.PatchFailed {
-			return err
-		}
-		if failed, ok := errors.AsType[*series.ApplyError](err); ok {
-			failed.Hint = "" // of users' own trees
-		}
-		stale.add(m, err)
-	}
-	return stale.orNil()
-}
+// places returns text without the temporary directory that s may be in.
+func (s *Specimen) places(text string) string { return strings.ReplaceAll(text, s.Dir, PatchesDir) }

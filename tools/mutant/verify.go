@@ -3,43 +3,41 @@
 package mutant
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/verify"
 )
 
-// applyCheck reads the series and applies it.
+// applyCheck reads the sets and applies them: all of them, and the one that a
+// mutant changes alone, strictly.
 type applyCheck struct{}
 
 func (applyCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
 
-func (applyCheck) inspect(_ context.Context, s *Specimen, _ pair) (*observation, error) {
-	o := &observation{}
-	ser, err := s.Series()
+func (applyCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observation, error) {
+	_, err := s.ID()
+	if p.mutant.Mutant.OfSeries && err == nil {
+		own, on, readErr := s.set(ctx, p.mutant.Mutant.Set)
+		if err = readErr; err == nil {
+			_, err = own.Try(on, series.Options{})
+			err = s.barred(exit.PatchFailed, "the set does not apply", err)
+		}
+	}
 	if barred, ok := errors.AsType[*barredError](err); ok {
-		o.Findings = append(o.Findings, Complaint{"read", strings.ReplaceAll(barred.err.Error(), s.Dir, PatchesDir)})
-		return o, nil
+		return &observation{Findings: []Complaint{{barred.stage, s.places(barred.err.Error())}}}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	_, err = ser.Try(s.Base, series.Options{})
-	if failed, ok := errors.AsType[*series.ApplyError](err); ok {
-		o.Findings = append(o.Findings, Complaint{"apply", failed.Error()})
-		err = nil
-	}
-	return o, err
+	return &observation{}, err
 }
 
 // verifyCheck is a check of package verify. It takes seconds: results are not
 // kept.
 type verifyCheck struct {
-	check  verify.Check
-	verify verify.Submission
+	*Runner
+	check verify.Check
 }
 
 func (r *Runner) newVerifyCheck(k Killer) (check, error) {
@@ -47,38 +45,37 @@ func (r *Runner) newVerifyCheck(k Killer) (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verifyCheck{chosen[0], r.Verify}, nil
+	return verifyCheck{r, chosen[0]}, nil
 }
 
 func (c verifyCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
 
-func (c verifyCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observation, error) {
-	ser, err := s.Series()
+// inspect looks at the set that a mutant changes the files of, or at what all sets
+// make.
+func (c verifyCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *observation, err error) {
+	subject := c.Verify
+	subject.Whole = c.check.Whole
+	m := p.mutant.Mutant
+	subject.Series, err = s.all, s.err
+	switch {
+	case m.OfSeries && !c.check.Whole:
+		subject.Set = m.Set
+		subject.Series, subject.Base, err = s.set(ctx, m.Set)
+	case err == nil && c.check.Tree && s == p.mutant && !m.OfSeries && !m.Revert:
+		subject.Base = c.patched // to apply one patch is to apply them all
+		subject.Series, err = m.diffed()
+	}
 	if err != nil {
 		return nil, err
 	}
-	subject := c.verify
-	subject.Series, subject.Base, subject.Whole = ser, s.Base, c.check.Whole
-	list := []*verify.Submission{&subject}
-	if p.mutant.Mutant.OfSeries {
-		sets, err := series.LoadSets(s.Dir)
-		if err != nil {
-			return nil, err
-		}
-		if list, err = subject.OfSets(ctx, sets, ""); err != nil {
-			return nil, err
-		}
-	}
-	report, err := verify.Run(ctx, list, []verify.Check{c.check}, "")
+	report, err := verify.Run(ctx, []*verify.Submission{&subject}, []verify.Check{c.check}, "")
 	if err != nil {
 		return nil, err
 	}
 	res := report.Checks[0]
 	if res.Status == verify.NotRun {
-		if _, err := ser.Try(s.Base, series.Options{}); err != nil && s.Mutant != nil {
-			return nil, &barredError{"the series does not apply", err}
-		}
-		return nil, report.Err()
+		_, err := subject.Series.Try(subject.Base, series.Options{})
+		return nil, cmp.Or(s.barred(exit.PatchFailed, "the set does not apply", err), report.Err())
 	}
 	o := &observation{}
 	for _, f := range res.Findings {
@@ -87,37 +84,29 @@ func (c verifyCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observa
 	return o, nil
 }
 
-// ofTree are the checks of package verify that are of use for a mutant of the
-// tree, whose patch has no proper message.
-var ofTree = []string{"rules", "pairs", "retired", "kernel-doc"}
-
-// runOthers returns what the checks that read the series find in a mutant and
-// not in the series as it is: another check than the named one may catch it.
-// Checks that fail to run are left out.
-func (r *Runner) runOthers(ctx context.Context, p pair) ([]Complaint, error) {
-	var found []Complaint
+// runOthers returns what the checks that read the sets find in a mutant and not in
+// the sets as they are: another check than the named one may catch it. Those of
+// single sets are of no use for a mutant of the tree, whose patch has no proper
+// message. Checks that fail to run are left out.
+func (r *Runner) runOthers(ctx context.Context, p pair) (found []Complaint, err error) {
 	for _, c := range verify.Checks() {
-		if !p.mutant.Mutant.OfSeries && !slices.Contains(ofTree, c.Name) {
+		if !p.mutant.Mutant.OfSeries && !c.Whole {
 			continue
 		}
-		check := verifyCheck{c, r.Verify}
-		mutated, err := check.inspect(ctx, p.mutant, p)
+		k, check := Killer{Kind: Verify, Check: c.Name}, verifyCheck{r, c}
+		mutated, err := r.run(ctx, k, check, p.mutant, p)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if err != nil || len(mutated.Findings) == 0 {
 			continue
 		}
-		clean, err := check.inspect(ctx, p.series, p)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil || len(clean.Findings) > 0 {
+		if clean, err := r.run(ctx, k, check, p.series, p); err != nil || len(clean.Findings) > 0 {
 			continue
 		}
 		for _, f := range mutated.Findings {
-			found = append(found, Complaint{Verify + " " + c.Name, f.String()})
+			found = append(found, Complaint{k.String(), f.String()})
 		}
 	}
-	return found, nil
+	return found, ctx.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
@@ -22,7 +23,9 @@ import (
 
 // mutantsCmd tests the checks.
 type mutantsCmd struct {
+	Set     string   `help:"Only those of this set of patches/sets.toml." placeholder:"NAME"`
 	Only    []string `help:"Names of mutants; * and ? are wild. May be given again." placeholder:"PATTERN"`
+	Reverts bool     `help:"Only those that lack a patch, see ci/reverts.toml."`
 	Fast    bool     `help:"Only those that need no kernel but the default one and take little time."`
 	List    bool     `help:"List the mutants, why a reader could miss them and which check must catch them." xor:"what"`
 	Refresh bool     `help:"Rewrite the mutants whose lines have only moved in the series." xor:"what"`
@@ -31,9 +34,12 @@ type mutantsCmd struct {
 	Out     string   `help:"Directory for logs, JSON and JUnit." default:"out/mutants" placeholder:"DIR"`
 }
 
+// revertsFile lists what notices that a patch is missing.
+const revertsFile = "reverts.toml"
+
 // Run prints which check catches each mutant.
 func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
-	all, err := mutant.Load(l.path("ci", "mutants"))
+	all, err := c.load(l)
 	if err != nil {
 		return err
 	}
@@ -41,9 +47,9 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return fmt.Errorf("select mutants: %w", err)
 	}
-	if c.Fast {
-		mutants = slices.DeleteFunc(slices.Clone(mutants), func(m *mutant.Mutant) bool { return !m.Fast() })
-	}
+	mutants = slices.DeleteFunc(slices.Clone(mutants), func(m *mutant.Mutant) bool {
+		return c.Fast && !m.Fast() || c.Reverts && !m.Revert || c.Set != "" && m.Set != c.Set
+	})
 	if c.List {
 		return c.list(l, mutants)
 	}
@@ -65,18 +71,40 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 	return c.show(l, r.Out, report)
 }
 
+// load reads all mutants, and makes those that lack a patch.
+func (c mutantsCmd) load(l *lab) ([]*mutant.Mutant, error) {
+	sets, err := l.sets()
+	if err == nil && c.Set != "" {
+		_, err = sets.Find(c.Set)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := sets.Load("")
+	if err != nil {
+		return nil, err
+	}
+	all, err := mutant.Load(l.path("ci", "mutants"), s)
+	if err != nil {
+		return nil, err
+	}
+	reverts, err := mutant.LoadReverts(l.path("ci", revertsFile), s)
+	return append(all, reverts...), err
+}
+
 // runner returns what runs mutants of the series.
 func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) {
 	subject, err := l.submission(ctx)
 	if err != nil {
 		return nil, err
 	}
+	subject.Seen = new(sync.Map)
 	columns, err := matrix.Load(l.path("ci", "matrix"))
 	if err != nil {
 		return nil, err
 	}
 	return &mutant.Runner{
-		Root: l.root, Patches: l.path("patches"), Base: subject.Base, Cache: l.cache, Builder: l.builder(), Columns: columns,
+		Root: l.root, Patches: l.path("patches"), Cache: l.cache, Builder: l.builder(), Columns: columns,
 		Verify: *subject, Again: c.Again, Log: l.log,
 		Guests: func(config string) (mutant.Guests, error) { return c.guests(l, config) },
 		Accel: func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error) {
@@ -91,14 +119,26 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 // part. All tests would take an hour that way.
 const kcsanOften = "kcsan.skip_watch=50"
 
-// guests says how the kernels of a configuration are built and run.
+// guests says how the kernels of a configuration are built and run: of an x86-64
+// kernel, or the default one of another architecture.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
-	g := mutant.Guests{Options: selftest.Options{Parallel: 1, Source: l.root}}
-	if !slices.Contains([]string{configDefault, configDebug, configKCSAN}, config) {
-		return g, exit.With(exit.Usage, fmt.Errorf("unknown configuration %q for kernels: expected %s, %s or %s",
-			config, configDefault, configDebug, configKCSAN))
+	g := mutant.Guests{Options: selftest.Options{Parallel: 1, Source: l.root}, Machines: make(map[string]string)}
+	proofs, err := selftest.LoadProofs(l.path("ci", proofsFile))
+	if err != nil {
+		return g, err
 	}
-	err := l.guestOptions(config, &g.Options)
+	for _, p := range proofs {
+		g.Machines[p.Test] = p.Machine
+	}
+	name := arch.X86_64().Name
+	if !slices.Contains([]string{configDefault, configDebug, configKCSAN}, config) {
+		if _, err := arch.FindBootable(config); err != nil || config == name {
+			return g, exit.With(exit.Usage, fmt.Errorf("unknown configuration %q for kernels: expected %s, %s, %s or the name of another architecture",
+				config, configDefault, configDebug, configKCSAN))
+		}
+		name, config = config, configDefault
+	}
+	err = l.guestOptions(config, &g.Options)
 	if err == nil && g.Options.Overlook != nil {
 		var races []byte
 		races, err = os.ReadFile(l.path("ci", racesFile))
@@ -108,7 +148,7 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	if err != nil {
 		return g, err
 	}
-	g.Spec, err = l.spec(kernelFlags{Config: config}, arch.X86_64().Name)
+	g.Spec, err = l.spec(kernelFlags{Config: config}, name)
 	return g, err
 }
 
@@ -122,7 +162,15 @@ func (c mutantsCmd) list(l *lab, mutants []*mutant.Mutant) error {
 		if m.Fast() {
 			fast = " (fast)"
 		}
-		l.printf("%s\n  %s\n  %s\n  must be caught by: %s%s\n", m.Name, m.Fault, m.Missed, m.KilledBy, fast)
+		by := "must be caught by: " + m.KilledBy.String() + fast
+		if m.Unnoticed != "" {
+			by = "nothing notices it: " + m.Unnoticed
+		}
+		l.printf("%s\n  %s\n", m.Name, m.Fault)
+		if m.Missed != "" {
+			l.printf("  %s\n", m.Missed)
+		}
+		l.printf("  %s\n", by)
 	}
 	l.printf("%d mutants\n", len(mutants))
 	return nil
@@ -130,6 +178,7 @@ func (c mutantsCmd) list(l *lab, mutants []*mutant.Mutant) error {
 
 // refresh rewrites mutants.
 func (c mutantsCmd) refresh(ctx context.Context, l *lab, r *mutant.Runner, mutants []*mutant.Mutant) error {
+	mutants = slices.DeleteFunc(mutants, func(m *mutant.Mutant) bool { return m.Revert })
 	written, err := r.Refresh(ctx, mutants)
 	if l.JSON {
 		return errors.Join(l.printJSON(written), err)
