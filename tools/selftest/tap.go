@@ -42,13 +42,17 @@ type TAP struct {
 }
 
 // ParseTAP reads TAP 13 and KTAP 1 as kselftest.h and kselftest_harness.h print it.
-// Lines that are not TAP are ignored: a test's other output is among them. So are
-// nested tests, which are indented: none of KVM's tests has any.
+// Lines that are not TAP are ignored: a test's other output is among them. Nested
+// tests, which are indented below a header, are part of the test whose line comes
+// after them, which can't pass if one of them failed.
 func ParseTAP(output string) TAP {
 	t := TAP{Planned: -1}
+	var nested nestedTests
 	count, highest := 0, 0 // test lines, and the largest number of one
 	for line := range strings.Lines(output) {
-		m := tapLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+		line = strings.TrimRight(line, "\r\n")
+		nested.take(line)
+		m := tapLine.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
@@ -65,10 +69,13 @@ func ParseTAP(output string) TAP {
 			if count++; count > maxSubs {
 				continue
 			}
-			highest = max(highest, t.test(verdict == "ok", strings.TrimSpace(m[4])))
+			highest = max(highest, t.test(verdict == "ok", m[4], nested.failures()))
 		}
 	}
 
+	if failed := nested.failures(); failed != "" {
+		t.problem("nested tests without the line of their parent: %s failed", failed)
+	}
 	switch n := len(t.Tests); {
 	case !t.Speaks:
 		return TAP{Planned: -1}
@@ -86,6 +93,10 @@ func ParseTAP(output string) TAP {
 var (
 	// tapLine is a line of TAP: a version, a plan, a test or a bail-out.
 	tapLine = regexp.MustCompile(`^(?:(K?TAP version \s*\d+\s*)$|1\.\.(\d.*)|(ok|not ok)(?:$| (.*))|Bail out!(.*))`)
+	// nestedHeader comes before nested tests, nestedTest is one: indented by spaces or
+	// the "# " that kselftest's runner puts before what a test prints.
+	nestedHeader = regexp.MustCompile(`^(?:(?:# |[ \t])+K?TAP version \s*\d+\s*|\s*# Subtest(?:\s*|:.*))$`)
+	nestedTest   = regexp.MustCompile(`^(?:# |[ \t])+(ok|not ok)(?:$| (.*))`)
 	// testNumber is what the text of a test line begins with.
 	testNumber = regexp.MustCompile(`^\d+(?: |$)`)
 )
@@ -95,6 +106,31 @@ func (t *TAP) problem(format string, args ...any) {
 	if len(t.Problems) < most {
 		t.Problems = append(t.Problems, fmt.Sprintf(format, args...))
 	}
+}
+
+// nestedTests are those since the last test line.
+type nestedTests struct {
+	begun  bool // their header was there
+	failed []string
+}
+
+// take looks at a line of the output, which may be one of theirs.
+func (n *nestedTests) take(line string) {
+	n.begun = n.begun || nestedHeader.MatchString(line)
+	m := nestedTest.FindStringSubmatch(line)
+	if !n.begun || m == nil {
+		return
+	}
+	if s, _ := newSubtest(m[1] == "ok", m[2]); s.Outcome.bad() && len(n.failed) < maxSubs {
+		n.failed = append(n.failed, cmp.Or(s.Name, "one without a name"))
+	}
+}
+
+// failures returns the names of those that failed, "" if none did, and begins again.
+func (n *nestedTests) failures() string {
+	names := clip(strings.Join(n.failed, ", "), maxName)
+	*n = nestedTests{}
+	return names
 }
 
 func (t *TAP) plan(text string) {
@@ -112,9 +148,23 @@ func (t *TAP) plan(text string) {
 	}
 }
 
-// test takes what follows the verdict of a test line, and returns its number, 0 if it
-// has none.
-func (t *TAP) test(good bool, text string) int {
+// test takes what follows the verdict of a test line, and which tests nested in it
+// failed. It returns its number, 0 if it has none.
+func (t *TAP) test(good bool, text, failed string) int {
+	s, number := newSubtest(good, text)
+	if failed != "" && s.Outcome == Pass {
+		s.Outcome, s.Reason = Fail, clip(failed+" failed", maxReason)
+	}
+	// kselftest.h prints "ok 3 # SKIP name of the test".
+	s.Name = clip(cmp.Or(s.Name, s.Reason, fmt.Sprintf("test %d", len(t.Tests)+1)), maxName)
+	t.Tests = append(t.Tests, s)
+	return number
+}
+
+// newSubtest reads what follows a verdict: its name is "" if it has none. The number
+// is 0 without one.
+func newSubtest(good bool, text string) (Subtest, int) {
+	text = strings.TrimSpace(text)
 	digits := testNumber.FindString(text)
 	number, err := strconv.Atoi(strings.TrimSpace(digits))
 	if err == nil {
@@ -123,7 +173,7 @@ func (t *TAP) test(good bool, text string) int {
 
 	name, word, reason := splitDirective(text)
 	name = strings.TrimSpace(strings.TrimPrefix(name, "- "))
-	s := Subtest{Outcome: Fail}
+	s := Subtest{Name: clip(name, maxName), Outcome: Fail}
 	switch {
 	case word == "XFAIL" || word == "TODO": // proves nothing and disproves nothing
 		s.Outcome = Skip
@@ -135,11 +185,8 @@ func (t *TAP) test(good bool, text string) int {
 	case good:
 		s.Outcome = Pass
 	}
-	// kselftest.h prints "ok 3 # SKIP name of the test".
-	s.Name = clip(cmp.Or(name, reason, fmt.Sprintf("test %d", len(t.Tests)+1)), maxName)
 	s.Reason = clip(reason, maxReason)
-	t.Tests = append(t.Tests, s)
-	return number
+	return s, number
 }
 
 // splitDirective splits the text of a test line or a plan at the hash sign
