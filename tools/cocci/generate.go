@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 )
@@ -81,7 +82,7 @@ func (g *Generated) Write(dir string, patch []byte) error {
 
 // WriteText prints how the patch compares.
 func (g *Generated) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s, %s changes %s in %s\n", g.Patch, g.Status, g.Rule, count(g.Converted(), "place"), count(len(g.Files), "file"))
+	fmt.Fprintf(w, "%s: %s, %s changes %s in %s\n", g.Patch, g.Status, g.Rule, progress.Count(g.Converted(), "place"), progress.Count(len(g.Files), "file"))
 	if d := g.Difference; d != nil {
 		fmt.Fprintf(w, "  line %d of the patch\n    committed: %s\n    generated: %s\n", d.Line, d.Committed, d.Generated)
 		if d.HeadingsOnly {
@@ -99,13 +100,6 @@ func (g *Generated) writeLeft(w io.Writer) {
 	for _, line := range g.Said {
 		fmt.Fprintf(w, "  spatch: %s\n", line)
 	}
-}
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // Conversion is the change that a rule makes to another kernel.
@@ -148,7 +142,7 @@ func (r *Rule) Convert(ctx context.Context, s *series.Series, base tree.Tree, op
 // WriteText prints what the diff is.
 func (c *Conversion) WriteText(w io.Writer) {
 	fmt.Fprintf(w, "Linux %s in %s: %s changes %d of %s, in %s\n",
-		c.Version, c.KernelSrc, c.Rule, c.Converted(), count(c.Places, "place"), count(len(c.Files), "file"))
+		c.Version, c.KernelSrc, c.Rule, c.Converted(), progress.Count(c.Places, "place"), progress.Count(len(c.Files), "file"))
 	if c.Before {
 		fmt.Fprintf(w, "  to be applied after the patches before %s in the series\n", c.Patch)
 	} else {

@@ -56,30 +56,26 @@ func (s *Series) Try(base tree.Tree, opts Options) (*Report, error) {
 //
 // Where the patches change nothing, because base has them all, the result is
 // base.
-func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (tree.Tree, *Report, error) {
+func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (t tree.Tree, report *Report, err error) {
 	if opts.Cache == nil {
 		return tree.Tree{}, nil, errors.New("apply the series: no cache to make the patched tree in")
 	}
 	step := opts.Log.Step("apply the series")
+	done := ""
+	defer func() { step.End(err, "%s", done) }()
 	img, report, err := s.inMemory(base, opts)
 	if err != nil {
-		step.Fail(err)
 		return tree.Tree{}, nil, err
 	}
-
-	t, hit, err := s.makeTree(ctx, base, img, opts)
-	if err != nil {
-		err = fmt.Errorf("make the patched tree: %w", err)
-		step.Fail(err)
-		return tree.Tree{}, nil, err
+	if t, report.Cached, err = s.makeTree(ctx, base, img, opts); err != nil {
+		return tree.Tree{}, nil, fmt.Errorf("make the patched tree: %w", err)
 	}
 
-	report.TreeDir, report.TreeID, report.Cached = t.Dir, t.ID, hit
-	how := ""
-	if hit {
-		how = ", tree made before"
+	report.TreeDir, report.TreeID = t.Dir, t.ID
+	done = progress.Count(len(report.Patches), "patch") + ", " + progress.Count(len(t.Changed), "file")
+	if report.Cached {
+		done += ", tree made before"
 	}
-	step.Done("%s, %s%s", count(len(report.Patches), "patch"), count(len(t.Changed), "file"), how)
 	return t, report, nil
 }
 
@@ -157,23 +153,16 @@ func (m *image) write(dir string, changed []string) error {
 	}
 	defer root.Close()
 	for _, name := range changed {
-		if m.now[name] != nil {
-			continue
-		}
-		if err := tree.Remove(root, name); err != nil {
-			return err
+		if m.now[name] == nil {
+			err = errors.Join(err, tree.Remove(root, name))
 		}
 	}
 	for _, name := range changed {
-		n := m.now[name]
-		if n == nil {
-			continue
-		}
-		if err := tree.Put(root, name, n.gitMode(), n.data); err != nil {
-			return err
+		if n := m.now[name]; n != nil && err == nil {
+			err = tree.Put(root, name, n.gitMode(), n.data)
 		}
 	}
-	return nil
+	return err
 }
 
 // Forget removes a tree that Apply has made from the cache, for one that

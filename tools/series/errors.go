@@ -109,42 +109,31 @@ type Candidate struct {
 // there.
 func (e *ApplyError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "apply %s: ", e.Patch)
-	if e.File != "" {
-		fmt.Fprintf(&b, "%s: ", e.File)
+	write := func(given bool, format string, args ...any) {
+		if given {
+			fmt.Fprintf(&b, format, args...)
+		}
 	}
-	if e.Hunk > 0 {
-		fmt.Fprintf(&b, "hunk %d: ", e.Hunk)
-	}
-	if e.Line > 0 {
-		fmt.Fprintf(&b, "line %d: ", e.Line)
-	}
-	b.WriteString(e.Reason)
-	if e.Expected != "" || e.Found != "" {
-		fmt.Fprintf(&b, "\n  expected: %s\n  found:    %s", e.Expected, e.Found)
-	}
-	if len(e.Around) > 0 {
-		fmt.Fprintf(&b, "\n  %s has there:", e.File)
-	}
+	write(true, "apply %s: ", e.Patch)
+	write(e.File != "", "%s: ", e.File)
+	write(e.Hunk > 0, "hunk %d: ", e.Hunk)
+	write(e.Line > 0, "line %d: ", e.Line)
+	write(true, "%s", e.Reason)
+	write(e.Expected != "" || e.Found != "", "\n  expected: %s\n  found:    %s", e.Expected, e.Found)
+	write(len(e.Around) > 0, "\n  %s has there:", e.File)
 	for _, l := range e.Around {
 		mark := ' '
 		if l.Number == e.Line {
 			mark = '>'
 		}
-		fmt.Fprintf(&b, "\n  %c %6d  %s", mark, l.Number, l.Text)
+		write(true, "\n  %c %6d  %s", mark, l.Number, l.Text)
 	}
 	for _, c := range e.Candidates {
-		fmt.Fprintf(&b, "\n  it fits at line %d", c.Line)
-		if c.Heading != "" {
-			fmt.Fprintf(&b, " (in %s)", c.Heading)
-		}
+		write(true, "\n  it fits at line %d", c.Line)
+		write(c.Heading != "", " (in %s)", c.Heading)
 	}
-	if e.PatchLine > 0 {
-		fmt.Fprintf(&b, "\n  the patch says so at %s:%d", e.Patch, e.PatchLine)
-	}
-	if e.Hint != "" {
-		fmt.Fprintf(&b, "\n  %s", e.Hint)
-	}
+	write(e.PatchLine > 0, "\n  the patch says so at %s:%d", e.Patch, e.PatchLine)
+	write(e.Hint != "", "\n  %s", e.Hint)
 	return progress.Printable(b.String())
 }
 

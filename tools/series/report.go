@@ -159,12 +159,12 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "  [%s]\n", p.Status)
 			continue
 		}
-		fmt.Fprintf(&b, "  (%s, +%d -%d)\n", count(len(p.Files), "file"), p.Insertions, p.Deletions)
+		fmt.Fprintf(&b, "  (%s, +%d -%d)\n", progress.Count(len(p.Files), "file"), p.Insertions, p.Deletions)
 	}
 	d := &r.Differences
 	if !d.None() {
 		fmt.Fprintf(&b, "\nThis tree is not the one that the series was made for. Of %s that it touches:\n",
-			count(len(d.Same)+len(d.Different)+len(d.Missing)+len(d.Unknown), "file"))
+			progress.Count(len(d.Same)+len(d.Different)+len(d.Missing)+len(d.Unknown), "file"))
 		fmt.Fprintf(&b, "  %d the same, %d different, %d missing\n", len(d.Same), len(d.Different), len(d.Missing))
 		for _, f := range d.Different {
 			fmt.Fprintf(&b, "  different: %s (expected %s, found %s)\n", f.Path, f.Expected, f.Found)
@@ -174,9 +174,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	if len(r.Shifts) > 0 && d.None() {
-		fmt.Fprintf(&b, "\n%s stand at other lines, below what other sets add or remove.\n", count(len(r.Shifts), "hunk"))
+		fmt.Fprintf(&b, "\n%s stand at other lines, below what other sets add or remove.\n", progress.Count(len(r.Shifts), "hunk"))
 	} else if len(r.Shifts) > 0 {
-		fmt.Fprintf(&b, "\n%s applied at another line than the patch says:\n", count(len(r.Shifts), "hunk"))
+		fmt.Fprintf(&b, "\n%s applied at another line than the patch says:\n", progress.Count(len(r.Shifts), "hunk"))
 		for _, s := range r.Shifts {
 			fmt.Fprintf(&b, "  %s: %s: hunk %d: line %d -> %d (%+d)", s.Patch, s.File, s.Hunk, s.From, s.To, s.Offset)
 			if s.ByHeading {
@@ -190,16 +190,6 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, progress.Printable(b.String()))
 	return err
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	if strings.HasSuffix(what, "ch") {
-		what += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // differences compares the base's files with what the patches' index lines

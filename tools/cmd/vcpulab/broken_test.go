@@ -22,6 +22,7 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/selftest"
+	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 	"vcpulab/tools/vm/bareguest"
 )
@@ -377,8 +378,8 @@ func (h *brokenHarness) run(t *testing.T) (string, error) {
 		tests = append(tests, selftest.Test{Name: name, Path: h.base})
 	}
 	subjects := []selftest.Kernel{
-		{Name: nameBase, Arch: guestArch, Image: h.base, Tests: tests},
-		{Name: namePatched, Arch: guestArch, Image: h.patched, Tests: tests},
+		{Name: variant.Base, Arch: guestArch, Image: h.base, Tests: tests},
+		{Name: variant.Patched, Arch: guestArch, Image: h.patched, Tests: tests},
 	}
 	next := 1
 	opts := selftest.Options{Accel: vm.TCG, Parallel: 1, MemMiB: 32, Silence: 5 * time.Second, OnResult: func(r selftest.Result) {

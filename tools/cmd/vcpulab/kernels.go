@@ -70,12 +70,6 @@ func (l *lab) guestOptions(config string, o *selftest.Options) error {
 	return nil
 }
 
-// The names of the two kernels, as figures and tables have them.
-const (
-	nameBase    = variant.Base
-	namePatched = variant.Patched
-)
-
 // builder builds kernels.
 func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
 
@@ -96,7 +90,7 @@ func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 // kernel builds one of the two kernels.
 func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuild.Spec) (*kbuild.Kernel, error) {
 	t, err := l.base(ctx, f.sourceFlags)
-	if err == nil && name == namePatched {
+	if err == nil && name == variant.Patched {
 		t, _, err = l.patched(ctx, t, f.sourceFlags)
 	}
 	if err != nil {
@@ -157,15 +151,15 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	if err != nil {
 		return nil, err
 	}
-	whole := bench.Candidate{Name: namePatched, Series: s.ID}
+	whole := bench.Candidate{Name: variant.Patched, Series: s.ID}
 	for _, p := range s.Patches[:last] {
 		whole.Patches = append(whole.Patches, p.Subject)
 	}
 
 	// A patch that does not apply is found before the first kernel is built.
-	milestones := []bench.Candidate{{Name: nameBase}}
+	milestones := []bench.Candidate{{Name: variant.Base}}
 	var comparators []bench.Candidate
-	trees := map[string]tree.Tree{nameBase: base, namePatched: patched}
+	trees := map[string]tree.Tree{variant.Base: base, variant.Patched: patched}
 	for _, v := range variants {
 		made, err := v.Apply(ctx, base, s, l.seriesOptions(f.sourceFlags))
 		if err != nil {

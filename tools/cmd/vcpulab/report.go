@@ -26,6 +26,12 @@ type reportCmd struct {
 	SVG    string `name:"svg" help:"Write what svg gives into this file." placeholder:"FILE"`
 }
 
+// formats are those that need nothing but the results.
+var formats = map[string]func(io.Writer, *results.Results) error{
+	"markdown": report.Markdown, "mail": report.Mail, "readme": report.Digest, "html": report.HTML, "svg": report.Picture,
+	"bench": func(w io.Writer, r *results.Results) error { return r.WriteBench(w) },
+}
+
 // Run prints the report.
 func (c reportCmd) Run(l *lab) error {
 	r, err := results.Read(c.File)
@@ -44,21 +50,11 @@ func (c reportCmd) Run(l *lab) error {
 		return nil
 	}
 
-	switch c.Format {
-	case "brief":
+	if c.Format == "brief" {
 		return report.Brief(l.stdout, r, report.Files{JSON: c.File}, report.OptionsFor(l.stdout))
-	case "markdown":
-		return report.Markdown(l.stdout, r)
-	case "mail":
-		return report.Mail(l.stdout, r)
-	case "readme":
-		return report.Digest(l.stdout, r)
-	case "bench":
-		return r.WriteBench(l.stdout)
-	case "html":
-		return report.HTML(l.stdout, r)
-	case "svg":
-		return report.Picture(l.stdout, r)
+	}
+	if write := formats[c.Format]; write != nil {
+		return write(l.stdout, r)
 	}
 	return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.OptionsFor(w)) })
 }

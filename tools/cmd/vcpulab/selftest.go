@@ -16,6 +16,7 @@ import (
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
+	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
 
@@ -187,11 +188,11 @@ func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, 
 		return selftest.NewKernel(name, k, built, accel)
 	}
 
-	withSeries, err := withTests(namePatched, patched, p.patched)
+	withSeries, err := withTests(variant.Patched, patched, p.patched)
 	if err != nil {
 		return nil, err
 	}
-	without, err := withTests(nameBase, base, p.base)
+	without, err := withTests(variant.Base, base, p.base)
 	if err != nil {
 		return nil, err
 	}

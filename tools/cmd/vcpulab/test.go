@@ -17,6 +17,7 @@ import (
 	"vcpulab/tools/gotest"
 	"vcpulab/tools/host"
 	"vcpulab/tools/program"
+	"vcpulab/tools/variant"
 )
 
 // testCmd runs the project's own tests.
@@ -175,7 +176,7 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := l.kernel(ctx, kernelFlags{}, nameBase, spec)
+	k, err := l.kernel(ctx, kernelFlags{}, variant.Base, spec)
 	if err != nil {
 		return nil, err
 	}
