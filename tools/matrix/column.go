@@ -74,11 +74,11 @@ func read(name string) (kbuild.ObjectSpec, error) {
 	if like := fields["like"]; like != "" {
 		other := filepath.Join(filepath.Dir(name), like+ext)
 		otherFields, err := readFields(other)
-		if err == nil && otherFields["like"] != "" {
-			err = fmt.Errorf("it is like %s itself", otherFields["like"])
-		}
 		if err != nil {
 			return c, fmt.Errorf("like %s: %w", like, err)
+		}
+		if otherFields["like"] != "" {
+			return c, fmt.Errorf("like %s, which is like %s itself", like, otherFields["like"])
 		}
 		for key, value := range otherFields {
 			fields[key] = cmp.Or(fields[key], value)
