@@ -5,12 +5,11 @@ package mutant
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"vcpulab/tools/cache"
@@ -25,12 +24,7 @@ type Complaint struct {
 }
 
 // String returns "where: text".
-func (c Complaint) String() string {
-	if c.Where == "" {
-		return c.Text
-	}
-	return c.Where + ": " + c.Text
-}
+func (c Complaint) String() string { return strings.TrimPrefix(c.Where+": "+c.Text, ": ") }
 
 // pair is the series as it is and with a mutant.
 type pair struct{ series, mutant *Specimen }
@@ -62,8 +56,26 @@ const (
 	fileResult = "result.json"
 )
 
-// run has a check inspect a specimen, or returns its result from the cache.
+// run has a check inspect a specimen, the sets as they are once in a run.
 func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair) (*observation, error) {
+	look := func() (*observation, error) { return r.look(ctx, k, c, s, p) }
+	if s.Mutant == nil {
+		key := k.String()
+		if m := p.mutant.Mutant; m.OfSeries {
+			key += " for " + m.Name // or for its set
+		}
+		r.mu.Lock()
+		if r.clean[key] == nil {
+			r.clean[key] = sync.OnceValues(look)
+		}
+		look = r.clean[key]
+		r.mu.Unlock()
+	}
+	return look()
+}
+
+// look has a check inspect a specimen, or returns its result from the cache.
+func (r *Runner) look(ctx context.Context, k Killer, c check, s *Specimen, p pair) (*observation, error) {
 	start := time.Now()
 	inspect := func(ctx context.Context) (*observation, error) {
 		o, err := c.inspect(ctx, s, p)
@@ -78,15 +90,14 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair
 		return nil, err
 	}
 	if parts == nil {
-		return r.inspectOnce(ctx, k, s, p, inspect)
+		return inspect(ctx)
 	}
-
 	id, err := s.ID()
 	if err != nil {
 		return nil, err
 	}
 	key := cache.Key(append([]string{kindResult, "1", id, k.String()}, parts...)...)
-	if r.first(key) && r.Again {
+	if r.Again {
 		if err := r.Cache.Remove(ctx, kindResult, key); err != nil {
 			return nil, err
 		}
@@ -117,58 +128,21 @@ func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair
 	return o, nil
 }
 
-// inspectOnce has the sets without a mutant inspected once in a run.
-func (r *Runner) inspectOnce(ctx context.Context, k Killer, s *Specimen, p pair, inspect func(context.Context) (*observation, error)) (*observation, error) {
-	key := k.String()
-	if m := p.mutant.Mutant; m.OfSeries {
-		key += " " + m.Set
-	}
-	r.mu.Lock()
-	o := r.clean[key]
-	r.mu.Unlock()
-	if s.Mutant != nil || o == nil {
-		var err error
-		if o, err = inspect(ctx); err != nil || s.Mutant != nil {
-			return o, err
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.clean[key] = o
-	return o, nil
-}
-
-// first tells whether this run needs a result for the first time.
-func (r *Runner) first(key string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	first := !r.seen[key]
-	r.seen[key] = true
-	return first
-}
-
 // sources returns the source of a check, on which its results depend, without
 // tests. Directories that do not exist have none.
 func sources(root string, dirs ...string) (string, error) {
 	var text strings.Builder
 	for _, dir := range dirs {
-		err := fs.WalkDir(os.DirFS(root), dir, func(name string, d fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist) && name == dir:
-				return nil
-			case err != nil:
-				return err
-			case d.IsDir() && d.Name() == "testdata":
-				return fs.SkipDir
-			case d.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
-				return nil
+		names, _ := filepath.Glob(filepath.Join(root, dir, "*.go")) // the pattern is good
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
 			}
-			data, err := os.ReadFile(filepath.Join(root, name))
-			fmt.Fprintf(&text, "%s %d\n%s", name, len(data), data)
-			return err
-		})
-		if err != nil {
-			return "", err
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&text, "%s %d\n%s", strings.TrimPrefix(name, root), len(data), data)
 		}
 	}
 	return text.String(), nil

@@ -21,6 +21,8 @@ const configDefault = "default"
 
 // A Killer names the check that must catch a mutant.
 type Killer struct {
+	// Name is all of what follows in a line.
+	Name string
 	Kind string
 	// Check is the name of a check of package verify.
 	Check string
@@ -50,7 +52,7 @@ func ParseKiller(text string) (Killer, error) {
 	if len(words) == 0 {
 		return Killer{}, fmt.Errorf("%q names no check", text)
 	}
-	k := Killer{Kind: words[0]}
+	k := Killer{Name: strings.Join(words, " "), Kind: words[0]}
 	args := words[1:]
 	switch {
 	case k.Kind == Apply && len(args) == 0:
@@ -70,47 +72,35 @@ func ParseKiller(text string) (Killer, error) {
 }
 
 // String returns the name that ParseKiller reads.
-func (k Killer) String() string {
-	words := []string{k.Kind}
-	switch k.Kind {
-	case Verify:
-		words = append(words, k.Check)
-	case Matrix:
-		words = append(words, k.Column)
-		if k.Each {
-			words = append(words, "each")
-		}
-	case Selftest:
-		words = append(append(words, k.Config, k.Test), k.Args...)
-	}
-	return strings.Join(words, " ")
-}
+func (k Killer) String() string { return k.Name }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (k Killer) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+func (k Killer) MarshalText() ([]byte, error) { return []byte(k.Name), nil }
 
 // Fast tells whether a check needs no other kernel than the default one.
 func (k Killer) Fast() bool { return k.Kind != Selftest || k.Config == configDefault }
 
-// What checks take, in order.
+// What checks take, in order: seconds, a minute, a kernel and a guest, and the same
+// with one that is ten times as slow.
 const (
-	costRead    = iota // seconds
-	costCompile        // a minute
-	costGuest          // a kernel, and a guest
-	costDebug          // the same with one that is ten times as slow
+	costRead = iota
+	costCompile
+	costGuest
+	costDebug
 )
 
 // cost orders checks by what they take.
 func (k Killer) cost() int {
-	switch {
-	case k.Kind == Apply, k.Kind == Verify:
-		return costRead
-	case k.Kind == Matrix:
+	switch k.Kind {
+	case Matrix:
 		return costCompile
-	case k.Fast():
-		return costGuest
+	case Selftest:
+		if k.Fast() {
+			return costGuest
+		}
+		return costDebug
 	}
-	return costDebug
+	return costRead
 }
 
 // Fast tells whether the mutant is one of the fast ones.

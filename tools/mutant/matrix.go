@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 
-	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
 	"vcpulab/tools/tree"
@@ -21,19 +20,6 @@ type matrixCheck struct {
 	*Runner
 	column kbuild.ObjectSpec
 	each   bool
-}
-
-// newMatrixCheck returns the check of a column.
-func (r *Runner) newMatrixCheck(k Killer) (check, error) {
-	i := slices.IndexFunc(r.Columns, columnNamed(k.Column))
-	if i < 0 {
-		return nil, exit.With(exit.Usage, fmt.Errorf("the build matrix has no column %q", k.Column))
-	}
-	return matrixCheck{r, r.Columns[i], k.Each}, nil
-}
-
-func columnNamed(name string) func(kbuild.ObjectSpec) bool {
-	return func(c kbuild.ObjectSpec) bool { return c.Name == name }
 }
 
 func (c matrixCheck) parts(_ *Specimen, p pair) ([]string, error) {
@@ -63,9 +49,7 @@ func (c matrixCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observa
 	}
 	o := &observation{}
 	var details bytes.Buffer
-	if err := report.WriteText(&details); err != nil {
-		return nil, err
-	}
+	err = report.WriteText(&details)
 	o.Details = details.String()
 	for _, cell := range report.Cells {
 		where := c.column.Name
@@ -79,7 +63,7 @@ func (c matrixCheck) inspect(ctx context.Context, s *Specimen, p pair) (*observa
 			o.Findings = append(o.Findings, Complaint{where, w.String()})
 		}
 	}
-	return o, nil
+	return o, err
 }
 
 // rows returns what to compile, after what to compare it with.

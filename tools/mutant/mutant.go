@@ -69,6 +69,8 @@ type head struct {
 	KilledBy string `toml:"killed-by"`
 	Finds    string `toml:"finds"`
 	Slow     bool   `toml:"slow"`
+	// Unnoticed is for the list of reverts alone.
+	Unnoticed string `toml:"unnoticed"`
 }
 
 // Load reads the mutants of s in dir, in the order of their names. Errors stand
@@ -76,13 +78,13 @@ type head struct {
 func Load(dir string, s *series.Series) ([]*Mutant, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+Ext))
 	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("%s has no *%s: %w", dir, Ext, fs.ErrNotExist)
+		err = fmt.Errorf("read the mutants: %s has no *%s: %w", dir, Ext, fs.ErrNotExist)
 	}
 	var mutants []*Mutant
 	for _, name := range names {
-		text, readErr := os.ReadFile(name)
-		if err = readErr; err != nil {
-			break
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, exit.With(exit.Usage, err)
 		}
 		m, err := Parse(name, text)
 		if err == nil && !m.OfSeries {
@@ -93,10 +95,7 @@ func Load(dir string, s *series.Series) ([]*Mutant, error) {
 		}
 		mutants = append(mutants, m)
 	}
-	if err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("read the mutants: %w", err))
-	}
-	return mutants, nil
+	return mutants, exit.With(exit.Usage, err)
 }
 
 // Parse reads a mutant's file: a head in TOML, a line "---", and a diff of
@@ -154,9 +153,6 @@ func (m *Mutant) parse() error {
 
 // setKiller reads which check must find what.
 func (m *Mutant) setKiller(by, finds string) (err error) {
-	if finds == "" {
-		return errors.New(`the head has no "finds"`)
-	}
 	if m.KilledBy, err = ParseKiller(by); err != nil {
 		return err
 	}

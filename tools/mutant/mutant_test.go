@@ -85,7 +85,7 @@ func TestParseBad(t *testing.T) {
 		"no toml":      {with("fault =", "fault"), "the head: "},
 		"unknown":      {with("missed =", "why ="), "unknown key"},
 		"no fault":     {with(`"The second vCPU is forgotten."`, `" "`), `the head has no "fault"`},
-		"no finds":     {with("finds = 'found \\d+ of'\n", ""), `the head has no "finds"`},
+		"no finds":     {with("finds = 'found \\d+ of'\n", ""), `finds: "" matches anything`},
 		"two lines":    {with("vCPU is", `vCPU\nis`), "more than one line"},
 		"no check":     {with("selftest default  vcpu_growth_test", "luck"), `"luck -n 8" names no check`},
 		"no regexp":    {with(`found \d+`, `found (`), "finds: error parsing regexp"},
@@ -122,6 +122,7 @@ func TestParseKiller(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
+		want.Name = strings.Join(strings.Fields(text), " ")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", text, diff)
 		}
@@ -280,4 +281,8 @@ func TestLoadReverts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func columnNamed(name string) func(kbuild.ObjectSpec) bool {
+	return func(c kbuild.ObjectSpec) bool { return c.Name == name }
 }

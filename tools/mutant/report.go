@@ -4,10 +4,12 @@ package mutant
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/junit"
@@ -88,23 +90,22 @@ type Report struct {
 	Results []Result `json:"mutants"`
 }
 
-// count returns how many mutants had a fate.
-func (r *Report) count(f Fate) int {
-	n := 0
+// counts returns how many mutants had each fate.
+func (r *Report) counts() map[Fate]int {
+	n := make(map[Fate]int)
 	for _, res := range r.Results {
-		if res.Fate == f {
-			n++
-		}
+		n[res.Fate]++
 	}
 	return n
 }
 
-// Closing is the last line of a report.
-func (r *Report) Closing() string {
-	s := fmt.Sprintf("%d mutants, %d killed, %d survived", len(r.Results), r.count(Killed), r.count(Survived))
-	for _, v := range []Fate{Otherwise, Unfounded, Unnoticed} {
-		if n := r.count(v); n > 0 {
-			s += fmt.Sprintf(", %d %s", n, v)
+// closing is the last line of a report.
+func (r *Report) closing() string {
+	n := r.counts()
+	s := fmt.Sprintf("%d mutants, %d killed, %d survived", len(r.Results), n[Killed], n[Survived])
+	for _, f := range []Fate{Otherwise, Unfounded, Unnoticed} {
+		if n[f] > 0 {
+			s += fmt.Sprintf(", %d %s", n[f], f)
 		}
 	}
 	return s
@@ -121,11 +122,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		if !res.good() {
 			by = strings.ToUpper(string(res.Fate)) + " (" + by + ")"
 		}
-		time := took(res.Seconds)
+		took := time.Duration(res.Seconds * float64(time.Second)).Round(time.Second / 10).String()
 		if res.Cached {
-			time += ", before"
+			took += ", before"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", res.Name, by, time, res.Fault)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", res.Name, by, took, res.Fault)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -135,35 +136,27 @@ func (r *Report) WriteText(w io.Writer) error {
 			b.WriteString("\n" + res.details())
 		}
 	}
-	b.WriteString("\n" + r.Closing() + "\n")
+	b.WriteString("\n" + r.closing() + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // details says what is wrong with a mutant that was not killed.
 func (r *Result) details() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n  %s", r.Name, r.Fate, r.by())
+	text := fmt.Sprintf("%s: %s\n  %s", r.Name, r.Fate, r.by())
 	if r.Finds != nil {
-		fmt.Fprintf(&b, " has to find /%s/", r.Finds)
+		text += fmt.Sprintf(" has to find /%s/", r.Finds)
 	}
-	switch r.Fate {
-	case Survived:
-		b.WriteString(" and finds nothing\n")
-	case Unfounded:
-		b.WriteString(", and finds something in the series as it is:\n")
-	default:
-		b.WriteString("; what was found is\n")
-	}
+	text += map[Fate]string{Survived: " and finds nothing\n", Unfounded: ", and finds something in the series as it is:\n", Otherwise: "; what was found is\n"}[r.Fate]
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "    %s\n", clip(f.String()))
+		text += "    " + clip(f.String()) + "\n"
 	}
-	fmt.Fprintf(&b, "  log: %s\n  again: bin/vcpulab mutants --again --only %s\n", r.Log, r.Name)
-	return b.String()
+	return text + fmt.Sprintf("  log: %s\n  again: bin/vcpulab mutants --again --only %s\n", r.Log, r.Name)
 }
 
 // WriteJSON writes the report for programs.
 func (r *Report) WriteJSON(w io.Writer) error {
+	n := r.counts()
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "\t")
 	return enc.Encode(struct {
@@ -171,7 +164,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		Killed   int `json:"killed"`
 		Survived int `json:"survived"`
 		Failed   int `json:"failed"`
-	}{r, r.count(Killed), r.count(Survived), len(r.Results) - r.count(Killed) - r.count(Unnoticed)})
+	}{r, n[Killed], n[Survived], len(r.Results) - n[Killed] - n[Unnoticed]})
 }
 
 // WriteJUnit writes the report for CI systems.
@@ -190,16 +183,16 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 // Err returns nil if all mutants were killed, else an error that names those
 // that were not and stands for exit.CheckFailed. A run of none is not good.
 func (r *Report) Err() error {
-	if len(r.Results) == 0 {
-		return exit.With(exit.CheckFailed, fmt.Errorf("mutants: expected some, found none"))
-	}
 	var bad []string
 	for _, res := range r.Results {
 		if !res.good() {
 			bad = append(bad, fmt.Sprintf("%s (%s)", res.Name, res.Fate))
 		}
 	}
-	if len(bad) == 0 {
+	switch {
+	case len(r.Results) == 0:
+		return exit.With(exit.CheckFailed, errors.New("mutants: expected some, found none"))
+	case len(bad) == 0:
 		return nil
 	}
 	return exit.With(exit.CheckFailed, fmt.Errorf("mutants: %d of %d were not killed: %s", len(bad), len(r.Results), strings.Join(bad, ", ")))

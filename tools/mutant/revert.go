@@ -17,14 +17,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// revert is an entry of the list of reverts.
-type revert struct {
-	Patch     string `toml:"patch"`
-	KilledBy  string `toml:"killed-by"`
-	Finds     string `toml:"finds"`
-	Unnoticed string `toml:"unnoticed"`
-}
-
 // LoadReverts returns a mutant for each patch of s that was written by hand and is
 // not of tests alone: the sets without it. The list in file says which check
 // notices that, or why none can:
@@ -39,7 +31,7 @@ type revert struct {
 // others stand for exit.Usage.
 func LoadReverts(file string, s *series.Series) ([]*Mutant, error) {
 	var list struct {
-		Revert []revert `toml:"revert"`
+		Revert []head `toml:"revert"`
 	}
 	if err := tomlfile.Load(file, &list); err != nil {
 		return nil, err
@@ -57,7 +49,7 @@ func LoadReverts(file string, s *series.Series) ([]*Mutant, error) {
 			Name: "without-" + strings.ReplaceAll(path.Join(set, fmt.Sprintf("%.4s", path.Base(p.Name))), "/", "-"), File: file, Set: set, Patch: p.Subject,
 			Fault: "There is no patch \"" + p.Subject + "\".", Revert: true,
 		}
-		i := slices.IndexFunc(list.Revert, func(e revert) bool { return e.Patch == p.Subject || e.Patch == set+"/"+p.Subject })
+		i := slices.IndexFunc(list.Revert, func(e head) bool { return e.Patch == p.Subject || e.Patch == set+"/"+p.Subject })
 		if i < 0 {
 			wrong = append(wrong, fmt.Errorf("%s: it is not listed which check notices that %q is missing", file, p.Subject))
 			continue

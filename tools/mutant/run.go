@@ -42,7 +42,7 @@ type Runner struct {
 	// Verify is what package verify inspects, without a series. Its base is the
 	// tree that the sets apply to.
 	Verify verify.Submission
-	// Out is the directory for logs.
+	// Out is the directory for logs, which exists.
 	Out string
 	// Again ignores the results in the cache.
 	Again bool
@@ -50,15 +50,14 @@ type Runner struct {
 	Log *progress.Log
 
 	mu      sync.Mutex
-	seen    map[string]bool         // keys of results in this run
-	clean   map[string]*observation // of the sets as they are, by check
-	sets    *series.Series          // as they are
-	patched tree.Tree               // that they make
+	clean   map[string]func() (*observation, error) // of the sets as they are, by check
+	sets    *series.Series                          // as they are
+	patched tree.Tree                               // that they make
 }
 
 // original reads the sets as they are, and makes their tree.
 func (r *Runner) original(ctx context.Context) (*Specimen, error) {
-	r.seen, r.clean = make(map[string]bool), make(map[string]*observation)
+	r.clean = make(map[string]func() (*observation, error))
 	s, _, err := r.specimen(nil)
 	if err == nil {
 		r.sets = s.all
@@ -72,8 +71,8 @@ func (r *Runner) original(ctx context.Context) (*Specimen, error) {
 
 // Run runs mutants, those with the fastest checks first, and reports them in the
 // order of their names. A mutant that survives is no error of Run but of
-// Report.Err. The error is a *StaleError if some do not apply, or another one
-// that ended the run early.
+// Report.Err. An error stands for exit.PatchFailed if some do not apply, or it is
+// one that ended the run early.
 func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	original, err := r.original(ctx)
 	if err != nil {
@@ -95,51 +94,41 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 			return nil, fmt.Errorf("%s: %w", m.File, err)
 		}
 	}
-	mutants = slices.SortedStableFunc(slices.Values(mutants), func(a, b *Mutant) int {
-		return cmp.Or(cmp.Compare(a.KilledBy.cost(), b.KilledBy.cost()),
-			cmp.Compare(a.KilledBy.String(), b.KilledBy.String()), cmp.Compare(a.Name, b.Name))
-	})
-
-	report := &Report{Results: make([]Result, len(mutants))}
-	g, gctx := errgroup.WithContext(ctx)
-	for i, m := range mutants {
-		// One kernel is compiled while another one runs, and what is read takes one
-		// processor. Other checks use all processors, and larger guests all memory.
-		cost := m.KilledBy.cost()
-		if i == 0 || cost != mutants[i-1].KilledBy.cost() {
-			if err := g.Wait(); err != nil {
-				return nil, err
-			}
-			g, gctx = errgroup.WithContext(ctx)
-			g.SetLimit(1)
-			if cost == costRead || cost == costGuest {
-				g.SetLimit(atOnce)
-			}
+	report := &Report{}
+	for cost := costRead; cost <= costDebug; cost++ {
+		some := slices.DeleteFunc(slices.Clone(mutants), func(m *Mutant) bool { return m.KilledBy.cost() != cost })
+		results := make([]Result, len(some))
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(atOnce[cost])
+		for i, m := range some {
+			g.Go(func() error {
+				if err := gctx.Err(); err != nil {
+					return err
+				}
+				step := r.Log.Step(fmt.Sprintf("mutant %d of %d, %s", len(report.Results)+i+1, len(mutants), m.Name))
+				res, err := r.runMutant(gctx, m, checks[m.KilledBy.String()], original)
+				if err != nil {
+					step.Fail(err)
+					return fmt.Errorf("%s, %s: %w", m.Name, m.KilledBy, err)
+				}
+				step.Done("%s", res.short())
+				results[i] = *res
+				return nil
+			})
 		}
-		g.Go(func() error {
-			if err := gctx.Err(); err != nil {
-				return err
-			}
-			step := r.Log.Step(fmt.Sprintf("mutant %d of %d, %s", i+1, len(mutants), m.Name))
-			res, err := r.runMutant(gctx, m, checks[m.KilledBy.String()], original)
-			if err != nil {
-				step.Fail(err)
-				return fmt.Errorf("%s, %s: %w", m.Name, m.KilledBy, err)
-			}
-			step.Done("%s", res.short())
-			report.Results[i] = *res
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+		report.Results = append(report.Results, results...)
 	}
 	slices.SortFunc(report.Results, func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 	return report, nil
 }
 
-// atOnce is how many mutants run at a time.
-const atOnce = 2
+// atOnce is how many mutants run at a time: one kernel is compiled while another
+// one runs, and what is read takes one processor. Other checks use all processors,
+// and larger guests all memory.
+var atOnce = [...]int{costRead: 2, costCompile: 1, costGuest: 2, costDebug: 1}
 
 // check returns the check that a killer names.
 func (r *Runner) check(k Killer) (check, error) {
@@ -147,11 +136,20 @@ func (r *Runner) check(k Killer) (check, error) {
 	case Apply:
 		return applyCheck{}, nil
 	case Matrix:
-		return r.newMatrixCheck(k)
+		i := slices.IndexFunc(r.Columns, func(c kbuild.ObjectSpec) bool { return c.Name == k.Column })
+		if i < 0 {
+			return nil, exit.With(exit.Usage, fmt.Errorf("the build matrix has no column %q", k.Column))
+		}
+		return matrixCheck{r, r.Columns[i], k.Each}, nil
 	case Selftest:
-		return r.newSelftestCheck(k)
+		g, err := r.Guests(k.Config)
+		return selftestCheck{r, k, g}, err
 	}
-	return r.newVerifyCheck(k)
+	chosen, err := verify.Choose(k.Check)
+	if err != nil {
+		return nil, err
+	}
+	return verifyCheck{r, chosen[0]}, nil
 }
 
 // runMutant runs the check of a mutant.
@@ -217,11 +215,5 @@ func (r *Runner) keep(details string, res *Result) error {
 	for _, f := range res.Findings {
 		text += f.String() + "\n"
 	}
-	if details != "" {
-		text += "\n" + details
-	}
-	if err := os.MkdirAll(r.Out, 0o755); err != nil {
-		return exit.With(exit.Usage, fmt.Errorf("keep the logs of mutants: %w", err))
-	}
-	return os.WriteFile(res.Log, []byte(text), 0o644)
+	return os.WriteFile(res.Log, []byte(text+"\n"+details), 0o644)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
@@ -34,14 +33,6 @@ type selftestCheck struct {
 	*Runner
 	k      Killer
 	guests Guests
-}
-
-func (r *Runner) newSelftestCheck(k Killer) (check, error) {
-	g, err := r.Guests(k.Config)
-	if err != nil {
-		return nil, err
-	}
-	return selftestCheck{r, k, g}, nil
 }
 
 func (c selftestCheck) parts(*Specimen, pair) ([]string, error) {
@@ -148,12 +139,4 @@ func (c selftestCheck) found(results []selftest.Result) (*observation, error) {
 		o.Details = string(data)
 	}
 	return o, nil
-}
-
-// took rounds a time for people.
-func took(seconds float64) string {
-	if seconds < 10 {
-		return fmt.Sprintf("%.1fs", seconds)
-	}
-	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }

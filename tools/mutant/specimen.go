@@ -34,9 +34,6 @@ type Specimen struct {
 	made []tree.Tree    // for a mutant
 }
 
-// seriesName is the name of the sets without a mutant.
-const seriesName = "the series"
-
 // A barredError says that a mutant was caught before its check could run: the
 // sets cannot be read, do not apply or do not build.
 type barredError struct {
@@ -45,7 +42,6 @@ type barredError struct {
 }
 
 func (e *barredError) Error() string { return fmt.Sprintf("%s: %v", e.stage, e.err) }
-func (e *barredError) Unwrap() error { return e.err }
 
 // barred makes a *barredError of an error with an exit code if s has a mutant.
 func (s *Specimen) barred(code int, stage string, err error) error {
@@ -58,7 +54,7 @@ func (s *Specimen) barred(code int, stage string, err error) error {
 // specimen returns the sets with a mutant, nil for none, and a function that
 // removes what was made for it.
 func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, error) {
-	s := &Specimen{Name: seriesName, Dir: r.Patches, Mutant: m, r: r}
+	s := &Specimen{Name: "the series", Dir: r.Patches, Mutant: m, r: r}
 	tmp := ""
 	remove := func(ctx context.Context) error {
 		var errs []error
@@ -82,21 +78,16 @@ func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, er
 			return nil, nil, errors.Join(err, remove(context.Background()))
 		}
 	}
-	s.err = s.load()
+	if m == nil || m.OfSeries {
+		s.all, s.err = series.LoadAll(s.Dir)
+	} else {
+		s.all, s.err = m.mutate(r.sets, r.Verify.Base)
+	}
+	s.err = s.barred(exit.PatchFailed, "the sets cannot be read", s.err)
 	if _, ok := errors.AsType[*barredError](s.err); ok {
 		return s, remove, nil // the check apply is for that
 	}
 	return s, remove, s.err
-}
-
-// load reads the sets, and puts the mutant in.
-func (s *Specimen) load() (err error) {
-	if s.Mutant == nil || s.Mutant.OfSeries {
-		s.all, err = series.LoadAll(s.Dir)
-	} else {
-		s.all, err = s.Mutant.mutate(s.r.sets, s.r.Verify.Base)
-	}
-	return s.barred(exit.PatchFailed, "the sets cannot be read", err)
 }
 
 // ID tells specimens apart by the tree that all sets make: another word in a
@@ -140,37 +131,19 @@ func (s *Specimen) set(ctx context.Context, name string) (own *series.Series, on
 	if err != nil {
 		return nil, tree.Tree{}, err
 	}
-	i := slices.Index(sets.Names(), name)
-	if i < 0 {
-		return nil, tree.Tree{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q", name))
+	set, err := sets.Find(name)
+	if err != nil {
+		return nil, tree.Tree{}, err
 	}
-	own, on, err = sets.LoadOn(ctx, s.r.Verify.Base, sets.All[i], series.Options{Cache: s.r.Cache})
+	own, on, err = sets.LoadOn(ctx, s.r.Verify.Base, set, series.Options{Cache: s.r.Cache})
 	return own, on, s.barred(exit.PatchFailed, "the sets cannot be read", err)
 }
 
-// A StaleError says that mutants do not apply to the sets.
-type StaleError struct {
-	Mutants []*Mutant
-	Errs    []error // one a mutant
-}
-
-// Error says which ones, why, and how to rewrite them.
-func (e *StaleError) Error() string {
-	text := "mutants that no longer apply to the series:"
-	for i, m := range e.Mutants {
-		text += fmt.Sprintf("\n%s: %v", m.File, e.Errs[i])
-	}
-	return text + "\nvcpulab mutants --refresh rewrites those whose lines have only moved; change the others by hand, and keep the fault"
-}
-
-// ExitCode implements [exit.Coder].
-func (e *StaleError) ExitCode() int { return exit.PatchFailed }
-
 // try calls do with the diff of each mutant, and the tree that it is of: the one
-// that all sets make, or the directory that they are in. Mutants whose diffs do
-// not apply become a *StaleError.
+// that all sets make, or the directory that they are in. The error for those whose
+// diffs do not apply stands for exit.PatchFailed.
 func (r *Runner) try(mutants []*Mutant, do func(m *Mutant, diff *series.Series, on tree.Tree) error) error {
-	stale := &StaleError{}
+	var stale []error
 	for _, m := range mutants {
 		if m.Revert {
 			continue
@@ -188,15 +161,16 @@ func (r *Runner) try(mutants []*Mutant, do func(m *Mutant, diff *series.Series, 
 		}
 		if failed, ok := errors.AsType[*series.ApplyError](err); ok {
 			failed.Hint = "" // of users' own trees
-			stale.Mutants, stale.Errs = append(stale.Mutants, m), append(stale.Errs, err)
+			stale = append(stale, fmt.Errorf("%s: %w", m.File, err))
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", m.File, err)
 		}
 	}
-	if len(stale.Mutants) > 0 {
-		return stale
+	if len(stale) == 0 {
+		return nil
 	}
-	return nil
+	const hint = "vcpulab mutants --refresh rewrites those whose lines have only moved; change the others by hand, and keep the fault"
+	return exit.With(exit.PatchFailed, fmt.Errorf("mutants that no longer apply to the series:\n%w\n%s", errors.Join(stale...), hint))
 }
 
 // copySeries makes a copy of the sets below dir, with the mutant, and returns its
@@ -214,24 +188,17 @@ func (m *Mutant) copySeries(from, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return to, writeFiles(dir, files)
-}
-
-// writeFiles writes files below dir; nil removes one.
-func writeFiles(dir string, files map[string][]byte) error {
 	for name, data := range files {
-		name = filepath.Join(dir, filepath.FromSlash(name))
-		err := os.MkdirAll(filepath.Dir(name), 0o755)
-		if err == nil && data == nil {
-			err = os.Remove(name)
-		} else if err == nil {
-			err = os.WriteFile(name, data, 0o644)
+		if data == nil {
+			err = os.Remove(filepath.Join(dir, name))
+		} else {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0o644)
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return to, nil
 }
 
 // places returns text without the temporary directory that s may be in.

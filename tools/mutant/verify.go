@@ -40,14 +40,6 @@ type verifyCheck struct {
 	check verify.Check
 }
 
-func (r *Runner) newVerifyCheck(k Killer) (check, error) {
-	chosen, err := verify.Choose(k.Check)
-	if err != nil {
-		return nil, err
-	}
-	return verifyCheck{r, chosen[0]}, nil
-}
-
 func (c verifyCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
 
 // inspect looks at the set that a mutant changes the files of, or at what all sets
@@ -93,7 +85,7 @@ func (r *Runner) runOthers(ctx context.Context, p pair) (found []Complaint, err 
 		if !p.mutant.Mutant.OfSeries && !c.Whole {
 			continue
 		}
-		k, check := Killer{Kind: Verify, Check: c.Name}, verifyCheck{r, c}
+		k, check := Killer{Name: Verify + " " + c.Name}, verifyCheck{r, c}
 		mutated, err := r.run(ctx, k, check, p.mutant, p)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
