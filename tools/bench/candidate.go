@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"strconv"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/kbuild"
@@ -42,31 +41,33 @@ func (c Candidate) modules(accel vm.Accel) ([]vm.Module, error) {
 }
 
 // describe says in the results what was measured.
-func (c Candidate) describe() (results.Kernel, error) {
-	config, err := c.Kernel.Config()
-	if err != nil {
-		return results.Kernel{}, fmt.Errorf("%s: configuration: %w", c.Name, err)
+func describe(candidates []Candidate, out *results.Results) error {
+	for _, c := range candidates {
+		config, err := c.Kernel.Config()
+		if err != nil {
+			return fmt.Errorf("%s: configuration: %w", c.Name, err)
+		}
+		hz, preemption, rcu := running.Scheduling(config)
+		if hz == 0 {
+			return fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", c.Name, config.Value("CONFIG_HZ"))
+		}
+		out.Kernels = append(out.Kernels, results.Kernel{
+			Name:       c.Name,
+			About:      c.About,
+			Limit:      c.Limit,
+			Release:    c.Kernel.Release,
+			Series:     c.Series,
+			Patches:    c.Patches,
+			Tree:       c.Kernel.Tree.ID,
+			Config:     c.Kernel.ConfigHash,
+			Compiler:   c.Kernel.Toolchain.Compiler,
+			Image:      c.Kernel.SHA256[c.Kernel.Image],
+			HZ:         hz,
+			Preemption: preemption,
+			RCU:        rcu,
+		})
 	}
-	hz, err := strconv.Atoi(config.Value("CONFIG_HZ"))
-	if err != nil {
-		return results.Kernel{}, fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", c.Name, config.Value("CONFIG_HZ"))
-	}
-	_, preemption, rcu := running.Scheduling(config)
-	return results.Kernel{
-		Name:       c.Name,
-		About:      c.About,
-		Limit:      c.Limit,
-		Release:    c.Kernel.Release,
-		Series:     c.Series,
-		Patches:    c.Patches,
-		Tree:       c.Kernel.Tree.ID,
-		Config:     c.Kernel.ConfigHash,
-		Compiler:   c.Kernel.Toolchain.Compiler,
-		Image:      c.Kernel.SHA256[c.Kernel.Image],
-		HZ:         hz,
-		Preemption: preemption,
-		RCU:        rcu,
-	}, nil
+	return nil
 }
 
 // directory is the directory of an absolute path in a command line. QEMU has the
@@ -76,19 +77,6 @@ var directory = regexp.MustCompile(`(^|[ =,'])/(?:[^ =,']|,,)+/`)
 // withoutDirectories leaves the names of the files in a command line: results are
 // for others to read, and where files are on this machine is private.
 func withoutDirectories(command string) string { return directory.ReplaceAllString(command, "$1") }
-
-// describe describes all candidates.
-func describe(candidates []Candidate) ([]results.Kernel, error) {
-	var all []results.Kernel
-	for _, c := range candidates {
-		k, err := c.describe()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, k)
-	}
-	return all, nil
-}
 
 // moduleDir is where the kernel's own modules are.
 func (c Candidate) moduleDir() string { return filepath.Join(c.Kernel.Dir, "modules") }

@@ -38,19 +38,10 @@ type Guests struct {
 	Source string
 }
 
-// About is part of Runner.
-func (g *Guests) About() string { return "in guests" }
-
-// Kernels is part of Runner.
-func (g *Guests) Kernels() ([]results.Kernel, error) { return describe(g.Candidates) }
-
 // Prepare is part of Runner: guests can measure everything.
-func (g *Guests) Prepare(context.Context, *Plan, *progress.Log) ([]results.Omitted, error) {
-	return nil, nil
+func (g *Guests) Prepare(_ context.Context, _ *Plan, out *results.Results, _ *progress.Log) error {
+	return describe(g.Candidates, out)
 }
-
-// Attempts is part of Runner.
-func (g *Guests) Attempts() int { return 2 }
 
 // Boot is part of Runner. Its errors are those of vm.Boot.
 func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error {

@@ -26,7 +26,7 @@ func TestAddSample(t *testing.T) {
 	create := measure.Create{VM: vm, Nanos: []int64{40000}, ArchNanos: []int64{20000}, Waits: map[string]uint64{"synchronize_srcu": 1}}
 	memory := measure.Memory{VM: vm, Container: 584, Objects: 1, KVM: 8192, VCPU: 7400}
 	clock := measure.Clock{Before: "tsc", After: "tsc"}
-	b := results.Boot{Kernel: "base"}
+	b := results.Boot{Which: results.Which{Kernel: "base"}}
 	for _, rec := range []wire.Record{
 		{},
 		{Log: "hello"},
@@ -40,7 +40,7 @@ func TestAddSample(t *testing.T) {
 		addSample(&b, nil, rec)
 	}
 	want := results.Boot{
-		Kernel: "base", Clock: clock, Sizes: measure.Sizes{KVM: 1, VCPU: 2},
+		Which: b.Which, Clock: clock, Sizes: measure.Sizes{KVM: 1, VCPU: 2},
 		Loops: []measure.Loop{loop, loop}, Creates: []measure.Create{create},
 		Memory: []measure.Memory{memory},
 	}
@@ -66,10 +66,10 @@ func TestRunRefuses(t *testing.T) {
 		says       string
 	}{
 		"nothing planned":   {[]Candidate{kernel(good)}, Plan{}, "at least one round"},
-		"no kernel":         {nil, NewPlan(results.ICount, DefaultAxes()), "no kernel to measure"},
-		"no configuration":  {[]Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes()), "base: configuration: "},
-		"no timer":          {[]Candidate{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes()), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
-		"kernel has no KVM": {[]Candidate{kernel(good)}, NewPlan(results.ICount, DefaultAxes()), "has no module kvm-amd"},
+		"no kernel":         {nil, NewPlan(results.ICount, DefaultAxes), "no kernel to measure"},
+		"no configuration":  {[]Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes), "base: configuration: "},
+		"no timer":          {[]Candidate{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
+		"kernel has no KVM": {[]Candidate{kernel(good)}, NewPlan(results.ICount, DefaultAxes), "has no module kvm-amd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := cache.Open(t.TempDir())
@@ -97,7 +97,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := Measure(ctx, &Guests{Cache: c, Candidates: []Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.9.1"}}}}, NewPlan(results.ICount, DefaultAxes()), nil)
+	r, err := Measure(ctx, &Guests{Cache: c, Candidates: []Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.9.1"}}}}, NewPlan(results.ICount, DefaultAxes), nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("expected the context's error, found %v", err)
 	}

@@ -84,7 +84,7 @@ func guests(c *cache.Cache, k *kbuild.Kernel, loops string) *Guests {
 
 // smallPlan measures no more than a few loops over one VM.
 func smallPlan(vms ...measure.VM) Plan {
-	plan := NewPlan(results.ICount, DefaultAxes())
+	plan := NewPlan(results.ICount, DefaultAxes)
 	plan.Params.VMs = vms
 	plan.Params.LoopNanos = 100_000
 	plan.Params.Stalls, plan.Params.Paths = nil, nil
@@ -111,7 +111,7 @@ func bootBroken(t *testing.T, g *Guests, plan Plan, says string) {
 // bootOnce runs a single boot and draws its figures.
 func bootOnce(t *testing.T, g *Guests, plan Plan) error {
 	t.Helper()
-	b := results.Boot{Kernel: "base", Method: plan.Method}
+	b := results.Boot{Which: results.Which{Kernel: "base", Method: plan.Method}}
 	if err := g.Boot(t.Context(), 0, plan, &b, nil); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func TestKernel(t *testing.T) {
 	c, k := pinnedKernel(t)
 	plan := smallPlan(measure.VM{VCPUs: 1, IDs: measure.Dense}, measure.VM{VCPUs: 65, IDs: measure.Dense}, measure.VM{VCPUs: 65, IDs: measure.Sparse})
 	plan.Count(2)
-	axes := DefaultAxes()
+	axes := DefaultAxes
 	axes.Growth, axes.Paths = 66, []int{8, 64}
 	all := NewPlan(results.ICount, axes)
 	plan.Params.Stalls, plan.Params.Paths = all.Params.Stalls, all.Params.Paths

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package bench measures kernels: it boots each of them, has the guest run
+// the measured loops and create vCPUs, and collects the samples.
+//
+// The unit of repetition is a boot. A round boots every kernel once and the
+// baseline twice, in an order that is shuffled: what the two boots of the
+// baseline differ by is the noise floor.
 package bench
 
 import (
@@ -21,19 +27,19 @@ import (
 // Runner runs boots in one way: in guests, on the running kernel, or in user
 // space, where a process takes the place of a boot.
 type Runner interface {
-	// About says in progress where is measured.
-	About() string
-	// Kernels describes what is measured, the baseline first.
-	Kernels() ([]results.Kernel, error)
-	// Prepare makes what all boots need. It takes out of the plan what cannot
-	// be measured on this machine, and returns what that is.
-	Prepare(ctx context.Context, plan *Plan, log *progress.Log) ([]results.Omitted, error)
-	// Attempts is how often a boot is tried whose samples are of no use.
-	Attempts() int
+	// Prepare makes what all boots need, and describes in out the kernels that
+	// are measured, the baseline first. It takes out of the plan what cannot be
+	// measured on this machine, and says so in out, too.
+	Prepare(ctx context.Context, plan *Plan, out *results.Results, log *progress.Log) error
 	// Boot adds to b the samples of a boot of the kernel with this index, and
 	// shows in step what runs. An error that wraps results.ErrInvalid or
 	// wire.ErrProbeMissed discards the boot.
 	Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error
+}
+
+// where says in progress where is measured.
+var where = map[results.Method]string{
+	results.ICount: "in guests", results.KVM: "in guests", results.Running: "the running kernel", results.Native: "in user space",
 }
 
 // Measure has the runner run the boots of the plan, each kernel once and the
@@ -48,17 +54,14 @@ func Measure(ctx context.Context, r Runner, plan Plan, log *progress.Log) (_ *re
 		return nil, err
 	}
 	out := &results.Results{Format: results.Format, Created: time.Now().UTC().Truncate(time.Second)}
-	if out.Kernels, err = r.Kernels(); err != nil {
+	if err := r.Prepare(ctx, &plan, out, log); err != nil {
 		return nil, err
 	}
 	if len(out.Kernels) == 0 {
 		return nil, errors.New("bench: no kernel to measure")
 	}
-	if out.Omitted, err = r.Prepare(ctx, &plan, log); err != nil {
-		return nil, err
-	}
 
-	step := log.Step("measure " + r.About())
+	step := log.Step("measure " + where[plan.Method])
 	defer func() { step.End(err, "%d boots", len(out.Boots)) }()
 
 	stop := runBoots(ctx, r, plan, out, step)
@@ -85,18 +88,17 @@ func runBoots(ctx context.Context, r Runner, plan Plan, out *results.Results, st
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(plan.Parallel)
 	next := 0
-	for b := range plan.boots(len(out.Kernels)) {
+	for b := range plan.boots(out.Kernels) {
 		if gctx.Err() != nil {
 			break
 		}
 		n := next
 		next++
 		g.Go(func() (err error) {
-			column := b.blank(out.Kernels, plan).Column()
-			step.Update("%d of %d boots done, %s starts, round %d of %d", done.Load(), all, column, b.round+1, plan.Rounds)
-			boots[n], discarded[n], err = tryBoot(gctx, r, out.Kernels, plan, b, step)
+			step.Update("%d of %d boots done, %s starts, round %d of %d", done.Load(), all, b.Column(), b.Round+1, plan.Rounds)
+			boots[n], discarded[n], err = tryBoot(gctx, r, plan, b, step)
 			if err != nil {
-				return fmt.Errorf("measure %s, round %d: %w", column, b.round+1, err)
+				return fmt.Errorf("measure %s, round %d: %w", b.Column(), b.Round+1, err)
 			}
 			done.Add(1)
 			return nil
@@ -120,12 +122,12 @@ func runBoots(ctx context.Context, r Runner, plan Plan, out *results.Results, st
 // when an interrupt hits a program and calls what the program is attached to; times
 // contradict each other when other programs disturb them. Both happen by accident,
 // but not each time.
-func tryBoot(ctx context.Context, r Runner, kernels []results.Kernel, plan Plan, b boot, step *progress.Step) (_ *results.Boot, discarded []results.Discarded, err error) {
-	for range r.Attempts() {
+func tryBoot(ctx context.Context, r Runner, plan Plan, b boot, step *progress.Step) (_ *results.Boot, discarded []results.Discarded, err error) {
+	for range plan.Attempts {
 		if err := ctx.Err(); err != nil {
 			return nil, discarded, err
 		}
-		out := b.blank(kernels, plan)
+		out := &results.Boot{Which: b.Which}
 		err = r.Boot(ctx, b.kernel, plan, out, step)
 		if err == nil {
 			return out, discarded, nil
@@ -133,9 +135,9 @@ func tryBoot(ctx context.Context, r Runner, kernels []results.Kernel, plan Plan,
 		if !errors.Is(err, wire.ErrProbeMissed) && !errors.Is(err, results.ErrInvalid) || errors.Is(err, running.ErrStays) {
 			return nil, discarded, err
 		}
-		discarded = append(discarded, out.Discard(reason(err)))
+		discarded = append(discarded, results.Discarded{Which: b.Which, Why: reason(err)})
 	}
-	return nil, discarded, fmt.Errorf("discarded %d times: %w", r.Attempts(), err)
+	return nil, discarded, fmt.Errorf("discarded %d times: %w", plan.Attempts, err)
 }
 
 // reason says in a line why a boot is discarded. The error of a guest shows its
@@ -147,7 +149,31 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// blank is a boot without samples.
-func (b boot) blank(kernels []results.Kernel, plan Plan) *results.Boot {
-	return &results.Boot{Kernel: kernels[b.kernel].Name, Again: b.again, Round: b.round, Method: plan.Method}
+// addSample adds a record's sample to the boot, and shows in step which VM it is of.
+func addSample(b *results.Boot, step *progress.Step, rec wire.Record) {
+	switch s := rec.Sample; {
+	case s == nil:
+	case s.Sizes != nil:
+		b.Sizes = *s.Sizes
+	case s.Clock != nil:
+		b.Clock = *s.Clock
+	case s.Create != nil:
+		b.Creates = append(b.Creates, *s.Create)
+		step.Update("%s: %v", b.Column(), s.Create.VM)
+	case s.Memory != nil:
+		b.Memory = append(b.Memory, *s.Memory)
+		step.Update("%s: memory, %v", b.Column(), s.Memory.VM)
+	case s.Growth != nil:
+		b.Growths = append(b.Growths, *s.Growth)
+		step.Update("%s: stalls, %v", b.Column(), s.Growth.VM)
+	case s.Gaps != nil:
+		b.Gaps = append(b.Gaps, *s.Gaps)
+	case s.Start != nil:
+		b.Starts = append(b.Starts, *s.Start)
+		step.Update("%s: paths, %v", b.Column(), s.Start.VM)
+	case s.Path != nil:
+		b.Paths = append(b.Paths, *s.Path)
+	case s.Loop != nil:
+		b.Loops = append(b.Loops, *s.Loop)
+	}
 }

@@ -22,21 +22,14 @@ import (
 // scriptedRunner is a Runner of two kernels whose boots end with the errors of a
 // script, in this order.
 type scriptedRunner struct {
-	script   []error
-	attempts int
-	booted   []string // columns
-	cancel   func()   // called in the last boot
+	script []error
+	booted []string // columns
+	cancel func()   // called in the last boot
 }
 
-func (r *scriptedRunner) About() string { return "by script" }
-func (r *scriptedRunner) Attempts() int { return r.attempts }
-
-func (r *scriptedRunner) Kernels() ([]results.Kernel, error) {
-	return []results.Kernel{{Name: "base"}, {Name: "patched"}}, nil
-}
-
-func (r *scriptedRunner) Prepare(context.Context, *Plan, *progress.Log) ([]results.Omitted, error) {
-	return nil, nil
+func (r *scriptedRunner) Prepare(_ context.Context, _ *Plan, out *results.Results, _ *progress.Log) error {
+	out.Kernels = []results.Kernel{{Name: "base"}, {Name: "patched"}}
+	return nil
 }
 
 func (r *scriptedRunner) Boot(_ context.Context, kernel int, _ Plan, b *results.Boot, _ *progress.Step) error {
@@ -83,11 +76,11 @@ func TestMeasure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			r := &scriptedRunner{script: tt.script, attempts: 2}
+			r := &scriptedRunner{script: tt.script}
 			if tt.interrupt {
 				r.cancel = cancel
 			}
-			plan := NewPlan(results.ICount, QuickAxes())
+			plan := NewPlan(results.ICount, QuickAxes)
 			plan.Parallel = 1
 
 			got, err := Measure(ctx, r, plan, nil)
@@ -117,9 +110,9 @@ func TestMeasure(t *testing.T) {
 // TestMeasureOrder: samples come in the order of the plan, however many boots run at
 // a time, and each boot knows what it is of.
 func TestMeasureOrder(t *testing.T) {
-	plan := NewPlan(results.ICount, QuickAxes())
+	plan := NewPlan(results.ICount, QuickAxes)
 	plan.Rounds, plan.Parallel = 5, 1
-	r := &scriptedRunner{attempts: 1}
+	r := &scriptedRunner{}
 	got, err := Measure(t.Context(), r, plan, nil)
 	if err != nil {
 		t.Fatal(err)

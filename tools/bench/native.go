@@ -6,34 +6,11 @@ import (
 	"context"
 	"time"
 
-	"vcpulab/ebpf/measure"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/native"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
-
-// nativeRounds is how often the lookups of each kernel are measured, and
-// nativeNanos how long a loop runs: not so long that something else always runs
-// meanwhile.
-const (
-	nativeRounds = 15
-	nativeNanos  = 400_000
-)
-
-// NativePlan measures lookups in user space along the axes. More vCPUs are
-// looked up in a pass than elsewhere: here the processor's caches matter.
-func NativePlan(a Axes) Plan {
-	p := NewPlan(results.Native, a)
-	p.Rounds = nativeRounds
-	p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = nativeNanos, 3, 256
-	p.Params.Stalls, p.Params.Paths = nil, nil // there is no guest
-	p.Params.Cycles = true
-	if a.Readers > 0 {
-		p.Params.Readers = &measure.Readers{VCPUs: a.Readers, Growths: readerGrowths, RunNanos: readerNanos}
-	}
-	return p
-}
 
 // omit takes out of the plan what this machine cannot measure, and says what that
 // is, and why.
@@ -57,10 +34,6 @@ func (p *Plan) omit(processors func() (native.Pair, error), cycles func() error)
 	return out
 }
 
-// processAttempts is how often a process is tried: other programs share the
-// processor.
-const processAttempts = 4
-
 // Native measures the lookups of the candidates' source in user space. A process
 // takes the place of a boot.
 type Native struct {
@@ -70,31 +43,22 @@ type Native struct {
 	programs []string // of the candidates
 }
 
-// About is part of Runner.
-func (n *Native) About() string { return "in user space" }
-
-// Kernels is part of Runner.
-func (n *Native) Kernels() ([]results.Kernel, error) { return describe(n.Candidates) }
-
-// Attempts is part of Runner.
-func (n *Native) Attempts() int { return processAttempts }
-
 // Prepare is part of Runner: it builds a program from each candidate's source.
-func (n *Native) Prepare(ctx context.Context, plan *Plan, log *progress.Log) ([]results.Omitted, error) {
+func (n *Native) Prepare(ctx context.Context, plan *Plan, out *results.Results, log *progress.Log) error {
 	n.programs = nil
 	for _, c := range n.Candidates {
 		program, err := native.Build(ctx, n.Cache, c.Kernel.Tree)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		n.programs = append(n.programs, program)
 	}
 
-	omitted := plan.omit(native.Processors, native.Cycles)
-	for _, o := range omitted {
+	out.Omitted = plan.omit(native.Processors, native.Cycles)
+	for _, o := range out.Omitted {
 		log.Step(o.What).Done("cannot be measured: %s", o.Why)
 	}
-	return omitted, nil
+	return describe(n.Candidates, out)
 }
 
 // Boot is part of Runner.

@@ -45,14 +45,14 @@ done
 			if err := os.WriteFile(program, []byte(strings.Replace(script, "BAD", tt.bad, 1)), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			plan := NativePlan(Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
+			plan := NewPlan(results.Native, Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
 			plan.Params.Cycles = false
 			n := &Native{
 				Candidates: []Candidate{{Kernel: &kbuild.Kernel{}}},
 				programs:   []string{program},
 			}
-			boot, discarded, err := tryBoot(t.Context(), n, []results.Kernel{{Name: "base"}}, plan, boot{}, nil)
+			boot, discarded, err := tryBoot(t.Context(), n, plan, boot{Which: results.Which{Kernel: "base", Method: plan.Method}}, nil)
 			if tt.good && err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestOmit(t *testing.T) {
 	two := func() (native.Pair, error) { return native.Pair{Creator: 1}, nil }
 	counted := func() error { return nil }
 	uncounted := func() error { return fmt.Errorf("%w: no", native.ErrCycles) }
-	none := DefaultAxes()
+	none := DefaultAxes
 	none.Readers = 0
 	for name, tt := range map[string]struct {
 		axes            Axes
@@ -89,15 +89,15 @@ func TestOmit(t *testing.T) {
 		readers, counts bool
 		said            []string
 	}{
-		"everything":    {DefaultAxes(), two, counted, true, true, nil},
-		"one processor": {DefaultAxes(), one, counted, false, true, []string{"lookups while vCPUs are created: too few processors: one"}},
-		"no counters":   {DefaultAxes(), two, uncounted, true, false, []string{"cycles: cycles cannot be counted: no"}},
+		"everything":    {DefaultAxes, two, counted, true, true, nil},
+		"one processor": {DefaultAxes, one, counted, false, true, []string{"lookups while vCPUs are created: too few processors: one"}},
+		"no counters":   {DefaultAxes, two, uncounted, true, false, []string{"cycles: cycles cannot be counted: no"}},
 		"not asked for": {none, one, counted, false, true, nil},
-		"neither": {DefaultAxes(), one, uncounted, false, false,
+		"neither": {DefaultAxes, one, uncounted, false, false,
 			[]string{"lookups while vCPUs are created: too few processors: one", "cycles: cycles cannot be counted: no"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NativePlan(tt.axes)
+			p := NewPlan(results.Native, tt.axes)
 			var said []string
 			for _, o := range p.omit(tt.processors, tt.cycles) {
 				said = append(said, o.What+": "+o.Why)

@@ -12,7 +12,7 @@ import (
 
 // pathPlan measures paths alone, on VMs with so many vCPUs.
 func pathPlan(vcpus ...int) Plan {
-	a := DefaultAxes()
+	a := DefaultAxes
 	a.Growth, a.Paths = 0, vcpus
 	plan := NewPlan(results.ICount, a)
 	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}

@@ -20,6 +20,8 @@ type Plan struct {
 	Rounds int
 	// Method is how it is measured.
 	Method results.Method
+	// Attempts is how often a boot is tried whose samples are of no use.
+	Attempts int
 	// Parallel is how many guests run at a time. Only a method that counts
 	// instructions may have more than one: its figures do not depend on
 	// what else the machine does.
@@ -60,37 +62,28 @@ type Axes struct {
 	Readers int
 }
 
-// DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two.
-// FullAxes are all.
-func DefaultAxes() Axes {
-	return Axes{
-		Sizes:  []int{1, 8, 64, 65, 512, 1024},
-		IDs:    []measure.IDs{measure.Dense, measure.Sparse},
-		Orders: []measure.Order{measure.Sequential},
-		Growth: growth, Readers: readers,
-		Paths: []int{8, 64, 512},
-	}
-}
+// growth is what VMs grow to by default: that is beyond the last time that an
+// array of less than 1025 entries doubles. readers is the same in user space,
+// while vCPUs are looked up in them.
+const (
+	growth  = 520
+	readers = 1024
+)
 
-// QuickAxes are the sizes of DefaultAxes that tell most.
-func QuickAxes() Axes {
-	a := DefaultAxes()
-	a.Sizes = []int{1, 64, 1024}
-	a.Growth = 66
-	a.Paths = []int{64}
-	return a
-}
-
-// FullAxes are all that there is to measure, up to 1024 vCPUs.
-func FullAxes() Axes {
-	return Axes{
-		Sizes:  []int{1, 2, 8, 63, 64, 65, 255, 512, 1024},
-		IDs:    measure.AllIDs,
-		Orders: measure.AllOrders,
-		Growth: growth, Readers: readers,
-		Paths: []int{8, 64, 512, 1024},
+// DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two:
+// the sizes that tell most. FullAxes are all that there is to measure, up to 1024
+// vCPUs.
+var (
+	DefaultAxes = Axes{
+		[]int{1, 8, 64, 65, 512, 1024}, []measure.IDs{measure.Dense, measure.Sparse}, []measure.Order{measure.Sequential},
+		growth, []int{8, 64, 512}, readers,
 	}
-}
+	QuickAxes = Axes{[]int{1, 64, 1024}, DefaultAxes.IDs, DefaultAxes.Orders, 66, []int{64}, readers}
+	FullAxes  = Axes{
+		[]int{1, 2, 8, 63, 64, 65, 255, 512, 1024}, measure.AllIDs, measure.AllOrders,
+		growth, []int{8, 64, 512, 1024}, readers,
+	}
+)
 
 // VMs returns those to create: all sizes with each way to number vCPUs. That
 // of a single vCPU is the same shuffled.
@@ -106,68 +99,55 @@ func (a Axes) VMs() []measure.VM {
 	return vms
 }
 
-// growth is what VMs grow to by default: that is beyond the last time that an
-// array of less than 1025 entries doubles.
-const growth = 520
-
-// pathOps is how many operations a guest does in a run, pathRepeat how often it
-// does so many, and pathQuiet how long nothing is done before: an emulated
-// processor that waits takes no time. Times are of more operations, because there
-// is more noise.
-const (
-	pathOps         = 16
-	pathRepeat      = 5
-	pathQuiet       = 20_000_000
-	pathSettle      = 1_200_000_000
-	pathOpsTimes    = 32
-	pathRepeatTimes = 8
-	pathQuietTimes  = 1_000_000
-)
-
-// pathVMs returns those whose guests have KVM look vCPUs up. IDs are sparse: that
-// is where lookups by ID are slow, and the rest of the paths does not care.
-func (a Axes) pathVMs() []measure.VM {
-	var vms []measure.VM
-	for _, n := range a.Paths {
-		vms = append(vms, measure.VM{VCPUs: n, IDs: measure.Sparse})
-	}
-	return vms
-}
-
-// readers is what VMs grow to in user space while vCPUs are looked up in them,
-// readerGrowths how often in a process, and readerNanos how long a run of lookups is:
-// with two runs for each vCPU it is created about as often as by KVM_CREATE_VCPU.
-const (
-	readers       = 1024
-	readerGrowths = 3
-	readerNanos   = 10_000
-)
-
-// quietNanos is how long a vCPU is watched before and after its VM grows.
-const quietNanos = 50_000_000
-
 // NewPlan measures along the axes. Exact counts need one round; times need
-// several.
+// several. Guests have all to be measured in them; on the running kernel, who waits
+// while VMs grow and what lookups are worth is not, and in user space lookups are
+// alone, but for those while vCPUs are created.
 func NewPlan(method results.Method, a Axes) Plan {
 	p := Plan{
 		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
 		Rounds:   1,
 		Method:   method,
+		Attempts: 2,
 		Parallel: 2,
 		Seed:     1,
-	}
-	if a.Growth > 0 {
-		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: quietNanos}
-	}
-	if len(a.Paths) > 0 {
-		p.Params.Paths = &measure.Paths{VMs: a.pathVMs(), Ops: pathOps, Repeat: pathRepeat, QuietNanos: pathQuiet, SettleNanos: pathSettle}
-		if !method.Exact() {
-			p.Params.Paths.Ops, p.Params.Paths.Repeat, p.Params.Paths.QuietNanos = pathOpsTimes, pathRepeatTimes, pathQuietTimes
-		}
 	}
 	if !method.Exact() {
 		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
 		p.Rounds, p.Parallel = 7, 1
+	}
+	if method == results.Running || method == results.Native {
+		p.Attempts = 4 // other programs share the processor
+		a.Growth, a.Paths = 0, nil
+	}
+	if method == results.Native {
+		// A loop runs not so long that something else always runs meanwhile.
+		// More vCPUs are looked up in a pass than elsewhere: here the
+		// processor's caches matter.
+		p.Rounds, p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = 15, 400_000, 3, 256
+		p.Params.Cycles = true
+		if a.Readers > 0 {
+			// With two runs for each vCPU it is created about as often as by
+			// KVM_CREATE_VCPU.
+			p.Params.Readers = &measure.Readers{VCPUs: a.Readers, Growths: 3, RunNanos: 10_000}
+		}
+	}
+	if a.Growth > 0 {
+		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: 50_000_000}
+	}
+	if len(a.Paths) > 0 {
+		// An emulated processor that waits takes no time. Times are of more
+		// operations, because there is more noise.
+		paths := &measure.Paths{Ops: 16, Repeat: 5, QuietNanos: 20_000_000, SettleNanos: 1_200_000_000}
+		if !method.Exact() {
+			paths.Ops, paths.Repeat, paths.QuietNanos = 32, 8, 1_000_000
+		}
+		// IDs are sparse: that is where lookups by ID are slow, and the rest of
+		// the paths does not care.
+		for _, n := range a.Paths {
+			paths.VMs = append(paths.VMs, measure.VM{VCPUs: n, IDs: measure.Sparse})
+		}
+		p.Params.Paths = paths
 	}
 	return p
 }
@@ -181,76 +161,69 @@ func (p *Plan) Count(vcpus int) {
 }
 
 // check refuses a plan that would measure nothing, or something else.
-func (p Plan) check() error {
-	switch {
-	case p.Rounds < 1 || p.Rounds > MaxRounds || p.Parallel < 1:
-		return fmt.Errorf("plan: expected at least one round, at most %d, and at least one guest at a time, found %d and %d",
-			MaxRounds, p.Rounds, p.Parallel)
-	case p.Parallel > 1 && !p.Method.Exact():
-		return fmt.Errorf("plan: %d guests at a time would disturb each other's times", p.Parallel)
-	case len(p.Params.VMs) == 0:
-		return fmt.Errorf("plan: no VM to measure")
-	case p.Params.LoopNanos < 1 || p.Params.Repeat < 1 || p.Params.MaxNumbers < 1:
-		return fmt.Errorf("plan: expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
-			p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
+func (p Plan) check() (err error) {
+	refuse := func(bad bool, format string, args ...any) {
+		if bad && err == nil {
+			err = fmt.Errorf("plan: "+format, args...)
+		}
 	}
-	if s := p.Params.Stalls; s != nil && (s.VCPUs < 2 || s.VCPUs > MaxVCPUs || s.QuietNanos < 1) {
-		return fmt.Errorf("plan: a VM that grows: expected 2 to %d vCPUs and some time, found %d and %d ns", MaxVCPUs, s.VCPUs, s.QuietNanos)
+	refuse(p.Rounds < 1 || p.Rounds > MaxRounds || p.Parallel < 1,
+		"expected at least one round, at most %d, and at least one guest at a time, found %d and %d", MaxRounds, p.Rounds, p.Parallel)
+	refuse(p.Parallel > 1 && !p.Method.Exact(), "%d guests at a time would disturb each other's times", p.Parallel)
+	refuse(len(p.Params.VMs) == 0, "no VM to measure")
+	refuse(p.Params.LoopNanos < 1 || p.Params.Repeat < 1 || p.Params.MaxNumbers < 1,
+		"expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
+		p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
+	if s := p.Params.Stalls; s != nil {
+		refuse(s.VCPUs < 2 || s.VCPUs > MaxVCPUs || s.QuietNanos < 1,
+			"a VM that grows: expected 2 to %d vCPUs and some time, found %d and %d ns", MaxVCPUs, s.VCPUs, s.QuietNanos)
 	}
 	var used []measure.VM
 	if s := p.Params.Paths; s != nil {
 		used = s.VMs
-		if s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 || s.Ops*s.Repeat > measure.MaxCalls || s.QuietNanos < 0 || s.SettleNanos < 0 {
-			return fmt.Errorf("plan: paths: expected 1 to %d operations, at least once and %d in all, found %d and %d",
-				measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
-		}
+		refuse(s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 || s.Ops*s.Repeat > measure.MaxCalls || s.QuietNanos < 0 || s.SettleNanos < 0,
+			"paths: expected 1 to %d operations, at least once and %d in all, found %d and %d", measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
 	}
-	if r := p.Params.Readers; r != nil && (r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Method != results.Native) {
-		return fmt.Errorf("plan: lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Method, *r)
+	if r := p.Params.Readers; r != nil {
+		refuse(r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Method != results.Native,
+			"lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Method, *r)
 	}
 	for _, vms := range [][]measure.VM{p.Params.VMs, used} {
 		for i, vm := range vms {
-			if slices.Contains(vms[:i], vm) {
-				return fmt.Errorf("plan: the VM %v is there twice", vm)
-			}
+			refuse(slices.Contains(vms[:i], vm), "the VM %v is there twice", vm)
 		}
 	}
 	for _, vm := range used {
-		if vm.VCPUs < 2 || vm.VCPUs > MaxPathVCPUs {
-			return fmt.Errorf("plan: paths: a VM with %d vCPUs: expected 2 to %d", vm.VCPUs, MaxPathVCPUs)
-		}
+		refuse(vm.VCPUs < 2 || vm.VCPUs > MaxPathVCPUs, "paths: a VM with %d vCPUs: expected 2 to %d", vm.VCPUs, MaxPathVCPUs)
 	}
 	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted, used) {
-		if vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs {
-			return fmt.Errorf("plan: a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
-		}
-		if !slices.Contains(measure.AllIDs, vm.IDs) {
-			return fmt.Errorf("plan: expected IDs to be one of %v, found %q", measure.AllIDs, vm.IDs)
-		}
+		refuse(vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs, "a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
+		refuse(!slices.Contains(measure.AllIDs, vm.IDs), "expected IDs to be one of %v, found %q", measure.AllIDs, vm.IDs)
 	}
 	for i, o := range p.Params.Orders {
-		if !slices.Contains(measure.AllOrders, o) || slices.Contains(p.Params.Orders[:i], o) {
-			return fmt.Errorf("plan: expected orders to be some of %v, each once, found %q", measure.AllOrders, p.Params.Orders)
-		}
+		refuse(!slices.Contains(measure.AllOrders, o) || slices.Contains(p.Params.Orders[:i], o),
+			"expected orders to be some of %v, each once, found %q", measure.AllOrders, p.Params.Orders)
 	}
-	return nil
+	return err
 }
 
 // boot is a boot to be done.
 type boot struct {
-	kernel int // index of the kernel
-	again  bool
-	round  int
+	kernel int // its index
+	results.Which
 }
 
 // boots yields the boots of all rounds, each round shuffled.
-func (p Plan) boots(kernels int) iter.Seq[boot] {
+func (p Plan) boots(kernels []results.Kernel) iter.Seq[boot] {
 	return func(yield func(boot) bool) {
-		rng := rand.New(rand.NewPCG(p.Seed, uint64(kernels)))
+		rng := rand.New(rand.NewPCG(p.Seed, uint64(len(kernels))))
 		for round := range p.Rounds {
-			boots := []boot{{0, true, round}}
-			for k := range kernels {
-				boots = append(boots, boot{k, false, round})
+			which := results.Which{Kernel: kernels[0].Name, Again: true, Round: round, Method: p.Method}
+			boots := []boot{{0, which}}
+			which.Again = false
+			for n, k := range kernels {
+				which.Kernel = k.Name
+				boots = append(boots, boot{n, which})
 			}
 			rng.Shuffle(len(boots), func(i, j int) { boots[i], boots[j] = boots[j], boots[i] })
 

@@ -3,13 +3,13 @@
 package bench
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
@@ -52,7 +52,7 @@ func TestCheck(t *testing.T) {
 		"no numbers":   {func(p *Plan) { p.Params.MaxNumbers = 0 }, "positive numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewPlan(results.ICount, DefaultAxes())
+			p := NewPlan(results.ICount, DefaultAxes)
 			tt.spoil(&p)
 			err := p.check()
 			if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
@@ -71,11 +71,11 @@ func TestDefaultPlan(t *testing.T) {
 		}
 	}
 	for _, arm := range results.Methods {
-		p := NewPlan(arm, DefaultAxes())
+		p := NewPlan(arm, DefaultAxes)
 		if err := p.check(); err != nil {
 			t.Errorf("%s: %v", arm, err)
 		}
-		if diff := gocmp.Diff(want, p.Params.VMs); diff != "" {
+		if diff := cmp.Diff(want, p.Params.VMs); diff != "" {
 			t.Errorf("%s: VMs (-expected +found):\n%s", arm, diff)
 		}
 		if len(p.Params.Counted) > 0 {
@@ -93,8 +93,8 @@ func TestDefaultPlan(t *testing.T) {
 // TestAxes: a quick run measures less of what a full one does, in the same
 // way, and no VM twice.
 func TestAxes(t *testing.T) {
-	full := FullAxes().VMs()
-	for name, a := range map[string]Axes{"quick": QuickAxes(), "default": DefaultAxes()} {
+	full := FullAxes.VMs()
+	for name, a := range map[string]Axes{"quick": QuickAxes, "default": DefaultAxes} {
 		p := NewPlan(results.ICount, a)
 		if err := p.check(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -106,13 +106,13 @@ func TestAxes(t *testing.T) {
 		}
 	}
 	for growth, want := range map[int]*measure.Stalls{0: nil, 66: {VCPUs: 66, QuietNanos: 50_000_000}} {
-		a := DefaultAxes()
+		a := DefaultAxes
 		a.Growth = growth
-		if diff := gocmp.Diff(want, NewPlan(results.ICount, a).Params.Stalls); diff != "" {
+		if diff := cmp.Diff(want, NewPlan(results.ICount, a).Params.Stalls); diff != "" {
 			t.Errorf("growth to %d (-expected +found):\n%s", growth, diff)
 		}
 	}
-	p := NewPlan(results.ICount, FullAxes())
+	p := NewPlan(results.ICount, FullAxes)
 	if err := p.check(); err != nil {
 		t.Error(err)
 	}
@@ -127,7 +127,7 @@ func TestCount(t *testing.T) {
 	p.Count(4096)
 	want := []measure.VM{{VCPUs: 2, IDs: measure.Dense}, {VCPUs: 2, IDs: measure.Sparse},
 		{VCPUs: 4096, IDs: measure.Dense}, {VCPUs: 4096, IDs: measure.Sparse}}
-	if diff := gocmp.Diff(measure.Params{Counted: want}, p.Params); diff != "" {
+	if diff := cmp.Diff(measure.Params{Counted: want}, p.Params); diff != "" {
 		t.Errorf("parameters (-expected +found):\n%s", diff)
 	}
 }
@@ -135,35 +135,31 @@ func TestCount(t *testing.T) {
 // TestBoots looks at what is booted: every round each kernel once and the
 // baseline twice, in an order that depends on the seed alone.
 func TestBoots(t *testing.T) {
-	for _, kernels := range []int{1, 2, 4} {
-		t.Run(fmt.Sprint(kernels), func(t *testing.T) {
-			p := Plan{Rounds: 20, Seed: 7}
+	all := []results.Kernel{{Name: "base"}, {Name: "one"}, {Name: "two"}, {Name: "three"}}
+	for _, n := range []int{1, 2, 4} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			p, kernels := Plan{Rounds: 20, Seed: 7}, all[:n]
 			got := slices.Collect(p.boots(kernels))
-			if want := p.Rounds * (kernels + 1); len(got) != want {
+			if want := p.Rounds * (n + 1); len(got) != want {
 				t.Fatalf("expected %d boots, found %d", want, len(got))
 			}
 			first := make(map[int]bool) // kernels that a round began with
 			for round := range p.Rounds {
-				one := slices.Clone(got[round*(kernels+1) : (round+1)*(kernels+1)])
+				one := got[round*(n+1) : (round+1)*(n+1)]
 				first[one[0].kernel] = true
-				slices.SortFunc(one, func(a, b boot) int {
-					if c := cmp.Compare(a.kernel, b.kernel); c != 0 || a.again == b.again {
-						return c
-					}
-					if a.again {
-						return 1
-					}
-					return -1
-				})
-				want := []boot{{0, false, round}, {0, true, round}}
-				for k := 1; k < kernels; k++ {
-					want = append(want, boot{k, false, round})
+				want := map[boot]bool{{0, results.Which{Kernel: "base", Again: true, Round: round}}: true}
+				for k := range n {
+					want[boot{k, results.Which{Kernel: all[k].Name, Round: round}}] = true
 				}
-				if !slices.Equal(one, want) {
+				found := make(map[boot]bool)
+				for _, b := range one {
+					found[b] = true
+				}
+				if !maps.Equal(found, want) {
 					t.Errorf("round %d: expected %v, found %v", round, want, one)
 				}
 			}
-			if len(first) != kernels {
+			if len(first) != n {
 				t.Errorf("expected each kernel to be first in a round, found %v", first)
 			}
 			if !slices.Equal(got, slices.Collect(p.boots(kernels))) {

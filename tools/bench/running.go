@@ -34,26 +34,11 @@ type Running struct {
 	Program string
 }
 
-// RunningPlan measures the running kernel along the axes: lookups, creations and
-// memory.
-func RunningPlan(a Axes) Plan {
-	a.Growth, a.Paths = 0, nil
-	return NewPlan(results.Running, a)
-}
-
-// About is part of Runner.
-func (r *Running) About() string { return "the running kernel" }
-
-// Kernels is part of Runner.
-func (r *Running) Kernels() ([]results.Kernel, error) { return []results.Kernel{r.Kernel}, nil }
-
 // Prepare is part of Runner.
-func (r *Running) Prepare(context.Context, *Plan, *progress.Log) ([]results.Omitted, error) {
-	return nil, nil
+func (r *Running) Prepare(_ context.Context, _ *Plan, out *results.Results, _ *progress.Log) error {
+	out.Kernels = []results.Kernel{r.Kernel}
+	return nil
 }
-
-// Attempts is part of Runner: other programs share the machine.
-func (r *Running) Attempts() int { return processAttempts }
 
 // Boot is part of Runner: it loads the module, measures, and unloads the module.
 func (r *Running) Boot(ctx context.Context, _ int, plan Plan, b *results.Boot, step *progress.Step) (err error) {

@@ -93,7 +93,7 @@ func TestProgramError(t *testing.T) {
 // was asked for first is looked at.
 func TestRunningDoesNotLoad(t *testing.T) {
 	s := &Running{Loops: filepath.Join(t.TempDir(), "none.ko"), Host: &results.HostKernel{}, Kernel: results.Kernel{Name: NameRunning}}
-	plan := RunningPlan(QuickAxes())
+	plan := NewPlan(results.Running, QuickAxes)
 	if plan.Method != results.Running || plan.Params.Stalls != nil || plan.Params.Paths != nil || plan.Rounds < 5 {
 		t.Errorf("the plan: %+v", plan)
 	}

@@ -13,7 +13,7 @@ import (
 
 // figureIn is a figure in a unit.
 func figureIn(unit string, value float64) results.Figure {
-	f := results.Figure{Method: figure.ICount, Value: value, Low: value, High: value}
+	f := results.Figure{Place: results.Place{Method: figure.ICount}, Value: value, Low: value, High: value}
 	f.Key.Op = map[string]figure.Op{
 		"insns/op": figure.Get, "ns/op": figure.Get, "insns/vm": figure.CreateAll,
 		"B": figure.SizeOf, "B/vm": figure.Memory, "grace-periods": figure.CreateWaits,
@@ -109,7 +109,7 @@ func TestFloor(t *testing.T) {
 	}
 	n := noiseOf(r)
 	of := func(op figure.Op, m figure.Method, size int) results.Figure {
-		return results.Figure{Key: figure.Key{Op: op, VCPUs: size}, Method: m}
+		return results.Figure{Place: results.Place{Key: figure.Key{Op: op, VCPUs: size}, Method: m}}
 	}
 	for size, want := range map[int]float64{1: 0.1, 8: 0.02, 64: 0.02, 512: 0.001, 1024: 0} {
 		if got := n.floor(of(figure.CreateArch, figure.ICount, size)); math.Abs(got-want) > 1e-9 {
@@ -125,7 +125,7 @@ func TestFloor(t *testing.T) {
 func TestNoFloorOfWhatIsExact(t *testing.T) {
 	n := noise{apart: []distance{{figure.ICount, "insns/op", figure.Exact, 64, 0.5}, {figure.ICount, "insns/vm", figure.Noise, 64, 0.2}}}
 	for op, want := range map[figure.Op]float64{figure.Get: 0, figure.CreateAll: 0.2} {
-		if got := n.floor(results.Figure{Key: figure.Key{Op: op, VCPUs: 64}, Method: figure.ICount}); got != want {
+		if got := n.floor(results.Figure{Place: results.Place{Key: figure.Key{Op: op, VCPUs: 64}, Method: figure.ICount}}); got != want {
 			t.Errorf("%s: expected %v, found %v", op, want, got)
 		}
 	}

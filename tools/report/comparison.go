@@ -72,7 +72,7 @@ func Compare(old, new *results.Results) *Comparison {
 			continue
 		}
 		d := Compared{Key: f.Key, Name: f.Name(), Kernel: f.Column, Method: f.Method, Unit: f.Unit(), New: &f.Value, decimals: decimalsOf(f)}
-		if i, ok := before[f.Place()]; !ok {
+		if i, ok := before[f.Place]; !ok {
 			d.Verdict = OnlyNew
 		} else {
 			was := old.Figures[i]
@@ -90,7 +90,7 @@ func Compare(old, new *results.Results) *Comparison {
 		c.Figures = append(c.Figures, d)
 	}
 	for _, f := range old.Figures {
-		if _, ok := after[f.Place()]; !ok && !isRepetition(old, f.Column) {
+		if _, ok := after[f.Place]; !ok && !isRepetition(old, f.Column) {
 			c.Figures = append(c.Figures, Compared{Key: f.Key, Name: f.Name(), Kernel: f.Column, Method: f.Method, Unit: f.Unit(),
 				Old: &f.Value, Verdict: OnlyOld, decimals: decimalsOf(f)})
 		}

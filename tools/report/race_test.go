@@ -16,7 +16,7 @@ func withRaces(t *testing.T, r *results.Results) *results.Results {
 	t.Helper()
 	for _, column := range []string{"base", "base-again", "patched"} {
 		name, again := strings.CutSuffix(column, "-again")
-		b := results.Boot{Kernel: name, Again: again, Method: results.Native}
+		b := results.Boot{Which: results.Which{Kernel: name, Again: again, Method: results.Native}}
 		for i, race := range (measure.Readers{VCPUs: 1024}).RacesOf() {
 			cost, create := float64(10*(i+1)), int64(800_000)
 			if name == "patched" {

@@ -105,7 +105,7 @@ func (s *sheet) rawName(r row, m figure.Method, sources []map[figure.Key]string)
 	}
 	for _, column := range columns {
 		f, ok := r.cells[cell{m, column}]
-		n := s.index[f.Place()]
+		n := s.index[f.Place]
 		if !ok || !s.shown[n] {
 			continue
 		}

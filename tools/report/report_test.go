@@ -211,8 +211,8 @@ func TestWritersSayWhatIsWrong(t *testing.T) {
 func TestWritersSayWhatWasThrownAway(t *testing.T) {
 	r := readFixture(t)
 	r.Discarded = []results.Discarded{
-		r.Boots[0].Discard("probe missed calls: no event"),
-		{Kernel: "patched", Method: results.Native, Round: 4, Why: "2N passes cost 2.2 times what N cost"},
+		{Which: r.Boots[0].Which, Why: "probe missed calls: no event"},
+		{Which: results.Which{Kernel: "patched", Method: results.Native, Round: 4}, Why: "2N passes cost 2.2 times what N cost"},
 	}
 	for writer := range longWriters() {
 		got := strings.Join(strings.Fields(string(render(t, writer, r))), " ")

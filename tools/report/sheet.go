@@ -65,7 +65,7 @@ func (r row) op() *figure.Operation { return r.key.Operation() }
 func (r row) label() string { return r.op().LabelOf(r.key) }
 
 // again is the column of a kernel's repetition.
-func again(column string) string { return results.Boot{Kernel: column, Again: true}.Column() }
+func again(column string) string { return results.Which{Kernel: column, Again: true}.Column() }
 
 // newSheet lays out the figures of r.
 func newSheet(r *results.Results) *sheet {

@@ -18,7 +18,7 @@ func countedBoot() Boot {
 		return measure.Loop{VM: vm, Op: op, Numbers: 4, Passes: passes, Once: []int64{1000}, Twice: []int64{2000},
 			OnceCycles: []int64{around + passes*4*cycles}, TwiceCycles: []int64{around + 2*passes*4*cycles}}
 	}
-	return Boot{Method: Native, Loops: []measure.Loop{loop(measure.Nop, 3), loop(measure.Get, 10), loop(measure.Walk, 8)}}
+	return Boot{Which: Which{Method: Native}, Loops: []measure.Loop{loop(measure.Nop, 3), loop(measure.Get, 10), loop(measure.Walk, 8)}}
 }
 
 // TestCycles draws them beside the nanoseconds.

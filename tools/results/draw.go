@@ -35,7 +35,7 @@ func (r *Results) Draw() error {
 			if !ok {
 				n = len(r.Figures)
 				index[p] = n
-				r.Figures = append(r.Figures, Figure{Key: p.Key, Column: p.Column, Method: p.Method, Low: v.low, High: v.high})
+				r.Figures = append(r.Figures, Figure{Place: p, Low: v.low, High: v.high})
 			}
 			f := &r.Figures[n]
 			f.Boots = append(f.Boots, i)
@@ -60,7 +60,7 @@ func (r *Results) Draw() error {
 func (r *Results) columns() []string {
 	var all []string
 	for _, k := range r.Kernels {
-		all = append(all, Boot{Kernel: k.Name}.Column(), Boot{Kernel: k.Name, Again: true}.Column())
+		all = append(all, Which{Kernel: k.Name}.Column(), Which{Kernel: k.Name, Again: true}.Column())
 	}
 	return all
 }

@@ -76,7 +76,7 @@ func TestCompletePaths(t *testing.T) {
 		"no vCPU ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := Boot{Method: ICount}
+			b := Boot{Which: Which{Method: ICount}}
 			addPaths(&b, pathParams)
 			tt.spoil(&b)
 			err := b.completePaths(pathParams)
@@ -127,7 +127,7 @@ func TestPathValues(t *testing.T) {
 			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0},
 		},
 	} {
-		b := Boot{Method: method}
+		b := Boot{Which: Which{Method: method}}
 		addPaths(&b, pathParams)
 		all, err := b.usageValues()
 		if err != nil {

@@ -37,7 +37,7 @@ func TestRaceValues(t *testing.T) {
 			"insert ns/insert": 100, "insert-beside ns/insert": 250, "insert-slower slowdown": 2.5}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			values, err := Boot{Method: Native, Races: []measure.Race{race(tt.op)}}.values()
+			values, err := Boot{Which: Which{Method: Native}, Races: []measure.Race{race(tt.op)}}.values()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestRaceValuesRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := race(measure.ByID)
 			spoil(&r)
-			if err := (Boot{Method: Native, Races: []measure.Race{r}}).Check(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "by_id in vcpus=5/ids=dense while it grows") {
+			if err := (Boot{Which: Which{Method: Native}, Races: []measure.Race{r}}).Check(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "by_id in vcpus=5/ids=dense while it grows") {
 				t.Errorf("expected ErrInvalid, found %v", err)
 			}
 		})

@@ -129,14 +129,19 @@ type Kernel struct {
 	RCU        string `json:"rcu"`
 }
 
-// Boot is one boot of one kernel: the unit of repetition.
-type Boot struct {
+// Which says which boot something is of.
+type Which struct {
 	Kernel string `json:"kernel"` // Kernel.Name
 	// Again marks the baseline's second boot of a round. Its difference from
 	// the first is the noise floor.
-	Again   bool          `json:"again,omitempty"`
-	Round   int           `json:"round"`
-	Method  Method        `json:"method"`
+	Again  bool   `json:"again,omitempty"`
+	Round  int    `json:"round"`
+	Method Method `json:"method"`
+}
+
+// Boot is one boot of one kernel: the unit of repetition.
+type Boot struct {
+	Which
 	Command string        `json:"command"` // QEMU's
 	BootID  string        `json:"boot_id"`
 	Release string        `json:"release"`
@@ -160,11 +165,8 @@ type Boot struct {
 
 // Discarded is a boot of which nothing was kept.
 type Discarded struct {
-	Kernel string `json:"kernel"` // Kernel.Name
-	Again  bool   `json:"again,omitempty"`
-	Round  int    `json:"round"`
-	Method Method `json:"method"`
-	Why    string `json:"why"`
+	Which
+	Why string `json:"why"`
 }
 
 // Omitted is something that could not be measured.
@@ -174,35 +176,25 @@ type Omitted struct {
 	Why    string `json:"why"`
 }
 
-// Discard returns the record of a boot of which nothing is kept.
-func (b Boot) Discard(why string) Discarded {
-	return Discarded{Kernel: b.Kernel, Again: b.Again, Round: b.Round, Method: b.Method, Why: why}
-}
-
-// Column names the column of a table that the boot would have belonged to.
-func (d Discarded) Column() string { return Boot{Kernel: d.Kernel, Again: d.Again}.Column() }
-
 // Column names the column of a table that the boot belongs to.
-func (b Boot) Column() string {
-	if b.Again {
-		return b.Kernel + "-again"
+func (w Which) Column() string {
+	if w.Again {
+		return w.Kernel + "-again"
 	}
-	return b.Kernel
+	return w.Kernel
 }
 
 // Place is what tells one figure from another.
 type Place struct {
-	Key    figure.Key
-	Column string
-	Method Method
+	Key    figure.Key `json:"key"`
+	Column string     `json:"column"`
+	Method Method     `json:"method"`
 }
 
 // Figure is one number of one kernel, drawn from all boots of a column.
 type Figure struct {
-	Key    figure.Key `json:"key"`
-	Column string     `json:"column"`
-	Method Method     `json:"method"`
-	Value  float64    `json:"value"`
+	Place
+	Value float64 `json:"value"`
 	// Low and High are the interval that Value lies in. An instruction count
 	// of a lookup has none: they are the smallest and the largest, and
 	// differ only if something is wrong. The cost of a creation has the 90 %
@@ -221,9 +213,6 @@ func (f Figure) Name() string { return f.Key.Name() }
 // Unit is what the figure is in.
 func (f Figure) Unit() string { return f.Key.Operation().Unit.On(f.Method) }
 
-// Place is what tells the figure from others.
-func (f Figure) Place() Place { return Place{f.Key, f.Column, f.Method} }
-
 // MarshalJSON adds the name and the unit, for those who read the JSON without
 // the table of operations. They are not read back.
 func (f Figure) MarshalJSON() ([]byte, error) {
@@ -237,7 +226,7 @@ func (f Figure) MarshalJSON() ([]byte, error) {
 
 // Find returns the figure of this key, column and method.
 func (r *Results) Find(key figure.Key, column string, method Method) (Figure, bool) {
-	i := slices.IndexFunc(r.Figures, func(f Figure) bool { return f.Place() == Place{key, column, method} })
+	i := slices.IndexFunc(r.Figures, func(f Figure) bool { return f.Place == Place{key, column, method} })
 	if i < 0 {
 		return Figure{}, false
 	}
@@ -248,7 +237,7 @@ func (r *Results) Find(key figure.Key, column string, method Method) (Figure, bo
 func (r *Results) Index() map[Place]int {
 	out := make(map[Place]int, len(r.Figures))
 	for i, f := range r.Figures {
-		out[f.Place()] = i
+		out[f.Place] = i
 	}
 	return out
 }

@@ -155,7 +155,7 @@ func TestParseRefuses(t *testing.T) {
 		"two values":      {`{"format": 9} {}`, "after top-level value"},
 		"no version":      {`{}`, fmt.Sprintf("expected format %d, found 0", Format)},
 		"other version":   {fmt.Sprintf(`{"format": %d}`, Format+1), fmt.Sprintf("expected format %d, found %d", Format, Format+1)},
-		"discarded of no": {changed(func(r *Results) { r.Discarded = []Discarded{{Kernel: "new"}} }), "discarded boot 0: kernel \"new\""},
+		"discarded of no": {changed(func(r *Results) { r.Discarded = []Discarded{{Which: Which{Kernel: "new"}}} }), "discarded boot 0: kernel \"new\""},
 		"other type":      {`{"format": 9, "boots": {}}`, "cannot unmarshal"},
 		"number too big":  {`{"format": 9, "figures": [{"value": 1e999}]}`, "cannot unmarshal"},
 		"kernel twice":    {changed(func(r *Results) { r.Kernels[1].Name = "base" }), "a name of its own"},
@@ -272,7 +272,7 @@ func small(method Method) *Results {
 }
 
 func smallBoot(kernel string, again bool, method Method, round int) Boot {
-	b := Boot{Kernel: kernel, Again: again, Method: method, Round: round, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
+	b := Boot{Which: Which{kernel, again, round, method}, Sizes: measure.Sizes{KVM: 10240, VCPU: 9216}}
 	cost := int64(75)
 	if kernel == "patched" {
 		cost = 18

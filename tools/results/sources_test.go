@@ -51,7 +51,7 @@ func TestSources(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (Boot{Method: ICount}).Sources(); err == nil {
+	if _, err := (Boot{Which: Which{Method: ICount}}).Sources(); err == nil {
 		t.Error("expected an error of a boot without samples, found none")
 	}
 }

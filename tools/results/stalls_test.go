@@ -110,7 +110,7 @@ func TestCompleteStalls(t *testing.T) {
 
 // TestStallValues draws the figures, of a boot with a stall.
 func TestStallValues(t *testing.T) {
-	b := Boot{Method: ICount}
+	b := Boot{Which: Which{Method: ICount}}
 	addStalls(&b, measure.Stalls{VCPUs: 20, QuietNanos: 1000})
 	g := &b.Growths[0]
 	g.Create[8].Waits = map[string]uint64{"synchronize_rcu": 1} // the 9th

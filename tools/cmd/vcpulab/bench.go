@@ -98,12 +98,12 @@ func (c benchRunCmd) kernelFlags() kernelFlags {
 
 // axes are what the flags say is to be measured.
 func (c benchRunCmd) axes() bench.Axes {
-	a := bench.DefaultAxes()
+	a := bench.DefaultAxes
 	switch {
 	case c.Quick:
-		a = bench.QuickAxes()
+		a = bench.QuickAxes
 	case c.Full:
-		a = bench.FullAxes()
+		a = bench.FullAxes
 	}
 	if len(c.Sizes) > 0 {
 		a.Sizes = sorted(c.Sizes)
@@ -194,7 +194,6 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 		plan := c.complete(bench.NewPlan(method, c.axes()))
 		var runner bench.Runner = &bench.Guests{Cache: l.cache, Candidates: candidates, KeepDir: keep, Source: l.root}
 		if method == results.Native {
-			plan = c.complete(bench.NativePlan(c.axes()))
 			runner = &bench.Native{Cache: l.cache, Candidates: candidates}
 		}
 

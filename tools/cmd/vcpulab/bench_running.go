@@ -18,6 +18,7 @@ import (
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/results"
 	"vcpulab/tools/running"
 	"vcpulab/tools/vm"
 )
@@ -75,7 +76,7 @@ func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
 		l.printf("the kernel in %s can be measured\n", c.System)
 		return nil
 	}
-	plan := c.complete(bench.RunningPlan(c.axes()))
+	plan := c.complete(bench.NewPlan(results.Running, c.axes()))
 	if err := running.CheckSizes(s, sizesOf(plan.Params)); err != nil {
 		return err
 	}

@@ -49,8 +49,8 @@ func TestGrowTo(t *testing.T) {
 		want   int
 		config string
 	}{
-		"default": {benchRunCmd{}, bench.DefaultAxes().Growth, configDefault},
-		"quick":   {benchRunCmd{Quick: true, HZ: &fast}, bench.QuickAxes().Growth, configDefault},
+		"default": {benchRunCmd{}, bench.DefaultAxes.Growth, configDefault},
+		"quick":   {benchRunCmd{Quick: true, HZ: &fast}, bench.QuickAxes.Growth, configDefault},
 		"none":    {benchRunCmd{Quick: true, GrowTo: &none}, 0, configDefault},
 		"some":    {benchRunCmd{GrowTo: &some, HZ: &slow}, 100, configHZ100},
 	} {
