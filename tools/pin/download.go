@@ -3,11 +3,13 @@
 package pin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"os"
@@ -20,38 +22,38 @@ import (
 
 // download downloads the file of a source and continues one that broke off.
 type download struct {
-	client *http.Client
-	src    *Source // has size and sum
-	url    string
-	part   string // where it is written; what is there is continued
-	step   *progress.Step
-
-	tries        int // see FetchOptions
-	pause, stall time.Duration
+	opts *FetchOptions
+	src  *Source // has size and sum
+	url  string
+	part string // where it is written; what is there is continued
+	step *progress.Step
 }
 
-var (
-	errNotFound = errors.New("no such file on the server")
-	errStalled  = errors.New("nothing arrived any more")
-)
+var errStalled = errors.New("nothing arrived any more")
 
-// cutError is the end of a connection after which a retry makes sense.
-type cutError struct{ error }
+// failure says why a server did not give a file.
+type failure struct {
+	error
+	again bool // it makes sense to ask again
+	gone  bool // it has no such file
+	wrong bool // what it gave is not what was asked for: nothing of it is kept
+}
 
-func (e *cutError) Unwrap() error { return e.error }
+func (f *failure) Unwrap() error { return f.error }
 
-// wrongError says that what arrived is not what was asked for. Nothing of it is
-// kept.
-type wrongError struct{ error }
+func (f *failure) ExitCode() int {
+	if f.wrong {
+		return exit.CheckFailed
+	}
+	return exit.MachineLacks
+}
 
-func (e *wrongError) ExitCode() int { return exit.CheckFailed }
-
-// open asks a server for what follows the first bytes of a file. A *cutError
-// says that it is worth to ask again.
-func open(ctx context.Context, client *http.Client, url string, from int64) (*http.Response, error) {
+// ask asks a server for what follows the first bytes of a file. Its errors are
+// *failure.
+func ask(ctx context.Context, client *http.Client, url string, from int64) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, exit.With(exit.MachineLacks, err)
+		return nil, &failure{error: err}
 	}
 	req.Header.Set("Accept-Encoding", "identity") // sums are of the bytes as they are stored
 	if from > 0 {
@@ -59,13 +61,11 @@ func open(ctx context.Context, client *http.Client, url string, from int64) (*ht
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
+		err = cmp.Or(context.Cause(ctx), err)
 		if from > 0 || errors.Is(err, errStalled) {
-			return nil, &cutError{err}
+			return nil, &failure{error: err, again: true}
 		}
-		return nil, exit.With(exit.MachineLacks, fmt.Errorf("%s: not reachable: %w", url, err))
+		return nil, &failure{error: fmt.Errorf("%s: not reachable: %w", url, err)}
 	}
 
 	status := resp.StatusCode
@@ -73,60 +73,44 @@ func open(ctx context.Context, client *http.Client, url string, from int64) (*ht
 		return resp, nil
 	}
 	resp.Body.Close()
-	err = fmt.Errorf("%s: the server answers %d", url, status)
-	if status == http.StatusNotFound || status == http.StatusGone {
-		err = fmt.Errorf("%w: %w", err, errNotFound)
+	return nil, &failure{
+		error: fmt.Errorf("%s: the server answers %d", url, status),
+		again: status == http.StatusTooManyRequests || status >= 500,
+		gone:  status == http.StatusNotFound || status == http.StatusGone,
 	}
-	err = exit.With(exit.MachineLacks, err)
-	if status == http.StatusTooManyRequests || status >= 500 {
-		err = &cutError{err}
-	}
-	return nil, err
 }
 
-// run downloads the file. When it returns nil, d.part is complete and has the
-// right sum. If its size or sum is wrong nothing of it is kept; after other
-// errors what arrived is kept for the next run.
+// run asks for what is missing until the file is complete. When it returns nil,
+// d.part has the right sum. If its size or sum is wrong nothing of it is kept;
+// after other errors what arrived is kept for the next run.
 func (d *download) run(ctx context.Context) error {
-	resumed := partSize(d.part) > 0
-	err := d.complete(ctx)
-	_, wrong := errors.AsType[*wrongError](err)
-	if wrong && resumed {
-		// The part may have been of another file: once more from nothing.
-		os.Remove(d.part)
-		err = d.complete(ctx)
-		_, wrong = errors.AsType[*wrongError](err)
-	}
-	if wrong || partSize(d.part) == 0 {
-		os.Remove(d.part)
-	}
-	return err
-}
-
-// complete asks for what is missing until the file is complete, and checks it.
-func (d *download) complete(ctx context.Context) error {
-	pause, failures := d.pause, 0
+	pause, failures, resumed := d.opts.pause, 0, partSize(d.part) > 0
 	for try := 1; ; try++ {
 		before := partSize(d.part)
 		err := d.request(ctx)
-		if err == nil {
-			return d.checkSum()
+		got := partSize(d.part)
+		f, ok := errors.AsType[*failure](err)
+		if ok && f.wrong || got == 0 {
+			os.Remove(d.part)
 		}
-		cut, ok := errors.AsType[*cutError](err)
-		if !ok || ctx.Err() != nil {
+		if ok && f.wrong && resumed {
+			// The part may have been of another file: once more from nothing.
+			pause, failures, resumed = d.opts.pause, 0, false
+			continue
+		}
+		if !ok || !f.again || ctx.Err() != nil {
 			return err
 		}
 
 		// Retry as long as bytes arrive.
-		got := partSize(d.part)
 		if failures++; got > before {
-			failures, pause = 1, d.pause
+			failures, pause = 1, d.opts.pause
 		}
-		if failures >= d.tries {
-			return exit.With(exit.MachineLacks, fmt.Errorf("%s: cut off after %d of %s bytes, %d tries: %w; run the command again to continue",
-				d.url, got, d.size(), try, cut))
+		if failures >= d.opts.tries {
+			return &failure{error: fmt.Errorf("%s: cut off after %d of %s bytes, %d tries: %w; run the command again to continue",
+				d.url, got, d.size(), try, f)}
 		}
-		d.step.Update("cut off after %s (%v), trying again", megabytes(got), cut)
+		d.step.Update("cut off after %s (%v), trying again", megabytes(got), f)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -136,28 +120,33 @@ func (d *download) complete(ctx context.Context) error {
 	}
 }
 
-// request asks the server for what follows the part, and appends it. A
-// *cutError says that the connection broke off.
+// request asks the server for what follows the part, appends it and checks the
+// sum.
 func (d *download) request(ctx context.Context) error {
-	f, err := os.OpenFile(d.part, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(d.part, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return fmt.Errorf("download %s: %w", d.url, err)
+		return err
 	}
 	defer f.Close()
-	got := partSize(d.part)
+	sum := sha256.New()
+	there, err := io.Copy(sum, f)
+	if err != nil {
+		return err
+	}
+	got := there
 	if got > d.src.Size {
 		got = 0
 	} else if got == d.src.Size && d.src.Kind == Debian {
-		return nil
+		return d.checkSum(sum)
 	}
 
 	// The connection is given up when nothing has arrived for a while.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(d.stall, func() { cancel(errStalled) })
+	watch := time.AfterFunc(d.opts.stall, func() { cancel(errStalled) })
 	defer watch.Stop()
 
-	resp, err := open(ctx, d.client, d.url, got)
+	resp, err := ask(ctx, d.opts.Client, d.url, got)
 	if err != nil {
 		return err
 	}
@@ -166,49 +155,44 @@ func (d *download) request(ctx context.Context) error {
 	case http.StatusOK:
 		got = 0 // the server knows no ranges
 	case http.StatusRequestedRangeNotSatisfiable:
-		return &wrongError{fmt.Errorf("%s: the server has less than the %d bytes that arrived", d.url, got)}
+		return d.wrong("the server has less than the %d bytes that arrived", got)
 	default:
 		if from := resp.Header.Get("Content-Range"); !strings.HasPrefix(from, fmt.Sprintf("bytes %d-", got)) {
-			return &wrongError{fmt.Errorf("%s: asked for what follows byte %d, the server answers with %q", d.url, got, from)}
+			return d.wrong("asked for what follows byte %d, the server answers with %q", got, from)
 		}
 	}
 	if n := got + resp.ContentLength; resp.ContentLength >= 0 && (n > d.src.Size || n < d.src.Size && d.src.Kind == Debian) {
 		return d.wrongSize(n)
 	}
-	if err := f.Truncate(got); err != nil {
-		return fmt.Errorf("download %s: %w", d.url, err)
+	if got < there {
+		sum.Reset()
+		_, err := f.Seek(0, io.SeekStart)
+		if err := errors.Join(err, f.Truncate(0)); err != nil {
+			return err
+		}
 	}
-	return d.receive(ctx, f, resp.Body, got, watch)
-}
 
-// receive appends what the server sends after the first got bytes.
-func (d *download) receive(ctx context.Context, f *os.File, body io.Reader, got int64, watch *time.Timer) error {
-	start, begun := time.Now(), got
-	buf := make([]byte, 256<<10)
-	for {
-		n, rerr := body.Read(buf)
-		watch.Reset(d.stall)
-		if _, err := f.Write(buf[:n]); err != nil {
-			return fmt.Errorf("download %s: %w", d.url, err)
+	start, begun, buf := time.Now(), got, make([]byte, 256<<10)
+	for err == nil {
+		var n int
+		n, err = resp.Body.Read(buf)
+		watch.Reset(d.opts.stall)
+		if _, err := io.MultiWriter(f, sum).Write(buf[:n]); err != nil {
+			return err
 		}
 		if got += int64(n); got > d.src.Size {
 			return d.wrongSize(got)
 		}
 		rate := float64(got-begun) / max(time.Since(start).Seconds(), 1e-3)
 		d.step.Update("%s of %s bytes, %s/s", megabytes(got), d.size(), megabytes(int64(rate)))
-
-		if rerr == io.EOF && d.src.Kind == Debian && got < d.src.Size {
-			rerr = io.ErrUnexpectedEOF
-		}
-		switch {
-		case rerr == io.EOF:
-			return f.Sync()
-		case rerr != nil && context.Cause(ctx) != nil:
-			return &cutError{context.Cause(ctx)}
-		case rerr != nil:
-			return &cutError{rerr}
-		}
 	}
+	if err == io.EOF && d.src.Kind == Debian && got < d.src.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != io.EOF {
+		return &failure{error: cmp.Or(context.Cause(ctx), err), again: true}
+	}
+	return d.checkSum(sum)
 }
 
 // size is the size that the file has to have, in bytes.
@@ -219,23 +203,19 @@ func (d *download) size() string {
 	return fmt.Sprintf("at most %d", d.src.Size)
 }
 
-func (d *download) wrongSize(n int64) error {
-	return &wrongError{fmt.Errorf("%s: has another size than expected: %s bytes, found %d", d.url, d.size(), n)}
+// wrong says why what arrived is not what was asked for.
+func (d *download) wrong(format string, args ...any) error {
+	return &failure{error: fmt.Errorf("%s: %w", d.url, fmt.Errorf(format, args...)), wrong: true}
 }
 
-func (d *download) checkSum() error {
-	f, err := os.Open(d.part)
-	if err != nil {
-		return fmt.Errorf("download %s: %w", d.url, err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("download %s: %w", d.url, err)
-	}
+func (d *download) wrongSize(n int64) error {
+	return d.wrong("has another size than expected: %s bytes, found %d", d.size(), n)
+}
+
+func (d *download) checkSum(h hash.Hash) error {
 	if found := hex.EncodeToString(h.Sum(nil)); found != d.src.SHA256 {
-		return &wrongError{fmt.Errorf("%s: sha256 differs: expected %s, found %s; it was thrown away: try another mirror, or move the pin if the file was replaced on purpose",
-			d.url, d.src.SHA256, found)}
+		return d.wrong("sha256 differs: expected %s, found %s; it was thrown away: try another mirror, or move the pin if the file was replaced on purpose",
+			d.src.SHA256, found)
 	}
 	return nil
 }

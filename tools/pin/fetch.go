@@ -32,8 +32,6 @@ type FetchOptions struct {
 	Sites []string
 	// Client makes the requests. nil means one that uses apt's proxy.
 	Client *http.Client
-	// Unverified skips the blob ids, which are about to be regenerated.
-	Unverified bool
 
 	// For tests; 0 means the default.
 	tries         int           // how often in a row a download may break off without a byte arriving
@@ -55,10 +53,9 @@ const (
 
 // Fetched returns the tree if it was fetched before; otherwise ok is false.
 func (p *Pin) Fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok bool, err error) {
-	for i := range p.Sources {
-		src := &p.Sources[i]
-		if dir, ok := opts.Cache.Lookup(cacheKind, p.key(src)); ok {
-			t, err := p.open(ctx, &opts, src, dir)
+	for _, src := range p.Sources {
+		if entry, ok := opts.Cache.Lookup(cacheKind, p.key(&src)); ok {
+			t, err := load(ctx, entry, p.blobsOf(src.Kind))
 			return t, true, err
 		}
 	}
@@ -78,18 +75,16 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	if err := needUnpackers(); err != nil {
 		return tree.Tree{}, err
 	}
-	if opts.Client == nil {
-		opts.Client = newClient(ctx)
-	}
+	opts.setDefaults(ctx)
 
 	var failed []error
-	for i := range p.Sources {
-		src := &p.Sources[i]
-		dir, _, err := opts.Cache.Populate(ctx, cacheKind, p.key(src), func(ctx context.Context, tmp string) error {
-			return p.fill(ctx, &opts, *src, tmp)
+	for _, src := range p.Sources {
+		_, _, err := opts.Cache.Populate(ctx, cacheKind, p.key(&src), func(ctx context.Context, tmp string) error {
+			return p.fill(ctx, &opts, &src, tmp)
 		})
 		if err == nil {
-			return p.open(ctx, &opts, src, dir)
+			t, _, err := p.Fetched(ctx, opts)
+			return t, err
 		}
 		if ctx.Err() != nil {
 			return tree.Tree{}, fmt.Errorf("fetch linux-%s: %w", p.Version, ctx.Err())
@@ -98,13 +93,12 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 		if _, full := errors.AsType[*cache.SpaceError](err); full {
 			return tree.Tree{}, err
 		}
-		failed = append(failed, fmt.Errorf("%s: %w", src, err))
+		failed = append(failed, fmt.Errorf("%s: %w", &src, err))
 	}
-	err := errors.Join(failed...)
-	return tree.Tree{}, exit.With(exit.Code(err), fmt.Errorf(`fetch linux-%s: no source has it:
+	return tree.Tree{}, exit.With(exit.Code(failed[0]), fmt.Errorf(`fetch linux-%s: no source has it:
   %s
 A kernel tree or git checkout of your own can be named instead: make apply-patches KERNEL_SRC=/path/to/linux`,
-		p.Version, strings.ReplaceAll(err.Error(), "\n", "\n  ")))
+		p.Version, strings.ReplaceAll(errors.Join(failed...).Error(), "\n", "\n  ")))
 }
 
 // key is the cache key of the kernel from a source.
@@ -113,62 +107,76 @@ func (p *Pin) key(src *Source) string {
 }
 
 // fill downloads and unpacks the kernel from a source to tmp.
-func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src Source, tmp string) (err error) {
+func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src *Source, tmp string) error {
 	doing := fmt.Sprintf("download and unpack linux-%s", p.Version)
-	defer func() { err = opts.Cache.Full(doing, err) }()
-
-	partDir := opts.Cache.Path(downloadKind, "")
-	if err := os.MkdirAll(partDir, 0o755); err != nil {
-		return err
+	part := opts.Cache.Path(downloadKind, src.base()+".part")
+	if err := os.MkdirAll(filepath.Dir(part), 0o755); err != nil {
+		return opts.Cache.Full(doing, err)
 	}
-	part := filepath.Join(partDir, src.base()+".part")
-	need := max(0, src.Size-partSize(part)) + cmp.Or(opts.unpackedBytes, unpackedBytes)
-	if err := opts.Cache.Need(doing, need); err != nil {
+	if err := opts.Cache.Need(doing, max(0, src.Size-partSize(part))+opts.unpackedBytes); err != nil {
 		return err
 	}
 
-	if err := p.download(ctx, opts, &src, part); err != nil {
-		if full := opts.Cache.Full(doing, err); full != err {
-			os.Remove(part) // it is what filled the disk
-		}
-		return err
+	err := p.download(ctx, opts, src, part)
+	downloaded := err == nil
+	if downloaded {
+		err = p.unpack(ctx, opts, src, part, tmp)
 	}
-	err = p.unpack(ctx, opts, &src, part, tmp)
-	// What cannot be unpacked is useless. After Ctrl-C it is kept for the next
-	// run.
-	if err == nil || ctx.Err() == nil {
+	full := opts.Cache.Full(doing, err)
+	// What cannot be unpacked is useless, and what fills the disk is in the
+	// way. After Ctrl-C the download is kept for the next run.
+	if full != err || downloaded && (err == nil || ctx.Err() == nil) {
 		os.Remove(part)
 	}
-	return err
+	return full
 }
 
-// download downloads from a source to the file part. A source without a sum
-// gets the one that is published.
+// download downloads from a source to the file part: a package from the first
+// mirror that has it. A source without a sum gets the one that is published.
 func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, part string) (err error) {
 	step := opts.Log.Step("download " + src.base())
 	defer func() { step.End(err, "%s, sha256 verified", megabytes(partSize(part))) }()
 
-	d := download{
-		client: opts.Client, src: src, url: src.URL, part: part, step: step,
-		tries: cmp.Or(opts.tries, 5), pause: cmp.Or(opts.pause, time.Second), stall: cmp.Or(opts.stall, 30*time.Second),
-	}
-	if src.Kind == Debian {
-		return d.fromMirrors(ctx, opts.Sites)
-	}
-	if src.SHA256 == "" {
-		if src.SHA256, err = publishedSum(ctx, opts.Client, src); err != nil {
+	d := download{opts: opts, src: src, url: src.URL, part: part, step: step}
+	if src.Kind == Upstream {
+		if src.SHA256 == "" {
+			src.SHA256, err = publishedSum(ctx, opts.Client, src)
+		}
+		if err != nil {
 			return err
 		}
+		return d.run(ctx)
 	}
-	return d.run(ctx)
+
+	sites, err := mirrors(ctx, opts.Sites)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	var without []string
+	for _, site := range sites {
+		d.url = site + "/" + src.Path
+		err := d.run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if f, ok := errors.AsType[*failure](err); ok && f.gone {
+			without = append(without, site)
+		} else {
+			failed = append(failed, err)
+		}
+	}
+	if len(without) > 0 {
+		failed = append(failed, gone(ctx, opts.Client, without, src))
+	}
+	return errors.Join(failed...)
 }
 
 // unpack unpacks the kernel in an archive into the directory tmp of the cache,
 // and verifies it.
 func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archive, tmp string) (err error) {
-	step := opts.Log.Step("unpack linux-" + p.Version)
-	u := unpacker{limits: kernelLimits, step: step}
-	defer func() { step.End(err, "%d files", u.files) }()
+	u := unpacker{limits: kernelLimits, step: opts.Log.Step("unpack linux-" + p.Version)}
+	defer func() { u.step.End(err, "%d files", u.files) }()
 
 	dir := filepath.Join(tmp, treeName)
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -177,39 +185,29 @@ func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archi
 	if err := u.unpackArchive(ctx, archive, src.Member, dir); err != nil {
 		return exit.With(exit.CheckFailed, fmt.Errorf("unpack %s: %w", src.base(), err))
 	}
-
 	version, err := Version(dir)
 	if err != nil {
 		return err
 	}
 	if version != p.Version {
-		return exit.With(exit.CheckFailed, fmt.Errorf("unpack %s: it holds linux-%s, expected linux-%s", src.base(), version, p.Version))
+		return fmt.Errorf("unpack %s: it holds linux-%s, expected linux-%s", src.base(), version, p.Version)
 	}
-	if !opts.Unverified {
-		next := "Name another source, or run vcpulab pin update if the pin was moved on purpose."
-		if err := verify(ctx, src.base(), dir, p.blobsOf(src.Kind), next); err != nil {
-			return err
-		}
+	next := "Name another source, or run vcpulab pin update if the pin was moved on purpose."
+	if err := verify(ctx, src.base(), dir, p.blobsOf(src.Kind), next); err != nil {
+		return err
 	}
 	return tree.Save(tree.Tree{Dir: dir, ID: p.key(src), Version: p.Version})
 }
 
-// open returns the tree of a cache entry after verifying its pinned files.
-func (p *Pin) open(ctx context.Context, opts *FetchOptions, src *Source, entry string) (tree.Tree, error) {
+// load returns the tree of a cache entry after verifying its pinned files.
+func load(ctx context.Context, entry string, want map[string]string) (tree.Tree, error) {
 	dir := filepath.Join(entry, treeName)
+	hint := fmt.Sprintf("Something changed the cached tree. Remove it and run the command again: rm -rf '%s'", entry)
 	t, err := tree.Load(dir)
 	if err != nil {
-		return tree.Tree{}, exit.With(exit.CheckFailed, fmt.Errorf("%w\n%s", err, removeHint(entry)))
+		return tree.Tree{}, fmt.Errorf("%w\n%s", err, hint)
 	}
-	if !opts.Unverified {
-		err = verify(ctx, dir, dir, p.blobsOf(src.Kind), removeHint(entry))
-	}
-	return t, err
-}
-
-// removeHint says what to do about a cache entry that was changed.
-func removeHint(entry string) string {
-	return fmt.Sprintf("Something changed the cached tree. Remove it and run the command again: rm -rf '%s'", entry)
+	return t, verify(ctx, dir, dir, want, hint)
 }
 
 // shownFiles is how many files an error lists.
@@ -221,7 +219,7 @@ func verify(ctx context.Context, name, dir string, want map[string]string, next 
 	files := slices.Sorted(maps.Keys(want))
 	ids, err := tree.BlobIDs(ctx, dir, files)
 	if err != nil {
-		return exit.With(exit.CheckFailed, fmt.Errorf("verify the kernel tree: %w\n%s", err, next))
+		return fmt.Errorf("verify the kernel tree: %w\n%s", err, next)
 	}
 
 	var wrong []string
@@ -237,6 +235,6 @@ func verify(ctx context.Context, name, dir string, want map[string]string, next 
 	if n > shownFiles {
 		wrong = append(wrong[:shownFiles], fmt.Sprintf("and %d more", n-shownFiles))
 	}
-	return exit.With(exit.CheckFailed, fmt.Errorf("%s: %d of the files that the series builds on are not the pinned ones:\n    %s\n%s",
-		name, n, strings.Join(wrong, "\n    "), next))
+	return fmt.Errorf("%s: %d of the files that the series builds on are not the pinned ones:\n    %s\n%s",
+		name, n, strings.Join(wrong, "\n    "), next)
 }

@@ -4,7 +4,6 @@ package pin
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,15 +24,18 @@ import (
 	"vcpulab/tools/program"
 )
 
-// newClient returns a client with apt's proxy that gives up on servers that
-// do not answer.
-func newClient(ctx context.Context) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                 aptProxy(ctx),
-		DialContext:           (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: 30 * time.Second,
-	}}
+// setDefaults sets what is not set. The client uses apt's proxy and gives up on
+// servers that do not answer.
+func (o *FetchOptions) setDefaults(ctx context.Context) {
+	if o.Client == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.Proxy, t.DialContext = aptProxy(ctx), (&net.Dialer{Timeout: 15 * time.Second}).DialContext
+		o.Client = &http.Client{Transport: t}
+	}
+	o.tries = cmp.Or(o.tries, 5)
+	o.pause = cmp.Or(o.pause, time.Second)
+	o.stall = cmp.Or(o.stall, 30*time.Second)
+	o.unpackedBytes = cmp.Or(o.unpackedBytes, unpackedBytes)
 }
 
 // aptProxy returns which proxy to use for a request: the one that apt is
@@ -115,82 +118,43 @@ func parseSites(text string, readFile func(string) ([]byte, error)) []string {
 	return append(sites, security...)
 }
 
-// fromMirrors downloads a package from the first mirror that has it.
-func (d *download) fromMirrors(ctx context.Context, sites []string) error {
-	sites, err := mirrors(ctx, sites)
-	if err != nil {
-		return err
-	}
-	var failed []error
-	var without []string
-	for _, site := range sites {
-		d.url = site + "/" + d.src.Path
-		err := d.run(ctx)
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return err
-		case errors.Is(err, errNotFound):
-			without = append(without, site)
-		default:
-			failed = append(failed, err)
-		}
-	}
-	if len(without) > 0 {
-		failed = append(failed, goneError(ctx, d.client, without, d.src))
-	}
-	return errors.Join(failed...)
-}
-
-// goneError says that mirrors do not have a package any more, and what they
-// have instead: Debian keeps replaced versions only for a while.
-func goneError(ctx context.Context, client *http.Client, sites []string, src *Source) error {
-	var instead string
+// gone says that mirrors do not have a package any more, and what they have
+// instead: Debian keeps replaced versions only for a while.
+func gone(ctx context.Context, client *http.Client, sites []string, src *Source) error {
 	list, err := sourcesIn(ctx, client, sites, src.Suite)
-	switch {
-	case err != nil:
+	instead := src.Suite + " has no kernel source at all"
+	if err != nil {
 		instead = fmt.Sprintf("listing the others failed: %v", err)
-	case len(list) == 0:
-		instead = src.Suite + " has no kernel source at all"
-	default:
+	} else if len(list) > 0 {
 		instead = src.Suite + " has:"
 		for _, s := range list {
 			instead += fmt.Sprintf("\n    %s %s", s.Package, s.PackageVersion)
 		}
 		instead += fmt.Sprintf("\nTo pin one of them: vcpulab pin new --suite %s %s", src.Suite, kernelVersion(list[len(list)-1].PackageVersion))
 	}
-	return exit.With(exit.MachineLacks, fmt.Errorf("no mirror has it any more (%s); %s", src.Path, instead))
+	return &failure{error: fmt.Errorf("no mirror has it any more (%s); %s", src.Path, instead)}
 }
 
 // sourcesIn returns the packages with kernel sources in a suite, by the first
 // mirror that has some.
-func sourcesIn(ctx context.Context, client *http.Client, sites []string, suite string) ([]Source, error) {
-	var failed []error
+func sourcesIn(ctx context.Context, client *http.Client, sites []string, suite string) (list []Source, err error) {
+	var failed error
 	for _, site := range sites {
 		for _, arch := range []string{"amd64", "all"} {
 			address := fmt.Sprintf("%s/dists/%s/main/binary-%s/Packages.xz", site, suite, arch)
-			list, err := readIndex(ctx, client, address, suite)
-			if len(list) > 0 {
+			err := get(ctx, client, address, func(body io.Reader) error {
+				return pipe(ctx, body, func(r io.Reader) (err error) {
+					list, err = parseIndex(r, suite)
+					return err
+				}, "xz", "-dc")
+			})
+			if err == nil && len(list) > 0 {
 				return list, nil
 			}
-			failed = append(failed, err)
+			failed = errors.Join(failed, err)
 		}
 	}
-	return nil, errors.Join(failed...)
-}
-
-func readIndex(ctx context.Context, client *http.Client, address, suite string) (list []Source, err error) {
-	data, err := get(ctx, client, address)
-	if err != nil {
-		return nil, err
-	}
-	err = pipe(ctx, bytes.NewReader(data), func(r io.Reader) (err error) {
-		list, err = parseIndex(r, suite)
-		return err
-	}, "xz", "-dc")
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", address, err)
-	}
-	return list, nil
+	return nil, failed
 }
 
 // sourcePackages is the prefix of the names of Debian's packages with kernel
@@ -232,35 +196,33 @@ func parseIndex(r io.Reader, suite string) ([]Source, error) {
 // publishedSum returns the sum of an upstream tarball that the list beside it
 // has. The list is signed, but nothing on the machine knows the key: TLS
 // protects it, and the blob ids verify the files that matter.
-func publishedSum(ctx context.Context, client *http.Client, src *Source) (string, error) {
-	list, err := get(ctx, client, src.Sums)
+func publishedSum(ctx context.Context, client *http.Client, src *Source) (sum string, err error) {
+	var list []byte
+	err = get(ctx, client, src.Sums, func(r io.Reader) (err error) {
+		list, err = io.ReadAll(r)
+		return exit.With(exit.MachineLacks, err)
+	})
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(string(list)) {
-		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
-		if file == src.base() && isHex(sum, 64) {
-			return sum, nil
-		}
+	found := regexp.MustCompile(`(?m)^([0-9a-f]{64})  ` + regexp.QuoteMeta(src.base()) + `$`).FindSubmatch(list)
+	if found == nil {
+		return "", fmt.Errorf("%s: no sum for %s", src.Sums, src.base())
 	}
-	return "", exit.With(exit.CheckFailed, fmt.Errorf("%s: no sum for %s", src.Sums, src.base()))
+	return string(found[1]), nil
 }
 
-// get fetches a small file.
-func get(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+// get has read read a small file of a server.
+func get(ctx context.Context, client *http.Client, address string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	resp, err := open(ctx, client, address, 0)
+	resp, err := ask(ctx, client, address, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxIndex+1))
-	if err == nil && len(data) > maxIndex {
-		err = fmt.Errorf("larger than %d bytes", maxIndex)
+	if err := read(io.LimitReader(resp.Body, maxIndex)); err != nil {
+		return fmt.Errorf("%s: %w", address, err)
 	}
-	if err != nil {
-		return nil, exit.With(exit.MachineLacks, fmt.Errorf("%s: %w", address, err))
-	}
-	return data, nil
+	return nil
 }

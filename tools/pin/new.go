@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -46,18 +44,16 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 	if _, err := os.Lstat(file); err == nil {
 		return "", nil, exit.With(exit.Usage, fmt.Errorf("%s exists already; vcpulab --pin %s pin update updates its blob ids", file, version))
 	}
-	if opts.Client == nil {
-		opts.Client = newClient(ctx)
-	}
+	opts.setDefaults(ctx)
 	if opts.Sites, err = mirrors(ctx, opts.Sites); err != nil {
 		return "", nil, err
 	}
 
-	in := []string{suite}
+	suites := []string{suite}
 	if suite == "" {
-		in = suites(dir)
+		suites = usedSuites(dir)
 	}
-	found, err := findPackage(ctx, &opts, version, in)
+	found, err := findPackage(ctx, &opts, version, suites)
 	if err != nil {
 		return "", nil, err
 	}
@@ -70,11 +66,13 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 			Kind: Upstream, URL: where + "linux-" + strings.TrimSuffix(version, ".0") + ".tar.xz", Sums: where + "sha256sums.asc", Size: upstreamLimit,
 		})
 	}
-	head, err := p.head()
+	sources, err := toml.Marshal(struct {
+		Source []Source `toml:"source"`
+	}{p.Sources})
 	if err != nil {
 		return "", nil, err
 	}
-	_, missing, err = p.write(ctx, head, touched, opts)
+	_, missing, err = p.write(ctx, fmt.Appendf(nil, head, version, version, sources, generatedMark), touched, opts)
 	return file, missing, err
 }
 
@@ -92,12 +90,13 @@ func (p *Pin) Update(ctx context.Context, touched []string, opts FetchOptions) (
 // write writes the pin file, whose content so far is old, with the blob ids of
 // the kernel that it pins.
 func (p *Pin) write(ctx context.Context, old []byte, touched []string, opts FetchOptions) (changed bool, missing []string, err error) {
-	opts.Unverified = true
-	t, err := p.Fetch(ctx, opts)
+	unverified := *p
+	unverified.Blobs = Blobs{}
+	t, err := unverified.Fetch(ctx, opts)
 	if err != nil {
 		return false, nil, err
 	}
-	data, missing, err := regenerate(old, t.Dir, touched...)
+	data, missing, err := regenerate(ctx, old, t.Dir, touched...)
 	if err != nil || bytes.Equal(data, old) {
 		return false, missing, err
 	}
@@ -111,23 +110,20 @@ func (p *Pin) write(ctx context.Context, old []byte, touched []string, opts Fetc
 // Debian ("7.3.4-1~bpo13+1", "7.3~rc7-1~exp1") or a person ("7.3", "7.3-rc7")
 // calls it.
 func kernelVersion(name string) string {
-	name = strings.Replace(name, "-rc", "~rc", 1)
-	name, _, _ = strings.Cut(name, "-") // Debian's revision
-	release, candidate, isCandidate := strings.Cut(name, "~")
-	if strings.Count(release, ".") == 1 {
-		release += ".0"
+	m := versionPart.FindStringSubmatch(name)
+	if m == nil {
+		return name
 	}
-	if isCandidate {
-		release += "-" + candidate
-	}
-	return release
+	return m[1] + cmp.Or(m[2], ".0") + strings.Replace(m[3], "~", "-", 1)
 }
 
-// suites returns where a package is looked for: the suites that the pins in
+// versionPart is what stands before Debian's revision.
+var versionPart = regexp.MustCompile(`^(\d+\.\d+)(\.\d+)?([-~]rc[^-~]*)?([-~+].*)?$`)
+
+// usedSuites returns where a package is looked for: the suites that the pins in
 // dir have packages from, and the usual ones. Pins that cannot be read have
 // none.
-func suites(dir string) []string {
-	var all []string
+func usedSuites(dir string) (all []string) {
 	for _, l := range List(dir) {
 		if p, err := Load(l.File); err == nil {
 			for _, s := range p.Sources {
@@ -173,12 +169,8 @@ func findPackage(ctx context.Context, opts *FetchOptions, version string, suites
 	return Source{}, exit.With(exit.MachineLacks, errors.Join(err, failed))
 }
 
-// head returns the pin file up to its blob ids.
-func (p *Pin) head() ([]byte, error) {
-	sources, err := toml.Marshal(struct {
-		Source []Source `toml:"source"`
-	}{p.Sources})
-	return fmt.Appendf(nil, `# SPDX-License-Identifier: GPL-2.0-only
+// head is a pin file up to its blob ids.
+const head = `# SPDX-License-Identifier: GPL-2.0-only
 #
 # Made by vcpulab pin new %s.
 
@@ -190,8 +182,7 @@ version = %q
 # over TLS, and then by the blob ids; its size is the most that is accepted.
 %s
 %s
-`, p.Version, p.Version, sources, generatedMark), err
-}
+`
 
 // generatedMark begins the part of a pin file that regenerate writes.
 const generatedMark = "# Generated from the pinned tree from here on:"
@@ -232,8 +223,8 @@ var ignored = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
 //
 // dir must be as it was unpacked from the package or the tarball, with the
 // times of its files: they show which files Debian has patched, because the
-// tarball of a release has one time for all.
-func regenerate(old []byte, dir string, touched ...string) (data []byte, missing []string, err error) {
+// tarball of a release has one time for all, and Debian patches few.
+func regenerate(ctx context.Context, old []byte, dir string, touched ...string) (data []byte, missing []string, err error) {
 	head, rest, ok := bytes.Cut(old, []byte(generatedMark))
 	if !ok {
 		return nil, nil, fmt.Errorf("regenerate the pin: the file has no line %q", generatedMark)
@@ -245,85 +236,48 @@ func regenerate(old []byte, dir string, touched ...string) (data []byte, missing
 	for _, m := range generatedLine.FindAllSubmatch(rest, -1) {
 		wanted[string(m[1])] = true
 	}
-	blobs, err := readBlobs(dir, func(name string) bool {
-		return pinnedFiles.MatchString(name) && !ignored.MatchString(name) || wanted[name]
+	entries, err := tree.Entries(ctx, dir, func(name string, isDir bool) bool {
+		return isDir || wanted[name] || pinnedFiles.MatchString(name) && !ignored.MatchString(name)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("regenerate the pin: %w", err)
 	}
+
+	entries = slices.DeleteFunc(entries, func(e tree.Entry) bool { return e.Mode == tree.ModeSymlink })
+	times := map[string]int64{} // of the files
+	count := map[int64]int{}    // of the files with that time
+	release := int64(0)         // the time that most files have
+	for _, e := range entries {
+		info, err := os.Lstat(filepath.Join(dir, e.Path))
+		if err != nil {
+			return nil, nil, fmt.Errorf("regenerate the pin: %w", err)
+		}
+		time := info.ModTime().Unix()
+		times[e.Path] = time
+		if count[time]++; count[time] > count[release] {
+			release = time
+		}
+	}
+	if len(times) == 0 {
+		return nil, nil, notKernel(dir, "it has none of the files that are pinned")
+	}
 	for _, name := range touched {
-		if blobs.All[name] == "" && blobs.Debian[name] == "" && !slices.Contains(missing, name) {
+		if _, ok := times[name]; !ok && !slices.Contains(missing, name) {
 			missing = append(missing, name)
 		}
 	}
-	return append(bytes.Clone(head), blobs.format()...), missing, nil
-}
 
-// readBlobs returns the blob ids of the files of a tree that are wanted.
-func readBlobs(dir string, wanted func(name string) bool) (Blobs, error) {
-	blobs := Blobs{All: map[string]string{}, Debian: map[string]string{}}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return blobs, err
+	var all, debian []byte
+	for _, e := range entries {
+		table := &all
+		if times[e.Path] != release {
+			table = &debian
+		}
+		*table = fmt.Appendf(*table, "%q = %q\n", e.Path, e.Blob)
 	}
-	defer root.Close()
-	times := map[string]int64{} // of those that are wanted
-	count := map[int64]int{}    // of all files with that time
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		count[info.ModTime().Unix()]++
-		if wanted(name) {
-			times[name] = info.ModTime().Unix()
-		}
-		return nil
-	})
-	if err != nil {
-		return blobs, err
+	data = fmt.Appendf(bytes.Clone(head), "%s\n# vcpulab pin update\n\n# the same in every source\n[blobs.all]\n%s", generatedMark, all)
+	if debian != nil {
+		data = fmt.Appendf(data, "\n# patched by Debian: verified in its package only\n[blobs.debian]\n%s", debian)
 	}
-	if len(times) == 0 {
-		return blobs, notKernel(dir, "it has none of the files that are pinned")
-	}
-
-	// The time that most files have is that of the release.
-	release := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b int64) int {
-		return cmp.Or(cmp.Compare(count[a], count[b]), cmp.Compare(a, b))
-	})
-	for name, time := range times {
-		table := blobs.All
-		if time != release {
-			table = blobs.Debian
-		}
-		if table[name], err = tree.FileBlobID(root, name); err != nil {
-			return blobs, err
-		}
-	}
-	return blobs, nil
-}
-
-// format writes the generated part of a pin file.
-func (b *Blobs) format() []byte {
-	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s\n# vcpulab pin update\n", generatedMark)
-	for _, table := range []struct {
-		name, comment string
-		ids           map[string]string
-	}{
-		{"all", "the same in every source", b.All},
-		{"debian", "patched by Debian: verified in its package only", b.Debian},
-	} {
-		if len(table.ids) == 0 {
-			continue
-		}
-		fmt.Fprintf(&out, "\n# %s\n[blobs.%s]\n", table.comment, table.name)
-		for _, name := range slices.Sorted(maps.Keys(table.ids)) {
-			fmt.Fprintf(&out, "%q = %q\n", name, table.ids[name])
-		}
-	}
-	return out.Bytes()
+	return data, missing, nil
 }

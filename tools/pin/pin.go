@@ -15,17 +15,14 @@ package pin
 
 import (
 	"cmp"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"vcpulab/tools/exit"
@@ -109,8 +106,8 @@ type Blobs struct {
 // one. A patch may only touch pinned files: nothing is known of others. For a
 // file that Debian patches it is the id of Debian's.
 func (p *Pin) BlobID(name string) (string, bool) {
-	id, ok := p.blobsOf(Debian)[name]
-	return id, ok
+	id := cmp.Or(p.Blobs.Debian[name], p.Blobs.All[name])
+	return id, id != ""
 }
 
 // blobsOf returns the ids to verify in a tree from a source of that kind. In
@@ -162,8 +159,8 @@ func pinName(name string) string {
 // Find reads the pin of that name in dir; "" is the default one. Its errors
 // stand for exit.Usage.
 func Find(dir, name string) (*Pin, error) {
-	there := "it has none"
-	for i, l := range List(dir) {
+	var names []string
+	for _, l := range List(dir) {
 		if name == "" && l.Default || name != "" && l.Name == pinName(name) {
 			p, err := Load(l.File)
 			if err == nil {
@@ -171,13 +168,13 @@ func Find(dir, name string) (*Pin, error) {
 			}
 			return p, err
 		}
-		if i == 0 {
-			there = "there are: " + l.Name
-		} else {
-			there += ", " + l.Name
-		}
+		names = append(names, l.Name)
 	}
 
+	there := "it has none"
+	if names != nil {
+		there = "there are: " + strings.Join(names, ", ")
+	}
 	err := fmt.Errorf("unknown pin %q in %s; %s; vcpulab pin new makes one", name, dir, there)
 	if name == "" {
 		err = fmt.Errorf("%s has no default pin; %s; name one with --pin, or link it to %s", dir, there, defaultFile)
@@ -213,6 +210,9 @@ var (
 	packageRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]+$`)
 	debianRE  = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
 	suiteRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	httpsRE   = regexp.MustCompile(`^https://[^/\s]+(/|$)`)
+	sumRE     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	blobRE    = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
 // check returns what is wrong with a pin that was well formed.
@@ -236,7 +236,7 @@ func (p *Pin) check() error {
 		if !fs.ValidPath(name) || name == "." {
 			return fmt.Errorf("blobs: %q is not a path in a tree", name)
 		}
-		if !isHex(id, 40) {
+		if !blobRE.MatchString(id) {
 			return fmt.Errorf("blobs: %s: %q is not a git blob id (40 hexadecimal digits)", name, id)
 		}
 	}
@@ -248,44 +248,28 @@ func (p *Pin) check() error {
 
 // check returns what is wrong with a source.
 func (s *Source) check() error {
-	type rule struct {
+	if s.Kind != Debian && s.Kind != Upstream {
+		return fmt.Errorf("kind: %q is neither %q nor %q", s.Kind, Debian, Upstream)
+	}
+	for _, r := range []struct {
+		of         Kind // "" for both
 		key, value string
 		good       bool
 		want       string
-	}
-	rules := []rule{{"size", strconv.FormatInt(s.Size, 10), s.Size > 0, "a number of bytes"}}
-	switch s.Kind {
-	case Debian:
-		rules = append(rules,
-			rule{"package", s.Package, packageRE.MatchString(s.Package), "a package's name"},
-			rule{"package-version", s.PackageVersion, debianRE.MatchString(s.PackageVersion), "a package's version"},
-			rule{"suite", s.Suite, suiteRE.MatchString(s.Suite), "the name of a suite"},
-			rule{"path", s.Path, fs.ValidPath(s.Path) && path.Ext(s.Path) == ".deb", "the path of a .deb on a mirror"},
-			rule{"member", s.Member, fs.ValidPath(s.Member), "a path in a package"},
-			rule{"sha256", s.SHA256, isHex(s.SHA256, 64), "64 hexadecimal digits"})
-	case Upstream:
-		rules = append(rules,
-			rule{"url", s.URL, isHTTPS(s.URL), "an https address"},
-			rule{"sums", s.Sums, isHTTPS(s.Sums), "an https address"},
-			rule{"sha256", s.SHA256, s.SHA256 == "" || isHex(s.SHA256, 64), "64 hexadecimal digits"})
-	default:
-		return fmt.Errorf("kind: %q is neither %q nor %q", s.Kind, Debian, Upstream)
-	}
-
-	for _, r := range rules {
-		if !r.good {
+	}{
+		{"", "size", fmt.Sprint(s.Size), s.Size > 0, "a number of bytes"},
+		{Debian, "package", s.Package, packageRE.MatchString(s.Package), "a package's name"},
+		{Debian, "package-version", s.PackageVersion, debianRE.MatchString(s.PackageVersion), "a package's version"},
+		{Debian, "suite", s.Suite, suiteRE.MatchString(s.Suite), "the name of a suite"},
+		{Debian, "path", s.Path, fs.ValidPath(s.Path) && path.Ext(s.Path) == ".deb", "the path of a .deb on a mirror"},
+		{Debian, "member", s.Member, fs.ValidPath(s.Member), "a path in a package"},
+		{Upstream, "url", s.URL, httpsRE.MatchString(s.URL), "an https address"},
+		{Upstream, "sums", s.Sums, httpsRE.MatchString(s.Sums), "an https address"},
+		{"", "sha256", s.SHA256, sumRE.MatchString(s.SHA256) || s.SHA256 == "" && s.Kind == Upstream, "64 hexadecimal digits"},
+	} {
+		if !r.good && (r.of == "" || r.of == s.Kind) {
 			return fmt.Errorf("%s: %q is not %s", r.key, r.value, r.want)
 		}
 	}
 	return nil
-}
-
-func isHTTPS(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "https" && u.Host != ""
-}
-
-func isHex(s string, digits int) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil && len(s) == digits && strings.ToLower(s) == s
 }

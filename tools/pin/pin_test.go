@@ -195,7 +195,7 @@ func TestRegenerate(t *testing.T) {
 		}
 	}
 	old := []byte("# kept\n" + goodPin[:strings.Index(goodPin, "[blobs")] + generatedMark + "\nold\n")
-	got, missing, err := regenerate(old, dir, "Kconfig", "Kbuild", "lib/none.c")
+	got, missing, err := regenerate(t.Context(), old, dir, "Kconfig", "Kbuild", "lib/none.c")
 	if err != nil || len(missing) != 1 || missing[0] != "lib/none.c" {
 		t.Fatalf("missing %v, %v", missing, err)
 	}
@@ -210,7 +210,7 @@ func TestRegenerate(t *testing.T) {
 		t.Error("the head was not kept")
 	}
 	// What was pinned besides stays pinned.
-	again, _, err := regenerate(got, dir)
+	again, _, err := regenerate(t.Context(), got, dir)
 	if err != nil || !bytes.Equal(got, again) {
 		t.Errorf("once more: %v\n%s", err, cmp.Diff(string(got), string(again)))
 	}
@@ -218,7 +218,7 @@ func TestRegenerate(t *testing.T) {
 		"no mark":          {goodPin, dir},
 		"no kernel at all": {string(old), t.TempDir()},
 	} {
-		if _, _, err := regenerate([]byte(try.old), try.dir); err == nil {
+		if _, _, err := regenerate(t.Context(), []byte(try.old), try.dir); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -269,7 +269,7 @@ func TestNew(t *testing.T) {
 func TestKernelVersion(t *testing.T) {
 	for in, want := range map[string]string{
 		"7.3.4-1~bpo13+1": "7.3.4", "7.3~rc7-1~exp1": "7.3.0-rc7", "7.3-rc7": "7.3.0-rc7", "7.3.0-rc7": "7.3.0-rc7",
-		"7.3": "7.3.0", "6.12.117-1": "6.12.117",
+		"7.3": "7.3.0", "6.12.117-1": "6.12.117", "7.3-rc7x": "7.3.0-rc7x", "7.3.4x": "7.3.4x", "new": "new",
 	} {
 		if got := kernelVersion(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)

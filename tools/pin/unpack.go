@@ -4,6 +4,7 @@ package pin
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"path"
 	"strings"
 
-	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 )
@@ -51,9 +51,9 @@ type unpacker struct {
 
 // needUnpackers checks before a long download that it can be unpacked.
 func needUnpackers() error {
-	for name, pkg := range map[string]string{"xz": "xz-utils", "dpkg-deb": "dpkg"} {
+	for _, name := range []string{"xz", "tar", "dpkg-deb"} {
 		if _, err := exec.LookPath(name); err != nil {
-			return exit.With(exit.MachineLacks, fmt.Errorf("the program %s is not installed: apt-get install %s", name, pkg))
+			return &program.MissingError{Program: name, Err: err}
 		}
 	}
 	return nil
@@ -63,30 +63,20 @@ func needUnpackers() error {
 // that holds such a file, into the empty directory dir. All is one stream: only
 // the kernel's files are written.
 func (u *unpacker) unpackArchive(ctx context.Context, file, member, dir string) error {
+	unxz := func(r io.Reader) error {
+		return pipe(ctx, r, func(r io.Reader) error { return u.unpackTar(ctx, r, dir) }, "xz", "-dc", "-T0")
+	}
+	if member != "" {
+		return pipe(ctx, nil, func(r io.Reader) error {
+			return pipe(ctx, r, unxz, "tar", "-xO", "./"+path.Clean(member))
+		}, "dpkg-deb", "--fsys-tarfile", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if member == "" {
-		return pipe(ctx, f, func(r io.Reader) error { return u.unpackTar(ctx, r, dir) }, "xz", "-dc", "-T0")
-	}
-
-	return pipe(ctx, nil, func(r io.Reader) error {
-		in := tar.NewReader(r)
-		for {
-			h, err := in.Next()
-			if err == io.EOF {
-				return fmt.Errorf("it has no %s: %w", member, io.ErrUnexpectedEOF)
-			}
-			if err != nil {
-				return err
-			}
-			if path.Clean(h.Name) == path.Clean(member) {
-				return pipe(ctx, in, func(r io.Reader) error { return u.unpackTar(ctx, r, dir) }, "xz", "-dc", "-T0")
-			}
-		}
-	}, "dpkg-deb", "--fsys-tarfile", file)
+	return unxz(f)
 }
 
 // pipe runs a program and has read read what it prints. What read leaves over
@@ -98,18 +88,15 @@ func pipe(ctx context.Context, stdin io.Reader, read func(io.Reader) error, name
 	}
 
 	err = read(process.Stdout)
-	if err == nil {
-		_, err = io.Copy(io.Discard, process.Stdout)
-	} else if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, tar.ErrHeader) {
+	_, next := errors.AsType[*program.StatusError](err)
+	if err != nil && !next && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, tar.ErrHeader) {
 		process.Kill() // it may be waiting for a reader
 		process.Wait()
 		return errors.Join(ctx.Err(), err)
 	}
-	// If the stream ended early, the program knows better why.
-	if werr := process.Wait(); werr != nil {
-		return werr
-	}
-	return err
+	_, left := io.Copy(io.Discard, process.Stdout)
+	// If the stream ended early, the first program knows best why.
+	return cmp.Or(process.Wait(), err, left)
 }
 
 // unpackTar unpacks a tar stream without its top-level directory. Files get
@@ -141,16 +128,22 @@ func (u *unpacker) unpackMember(h *tar.Header, in io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // git archive puts the commit there
 	}
-	name, err := u.strip(h.Name)
-	if err != nil {
-		return err
+	full := path.Clean(h.Name)
+	if path.IsAbs(h.Name) || !fs.ValidPath(full) {
+		return errOutside
+	}
+	top, name, _ := strings.Cut(full, "/")
+	if top != "." {
+		if u.top = cmp.Or(u.top, top); u.top != top {
+			return errTop
+		}
 	}
 	if h.Typeflag == tar.TypeDir {
-		return u.root.MkdirAll(name, 0o755)
+		return u.root.MkdirAll(cmp.Or(name, "."), 0o755)
 	}
 	u.files, u.bytes = u.files+1, u.bytes+h.Size
 	switch {
-	case name == ".":
+	case name == "":
 		return errTop
 	case u.files > u.limits.files:
 		return errTooMany
@@ -169,27 +162,6 @@ func (u *unpacker) unpackMember(h *tar.Header, in io.Reader) error {
 		return u.root.Symlink(h.Linkname, name)
 	}
 	return errSpecial
-}
-
-// strip takes the top-level directory off a name.
-func (u *unpacker) strip(full string) (string, error) {
-	name := path.Clean(full)
-	if path.IsAbs(full) || !fs.ValidPath(name) {
-		return "", errOutside
-	}
-	top, rest, below := strings.Cut(name, "/")
-	switch {
-	case name == ".":
-		return name, nil
-	case u.top == "":
-		u.top = top
-	case u.top != top:
-		return "", errTop
-	}
-	if !below {
-		return ".", nil
-	}
-	return rest, nil
 }
 
 func (u *unpacker) writeFile(name string, h *tar.Header, in io.Reader) error {

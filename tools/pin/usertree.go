@@ -45,7 +45,7 @@ func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *prog
 		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
 	}
 	id := tree.GitID(entries)
-	entry, hit, err := c.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
+	entry, _, err := c.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
 		doing := "copy the kernel tree " + dir
 		if err := c.Need(doing, unpackedBytes); err != nil {
 			return err
@@ -61,11 +61,6 @@ func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *prog
 	if err != nil {
 		return t, err
 	}
-	to := filepath.Join(entry, treeName)
-	if t, err = tree.Load(to); err != nil || !hit {
-		return t, err
-	}
-
 	// The copy may be old: compare its pinned files with what was read.
 	want := map[string]string{}
 	for _, e := range entries {
@@ -73,7 +68,7 @@ func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *prog
 			want[e.Path] = e.Blob
 		}
 	}
-	return t, verify(ctx, to, to, want, removeHint(entry))
+	return load(ctx, entry, want)
 }
 
 // readUser reads all files that belong to a user's tree.
@@ -92,29 +87,24 @@ func readUser(ctx context.Context, log *progress.Log, dir string) (entries []tre
 }
 
 // checkoutFiles returns the files of a git checkout: those tracked and not
-// deleted, and new ones that are not ignored.
-func checkoutFiles(ctx context.Context, dir string) ([]string, error) {
-	unmerged, err := listFiles(ctx, dir, "--unmerged")
+// deleted, and new ones that are not ignored. git ls-files only reads: no lock
+// is taken, no index refreshed, no program run that the repository names. The
+// repository may be another user's, as it is under sudo.
+func checkoutFiles(ctx context.Context, dir string) (names []string, err error) {
+	git := program.Program{Name: "git", InheritEnv: true, Env: []string{
+		"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1",
+	}}
+	out, _, err := git.Run(ctx, "-C", dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false",
+		"ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return nil, err
 	}
-	if len(unmerged) > 0 {
-		_, first, _ := strings.Cut(unmerged[0], "\t")
-		return nil, fmt.Errorf("a merge in it is not finished: %s has conflicts", first)
-	}
-
-	all, err := listFiles(ctx, dir, "--cached", "--others", "--exclude-standard", "--deduplicate")
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	var names []string
-	for _, name := range all {
-		info, err := root.Lstat(name)
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		tag, name, _ := strings.Cut(line, " ")
+		if tag == "M" {
+			return nil, fmt.Errorf("a merge in it is not finished: %s has conflicts", name)
+		}
+		info, err := os.Lstat(filepath.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // deleted, or left out by a sparse checkout
 		case err != nil:
@@ -124,20 +114,6 @@ func checkoutFiles(ctx context.Context, dir string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// listFiles runs git ls-files, which only reads: no lock is taken, no index
-// refreshed, no program run that the repository names. The repository may be
-// another user's, as it is under sudo.
-func listFiles(ctx context.Context, dir string, args ...string) ([]string, error) {
-	git := program.Program{Name: "git", InheritEnv: true, Env: []string{
-		"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1",
-	}}
-	out, _, err := git.Run(ctx, append([]string{"-C", dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "ls-files", "-z"}, args...)...)
-	if err != nil || len(out) == 0 {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
 // built are the files that a kernel build leaves in a tree that it was done
@@ -174,12 +150,8 @@ var assignment = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERS
 // Version returns the version of the kernel tree in dir as its Makefile has
 // it. A directory that is not a kernel tree is wrong use.
 func Version(dir string) (string, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
+	if _, err := os.Stat(filepath.Clean(dir) + "/."); err != nil {
 		return "", notKernel(dir, err.Error())
-	}
-	if !info.IsDir() {
-		return "", notKernel(dir, "it is not a directory")
 	}
 	for _, name := range []string{"Makefile", "Kconfig", "Kbuild", "virt/kvm/kvm_main.c", "include/linux/kvm_host.h"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
@@ -200,9 +172,6 @@ func Version(dir string) (string, error) {
 	if vars["VERSION"] == "" || vars["PATCHLEVEL"] == "" {
 		return "", notKernel(dir, "its Makefile sets no VERSION and PATCHLEVEL")
 	}
-	version := vars["VERSION"] + "." + vars["PATCHLEVEL"]
-	if sub := vars["SUBLEVEL"]; sub != "" {
-		version += "." + sub
-	}
-	return version + vars["EXTRAVERSION"], nil
+	version := vars["VERSION"] + "." + vars["PATCHLEVEL"] + "." + vars["SUBLEVEL"]
+	return strings.TrimSuffix(version, ".") + vars["EXTRAVERSION"], nil
 }

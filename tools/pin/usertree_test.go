@@ -161,7 +161,7 @@ func TestUserTreeRefuses(t *testing.T) {
 	writeTree(t, filepath.Join(dir, "make"), noVersion)
 	writeTree(t, dir, map[string]string{"file": "x", "empty/x": "x"})
 	for name, says := range map[string]string{
-		"make": "VERSION", "file": "it is not a directory", "empty": "it has no Makefile", "not-there": "no such file",
+		"make": "VERSION", "file": "not a directory", "empty": "it has no Makefile", "not-there": "no such file",
 	} {
 		_, err := UserTree(t.Context(), p, filepath.Join(dir, name), options(t).Cache, nil)
 		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "is not a kernel source tree") || !strings.Contains(err.Error(), says) {
