@@ -47,8 +47,7 @@ func TestCycles(t *testing.T) {
 // runs.
 func TestCount(t *testing.T) {
 	c, base := pinned(t)
-	clock := event{unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_TASK_CLOCK}
-	attr := unix.PerfEventAttr{Type: clock.kind, Config: clock.config, Size: unix.PERF_ATTR_SIZE_VER0}
+	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_TASK_CLOCK, Size: unix.PERF_ATTR_SIZE_VER0}
 	fd, err := unix.PerfEventOpen(&attr, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		t.Skipf("NOT RUN: perf_event_open: %v", err)
@@ -75,7 +74,7 @@ func TestCount(t *testing.T) {
 	p := short
 	p.LoopNanos = 200_000
 	m := meter{in: in, out: bufio.NewReader(out), params: p}
-	if err := m.count(clock); err != nil {
+	if err := m.count(int(attr.Type), int(attr.Config)); err != nil {
 		t.Fatal(err)
 	}
 	// Time also passes while another thread runs, and the event while another

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/program"
@@ -18,6 +21,9 @@ import (
 // ErrWrong means that a lookup found something else than it should have: the
 // kernel, or what was taken out of it, is wrong.
 var ErrWrong = errors.New("wrong result of a lookup")
+
+// ErrCycles means that the processor's cycles cannot be counted.
+var ErrCycles = errors.New("cycles cannot be counted")
 
 // disturbed is by how much the time of 2N passes may miss twice that of N. If it
 // does both are measured again, attempts times at most, and the fastest run of
@@ -62,7 +68,7 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 
 	m := meter{in: process.Stdin, out: bufio.NewReader(process.Stdout), params: p}
 	if p.Cycles {
-		if err := m.count(cycles); err != nil {
+		if err := m.count(unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES); err != nil {
 			return Measured{}, fmt.Errorf("measure in user space: %w", err)
 		}
 	}
@@ -98,10 +104,10 @@ type meter struct {
 // counted.
 type took struct{ nanos, events int64 }
 
-// count has runs count an event from now on.
-func (m *meter) count(e event) error {
+// count has runs count an event of perf_event_open from now on.
+func (m *meter) count(kind, config int) error {
 	m.counts = true
-	return m.order("count %d %d", e.kind, e.config)
+	return m.order("count %d %d", kind, config)
 }
 
 // order has the program do something to which it says ok.
@@ -233,4 +239,31 @@ func numbers[T int | int32](all []T) string {
 		fmt.Fprintf(&b, " %d", n)
 	}
 	return b.String()
+}
+
+// Cycles tries to count the processor's cycles. The error is ErrCycles, and says
+// why they cannot be counted here.
+func Cycles() error {
+	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_HARDWARE, Config: unix.PERF_COUNT_HW_CPU_CYCLES,
+		Size: unix.PERF_ATTR_SIZE_VER0, Bits: unix.PerfBitExcludeKernel | unix.PerfBitExcludeHv}
+	fd, err := unix.PerfEventOpen(&attr, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if err == nil {
+		return unix.Close(fd)
+	}
+	paranoid, _ := os.ReadFile("/proc/sys/kernel/perf_event_paranoid")
+	return whyNoCycles(err, strings.TrimSpace(string(paranoid)))
+}
+
+// whyNoCycles says what an error of perf_event_open means.
+func whyNoCycles(err error, paranoid string) error {
+	why := "it failed"
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENODEV):
+		why = "the kernel knows no such counter of this processor, as in a virtual machine that is given none"
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		why = fmt.Sprintf("it is not allowed: kernel.perf_event_paranoid is %s, expected 2 or less, or root", paranoid)
+	case errors.Is(err, unix.ENOSYS):
+		why = "the kernel has no perf events"
+	}
+	return fmt.Errorf("%w: perf_event_open: %w: %s", ErrCycles, err, why)
 }

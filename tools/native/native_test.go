@@ -42,6 +42,28 @@ func pinned(t *testing.T) (*cache.Cache, tree.Tree) {
 	return c, base
 }
 
+// variants are the trees that can be measured, by name.
+func variants(t *testing.T, c *cache.Cache, base tree.Tree) map[string]tree.Tree {
+	t.Helper()
+	s, err := series.LoadAll("../../patches")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := variant.Load("../../ci/variants.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trees := map[string]tree.Tree{variant.Base: base, variant.Patched: patched(t, c, base)}
+	for _, v := range all {
+		made, err := v.Apply(t.Context(), base, s, series.Options{Cache: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trees[v.Name] = made.Tree
+	}
+	return trees
+}
+
 // short is a measurement of a moment, with VMs of all kinds.
 var short = measure.Params{
 	VMs: []measure.VM{
@@ -55,26 +77,7 @@ var short = measure.Params{
 // compiles them and lets them find all vCPUs.
 func TestVariants(t *testing.T) {
 	c, base := pinned(t)
-	s, err := series.LoadAll("../../patches")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := variant.Load("../../ci/variants.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	trees := map[string]tree.Tree{variant.Base: base}
-	if trees[variant.Patched], _, err = s.Apply(t.Context(), base, series.Options{Cache: c}); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range all {
-		made, err := v.Apply(t.Context(), base, s, series.Options{Cache: c})
-		if err != nil {
-			t.Fatal(err)
-		}
-		trees[v.Name] = made.Tree
-	}
-	for name, tr := range trees {
+	for name, tr := range variants(t, c, base) {
 		t.Run(name, func(t *testing.T) {
 			program, err := Build(t.Context(), c, tr)
 			if err != nil {
@@ -123,63 +126,33 @@ func TestMeasureRefuses(t *testing.T) {
 	}
 }
 
-// TestWrongLookup breaks a kernel on purpose: what it does is no result.
+// TestWrongLookup breaks a kernel on purpose: what it does is no result, if it
+// can be built at all.
 func TestWrongLookup(t *testing.T) {
 	c, base := pinned(t)
-	for name, tt := range map[string]struct{ old, new, says string }{
-		"another vCPU is returned": {"return xa_load(&kvm->vcpu_array, i);", "return xa_load(&kvm->vcpu_array, i / 2);", "wrong checksum"},
-		"a walk begins too late":   {"idx, vcpup, 0,\t", "idx, vcpup, 1,\t", "the VM does not have the vCPUs"},
+	const load = "return xa_load(&kvm->vcpu_array, i);"
+	for name, tt := range map[string]struct {
+		old, new, says string
+		built          bool
+	}{
+		"another vCPU is returned": {load, "return xa_load(&kvm->vcpu_array, i / 2);", "wrong checksum", true},
+		"a walk begins too late":   {"idx, vcpup, 0,\t", "idx, vcpup, 1,\t", "the VM does not have the vCPUs", true},
+		"no lookup":                {"*kvm_get_vcpu(", "*kvm_vcpu_at(", "expected a definition of kvm_get_vcpu, found none", false},
+		"does not compile":         {load, "return xa_lode(&kvm->vcpu_array, i);", "xa_lode", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			broken := withHeader(t, base, func(h string) string { return strings.Replace(h, tt.old, tt.new, 1) })
-			program, err := Build(t.Context(), c, broken)
-			if err != nil {
-				t.Fatal(err)
+			program, err := Build(t.Context(), c, withFiles(t, base, map[string][2]string{hostHeader: {tt.old, tt.new}}))
+			right := exit.Code(err) == exit.BuildFailed
+			if tt.built {
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = Measure(t.Context(), program, short)
+				right = errors.Is(err, ErrWrong)
 			}
-			if _, err := Measure(t.Context(), program, short); !errors.Is(err, ErrWrong) || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("expected a wrong result that says %q, found %v", tt.says, err)
+			if err == nil || !right || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("expected an error that says %q, found %v", tt.says, err)
 			}
 		})
 	}
-	t.Run("no lookup", func(t *testing.T) {
-		broken := withHeader(t, base, func(h string) string { return strings.ReplaceAll(h, "*kvm_get_vcpu(", "*kvm_vcpu_at(") })
-		_, err := Build(t.Context(), c, broken)
-		if err == nil || exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "expected a definition of kvm_get_vcpu, found none") {
-			t.Errorf("expected an error that says what is not there, found %v", err)
-		}
-	})
-	t.Run("does not compile", func(t *testing.T) {
-		broken := withHeader(t, base, func(h string) string { return strings.Replace(h, "return xa_load(", "return xa_lode(", 1) })
-		_, err := Build(t.Context(), c, broken)
-		if err == nil || exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "xa_lode") {
-			t.Errorf("expected an error of the compiler, found %v", err)
-		}
-	})
-}
-
-// withHeader returns a tree that has what Build reads, with another header.
-func withHeader(t *testing.T, base tree.Tree, edit func(string) string) tree.Tree {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"virt", "lib", "tools"} {
-		if err := os.Symlink(filepath.Join(base.Dir, name), filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	linux := filepath.Join(dir, "include", "linux")
-	if err := os.MkdirAll(linux, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(filepath.Join(base.Dir, hostHeader))
-	if err != nil {
-		t.Fatal(err)
-	}
-	edited := edit(string(data))
-	if edited == string(data) {
-		t.Fatal("expected the header to be edited, found it as it was")
-	}
-	if err := os.WriteFile(filepath.Join(dir, hostHeader), []byte(edited), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return tree.Tree{Dir: dir, ID: tree.BlobID([]byte(edited)), Version: base.Version}
 }

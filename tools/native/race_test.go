@@ -14,7 +14,6 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
-	"vcpulab/tools/variant"
 )
 
 // growing is races of a moment.
@@ -33,23 +32,7 @@ func twoProcessors(t *testing.T) {
 func TestRace(t *testing.T) {
 	twoProcessors(t)
 	c, base := pinned(t)
-	s, err := series.LoadAll("../../patches")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := variant.Load("../../ci/variants.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	trees := map[string]tree.Tree{variant.Base: base, variant.Patched: patched(t, c, base)}
-	for _, v := range all {
-		made, err := v.Apply(t.Context(), base, s, series.Options{Cache: c})
-		if err != nil {
-			t.Fatal(err)
-		}
-		trees[v.Name] = made.Tree
-	}
-	for name, tr := range trees {
+	for name, tr := range variants(t, c, base) {
 		t.Run(name, func(t *testing.T) {
 			program, err := Build(t.Context(), c, tr)
 			if err != nil {
