@@ -100,8 +100,16 @@ func (r *Running) runProgram(ctx context.Context, job wire.Job, record func(wire
 		return fmt.Errorf("start the measuring program: %w", err)
 	}
 
-	readErr := readRecords(p.Stdout, record)
-	if readErr != nil {
+	var readErr error
+	for dec := wire.NewDecoder(p.Stdout); readErr == nil; {
+		var rec wire.Record
+		if rec, readErr = dec.Next(); readErr == nil {
+			readErr = record(rec)
+		}
+	}
+	if errors.Is(readErr, io.EOF) {
+		readErr = nil
+	} else {
 		p.Kill() // nothing reads on
 	}
 	waitErr := p.Wait()
@@ -116,21 +124,4 @@ func (r *Running) runProgram(ctx context.Context, job wire.Job, record func(wire
 		return fmt.Errorf("the measuring program: %w %s", waitErr, said)
 	}
 	return nil
-}
-
-// readRecords hands on all records, from hello to end.
-func readRecords(rd io.Reader, record func(wire.Record) error) error {
-	dec := wire.NewDecoder(rd)
-	for {
-		rec, err := dec.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = record(rec)
-		}
-		if err != nil {
-			return err
-		}
-	}
 }

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package running is about the kernel that runs on the machine: whether it can be
+// measured, what it and the machine are like, and the module with the loops in
+// it, which it loads and unloads.
+//
+// All that is read of the machine is files. A System says where they are, so
+// that a directory can stand in for a machine in tests.
 package running
 
 import (
@@ -10,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,37 +24,25 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// Obstacle is a reason why the running kernel cannot be measured.
-type Obstacle struct {
-	Why  string // what was found
-	Next string // what to do about it
-}
+// obstacles are reasons why the running kernel cannot be measured, each with what to
+// do about it.
+type obstacles []string
 
-// RefusedError says that the running kernel cannot be measured. Nothing was
-// changed.
-type RefusedError struct{ Obstacles []Obstacle }
-
-func (e *RefusedError) Error() string {
-	var b strings.Builder
-	b.WriteString("the running kernel cannot be measured")
-	for _, o := range e.Obstacles {
-		fmt.Fprintf(&b, "\n  %s: %s", o.Why, o.Next)
-	}
-	return b.String()
-}
-
-// ExitCode says that the machine lacks something.
-func (e *RefusedError) ExitCode() int { return exit.MachineLacks }
-
-// refuse is a RefusedError of one obstacle.
-func refuse(why, next string) error { return &RefusedError{[]Obstacle{{why, next}}} }
-
-// lacks notes an obstacle if there is one.
-func (e *RefusedError) lacks(is bool, why, next string) {
+// add notes an obstacle if there is one.
+func (o *obstacles) add(is bool, why, next string) {
 	if is {
-		e.Obstacles = append(e.Obstacles, Obstacle{why, next})
+		*o = append(*o, why+": "+next)
 	}
 }
+
+// refused says that the running kernel cannot be measured, and that nothing was
+// changed: the machine lacks something.
+func (o obstacles) refused() error {
+	return exit.With(exit.MachineLacks, errors.New("the running kernel cannot be measured\n  "+strings.Join(o, "\n  ")))
+}
+
+// refuse is the error of one obstacle.
+func refuse(why, next string) error { return obstacles{why + ": " + next}.refused() }
 
 // needed are the capabilities that loading modules, and BPF programs that trace,
 // takes.
@@ -65,40 +60,40 @@ var needed = []struct {
 const clockFolder = "sys/devices/system/clocksource/clocksource0/"
 
 // Check looks whether the running kernel can be measured, as far as that can be
-// known before the module is built. The error is a RefusedError with all that
-// stands against it. It changes nothing.
+// known before the module is built. The error has all that stands against it, and
+// stands for exit.MachineLacks. It changes nothing.
 func Check(s System) error {
-	var e RefusedError
-	caps := s.capabilities()
+	var o obstacles
+	caps, _ := strconv.ParseUint(s.field("proc/self/status", "CapEff"), 16, 64)
 	var missing []string
 	for _, n := range needed {
 		if caps&(1<<n.number) == 0 {
 			missing = append(missing, n.name)
 		}
 	}
-	e.lacks(caps == 0, "not root", `run it with sudo env "PATH=$PATH", which finds the same programs`)
-	e.lacks(caps != 0 && len(missing) > 0, "no "+strings.Join(missing, ", "), "run it as root outside of containers")
+	o.add(caps == 0, "not root", `run it with sudo env "PATH=$PATH", which finds the same programs`)
+	o.add(caps != 0 && len(missing) > 0, "no "+strings.Join(missing, ", "), "run it as root outside of containers")
 
-	e.lacks(!s.exists("dev/kvm"), "no /dev/kvm", "modprobe kvm_amd or kvm_intel; without either the processor, or the firmware's setup, offers no virtualization")
-	e.lacks(!s.exists("proc/modules"), "the kernel takes no modules", "boot one with CONFIG_MODULES and CONFIG_MODULE_UNLOAD")
-	e.lacks(s.line("proc/sys/kernel/modules_disabled") == "1", "/proc/sys/kernel/modules_disabled is 1",
+	o.add(!s.exists("dev/kvm"), "no /dev/kvm", "modprobe kvm_amd or kvm_intel; without either the processor, or the firmware's setup, offers no virtualization")
+	o.add(!s.exists("proc/modules"), "the kernel takes no modules", "boot one with CONFIG_MODULES and CONFIG_MODULE_UNLOAD")
+	o.add(s.line("proc/sys/kernel/modules_disabled") == "1", "/proc/sys/kernel/modules_disabled is 1",
 		"no module can be loaded until the next boot: boot without what sets it")
 	// "kvm 1400832 - - Live 0x0": its users are not counted.
 	f := strings.Fields(s.line("proc/modules"))
-	e.lacks(len(f) > 2 && f[2] == "-", "the kernel never unloads a module", "boot one with CONFIG_MODULE_UNLOAD")
-	e.lacks(s.loaded(ModuleName), "a module "+ModuleName+" is loaded", "unload it if no other measurement is running: rmmod "+ModuleName)
-	e.lacks(s.line("sys/module/module/parameters/sig_enforce") == "Y", "the kernel takes signed modules only",
+	o.add(len(f) > 2 && f[2] == "-", "the kernel never unloads a module", "boot one with CONFIG_MODULE_UNLOAD")
+	o.add(s.loaded(ModuleName), "a module "+ModuleName+" is loaded", "unload it if no other measurement is running: rmmod "+ModuleName)
+	o.add(s.line("sys/module/module/parameters/sig_enforce") == "Y", "the kernel takes signed modules only",
 		"boot without module.sig_enforce, or a kernel without CONFIG_MODULE_SIG_FORCE")
 	// "none [integrity] confidentiality"
 	lockdown := s.line("sys/kernel/security/lockdown")
-	e.lacks(lockdown != "" && !strings.Contains(lockdown, "[none]"), "the kernel is locked down: "+lockdown,
+	o.add(lockdown != "" && !strings.Contains(lockdown, "[none]"), "the kernel is locked down: "+lockdown,
 		"turn secure boot off, or boot without lockdown=")
 
-	e.lacks(!s.exists("sys/kernel/btf/vmlinux"), "no /sys/kernel/btf/vmlinux",
+	o.add(!s.exists("sys/kernel/btf/vmlinux"), "no /sys/kernel/btf/vmlinux",
 		"boot a kernel with CONFIG_DEBUG_INFO_BTF: probes attach to functions that have a type")
-	e.lacks(s.loaded("kvm") && !s.exists(kvmTypes), "no /"+kvmTypes, "boot a kernel with CONFIG_DEBUG_INFO_BTF_MODULES, or with CONFIG_KVM=y")
+	o.add(s.loaded("kvm") && !s.exists(kvmTypes), "no /"+kvmTypes, "boot a kernel with CONFIG_DEBUG_INFO_BTF_MODULES, or with CONFIG_KVM=y")
 	// A kernel without ftrace refuses the probes.
-	e.lacks(s.line("proc/sys/kernel/ftrace_enabled") == "0", "/proc/sys/kernel/ftrace_enabled is 0: probes would never run",
+	o.add(s.line("proc/sys/kernel/ftrace_enabled") == "0", "/proc/sys/kernel/ftrace_enabled is 0: probes would never run",
 		"sysctl kernel.ftrace_enabled=1")
 
 	clock := s.line(clockFolder + "current_clocksource")
@@ -106,14 +101,14 @@ func Check(s System) error {
 	if slices.Contains(strings.Fields(s.line(clockFolder+"available_clocksource")), "tsc") {
 		next = "echo tsc > /" + clockFolder + "current_clocksource"
 	}
-	e.lacks(clock != "tsc", fmt.Sprintf("expected the clock source tsc, found %q", clock), next)
+	o.add(clock != "tsc", fmt.Sprintf("expected the clock source tsc, found %q", clock), next)
 
 	if s.Module == "" {
 		why, next := s.checkBuild()
-		e.lacks(why != "", why, next)
+		o.add(why != "", why, next)
 	}
-	if len(e.Obstacles) > 0 {
-		return &e
+	if len(o) > 0 {
+		return o.refused()
 	}
 	return nil
 }
@@ -155,4 +150,63 @@ func (s System) otherBuild(vmlinux string) string {
 		return vmlinux + " is another build than the kernel that runs: their types differ"
 	}
 	return ""
+}
+
+// Sizes are the most vCPUs of a VM, and the largest ID of one.
+type Sizes struct{ VCPUs, ID int }
+
+// KVM's request to ask for what it can, and what to ask for: from linux/kvm.h.
+const (
+	kvmCheckExtension = 0xae03
+	kvmCapMaxVCPUs    = 66
+	kvmCapMaxVCPUID   = 128
+)
+
+// What a VM of x86 takes, more than that in bytes: with a vCPU's pages and what
+// the allocators keep for it, and for all else.
+const (
+	perVCPU = 128 << 10
+	spare   = 256 << 20
+)
+
+// CheckSizes looks whether KVM takes VMs that large, and whether the machine has
+// memory for them.
+func CheckSizes(s System, want Sizes) error {
+	f, err := os.Open(s.path("dev/kvm"))
+	if err != nil {
+		return refuse(err.Error(), "is this a container? Run it outside of one")
+	}
+	defer f.Close()
+	var has Sizes
+	for _, q := range []struct {
+		what int
+		into *int
+	}{{kvmCapMaxVCPUs, &has.VCPUs}, {kvmCapMaxVCPUID, &has.ID}} {
+		n, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), kvmCheckExtension, uintptr(q.what))
+		if errno != 0 {
+			return fmt.Errorf("KVM_CHECK_EXTENSION: %w", errno)
+		}
+		*q.into = int(n)
+	}
+	// "16315316 kB", nothing if that is not known.
+	available, _, _ := strings.Cut(s.field("proc/meminfo", "MemAvailable"), " ")
+	kib, _ := strconv.ParseInt(available, 10, 64)
+	return fits(want, has, kib<<10)
+}
+
+// fits refuses VMs that are too large. has.ID is one more than the largest ID, and
+// memory in bytes, 0 if that is not known.
+func fits(want, has Sizes, memory int64) error {
+	var why string
+	switch takes := int64(want.VCPUs)*perVCPU + spare; {
+	case want.VCPUs > has.VCPUs:
+		why = fmt.Sprintf("VMs of %d vCPUs: KVM takes %d here", want.VCPUs, has.VCPUs)
+	case has.ID > 0 && want.ID >= has.ID:
+		why = fmt.Sprintf("vCPUs with IDs up to %d: KVM takes them up to %d here", want.ID, has.ID-1)
+	case memory > 0 && takes > memory:
+		why = fmt.Sprintf("VMs of %d vCPUs: expected %d MiB of memory, found %d", want.VCPUs, takes>>20, memory>>20)
+	default:
+		return nil
+	}
+	return exit.With(exit.Usage, fmt.Errorf("%s; choose smaller ones with --sizes, --ids and --memory-at, and leave out --max", why))
 }

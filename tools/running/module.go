@@ -24,7 +24,7 @@ var structures = []string{"kvm", "kvm_vcpu"}
 // CheckModule looks whether a module was built for the running kernel: whether
 // what it knows of KVM's structures is what KVM has. A kernel has the same
 // release after it was configured again, and takes modules of before. The error
-// is a RefusedError.
+// stands for exit.MachineLacks if it was built for another.
 func CheckModule(s System, ko string) error {
 	base, err := btf.LoadSpec(s.Types())
 	if err != nil {

@@ -5,7 +5,6 @@ package running
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -66,13 +65,4 @@ func (s System) Types() string { return s.path("sys/kernel/btf/vmlinux") }
 func (s System) loaded(module string) bool {
 	data, _ := os.ReadFile(s.path("proc/modules"))
 	return strings.Contains("\n"+string(data), "\n"+module+" ")
-}
-
-// capabilities are those that the process has, by number.
-func (s System) capabilities() uint64 {
-	caps, err := strconv.ParseUint(s.field("proc/self/status", "CapEff"), 16, 64)
-	if err != nil {
-		return 0
-	}
-	return caps
 }
