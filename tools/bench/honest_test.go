@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,5 +100,124 @@ func TestKernelAgain(t *testing.T) {
 	}
 	if len(got.Discarded) != 1 || !strings.Contains(got.Discarded[0].Why, "probe missed calls: no event") {
 		t.Errorf("expected the first boot to be discarded for what its probe missed, found %+v", got.Discarded)
+	}
+}
+
+// checkStalls: nothing waits on the pinned kernel, but for one grace period in
+// each change of memory slots.
+func checkStalls(t *testing.T, r *results.Results) {
+	seen := 0
+	for _, f := range r.Figures {
+		op, _, _ := strings.Cut(f.Name(), "/")
+		switch {
+		case op != "grow" && op != "gaps":
+			continue
+		case strings.HasSuffix(f.Name(), "/create-waits") && f.Value != 0,
+			strings.HasSuffix(f.Name(), "/create-blocked") && f.Value != 0,
+			strings.HasSuffix(f.Name(), "/slot-waits") && f.Value != 1,
+			strings.HasPrefix(f.Name(), "gaps/") && strings.HasSuffix(f.Name(), "/blocked") && f.Value != 0:
+			t.Errorf("%s of %s: found %v", f.Name(), f.Column, f.Value)
+		}
+		seen++
+	}
+	if seen == 0 {
+		t.Error("expected figures about who waits, found none")
+	}
+	for _, b := range r.Boots {
+		for _, g := range b.Gaps {
+			t.Logf("%s %s: %d ran, longest %d; %d preempted; the vCPU saw %d, longest %d",
+				b.Column(), g.Phase, g.RanSum.Count, g.RanSum.Largest, g.Preempted.Count, g.Guest.Count, g.Guest.Largest)
+		}
+	}
+}
+
+// TestStallsBroken looks for who waits with programs that are broken on purpose:
+// nothing of it is a result, and why is said.
+func TestStallsBroken(t *testing.T) {
+	c, k := pinnedKernel(t)
+	good := buildLoops(t, c, k, nil)
+	without := func(programs ...string) measure.Break {
+		return measure.Break{Without: programs}
+	}
+	for name, tt := range map[string]struct {
+		broken measure.Break
+		says   string
+	}{
+		"no room for events":       {measure.Break{Ring: 4096}, "probe missed calls"},
+		"creations are missed":     {without("vm_ioctl_entry"), "probe missed calls"},
+		"entries are missed":       {without("vcpu_entry"), "the vCPU was entered 0 times and left"},
+		"exits are missed":         {without("vcpu_exit"), "times and left 0 times"},
+		"switches are missed":      {without("sched_switch"), "task switches were not seen"},
+		"waits are missed":         {without("synchronize_srcu_expedited_entry"), "a grace period to be waited for"},
+		"the vCPU does not run":    {measure.Break{Idle: true}, "the vCPU does not run"},
+		"there is no such program": {without("vcpu_sleep"), "no program vcpu_sleep"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := smallPlan(measure.VM{VCPUs: 1, IDs: measure.Dense})
+			plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: tt.broken}
+			bootBroken(t, guests(c, k, good), plan, tt.says)
+		})
+	}
+}
+
+// pathPlan measures paths alone, on VMs with so many vCPUs.
+func pathPlan(vcpus ...int) Plan {
+	a := DefaultAxes
+	a.Growth, a.Paths = 0, vcpus
+	plan := NewPlan(results.ICount, a)
+	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}
+	plan.Params.LoopNanos = 100_000
+	return plan
+}
+
+// checkPaths looks at what functions cost that look vCPUs up.
+func checkPaths(t *testing.T, r *results.Results) {
+	for _, p := range measure.AllPaths {
+		name := func(vcpus int, what string) string {
+			return fmt.Sprintf("path/vcpus=%d/ids=sparse/do=%s/%s", vcpus, p, what)
+		}
+		// A call is the same in both boots, to the instruction.
+		for _, n := range []int{8, 64} {
+			once, again := figure(t, r, name(n, "call"), "base"), figure(t, r, name(n, "call"), "base-again")
+			if once.Value != again.Value {
+				t.Errorf("%s: expected the same in both boots, found %v and %v", once.Name(), once.Value, again.Value)
+			}
+			t.Logf("%s: %v instructions, %.0f in 10^9", once.Name(), once.Value, figure(t, r, name(n, "rate"), "base").Value)
+		}
+		// Without the series all but one of them walk all vCPUs, or those up
+		// to the one that is looked for.
+		if few, many := figure(t, r, name(8, "call"), "base").Value, figure(t, r, name(64, "call"), "base").Value; many < 3*few && p != measure.PathXenSend {
+			t.Errorf("%s: expected a walk, found %v instructions with 8 vCPUs and %v with 64", p, few, many)
+		}
+	}
+	for _, what := range []string{"created", "ran"} {
+		few, many := figure(t, r, "start/vcpus=8/ids=sparse/"+what, "base").Value, figure(t, r, "start/vcpus=64/ids=sparse/"+what, "base").Value
+		if few <= 0 || many < 6*few {
+			t.Errorf("start until %s: expected it to take about eight times as much with 64 vCPUs, found %v and %v", what, few, many)
+		}
+	}
+}
+
+// TestPathsBroken measures with something that is broken on purpose: nothing of
+// it is a result, and why is said.
+func TestPathsBroken(t *testing.T) {
+	c, k := pinnedKernel(t)
+	good := buildLoops(t, c, k, nil)
+	for name, tt := range map[string]struct {
+		broken measure.Break
+		says   string
+	}{
+		"entries are missed":          {measure.Break{Without: []string{"_entry"}}, "and the call in it"},
+		"exits are missed":            {measure.Break{Without: []string{"_exit"}}, "probe missed calls: 80 operations called kvm_make_all_cpus_request 0 times"},
+		"operations are left out":     {measure.Break{Lazy: true}, "80 operations called kvm_make_all_cpus_request 75 times"},
+		"a vCPU does not get its IPI": {measure.Break{Deaf: 3}, "ipi-broadcast: the VM's payload failed: vCPU 3: expected interrupts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := pathPlan(8)
+			plan.Params.Paths.Break = tt.broken
+			bootBroken(t, guests(c, k, good), plan, tt.says)
+		})
 	}
 }

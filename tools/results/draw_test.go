@@ -3,9 +3,14 @@
 package results
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -214,4 +219,96 @@ func TestDrawRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGrowth is told a line from a parabola.
+func TestGrowth(t *testing.T) {
+	for name, tt := range map[string]struct {
+		vcpus int
+		cost  func(i int) int64
+		want  float64 // 0 if there is none
+	}{
+		"too few":                  {63, func(int) int64 { return 1 }, 0},
+		"flat":                     {64, func(int) int64 { return 44_000 }, 1},
+		"flat, first ones dear":    {1024, func(i int) int64 { return 44_000 + int64(max(0, 100-i))*10_000 }, 1},
+		"flat, interrupts":         {1024, func(i int) int64 { return 44_000 + int64(i%7/6)*9_000 }, 1},
+		"a scan":                   {1024, func(i int) int64 { return int64(i) }, 959.5 / 191.5},
+		"a scan of what is dearer": {1024, func(i int) int64 { return 44_000 + 164*int64(i) }, (44_000 + 164*959.5) / (44_000 + 164*191.5)},
+		"getting cheaper":          {64, func(i int) int64 { return int64(1000 / (1 + i/32)) }, 0.5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var nanos []int64
+			for i := range tt.vcpus {
+				nanos = append(nanos, tt.cost(i))
+			}
+			got, ok := growth(nanos)
+			if ok != (tt.want != 0) || math.Abs(got-tt.want) > 1e-9 {
+				t.Errorf("expected %v, found %v (%v)", tt.want, got, ok)
+			}
+		})
+	}
+}
+
+// TestSources follows each figure's pointers in the JSON of a real run to samples
+// of the VM that the figure names.
+func TestSources(t *testing.T) {
+	data, err := os.ReadFile("testdata/results.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all any
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Read("testdata/results.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range r.Boots {
+		sources, err := b.Sources()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.Figures {
+			if f.Column != b.Column() || f.Name() == "probe/loop" {
+				continue
+			}
+			found, ok := follow(all, fmt.Sprintf("/boots/%d%s", i, sources[f.Key])).(map[string]any)
+			if !ok || sources[f.Key] == "" {
+				t.Errorf("%s: %q leads to nothing", f.Name(), sources[f.Key])
+				continue
+			}
+			op, rest, _ := strings.Cut(f.Name(), "/")
+			if got := found["op"]; got != nil && got != op {
+				t.Errorf("%s leads to a loop that does %v", f.Name(), got)
+			}
+			if vm, ok := found["vm"].(map[string]any); ok && strings.HasPrefix(rest, "vcpus=") && strings.Contains(rest, "/ids=") {
+				if want := fmt.Sprintf("vcpus=%v/ids=%v", vm["vcpus"], vm["ids"]); !strings.HasPrefix(rest+"/", want+"/") {
+					t.Errorf("%s leads to samples of %s", f.Name(), want)
+				}
+			}
+		}
+	}
+	if _, err := (Boot{Which: Which{Method: ICount}}).Sources(); err == nil {
+		t.Error("expected an error of a boot without samples, found none")
+	}
+}
+
+// follow follows a JSON pointer, to nil if it leads nowhere.
+func follow(v any, pointer string) any {
+	for _, step := range strings.Split(pointer, "/")[1:] {
+		switch of := v.(type) {
+		case map[string]any:
+			v = of[step]
+		case []any:
+			n, err := strconv.Atoi(step)
+			if err != nil || n < 0 || n >= len(of) {
+				return nil
+			}
+			v = of[n]
+		default:
+			return nil
+		}
+	}
+	return v
 }
