@@ -96,8 +96,8 @@ func TestApplyOwnSeries(t *testing.T) {
 			}
 		}
 		// Files that only later patches touch.
-		got := b.String()
-		for line := range strings.Lines(gitList(t, repo)) {
+		got, want := b.String(), gitList(t, repo)
+		for line := range strings.Lines(want) {
 			if !strings.Contains(got, line) {
 				name := strings.Trim(strings.Fields(line)[2], `"`)
 				if _, read := img.now[name]; read {
@@ -106,7 +106,7 @@ func TestApplyOwnSeries(t *testing.T) {
 			}
 		}
 		for line := range strings.Lines(got) {
-			if !strings.Contains(gitList(t, repo), line) {
+			if !strings.Contains(want, line) {
 				t.Errorf("through patch %d: git am has not %s", p.Number, line)
 			}
 		}

@@ -45,7 +45,7 @@ func SourceRoot() (string, error) {
 		}
 	}
 	return "", exit.With(exit.MachineLacks, fmt.Errorf(
-		"build the guest program: %w: looked for a go.mod with \"module %s\" in and above %s and %s; run the command inside a clone of the repository",
+		"%w: looked for a go.mod with \"module %s\" in and above %s and %s; run the command inside a clone of the repository",
 		ErrNoSource, moduleGo, wd, filepath.Dir(exe)))
 }
 
@@ -62,16 +62,16 @@ func isRoot(dir string) bool {
 // kept in c under a key made of that source and the Go version. root is the
 // directory of the source, "" for SourceRoot.
 func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string) (_ string, err error) {
-	if root == "" {
-		if root, err = SourceRoot(); err != nil {
-			return "", err
-		}
-	}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("build the guest program: %w", err)
 		}
 	}()
+	if root == "" {
+		if root, err = SourceRoot(); err != nil {
+			return "", err
+		}
+	}
 	if !isRoot(root) {
 		return "", exit.With(exit.Usage, fmt.Errorf("%w: expected a go.mod with \"module %s\" in %s; --root has to name a clone of the repository",
 			ErrNoSource, moduleGo, root))
