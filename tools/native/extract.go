@@ -80,7 +80,7 @@ func extract(tree string) (extracted, error) {
 		{"lookups_types.h", hostHeader, []string{
 			"?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus"}},
 		{"lookups.h", hostHeader, []string{
-			"kvm_get_vcpu", "?kvm_start_vcpu_walk", "kvm_for_each_vcpu", "kvm_get_vcpu_by_id"}},
+			"?kvm_get_online_vcpus", "kvm_get_vcpu", "?kvm_start_vcpu_walk", "kvm_for_each_vcpu", "kvm_get_vcpu_by_id"}},
 		{"writers.h", hostMain, []string{
 			"?kvm_old_vcpus", "?kvm_free_old_vcpus", "?kvm_reserve_vcpu_idx", "?kvm_free_vcpu_id_map",
 			"?__kvm_map_vcpu_id", "?kvm_map_vcpu_id", "?kvm_publish_vcpu"}},

@@ -18,6 +18,8 @@
 #include <linux/atomic.h>
 
 /* Those of x86. */
+#define MIN(a, b)		((a) < (b) ? (a) : (b))
+#define kvm_lockdep_assert_vcpus_not_destroyed(kvm)	do { } while (0)
 #define KVM_MAX_VCPUS		4096
 #define KVM_MAX_VCPU_IDS	(KVM_MAX_VCPUS * 4)
 
@@ -42,10 +44,14 @@ void synchronize_rcu(void);
 #define kmalloc_obj(var, gfp)		((typeof(var) *)vm_alloc(sizeof(var)))
 #define kzalloc_obj(var, gfp)		((typeof(var) *)vm_alloc(sizeof(var)))
 #define kzalloc_objs(var, n, gfp)	((typeof(var) *)vm_alloc((n) * sizeof(var)))
+#define kvzalloc_obj(var, gfp)		kzalloc_obj(var, gfp)
+#define kvzalloc_objs(var, n, gfp)	kzalloc_objs(var, n, gfp)
 #define kfree(p)			vm_free((void *)(p))
+#define kvfree(p)			kfree(p)
 #define lockdep_assert_held(lock)	do { } while (0)
 #define lockdep_is_held(lock)		true
 #define atomic_read_acquire(v)		smp_load_acquire(&(v)->counter)
+#define atomic_set_release(v, i)	smp_store_release(&(v)->counter, i)
 #define OPTIMIZER_HIDE_VAR(var)		__asm__ ("" : "=r" (var) : "0" (var))
 #define noinline			__attribute__((noinline))
 
