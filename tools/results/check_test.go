@@ -11,6 +11,14 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
+// checkInvalid expects an ErrInvalid that says so, no error if says is "".
+func checkInvalid(t *testing.T, err error, says string) {
+	t.Helper()
+	if good := says == ""; good != (err == nil) || !good && (!errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), says)) {
+		t.Errorf("expected ErrInvalid that says %q, found %v", says, err)
+	}
+}
+
 func TestComplete(t *testing.T) {
 	vm := measure.VM{VCPUs: 8, IDs: measure.Dense}
 	large := measure.VM{VCPUs: 4096, IDs: measure.Sparse}
@@ -48,16 +56,7 @@ func TestComplete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := whole()
 			test.spoil(&b)
-			err := b.Complete(params)
-			if test.says == "" {
-				if err != nil {
-					t.Errorf("expected a complete boot, found %v", err)
-				}
-				return
-			}
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("expected ErrInvalid that says %q, found %v", test.says, err)
-			}
+			checkInvalid(t, b.Complete(params), test.says)
 		})
 	}
 }

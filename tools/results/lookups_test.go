@@ -106,9 +106,7 @@ func TestRaceValuesRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := race(measure.ByID)
 			spoil(&r)
-			if err := (Boot{Which: Which{Method: Native}, Races: []measure.Race{r}}).Check(); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "by_id in vcpus=5/ids=dense while it grows") {
-				t.Errorf("expected ErrInvalid, found %v", err)
-			}
+			checkInvalid(t, Boot{Which: Which{Method: Native}, Races: []measure.Race{r}}.Check(), "by_id in vcpus=5/ids=dense while it grows")
 		})
 	}
 }

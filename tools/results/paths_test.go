@@ -4,7 +4,6 @@ package results
 
 import (
 	"bytes"
-	"errors"
 	"strings"
 	"testing"
 
@@ -83,15 +82,7 @@ func TestCompletePaths(t *testing.T) {
 			if err == nil {
 				_, err = b.usageValues()
 			}
-			if tt.says == "" {
-				if err != nil {
-					t.Errorf("expected it to be complete, found %v", err)
-				}
-				return
-			}
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("expected ErrInvalid that says %q, found %v", tt.says, err)
-			}
+			checkInvalid(t, err, tt.says)
 		})
 	}
 }

@@ -3,8 +3,6 @@
 package results
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
 	"vcpulab/ebpf/measure"
@@ -94,16 +92,7 @@ func TestCompleteStalls(t *testing.T) {
 			b := Boot{}
 			addStalls(&b, p)
 			tt.spoil(&b)
-			err := b.completeStalls(p)
-			if tt.says == "" {
-				if err != nil {
-					t.Errorf("expected it to be complete, found %v", err)
-				}
-				return
-			}
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("expected ErrInvalid that says %q, found %v", tt.says, err)
-			}
+			checkInvalid(t, b.completeStalls(p), tt.says)
 		})
 	}
 }
