@@ -71,7 +71,7 @@ func (m *pathMeter) measureEmpty(dev *loops.Device) (int64, error) {
 	}
 	for range emptyRuns {
 		for passes := 1; passes <= 2; passes++ {
-			if _, err := dev.Run(measure.Run{Loop: measure.Loop{Op: measure.Nop}, Numbers: []int32{0}}, passes); err != nil {
+			if _, err := dev.Run(measure.Run{Loop: measure.Loop{Shape: measure.Shape{Op: measure.Nop}}, Numbers: []int32{0}}, passes); err != nil {
 				return 0, err
 			}
 		}

@@ -180,7 +180,7 @@ func TestWithoutModule(t *testing.T) {
 	if err := d.Bind(3); err == nil || !strings.Contains(err.Error(), "bind the loops to the VM") {
 		t.Errorf("Bind: expected an error that says what was done, found %v", err)
 	}
-	if _, err := d.Run(measure.Run{Loop: measure.Loop{Op: measure.ByID}, Numbers: []int32{0}}, 1); err == nil || !strings.Contains(err.Error(), "run loop 2") {
+	if _, err := d.Run(measure.Run{Loop: measure.Loop{Shape: measure.Shape{Op: measure.ByID}}, Numbers: []int32{0}}, 1); err == nil || !strings.Contains(err.Error(), "run loop 2") {
 		t.Errorf("Run: expected an error that says which loop, found %v", err)
 	}
 	if _, err := d.Sizes(); err == nil {

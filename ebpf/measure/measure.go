@@ -82,11 +82,7 @@ type Memory struct {
 // Loop is a sample: the runs of one loop on one VM.
 type Loop struct {
 	VM VM `json:"vm"`
-	Op Op `json:"op"`
-	// Missing means that no vCPU has any of the numbers.
-	Missing bool `json:"missing,omitempty"`
-	// Order is that in which the numbers come, "" for Sequential.
-	Order Order `json:"order,omitempty"`
+	Shape
 	// Numbers is how many numbers a pass looks up.
 	Numbers int `json:"numbers"`
 	// Passes is N.

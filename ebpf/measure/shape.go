@@ -117,9 +117,12 @@ var Ops = []Op{Nop, Get, ByID, Walk}
 
 // Shape is a loop that makes sense on a VM.
 type Shape struct {
-	Op      Op
-	Missing bool  // look up IDs that no vCPU has
-	Order   Order // "" where there is only one
+	Op Op `json:"op"`
+	// Missing means that no vCPU has any of the numbers.
+	Missing bool `json:"missing,omitempty"`
+	// Order is that in which the numbers come, "" for Sequential and where there
+	// is only one.
+	Order Order `json:"order,omitempty"`
 }
 
 // LoopsOf lists the loops to run on a VM, Nop first. Lookups by index and walks do
@@ -165,7 +168,7 @@ func (p Params) RunsOf(vm VM) []Run {
 	ids := vm.IDs.Of(vm.VCPUs)
 	var runs []Run
 	for _, s := range p.LoopsOf(vm) {
-		r := Run{Loop: Loop{VM: vm, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: n}}
+		r := Run{Loop: Loop{VM: vm, Shape: s, Numbers: n}}
 		for _, index := range s.Order.Arrange(n, vm.VCPUs) {
 			number := index
 			switch {

@@ -87,7 +87,7 @@ func TestArrange(t *testing.T) {
 func TestRunsOf(t *testing.T) {
 	p := Params{MaxNumbers: 4, Orders: []Order{Sequential, Same}}
 	vm := VM{8, Sparse}
-	loop := func(s Shape) Loop { return Loop{VM: vm, Op: s.Op, Missing: s.Missing, Order: s.Order, Numbers: 4} }
+	loop := func(s Shape) Loop { return Loop{VM: vm, Shape: s, Numbers: 4} }
 	want := []Run{
 		{loop(Shape{Op: Nop}), []int32{1, 3, 5, 7}, 0},
 		{loop(Shape{Op: ByID}), []int32{7, 15, 23, 31}, 4},

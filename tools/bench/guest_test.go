@@ -22,7 +22,7 @@ import (
 // TestAddSample collects what a guest sends.
 func TestAddSample(t *testing.T) {
 	vm := measure.VM{VCPUs: 8, IDs: measure.Sparse}
-	loop := measure.Loop{VM: vm, Op: measure.ByID, Missing: true, Numbers: 8, Passes: 100, Once: []int64{700}, Twice: []int64{1400}}
+	loop := measure.Loop{VM: vm, Shape: measure.Shape{Op: measure.ByID, Missing: true}, Numbers: 8, Passes: 100, Once: []int64{700}, Twice: []int64{1400}}
 	create := measure.Create{VM: vm, Nanos: []int64{40000}, ArchNanos: []int64{20000}, Waits: map[string]uint64{"synchronize_srcu": 1}}
 	memory := measure.Memory{VM: vm, Container: 584, Objects: 1, KVM: 8192, VCPU: 7400}
 	clock := measure.Clock{Before: "tsc", After: "tsc"}

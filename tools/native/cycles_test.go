@@ -93,14 +93,13 @@ func TestCount(t *testing.T) {
 			if len(l.OnceCycles) != 1 || len(l.TwiceCycles) != 1 {
 				t.Fatalf("expected a count of each run, found %+v", l)
 			}
-			shape := measure.Shape{Op: l.Op, Missing: l.Missing, Order: l.Order}
 			ratio := float64(l.TwiceCycles[0]) / float64(l.Twice[0])
-			_, pending := bad[shape]
+			_, pending := bad[l.Shape]
 			switch {
 			case ratio >= 0.8 && ratio <= 1.5:
-				delete(bad, shape)
+				delete(bad, l.Shape)
 			case pending || try == 0:
-				bad[shape] = l
+				bad[l.Shape] = l
 			}
 		}
 	}

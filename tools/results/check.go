@@ -93,7 +93,7 @@ func (b *Boot) Complete(p measure.Params) error {
 	}
 	loops := make(map[measure.VM][]measure.Shape)
 	for _, l := range b.Loops {
-		loops[l.VM] = append(loops[l.VM], measure.Shape{Op: l.Op, Missing: l.Missing, Order: l.Order})
+		loops[l.VM] = append(loops[l.VM], l.Shape)
 	}
 	for i, vm := range p.VMs {
 		want := p.LoopsOf(vm)

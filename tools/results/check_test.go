@@ -30,7 +30,7 @@ func TestComplete(t *testing.T) {
 		b.Loops = nil
 		for _, s := range params.LoopsOf(vm) {
 			l := loopOf(vm, s.Op, 5)
-			l.Missing, l.Order = s.Missing, s.Order
+			l.Shape = s
 			b.Loops = append(b.Loops, l)
 		}
 		return b

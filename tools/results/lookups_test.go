@@ -19,7 +19,7 @@ func countedBoot() Boot {
 	vm := measure.VM{VCPUs: 4, IDs: measure.Dense}
 	loop := func(op measure.Op, cycles int64) measure.Loop {
 		const passes, around = 100, 500
-		return measure.Loop{VM: vm, Op: op, Numbers: 4, Passes: passes, Once: []int64{1000}, Twice: []int64{2000},
+		return measure.Loop{VM: vm, Shape: measure.Shape{Op: op}, Numbers: 4, Passes: passes, Once: []int64{1000}, Twice: []int64{2000},
 			OnceCycles: []int64{around + passes*4*cycles}, TwiceCycles: []int64{around + 2*passes*4*cycles}}
 	}
 	return Boot{Which: Which{Method: Native}, Loops: []measure.Loop{loop(measure.Nop, 3), loop(measure.Get, 10), loop(measure.Walk, 8)}}

@@ -303,7 +303,7 @@ func loopOf(vm measure.VM, op measure.Op, cost int64) measure.Loop {
 	const around, passes, numbers = 90, 100, 8
 	once, twice := around+passes*numbers*cost, around+2*passes*numbers*cost
 	return measure.Loop{
-		VM: vm, Op: op, Numbers: numbers, Passes: passes,
+		VM: vm, Shape: measure.Shape{Op: op}, Numbers: numbers, Passes: passes,
 		Once: []int64{once, once}, Twice: []int64{twice, twice},
 	}
 }
