@@ -10,24 +10,24 @@ import (
 
 // axis maps values to places of a plot.
 type axis struct {
-	label    string
+	Label    string
 	log      bool
 	min, max float64 // of values; above 0 on a logarithmic axis
-	ticks    []float64
-	from, to float64 // places, in units of the drawing
+	Ticks    []float64
+	From, To float64 // places, in units of the drawing
 }
 
-// place returns where v is drawn. What lies outside is drawn at the edge.
-func (a axis) place(v float64) float64 {
+// Place returns where v is drawn. What lies outside is drawn at the edge.
+func (a axis) Place(v float64) float64 {
 	lo, hi := a.min, a.max
 	v = min(max(v, lo), hi)
 	if a.log {
 		lo, hi, v = math.Log(lo), math.Log(hi), math.Log(v)
 	}
 	if hi == lo {
-		return a.from
+		return a.From
 	}
-	return a.from + (v-lo)/(hi-lo)*(a.to-a.from)
+	return a.From + (v-lo)/(hi-lo)*(a.To-a.From)
 }
 
 // linear is an axis from 0 to at least top, with round ticks.
@@ -43,10 +43,10 @@ func linear(label string, top float64) axis {
 			break
 		}
 	}
-	a := axis{label: label}
+	a := axis{Label: label}
 	for i := 0; ; i++ {
 		t := step * float64(i)
-		a.ticks = append(a.ticks, t)
+		a.Ticks = append(a.Ticks, t)
 		if t >= top {
 			a.max = t
 			return a
@@ -59,9 +59,9 @@ func decades(label string, lo, hi float64) axis {
 	lo = max(lo, 1)
 	from := math.Floor(math.Log10(lo))
 	to := max(math.Ceil(math.Log10(max(hi, lo))), from+1)
-	a := axis{label: label, log: true, min: math.Pow(10, from), max: math.Pow(10, to)}
+	a := axis{Label: label, log: true, min: math.Pow(10, from), max: math.Pow(10, to)}
 	for e := from; e <= to; e++ {
-		a.ticks = append(a.ticks, math.Pow(10, e))
+		a.Ticks = append(a.Ticks, math.Pow(10, e))
 	}
 	return a
 }
@@ -69,9 +69,9 @@ func decades(label string, lo, hi float64) axis {
 // sizesAxis is a logarithmic axis of numbers of vCPUs, with a tick at every
 // second power of two.
 func sizesAxis(label string, largest int) axis {
-	a := axis{label: label, log: true, min: 1, max: float64(max(largest, 2))}
+	a := axis{Label: label, log: true, min: 1, max: float64(max(largest, 2))}
 	for t := 1.0; t <= a.max; t *= 4 {
-		a.ticks = append(a.ticks, t)
+		a.Ticks = append(a.Ticks, t)
 	}
 	return a
 }
@@ -81,13 +81,13 @@ func sizesAxis(label string, largest int) axis {
 func countAxis(label string, largest int) axis {
 	a := linear(label, float64(largest))
 	if largest%4 == 0 {
-		a.ticks = nil
+		a.Ticks = nil
 		for i := range 5 {
-			a.ticks = append(a.ticks, float64(largest/4*i))
+			a.Ticks = append(a.Ticks, float64(largest/4*i))
 		}
 	}
 	a.max = float64(largest)
-	a.ticks = slices.DeleteFunc(a.ticks, func(t float64) bool { return t > a.max })
+	a.Ticks = slices.DeleteFunc(a.Ticks, func(t float64) bool { return t > a.max })
 	return a
 }
 

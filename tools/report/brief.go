@@ -3,7 +3,6 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -167,12 +166,10 @@ func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 // table of the operations on the page's first screen, over all sizes. It
 // returns the error of w.
 func Digest(w io.Writer, r *results.Results) error {
-	if len(r.Kernels) < 2 {
-		return fmt.Errorf("report: expected two kernels, found %d", len(r.Kernels))
+	s, m, err := newQuoted(r)
+	if err != nil {
+		return err
 	}
-	s := newSheet(r)
-	m, _ := s.quotedMethod()
-
 	g := &grid{left: []bool{true, true, false, false, true}}
 	g.add(m.Quantity(), "", "before", "after", "")
 	for _, a := range s.answers(m) {
@@ -187,7 +184,7 @@ func Digest(w io.Writer, r *results.Results) error {
 		g.add(what, a.Sizes, joinQuoted(a.Base, " – "), joinQuoted(a.Others[i].Value, " – "), escapeMarkdown(a.Others[i].Change))
 	}
 	if len(g.rows) == 1 {
-		return errors.New("report: found neither counted instructions nor times of user space, which are what a README quotes")
+		return errNothingToQuote
 	}
 
 	p := &paper{}

@@ -57,8 +57,8 @@ var building = part{"Building a VM: all its KVM_CREATE_VCPU", "", measure.Dense,
 
 // Creations draw the raw samples of KVM_CREATE_VCPU of the largest VM: each one
 // by ordinal, and their sum.
-func (p methodPart) Creations() []drawing {
-	var out []drawing
+func (p methodPart) Creations() []plot {
+	var out []plot
 	for _, of := range creationParts {
 		if drawn := p.creations(p.M, of); len(drawn) > 0 {
 			out = append(out, p.ordinalPlot(p.M, of, drawn, len(out)))
@@ -115,31 +115,31 @@ func (s *sheet) creations(m figure.Method, want part) []created {
 // line is a line through the costs, of the first, the last and so many between
 // them as can be seen.
 func (c created) line(cost func(ordinal int) point) series {
-	out := series{name: c.column, kernel: c.kernel, line: true}
+	out := series{Name: c.column, Kernel: c.kernel, Line: true}
 	for i := range c.costs {
 		if i%max(len(c.costs)/maxPoints, 1) == 0 || i == len(c.costs)-1 {
-			out.points = append(out.points, cost(i))
+			out.Points = append(out.Points, cost(i))
 		}
 	}
 	return out
 }
 
 // ordinalPlot draws what each creation cost.
-func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) drawing {
-	p := plot{title: want.title, x: countAxis("vCPUs there already", s.largest)}
+func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) plot {
+	p := plot{Title: want.title, X: countAxis("vCPUs there already", s.largest)}
 	var lines []series
 	for _, c := range drawn {
-		cloud := series{kernel: c.kernel}
+		cloud := series{Kernel: c.kernel}
 		for i, cost := range c.costs {
-			cloud.points = append(cloud.points, point{float64(i), cost})
+			cloud.Points = append(cloud.Points, point{float64(i), cost})
 		}
-		p.series = append(p.series, cloud)
+		p.Series = append(p.Series, cloud)
 		lines = append(lines, c.line(func(i int) point {
 			return point{float64(i), results.Median(c.costs[max(i-neighbours, 0):min(i+neighbours+1, len(c.costs))])}
 		}))
 	}
-	_, top := plot{series: lines}.span()
-	p.y = linear(m.Quantity(), top*headroom)
+	_, top := span(lines)
+	p.Y = linear(m.Quantity(), top*headroom)
 
 	dot := "one ioctl"
 	all, above, largest := 0, 0, 0.0
@@ -147,65 +147,65 @@ func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) 
 		if c.boots > 1 {
 			dot = "the median over boots"
 		}
-		for _, at := range p.series[i].points {
+		for _, at := range p.Series[i].Points {
 			all++
-			if at.y > p.y.max {
+			if at.Y > p.Y.max {
 				above++
 			}
-			largest = max(largest, at.y)
+			largest = max(largest, at.Y)
 		}
 	}
-	caption := fmt.Sprintf("%s, for each vCPU of a VM of %d with %s IDs: a dot is %s, the line a running median. ",
+	p.Caption = fmt.Sprintf("%s, for each vCPU of a VM of %d with %s IDs: a dot is %s, the line a running median. ",
 		want.caption, s.largest, want.ids, dot)
 	if above > 0 {
-		caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ", above, all, number(largest, 0))
+		p.Caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ", above, all, number(largest, 0))
 	}
 	// Lines last, above the dots.
-	p.series = append(p.series, lines...)
-	return s.finish(p, m, caption, n)
+	p.Series = append(p.Series, lines...)
+	return s.finish(p, m, n)
 }
 
 // buildPlot draws what all creations of a VM cost together, against their
 // number.
-func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) drawing {
-	p := plot{title: building.title, x: countAxis("vCPUs of the VM", s.largest)}
+func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) plot {
+	p := plot{Title: building.title, X: countAxis("vCPUs of the VM", s.largest)}
 	top, growth := 0.0, []string(nil)
 	for _, c := range drawn {
 		line := c.line(func(i int) point { return point{float64(i + 1), c.costs[i]} })
-		_, last := plot{series: []series{line}}.span()
+		_, last := span([]series{line})
 		top = max(top, last)
 
 		// VMs that were built to every size.
-		whole := series{kernel: c.kernel, marks: true}
+		whole := series{Kernel: c.kernel, Marks: true}
 		for _, f := range s.Figures {
 			if f.Method == m && f.Column == c.column && f.Key.Op == figure.CreateAll && f.Key.IDs == measure.Dense {
-				whole.points = append(whole.points, point{float64(f.Key.VCPUs), f.Value})
+				whole.Points = append(whole.Points, point{float64(f.Key.VCPUs), f.Value})
 			}
 		}
-		p.series = append(p.series, line)
-		if len(whole.points) > 0 {
-			p.series = append(p.series, whole)
+		p.Series = append(p.Series, line)
+		if len(whole.Points) > 0 {
+			p.Series = append(p.Series, whole)
 		}
-		p.series = append(p.series, s.straight(line))
+		p.Series = append(p.Series, s.straight(line))
 		if f, ok := s.Find(figure.VM(figure.CreateGrowth, measure.VM{VCPUs: s.largest, IDs: measure.Dense}), c.column, m); ok {
 			growth = append(growth, fmt.Sprintf("%s of %s", number(f.Value, 2), c.column))
 		}
 	}
-	p.y = linear(m.Quantity(), top)
-	caption := fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
+	p.Y = linear(m.Quantity(), top)
+	p.Caption = fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
 		"Marks are VMs that were built to that size only; a dashed line goes on as the first eighth began. ", s.largest)
 	if len(growth) > 0 {
-		caption += fmt.Sprintf("How steep it is at the end over at the beginning: %s; 1 is a straight line. ", strings.Join(growth, ", "))
+		p.Caption += fmt.Sprintf("How steep it is at the end over at the beginning: %s; 1 is a straight line. ", strings.Join(growth, ", "))
 	}
-	return s.finish(p, m, caption, n)
+	return s.finish(p, m, n)
 }
 
 // straight goes on from the first eighth of a line as if it were straight.
 func (s *sheet) straight(of series) series {
-	out := series{kernel: of.kernel, dashed: true, line: true}
-	for _, at := range of.points {
-		if at.x >= float64(s.largest)/8 {
-			out.points = []point{{0, 0}, {float64(s.largest), at.y / at.x * float64(s.largest)}}
+	out := series{Kernel: of.Kernel, Dashed: true, Line: true}
+	for _, at := range of.Points {
+		if at.X >= float64(s.largest)/8 {
+			out.Points = []point{{0, 0}, {float64(s.largest), at.Y / at.X * float64(s.largest)}}
 			break
 		}
 	}

@@ -56,31 +56,29 @@ func (p methodPart) Waiting() []string {
 }
 
 // Gaps draw how gaps are distributed in each phase, a kernel a line.
-func (p methodPart) Gaps() []drawing {
-	var out []drawing
+func (p methodPart) Gaps() []plot {
+	var out []plot
 	for _, phase := range []measure.Phase{measure.Before, measure.During, measure.After, measure.Other} {
-		drawn := plot{title: "Exit to entry, " + figure.PhaseText(phase)}
-		vcpus, shortest, longest, few := 0, math.Inf(1), 0.0, 1.0
+		drawn := plot{Title: "Exit to entry, " + figure.PhaseText(phase)}
+		vcpus, shortest, longest := 0, math.Inf(1), 0.0
 		for k, column := range p.Compared() {
 			line, g := p.gapLine(p.M, column, phase)
 			if len(line) == 0 {
 				continue
 			}
 			vcpus = g.VM.VCPUs
-			for _, at := range line {
-				shortest, longest, few = min(shortest, at.x), max(longest, at.x), min(few, at.y)
-			}
-			drawn.series = append(drawn.series, series{name: column, kernel: k, line: true, points: line})
+			shortest, longest = min(shortest, line[0].X), max(longest, line[len(line)-1].X)
+			drawn.Series = append(drawn.Series, series{Name: column, Kernel: k, Line: true, Points: line})
 		}
-		if len(drawn.series) == 0 {
+		if len(drawn.Series) == 0 {
 			continue
 		}
 
-		drawn.x = decades(p.M.Quantity()+" from exit to entry (log)", shortest, longest)
+		drawn.X = decades(p.M.Quantity()+" from exit to entry (log)", shortest, longest)
 		// As parts of a million: an axis has no values below 1.
-		drawn.y = decades("longer, of a million (log)", few, 1e6)
-		caption := fmt.Sprintf("How many of the gaps without a task switch are longer, in a VM that grows to %d vCPUs. ", vcpus)
-		out = append(out, p.finish(drawn, p.M, caption, len(out)))
+		drawn.Y = decades("longer, of a million (log)", 1, 1e6)
+		drawn.Caption = fmt.Sprintf("How many of the gaps without a task switch are longer, in a VM that grows to %d vCPUs. ", vcpus)
+		out = append(out, p.finish(drawn, p.M, len(out)))
 	}
 	return out
 }

@@ -84,12 +84,12 @@ func (p methodPart) Values(a answer) [][]quoted {
 func (p methodPart) Noise() string { return p.noiseSentence(p.M) }
 
 // Lookups and Paths are plots against the number of vCPUs.
-func (p methodPart) Lookups() []drawing {
+func (p methodPart) Lookups() []plot {
 	return p.curvePlots(p.M, func(o *figure.Operation) bool { return o.Op != figure.PathCall }, false)
 }
 
 // Paths are those of KVM's functions.
-func (p methodPart) Paths() []drawing {
+func (p methodPart) Paths() []plot {
 	return p.curvePlots(p.M, func(o *figure.Operation) bool { return o.Op == figure.PathCall }, true)
 }
 

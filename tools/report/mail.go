@@ -18,12 +18,14 @@ import (
 // from. They are instructions and memory where these were counted, else the
 // times of user space.
 func Mail(w io.Writer, r *results.Results) error {
-	if len(r.Kernels) < 2 {
-		return fmt.Errorf("report: expected two kernels, found %d", len(r.Kernels))
+	s, m, err := newQuoted(r)
+	if err != nil {
+		return err
 	}
-	s := newSheet(r)
-	patched := s.mainKernel()
-	m, decimals := s.quotedMethod()
+	patched, decimals := s.mainKernel(), 1
+	if m.Exact() {
+		decimals = 0
+	}
 
 	table := &grid{left: []bool{true, false, false, false}, gap: "  "}
 	table.add(strings.Repeat(" ", mailLabel), "vCPUs", "before", "after")
@@ -45,7 +47,7 @@ func Mail(w io.Writer, r *results.Results) error {
 		}
 	}
 	if len(table.rows) == 1 {
-		return errors.New("report: found neither counted instructions nor times of user space, which are what mails quote")
+		return errNothingToQuote
 	}
 
 	p := &paper{}
@@ -65,13 +67,19 @@ func (s *sheet) mainKernel() string {
 	return s.kernels[len(s.kernels)-1]
 }
 
-// quotedMethod is the one whose figures are quoted, and the decimals that they
-// are worth.
-func (s *sheet) quotedMethod() (figure.Method, int) {
-	if slices.Contains(s.methods, figure.ICount) {
-		return figure.ICount, 0
+// errNothingToQuote is returned where the method is missing that is quoted.
+var errNothingToQuote = errors.New("report: found neither counted instructions nor times of user space, which are what is quoted")
+
+// newQuoted lays out the figures of r, and says by which method they are quoted.
+func newQuoted(r *results.Results) (*sheet, figure.Method, error) {
+	if len(r.Kernels) < 2 {
+		return nil, "", fmt.Errorf("report: expected two kernels, found %d", len(r.Kernels))
 	}
-	return figure.Native, 1
+	s := newSheet(r)
+	if slices.Contains(s.methods, figure.ICount) {
+		return s, figure.ICount, nil
+	}
+	return s, figure.Native, nil
 }
 
 // source says where quoted figures are from.

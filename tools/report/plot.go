@@ -3,13 +3,16 @@
 package report
 
 import (
+	_ "embed"
 	"fmt"
-	"html"
+	"html/template"
 	"strings"
+	text "text/template"
 )
 
 // The drawing's size, and the room around the plot, in its own units. It is
-// scaled to the page, so letters must be readable when it is small.
+// scaled to the page, so letters must be readable when it is small. What does not
+// depend on the data stands in the template as a number.
 const (
 	plotWidth  = 440
 	plotHeight = 290
@@ -23,121 +26,65 @@ const (
 // colours is how many kernels have a colour of their own.
 const colours = 8
 
-// plot is a drawing: hand-made SVG whose colours are the page's.
+//go:embed plot.svg.tmpl
+var plotSource string
+
+// drawings are the templates of a plot and of the picture: SVG whose colours are
+// the page's.
+var drawings = text.Must(text.New("drawings").Funcs(text.FuncMap{"at": at, "tick": tickLabel}).Parse(plotSource))
+
+// plot is a drawing with what is said about it.
 type plot struct {
-	id          string // of the page's elements that belong to it
-	title, text string // for those who cannot see it
-	x, y        axis
-	series      []series
-	top         int // where the plot begins, under the legend
+	ID          string // of the page's elements that belong to it
+	Title, Text string // for those who cannot see it
+	Caption     string
+	X, Y        axis
+	Series      []series
 }
 
 // series is what one kernel gave.
 type series struct {
-	name   string
-	kernel int  // its place among the kernels, which decides colour and mark
-	dashed bool // the second line of a kernel
-	points []point
-	line   bool // joined
-	marks  bool // each point marked
+	Name   string
+	Kernel int  // its place among the kernels, which decides colour and mark
+	Dashed bool // the second line of a kernel
+	Points []point
+	Line   bool // joined
+	Marks  bool // each point marked
 }
 
-type point struct{ x, y float64 }
+type point struct{ X, Y float64 }
 
-// svg writes the drawing.
-func (p plot) svg() string {
+// SVG is the drawing for a page.
+func (p plot) SVG() (template.HTML, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d">`,
-		plotWidth, plotHeight, p.id, p.id)
-	fmt.Fprintf(&b, "\n<title id=\"%s-t\">%s</title>\n<desc id=\"%s-d\">%s</desc>\n",
-		p.id, html.EscapeString(p.title), p.id, html.EscapeString(p.text))
-	p.draw(&b)
-	b.WriteString("</svg>\n")
-	return b.String()
+	err := drawings.ExecuteTemplate(&b, "plot", p.placed())
+	return template.HTML(b.String()), err
 }
 
-// draw writes what the drawing consists of.
-func (p plot) draw(b *strings.Builder) {
-	p.x.from, p.x.to = roomLeft, plotWidth-roomRight
-	rows := p.legendRows()
-	p.top = roomTop + legendRow*len(rows)
-	p.y.from, p.y.to = plotHeight-roomBottom, float64(p.top)
-	p.axes(b)
-	for _, s := range p.series {
-		p.curve(b, s)
-	}
-	p.legend(b, rows)
+// placed is the plot with its axes where they are drawn, under the legend.
+func (p plot) placed() plot {
+	p.X.From, p.X.To = roomLeft, plotWidth-roomRight
+	p.Y.From, p.Y.To = plotHeight-roomBottom, float64(roomTop+legendRow*len(p.legendRows()))
+	return p
 }
 
-func (p plot) axes(b *strings.Builder) {
-	b.WriteString(`<g class="grid">`)
-	for _, t := range p.y.ticks {
-		fmt.Fprintf(b, `<path d="M%d %sH%d"/>`, roomLeft, place(p.y.place(t)), plotWidth-roomRight)
-	}
-	for _, t := range p.x.ticks {
-		fmt.Fprintf(b, `<path d="M%s %dv4"/>`, place(p.x.place(t)), plotHeight-roomBottom)
-	}
-	b.WriteString("</g>\n<g class=\"tick\">")
-	for _, t := range p.y.ticks {
-		fmt.Fprintf(b, `<text class="y" x="%d" y="%s">%s</text>`, roomLeft-6, place(p.y.place(t)+4), tickLabel(t))
-	}
-	for _, t := range p.x.ticks {
-		fmt.Fprintf(b, `<text class="x" x="%s" y="%d">%s</text>`, place(p.x.place(t)), plotHeight-roomBottom+17, tickLabel(t))
-	}
-	fmt.Fprintf(b, "</g>\n"+`<text class="x axis" x="%d" y="%d">%s</text>`,
-		(roomLeft+plotWidth-roomRight)/2, plotHeight-6, html.EscapeString(p.x.label))
-	fmt.Fprintf(b, `<text class="axis" x="4" y="%d">%s</text>`+"\n", p.top-12, html.EscapeString(p.y.label))
-}
+// Colour is the number of the kernel's colour.
+func (s series) Colour() int { return s.Kernel % colours }
 
-// curve draws one series.
-func (p plot) curve(b *strings.Builder, s series) {
-	fmt.Fprintf(b, `<g class="k%d">`, s.kernel%colours)
-	var d strings.Builder
-	for i, at := range s.points {
-		command := "L"
-		if i == 0 || !s.line {
-			command = "M"
-		}
-		d.WriteString(command + place(p.x.place(at.x)) + " " + place(p.y.place(at.y)))
-		if !s.line {
-			d.WriteString("h0")
-		}
-	}
-	class := "line"
-	switch {
-	case !s.line:
-		class = "dots"
-	case s.dashed:
-		class = "line dashed"
-	}
-	if len(s.points) > 1 || !s.line {
-		fmt.Fprintf(b, `<path class="%s" d="%s"/>`, class, d.String())
-	}
-	if s.marks {
-		for _, at := range s.points {
-			b.WriteString(mark(s.kernel, s.dashed, p.x.place(at.x), p.y.place(at.y)))
-		}
-	}
-	b.WriteString("</g>\n")
-}
-
-// mark is a point's shape, which tells kernels apart without colour. It is
+// Mark is a point's shape, which tells kernels apart without colour. It is
 // hollow on a dashed line.
-func mark(kernel int, hollow bool, x, y float64) string {
+func (s series) Mark(x, y float64) string {
 	class := "mark"
-	if hollow {
+	if s.Dashed {
 		class = "mark hollow"
 	}
-	at := place(x) + " " + place(y)
-	switch kernel % 4 {
-	case 0:
-		return fmt.Sprintf(`<circle class="%s" cx="%s" cy="%s" r="4"/>`, class, place(x), place(y))
-	case 1:
-		return fmt.Sprintf(`<path class="%s" d="M%sm-3.2 -3.2h6.4v6.4h-6.4z"/>`, class, at)
-	case 2:
-		return fmt.Sprintf(`<path class="%s" d="M%sm0 -4.4l4.4 4.4l-4.4 4.4l-4.4 -4.4z"/>`, class, at)
+	shapes := [...]string{
+		`<circle class="%s" cx="%s" cy="%s" r="4"/>`,
+		`<path class="%s" d="M%s %sm-3.2 -3.2h6.4v6.4h-6.4z"/>`,
+		`<path class="%s" d="M%s %sm0 -4.4l4.4 4.4l-4.4 4.4l-4.4 -4.4z"/>`,
+		`<path class="%s" d="M%s %sm0 -4.4l4.2 7.6h-8.4z"/>`,
 	}
-	return fmt.Sprintf(`<path class="%s" d="M%sm0 -4.4l4.2 7.6h-8.4z"/>`, class, at)
+	return fmt.Sprintf(shapes[s.Kernel%len(shapes)], class, at(x), at(y))
 }
 
 // Widths in the legend: of a letter, of a line's sample, and around it.
@@ -150,18 +97,18 @@ const (
 
 // legendWidth is what the series takes in a row of the legend.
 func (s series) legendWidth() float64 {
-	return legendGap + sampleWidth + sampleGap + float64(len(s.name))*letterWidth
+	return legendGap + sampleWidth + sampleGap + float64(len(s.Name))*letterWidth
 }
 
 // legendRows spreads the series that have a name over rows. The axis' label
 // stands before the last one.
 func (p plot) legendRows() [][]series {
 	const room = plotWidth - roomRight
-	last := room - float64(len(p.y.label))*letterWidth
+	last := room - float64(len(p.Y.Label))*letterWidth
 	var rows [][]series
 	width := 0.0
-	for _, s := range p.series {
-		if s.name == "" {
+	for _, s := range p.Series {
+		if s.Name == "" {
 			continue
 		}
 		if len(rows) == 0 || width+s.legendWidth() > last {
@@ -173,32 +120,34 @@ func (p plot) legendRows() [][]series {
 	return rows
 }
 
-// legend names the lines above the plot, at the right.
-func (p plot) legend(b *strings.Builder, rows [][]series) {
-	for n, row := range rows {
-		x := float64(plotWidth - roomRight)
-		for _, s := range row {
-			x -= s.legendWidth()
-		}
-		y := p.top - 12 - legendRow*(len(rows)-1-n)
-		for _, s := range row {
-			x += legendGap
-			class := "line"
-			if s.dashed {
-				class = "line dashed"
-			}
-			fmt.Fprintf(b, `<g class="k%d"><path class="%s" d="M%s %dh%d"/>`, s.kernel%colours, class, place(x), y-4, sampleWidth)
-			if s.marks {
-				b.WriteString(mark(s.kernel, s.dashed, x+sampleWidth/2, float64(y-4)))
-			}
-			fmt.Fprintf(b, `<text class="key" x="%s" y="%d">%s</text></g>`+"\n",
-				place(x+sampleWidth+sampleGap), y, html.EscapeString(s.name))
-			x += s.legendWidth() - legendGap
-		}
-	}
+// legendKey names a line, whose sample begins at a point.
+type legendKey struct {
+	series
+	At     point
+	Middle float64 // of the sample
 }
 
-// place is a coordinate with one decimal, or none if that is 0.
-func place(v float64) string {
+// Legend names the lines above the plot, at the right.
+func (p plot) Legend() []legendKey {
+	var out []legendKey
+	rows := p.legendRows()
+	for n, row := range rows {
+		next := point{plotWidth - roomRight + legendGap, p.Y.To - 16 - float64(legendRow*(len(rows)-1-n))}
+		for _, s := range row {
+			next.X -= s.legendWidth()
+		}
+		for _, s := range row {
+			out = append(out, legendKey{s, next, next.X + sampleWidth/2})
+			next.X += s.legendWidth()
+		}
+	}
+	return out
+}
+
+// at is a coordinate, so far from v, with one decimal, or none if that is 0.
+func at(v float64, off ...float64) string {
+	for _, o := range off {
+		v += o
+	}
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
 }

@@ -38,7 +38,7 @@ func TestAxes(t *testing.T) {
 			if test.axis.min != test.min || test.axis.max != test.max {
 				t.Errorf("expected %v to %v, found %v to %v", test.min, test.max, test.axis.min, test.axis.max)
 			}
-			if diff := cmp.Diff(test.ticks, test.axis.ticks); diff != "" {
+			if diff := cmp.Diff(test.ticks, test.axis.Ticks); diff != "" {
 				t.Errorf("ticks (-want +got)\n%s", diff)
 			}
 		})
@@ -46,16 +46,16 @@ func TestAxes(t *testing.T) {
 }
 
 func TestAxisPlaces(t *testing.T) {
-	a := axis{log: true, min: 1, max: 1024, from: 0, to: 100}
+	a := axis{log: true, min: 1, max: 1024, From: 0, To: 100}
 	for value, want := range map[float64]float64{1: 0, 32: 50, 1024: 100, 0: 0, 4096: 100} {
-		if got := a.place(value); math.Abs(got-want) > 1e-9 {
+		if got := a.Place(value); math.Abs(got-want) > 1e-9 {
 			t.Errorf("%v: expected %v, found %v", value, want, got)
 		}
 	}
 	// Upside down, as the vertical one is.
-	a = axis{min: 0, max: 200, from: 100, to: 0}
+	a = axis{min: 0, max: 200, From: 100, To: 0}
 	for value, want := range map[float64]float64{0: 100, 50: 75, 200: 0, 500: 0} {
-		if got := a.place(value); got != want {
+		if got := a.Place(value); got != want {
 			t.Errorf("%v: expected %v, found %v", value, want, got)
 		}
 	}
@@ -73,16 +73,20 @@ func TestTickLabel(t *testing.T) {
 
 func TestPlot(t *testing.T) {
 	p := plot{
-		id: "p", title: "a < b", text: `x & "y"`,
-		x: sizesAxis("vCPUs", 64), y: linear("instructions", 100),
-		series: []series{
-			{name: "base", kernel: 0, line: true, marks: true, points: []point{{1, 51}, {64, 75}}},
-			{name: "<new>", kernel: 1, line: true, marks: true, points: []point{{1, 18}, {64, 18}}},
-			{name: "dashed", kernel: 2, dashed: true, line: true, marks: true, points: []point{{1, 9}}},
-			{kernel: 3, points: []point{{2, 3}, {4, 500}}},
+		ID: "p", Title: "a < b", Text: `x & "y"`,
+		X: sizesAxis("vCPUs", 64), Y: linear("instructions", 100),
+		Series: []series{
+			{Name: "base", Kernel: 0, Line: true, Marks: true, Points: []point{{1, 51}, {64, 75}}},
+			{Name: "<new>", Kernel: 1, Line: true, Marks: true, Points: []point{{1, 18}, {64, 18}}},
+			{Name: "dashed", Kernel: 2, Dashed: true, Line: true, Marks: true, Points: []point{{1, 9}}},
+			{Kernel: 3, Points: []point{{2, 3}, {4, 500}}},
 		},
 	}
-	got := p.svg()
+	svg, err := p.SVG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(svg)
 	d := xml.NewDecoder(strings.NewReader(got))
 	for {
 		if _, err := d.Token(); errors.Is(err, io.EOF) {
@@ -97,9 +101,9 @@ func TestPlot(t *testing.T) {
 // The legend stands inside the drawing, however many lines there are.
 func TestLegendFits(t *testing.T) {
 	for n := range 9 {
-		p := plot{y: axis{label: "instructions (log)"}}
+		p := plot{Y: axis{Label: "instructions (log)"}}
 		for range n {
-			p.series = append(p.series, series{name: "patched, sparse"})
+			p.Series = append(p.Series, series{Name: "patched, sparse"})
 		}
 		named := 0
 		for _, row := range p.legendRows() {

@@ -4,7 +4,7 @@ package report
 
 import (
 	"fmt"
-	"html/template"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,17 +13,10 @@ import (
 	"vcpulab/tools/figure"
 )
 
-// drawing is a plot with what is said about it.
-type drawing struct {
-	Title   string
-	Caption string
-	SVG     template.HTML
-}
-
 // curvePlots draw operations against the number of vCPUs, those for which
 // want says so: curves of the same title in one plot.
-func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, log bool) []drawing {
-	var out []drawing
+func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, log bool) []plot {
+	var out []plot
 	// With many kernels there is room for one line of each.
 	onlySparse := s.HasVariants() && s.HasIDs(measure.Sparse)
 	for _, g := range s.groups {
@@ -51,60 +44,61 @@ func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, l
 }
 
 // curvePlot draws curves, a line for each kernel.
-func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, log bool, n int) (drawing, bool) {
-	p := plot{title: title}
-	largest := 0
+func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, log bool, n int) (plot, bool) {
+	p := plot{Title: title}
 	for i, c := range curves {
-		for k, kernel := range s.kernels {
-			line := series{kernel: k, dashed: i > 0, line: true, marks: true, name: kernel, points: points(c.rows, cell{m, kernel})}
+		for _, line := range curveLines(c.rows, m, s.kernels...) {
+			line.Dashed = i > 0
 			if len(curves) > 1 {
-				line.name += ", " + string(c.rows[0].key.IDs)
+				line.Name += ", " + string(c.rows[0].key.IDs)
 			}
-			if len(line.points) > 0 {
-				p.series = append(p.series, line)
-				largest = max(largest, int(line.points[len(line.points)-1].x))
-			}
+			p.Series = append(p.Series, line)
 		}
 	}
-	if len(p.series) == 0 {
-		return drawing{}, false
+	if len(p.Series) == 0 {
+		return p, false
 	}
 
-	p.x = sizesAxis("vCPUs of the VM, logarithmic", largest)
+	sizes := measuredSizes(p.Series)
+	p.X = sizesAxis("vCPUs of the VM, logarithmic", sizes[len(sizes)-1])
 	first := curves[0].rows[0]
-	caption := first.op().Plot.Caption(first.key) + " in VMs of " + measuredSizes(p.series) + " vCPUs. "
-	switch lo, hi := p.span(); {
+	p.Caption = first.op().Plot.Caption(first.key) + " in VMs of " + enumerate(sizes) + " vCPUs. "
+	switch lo, hi := span(p.Series); {
 	case log:
-		p.y = decades(m.Quantity()+" (log)", lo, hi)
-		caption += "Both axes are logarithmic. "
+		p.Y = decades(m.Quantity()+" (log)", lo, hi)
+		p.Caption += "Both axes are logarithmic. "
 	case lo > 0 && hi/lo > 20:
-		p.y = decades(m.Quantity()+" (log)", lo, hi)
-		caption += "Both axes are logarithmic: what rises tenfold from 10 to 100 vCPUs is a linear search. "
+		p.Y = decades(m.Quantity()+" (log)", lo, hi)
+		p.Caption += "Both axes are logarithmic: what rises tenfold from 10 to 100 vCPUs is a linear search. "
 	default:
-		p.y = linear(m.Quantity(), hi)
+		p.Y = linear(m.Quantity(), hi)
 	}
-	return s.finish(p, m, caption, n), true
+	return s.finish(p, m, n), true
 }
 
-// points are a kernel's figures of a curve.
-func points(rows []row, c cell) []point {
-	var out []point
-	for _, r := range rows {
-		if f, ok := r.cells[c]; ok {
-			out = append(out, point{float64(r.sizes[0]), f.Value})
+// curveLines are what these kernels gave of a curve.
+func curveLines(rows []row, m figure.Method, kernels ...string) []series {
+	var out []series
+	for k, kernel := range kernels {
+		line := series{Name: kernel, Kernel: k, Line: true, Marks: true}
+		for _, r := range rows {
+			if f, ok := r.cells[cell{m, kernel}]; ok {
+				line.Points = append(line.Points, point{float64(r.sizes[0]), f.Value})
+			}
+		}
+		if len(line.Points) > 0 {
+			out = append(out, line)
 		}
 	}
 	return out
 }
 
 // span returns the smallest and the largest value.
-func (p plot) span() (lo, hi float64) {
-	for i, s := range p.series {
-		for j, at := range s.points {
-			if i == 0 && j == 0 {
-				lo, hi = at.y, at.y
-			}
-			lo, hi = min(lo, at.y), max(hi, at.y)
+func span(all []series) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, s := range all {
+		for _, at := range s.Points {
+			lo, hi = min(lo, at.Y), max(hi, at.Y)
 		}
 	}
 	return lo, hi
@@ -112,10 +106,10 @@ func (p plot) span() (lo, hi float64) {
 
 var notInIDs = regexp.MustCompile("[^a-z0-9-]")
 
-// finish draws the plot and completes its caption.
-func (s *sheet) finish(p plot, m figure.Method, caption string, n int) drawing {
-	p.id = notInIDs.ReplaceAllString(strings.ToLower(fmt.Sprintf("%s-%s-%d", m, strings.Fields(p.title)[0], n)), "")
-	p.text = p.describe()
+// finish completes what is said about the plot.
+func (s *sheet) finish(p plot, m figure.Method, n int) plot {
+	p.ID = notInIDs.ReplaceAllString(strings.ToLower(fmt.Sprintf("%s-%s-%d", m, strings.Fields(p.Title)[0], n)), "")
+	p.Text = p.describe()
 
 	boots := 0
 	for _, b := range s.Boots {
@@ -123,33 +117,33 @@ func (s *sheet) finish(p plot, m figure.Method, caption string, n int) drawing {
 			boots++
 		}
 	}
-	caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), count(boots, m.Repeated()))
-	return drawing{p.title, caption, template.HTML(p.svg())}
+	p.Caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), count(boots, m.Repeated()))
+	return p
 }
 
 // describe lists the marked points in words.
 func (p plot) describe() string {
 	var out []string
-	for _, s := range p.series {
-		if !s.marks || s.name == "" {
+	for _, s := range p.Series {
+		if !s.Marks || s.Name == "" {
 			continue
 		}
 		var parts []string
-		for _, at := range s.points {
-			parts = append(parts, fmt.Sprintf("%s at %.0f", number(at.y, 1), at.x))
+		for _, at := range s.Points {
+			parts = append(parts, fmt.Sprintf("%s at %.0f", number(at.Y, 1), at.X))
 		}
-		out = append(out, s.name+": "+strings.Join(parts, ", ")+".")
+		out = append(out, s.Name+": "+strings.Join(parts, ", ")+".")
 	}
 	return strings.Join(out, " ")
 }
 
-func measuredSizes(all []series) string {
+func measuredSizes(all []series) []int {
 	var sizes []int
 	for _, s := range all {
-		for _, at := range s.points {
-			sizes = append(sizes, int(at.x))
+		for _, at := range s.Points {
+			sizes = append(sizes, int(at.X))
 		}
 	}
 	slices.Sort(sizes)
-	return enumerate(slices.Compact(sizes))
+	return slices.Compact(sizes)
 }
