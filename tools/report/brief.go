@@ -91,11 +91,9 @@ func picked(rows []row, which figure.Selection) []row {
 
 // rowsOf returns the rows of a curve, from the smallest to the largest.
 func (s *sheet) rowsOf(series figure.Key) []row {
-	for _, g := range s.groups {
-		for _, c := range g.curves {
-			if c.rows[0].key.Series() == series {
-				return c.rows
-			}
+	for _, c := range s.curves() {
+		if c.rows[0].key.Series() == series {
+			return c.rows
 		}
 	}
 	return nil

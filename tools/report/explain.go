@@ -28,9 +28,7 @@ func (s *sheet) Explanations() ([]string, error) {
 
 // has says that such a figure is shown.
 func (s *sheet) has(of func(figure.Key) bool) bool {
-	return slices.ContainsFunc(s.groups, func(g *group) bool {
-		return slices.ContainsFunc(g.curves, func(c *curve) bool { return of(c.rows[0].key) })
-	})
+	return slices.ContainsFunc(s.curves(), func(c *curve) bool { return of(c.rows[0].key) })
 }
 
 // Has says that figures of an operation are shown.

@@ -143,38 +143,29 @@ type goalCount struct {
 // Goals sums up all goals.
 func (s *sheet) Goals() goalCount {
 	var out goalCount
-	for _, g := range s.groups {
-		for _, c := range g.curves {
-			held, at := false, []int(nil)
-			for _, r := range c.rows {
-				outcomes := s.outcomes(r)
-				held = held || len(outcomes) > 0
-				if slices.Contains(outcomes, figure.Missed) {
-					at = append(at, r.sizes...)
+	for _, c := range s.curves() {
+		held, at := false, []int(nil)
+		for _, r := range c.rows {
+			missed := false
+			for _, m := range s.methods {
+				outcome := s.judge(r, m).Outcome
+				if outcome != figure.NoGoal {
+					_, measured := r.cells[cell{m, s.against[0]}]
+					held = held || measured
 				}
+				missed = missed || outcome == figure.Missed
 			}
-			if !held {
-				continue
-			}
-			out.all++
-			if len(at) > 0 {
-				out.Missed = append(out.Missed, c.missedAt(at))
-			} else {
-				out.met++
+			if missed {
+				at = append(at, r.sizes...)
 			}
 		}
-	}
-	return out
-}
-
-// outcomes are those of a row's goals, of all methods.
-func (s *sheet) outcomes(r row) []figure.Outcome {
-	var out []figure.Outcome
-	for _, m := range s.methods {
-		if o := s.judge(r, m).Outcome; o != figure.NoGoal {
-			if _, ok := r.cells[cell{m, s.against[0]}]; ok {
-				out = append(out, o)
-			}
+		if held {
+			out.all++
+		}
+		if len(at) > 0 {
+			out.Missed = append(out.Missed, c.missedAt(at))
+		} else if held {
+			out.met++
 		}
 	}
 	return out

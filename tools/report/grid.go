@@ -34,8 +34,7 @@ func (p *paper) writeTo(w io.Writer) error {
 
 // line writes a line in a style.
 func (p *paper) line(style, text string) {
-	p.styled(style, strings.TrimRight(text, " "))
-	p.b.WriteByte('\n')
+	p.b.WriteString(p.styled(style, strings.TrimRight(text, " ")) + "\n")
 }
 
 // wrapped writes a text as lines of at most lineWidth columns.
@@ -56,13 +55,12 @@ func (p *paper) wrapped(style, text string) {
 	}
 }
 
-// styled writes text in a style, if colours are wanted.
-func (p *paper) styled(style, text string) {
+// styled is text in a style, if colours are wanted.
+func (p *paper) styled(style, text string) string {
 	if !p.colour || style == "" || text == "" {
-		p.b.WriteString(text)
-		return
+		return text
 	}
-	p.b.WriteString(style + text + plain)
+	return style + text + plain
 }
 
 // grid is a table of text: whatever prints one fills it and writes it.
@@ -111,33 +109,24 @@ func (g *grid) write(p *paper) {
 			continue
 		}
 
-		blanks := ""
+		var cells []string
 		for i, text := range r.cells {
 			style := r.style
 			if r.styles != nil {
 				style = r.styles[i]
 			}
-			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-			if i > 0 {
-				blanks += g.gap
-			}
-			if !g.left[i] {
-				blanks += padding
-			}
-			if i == len(r.cells)-1 {
-				text = strings.TrimRight(text, " ")
-			}
-			if text != "" {
-				p.b.WriteString(blanks)
-				p.styled(style, text)
-				blanks = ""
-			}
-			if g.left[i] {
-				blanks += padding
-			}
+			cells = append(cells, g.padded(i, p.styled(style, text), widths[i]-utf8.RuneCountInString(text)))
 		}
-		p.b.WriteByte('\n')
+		p.line("", strings.Join(cells, g.gap))
 	}
+}
+
+// padded is a cell's text with so many blanks where its column wants them.
+func (g *grid) padded(column int, text string, blanks int) string {
+	if g.left[column] {
+		return text + strings.Repeat(" ", blanks)
+	}
+	return strings.Repeat(" ", blanks) + text
 }
 
 // over is a line of which each cell stands over several columns.
@@ -159,13 +148,7 @@ func (g *grid) markdown(b *strings.Builder) {
 	for n, r := range g.rows {
 		b.WriteByte('|')
 		for i, text := range r.cells {
-			padding := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-			if g.left[i] {
-				text += padding
-			} else {
-				text = padding + text
-			}
-			b.WriteString(" " + text + " |")
+			b.WriteString(" " + g.padded(i, text, widths[i]-utf8.RuneCountInString(text)) + " |")
 		}
 		b.WriteByte('\n')
 		if n > 0 {

@@ -146,6 +146,15 @@ func (s *sheet) gather(of *figure.Group) *group {
 	return g
 }
 
+// curves are those of all groups.
+func (s *sheet) curves() []*curve {
+	var out []*curve
+	for _, g := range s.groups {
+		out = append(out, g.curves...)
+	}
+	return out
+}
+
 // column is one column of cells.
 type column struct {
 	cell
