@@ -41,15 +41,19 @@ type documentCommand struct {
 	covered
 }
 
+// copyTouched makes ~/linux of the files that the patches touch.
+const copyTouched = `mkdir -p ~/linux && touched=$(sed -n 's,^--- a/,,p' patches/*/*.patch | sort -u) && cd "$TREE" && cp --parents Makefile Kconfig Kbuild $(ls $touched 2>/dev/null) ~/linux`
+
 // documentCommands are the commands of all documents.
 var documentCommands = []documentCommand{
 	{"make bench-ebpf", covered{ci: `^\tbench-ebpf$`, why: "boots three kernels"}},
 	{"make test", covered{ci: `^\ttest$`, why: "this test is part of it"}},
 	{"make apply-patches", covered{run: `(?m)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"make apply-patches KERNEL_SRC=~/linux", covered{
-		prepare: `mkdir ~/linux && touched=$(sed -n 's,^--- a/,,p' patches/*/*.patch | sort -u) && cd "$TREE" && cp --parents Makefile Kconfig Kbuild $(ls $touched 2>/dev/null) ~/linux`,
+		prepare: copyTouched,
 		run:     `(?m)^/.*/patched/[0-9a-f]+/linux$`,
 	}},
+	{"bin/vcpulab moves ~/linux", covered{prepare: copyTouched, run: "(?m)^\\| `walks` \\| applies \\|$"}},
 	{"make build", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "make test-kernel-quick begins with the same builds"}},
 	{"make test-kernel", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "it takes an hour; CI runs the tests that use the lookups"}},
 	{"make verify", covered{run: `(?m)^[1-9][0-9]* patches, [1-9][0-9]* checks, 0 findings: good$`}},

@@ -34,6 +34,7 @@ type cli struct {
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the series."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
+	Moves    movesCmd    `cmd:"" help:"Say on which other kernels the sets apply."`
 	Mutants  mutantsCmd  `cmd:"" help:"Test the checks: each fault of ci/mutants must be caught."`
 	Bench    benchCmd    `cmd:"" help:"Measure both kernels and report."`
 	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`
