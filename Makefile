@@ -57,12 +57,12 @@ test-kernel-kcsan: $(VCPULAB)
 	$(VCPULAB) install build boot selftests
 	$(VCPULAB) selftest --config kcsan
 
-## make apply-patches  apply the series and print where the patched tree is
+## make apply-patches  apply the patches and print where the patched tree is
 apply-patches: $(VCPULAB)
 	$(VCPULAB) install build
 	$(VCPULAB) apply
 
-## make verify         check the series as a maintainer would
+## make verify         check the patches as a maintainer would
 verify: $(VCPULAB)
 	$(VCPULAB) install verify generate
 	$(VCPULAB) verify
@@ -77,7 +77,7 @@ build-matrix: $(VCPULAB)
 	$(VCPULAB) install build matrix
 	$(VCPULAB) build --objects --arch all --each
 
-## make build-last     the same with the whole series alone
+## make build-last     the same after the last patch alone
 build-last: $(VCPULAB)
 	$(VCPULAB) install build matrix
 	$(VCPULAB) build --objects --arch all

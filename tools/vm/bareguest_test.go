@@ -18,7 +18,7 @@ type code = bareguest.Code
 
 var halt, spin, babble, reset = bareguest.Halt, bareguest.Spin, bareguest.Babble, bareguest.Reset
 
-func console1(text string) code { return bareguest.Console(text) }
+func console1(text string) code { return bareguest.Say(bareguest.Serial, text) }
 func record1(text string) code  { return bareguest.Record(text) }
 
 // speech is all records of a run, of which fault is the error.

@@ -66,7 +66,7 @@ func goodGuest(names ...string) script {
 
 // dies says something on the console and resets, as panic=-1 has it.
 func dies(console string) []bareguest.Code {
-	return []bareguest.Code{bareguest.Console(console), bareguest.Reset}
+	return []bareguest.Code{bareguest.Say(bareguest.Serial, console), bareguest.Reset}
 }
 
 const (
@@ -99,7 +99,7 @@ func TestBrokenKernels(t *testing.T) {
 			code:   exit.BootFailed, says: []string{"kernel panic: Kernel panic - not syncing: no reason", "to repeat it: qemu-system-x86_64 "},
 		},
 		"hangs at boot": {
-			guests: []script{{nil, []bareguest.Code{bareguest.Console("booting\r\n"), bareguest.Halt}}},
+			guests: []script{{nil, []bareguest.Code{bareguest.Say(bareguest.Serial, "booting\r\n"), bareguest.Halt}}},
 			lines:  [3]string{"FAILED: not run", "FAILED: not run", "FAILED: not run"},
 			code:   exit.BootFailed, says: []string{"hang: neither console nor records went on for 5s", "to repeat it: "},
 		},

@@ -28,17 +28,17 @@ type cli struct {
 	Install  installCmd  `cmd:"" help:"Install the packages that the other verbs need."`
 	Doctor   doctorCmd   `cmd:"" help:"Report what this machine lacks, and what works on it."`
 	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
-	Apply    applyCmd    `cmd:"" help:"Apply the series and print where the patched tree is."`
-	Verify   verifyCmd   `cmd:"" help:"Check the series as its maintainers would."`
+	Apply    applyCmd    `cmd:"" help:"Apply all sets of patches, or one, and print where the patched tree is."`
+	Verify   verifyCmd   `cmd:"" help:"Check the sets of patches as their maintainers would."`
 	Generate generateCmd `cmd:"" help:"Make the patches that are generated from a semantic patch, and compare."`
-	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the series."`
+	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the patches."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
 	Moves    movesCmd    `cmd:"" help:"Say on which other kernels the sets apply."`
 	Mutants  mutantsCmd  `cmd:"" help:"Test the checks: each fault of ci/mutants must be caught."`
 	Bench    benchCmd    `cmd:"" help:"Measure both kernels and report."`
 	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`
-	Prepare  prepareCmd  `cmd:"" help:"Make the series ready to send in your name."`
+	Prepare  prepareCmd  `cmd:"" help:"Make a set of patches ready to send in your name."`
 	Test     testCmd     `cmd:"" help:"Run the project's own tests."`
 	Pin      pinCmd      `cmd:"" name:"pin" help:"List the pinned kernels, add one, or update its blob ids."`
 }

@@ -28,19 +28,22 @@ const (
 	start  = base + header + zeros
 )
 
-const portSerial = 0x3f8
-
-// portRecords is the debug port that records are written to.
-const portRecords = 0xe9
+// Ports that a guest writes to: the serial console, and the debug port of
+// records.
+const (
+	Serial  = 0x3f8
+	records = 0xe9
+)
 
 // Arch returns x86_64 with the debug port that Record writes to.
 func Arch() arch.Arch {
 	a := arch.X86_64()
-	a.QEMU.DebugPort = portRecords
+	a.QEMU.DebugPort = records
 	return a
 }
 
-func say(port uint32, text string) Code {
+// Say writes text on a port.
+func Say(port uint32, text string) Code {
 	code := binary.LittleEndian.AppendUint32(Code{0xba}, port) // mov edx, port
 	for _, b := range []byte(text) {
 		code = append(code, 0xb0, b, 0xee) // mov al, b; out dx, al
@@ -48,11 +51,8 @@ func say(port uint32, text string) Code {
 	return code
 }
 
-// Console writes text on the serial console.
-func Console(text string) Code { return say(portSerial, text) }
-
 // Record writes text, which need not be a record, on the record port.
-func Record(text string) Code { return say(portRecords, text) }
+func Record(text string) Code { return Say(records, text) }
 
 // How a guest ends, or does not.
 var (
