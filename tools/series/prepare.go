@@ -67,7 +67,10 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 	if err := o.check(s); err != nil {
 		return fail(exit.With(exit.Usage, err))
 	}
-	sent, left := s.without(o.LeaveOut)
+	sent, left, err := s.without(o.LeaveOut)
+	if err != nil {
+		return fail(exit.With(exit.Usage, err))
+	}
 	recipients, err := Maintainers(ctx, o.TreeDir, sent)
 	if err != nil {
 		return fail(err)
@@ -97,8 +100,9 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 
 // without returns the series without the patches of these subjects, numbered
 // from 1 again, and the subjects of those that it had. The cover letter loses the
-// shortlog and the diffstat then: they would tell of what is not sent.
-func (s *Series) without(subjects []string) (*Series, []string) {
+// shortlog and the diffstat then: they would tell of what is not sent. What is left
+// out comes last, so that the others apply without it.
+func (s *Series) without(subjects []string) (*Series, []string, error) {
 	out := &Series{Dir: s.Dir, Version: s.Version}
 	var left []string
 
@@ -107,19 +111,25 @@ func (s *Series) without(subjects []string) (*Series, []string) {
 			left = append(left, p.Subject)
 			continue
 		}
+		if len(left) > 0 {
+			return nil, nil, fmt.Errorf("%q is left out: expected that after all that is sent, found %q after it", left[0], p.Subject)
+		}
 		q := *p
 		q.Number = len(out.Patches) + 1
 		out.Patches = append(out.Patches, &q)
 	}
-	if out.Cover = s.Cover; len(left) == 0 || s.Cover == nil {
-		return s, nil
+	if len(left) == 0 {
+		return s, nil, nil
+	}
+	if s.Cover == nil {
+		return out, left, nil
 	}
 	cover := *s.Cover
 	if at := bytes.LastIndex(cover.Mail, []byte("\n"+placeholder.Name+" (")); at >= 0 {
 		cover.Mail = cover.Mail[:at+1]
 	}
 	out.Cover = &cover
-	return out, left
+	return out, left, nil
 }
 
 // writeMails makes the directory of the mails and returns their paths.
