@@ -117,7 +117,8 @@ func (c prepareCmd) baseText(ctx context.Context, version string, set series.Set
 	if err != nil {
 		return "", exit.With(exit.Usage, fmt.Errorf("find the base commit: %s is no git checkout: %w", c.KernelSrc, err))
 	}
-	changed, _, err := git.Run(ctx, "status", "--porcelain", "--untracked-files=no")
+	// Without that option status writes to the index.
+	changed, _, err := git.Run(ctx, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
 	if err == nil && len(changed) > 0 {
 		err = exit.With(exit.Usage, fmt.Errorf("%s has changes that are in no commit: the set would be sent for another tree than it was tried on", c.KernelSrc))
 	}
