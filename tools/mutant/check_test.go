@@ -3,8 +3,10 @@
 package mutant
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,7 +48,16 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = remove(t.Context()) }()
-	rows, err := matrixCheck{Runner: r, each: true}.rows(t.Context(), mutated, pair{original, mutated})
+	c, both := matrixCheck{Runner: r, each: true}, pair{original, mutated}
+	of, err := c.parts(original, both)
+	with, err2 := c.parts(mutated, both)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(of, with) {
+		t.Error("results of the sets stand for those of the mutant if its last patch makes the same tree")
+	}
+	rows, err := c.rows(t.Context(), mutated, both)
 	if err != nil {
 		t.Fatal(err)
 	}

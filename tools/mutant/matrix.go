@@ -22,13 +22,15 @@ type matrixCheck struct {
 	each   bool
 }
 
-func (c matrixCheck) parts(_ *Specimen, p pair) ([]string, error) {
+func (c matrixCheck) parts(s *Specimen, p pair) ([]string, error) {
 	cfg, err := kbuild.ReadFragments(c.column.Fragments...)
 	if err != nil {
 		return nil, err
 	}
 	text, err := sources(c.Root, "tools/matrix", "tools/kbuild")
-	parts := []string{cfg.String(), c.column.Defconfig, c.column.Compiler, c.column.WithoutSparse, text}
+	// Sets and mutant are compared with different trees, even if all patches make the
+	// same tree of both.
+	parts := []string{s.Name, cfg.String(), c.column.Defconfig, c.column.Compiler, c.column.WithoutSparse, text}
 	if c.each {
 		// The mutant decides which patches are compiled, and what they make.
 		parts = append(parts, p.series.id, string(p.mutant.Mutant.diff()))
