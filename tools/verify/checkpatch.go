@@ -4,11 +4,8 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -72,34 +69,14 @@ func checkpatchFinding(patch string, f series.CheckpatchFinding) Finding {
 const (
 	checkpatchKind = "checkpatch"
 	checkpatchHow  = "1"
-	checkpatchFile = "result.json"
 )
 
 // checkpatch returns what checkpatch says of a patch. It reads the tree, too,
 // so that the result is kept by both.
 func (s *Submission) checkpatch(ctx context.Context, p *series.Patch) (*series.CheckpatchResult, error) {
 	key := cache.Key(checkpatchKind, checkpatchHow, s.Base.ID, p.Name, string(p.Mail))
-	dir, _, err := s.Cache.Populate(ctx, checkpatchKind, key, func(ctx context.Context, tmp string) error {
-		r, err := series.Checkpatch(ctx, s.Base.Dir, p)
-		if err != nil {
-			return err
-		}
-		data, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(tmp, checkpatchFile), data, 0o644)
+	r, _, err := cache.Result(ctx, s.Cache, checkpatchKind, key, func(ctx context.Context) (*series.CheckpatchResult, error) {
+		return series.Checkpatch(ctx, s.Base.Dir, p)
 	})
-	if err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(filepath.Join(dir, checkpatchFile))
-	if err != nil {
-		return nil, fmt.Errorf("load what checkpatch said: %w", err)
-	}
-	r := new(series.CheckpatchResult)
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("load what checkpatch said: %s: %w", dir, err)
-	}
-	return r, nil
+	return r, err
 }

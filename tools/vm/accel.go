@@ -17,7 +17,6 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
-	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/program"
 	"vcpulab/tools/vm/bareguest"
 )
@@ -110,25 +109,10 @@ func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
 		return Choice{}, err
 	}
 	here := host.Read("")
-	key := cache.Key(p.Arch.Name, here.Kernel, version, here.CPU, p.KernelID)
-
-	const name = "choice.json"
-	dir, hit, err := c.Populate(ctx, accelKind, key, func(ctx context.Context, tmp string) error {
-		choice, err := p.boot(ctx, c)
-		if err != nil {
-			return err
-		}
-		return jsonfile.Save(filepath.Join(tmp, name), choice)
-	})
-	if err != nil {
-		return Choice{}, err
-	}
-
-	choice := Choice{Cached: hit}
-	if err := jsonfile.Load(filepath.Join(dir, name), &choice); err != nil {
-		return Choice{}, fmt.Errorf("probe KVM: %w; remove %s to try again", err, dir)
-	}
-	return choice, nil
+	key := cache.Key("result", p.Arch.Name, here.Kernel, version, here.CPU, p.KernelID)
+	choice, hit, err := cache.Result(ctx, c, accelKind, key, func(ctx context.Context) (Choice, error) { return p.boot(ctx, c) })
+	choice.Cached = hit
+	return choice, err
 }
 
 // boot boots a guest with KVM.
