@@ -4,7 +4,6 @@ package mutant
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,11 +49,8 @@ type check interface {
 	parts(s *Specimen, p pair) ([]string, error)
 }
 
-// Results of slow checks are kept in the cache.
-const (
-	kindResult = "mutant"
-	fileResult = "result.json"
-)
+// kindResult is the kind of the cache entries with the results of slow checks.
+const kindResult = "mutant"
 
 // run has a check inspect a specimen, the sets as they are once in a run.
 func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair) (*observation, error) {
@@ -102,29 +98,11 @@ func (r *Runner) look(ctx context.Context, k Killer, c check, s *Specimen, p pai
 			return nil, err
 		}
 	}
-	dir, hit, err := r.Cache.Populate(ctx, kindResult, key, func(ctx context.Context, tmp string) error {
-		o, err := inspect(ctx)
-		if err != nil {
-			return err
-		}
-		data, err := json.Marshal(o)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(tmp, fileResult), data, 0o644)
-	})
+	o, hit, err := cache.Result(ctx, r.Cache, kindResult, key, inspect)
 	if err != nil {
 		return nil, err
 	}
-
-	o := &observation{cached: hit}
-	data, err := os.ReadFile(filepath.Join(dir, fileResult))
-	if err == nil {
-		err = json.Unmarshal(data, o)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("load the result of a check: %s: %w", dir, err)
-	}
+	o.cached = hit
 	return o, nil
 }
 

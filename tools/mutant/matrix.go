@@ -33,7 +33,7 @@ func (c matrixCheck) parts(s *Specimen, p pair) ([]string, error) {
 	parts := []string{s.Name, cfg.String(), c.column.Defconfig, c.column.Compiler, c.column.WithoutSparse, text}
 	if c.each {
 		// The mutant decides which patches are compiled, and what they make.
-		parts = append(parts, p.series.id, string(p.mutant.Mutant.diff()))
+		parts = append(parts, p.series.id, string(p.mutant.Mutant.diff))
 	}
 	return parts, err
 }
@@ -87,13 +87,10 @@ func (c matrixCheck) rows(ctx context.Context, s *Specimen, p pair) ([]matrix.Ro
 	if err != nil {
 		return nil, err
 	}
-	diff, err := p.mutant.Mutant.diffed()
-	if err != nil {
-		return nil, err
-	}
+	changed := p.mutant.Mutant.change.Paths()
 	from, to := 0, 0
 	for _, patch := range own.Patches {
-		if slices.Contains(diff.Paths(), path.Join(PatchesDir, set, patch.Name)) {
+		if slices.Contains(changed, path.Join(PatchesDir, set, patch.Name)) {
 			from, to = cmp.Or(from, patch.Number), patch.Number
 		}
 	}

@@ -54,8 +54,8 @@ type Mutant struct {
 	Revert   bool `json:"revert,omitempty"`
 	OfSeries bool `json:"ofSeries,omitempty"`
 
-	text []byte // of the file
-	head int    // lines of the file up to the diff
+	head, diff []byte         // of the file
+	change     *series.Series // the diff as a series of one patch, for package series to apply
 }
 
 // separator is the line between a mutant's head and its diff.
@@ -113,8 +113,8 @@ func Load(dir string, s *series.Series) ([]*Mutant, error) {
 // below patches/, in one set. These name their patch themselves. An error stands
 // for exit.Usage.
 func Parse(file string, text []byte) (*Mutant, error) {
-	m := &Mutant{Name: strings.TrimSuffix(filepath.Base(file), Ext), File: file, text: text}
-	return m, m.wrong(m.parse())
+	m := &Mutant{Name: strings.TrimSuffix(filepath.Base(file), Ext), File: file}
+	return m, m.wrong(m.parse(text))
 }
 
 // wrong says of an error which mutant it is about. It stands for exit.Usage.
@@ -125,12 +125,12 @@ func (m *Mutant) wrong(err error) error {
 	return exit.With(exit.Usage, fmt.Errorf("read the mutant %s: %w", m.File, err))
 }
 
-func (m *Mutant) parse() error {
-	before, diff, found := bytes.Cut(m.text, []byte("\n"+separator+"\n"))
+func (m *Mutant) parse(text []byte) error {
+	before, diff, found := bytes.Cut(text, []byte("\n"+separator+"\n"))
 	if !found {
 		return fmt.Errorf("expected a line %q between head and diff, found none", separator)
 	}
-	m.head = bytes.Count(before, []byte("\n")) + 2
+	m.head, m.diff = text[:len(text)-len(diff)], diff
 	var h head
 	if err := tomlfile.Decode(before, &h); err != nil {
 		return fmt.Errorf("the head: %w", err)
@@ -148,7 +148,13 @@ func (m *Mutant) parse() error {
 	if err := m.setKiller(h.KilledBy, h.Finds); err != nil {
 		return err
 	}
-	return m.findTarget(diff)
+	if !bytes.HasPrefix(diff, []byte("diff --git ")) {
+		return errors.New("there is no git diff below the head")
+	}
+	if err := m.readChange(); err != nil {
+		return err
+	}
+	return m.findTarget()
 }
 
 // setKiller reads which check must find what.
@@ -166,15 +172,8 @@ func (m *Mutant) setKiller(by, finds string) (err error) {
 }
 
 // findTarget finds out from the paths of the diff what the mutant changes.
-func (m *Mutant) findTarget(diff []byte) error {
-	if !bytes.HasPrefix(diff, []byte("diff --git ")) {
-		return errors.New("there is no git diff below the head")
-	}
-	s, err := m.diffed()
-	if err != nil {
-		return err
-	}
-	paths := s.Paths()
+func (m *Mutant) findTarget() error {
+	paths := m.change.Paths()
 	dirs := make([]string, len(paths))
 	for i, p := range paths {
 		if in, ok := strings.CutPrefix(p, PatchesDir+"/"); ok {
@@ -203,33 +202,26 @@ func (m *Mutant) belong(s *series.Series) error {
 	return m.wrong(fmt.Errorf("it is of the patch %q: no patch has that subject", m.Patch))
 }
 
-// diffed returns the diff as a series of one patch, for package series to apply.
-// Its lines have the numbers that they have in the mutant's file.
-func (m *Mutant) diffed() (*series.Series, error) {
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "From: %s\nSubject: [PATCH] %s\n", series.Placeholder(), m.Name)
-	// A head has more lines than these three.
-	text.WriteString(strings.Repeat("\n", max(m.head-3, 0)) + separator + "\n")
-	text.Write(m.diff())
+// readChange reads the diff as a mail, whose lines have the numbers that they have in
+// the mutant's file.
+func (m *Mutant) readChange() error {
 	dir, err := os.MkdirTemp("", "vcpulab-mutant-")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(dir)
+	// A head has more lines than these three.
+	blank := strings.Repeat("\n", max(bytes.Count(m.head, []byte("\n"))-3, 0))
+	mail := fmt.Sprintf("From: %s\nSubject: [PATCH] %s\n%s%s\n%s", series.Placeholder(), m.Name, blank, separator, m.diff)
 	name := filepath.Join(dir, m.Name+Ext)
-	if err := os.WriteFile(name, text.Bytes(), 0o644); err != nil {
-		return nil, err
+	if err := os.WriteFile(name, []byte(mail), 0o644); err != nil {
+		return err
 	}
-	s, err := series.Load(name)
+	m.change, err = series.Load(name)
 	if format, ok := errors.AsType[*series.FormatError](err); ok {
-		return nil, fmt.Errorf("line %d: %s", format.Line, format.Reason)
+		return fmt.Errorf("line %d: %s", format.Line, format.Reason)
 	}
-	return s, err
-}
-
-// diff returns what is below the head.
-func (m *Mutant) diff() []byte {
-	return bytes.SplitAfterN(m.text, []byte("\n"), m.head+1)[m.head]
+	return err
 }
 
 // mutate returns all sets with the fault, unless it is in their files.
@@ -237,11 +229,7 @@ func (m *Mutant) mutate(s *series.Series, base tree.Tree) (*series.Series, error
 	if m.Revert {
 		return m.without(s, base)
 	}
-	diff, err := m.diffed()
-	if err != nil {
-		return nil, err
-	}
-	return after(s, diff.Patches[0]), nil
+	return after(s, m.change.Patches[0]), nil
 }
 
 // after returns a series with one more patch.

@@ -55,8 +55,8 @@ func TestParse(t *testing.T) {
 	if m.OfSeries || !m.Fast() || m.Slow {
 		t.Errorf("expected a fast one of the tree, found %+v", m)
 	}
-	if !strings.HasPrefix(string(m.diff()), "diff --git a/virt") {
-		t.Errorf("expected the diff, found %q", m.diff())
+	if !strings.HasPrefix(string(m.diff), "diff --git a/virt") {
+		t.Errorf("expected the diff, found %q", m.diff)
 	}
 	for set, dir := range map[string]string{"": "patches/", "walks": "patches/walks/"} {
 		ofSeries := strings.ReplaceAll(strings.Replace(good, patchLine, "", 1), "virt/kvm/kvm_main.c", dir+"0001-a.patch")
@@ -169,15 +169,14 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if !strings.HasSuffix(string(text), string(m.diff())) || m.Fault == "" || m.Missed == "" || m.Finds.MatchString("") {
+		if !strings.HasSuffix(string(text), string(m.diff)) || m.Fault == "" || m.Missed == "" || m.Finds.MatchString("") {
 			t.Errorf("expected a whole mutant, found %+v", m)
 		}
 		if again, err := ParseKiller(m.KilledBy.String()); err != nil || again.String() != m.KilledBy.String() {
 			t.Errorf("%q names another check than %q: %v", again, m.KilledBy, err)
 		}
-		mail, err := m.diffed()
-		if err != nil || len(mail.Patches) != 1 {
-			t.Errorf("expected a patch, found %v", err)
+		if len(m.change.Patches) != 1 {
+			t.Errorf("expected a patch, found %d", len(m.change.Patches))
 		}
 	})
 }

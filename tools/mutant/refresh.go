@@ -22,8 +22,8 @@ func (r *Runner) Refresh(ctx context.Context, mutants []*Mutant) (written []*Mut
 	if _, err := r.original(ctx); err != nil {
 		return nil, err
 	}
-	err = r.try(mutants, func(m *Mutant, diff *series.Series, on tree.Tree) error {
-		report, err := diff.Try(on, series.Options{Relocate: true})
+	err = r.try(mutants, func(m *Mutant, on tree.Tree) error {
+		report, err := m.change.Try(on, series.Options{Relocate: true})
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (r *Runner) Refresh(ctx context.Context, mutants []*Mutant) (written []*Mut
 			return nil
 		}
 		written = append(written, m)
-		return renameio.WriteFile(m.File, slices.Concat(m.text[:len(m.text)-len(m.diff())], move(m.diff(), report.Shifts)), 0o644)
+		return renameio.WriteFile(m.File, slices.Concat(m.head, move(m.diff, report.Shifts)), 0o644)
 	})
 	return written, err
 }

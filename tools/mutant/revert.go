@@ -47,7 +47,7 @@ func LoadReverts(file string, s *series.Series) ([]*Mutant, error) {
 		set := strings.Trim(path.Dir(p.Name), ".")
 		m := &Mutant{
 			Name: "without-" + strings.ReplaceAll(path.Join(set, fmt.Sprintf("%.4s", path.Base(p.Name))), "/", "-"), File: file, Set: set, Patch: p.Subject,
-			Fault: "There is no patch \"" + p.Subject + "\".", Revert: true,
+			Fault: "There is no patch \"" + p.Subject + "\".", Revert: true, change: &series.Series{},
 		}
 		i := slices.IndexFunc(list.Revert, func(e head) bool { return e.Patch == p.Subject || e.Patch == set+"/"+p.Subject })
 		if i < 0 {

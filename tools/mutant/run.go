@@ -79,8 +79,8 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 		return nil, err
 	}
 	// Errors in the mutants themselves come before anything is run.
-	if err := r.try(mutants, func(_ *Mutant, diff *series.Series, on tree.Tree) error {
-		_, err := diff.Try(on, series.Options{})
+	if err := r.try(mutants, func(m *Mutant, on tree.Tree) error {
+		_, err := m.change.Try(on, series.Options{})
 		return err
 	}); err != nil {
 		return nil, err

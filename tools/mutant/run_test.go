@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,12 +226,19 @@ func TestRunStale(t *testing.T) {
 	moved := r.change(t, "moved", "verify mails", "Signed-off-by", labC, "return -EEXIST;", "return -EINVAL;")
 	good := r.change(t, "good", "verify mails", "Signed-off-by", labPatch, signed, "")
 	gone := r.change(t, "gone", "verify mails", "Signed-off-by", labPatch, "Look first.", "Look last.")
-	fresh := bytes.Clone(moved.text)
-	moved.text = []byte(strings.NewReplacer("@@ -11,", "@@ -9,", "+11,", "+9,").Replace(string(moved.text)))
-	if bytes.Equal(fresh, moved.text) {
-		t.Fatalf("the mutant has not moved:\n%s", fresh)
+	rewrite := func(m *Mutant, replacer *strings.Replacer) *Mutant {
+		t.Helper()
+		text := string(m.head) + string(m.diff)
+		edited := replacer.Replace(text)
+		again, err := Parse(m.File, []byte(edited))
+		if err != nil || edited == text {
+			t.Fatalf("%s has not changed: %v\n%s", m.File, err, text)
+		}
+		return again
 	}
-	gone.text = bytes.ReplaceAll(gone.text, []byte("-Look first."), []byte("-Look twice."))
+	fresh := slices.Concat(moved.head, moved.diff)
+	moved = rewrite(moved, strings.NewReplacer("@@ -11,", "@@ -9,", "+11,", "+9,"))
+	gone = rewrite(gone, strings.NewReplacer("-Look first.", "-Look twice."))
 	_, err := r.Run(t.Context(), []*Mutant{moved, good, gone})
 	if exit.Code(err) != exit.PatchFailed || strings.Contains(err.Error(), good.File) {
 		t.Fatalf("expected moved and gone to be stale, found %v", err)

@@ -142,23 +142,20 @@ func (s *Specimen) set(ctx context.Context, name string) (own *series.Series, on
 // try calls do with the diff of each mutant, and the tree that it is of: the one
 // that all sets make, or the directory that they are in. The error for those whose
 // diffs do not apply stands for exit.PatchFailed.
-func (r *Runner) try(mutants []*Mutant, do func(m *Mutant, diff *series.Series, on tree.Tree) error) error {
+func (r *Runner) try(mutants []*Mutant, do func(m *Mutant, on tree.Tree) error) error {
 	var stale []error
 	for _, m := range mutants {
 		if m.Revert {
 			continue
 		}
-		diff, err := m.diffed()
-		if err == nil && m.OfSeries && filepath.Base(r.Patches) != PatchesDir {
-			err = fmt.Errorf("the sets are in %s: mutants of their files need a directory named %s", r.Patches, PatchesDir)
+		if m.OfSeries && filepath.Base(r.Patches) != PatchesDir {
+			return fmt.Errorf("%s: the sets are in %s: mutants of their files need a directory named %s", m.File, r.Patches, PatchesDir)
 		}
-		if err == nil {
-			on := r.patched
-			if m.OfSeries {
-				on = tree.Tree{Dir: filepath.Dir(r.Patches)}
-			}
-			err = do(m, diff, on)
+		on := r.patched
+		if m.OfSeries {
+			on = tree.Tree{Dir: filepath.Dir(r.Patches)}
 		}
+		err := do(m, on)
 		if failed, ok := errors.AsType[*series.ApplyError](err); ok {
 			failed.Hint = "" // of users' own trees
 			stale = append(stale, fmt.Errorf("%s: %w", m.File, err))
@@ -180,11 +177,7 @@ func (m *Mutant) copySeries(from, dir string) (string, error) {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return "", err
 	}
-	diff, err := m.diffed()
-	if err != nil {
-		return "", err
-	}
-	files, _, err := diff.Overlay(tree.Tree{Dir: dir}, series.Options{})
+	files, _, err := m.change.Overlay(tree.Tree{Dir: dir}, series.Options{})
 	if err != nil {
 		return "", err
 	}

@@ -55,7 +55,7 @@ func (c verifyCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obser
 		subject.Series, subject.Base, err = s.set(ctx, m.Set)
 	case err == nil && c.check.Tree && s == p.mutant && !m.OfSeries && !m.Revert:
 		subject.Base = c.patched // to apply one patch is to apply them all
-		subject.Series, err = m.diffed()
+		subject.Series = m.change
 	}
 	if err != nil {
 		return nil, err
