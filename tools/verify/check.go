@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"go/doc/comment"
 	"io"
-	"slices"
 	"strings"
 
-	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 )
 
 // Check is one thing that is looked at.
@@ -44,24 +43,10 @@ func Checks() []Check {
 	}
 }
 
-// Choose returns the named checks, in the order of Checks; all if no name is
-// given. The error for an unknown name has the exit code for wrong
-// use.
+// Choose returns the checks whose names match one of names, in the order of Checks;
+// all if there are none. See [pattern.Select].
 func Choose(names ...string) ([]Check, error) {
-	all := Checks()
-	if len(names) == 0 {
-		return all, nil
-	}
-	var known []string
-	for _, c := range all {
-		known = append(known, c.Name)
-	}
-	for _, n := range names {
-		if !slices.Contains(known, n) {
-			return nil, exit.With(exit.Usage, fmt.Errorf("there is no check %q; there are: %s", n, strings.Join(known, ", ")))
-		}
-	}
-	return slices.DeleteFunc(all, func(c Check) bool { return !slices.Contains(names, c.Name) }), nil
+	return pattern.Select(Checks(), names, func(c Check) string { return c.Name })
 }
 
 // WriteList writes what checks there are and why, for people.

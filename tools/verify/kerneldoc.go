@@ -28,22 +28,14 @@ var kernelDoc = Check{
 	Explain: "The tree's own kernel-doc -Wall says nothing of the files that the series touches that it does not say of them without it. " +
 		"What is described wrongly is worse than what is not, and the bots of linux-doc look.",
 	Needs: []string{"python3"},
-	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		src, err := s.open()
-		if err != nil {
-			return nil, err
-		}
+	Run: inTree(func(ctx context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
 		before, after := fstest.MapFS{}, fstest.MapFS{}
 		for name, data := range src.over {
 			if ext := path.Ext(name); ext != ".c" && ext != ".h" || data == nil {
 				continue
 			}
 			after[name] = &fstest.MapFile{Data: data}
-			old, err := src.before(name)
-			if err != nil {
-				return nil, err
-			}
-			if old != nil {
+			if old := src.before(name); old != nil {
 				before[name] = &fstest.MapFile{Data: old}
 			}
 		}
@@ -65,7 +57,7 @@ var kernelDoc = Check{
 			}
 		}
 		return found, nil
-	},
+	}),
 }
 
 // docWarning is a line of kernel-doc's.

@@ -9,16 +9,13 @@ import (
 )
 
 // check looks whether the steps stand in the function, in their order.
-func (o *orderRule) check(src *patched) ([]Finding, error) {
-	data, err := src.read(o.File)
-	if err != nil {
-		return nil, err
-	}
+func (o *orderRule) check(src *patched) []Finding {
+	data := src.read(o.File)
 	body := ctoken.Scan(data).Function(o.Function)
 	if len(body) == 0 {
 		return []Finding{{
 			File: o.File, Message: "there is no function " + o.Function + "(), which " + rulesFile + " is about", Do: "mend the function's name in the table",
-		}}, nil
+		}}
 	}
 	var found []Finding
 	add := func(at int, message, expected string) {
@@ -82,7 +79,7 @@ func (o *orderRule) check(src *patched) ([]Finding, error) {
 			}
 		}
 	}
-	return found, nil
+	return found
 }
 
 // tells says whether it means something how often a step is done: to return,
@@ -93,13 +90,9 @@ func tells(p form) bool {
 }
 
 // check looks whether the form stands in the file.
-func (x *textRule) check(src *patched) ([]Finding, error) {
-	data, err := src.read(x.File)
-	if err != nil {
-		return nil, err
+func (x *textRule) check(src *patched) []Finding {
+	if at, _ := x.Form.Find(ctoken.Scan(src.read(x.File)).Tokens, 0); at >= 0 {
+		return nil
 	}
-	if at, _ := x.Form.Find(ctoken.Scan(data).Tokens, 0); at >= 0 {
-		return nil, nil
-	}
-	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}, nil
+	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}
 }

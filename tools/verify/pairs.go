@@ -20,36 +20,21 @@ var pairs = Check{
 	Explain: "Where a comment that the series adds says that a barrier pairs with another, in a function that it names, that function is there and has that barrier. " +
 		"Whoever changes one of the two goes by such comments.",
 	Whole: true,
-	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		src, err := s.open()
-		if err != nil {
-			return nil, err
-		}
+	Run: inTree(func(_ context.Context, _ *Submission, src *patched, log io.Writer) ([]Finding, error) {
 		files := make(map[string]*ctoken.File)
-		names, err := src.names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
-		if err != nil {
-			return nil, err
-		}
+		names := src.names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
 		for name, data := range src.over {
 			if ext := path.Ext(name); data != nil && (ext == ".c" || ext == ".h") {
 				names = append(names, name)
 			}
 		}
 		for _, name := range names {
-			data, err := src.read(name)
-			if err != nil {
-				return nil, err
-			}
-			files[name] = ctoken.Scan(data)
+			files[name] = ctoken.Scan(src.read(name))
 		}
 		var found []Finding
 		for _, name := range slices.Sorted(maps.Keys(files)) {
-			old, err := src.before(name)
-			if err != nil {
-				return nil, err
-			}
 			known := make(map[string]bool)
-			for _, c := range ctoken.Scan(old).Comments {
+			for _, c := range ctoken.Scan(src.before(name)).Comments {
 				known[c.Text] = true
 			}
 			for _, c := range files[name].Comments {
@@ -66,7 +51,7 @@ var pairs = Check{
 			}
 		}
 		return found, nil
-	},
+	}),
 }
 
 // pair is what a comment says that a barrier pairs with.

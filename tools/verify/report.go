@@ -10,6 +10,7 @@ import (
 
 	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/junit"
+	"vcpulab/tools/progress"
 )
 
 // Names of the files that Write writes.
@@ -58,9 +59,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(&b, "\n%s: %v\n", c.Name, f)
 		}
 	}
-	fmt.Fprintf(&b, "\n%s, %s, %s", count(r.Patches, "patch"), count(len(r.Checks), "check"), count(r.Findings, "finding"))
+	fmt.Fprintf(&b, "\n%s, %s, %s", progress.Count(r.Patches, "patch"), progress.Count(len(r.Checks), "check"), progress.Count(r.Findings, "finding"))
 	if r.NotRun > 0 {
-		fmt.Fprintf(&b, ", %s not run", count(r.NotRun, "check"))
+		fmt.Fprintf(&b, ", %s not run", progress.Count(r.NotRun, "check"))
 	}
 	verdict := "good"
 	if r.Err() != nil {
@@ -81,7 +82,7 @@ func (c *Result) line(b *strings.Builder) {
 	case c.Status == NotRun:
 		fmt.Fprintf(b, "not run: %s", strings.ReplaceAll(c.Why, "\n", "\n  "))
 	case len(c.Findings) > 0:
-		b.WriteString(count(len(c.Findings), "finding"))
+		b.WriteString(progress.Count(len(c.Findings), "finding"))
 	default:
 		b.WriteString("good")
 	}

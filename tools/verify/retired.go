@@ -52,12 +52,8 @@ var retired = Check{
 	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
 		"A user on an architecture that is rarely compiled breaks its build, and a comment that names what is gone misleads.",
 	Whole: true,
-	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	Run: inTree(func(_ context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
 		table, err := loadRetired(s.table(retiredFile))
-		if err != nil {
-			return nil, err
-		}
-		src, err := s.open()
 		if err != nil {
 			return nil, err
 		}
@@ -68,18 +64,12 @@ var retired = Check{
 			if len(in) == 0 {
 				in = table.In
 			}
-			names, err := src.names(in, extensions...)
-			if err != nil {
-				return nil, err
-			}
-			for _, name := range names {
+			for _, name := range src.names(in, extensions...) {
 				if e.leavesOut(name) {
 					continue
 				}
 				if _, known := contents[name]; !known {
-					if contents[name], err = src.read(name); err != nil {
-						return nil, err
-					}
+					contents[name] = src.read(name)
 				}
 				data := contents[name]
 				if !e.quick.Match(data) {
@@ -108,7 +98,7 @@ var retired = Check{
 			}
 		}
 		return found, nil
-	},
+	}),
 }
 
 // removedBy says whether a patch takes away something that the entry matches.

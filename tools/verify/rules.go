@@ -21,36 +21,24 @@ var rules = Check{
 		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
 	Whole: true,
 	Tree:  true,
-	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	Run: inTree(func(_ context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
 		table, err := loadRules(s.table(rulesFile))
-		if err != nil {
-			return nil, err
-		}
-		src, err := s.open()
 		if err != nil {
 			return nil, err
 		}
 		if s.Seen == nil {
 			s.Seen = new(sync.Map)
 		}
-		return table.check(src, log, s.Seen)
-	},
+		return table.check(src, log, s.Seen), nil
+	}),
 }
 
 // check looks at all files that the table is about.
-func (t *ruleTable) check(src *patched, log io.Writer, seen *sync.Map) ([]Finding, error) {
-	names, err := src.names(t.In, ".c", ".h", ".S")
-	if err != nil {
-		return nil, err
-	}
+func (t *ruleTable) check(src *patched, log io.Writer, seen *sync.Map) []Finding {
 	var found []Finding
 	matched := make(map[string]int) // accesses, by field
-	for _, name := range names {
-		data, err := src.read(name)
-		if err != nil {
-			return nil, err
-		}
-		in := t.fields(name, data, seen)
+	for _, name := range src.names(t.In, ".c", ".h", ".S") {
+		in := t.fields(name, src.read(name), seen)
 		for field, n := range in.matched {
 			matched[field] += n
 		}
@@ -65,22 +53,16 @@ func (t *ruleTable) check(src *patched, log io.Writer, seen *sync.Map) ([]Findin
 		}
 	}
 	for _, o := range t.Orders {
-		list, err := o.check(src)
-		if err != nil {
-			return nil, err
-		}
+		list := o.check(src)
 		fmt.Fprintf(log, "%s() of %s: %d steps, %d findings\n", o.Function, o.File, len(o.Steps), len(list))
 		found = append(found, list...)
 	}
 	for _, x := range t.Texts {
-		list, err := x.check(src)
-		if err != nil {
-			return nil, err
-		}
+		list := x.check(src)
 		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
 		found = append(found, list...)
 	}
-	return found, nil
+	return found
 }
 
 // accesses are those to fields in a file.

@@ -12,11 +12,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
+	"vcpulab/tools/progress"
 )
 
 // Status is what became of a check.
@@ -178,7 +178,7 @@ func (r *Report) Err() error {
 	}
 	text := fmt.Sprintf("verify: expected no findings, found %d", r.Findings)
 	if r.NotRun > 0 {
-		text += fmt.Sprintf("; %s not run", count(r.NotRun, "check"))
+		text += fmt.Sprintf("; %s not run", progress.Count(r.NotRun, "check"))
 	}
 	for _, c := range r.Checks {
 		if c.Status == NotRun {
@@ -186,14 +186,4 @@ func (r *Report) Err() error {
 		}
 	}
 	return exit.With(code, errors.New(text))
-}
-
-func count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "ch"):
-		what += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -26,31 +26,12 @@ var selftests = Check{
 	Explain: "Each selftest that the series adds is in Makefile.kvm, for its architecture, each that is listed is there, and .gitignore leaves out the program but not the source. " +
 		"A test that is not listed is neither built nor run.",
 	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		src, err := s.open()
-		if err != nil {
-			return nil, err
-		}
-		makefile, err := src.read(selftestsMakefile)
-		if err != nil {
-			return nil, err
-		}
-		old, err := src.before(selftestsMakefile)
-		if err != nil {
-			return nil, err
-		}
-		listed := listedTests(makefile)
+	Run: inTree(func(ctx context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
+		listed, was := listedTests(src.read(selftestsMakefile)), listedTests(src.before(selftestsMakefile))
 		var found []Finding
-		names, err := src.names([]string{selftestsDir}, ".c", ".sh")
-		if err != nil {
-			return nil, err
-		}
+		names := src.names([]string{selftestsDir}, ".c", ".sh")
 		for _, name := range names {
-			before, err := src.before(name)
-			if err != nil {
-				return nil, err
-			}
-			if before != nil || src.over[name] == nil {
+			if src.over[name] == nil || src.before(name) != nil {
 				continue
 			}
 			list, err := s.newTest(ctx, name, listed)
@@ -60,7 +41,6 @@ var selftests = Check{
 			fmt.Fprintf(log, "%s: %d findings\n", name, len(list))
 			found = append(found, list...)
 		}
-		was := listedTests(old)
 		for test := range listed {
 			if _, ok := was[test]; ok {
 				continue
@@ -71,7 +51,7 @@ var selftests = Check{
 			}
 		}
 		return found, nil
-	},
+	}),
 }
 
 // newTest looks at a test that the series adds.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
 )
 
@@ -145,7 +146,7 @@ func difference(is []string, want string) Finding {
 			f.Expected, f.Found = wanted[i], line
 		}
 	}
-	f.Message = count(n, "line") + " differ"
+	f.Message = progress.Count(n, "line") + " differ"
 	return f
 }
 
