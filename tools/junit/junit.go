@@ -2,21 +2,24 @@
 
 // Package junit writes results in JUnit's XML, which CI systems read: a suite
 // for a run, a case for each thing that was checked. It has the elements that
-// Jenkins, GitLab and GitHub's reporters agree on, and no others.
+// Jenkins, GitLab and GitHub's reporters agree on, and no others. What they cannot
+// say is in a JSON file beside it.
 package junit
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/xml"
+	"errors"
 	"fmt"
-	"io"
+	"path/filepath"
 	"slices"
 
 	"github.com/google/renameio/v2"
+
+	"vcpulab/tools/jsonfile"
 )
 
-// Suite is what was checked in one run. Write fills in all but Name and Cases.
+// Suite is what was checked in one run. Save fills in all but Name and Cases.
 type Suite struct {
 	Name     string  `xml:"name,attr"`
 	Tests    int     `xml:"tests,attr"`
@@ -63,30 +66,16 @@ type document struct {
 	Suites  []Suite  `xml:"testsuite"`
 }
 
-// Write writes suites as one XML document. Characters that XML lacks are
-// written as U+FFFD: results quote the output of programs.
-func Write(w io.Writer, suites ...Suite) error {
-	var doc document
-	for _, s := range suites {
-		doc.Suites = append(doc.Suites, s.counted())
-	}
-	data, err := xml.MarshalIndent(doc, "", "\t")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, data)
-	return err
-}
-
-// WriteFile writes suites to a file, completely or not at all.
-func WriteFile(name string, suites ...Suite) error {
-	var b bytes.Buffer
-	err := Write(&b, suites...)
+// Save writes results into dir: all of them, v, to NAME.json, and the suite to
+// NAME.xml, each completely or not at all. Characters that XML lacks are written as
+// U+FFFD: results quote the output of programs.
+func Save(dir, name string, v any, s Suite) error {
+	data, err := xml.MarshalIndent(document{Suites: []Suite{s.counted()}}, "", "\t")
 	if err == nil {
-		err = renameio.WriteFile(name, b.Bytes(), 0o644)
+		err = renameio.WriteFile(filepath.Join(dir, name+".xml"), fmt.Appendf(nil, "%s%s\n", xml.Header, data), 0o644)
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err := errors.Join(err, jsonfile.Save(filepath.Join(dir, name+".json"), v)); err != nil {
+		return fmt.Errorf("save the results: %w", err)
 	}
 	return nil
 }

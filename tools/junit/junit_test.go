@@ -3,9 +3,10 @@
 package junit
 
 import (
-	"bytes"
 	"encoding/xml"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,27 +16,37 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected files")
 
-// suites have a case of each sort, and text that XML cannot hold as it is.
-func suites() []Suite {
-	return []Suite{
-		{Name: "verify", Cases: []Case{
-			{Name: "format", Class: "0001-a.patch", Took: 1.5, Output: "looked at 39 mails\n"},
-			{Name: "checkpatch", Class: "0001-a.patch", Failure: &Message{Line: `a <b> & "c"`, Sort: "LONG_LINE", Text: "]]> \x01\xff\n\tend\n"}},
-			{Name: "generated", Error: &Message{Line: "no spatch", Sort: "lacks"}, Took: 0.25},
-			{Name: "rules", Skipped: &Message{Line: "not asked for"}},
-		}},
-		{Name: "nothing"},
+// TestSave has a case of each sort, and text that XML cannot hold as it is.
+func TestSave(t *testing.T) {
+	suite := Suite{Name: "verify", Cases: []Case{
+		{Name: "format", Class: "0001-a.patch", Took: 1.5, Output: "looked at 39 mails\n"},
+		{Name: "checkpatch", Class: "0001-a.patch", Failure: &Message{Line: `a <b> & "c"`, Sort: "LONG_LINE", Text: "]]> \x01\xff\n\tend\n"}},
+		{Name: "generated", Error: &Message{Line: "no spatch", Sort: "lacks"}, Took: 0.25},
+		{Name: "rules", Skipped: &Message{Line: "not asked for"}},
+	}}
+	dir := t.TempDir()
+	for _, v := range []string{"first", "second"} { // the second replaces the first
+		if err := Save(dir, "a", v, suite); err != nil {
+			t.Fatal(err)
+		}
 	}
-}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("expected two files, found %v, %v", entries, err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "a.json")); err != nil || string(data) != "\"second\"\n" {
+		t.Errorf("expected the second value, found %q, %v", data, err)
+	}
+	if err := Save(filepath.Join(dir, "no"), "a", nil, suite); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("expected an error without a directory, found %v", err)
+	}
 
-func TestWrite(t *testing.T) {
-	var b bytes.Buffer
-	if err := Write(&b, suites()...); err != nil {
+	data, err := os.ReadFile(filepath.Join(dir, "a.xml"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/suites.xml"
+	const golden = "testdata/suite.xml"
 	if *update {
-		if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(golden, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,11 +54,11 @@ func TestWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+	if diff := cmp.Diff(string(want), string(data)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var back document
-	if err := xml.Unmarshal(b.Bytes(), &back); err != nil {
+	if err := xml.Unmarshal(data, &back); err != nil {
 		t.Fatalf("what was written cannot be read: %v", err)
 	}
 	if s := back.Suites[0]; s.Tests != 4 || s.Failures != 1 || s.Errors != 1 || s.Skipped != 1 || s.Took != 1.75 {
@@ -55,21 +66,5 @@ func TestWrite(t *testing.T) {
 	}
 	if c := back.Suites[0].Cases[2]; c.Class != "verify" {
 		t.Errorf("expected the suite's name for a class, found %q", c.Class)
-	}
-}
-
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "a.xml")
-	for range 2 { // the second replaces the first
-		if err := WriteFile(name, suites()...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("expected one file, found %v, %v", entries, err)
-	}
-	if err := WriteFile(filepath.Join(dir, "no", "a.xml")); err == nil {
-		t.Error("expected an error without a directory, found none")
 	}
 }

@@ -10,16 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/junit"
 )
 
-// Names of what Write writes.
-const (
-	jsonFile  = "matrix.json"
-	junitFile = "matrix.xml"
-	logsDir   = "logs"
-)
+// logsDir is the directory of the logs that Write copies.
+const logsDir = "logs"
 
 // WriteText writes the report for people: a table, patch by patch, then what is
 // wrong, then whether all is good.
@@ -118,10 +113,7 @@ func (r *Report) Write(dir string) error {
 			return fmt.Errorf("keep the log of %s, %s: %w", c.Column, rowName(c.Patch), err)
 		}
 	}
-	if err := jsonfile.Save(filepath.Join(dir, jsonFile), r); err != nil {
-		return err
-	}
-	return junit.WriteFile(filepath.Join(dir, junitFile), r.junit())
+	return junit.Save(dir, "matrix", r, r.junit())
 }
 
 // keepLog copies the cell's log below dir. A build that did not get to run make

@@ -34,7 +34,7 @@ func TestWrite(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(dir, "logs/s390x/patch-1.log")); err != nil || string(got) != "CC a.o\n" {
 		t.Errorf("expected the log, found %q, %v", got, err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, jsonFile))
+	data, err := os.ReadFile(filepath.Join(dir, "matrix.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestWrite(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil || len(back.Cells) != 8 || back.Dir != dir {
 		t.Errorf("expected 8 cells in %s, found %d in %s, %v", dir, len(back.Cells), back.Dir, err)
 	}
-	xml, err := os.ReadFile(filepath.Join(dir, junitFile))
+	xml, err := os.ReadFile(filepath.Join(dir, "matrix.xml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,9 +86,7 @@ func clip(text string) string {
 }
 
 // Report is the result of Run.
-type Report struct {
-	Results []Result `json:"mutants"`
-}
+type Report struct{ Results []Result }
 
 // counts returns how many mutants had each fate.
 func (r *Report) counts() map[Fate]int {
@@ -154,21 +152,19 @@ func (r *Result) details() string {
 	return text + fmt.Sprintf("  log: %s\n  again: bin/vcpulab mutants --again --only %s\n", r.Log, r.Name)
 }
 
-// WriteJSON writes the report for programs.
-func (r *Report) WriteJSON(w io.Writer) error {
+// MarshalJSON implements [json.Marshaler]: it adds how many fared how.
+func (r *Report) MarshalJSON() ([]byte, error) {
 	n := r.counts()
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "\t")
-	return enc.Encode(struct {
-		*Report
-		Killed   int `json:"killed"`
-		Survived int `json:"survived"`
-		Failed   int `json:"failed"`
-	}{r, n[Killed], n[Survived], len(r.Results) - n[Killed] - n[Unnoticed]})
+	return json.Marshal(struct {
+		Results  []Result `json:"mutants"`
+		Killed   int      `json:"killed"`
+		Survived int      `json:"survived"`
+		Failed   int      `json:"failed"`
+	}{r.Results, n[Killed], n[Survived], len(r.Results) - n[Killed] - n[Unnoticed]})
 }
 
-// WriteJUnit writes the report for CI systems.
-func (r *Report) WriteJUnit(w io.Writer) error {
+// Save writes the report into dir, for programs and for CI systems.
+func (r *Report) Save(dir string) error {
 	suite := junit.Suite{Name: "mutants"}
 	for _, res := range r.Results {
 		c := junit.Case{Name: res.Name, Took: junit.Seconds(res.Seconds), Output: res.short()}
@@ -177,7 +173,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
-	return junit.Write(w, suite)
+	return junit.Save(dir, "mutants", r, suite)
 }
 
 // Err returns nil if all mutants were killed, else an error that names those

@@ -360,14 +360,18 @@ func TestReport(t *testing.T) {
 		{Mutant: &Mutant{Name: "e", Fault: "There is no patch.", Unnoticed: "It is a comment.", Revert: true}, Fate: Unnoticed, Log: "/o/e.log"},
 	}}
 	var b bytes.Buffer
-	for _, write := range []func() error{
-		func() error { return r.WriteText(&b) }, func() error { return r.WriteJUnit(&b) }, func() error { return r.WriteJSON(&b) },
-	} {
-		if err := write(); err != nil {
+	dir := t.TempDir()
+	if err := errors.Join(r.WriteText(&b), r.Save(dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"mutants.xml", "mutants.json"} {
+		data, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
 			t.Fatal(err)
 		}
-		b.WriteByte('\n')
+		b.WriteString("\n" + string(data))
 	}
+	b.WriteByte('\n')
 	const name = "testdata/report.txt"
 	if *update {
 		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {

@@ -4,6 +4,8 @@ package selftest
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -132,12 +134,12 @@ func TestCompareIncomplete(t *testing.T) {
 	}
 	// Not even if each test has a result.
 	for _, c := range []Comparison{c, Compare([]Result{result("a", Pass)}, []Result{result("a", Pass)}, Expectations{Incomplete: why})} {
-		var text, xml bytes.Buffer
+		var text bytes.Buffer
 		if err := c.WriteText(&text, ""); err != nil || !strings.Contains(text.String(), "THE RUN DID NOT COME TO ITS END: "+why) {
 			t.Errorf("error %v, text\n%s", err, &text)
 		}
-		if err := c.WriteJUnit(&xml); err != nil || !strings.Contains(xml.String(), ` errors="1" `) {
-			t.Errorf("error %v, JUnit\n%s", err, &xml)
+		if xml := saved(t, c, "selftests.xml"); !strings.Contains(string(xml), ` errors="1" `) {
+			t.Errorf("JUnit\n%s", xml)
 		}
 		if err := c.Err(); exit.Code(err) != exit.CheckFailed || !strings.Contains(err.Error(), why) {
 			t.Errorf("expected an error with %q, found %v", why, err)
@@ -195,18 +197,25 @@ func TestWrite(t *testing.T) {
 	if sum := c.Passed + c.Failed + c.Skipped + c.BothFail + c.NotComparable; sum != len(c.Tests) {
 		t.Errorf("expected figures that add up to %d, found %d", len(c.Tests), sum)
 	}
-	writers := map[string]func(*bytes.Buffer) error{
-		"text":  func(b *bytes.Buffer) error { return c.WriteText(b, "vcpulab selftest --only %s") },
-		"json":  func(b *bytes.Buffer) error { return c.WriteJSON(b) },
-		"junit": func(b *bytes.Buffer) error { return c.WriteJUnit(b) },
+	var b bytes.Buffer
+	if err := c.WriteText(&b, "vcpulab selftest --only %s"); err != nil {
+		t.Fatal(err)
 	}
-	for name, write := range writers {
-		t.Run(name, func(t *testing.T) {
-			var b bytes.Buffer
-			if err := write(&b); err != nil {
-				t.Fatal(err)
-			}
-			golden(t, "testdata/write/"+name+".golden", b.Bytes())
-		})
+	for name, text := range map[string][]byte{"text": b.Bytes(), "json": saved(t, c, Files[0]), "junit": saved(t, c, Files[1])} {
+		t.Run(name, func(t *testing.T) { golden(t, "testdata/write/"+name+".golden", text) })
 	}
+}
+
+// saved returns what is saved of a comparison in a file.
+func saved(t *testing.T, c Comparison, file string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	if err := c.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

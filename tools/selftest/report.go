@@ -4,7 +4,6 @@ package selftest
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -167,17 +166,14 @@ func (r *Result) splatLines() string {
 	return strings.ReplaceAll(text, "\r", "")
 }
 
-// WriteJSON writes the comparison with all results.
-func (c Comparison) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "\t")
-	return enc.Encode(c)
-}
+// Files are the names of what Save writes.
+var Files = []string{"selftests.json", "selftests.xml"}
 
-// WriteJUnit writes the comparison in JUnit's XML, for CI systems. What fails
-// there is what fails the comparison; a test that fails on both kernels counts
-// as skipped, for lack of anything better in the format.
-func (c Comparison) WriteJUnit(w io.Writer) error {
+// Save writes the comparison with all results into dir, for programs, and in
+// JUnit's XML, for CI systems. What fails there is what fails the comparison; a
+// test that fails on both kernels counts as skipped, for lack of anything better
+// in the format.
+func (c Comparison) Save(dir string) error {
 	suite := junit.Suite{Name: "kvm-selftests"}
 	for _, p := range c.Tests {
 		suite.Cases = append(suite.Cases, p.junit())
@@ -185,7 +181,7 @@ func (c Comparison) WriteJUnit(w io.Writer) error {
 	if c.Incomplete != "" {
 		suite.Cases = append(suite.Cases, junit.Case{Name: "all tests have a result", Error: &junit.Message{Line: c.Incomplete, Sort: "incomplete"}})
 	}
-	return junit.Write(w, suite)
+	return junit.Save(dir, "selftests", c, suite)
 }
 
 func (p TestPair) junit() junit.Case {

@@ -5,27 +5,16 @@ package verify
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
-	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/junit"
 	"vcpulab/tools/progress"
-)
-
-// Names of the files that Write writes.
-const (
-	jsonFile  = "verify.json"
-	junitFile = "verify.xml"
 )
 
 // Write writes verify.json, for programs, and verify.xml, for CI systems, into
 // the directory that has the logs.
 func (r *Report) Write() error {
-	if err := jsonfile.Save(filepath.Join(r.Dir, jsonFile), r); err != nil {
-		return err
-	}
-	return junit.WriteFile(filepath.Join(r.Dir, junitFile), r.junit())
+	return junit.Save(r.Dir, "verify", r, r.junit())
 }
 
 // junit makes a case of each check.

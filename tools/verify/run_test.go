@@ -121,7 +121,7 @@ func TestReport(t *testing.T) {
 	if err := r.Write(); err != nil {
 		t.Fatal(err)
 	}
-	xml, err := os.ReadFile(filepath.Join(dir, junitFile))
+	xml, err := os.ReadFile(filepath.Join(dir, "verify.xml"))
 	if err != nil {
 		t.Fatal(err)
 	}

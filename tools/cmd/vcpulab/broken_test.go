@@ -270,7 +270,7 @@ func TestFullDiskChild(t *testing.T) {
 	if exit.Code(err) != exit.MachineLacks || !strings.Contains(fmt.Sprint(err), "no space left on device; free some space, or ") {
 		t.Errorf("expected exit code %d and what to do, found %v and\n%s", exit.MachineLacks, err, text)
 	}
-	for _, name := range []string{selftestsJSON, selftestsJUnit} {
+	for _, name := range selftest.Files {
 		if data, err := os.ReadFile(filepath.Join(h.out, name)); err == nil && !bytes.HasSuffix(data, []byte("}\n")) && !bytes.HasSuffix(data, []byte(">\n")) {
 			t.Errorf("%s is there in part", name)
 		}
@@ -413,11 +413,11 @@ func tableLine(text, name string) string {
 // that all is good.
 func (h *brokenHarness) checkResults(t *testing.T) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(h.out, selftestsJUnit))
+	data, err := os.ReadFile(filepath.Join(h.out, "selftests.xml"))
 	if err != nil || strings.Contains(string(data), `failures="0" errors="0"`) {
 		t.Errorf("JUnit: %v\n%s", err, data)
 	}
-	if _, err := os.Stat(filepath.Join(h.out, selftestsJSON)); err != nil {
+	if _, err := os.Stat(filepath.Join(h.out, "selftests.json")); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -192,14 +191,9 @@ func (c mutantsCmd) refresh(ctx context.Context, l *lab, r *mutant.Runner, mutan
 
 // show prints the report and writes it for programs.
 func (c mutantsCmd) show(l *lab, out string, r *mutant.Report) error {
-	err := errors.Join(
-		writeFile(filepath.Join(out, "mutants.json"), r.WriteJSON),
-		writeFile(filepath.Join(out, "mutants.xml"), r.WriteJUnit),
-	)
-	write := r.WriteJSON
+	err := r.Save(out)
 	if !l.JSON {
 		l.printf("logs: %s\n\n", out)
-		write = r.WriteText
 	}
-	return errors.Join(err, write(l.stdout), r.Err())
+	return errors.Join(err, l.show(r, r.WriteText), r.Err())
 }

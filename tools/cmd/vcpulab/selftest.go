@@ -70,7 +70,7 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 
 	switch {
 	case l.JSON && len(plans) == 1:
-		errs = append(errs, comparisons[0].WriteJSON(l.stdout))
+		errs = append(errs, l.printJSON(comparisons[0]))
 	case l.JSON:
 		errs = append(errs, l.printJSON(comparisons))
 	case len(plans) > 1:
@@ -84,7 +84,7 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 // with it.
 func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string) (*selftest.Comparison, error) {
 	// The results of an earlier run must not pass for those of this one.
-	for _, name := range []string{selftestsJSON, selftestsJUnit} {
+	for _, name := range selftest.Files {
 		if err := os.RemoveAll(filepath.Join(out, name)); err != nil {
 			return nil, fmt.Errorf("remove the results of an earlier run: %w", err)
 		}
@@ -219,18 +219,9 @@ func addedBuilt(added []string, unbuilt map[string]string) error {
 	return nil
 }
 
-// The files of results in the directory of an architecture.
-const (
-	selftestsJSON  = "selftests.json"
-	selftestsJUnit = "selftests.xml"
-)
-
 // show prints the comparison and writes it for programs.
 func (c selftestCmd) show(l *lab, out string, compared selftest.Comparison) error {
-	err := errors.Join(
-		writeFile(filepath.Join(out, selftestsJSON), compared.WriteJSON),
-		writeFile(filepath.Join(out, selftestsJUnit), compared.WriteJUnit),
-	)
+	err := compared.Save(out)
 	if !l.JSON {
 		l.printf("logs: %s\n\n", out)
 		err = errors.Join(err, compared.WriteText(l.stdout, c.again(compared.Arch)))
