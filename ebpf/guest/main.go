@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -154,7 +155,16 @@ func do(out *wire.Encoder, job wire.Job) error {
 	return nil
 }
 
-func send(out *wire.Encoder, s measure.Sample) error { return out.Send(wire.Record{Sample: &s}) }
+// sender sends samples. Its first error, after which the stream cannot go on, is that
+// of the job.
+type sender struct {
+	out *wire.Encoder
+	err error
+}
+
+func (s *sender) send(sample measure.Sample) {
+	s.err = cmp.Or(s.err, s.out.Send(wire.Record{Sample: &sample}))
+}
 
 // beat sends a heartbeat every millis until the function that it returns is
 // called; 0 sends none.

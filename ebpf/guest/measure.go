@@ -36,11 +36,10 @@ func measureVMs(out *wire.Encoder, p measure.Params) error {
 	if err != nil {
 		return err
 	}
-	if err := send(out, measure.Sample{Sizes: &sizes}); err != nil {
-		return err
-	}
+	samples := &sender{out: out}
+	samples.send(measure.Sample{Sizes: &sizes})
 	clock := measure.Clock{Before: settledClock()}
-	m := &meter{out: out, params: p, dev: dev}
+	m := &meter{sender: samples, params: p, dev: dev}
 	if m.probe, err = probe.Attach(probe.Lookups, measure.Break{}); err != nil {
 		return err
 	}
@@ -57,23 +56,24 @@ func measureVMs(out *wire.Encoder, p measure.Params) error {
 		return err
 	}
 	if p.Stalls != nil {
-		if err := measureStalls(out, *p.Stalls); err != nil {
+		if err := measureStalls(samples, *p.Stalls); err != nil {
 			return fmt.Errorf("stalls: %w", err)
 		}
 	}
 	if p.Paths != nil {
-		if err := measurePaths(out, dev, *p.Paths); err != nil {
+		if err := measurePaths(samples, dev, *p.Paths); err != nil {
 			return fmt.Errorf("paths: %w", err)
 		}
 	}
 	clock.After = clockSource()
-	return send(out, measure.Sample{Clock: &clock})
+	samples.send(measure.Sample{Clock: &clock})
+	return samples.err
 }
 
 // meter is what a measurement is made with. All probes stay attached: loading them
 // takes an emulated guest longer than all its measurements.
 type meter struct {
-	out    *wire.Encoder
+	*sender
 	params measure.Params
 	dev    *loops.Device
 	probe  *probe.Probe
@@ -87,9 +87,7 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) error 
 		return err
 	}
 	if all {
-		if err := send(m.out, measure.Sample{Create: &create}); err != nil {
-			return err
-		}
+		m.send(measure.Sample{Create: &create})
 	}
 	if err := m.dev.Bind(vm.fd); err != nil {
 		return err
@@ -100,9 +98,7 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) error 
 		if err != nil {
 			return err
 		}
-		if err := send(m.out, measure.Sample{Memory: &memory}); err != nil {
-			return err
-		}
+		m.send(measure.Sample{Memory: &memory})
 	}
 	runs := m.params.RunsOf(shape)
 	if !all {
@@ -113,9 +109,7 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) error 
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Loop.Op, err)
 		}
-		if err := send(m.out, measure.Sample{Loop: &s}); err != nil {
-			return err
-		}
+		m.send(measure.Sample{Loop: &s})
 	}
 	return m.dev.Bind(loops.Unbind)
 }

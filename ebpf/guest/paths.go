@@ -19,7 +19,7 @@ import (
 
 // pathMeter measures what lookups cost where KVM uses them.
 type pathMeter struct {
-	out     *wire.Encoder
+	*sender
 	params  measure.Paths
 	probe   *probe.Probe
 	bracket int64 // what an empty one takes
@@ -27,8 +27,8 @@ type pathMeter struct {
 
 // measurePaths has guests do what KVM looks vCPUs up for, and sends what that
 // costs.
-func measurePaths(out *wire.Encoder, dev *loops.Device, p measure.Paths) (err error) {
-	m := &pathMeter{out: out, params: p}
+func measurePaths(s *sender, dev *loops.Device, p measure.Paths) (err error) {
+	m := &pathMeter{sender: s, params: p}
 
 	// A vCPU that moves to another processor has its TLB flushed for that.
 	if err := pin(); err != nil {
@@ -110,9 +110,7 @@ func (m *pathMeter) measureVM(shape measure.VM) error {
 	if err != nil {
 		return err
 	}
-	if err := send(m.out, measure.Sample{Start: &vm.start}); err != nil {
-		return err
-	}
+	m.send(measure.Sample{Start: &vm.start})
 	rest(m.params.SettleNanos)
 
 	for _, p := range measure.AllPaths {
@@ -174,7 +172,8 @@ func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) error {
 			return err
 		}
 	}
-	return send(m.out, measure.Sample{Path: &s})
+	m.send(measure.Sample{Path: &s})
+	return nil
 }
 
 func (m *pathMeter) measureCalls(s *measure.PathSample, l load) (err error) {

@@ -33,7 +33,7 @@ const (
 )
 
 type stallMeter struct {
-	out     *wire.Encoder
+	*sender
 	params  measure.Stalls
 	probe   *probe.Probe
 	symbols probe.Symbols
@@ -42,8 +42,8 @@ type stallMeter struct {
 
 // measureStalls has VMs grow, with and without a vCPU that runs, and sends what
 // the creator and the vCPU waited for.
-func measureStalls(out *wire.Encoder, p measure.Stalls) error {
-	m := &stallMeter{out: out, params: p}
+func measureStalls(s *sender, p measure.Stalls) error {
+	m := &stallMeter{sender: s, params: p}
 
 	kallsyms, err := os.Open("/proc/kallsyms")
 	if err != nil {
@@ -65,7 +65,8 @@ func measureStalls(out *wire.Encoder, p measure.Stalls) error {
 		if err != nil {
 			return fmt.Errorf("growing a VM that is idle: %w", err)
 		}
-		return send(m.out, measure.Sample{Growth: growth})
+		m.send(measure.Sample{Growth: growth})
+		return nil
 	}); err != nil {
 		return err
 	}
@@ -219,9 +220,7 @@ func (m *stallMeter) watch(actions []action) error {
 		return err
 	}
 	for _, g := range growths {
-		if err := send(m.out, measure.Sample{Growth: g}); err != nil {
-			return err
-		}
+		m.send(measure.Sample{Growth: g})
 	}
 	return errors.Join(m.sendGaps(vm, actions, runner), vm.close())
 }
@@ -289,9 +288,7 @@ func (m *stallMeter) sendGaps(vm *virtualMachine, actions []action, runner int) 
 
 	for _, s := range samples {
 		s.Exits, s.Entries, s.All = exits, entries, sum
-		if err := send(m.out, measure.Sample{Gaps: &s}); err != nil {
-			return err
-		}
+		m.send(measure.Sample{Gaps: &s})
 	}
 	return nil
 }

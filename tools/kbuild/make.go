@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"al.essio.dev/pkg/shellescape"
-
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 )
@@ -32,7 +30,7 @@ type makeRun struct {
 	vars    []string // O=..., CC=...
 	targets []string
 	jobs    int
-	env     []string // in addition to environment()
+	env     []string // in addition to what package program gives
 	log     string   // file that gets all output; appended to
 	goOn    bool     // a target that fails does not keep the others from being made
 
@@ -50,9 +48,9 @@ func (m *makeRun) args() []string {
 	return slices.Concat(args, m.vars, m.targets)
 }
 
-// command returns what to type to do the same by hand.
-func (m *makeRun) command() string {
-	return shellescape.QuoteCommand(slices.Concat([]string{"env", "-i"}, environment(m.env), []string{"make"}, m.args()))
+// program returns the program to run.
+func (m *makeRun) program() program.Program {
+	return program.Program{Name: "make", Env: append([]string{locale}, m.env...), Stop: syscall.SIGTERM, Grace: stopGrace}
 }
 
 // run runs make and returns nil, the context's error, or an *Error with the
@@ -86,17 +84,16 @@ func (m *makeRun) run(ctx context.Context) (clean bool, err error) {
 			logErr = err
 		}
 	}
-	write("# " + m.doing + "\n# " + m.command())
-	_, _, err = program.Program{
-		Name: "make", Env: append([]string{locale}, m.env...), Stop: syscall.SIGTERM, Grace: stopGrace,
-		Lines: func(line string) {
-			write(line)
-			m.countStep(line)
-			if m.said != nil {
-				m.said.add(line)
-			}
-		},
-	}.Run(ctx, m.args()...)
+	gnuMake := m.program()
+	write("# " + m.doing + "\n# " + gnuMake.Command(m.args()...))
+	gnuMake.Lines = func(line string) {
+		write(line)
+		m.countStep(line)
+		if m.said != nil {
+			m.said.add(line)
+		}
+	}
+	_, _, err = gnuMake.Run(ctx, m.args()...)
 
 	signaled, ok := errors.AsType[*program.SignalError](err)
 	clean = !ok || signaled.Signal != syscall.SIGKILL
@@ -128,7 +125,7 @@ func (m *makeRun) explain(log io.ReadSeeker, start int64, err error) error {
 		return fmt.Errorf("%w (and reading its log failed: %v)", err, readErr)
 	}
 	fault.File = strings.TrimPrefix(strings.TrimPrefix(fault.File, m.dir+"/"), "../")
-	return &Error{Doing: m.doing, Fault: fault, Log: m.log, Command: m.command(), Err: err}
+	return &Error{Doing: m.doing, Fault: fault, Log: m.log, Command: m.program().Command(m.args()...), Err: err}
 }
 
 // stepLine is what kbuild prints for each command that it runs: "  CC      kernel/fork.o".

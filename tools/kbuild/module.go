@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"vcpulab/tools/cache"
@@ -250,7 +249,8 @@ func addBTF(ctx context.Context, ko, base string) error {
 
 	// What kbuild does, with the kernel's types in place of its vmlinux.
 	args := []string{"-J", "--btf_gen_floats", "--btf_base", base, ko}
-	stdout, stderr, err := program.Program{Name: "pahole", Env: []string{locale}}.Run(ctx, args...)
+	pahole := program.Program{Name: "pahole", Env: []string{locale}}
+	stdout, stderr, err := pahole.Run(ctx, args...)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -259,5 +259,5 @@ func addBTF(ctx context.Context, ko, base string) error {
 		return nil
 	}
 	return exit.With(exit.MachineLacks, fmt.Errorf("make types of %s, without which no probe attaches: %v %s%s\n  is CONFIG_DEBUG_INFO in the kernel, and pahole new enough for its types?\n  again: %s",
-		filepath.Base(ko), cmp.Or(err, elfErr), stdout, stderr, shellescape.QuoteCommand(append([]string{"pahole"}, args...))))
+		filepath.Base(ko), cmp.Or(err, elfErr), stdout, stderr, pahole.Command(args...)))
 }

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -94,22 +93,10 @@ func missingPrograms(programs ...string) []string {
 	return missing
 }
 
-// locale is the environment in which programs print plain ASCII.
+// locale is the environment in which programs print plain ASCII. Package program
+// passes on nothing else of the caller's that would change what is built, such as
+// MAKEFLAGS, KCFLAGS or ARCH.
 const locale = "LC_ALL=C"
-
-// environment returns the environment of the processes of a build: nothing of
-// the caller's that would change what is built (MAKEFLAGS, KCFLAGS, ARCH, a
-// language), only what finds programs and temporary space. Package program
-// gives them the same.
-func environment(extra []string) []string {
-	env := []string{locale}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
-		}
-	}
-	return append(env, extra...)
-}
 
 // checker is sparse, as a command for kbuild's CHECK=.
 type checker struct {

@@ -14,10 +14,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
 	"golang.org/x/sys/unix"
 )
 
@@ -140,6 +142,22 @@ func (p Program) Start(ctx context.Context, args ...string) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	return r, nil
+}
+
+// Command returns what to type into a shell to run the program with these arguments.
+func (p Program) Command(args ...string) string {
+	env, words := p.Env, append([]string{p.Name}, args...)
+	if !p.InheritEnv {
+		env = append([]string{"-i"}, p.environment()...)
+	}
+	if len(env) > 0 {
+		words = slices.Concat([]string{"env"}, env, words)
+	}
+	line := shellescape.QuoteCommand(words)
+	if p.Dir != "" {
+		line = "cd " + shellescape.Quote(p.Dir) + " && " + line
+	}
+	return line
 }
 
 func (p Program) environment() []string {

@@ -4,7 +4,6 @@ package selftest
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"os"
 	"path"
@@ -13,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"vcpulab/tools/cache"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/vm"
 )
 
@@ -184,8 +182,7 @@ func historyFile(c *cache.Cache, id string) string { return c.Path("selftest-tim
 // depend on, such as x86_64-tcg. A file that cannot be read is ignored.
 func LoadHistory(c *cache.Cache, id string) History {
 	h := History{}
-	data, err := os.ReadFile(historyFile(c, id))
-	if err != nil || json.Unmarshal(data, &h) != nil {
+	if jsonfile.Load(historyFile(c, id), &h) != nil {
 		return History{}
 	}
 	maps.DeleteFunc(h, func(_ string, t Took) bool { return !(t.Seconds > 0) })
@@ -202,12 +199,9 @@ func SaveHistory(c *cache.Cache, id string, results []Result) error {
 		}
 	}
 	name := historyFile(c, id)
-	data, err := json.MarshalIndent(h, "", "\t")
+	err := os.MkdirAll(filepath.Dir(name), 0o755)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(name), 0o755)
-	}
-	if err == nil {
-		err = renameio.WriteFile(name, append(data, '\n'), 0o644)
+		err = jsonfile.Save(name, h)
 	}
 	return c.Full("remember how long the selftests took", err)
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
 	"golang.org/x/mod/sumdb/dirhash"
 
 	"vcpulab/tools/arch"
@@ -97,11 +96,11 @@ func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string)
 
 // runGo runs the go command. Its error shows what go printed.
 func runGo(ctx context.Context, dir string, env []string, args ...string) (string, error) {
-	stdout, stderr, err := program.Program{Name: "go", Dir: dir, InheritEnv: true, Env: env}.Run(ctx, args...)
+	goCommand := program.Program{Name: "go", Dir: dir, InheritEnv: true, Env: env}
+	stdout, stderr, err := goCommand.Run(ctx, args...)
 	if status, ok := errors.AsType[*program.StatusError](err); ok {
-		words := slices.Concat([]string{"env"}, env, []string{"go"}, args)
-		err = exit.With(exit.BuildFailed, fmt.Errorf("exit status %d\n%s\n  to repeat it: cd %s && %s",
-			status.Status, strings.TrimSpace(string(stderr)), shellescape.Quote(dir), shellescape.QuoteCommand(words)))
+		err = exit.With(exit.BuildFailed, fmt.Errorf("exit status %d\n%s\n  to repeat it: %s",
+			status.Status, strings.TrimSpace(string(stderr)), goCommand.Command(args...)))
 	}
 	return string(stdout), err
 }

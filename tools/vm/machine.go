@@ -10,9 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
-
 	"vcpulab/tools/arch"
+	"vcpulab/tools/program"
 )
 
 // Defaults of a Machine.
@@ -165,5 +164,5 @@ func (m Machine) args(ch channels) []string {
 // the terminal, records in a file of that path.
 func (m Machine) Command(records string) string {
 	m = m.withDefaults()
-	return shellescape.QuoteCommand(append([]string{m.Arch.QEMU.Program}, m.args(channels{records: records})...))
+	return program.Program{Name: m.Arch.QEMU.Program, InheritEnv: true}.Command(m.args(channels{records: records})...)
 }
