@@ -9,7 +9,9 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"vcpulab/ebpf/measure"
 )
@@ -97,4 +99,115 @@ func (r *Record) check() error {
 		return fmt.Errorf("%w: expected version %d, found %d: the guest program is stale", ErrMalformed, Version, r.Hello.Version)
 	}
 	return nil
+}
+
+const (
+	// JobPath is where the guest finds its job in the initramfs.
+	JobPath = "/job.json"
+	// Port is the device that records go to: the first port of the only
+	// virtio-serial device.
+	Port = "/dev/vport0p1"
+	// RunningArg has the guest program do a job on the running kernel, as an
+	// ordinary process: it reads the job from standard input and sends records
+	// to standard output. It mounts nothing and loads nothing.
+	RunningArg = "running"
+)
+
+// Job is the task of a guest: Exec, Measure, or with neither to say hello and end.
+type Job struct {
+	// Exec is programs to run.
+	Exec *Exec `json:"exec,omitempty"`
+	// Measure is what to measure.
+	Measure *measure.Params `json:"measure,omitempty"`
+	// Mounts names the file systems to mount besides proc, sys and dev:
+	// tmpfs, debugfs, tracefs, bpf, cgroup2.
+	Mounts []string `json:"mounts,omitempty"`
+	// Modules are loaded in this order before the job starts.
+	Modules []Module `json:"modules,omitempty"`
+	// HeartbeatMillis is the time between two heartbeats, in milliseconds
+	// of the guest's own clock; 0 sends none. Leave it 0 under icount with
+	// sleep=off: an idle guest's clock runs ahead there.
+	HeartbeatMillis int64 `json:"heartbeat_ms,omitempty"`
+}
+
+// Module is a kernel module in the initramfs.
+type Module struct {
+	Path string `json:"path"`           // absolute path in the guest
+	Args string `json:"args,omitempty"` // module parameters, as for insmod
+}
+
+// Exec is programs that run one after the other, a Start and a Test record each.
+type Exec struct {
+	Programs []Program `json:"programs"`
+	// Leaks has kmemleak look for leaks after each program, and logs its report
+	// in the kernel's log.
+	Leaks bool `json:"leaks,omitempty"`
+}
+
+// Program is one static program to run in the guest.
+type Program struct {
+	Name string   `json:"name"`           // the name of the Test record
+	Path string   `json:"path"`           // absolute path in the guest
+	Args []string `json:"args,omitempty"` // without the program's own name
+	Env  []string `json:"env,omitempty"`  // NAME=value, besides PATH, HOME and TMPDIR
+	// Timeout ends the program after that much time of the guest's clock; 0
+	// means never.
+	Timeout time.Duration `json:"timeout_ns,omitempty"`
+	// MaxOutput bounds the output that is kept, in bytes: the first half
+	// and the last half of it.
+	MaxOutput int `json:"max_output"`
+}
+
+// Code is the kind of error that End carries, so that the host can act on it without
+// reading its text. "" is an error of no particular kind. The guest's packages wrap
+// codes in their errors, and so does End.
+type Code string
+
+// The kinds of error that the host tells apart.
+const (
+	// ErrProbeMissed: a program did not run for every call of its function, or
+	// an event found no room. What was measured is no result.
+	ErrProbeMissed Code = "probe missed calls"
+	// ErrAttach: a program was not loaded or not attached, because the kernel
+	// lacks a feature or the function.
+	ErrAttach Code = "probes do not attach"
+	// ErrFound: other means found more or fewer vCPUs than expected.
+	ErrFound Code = "the VM does not have the vCPUs that it should have"
+	// ErrChecksum: lookups returned other vCPUs than a walk.
+	ErrChecksum Code = "wrong checksum: a lookup returned the wrong vCPU"
+	// ErrPayload: what ran in a VM, or what KVM did for it, is not what was
+	// asked for.
+	ErrPayload Code = "the VM's payload failed"
+	// ErrInvalid: the job is wrong.
+	ErrInvalid Code = "invalid job"
+	// ErrPanic: the guest program panicked.
+	ErrPanic Code = "the guest program panicked"
+)
+
+func (c Code) Error() string { return string(c) }
+
+// End closes a run. If the job failed it is an error, and says why.
+type End struct {
+	// Message is the error's text, "" if the job is done.
+	Message string `json:"message,omitempty"`
+	Code    Code   `json:"code,omitempty"`
+}
+
+// NewEnd returns the end of a run of which err is the error.
+func NewEnd(err error) *End {
+	if err == nil {
+		return &End{}
+	}
+	code, _ := errors.AsType[Code](err)
+	return &End{Message: err.Error(), Code: code}
+}
+
+func (e *End) Error() string { return e.Message }
+
+// Unwrap returns the code, nil if there is none.
+func (e *End) Unwrap() error {
+	if e.Code == "" {
+		return nil
+	}
+	return e.Code
 }

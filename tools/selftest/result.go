@@ -2,7 +2,17 @@
 
 package selftest
 
-import "vcpulab/tools/vm"
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/vm"
+)
 
 // Outcome is how a test ended.
 type Outcome string
@@ -75,4 +85,162 @@ type Subtest struct {
 	Name    string  `json:"name"`
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`
+}
+
+// Exit statuses of a test (KSFT_* in tools/testing/selftests/kselftest.h).
+const (
+	statusPass  = 0
+	statusXFail = 2 // it failed, as is known
+	statusSkip  = 4
+)
+
+// classify makes a result of what the guest says of a test.
+func classify(t wire.Test) Result {
+	r := Result{
+		Name:    t.Name,
+		Seconds: float64(t.Nanos) / float64(time.Second),
+		Output:  t.Output,
+		LeftOut: t.Dropped,
+	}
+	tap := ParseTAP(t.Output)
+	r.Sub = tap.Tests
+	switch t.Outcome {
+	case wire.OutcomeExit:
+		r.Outcome, r.Reason = judge(t, tap)
+	case wire.OutcomeSignal:
+		r.Outcome, r.Reason = Fail, "ended by "+t.Signal
+		if why := assertion(t.Output); why != "" {
+			r.Reason += ": " + why
+		}
+	case wire.OutcomeTimeout:
+		r.Outcome, r.Reason = Timeout, fmt.Sprintf("it had not ended after %.0f s", r.Seconds)
+	default:
+		r.Outcome, r.Reason = Fail, "it could not be started: "+t.Message
+		r.Seconds = 0
+	}
+	r.Reason = clip(r.Reason, maxReason)
+	return r
+}
+
+// judge tells how a test ended that exited by itself. Its status alone is
+// believed when it says that the test failed. When it says anything else, what
+// the test printed must not contradict it.
+func judge(t wire.Test, tap TAP) (Outcome, string) {
+	status := fmt.Sprintf("exit status %d", t.Code)
+	failed := failedSubs(tap.Tests)
+	switch {
+	case t.Code == statusPass, t.Code == statusSkip, t.Code == statusXFail && tap.Speaks:
+		// A program that does not know its arguments returns statusXFail, too.
+		switch {
+		case tap.Bailed:
+			return Fail, status + " after a bail-out: " + tap.Bail
+		case failed != "":
+			return Fail, status + ", but " + failed
+		case t.Code == statusXFail:
+			return Skip, "expected to fail"
+		case t.Code == statusSkip:
+			return Skip, skipReason(t.Output, tap)
+		case len(tap.Problems) > 0 && t.Dropped == 0:
+			return Fail, status + ", but " + strings.Join(tap.Problems, "; ")
+		case tap.Skipped:
+			return Skip, skipReason(t.Output, tap)
+		}
+		return Pass, ""
+	}
+
+	switch said, last := assertion(t.Output), lastLine(t.Output); {
+	case said != "":
+		// 254 is how every failed assertion of KVM's tests ends.
+		return Fail, said
+	case tap.Bailed:
+		return Fail, status + ": bail out: " + tap.Bail
+	case failed != "":
+		return Fail, status + ": " + failed
+	case last != "":
+		return Fail, status + ": " + last
+	}
+	return Fail, status
+}
+
+// failedSubs says which subtests went wrong, "" if none did.
+func failedSubs(subs []Subtest) string {
+	const most = 3
+	var names []string
+	for _, s := range subs {
+		if s.Outcome.bad() {
+			names = append(names, s.Name)
+		}
+	}
+	bad := len(names)
+	if bad == 0 {
+		return ""
+	}
+	if bad > most {
+		names = append(names[:most], "...")
+	}
+	return fmt.Sprintf("%d of %d subtests failed: %s", bad, len(subs), strings.Join(names, ", "))
+}
+
+// skipReason finds why a test was skipped.
+func skipReason(output string, tap TAP) string {
+	if tap.SkipReason != "" {
+		return tap.SkipReason
+	}
+	for line := range strings.Lines(output) {
+		// print_skip() of KVM's tests.
+		if why, ok := strings.CutSuffix(strings.TrimSpace(line), ", skipping test"); ok {
+			return why
+		}
+	}
+	for _, s := range slices.Backward(tap.Tests) {
+		if s.Outcome == Skip && s.Reason != "" {
+			return s.Reason
+		}
+	}
+	if last := lastLine(output); last != "" && !strings.HasPrefix(last, "#") {
+		return last
+	}
+	return "the test does not say why"
+}
+
+const assertionMark = "==== Test Assertion Failure ===="
+
+var (
+	// assertionWhere is "  file.c:12: condition".
+	assertionWhere = regexp.MustCompile(`^  (\S+:\d+: .*)`)
+	// assertionNoise is "  pid=12 tid=12 errno=38 - Function not implemented" and
+	// the stack, "     1	0x402a2c: main at file.c:12".
+	assertionNoise = regexp.MustCompile(`^  pid=\d+ tid=\d+ errno=\d+ - |^\s+\d+\t0x|^\s+\d+\s+\?\? |^  \(stack trace empty\)`)
+	// assertionText is the message; other threads may print between.
+	assertionText = regexp.MustCompile(`^  \S`)
+)
+
+// assertion returns where and why the first assertion of one of KVM's tests
+// failed, "" if none did (test_assert() in lib/assert.c).
+func assertion(output string) string {
+	_, after, found := strings.Cut(output, assertionMark)
+	if !found {
+		return ""
+	}
+	where := ""
+	for line := range strings.Lines(after) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case where == "":
+			if m := assertionWhere.FindStringSubmatch(line); m != nil {
+				where = m[1]
+			}
+		case strings.Contains(line, assertionMark):
+			return where
+		case assertionNoise.MatchString(line):
+		case assertionText.MatchString(line):
+			return where + ": " + strings.TrimSpace(line)
+		}
+	}
+	return cmp.Or(where, "an assertion failed")
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }

@@ -3,14 +3,23 @@
 package vm
 
 import (
+	"cmp"
 	"context"
+	"debug/elf"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/program"
 )
 
@@ -93,4 +102,190 @@ func (p *process) ended() (how string, good bool) {
 		return fmt.Sprintf("QEMU ended with status %d", status.Status), false
 	}
 	return err.Error(), false
+}
+
+// monitorWait bounds an answer of QEMU's monitor: a QEMU that does not answer
+// is part of what is being found out.
+const monitorWait = time.Second
+
+// qmpMonitor speaks QMP, QEMU's monitor protocol: JSON both ways.
+type qmpMonitor struct {
+	f  *os.File
+	in *json.Decoder
+	// shutdown is why the guest ended, in QEMU's words, such as guest-reset.
+	shutdown string
+}
+
+// qmpMessage is a greeting, an event or an answer.
+type qmpMessage struct {
+	ID     string          `json:"id"` // of the command that is answered
+	Event  string          `json:"event"`
+	Return json.RawMessage `json:"return"`
+	Data   struct {
+		Reason string `json:"reason"`
+	} `json:"data"`
+}
+
+// startMonitor greets QEMU.
+func startMonitor(f *os.File) *qmpMonitor {
+	// Written before QEMU reads: the socket holds it.
+	_, _ = io.WriteString(f, `{"execute":"qmp_capabilities"}`+"\n")
+	return &qmpMonitor{f: f, in: json.NewDecoder(f)}
+}
+
+// read reads messages until the answer with this id, or until none comes in time
+// or QEMU has closed its end. Of events it keeps why the guest ended.
+func (m *qmpMonitor) read(id string) json.RawMessage {
+	_ = m.f.SetReadDeadline(time.Now().Add(monitorWait))
+	for {
+		var msg qmpMessage
+		if m.in.Decode(&msg) != nil {
+			return nil
+		}
+		if msg.Event == "SHUTDOWN" {
+			m.shutdown = msg.Data.Reason
+		}
+		if msg.ID == id && id != "" {
+			return msg.Return
+		}
+	}
+}
+
+// ask sends a command and puts its answer into v, if one comes in time.
+func (m *qmpMonitor) ask(id, command string, v any) {
+	if _, err := fmt.Fprintf(m.f, `{"id":%q,"execute":%s}`+"\n", id, command); err == nil {
+		_ = json.Unmarshal(m.read(id), v)
+	}
+}
+
+// describe returns what QEMU knows of a guest that is silent: its state and the
+// address of each processor, with the function of the kernel. It is "" when
+// QEMU is silent too.
+func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
+	var status struct {
+		Status string `json:"status"`
+	}
+	m.ask("status", `"query-status"`, &status)
+	if status.Status == "" {
+		return ""
+	}
+	text := "QEMU's status is " + status.Status
+
+	var registers string
+	m.ask("registers", `"human-monitor-command","arguments":{"command-line":"info registers -a"}`, &registers)
+	pcs := programCounters(a, registers)
+	for i, pc := range pcs {
+		if name := symbolAt(kernel, pc); name != "" {
+			pcs[i] += " (" + name + ")"
+		}
+	}
+	if len(pcs) > 0 {
+		text += ", its processors are at " + strings.Join(pcs, ", ")
+	}
+	return text
+}
+
+// maxCounters bounds the processors whose addresses are shown.
+const maxCounters = 8
+
+// programCounters finds the program counters in the monitor's list of registers.
+func programCounters(a arch.Arch, registers string) []string {
+	var pcs []string
+	for _, m := range regexp.MustCompile(`\b(?:`+a.QEMU.PC+`)([0-9a-f]+)`).FindAllStringSubmatch(registers, maxCounters) {
+		pcs = append(pcs, "0x"+m[1])
+	}
+	return pcs
+}
+
+// maxSymbol is the size that a function without a size is assumed to have at
+// most, in bytes.
+const maxSymbol = 64 << 10
+
+// symbolAt names the function of a kernel at addr, a hexadecimal number with
+// 0x. It is "" when the kernel is not a vmlinux with symbols or has none there:
+// an address of a module or of a program.
+func symbolAt(kernel, addr string) string {
+	pc, _ := strconv.ParseUint(addr, 0, 64)
+	f, err := elf.Open(kernel)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	symbols, _ := f.Symbols()
+
+	var last elf.Symbol
+	for _, s := range symbols {
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Value <= pc && pc-s.Value < cmp.Or(s.Size, maxSymbol) && s.Value >= last.Value {
+			last = s
+		}
+	}
+	return last.Name
+}
+
+// silence measures how long a guest has shown no sign of life. Time in
+// which QEMU waits for a processor of a busy host does not count.
+type silence struct {
+	limit time.Duration
+	timer *time.Timer
+	// delay is how long QEMU has waited for a processor so far.
+	delay func() time.Duration
+
+	last    time.Time     // of the last sign of life
+	sampled time.Time     // when base was read
+	base    time.Duration // delay then
+}
+
+// sampleEvery bounds how often delay is read, and so how much waiting before
+// the last sign of life may be subtracted by mistake.
+const sampleEvery = time.Second
+
+func newSilence(pid int, limit time.Duration) *silence {
+	s := &silence{
+		limit: limit,
+		timer: time.NewTimer(limit),
+		delay: func() time.Duration { return runDelay(fmt.Sprintf("/proc/%d/task", pid)) },
+	}
+	s.reset()
+	return s
+}
+
+// reset begins again after a sign of life.
+func (s *silence) reset() {
+	s.last = time.Now()
+	if s.last.Sub(s.sampled) >= sampleEvery {
+		s.sampled, s.base = s.last, s.delay()
+	}
+	s.timer.Reset(s.limit)
+}
+
+// maxStretch bounds how far waiting stretches the limit: a guest that spins
+// on a busy host waits forever.
+const maxStretch = 3
+
+// over tells, when the timer has fired, whether the silence has lasted for
+// the limit; if not, the timer is set for what is left.
+func (s *silence) over() bool {
+	passed := time.Since(s.last)
+	waited := min(max(0, s.delay()-s.base), (maxStretch-1)*s.limit)
+	left := s.limit - (passed - waited)
+	if left <= 0 {
+		return true
+	}
+	s.timer.Reset(left)
+	return false
+}
+
+// runDelay returns the longest time that one of a process's threads has spent
+// waiting for a processor, 0 where the kernel does not say. tasks is the
+// process's task directory in /proc.
+func runDelay(tasks string) time.Duration {
+	files, _ := filepath.Glob(filepath.Join(tasks, "*", "schedstat"))
+	var longest time.Duration
+	for _, name := range files {
+		data, _ := os.ReadFile(name) // nothing of a thread that has ended
+		var ran, waited time.Duration
+		_, _ = fmt.Sscan(string(data), (*int64)(&ran), (*int64)(&waited))
+		longest = max(longest, waited)
+	}
+	return longest
 }
