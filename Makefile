@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # For test-kernel: an architecture that can be booted, or all of them.
 ARCH ?= x86_64
 
-.PHONY: help bench-ebpf bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan apply-patches \
+.PHONY: help bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan apply-patches \
 	verify build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -26,6 +26,10 @@ help:
 bench-ebpf: $(VCPULAB)
 	$(VCPULAB) install build boot
 	$(VCPULAB) bench
+
+## make compare-figures  compare what was measured last with the figures that the patches quote
+compare-figures: $(VCPULAB)
+	$(VCPULAB) bench compare --fail-if-worse ci/verify/figures.json out/results.json
 
 ## make bench-full     measure all variants at all sizes
 bench-full: $(VCPULAB)

@@ -48,7 +48,7 @@ type Check struct {
 func Checks() []Check {
 	return []Check{
 		mails, pinned, applies, gitAm, diffstat, cover, message, spelling, generated, checkpatch,
-		rules, pairs, retired, kernelDoc, selftests,
+		rules, pairs, retired, figures, kernelDoc, selftests,
 	}
 }
 

@@ -5,18 +5,19 @@ package main
 import (
 	"context"
 	"io"
-	"math"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"vcpulab/tools/report"
+	"vcpulab/tools/results"
 )
 
 // documents are the pages whose commands are run and whose links are followed.
@@ -63,7 +64,7 @@ var documentCommands = []documentCommand{
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through creation/10", covered{run: `(?m) creation/10 +KVM: .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab apply --set walks", covered{run: `(?m)KVM: Walk vCPUs along a list .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
-	{"bin/vcpulab verify --set walks", covered{run: `(?m)^[1-9][0-9]* patches, 11 checks, 0 findings: good$`}},
+	{"bin/vcpulab verify --set walks", covered{run: `(?m)^[1-9][0-9]* patches, 12 checks, 0 findings: good$`}},
 	{`bin/vcpulab prepare --set walks --name "Your Name" --email you@example.org --out out/walks`, covered{run: `(?m)^  git send-email `}},
 	{"bin/vcpulab generate", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"KERNEL_SRC=~/linux-7.2 bin/vcpulab generate --output 7.2.diff", covered{
@@ -75,6 +76,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with another kernel"}},
 	{`sudo env "PATH=$PATH" bin/vcpulab bench --running`, covered{ci: `^\ttest$`, why: "TestRunningInGuest does it on the kernel of a guest, and no test may on the machine's own"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
+	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab report --into README.md out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab report --svg patches/lookups.svg out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
@@ -257,88 +259,26 @@ func readRoot(t *testing.T, name string) string {
 	return string(data)
 }
 
-// TestPicture: the README's picture and its table are of the same measurement.
-func TestPicture(t *testing.T) {
-	picture, readme := readRoot(t, "patches/lookups.svg"), readRoot(t, "README.md")
-
-	described := regexp.MustCompile(`(?s)<desc[^>]*>(.*?)</desc>`).FindStringSubmatch(picture)
-	if described == nil {
-		t.Fatal("lookups.svg: expected a description, found none")
+// TestQuoted: the README's table and picture are of the measurement that is kept
+// for checks of the patches.
+func TestQuoted(t *testing.T) {
+	kept, err := results.Read("../../../ci/verify/figures.json")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for row, curves := range map[string]string{
-		"| `kvm_get_vcpu()` ":                  `kvm_get_vcpu\(\): base: (.*?)\. patched: (.*?)\. `,
-		"| `kvm_get_vcpu_by_id()` sparse IDs ": `kvm_get_vcpu_by_id\(\), sparse IDs: base: (.*?)\. patched: (.*?)\. `,
-		"| `kvm_for_each_vcpu()` per vCPU ":    `kvm_for_each_vcpu\(\), per vCPU: base: (.*?)\. patched: (.*?)\.$`,
+	for name, c := range map[string]struct {
+		write func(io.Writer, *results.Results) error
+		again string
+	}{
+		"README.md":           {report.Digest, "bin/vcpulab report --into README.md ci/verify/figures.json"},
+		"patches/lookups.svg": {report.Picture, "bin/vcpulab report --svg patches/lookups.svg ci/verify/figures.json"},
 	} {
-		_, line, ok := strings.Cut(readme, row)
-		values := regexp.MustCompile(curves).FindStringSubmatch(described[1])
-		if !ok || values == nil {
-			t.Errorf("%s: expected a row of the README and a curve of the picture", row)
-			continue
-		}
-		line, _, _ = strings.Cut(line, "\n")
-		cells := strings.Split(line, "|")
-		for i, curve := range values[1:] {
-			if want, found := span(t, curve), strings.TrimSpace(cells[2+i]); found != want {
-				t.Errorf("%s: the picture has %s, the README %s", row, want, found)
-			}
-		}
-	}
-}
-
-// TestCoverFigures: the tables in cover letters are of the README's measurement.
-func TestCoverFigures(t *testing.T) {
-	readme := readRoot(t, "README.md")
-	for _, c := range []struct{ set, head, row string }{
-		{"index", "kvm_get_vcpu()", "| `kvm_get_vcpu()` "},
-		{"ids", "kvm_get_vcpu_by_id(), ID is index", "| `kvm_get_vcpu_by_id()` dense IDs "},
-		{"ids", "kvm_get_vcpu_by_id(), other ID", "| `kvm_get_vcpu_by_id()` sparse IDs "},
-		{"walks", "kvm_for_each_vcpu(), per vCPU", "| `kvm_for_each_vcpu()` per vCPU "},
-	} {
-		_, text, _ := strings.Cut(readRoot(t, "patches/"+c.set+"/0000-cover-letter.patch"), "\n  "+c.head+" ")
-		lines := regexp.MustCompile(`^( +[0-9]+ +[0-9,]+ +[0-9,]+\n)+`).FindString(text)
-		_, row, _ := strings.Cut(readme, c.row)
-		cells := strings.Split(row, "|")
-		if lines == "" || len(cells) < 4 {
-			t.Errorf("%s: expected %q in the cover letter and %q in the README", c.set, c.head, c.row)
-			continue
-		}
-		for column := range 2 {
-			var points []string
-			for line := range strings.Lines(lines) {
-				points = append(points, strings.Fields(line)[1+column])
-			}
-			if found := span(t, strings.Join(points, ", ")); found != strings.TrimSpace(cells[2+column]) {
-				t.Errorf("%s: the cover letter has %s, the README %s", c.row, found, cells[2+column])
-			}
-		}
-	}
-}
-
-// span is the range of a curve's values, "69.0 at 1, 93.0 at 64", as the README has
-// it.
-func span(t *testing.T, curve string) string {
-	t.Helper()
-	var least, most float64
-	for i, point := range strings.Split(curve, ", ") {
-		text, _, _ := strings.Cut(point, " at ")
-		v, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", ""), 64)
-		if err != nil {
+		var b strings.Builder
+		if err := c.write(&b, kept); err != nil {
 			t.Fatal(err)
 		}
-		if i == 0 {
-			least, most = v, v
-		}
-		least, most = min(least, v), max(most, v)
-	}
-	from, to := strconv.Itoa(int(math.Round(least))), strconv.Itoa(int(math.Round(most)))
-	for _, s := range []*string{&from, &to} {
-		if n := len(*s); n > 3 {
-			*s = (*s)[:n-3] + "," + (*s)[n-3:]
+		if !strings.Contains(readRoot(t, name), b.String()) {
+			t.Errorf("%s: expected the figures of ci/verify/figures.json: %s", name, c.again)
 		}
 	}
-	if from == to {
-		return from
-	}
-	return from + " – " + to
 }

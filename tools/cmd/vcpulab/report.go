@@ -24,6 +24,7 @@ type reportCmd struct {
 	Format string `help:"table, brief (as bench ends), markdown, mail (plain text), readme (a short table in Markdown), bench (for benchstat), html, or svg (a picture of the lookups)." enum:"table,brief,markdown,mail,readme,bench,html,svg" default:"table"`
 	Into   string `help:"Write what readme gives into this Markdown file, between its markers." placeholder:"FILE" type:"existingfile"`
 	SVG    string `name:"svg" help:"Write what svg gives into this file." placeholder:"FILE"`
+	Quoted string `help:"Write into this file what documents quote, without samples: results to compare others with." placeholder:"FILE"`
 }
 
 // formats are those that need nothing but the results.
@@ -43,10 +44,15 @@ func (c reportCmd) Run(l *lab) error {
 			return err
 		}
 	}
+	if c.Quoted != "" {
+		if err := r.Quoted().Write(c.Quoted); err != nil {
+			return err
+		}
+	}
 	if c.Into != "" {
 		return insert(c.Into, r)
 	}
-	if c.SVG != "" {
+	if c.SVG != "" || c.Quoted != "" {
 		return nil
 	}
 
@@ -65,7 +71,9 @@ type benchCompareCmd struct {
 	Old  string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
 	New  string `arg:"" help:"Another."  type:"existingfile"`
 	All  bool   `help:"Show every figure, not only those that got better or worse."`
-	Fail bool   `name:"fail-on-regression" help:"Exit code 1 if a figure got worse, beyond noise, or if one that both have cannot be compared."`
+	Fail bool   `name:"fail-on-regression" help:"Exit code 1 if a figure got worse, beyond noise, or if one that both have cannot be compared." xor:"fail"`
+	// Worse is for another machine, whose compiler may be another.
+	Worse bool `name:"fail-if-worse" help:"Exit code 1 only if a figure that can be compared got worse, beyond noise." xor:"fail"`
 }
 
 // errRegression is what --fail-on-regression finds.
@@ -88,7 +96,7 @@ func (c benchCompareCmd) Run(l *lab) error {
 		return err
 	case len(found.Figures) == found.Count(report.OnlyOld)+found.Count(report.OnlyNew):
 		return fmt.Errorf("%s and %s: nothing was measured in both", c.Old, c.New)
-	case c.Fail && !found.Good():
+	case c.Fail && !found.Good(), c.Worse && found.Count(report.Worse) > 0:
 		return fmt.Errorf("%w: %d worse, %d not comparable", errRegression, found.Count(report.Worse), found.Count(report.Incomparable))
 	}
 	return nil
