@@ -5,7 +5,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"vcpulab/tools/figure"
@@ -158,37 +157,6 @@ func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 		return subject + " " + now + unit + with + ", as without"
 	}
 	return subject + " " + now + unit + with + " instead of " + base
-}
-
-// Digest writes what came out as Markdown, for a README: a sentence, and a
-// table of the operations on the page's first screen, over all sizes. It
-// returns the error of w.
-func Digest(w io.Writer, r *results.Results) error {
-	s, m, err := newQuoted(r)
-	if err != nil {
-		return err
-	}
-	g := &grid{left: []bool{true, true, false, false, true}}
-	g.add(m.Quantity(), "", "before", "after", "")
-	for _, a := range s.answers(m) {
-		i := slices.IndexFunc(a.Others, func(o other) bool { return o.Kernel == s.mainKernel() && len(o.Value) > 0 })
-		if !a.First || i < 0 || len(a.Base) == 0 {
-			continue
-		}
-		what := escapeMarkdown(a.What)
-		if a.Code != "" {
-			what = strings.TrimSpace("`" + a.Code + "` " + what)
-		}
-		g.add(what, a.Sizes, joinQuoted(a.Base, " – "), joinQuoted(a.Others[i].Value, " – "), escapeMarkdown(a.Others[i].Change))
-	}
-	if len(g.rows) == 1 {
-		return errNothingToQuote
-	}
-
-	p := &paper{}
-	p.line("", escapeMarkdown(s.source(m))+"\n")
-	g.markdown(&p.b)
-	return p.writeTo(w)
 }
 
 // joinQuoted is a span as text.
