@@ -276,12 +276,12 @@ func elapsed(d time.Duration) string {
 	}
 }
 
-// Count returns how many things there are, in words: "1 patch", "2 patches".
+// Count returns how many things there are, in words: "1 patch", "2 processes".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	if strings.HasSuffix(what, "ch") {
+	if strings.HasSuffix(what, "ch") || strings.HasSuffix(what, "s") {
 		what += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, what)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -16,15 +17,15 @@ type Files struct{ JSON, Bench, Page string }
 
 // Brief writes what came out in at most 30 lines: a sentence, the main table,
 // which goals are missed, and where the rest is. It returns the error of w.
-func Brief(w io.Writer, r *results.Results, files Files, o Options) error {
+func Brief(w io.Writer, r *results.Results, files Files, colour bool) error {
 	s := newSheet(r)
-	p := &paper{colour: o.Colour}
+	p := &paper{colour: colour}
 	p.wrapped(bold, s.Sentence())
 	if r.Interrupted {
 		p.line(red, "The run was INTERRUPTED before its last boot.")
 	}
 	if len(s.varied) > 0 {
-		p.line(red, fmt.Sprintf("Not the same in every boot, although exact: %s, see the report.", count(len(s.varied), "figure")))
+		p.line(red, fmt.Sprintf("Not the same in every boot, although exact: %s, see the report.", progress.Count(len(s.varied), "figure")))
 	}
 	for _, o := range r.Omitted {
 		p.wrapped("", o.What+" not measured: "+o.Why)

@@ -31,7 +31,7 @@ func TestBrief(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := Brief(&b, r, Files{"out/results.json", "out/results.bench", "out/report.html"}, Options{}); err != nil {
+			if err := Brief(&b, r, Files{"out/results.json", "out/results.bench", "out/report.html"}, false); err != nil {
 				t.Fatal(err)
 			}
 			lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -287,7 +288,7 @@ func (r *repetition) String() string {
 	if r == nil {
 		return "A/A: the baseline was not measured twice, the noise floor is not known."
 	}
-	text := fmt.Sprintf("A/A: identical in %d of %s", r.identical, count(r.figures, "figure"))
+	text := fmt.Sprintf("A/A: identical in %d of %s", r.identical, progress.Count(r.figures, "figure"))
 	if r.identical == r.figures {
 		return text + "."
 	}

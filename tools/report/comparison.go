@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -161,13 +162,8 @@ func obstacles(old, new *results.Results) []Obstacle {
 // surroundings lists how the machines of two running kernels differ. What could
 // not be found out may differ, too.
 func surroundings(old, new *results.Results) []Obstacle {
-	var was, is results.HostKernel
-	if old.Host.Running != nil {
-		was = *old.Host.Running
-	}
-	if new.Host.Running != nil {
-		is = *new.Host.Running
-	}
+	nothing := &results.HostKernel{}
+	was, is := cmp.Or(old.Host.Running, nothing), cmp.Or(new.Host.Running, nothing)
 
 	var out []Obstacle
 	for _, c := range []struct {
@@ -226,8 +222,8 @@ func (c *Comparison) Good() bool {
 
 // WriteText writes the comparison for people: what is different, or with all
 // every figure. It returns the error of w.
-func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
-	p := &paper{colour: o.Colour}
+func (c *Comparison) WriteText(w io.Writer, all, colour bool) error {
+	p := &paper{colour: colour}
 	for _, of := range []struct {
 		name string
 		Measured
@@ -261,7 +257,7 @@ func (c *Comparison) WriteText(w io.Writer, all bool, o Options) error {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
 		}
 	}
-	p.line("", count(len(c.Figures), "figure")+": "+cmp.Or(strings.Join(parts, ", "), "nothing measured in either")+".")
+	p.line("", progress.Count(len(c.Figures), "figure")+": "+cmp.Or(strings.Join(parts, ", "), "nothing measured in either")+".")
 	return p.writeTo(w)
 }
 

@@ -96,7 +96,7 @@ func TestCompareResults(t *testing.T) {
 			}
 			var b bytes.Buffer
 			for _, all := range []bool{false, true} {
-				if err := c.WriteText(&b, all, Options{}); err != nil {
+				if err := c.WriteText(&b, all, false); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -164,7 +164,7 @@ func TestCompareNothing(t *testing.T) {
 	if c = Compare(&results.Results{}, &results.Results{}); c.Good() {
 		t.Error("expected nothing not to be good")
 	}
-	if err := c.WriteText(broken{}, true, Options{}); err != errFull {
+	if err := c.WriteText(broken{}, true, false); err != errFull {
 		t.Errorf("expected the error of a full disk, found %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 )
 
 // target is what a figure of the patched kernel is held to: the figure of the
@@ -181,7 +182,7 @@ func (c *curve) missedAt(at []int) string {
 	case len(at) == len(c.rows) || c.Sizes == "":
 		return text
 	case len(at) == 1:
-		return text + " with " + count(at[0], "vCPU")
+		return text + " with " + progress.Count(at[0], "vCPU")
 	}
 	return text + " with " + sizeList(at) + " vCPUs"
 }
@@ -198,5 +199,5 @@ func (c goalCount) Sentence() string {
 	if c.all == 1 {
 		are = "is"
 	}
-	return fmt.Sprintf("%d of %s %s met; missed: %s.", c.met, count(c.all, "goal"), are, strings.Join(firstOf(2, c.Missed), "; "))
+	return fmt.Sprintf("%d of %s %s met; missed: %s.", c.met, progress.Count(c.all, "goal"), are, strings.Join(firstOf(2, c.Missed), "; "))
 }

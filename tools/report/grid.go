@@ -71,13 +71,12 @@ type grid struct {
 	rows []gridRow
 }
 
-// gridRow is a line of a table, or a heading over all columns.
+// gridRow is a line of a table.
 type gridRow struct {
-	heading string
-	style   string   // of the whole line
-	cells   []string // a heading has none
-	styles  []string // of cells, if they have any
-	over    bool     // each cell stands over several columns, from its own on
+	style  string // of the whole line
+	cells  []string
+	styles []string // of cells, if they have any
+	over   bool     // each cell stands over several columns, from its own on
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, gridRow{cells: cells}) }
@@ -87,10 +86,9 @@ func (g *grid) widths() []int {
 	out := make([]int, len(g.left))
 	for _, r := range g.rows {
 		for i, c := range r.cells {
-			if r.over {
-				continue
+			if !r.over {
+				out[i] = max(out[i], utf8.RuneCountInString(c))
 			}
-			out[i] = max(out[i], utf8.RuneCountInString(c))
 		}
 	}
 	return out
@@ -100,11 +98,7 @@ func (g *grid) widths() []int {
 func (g *grid) write(p *paper) {
 	widths := g.widths()
 	for _, r := range g.rows {
-		switch {
-		case r.cells == nil:
-			p.line(r.style, r.heading)
-			continue
-		case r.over:
+		if r.over {
 			p.line(r.style, g.over(r.cells, widths))
 			continue
 		}
@@ -172,10 +166,6 @@ func (g *grid) markdown(b *strings.Builder) {
 func unrepeated(rows []gridRow, column int) {
 	last := ""
 	for _, r := range rows {
-		if r.cells == nil {
-			last = ""
-			continue
-		}
 		if text := r.cells[column]; text == last {
 			r.cells[column] = ""
 		} else {

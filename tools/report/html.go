@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -84,15 +85,10 @@ func (p methodPart) Values(a answer) [][]quoted {
 // Noise is what repetition gave.
 func (p methodPart) Noise() string { return p.noiseSentence(p.M) }
 
-// Lookups and Paths are plots against the number of vCPUs.
-func (p methodPart) Lookups() []plot {
-	return p.curvePlots(p.M, func(o *figure.Operation) bool { return o.Op != figure.PathCall }, false)
-}
-
-// Paths are those of KVM's functions.
-func (p methodPart) Paths() []plot {
-	return p.curvePlots(p.M, func(o *figure.Operation) bool { return o.Op == figure.PathCall }, true)
-}
+// Lookups and Paths are plots against the number of vCPUs, Paths those of KVM's
+// functions.
+func (p methodPart) Lookups() []plot { return p.curvePlots(p.M, false) }
+func (p methodPart) Paths() []plot   { return p.curvePlots(p.M, true) }
 
 // figureTable is the full table of one group.
 type figureTable struct {
@@ -178,31 +174,34 @@ func figureID(n int) string { return fmt.Sprintf("f%d", n) }
 // Unbroken is the text as it must stay in one line.
 func (q quoted) Unbroken() string { return strings.ReplaceAll(q.Text, " ", "\u00a0") }
 
-// rawGroup are the samples of the figures of one group by one method.
+// rawGroup are the samples of the figures of one group by one method: those of
+// each name, a column each.
 type rawGroup struct {
-	Title string
-	Count string
-	Names []rawName
-}
-
-// rawName are those of the figures of one name, a column each.
-type rawName struct {
-	Name, Unit string
-	Figures    []rawFigure
+	Title, Count string
+	Names        [][]rawFigure
 }
 
 // rawFigure is the samples of one figure.
 type rawFigure struct {
-	ID, Column string
+	results.Figure
+	ID string
 	// Pointer is where the figure stands in the JSON, From where in each boot
 	// the samples stand that it is drawn from, both as JSON pointers.
 	Pointer, From string
-	// Samples are the figure's members "boots" and "values", as in the JSON.
-	Samples template.HTML
+}
+
+// Samples are the figure's members "boots" and "values", as in the JSON: numbers
+// and the names of the members, of which nothing has to be escaped.
+func (f rawFigure) Samples() (template.HTML, error) {
+	samples, err := json.Marshal(struct {
+		Boots  []int     `json:"boots"`
+		Values []float64 `json:"values"`
+	}{f.Boots, f.Values})
+	return template.HTML(samples), err
 }
 
 // RawGroups are the samples of all figures that were quoted before.
-func (s *sheet) RawGroups() ([]rawGroup, error) {
+func (s *sheet) RawGroups() []rawGroup {
 	sources := make([]map[figure.Key]string, len(s.Boots))
 	for i, b := range s.Boots {
 		sources[i], _ = b.Sources() // boots that contradict themselves have none
@@ -210,54 +209,37 @@ func (s *sheet) RawGroups() ([]rawGroup, error) {
 	var out []rawGroup
 	for _, m := range s.methods {
 		for _, g := range s.groups {
-			of, figures := rawGroup{Title: g.Title + ", " + m.Title()}, 0
+			of, n := rawGroup{Title: g.Title + ", " + m.Title()}, 0
 			for _, c := range g.curves {
 				for _, r := range c.rows {
-					name, err := s.rawName(r, m, sources)
-					if err != nil {
-						return nil, err
-					}
-					if figures += len(name.Figures); len(name.Figures) > 0 {
-						of.Names = append(of.Names, name)
+					if figures := s.rawFigures(r, m, sources); len(figures) > 0 {
+						of.Names = append(of.Names, figures)
+						n += len(figures)
 					}
 				}
 			}
-			if of.Count = count(figures, "figure"); figures > 0 {
+			if of.Count = progress.Count(n, "figure"); n > 0 {
 				out = append(out, of)
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
-// rawName are the samples of a row by a method, of the columns that were quoted.
-func (s *sheet) rawName(r row, m figure.Method, sources []map[figure.Key]string) (rawName, error) {
-	out := rawName{Name: r.key.Name(), Unit: r.op().Unit.On(m)}
+// rawFigures are the samples of a row by a method, of the columns that were quoted.
+func (s *sheet) rawFigures(r row, m figure.Method, sources []map[figure.Key]string) []rawFigure {
 	columns := slices.Clone(s.kernels)
 	if len(columns) > 0 {
 		columns = slices.Insert(columns, 1, again(columns[0]))
 	}
+	var out []rawFigure
 	for _, column := range columns {
 		f, ok := r.cells[cell{m, column}]
-		n := s.index[f.Place]
-		if !ok || !s.shown[n] {
-			continue
+		if n := s.index[f.Place]; ok && s.shown[n] {
+			out = append(out, rawFigure{f, figureID(n), fmt.Sprintf("/figures/%d", n), from(f, sources)})
 		}
-
-		samples, err := json.Marshal(struct {
-			Boots  []int     `json:"boots"`
-			Values []float64 `json:"values"`
-		}{f.Boots, f.Values})
-		if err != nil {
-			return out, fmt.Errorf("samples of %s: %w", f.Name(), err)
-		}
-		out.Figures = append(out.Figures, rawFigure{
-			ID: figureID(n), Column: column, Pointer: fmt.Sprintf("/figures/%d", n), From: from(f, sources),
-			// Numbers and the names of the members, of which nothing has to be escaped.
-			Samples: template.HTML(samples),
-		})
 	}
-	return out, nil
+	return out
 }
 
 // from is where the samples of a figure are in each of its boots, "" if that is

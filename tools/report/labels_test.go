@@ -68,7 +68,7 @@ func meaningOf(r *results.Results) meaning {
 		}
 	}
 	for _, m := range s.methods {
-		for _, d := range s.curvePlots(m, func(*figure.Operation) bool { return true }, false) {
+		for _, d := range slices.Concat(s.curvePlots(m, false), s.curvePlots(m, true)) {
 			out.Drawn = append(out.Drawn, d.Title)
 		}
 		for _, a := range s.answers(m) {

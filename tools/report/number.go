@@ -65,17 +65,6 @@ func decimalsOf(f results.Figure) int {
 	return 1
 }
 
-// count is a number of things: 1 boot, 2 boots.
-func count(n int, thing string) string {
-	switch {
-	case n == 1:
-		return "1 " + thing
-	case strings.HasSuffix(thing, "s"), strings.HasSuffix(thing, "ch"):
-		thing += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // firstOf are the first of many texts, and how many more there are.
 func firstOf(most int, texts []string) []string {
 	if more := len(texts) - most; more > 0 {

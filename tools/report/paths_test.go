@@ -44,7 +44,7 @@ func withPaths(t testing.TB, r *results.Results) *results.Results {
 func TestPaths(t *testing.T) {
 	r := withPaths(t, upTo(t, readFixture(t), 8))
 	var b bytes.Buffer
-	if err := Table(&b, r, Options{}); err != nil {
+	if err := Table(&b, r, false); err != nil {
 		t.Fatal(err)
 	}
 	var lines []string

@@ -12,12 +12,13 @@ import (
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
-// curvePlots draw operations against the number of vCPUs, those for which
-// want says so: curves of the same title in one plot.
-func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, log bool) []plot {
+// curvePlots draw lookups against the number of vCPUs, or those of paths: curves of
+// the same title in one plot.
+func (s *sheet) curvePlots(m figure.Method, paths bool) []plot {
 	var out []plot
 	// With many kernels there is room for one line of each.
 	onlySparse := s.HasVariants() && s.HasIDs(measure.Sparse)
@@ -26,7 +27,7 @@ func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, l
 		plots := make(map[string][]*curve)
 		for _, c := range g.curves {
 			op, key := c.rows[0].op(), c.rows[0].key
-			if op.Plot == nil || !want(op) || op.Plot.Of != nil && !op.Plot.Of(key) ||
+			if op.Plot == nil || paths != (op.Op == figure.PathCall) || op.Plot.Of != nil && !op.Plot.Of(key) ||
 				onlySparse && key.Op == figure.ByID && key.IDs != measure.Sparse {
 				continue
 			}
@@ -37,7 +38,7 @@ func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, l
 			plots[title] = append(plots[title], c)
 		}
 		for _, title := range titles {
-			if d, ok := s.curvePlot(m, title, plots[title], log, len(out)); ok {
+			if d, ok := s.curvePlot(m, title, plots[title], len(out)); ok {
 				out = append(out, d)
 			}
 		}
@@ -46,7 +47,7 @@ func (s *sheet) curvePlots(m figure.Method, want func(*figure.Operation) bool, l
 }
 
 // curvePlot draws curves, a line for each kernel.
-func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, log bool, n int) (plot, bool) {
+func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, n int) (plot, bool) {
 	p := plot{Title: title}
 	for i, c := range curves {
 		for _, line := range curveLines(c.rows, m, s.kernels...) {
@@ -66,7 +67,7 @@ func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, log bo
 	first := curves[0].rows[0]
 	p.Caption = first.op().Plot.Caption(first.key) + " in VMs of " + enumerate(sizes) + " vCPUs. "
 	switch lo, hi := span(p.Series); {
-	case log:
+	case first.key.Op == figure.PathCall:
 		p.Y = decades(m.Quantity()+" (log)", lo, hi)
 		p.Caption += "Both axes are logarithmic. "
 	case lo > 0 && hi/lo > 20:
@@ -119,7 +120,7 @@ func (s *sheet) finish(p plot, m figure.Method, n int) plot {
 			boots++
 		}
 	}
-	p.Caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), count(boots, m.Repeated()))
+	p.Caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), progress.Count(boots, m.Repeated()))
 	return p
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/figure"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -32,7 +33,7 @@ func (s *sheet) Subject() string {
 			facts = append(facts, k.Release)
 		}
 		if n := len(k.Patches); n > 0 {
-			facts = append(facts, count(n, "patch"))
+			facts = append(facts, progress.Count(n, "patch"))
 		}
 		if k.Series != "" {
 			facts = append(facts, "series "+short(k.Series))
@@ -72,7 +73,7 @@ func (s *sheet) Repeated() string {
 		}
 		thing = m.Repeated()
 	}
-	text := count(len(s.Boots), thing)
+	text := progress.Count(len(s.Boots), thing)
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
@@ -102,7 +103,7 @@ func (s *sheet) discarded(thing string) string {
 	for i, why := range reasons {
 		reasons[i] = strings.Join(boots[why], ", ") + ": " + why
 	}
-	return fmt.Sprintf(" %s thrown away and done again: %s.", count(len(s.Discarded), thing), strings.Join(firstOf(3, reasons), "; "))
+	return fmt.Sprintf(" %s thrown away and done again: %s.", progress.Count(len(s.Discarded), thing), strings.Join(firstOf(3, reasons), "; "))
 }
 
 // rank orders columns as the kernels are listed, each with its repetition.
@@ -123,7 +124,7 @@ func (s *sheet) where() []string {
 	}
 	each := func(format string, of func(results.Kernel) string) { add(format, s.OfKernels(": ", of)) }
 	add("%s", shortQEMU(s.Host.QEMU))
-	add("%s ("+count(s.Host.Cores, "core")+")", s.Host.CPU)
+	add("%s ("+progress.Count(s.Host.Cores, "core")+")", s.Host.CPU)
 	add("%s", s.Host.OS)
 	each("%s", func(k results.Kernel) string { return k.Compiler })
 	each("%s preemption", func(k results.Kernel) string { return k.Preemption })

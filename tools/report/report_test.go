@@ -100,11 +100,11 @@ func golden(t *testing.T, name string, got []byte) {
 
 // writers are all that show results.
 var writers = map[string]func(io.Writer, *results.Results) error{
-	"table":    func(w io.Writer, r *results.Results) error { return Table(w, r, Options{}) },
-	"colours":  func(w io.Writer, r *results.Results) error { return Table(w, r, Options{Colour: true}) },
+	"table":    func(w io.Writer, r *results.Results) error { return Table(w, r, false) },
+	"colours":  func(w io.Writer, r *results.Results) error { return Table(w, r, true) },
 	"markdown": Markdown,
 	"html":     HTML,
-	"brief":    func(w io.Writer, r *results.Results) error { return Brief(w, r, Files{"a.json", "b", "c"}, Options{}) },
+	"brief":    func(w io.Writer, r *results.Results) error { return Brief(w, r, Files{"a.json", "b", "c"}, false) },
 }
 
 // longWriters are those that show everything.

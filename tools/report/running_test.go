@@ -60,7 +60,7 @@ func TestCompareRunning(t *testing.T) {
 				t.Fatalf("good: %v, obstacles: %+v", c.Good(), c.Obstacles)
 			}
 			var b bytes.Buffer
-			if err := c.WriteText(&b, false, Options{}); err != nil || !strings.Contains(b.String(), "the running kernel: 7.3.4 #1 SMP, build ID 0123456789ab\n") && old.Host.Running != nil {
+			if err := c.WriteText(&b, false, false); err != nil || !strings.Contains(b.String(), "the running kernel: 7.3.4 #1 SMP, build ID 0123456789ab\n") && old.Host.Running != nil {
 				t.Errorf("expected the kernels to be named: %v\n%s", err, b.String())
 			}
 			for _, f := range c.Figures {

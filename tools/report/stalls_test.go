@@ -87,7 +87,7 @@ func TestStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := withStalls(t, readFixture(t), tt.stalled)
 			var table, page bytes.Buffer
-			if err := Table(&table, r, Options{}); err != nil {
+			if err := Table(&table, r, false); err != nil {
 				t.Fatal(err)
 			}
 			var lines []string

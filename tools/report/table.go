@@ -14,26 +14,19 @@ import (
 	"vcpulab/tools/results"
 )
 
-// Options say how Table and Brief write.
-type Options struct {
-	// Colour colours what got better or worse. What happened is always said
-	// in words, too.
-	Colour bool
-}
-
-// OptionsFor returns what suits w: colours on a terminal, unless NO_COLOR is
-// set. Whatever has a file descriptor may be one.
-func OptionsFor(w io.Writer) Options {
+// Colours says whether w takes them: on a terminal, unless NO_COLOR is set.
+// Whatever has a file descriptor may be one.
+func Colours(w io.Writer) bool {
 	f, ok := w.(interface{ Fd() uintptr })
-	return Options{Colour: ok && term.IsTerminal(int(f.Fd())) &&
-		os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // Table writes the results for people at a terminal, in less than 100 columns
-// with one kernel besides the baseline. It returns the error of w.
-func Table(w io.Writer, r *results.Results, o Options) error {
+// with one kernel besides the baseline. Colours say what got better or worse, and
+// words always do, too. It returns the error of w.
+func Table(w io.Writer, r *results.Results, colour bool) error {
 	s := newSheet(r)
-	p := &paper{colour: o.Colour}
+	p := &paper{colour: colour}
 	p.line(bold, s.Subject())
 	for _, m := range s.methods {
 		p.wrapped("", m.Sentence())
@@ -68,7 +61,7 @@ func (s *sheet) fullTable(p *paper, columns []column, methods []figure.Method) {
 		if per := of.PerUnit(methods...); per != "" {
 			heading += ", " + per
 		}
-		g.rows = append(g.rows, gridRow{style: bold, heading: heading})
+		g.rows = append(g.rows, gridRow{style: bold, cells: []string{heading}, over: true})
 		first := len(g.rows)
 		for _, r := range s.merged(of, all) {
 			g.rows = append(g.rows, s.textRow(r, "  "+r.label(), columns))

@@ -51,13 +51,13 @@ func TestTableColours(t *testing.T) {
 }
 
 // A file is not a terminal.
-func TestOptionsFor(t *testing.T) {
+func TestColours(t *testing.T) {
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if OptionsFor(f).Colour || OptionsFor(&bytes.Buffer{}).Colour {
+	if Colours(f) || Colours(&bytes.Buffer{}) {
 		t.Error("expected no colours off a terminal")
 	}
 }

@@ -174,7 +174,7 @@ func (l *lab) deliver(out string, r *results.Results, runErr error) error {
 	// The table is printed even if the results cannot be written.
 	files, writeErr := writeResults(out, r)
 	return errors.Join(runErr, writeErr, l.show(r.Figures, func(w io.Writer) error {
-		return report.Brief(w, r, files, report.OptionsFor(w))
+		return report.Brief(w, r, files, report.Colours(w))
 	}))
 }
 

@@ -57,12 +57,12 @@ func (c reportCmd) Run(l *lab) error {
 	}
 
 	if c.Format == "brief" {
-		return report.Brief(l.stdout, r, report.Files{JSON: c.File}, report.OptionsFor(l.stdout))
+		return report.Brief(l.stdout, r, report.Files{JSON: c.File}, report.Colours(l.stdout))
 	}
 	if write := formats[c.Format]; write != nil {
 		return write(l.stdout, r)
 	}
-	return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.OptionsFor(w)) })
+	return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.Colours(w)) })
 }
 
 // benchCompareCmd compares two results. It is a subcommand of bench because it
@@ -90,7 +90,7 @@ func (c benchCompareCmd) Run(l *lab) error {
 		return err
 	}
 	found := report.Compare(old, new)
-	err = l.show(found, func(w io.Writer) error { return found.WriteText(w, c.All, report.OptionsFor(w)) })
+	err = l.show(found, func(w io.Writer) error { return found.WriteText(w, c.All, report.Colours(w)) })
 	switch {
 	case err != nil:
 		return err
