@@ -184,10 +184,12 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 	if err != nil {
 		return nil, err
 	}
-	host, err := describeHost(ctx, l, candidates[0].Kernel, found)
+	qemu, err := vm.QEMUVersion(ctx, arch.X86_64())
 	if err != nil {
 		return nil, err
 	}
+	host := l.host(ctx)
+	host.QEMU, host.Accel, host.Pahole = qemu, found, candidates[0].Kernel.Toolchain.Pahole
 
 	var all *results.Results
 	for _, method := range methods {
@@ -250,18 +252,6 @@ func (c benchRunCmd) methods(ctx context.Context, l *lab, k *kbuild.Kernel) (met
 		methods = append(methods, results.Native)
 	}
 	return methods, found, nil
-}
-
-// describeHost describes the machine for the results. accel is what was found
-// about the accelerator.
-func describeHost(ctx context.Context, l *lab, k *kbuild.Kernel, accel string) (results.Host, error) {
-	qemu, err := vm.QEMUVersion(ctx, arch.X86_64())
-	if err != nil {
-		return results.Host{}, err
-	}
-	h := l.host(ctx)
-	h.QEMU, h.Accel, h.Pahole = qemu, accel, k.Toolchain.Pahole
-	return h, nil
 }
 
 // host describes the machine, whatever is measured on it.

@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"runtime"
 	"time"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
 	"vcpulab/tools/tree"
+	"vcpulab/tools/vm"
 )
 
 // buildCmd builds both kernels.
@@ -73,11 +76,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if columns, err = matrix.Choose(columns, c.Arch); err != nil {
 		return err
 	}
-	s, err := l.series(c.Set)
-	if err != nil {
-		return err
-	}
-	through, err := s.Last(c.Through)
+	s, through, err := l.series(c.sourceFlags)
 	if err != nil {
 		return err
 	}
@@ -117,4 +116,49 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 		return err
 	}
 	return errors.Join(l.show(r, r.WriteText), r.Err())
+}
+
+// bootCmd boots a kernel to its first record and ends it.
+type bootCmd struct {
+	kernelFlags
+	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
+	Arch   string `help:"${bootable}." default:"x86_64" placeholder:"ARCH"`
+	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
+	Out    string `help:"Directory for the console, and for what repeats a boot that failed." default:"out/boot" placeholder:"DIR"`
+}
+
+// Run prints how long the boot took.
+func (c bootCmd) Run(ctx context.Context, l *lab) error {
+	out, err := outDir(c.Out)
+	if err != nil {
+		return err
+	}
+	spec, err := l.spec(c.kernelFlags, c.Arch)
+	if err != nil {
+		return err
+	}
+	if !spec.Arch.Boots() {
+		return exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", c.Arch, arch.Names(arch.Bootable())))
+	}
+	k, err := l.kernel(ctx, c.kernelFlags, c.Kernel, spec)
+	if err != nil {
+		return err
+	}
+	choice, err := l.accel(ctx, c.Accel, k)
+	if err != nil {
+		return err
+	}
+
+	res, err := vm.Boot(ctx, l.cache,
+		vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath()},
+		vm.Guest{Source: l.root}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
+	if err != nil {
+		return err
+	}
+	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+	return l.show(res, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s %s: Linux %s with %s: first record after %v, QEMU ended after %v\n",
+			c.Kernel, k.Arch.Name, res.Hello.Kernel, choice.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
+		return err
+	})
 }

@@ -29,8 +29,8 @@ type generateCmd struct {
 }
 
 // Run compares, replaces or prints.
-func (c generateCmd) Run(ctx context.Context, l *lab) error {
-	rules, err := c.rules(l)
+func (c generateCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
+	rules, err := c.rules(sets)
 	if err != nil {
 		return err
 	}
@@ -56,11 +56,7 @@ type ruleOf struct {
 }
 
 // rules returns those that are asked for.
-func (c generateCmd) rules(l *lab) ([]ruleOf, error) {
-	sets, err := l.sets()
-	if err != nil {
-		return nil, err
-	}
+func (c generateCmd) rules(sets *series.Sets) ([]ruleOf, error) {
 	var rules []ruleOf
 	var known []string
 	for _, set := range sets.All {

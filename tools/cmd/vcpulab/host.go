@@ -23,11 +23,7 @@ type installCmd struct {
 }
 
 // Run prints what was installed. It asks nothing.
-func (c installCmd) Run(ctx context.Context, l *lab) error {
-	list, err := l.packages()
-	if err != nil {
-		return err
-	}
+func (c installCmd) Run(ctx context.Context, l *lab, list *host.List) error {
 	groups, err := c.groups(l)
 	if err != nil {
 		return err
@@ -36,13 +32,7 @@ func (c installCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	if l.JSON {
-		return l.printJSON(got)
-	}
-	for _, p := range got {
-		l.printf("installed %s: %s\n", p.Name, p.Why)
-	}
-	return nil
+	return l.print(got, "{{range .}}installed {{.Name}}: {{.Why}}\n{{end}}")
 }
 
 // groups returns the groups of packages that were asked for, and those that
@@ -76,11 +66,7 @@ func (c installCmd) groups(l *lab) ([]string, error) {
 type doctorCmd struct{}
 
 // Run prints what can be done on this machine, and what it lacks.
-func (doctorCmd) Run(ctx context.Context, l *lab) error {
-	list, err := l.packages()
-	if err != nil {
-		return err
-	}
+func (doctorCmd) Run(ctx context.Context, l *lab, list *host.List) error {
 	r, err := host.Doctor(ctx, host.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
 	if err != nil {
 		return err

@@ -89,9 +89,12 @@ func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 
 // kernel builds one of the two kernels.
 func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuild.Spec) (*kbuild.Kernel, error) {
-	t, err := l.base(ctx, f.sourceFlags)
-	if err == nil && name == variant.Patched {
-		t, _, err = l.patched(ctx, t, f.sourceFlags)
+	var t tree.Tree
+	var err error
+	if name == variant.Patched {
+		_, t, _, err = l.trees(ctx, f.sourceFlags)
+	} else {
+		t, err = l.base(ctx, f.sourceFlags)
 	}
 	if err != nil {
 		return nil, err
@@ -131,7 +134,7 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 // kernels builds both kernels and those of the variants: first the base kernel,
 // then milestones, the whole series, and comparators.
 func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants []variant.Variant) ([]bench.Candidate, error) {
-	s, err := l.series(f.Set)
+	s, through, err := l.series(f.sourceFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -139,20 +142,12 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	if err != nil {
 		return nil, err
 	}
-	base, err := l.base(ctx, f.sourceFlags)
-	if err != nil {
-		return nil, err
-	}
-	patched, _, err := l.patched(ctx, base, f.sourceFlags)
-	if err != nil {
-		return nil, err
-	}
-	last, err := s.Last(f.Through)
+	base, patched, _, err := l.trees(ctx, f.sourceFlags)
 	if err != nil {
 		return nil, err
 	}
 	whole := bench.Candidate{Name: variant.Patched, Series: s.ID}
-	for _, p := range s.Patches[:last] {
+	for _, p := range s.Patches[:through] {
 		whole.Patches = append(whole.Patches, p.Subject)
 	}
 

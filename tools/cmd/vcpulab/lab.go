@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"text/template"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
@@ -79,6 +80,13 @@ func (l *lab) show(v any, text func(io.Writer) error) error {
 	return text(l.stdout)
 }
 
+// print prints a result: for programs, or as a template says for people.
+func (l *lab) print(v any, text string) error {
+	return l.show(v, func(w io.Writer) error {
+		return template.Must(template.New("").Parse(text)).Execute(w, v)
+	})
+}
+
 // envKernelSrc names the user's own tree, see sourceFlags.
 const envKernelSrc = "KERNEL_SRC"
 
@@ -120,30 +128,36 @@ func (l *lab) pinned(ctx context.Context, verb string) (tree.Tree, error) {
 // sets reads the list of the sets of patches.
 func (l *lab) sets() (*series.Sets, error) { return series.LoadSets(l.path("patches")) }
 
-// series reads all sets of patches as one series, or a set with those that it
-// needs.
-func (l *lab) series(set string) (*series.Series, error) {
+// series reads the series that the flags choose, all sets of patches or one with
+// those that it needs, and says which of its patches is the last one to apply.
+func (l *lab) series(f sourceFlags) (s *series.Series, through int, err error) {
 	sets, err := l.sets()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s, err = sets.Load(f.Set)
 	}
-	return sets.Load(set)
+	if err == nil {
+		through, err = s.Last(f.Through)
+	}
+	return s, through, err
 }
 
-// patched applies the series to base, up to a patch or all of it.
-func (l *lab) patched(ctx context.Context, base tree.Tree, f sourceFlags) (tree.Tree, *series.Report, error) {
-	s, err := l.series(f.Set)
+// trees returns the unpatched tree, and the one with the series applied to it, up
+// to a patch or all of it.
+func (l *lab) trees(ctx context.Context, f sourceFlags) (base, patched tree.Tree, report *series.Report, err error) {
+	if base, err = l.base(ctx, f); err != nil {
+		return base, patched, nil, err
+	}
+	s, through, err := l.series(f)
 	if err != nil {
-		return tree.Tree{}, nil, err
+		return base, patched, nil, err
+	}
+	if through == 0 {
+		return base, base, s.NoneApplied(base), nil
 	}
 	o := l.seriesOptions(f)
-	if o.Through, err = s.Last(f.Through); err != nil {
-		return tree.Tree{}, nil, err
-	}
-	if o.Through == 0 {
-		return base, s.NoneApplied(base), nil
-	}
-	return s.Apply(ctx, base, o)
+	o.Through = through
+	patched, report, err = s.Apply(ctx, base, o)
+	return base, patched, report, err
 }
 
 // seriesOptions are the options to apply patches with. They are made for the

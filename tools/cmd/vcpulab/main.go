@@ -7,14 +7,17 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -68,7 +71,9 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
 		kong.Help(printHelp),
 		kong.Vars{"bootable": arch.Names(arch.Bootable()), "groups": arch.Groups()},
-		kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		// What verbs take besides a lab is read for those that do.
+		kong.BindToProvider((*lab).sets), kong.BindToProvider((*lab).packages))
 }
 
 // run is the whole command with its exit code.
@@ -93,7 +98,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = parsed.Run(l)
 	}
-	if err == nil && out.err != nil {
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = exit.With(exit.MachineLacks, fmt.Errorf("print the result: %w", out.err))
 	}
 	if err == nil {
@@ -129,4 +134,48 @@ func (c *checkedWriter) Fd() uintptr {
 		return f.Fd()
 	}
 	return ^uintptr(0)
+}
+
+//go:embed help.txtar
+var helpText []byte
+
+// addHelp adds the texts of help.txtar, each to the verb that its name is.
+func addHelp(k *kong.Kong) error {
+	for _, f := range txtar.Parse(helpText).Files {
+		text := strings.TrimSpace(string(f.Data))
+		if f.Name == k.Model.Name {
+			k.Model.Help = text
+			continue
+		}
+		verb, err := kong.Trace(k, strings.Fields(f.Name))
+		if err != nil {
+			return err
+		}
+		verb.Selected().Detail = text
+	}
+	return nil
+}
+
+// printHelp prints how a verb is used. For a verb that also works without one
+// of its subcommands that is the default one's help, and a list of the others.
+func printHelp(o kong.HelpOptions, ctx *kong.Context) error {
+	verb := ctx.Selected()
+	if verb == nil || verb.DefaultCmd == nil {
+		return kong.DefaultHelpPrinter(o, ctx)
+	}
+	does, err := kong.Trace(ctx.Kong, []string{verb.Name, verb.DefaultCmd.Name})
+	if err != nil {
+		return err
+	}
+	if err := kong.DefaultHelpPrinter(o, does); err != nil {
+		return err
+	}
+
+	fmt.Fprintf(ctx.Stdout, "\nMore, see --help of each:\n")
+	for _, c := range verb.Children {
+		if c != verb.DefaultCmd {
+			fmt.Fprintf(ctx.Stdout, "  %s\n        %s\n", c.Summary(), c.Help)
+		}
+	}
+	return nil
 }

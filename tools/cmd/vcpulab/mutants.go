@@ -17,6 +17,7 @@ import (
 	"vcpulab/tools/mutant"
 	"vcpulab/tools/pattern"
 	"vcpulab/tools/selftest"
+	"vcpulab/tools/series"
 	"vcpulab/tools/vm"
 )
 
@@ -37,8 +38,8 @@ type mutantsCmd struct {
 const revertsFile = "reverts.toml"
 
 // Run prints which check catches each mutant.
-func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
-	all, err := c.load(l)
+func (c mutantsCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
+	all, err := c.load(l, sets)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 		return c.Fast && !m.Fast() || c.Reverts && !m.Revert || c.Set != "" && m.Set != c.Set
 	})
 	if c.List {
-		return c.list(l, mutants)
+		return l.print(mutants, mutantsText)
 	}
 	r, err := c.runner(ctx, l)
 	if err != nil {
@@ -71,13 +72,11 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab) error {
 }
 
 // load reads all mutants, and makes those that lack a patch.
-func (c mutantsCmd) load(l *lab) ([]*mutant.Mutant, error) {
-	sets, err := l.sets()
-	if err == nil && c.Set != "" {
-		_, err = sets.Find(c.Set)
-	}
-	if err != nil {
-		return nil, err
+func (c mutantsCmd) load(l *lab, sets *series.Sets) ([]*mutant.Mutant, error) {
+	if c.Set != "" {
+		if _, err := sets.Find(c.Set); err != nil {
+			return nil, err
+		}
 	}
 	s, err := sets.Load("")
 	if err != nil {
@@ -151,42 +150,20 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	return g, err
 }
 
-// list prints the mutants.
-func (c mutantsCmd) list(l *lab, mutants []*mutant.Mutant) error {
-	if l.JSON {
-		return l.printJSON(mutants)
-	}
-	for _, m := range mutants {
-		fast := ""
-		if m.Fast() {
-			fast = " (fast)"
-		}
-		by := "must be caught by: " + m.KilledBy.String() + fast
-		if m.Unnoticed != "" {
-			by = "nothing notices it: " + m.Unnoticed
-		}
-		l.printf("%s\n  %s\n", m.Name, m.Fault)
-		if m.Missed != "" {
-			l.printf("  %s\n", m.Missed)
-		}
-		l.printf("  %s\n", by)
-	}
-	l.printf("%d mutants\n", len(mutants))
-	return nil
-}
+// mutantsText lists mutants for people.
+const mutantsText = `{{range .}}{{.Name}}
+  {{.Fault}}
+{{with .Missed}}  {{.}}
+{{end}}  {{with .Unnoticed}}nothing notices it: {{.}}{{else}}must be caught by: {{.KilledBy}}{{if .Fast}} (fast){{end}}{{end}}
+{{end}}{{len .}} mutants
+`
 
 // refresh rewrites mutants.
 func (c mutantsCmd) refresh(ctx context.Context, l *lab, r *mutant.Runner, mutants []*mutant.Mutant) error {
 	mutants = slices.DeleteFunc(mutants, func(m *mutant.Mutant) bool { return m.Revert })
 	written, err := r.Refresh(ctx, mutants)
-	if l.JSON {
-		return errors.Join(l.printJSON(written), err)
-	}
-	for _, m := range written {
-		l.printf("rewritten: %s\n", m.File)
-	}
-	l.printf("%d of %d mutants rewritten\n", len(written), len(mutants))
-	return err
+	text := fmt.Sprintf("{{range .}}rewritten: {{.File}}\n{{end}}{{len .}} of %d mutants rewritten\n", len(mutants))
+	return errors.Join(l.print(written, text), err)
 }
 
 // show prints the report and writes it for programs.

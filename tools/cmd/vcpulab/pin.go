@@ -22,18 +22,7 @@ type pinListCmd struct{}
 
 // Run prints the name of each pin.
 func (pinListCmd) Run(l *lab) error {
-	list := pin.List(l.path(pinDir))
-	if l.JSON {
-		return l.printJSON(list)
-	}
-	for _, p := range list {
-		mark := ""
-		if p.Default {
-			mark = " (default)"
-		}
-		l.printf("%s%s\n", p.Name, mark)
-	}
-	return nil
+	return l.print(pin.List(l.path(pinDir)), "{{range .}}{{.Name}}{{if .Default}} (default){{end}}\n{{end}}")
 }
 
 type pinNewCmd struct {
@@ -76,28 +65,19 @@ func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {
 // printPin prints whether a pin file was written, and which files the series
 // touches that its kernel does not have.
 func (l *lab) printPin(file string, written bool, missing []string) error {
-	if l.JSON {
-		return l.printJSON(struct {
-			File    string   `json:"file"`
-			Written bool     `json:"written"`
-			Missing []string `json:"missing"`
-		}{file, written, missing})
-	}
-	state := "is up to date"
-	if written {
-		state = "written"
-	}
-	l.printf("%s %s\n", file, state)
-	for _, name := range missing {
-		l.printf("  the series touches %s, which this kernel does not have\n", name)
-	}
-	return nil
+	return l.print(struct {
+		File    string   `json:"file"`
+		Written bool     `json:"written"`
+		Missing []string `json:"missing"`
+	}{file, written, missing}, `{{.File}} {{if .Written}}written{{else}}is up to date{{end}}
+{{range .Missing}}  the series touches {{.}}, which this kernel does not have
+{{end}}`)
 }
 
 // touchedFiles returns the files of the kernel that the sets and the patches of the
 // variants change.
 func (l *lab) touchedFiles() ([]string, error) {
-	s, err := l.series("")
+	s, _, err := l.series(sourceFlags{})
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ type prepareCmd struct {
 }
 
 // Run writes the patches and prints the command that sends them.
-func (c prepareCmd) Run(ctx context.Context, l *lab) error {
-	set, sets, err := c.choose(l)
+func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
+	set, err := c.choose(sets)
 	if err != nil {
 		return err
 	}
@@ -82,19 +82,14 @@ func (c prepareCmd) Run(ctx context.Context, l *lab) error {
 }
 
 // choose returns the set to send. No maintainer takes several at once.
-func (c prepareCmd) choose(l *lab) (series.Set, *series.Sets, error) {
-	sets, err := l.sets()
-	if err != nil {
-		return series.Set{}, nil, err
+func (c prepareCmd) choose(sets *series.Sets) (series.Set, error) {
+	switch {
+	case c.Set != "":
+		return sets.Find(c.Set)
+	case len(sets.All) == 1:
+		return sets.All[0], nil
 	}
-	if c.Set == "" && len(sets.All) == 1 {
-		return sets.All[0], sets, nil
-	}
-	if c.Set == "" {
-		return series.Set{}, nil, exit.With(exit.Usage, fmt.Errorf("each set goes to maintainers of its own: expected --set with one of %s", strings.Join(sets.Names(), ", ")))
-	}
-	set, err := sets.Find(c.Set)
-	return set, sets, err
+	return series.Set{}, exit.With(exit.Usage, fmt.Errorf("each set goes to maintainers of its own: expected --set with one of %s", strings.Join(sets.Names(), ", ")))
 }
 
 // baseText says at the end of the cover letter what the set applies to: a commit, as

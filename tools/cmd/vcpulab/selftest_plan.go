@@ -46,11 +46,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	if err := pattern.Check(c.Only); err != nil {
 		return nil, fmt.Errorf("select selftests: %w", err)
 	}
-	ser, err := l.series(c.Set)
-	if err != nil {
-		return nil, err
-	}
-	last, err := ser.Last(c.Through)
+	ser, last, err := l.series(c.sourceFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +73,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 
 // list asks both trees for their tests.
 func (c selftestCmd) list(ctx context.Context, l *lab, plans []selftestPlan) error {
-	base, err := l.base(ctx, c.sourceFlags)
-	if err != nil {
-		return err
-	}
-	patched, _, err := l.patched(ctx, base, c.sourceFlags)
+	base, patched, _, err := l.trees(ctx, c.sourceFlags)
 	if err != nil {
 		return err
 	}
