@@ -3,6 +3,7 @@
 package results
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"strings"
@@ -108,5 +109,156 @@ func TestRaceValuesRefuses(t *testing.T) {
 			spoil(&r)
 			checkInvalid(t, Boot{Which: Which{Method: Native}, Races: []measure.Race{r}}.Check(), "by_id in vcpus=5/ids=dense while it grows")
 		})
+	}
+}
+
+// addPaths gives a boot what these parameters ask for. A call takes 100 a vCPU,
+// and what is around it 5000.
+func addPaths(b *Boot, p measure.Paths) {
+	for _, vm := range p.VMs {
+		b.Starts = append(b.Starts, measure.Start{VM: vm, Created: 50_000 * int64(vm.VCPUs), Ran: 90_000 * int64(vm.VCPUs)})
+		for _, path := range measure.AllPaths {
+			call := 100 * int64(vm.VCPUs)
+			once := 7000 + int64(p.Ops)*(call+5000)
+			s := measure.PathSample{VM: vm, Path: path, Function: measure.PathFunctions[path], Ops: p.Ops, Bracket: 154}
+			for i := range p.Repeat {
+				s.Once = append(s.Once, once+3000*int64(i))
+				s.Twice = append(s.Twice, 2*once-7000+4000*int64(p.Repeat-i-1))
+			}
+			for i := range p.Ops * p.Repeat {
+				s.Calls = append(s.Calls, call+154+int64(i%p.Ops))
+			}
+			s.Calls[0] += 4000 // an interrupt
+			b.Paths = append(b.Paths, s)
+		}
+	}
+}
+
+var pathParams = measure.Paths{VMs: []measure.VM{{VCPUs: 8, IDs: measure.Sparse}, {VCPUs: 64, IDs: measure.Sparse}}, Ops: 4, Repeat: 3}
+
+// TestCompletePaths spoils what was measured in every way that must not be taken
+// for a result.
+func TestCompletePaths(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(*Boot)
+		says  string // "" if the boot is good
+	}{
+		"complete":           {func(*Boot) {}, ""},
+		"nothing":            {func(b *Boot) { b.Starts, b.Paths = nil, nil }, "found 0 and 0 in all"},
+		"a path is missing":  {func(b *Boot) { b.Paths = b.Paths[1:] }, "expected 2 VMs"},
+		"a start is missing": {func(b *Boot) { b.Starts = b.Starts[1:] }, "expected 2 VMs"},
+		"another VM started": {func(b *Boot) { b.Starts[1].VM.VCPUs++ }, "expected the start of vcpus=64/ids=sparse, found that of vcpus=65"},
+		"another VM":         {func(b *Boot) { b.Paths[0].VM.IDs = measure.Dense }, "of vcpus=8/ids=dense"},
+		"another function":   {func(b *Boot) { b.Paths[0].Function = "kvm_vcpu_kick" }, "by kvm_vcpu_kick"},
+		"too little done":    {func(b *Boot) { b.Paths[0].Ops = 3 }, "expected 3 times 4 operations, found 3 times 3"},
+		"not repeated":       {func(b *Boot) { b.Paths[0].Once = b.Paths[0].Once[1:] }, "found 2 times 4"},
+		"a run is missing":   {func(b *Boot) { b.Paths[0].Twice = b.Paths[0].Twice[1:] }, "found 3 and 2"},
+		"call missed":        {func(b *Boot) { b.Paths[0].Calls = b.Paths[0].Calls[1:] }, "12 operations called kvm_make_all_cpus_request 11 times"},
+		"called twice":       {func(b *Boot) { b.Paths[0].Calls = append(b.Paths[0].Calls, 7000) }, "13 times"},
+		"empty bracket":      {func(b *Boot) { b.Paths[0].Calls[2] = 154 }, "call 2: expected it to take more than the 154 ns"},
+		"no empty bracket":   {func(b *Boot) { b.Paths[0].Bracket = 0 }, "call 0"},
+		"clock stands still": {func(b *Boot) { b.Paths[0].Twice = b.Paths[0].Once }, "an operation takes 0 ns in all"},
+		"more than all": {func(b *Boot) {
+			for i := range b.Paths[0].Calls {
+				b.Paths[0].Calls[i] += 10_000
+			}
+		}, "and the call in it 10802 ns"},
+		"a tick more": {func(b *Boot) {
+			for i := range b.Paths[0].Twice {
+				b.Paths[0].Twice[i] -= 4*5000 + 4*30 // 770 an operation, of which a call takes 801
+			}
+		}, ""},
+		"ticks more": {func(b *Boot) {
+			for i := range b.Paths[0].Twice {
+				b.Paths[0].Twice[i] -= 4*5000 + 4*60
+			}
+		}, "an operation takes 740 ns in all, and the call in it 802 ns"},
+		"no start":    {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
+		"no vCPU ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := Boot{Which: Which{Method: ICount}}
+			addPaths(&b, pathParams)
+			tt.spoil(&b)
+			err := b.completePaths(pathParams)
+			if err == nil {
+				_, err = b.usageValues()
+			}
+			checkInvalid(t, err, tt.says)
+		})
+	}
+}
+
+// usageValues draws the figures of paths and starts.
+func (b Boot) usageValues() ([]value, error) {
+	var d drawing
+	drawEach(&d, "paths", b.Paths, b.pathValues)
+	drawEach(&d, "starts", b.Starts, startValues)
+	return d.values, d.err
+}
+
+// inUnit is a number with its unit.
+type inUnit struct {
+	unit  string
+	value float64
+}
+
+// TestPathValues draws the figures: neither the interrupt in a bracket nor that
+// in a run is in them where instructions are counted.
+func TestPathValues(t *testing.T) {
+	for method, want := range map[Method]map[string]inUnit{
+		ICount: {
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call":  {unit: "insns/op", value: 801.5},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/call": {unit: "insns/op", value: 6401.5},
+			"path/vcpus=64/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/Ginsn", value: 1e9 / 11400.0},
+			"start/vcpus=64/ids=sparse/created":              {unit: "insns/vm", value: 3_200_000},
+			"start/vcpus=64/ids=sparse/ran":                  {unit: "insns/vm", value: 5_760_000},
+		},
+		KVM: {
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/call": {unit: "ns/op", value: 801.5},
+			// The medians are 3000 and 4000 more.
+			"path/vcpus=8/ids=sparse/do=ipi-broadcast/rate": {unit: "calls/s", value: 1e9 / 6050.0},
+		},
+	} {
+		b := Boot{Which: Which{Method: method}}
+		addPaths(&b, pathParams)
+		all, err := b.usageValues()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := named(t, all)
+		if len(got) != len(all) || len(all) != 2*(2*len(measure.AllPaths)+2) {
+			t.Errorf("%s: expected a call and a rate of each path, found %d figures with %d names", method, len(all), len(got))
+		}
+		for name, v := range want {
+			is := got[name]
+			if unit := is.key.Operation().Unit.On(method); unit != v.unit || is.value != v.value || is.low != v.value || is.high != v.value {
+				t.Errorf("%s, %s: expected %+v, found %+v in %s", method, name, v, is, unit)
+			}
+		}
+	}
+}
+
+// TestPathBench: benchstat is told that more calls are better.
+func TestPathBench(t *testing.T) {
+	r := small(ICount)
+	for i := range r.Boots {
+		addPaths(&r.Boots[i], pathParams)
+	}
+	if err := r.Draw(); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := r.WriteBench(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Unit insns/op assume=exact\n", "Unit calls/Ginsn better=higher\n",
+		"BenchmarkPath/vcpus=64/ids=sparse/do=ipi-broadcast/what=call 1 6401.5 insns/op\n",
+		"BenchmarkStart/vcpus=8/ids=sparse/what=ran 1 720000 insns/vm\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("expected %q, found\n%s", want, b.String())
+		}
 	}
 }

@@ -14,17 +14,13 @@ import (
 	"slices"
 	"time"
 
-	"vcpulab/tools/jsonfile"
-
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/figure"
+	"vcpulab/tools/jsonfile"
 )
 
 // Format is the version of the JSON. Files of other versions are refused.
 const Format = 9
-
-// maxFile bounds a file of results, in bytes.
-const maxFile = 256 << 20
 
 // ErrFormat means that a file holds no results that this version can read.
 var ErrFormat = errors.New("not results of this version")
@@ -270,12 +266,9 @@ func Read(name string) (*Results, error) {
 // Parse reads results as JSON. The error is ErrFormat for anything that is
 // not results of this version.
 func Parse(rd io.Reader) (*Results, error) {
-	data, err := io.ReadAll(io.LimitReader(rd, maxFile+1))
+	data, err := io.ReadAll(rd)
 	if err != nil {
 		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%w: larger than %d bytes", ErrFormat, maxFile)
 	}
 	var version struct {
 		Format int `json:"format"`
@@ -287,10 +280,11 @@ func Parse(rd io.Reader) (*Results, error) {
 		return nil, fmt.Errorf("%w: expected format %d, found %d", ErrFormat, Format, version.Format)
 	}
 	r := &Results{}
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	err = json.Unmarshal(data, r)
+	if err == nil {
+		err = r.check()
 	}
-	if err := r.check(); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return r, nil
