@@ -2,6 +2,8 @@
 
 package figure
 
+import "slices"
+
 // Case is a figure of the patched kernel whose goal is asked for.
 type Case struct {
 	Key
@@ -32,35 +34,28 @@ type Goal struct {
 // rule is a goal of the figures for which When holds, nil for all. The first one
 // that holds counts.
 type rule struct {
-	When    caseCondition
+	When    predicate[Case]
 	Counted float64 // in instructions
 	Always  float64 // whatever the method
 	Base    float64 // so many times the baseline's figure
 }
 
-// GoalOf returns the goal of a figure, NoGoal if it has none.
-func GoalOf(c Case) (value float64, ok bool) {
-	for _, r := range c.Operation().Goal {
-		if r.When == nil || r.When(c) {
-			return r.Counted + r.Always + r.Base*c.Base, r.Counted == 0 || c.Method == ICount
-		}
-	}
-	return 0, false
-}
-
-// Judge says whether a figure of the patched kernel meets its goal. There are
-// whole instructions only: what is shared among the lookups of a pass does
-// not count.
+// Judge says whether a figure of the patched kernel meets its goal, NoGoal if it
+// has none. There are whole instructions only: what is shared among the lookups of
+// a pass does not count.
 func Judge(c Case, patched float64) Goal {
-	value, ok := GoalOf(c)
-	if !ok {
+	op := c.Operation()
+	i := slices.IndexFunc(op.Goal, func(r rule) bool { return r.When == nil || r.When(c) })
+	if i < 0 || op.Goal[i].Counted != 0 && c.Method != ICount {
 		return Goal{}
 	}
 
 	slack := 0.5
-	if c.Key.Operation().Unit.Places > 0 {
+	if op.Unit.Places > 0 {
 		slack = 0
 	}
+	r := op.Goal[i]
+	value := r.Counted + r.Always + r.Base*c.Base
 	if patched > value && patched >= value+slack {
 		return Goal{Missed, value}
 	}

@@ -157,7 +157,7 @@ func (k Key) Operation() *Operation {
 	if op, ok := operations[k.Op]; ok {
 		return op
 	}
-	return &Operation{group: &Group{}}
+	return &Operation{Group: &Group{}}
 }
 
 // Size is the number that the figure is of, by which rows of a table are

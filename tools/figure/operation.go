@@ -79,8 +79,9 @@ type Operation struct {
 	// Lines are those of the main table and of a mail.
 	Lines []Line
 	// Plot is drawn against the number of vCPUs, nil if nothing is.
-	Plot  *Plot
-	group *Group
+	Plot *Plot
+	// Group is the one that the operation is in.
+	Group *Group `toml:"-"`
 }
 
 // Summary is how an operation is summed up over all sizes.
@@ -141,9 +142,6 @@ type Plot struct {
 	Of Condition
 }
 
-// Group is the one that the operation is in.
-func (o *Operation) Group() *Group { return o.group }
-
 // LabelOf is the label of a figure's row in its group.
 func (o *Operation) LabelOf(k Key) string {
 	if o.Label == nil {
@@ -154,7 +152,7 @@ func (o *Operation) LabelOf(k Key) string {
 
 // Shown says that the figure has a row in the tables for people.
 func (o *Operation) Shown(k Key) bool {
-	return !o.group.Programs && (o.Hidden == nil || !o.Hidden(k))
+	return !o.Group.Programs && (o.Hidden == nil || !o.Hidden(k))
 }
 
 // IsExact says that any variation of the figure is a finding.

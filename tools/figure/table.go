@@ -97,7 +97,7 @@ func init() {
 		g := &Groups[i]
 		for j := range g.Operations {
 			op := &g.Operations[j]
-			op.group = g
+			op.Group = g
 			op.Unit = table.Units[op.In]
 			operations[op.Op] = op
 		}
@@ -115,21 +115,15 @@ func (t *Text) UnmarshalText(text []byte) error {
 }
 
 // Condition is which keys something is said of, nil if the table has none.
-type Condition func(Key) bool
+type Condition = predicate[Key]
 
-// UnmarshalText parses an expression of a template over a Key.
-func (c *Condition) UnmarshalText(text []byte) error {
+// predicate is of which values something is said.
+type predicate[T any] func(T) bool
+
+// UnmarshalText parses an expression of a template over a T.
+func (p *predicate[T]) UnmarshalText(text []byte) error {
 	of, err := parsed("{{" + string(text) + "}}")
-	*c = func(k Key) bool { return of(k) == "true" }
-	return err
-}
-
-// caseCondition is a Condition of a Case.
-type caseCondition func(Case) bool
-
-func (c *caseCondition) UnmarshalText(text []byte) error {
-	of, err := parsed("{{" + string(text) + "}}")
-	*c = func(k Case) bool { return of(k) == "true" }
+	*p = func(v T) bool { return of(v) == "true" }
 	return err
 }
 

@@ -45,7 +45,7 @@ func TestTable(t *testing.T) {
 			if err := k.Check(); err != nil {
 				t.Errorf("%s: %v", op.Op, err)
 			}
-			if operations[op.Op] == nil || operations[op.Op] != k.Operation() || k.Operation().Group().Title != g.Title {
+			if operations[op.Op] == nil || operations[op.Op] != k.Operation() || k.Operation().Group.Title != g.Title {
 				t.Errorf("%s: expected to find it in its group", op.Op)
 			}
 			if other, ok := names[k.Name()]; ok || strings.ContainsAny(k.Name(), "{} ") {
@@ -163,19 +163,19 @@ func TestMeanings(t *testing.T) {
 			t.Errorf("%s: found %q, %v", want.name, want.key.Name(), err)
 		}
 		op := want.key.Operation()
-		goal, ok := GoalOf(Case{Key: want.key, Method: ICount, Base: 1000, Measured: true})
-		if !ok {
-			goal = -1
+		goal := Judge(Case{Key: want.key, Method: ICount, Base: 1000, Measured: true}, 0)
+		if goal.Outcome == NoGoal {
+			goal.Value = -1
 		}
-		if goal != want.goal || op.Unit.On(ICount) != want.unit || op.Compare != want.compare ||
+		if goal.Value != want.goal || op.Unit.On(ICount) != want.unit || op.Compare != want.compare ||
 			(op.ByIndex != nil && op.ByIndex(want.key)) != want.byIndex {
-			t.Errorf("%s: expected %+v, found goal %v, unit %s, comparison %q", want.name, want, goal, op.Unit.On(ICount), op.Compare)
+			t.Errorf("%s: expected %+v, found goal %v, unit %s, comparison %q", want.name, want, goal.Value, op.Unit.On(ICount), op.Compare)
 		}
 	}
-	if goal, _ := GoalOf(Case{Key: meanings[0].key, Method: ICount, CheapRCU: true}); goal != 12 {
-		t.Errorf("without preemptible RCU: expected 12, found %v", goal)
+	if goal := Judge(Case{Key: meanings[0].key, Method: ICount, CheapRCU: true}, 0); goal.Value != 12 {
+		t.Errorf("without preemptible RCU: expected 12, found %v", goal.Value)
 	}
-	if _, ok := GoalOf(Case{Key: meanings[0].key, Method: KVM}); ok {
+	if goal := Judge(Case{Key: meanings[0].key, Method: KVM}, 0); goal.Outcome != NoGoal {
 		t.Error("expected no goal in nanoseconds")
 	}
 }

@@ -121,7 +121,7 @@ func (s *sheet) gather(of *figure.Group) *group {
 	for _, f := range s.Figures {
 		op := f.Key.Operation()
 		// The ordinals of one VM, the largest, say it all.
-		if op.Group() != of || !op.Shown(f.Key) || f.Key.Op == figure.Create && f.Key.VCPUs != s.largest {
+		if op.Group != of || !op.Shown(f.Key) || f.Key.Op == figure.Create && f.Key.VCPUs != s.largest {
 			continue
 		}
 
