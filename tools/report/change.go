@@ -180,35 +180,21 @@ func (v Verdict) look() (class, sign string) {
 
 // noise is what measuring the same thing again gave.
 type noise struct {
-	repetitions map[figure.Method]*repetition
 	// varied are the figures of lookups that were not the same in every boot
 	// although they are counts: something is wrong with each.
 	varied []results.Figure
-	// apart are the differences of the figures that are not exact.
+	// apart are the figures of the baseline that were measured again.
 	apart []distance
 }
 
-// distance is one between the baseline and its repetition.
+// distance is by what part of its value a figure differs from its repetition.
 type distance struct {
-	method  figure.Method
-	unit    string
-	compare figure.Comparison
-	size    int // of what was measured
-	part    float64
-}
-
-// repetition compares the baseline with its repetition by one method.
-type repetition struct {
-	figures   int
-	identical int
-	// largest difference of those that differ, as a part of the value, and
-	// whose it is
-	largest float64
-	of      string
+	results.Figure
+	part float64
 }
 
 func noiseOf(r *results.Results) noise {
-	n := noise{repetitions: make(map[figure.Method]*repetition)}
+	var n noise
 	index := r.Index()
 	for _, f := range r.Figures {
 		op := f.Key.Operation()
@@ -224,21 +210,7 @@ func noiseOf(r *results.Results) noise {
 		if a, b := f.Value, r.Figures[i].Value; a != b {
 			part = math.Abs(a-b) / max(math.Abs(a), math.Abs(b))
 		}
-		n.apart = append(n.apart, distance{f.Method, f.Unit(), op.Compare, f.Key.Size(), part})
-		if op.Chancy {
-			continue // the longest of thousands differs every time
-		}
-		if n.repetitions[f.Method] == nil {
-			n.repetitions[f.Method] = &repetition{}
-		}
-		rep := n.repetitions[f.Method]
-		rep.figures++
-		if part == 0 {
-			rep.identical++
-		}
-		if part > rep.largest {
-			rep.largest, rep.of = part, f.Name()
-		}
+		n.apart = append(n.apart, distance{f, part})
 	}
 	return n
 }
@@ -255,49 +227,71 @@ func (n noise) floor(f results.Figure) float64 {
 		return floor // repetition gives the same
 	}
 	for _, d := range n.apart {
-		if d.method == f.Method && d.unit == f.Unit() && d.compare == op.Compare && d.size >= f.Key.Size() {
+		if d.Method == f.Method && d.Unit() == f.Unit() && d.Key.Operation().Compare == op.Compare && d.Key.Size() >= f.Key.Size() {
 			floor = max(floor, d.part)
 		}
 	}
 	return floor
 }
 
-// differs says that the repetition gave another number somewhere.
-func (n noise) differs(m figure.Method) bool {
-	rep := n.repetitions[m]
-	return rep != nil && rep.identical < rep.figures
+// repetition compares the baseline with its repetition by one method.
+type repetition struct {
+	figures   int
+	identical int
+	worst     distance
 }
+
+// repetition sums up what repetition gave by a method.
+func (n noise) repetition(m figure.Method) repetition {
+	var r repetition
+	for _, d := range n.apart {
+		if d.Method != m || d.Key.Operation().Chancy {
+			continue // the longest of thousands differs every time
+		}
+		r.figures++
+		if d.part == 0 {
+			r.identical++
+		}
+		if d.part > r.worst.part {
+			r.worst = d
+		}
+	}
+	return r
+}
+
+// differs says that another number was found somewhere.
+func (r repetition) differs() bool { return r.identical < r.figures }
 
 // noiseSentence is the noise floor of a method in words, and what measuring costs
 // if that was measured.
 func (s *sheet) noiseSentence(m figure.Method) string {
 	f, ok := s.Find(figure.Key{Op: figure.ProbeLoop}, s.base, m)
 	if !ok {
-		return s.repetitions[m].String()
+		return s.repetition(m).String()
 	}
 	apart := "less than the repetition differs by is not told apart"
 	if m.Exact() {
 		apart = "one instruction a pass more or less is seen"
 	}
 	return fmt.Sprintf("%s To bracket a run of passes costs %s %s, which fall out of the difference between N and 2N; %s.",
-		s.repetitions[m], number(f.Value, decimalsOf(f)), m.Quantity(), apart)
+		s.repetition(m), number(f.Value, decimalsOf(f)), m.Quantity(), apart)
 }
 
 // String says what the repetition gave.
-func (r *repetition) String() string {
-	if r == nil {
+func (r repetition) String() string {
+	if r.figures == 0 {
 		return "A/A: the baseline was not measured twice, the noise floor is not known."
 	}
 	text := fmt.Sprintf("A/A: identical in %d of %s", r.identical, progress.Count(r.figures, "figure"))
-	if r.identical == r.figures {
+	if !r.differs() {
 		return text + "."
 	}
-	percent := r.largest * 100
+	percent := r.worst.part * 100
 	digits := 1
 	if percent < 0.1 {
 		digits = 3
 	}
-	return text + fmt.Sprintf("; largest difference %.*f%% (%s).", digits, percent, r.of)
+	return text + fmt.Sprintf("; largest difference %.*f%% (%s).", digits, percent, r.worst.Name())
 }
 
 // Finding says which counts varied, "" if none did.

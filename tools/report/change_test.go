@@ -123,9 +123,12 @@ func TestFloor(t *testing.T) {
 
 // What is exact is compared exactly, whatever other figures of its unit do.
 func TestNoFloorOfWhatIsExact(t *testing.T) {
-	n := noise{apart: []distance{{figure.ICount, "insns/op", figure.Exact, 64, 0.5}, {figure.ICount, "insns/vm", figure.Noise, 64, 0.2}}}
+	of := func(op figure.Op) results.Figure {
+		return results.Figure{Place: results.Place{Key: figure.Key{Op: op, VCPUs: 64}, Method: figure.ICount}}
+	}
+	n := noise{apart: []distance{{of(figure.Get), 0.5}, {of(figure.CreateAll), 0.2}}}
 	for op, want := range map[figure.Op]float64{figure.Get: 0, figure.CreateAll: 0.2} {
-		if got := n.floor(results.Figure{Place: results.Place{Key: figure.Key{Op: op, VCPUs: 64}, Method: figure.ICount}}); got != want {
+		if got := n.floor(of(op)); got != want {
 			t.Errorf("%s: expected %v, found %v", op, want, got)
 		}
 	}

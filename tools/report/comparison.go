@@ -160,30 +160,25 @@ func obstacles(old, new *results.Results) []Obstacle {
 }
 
 // surroundings lists how the machines of two running kernels differ. What could
-// not be found out may differ, too.
+// not be found out may differ, too, unless VMs and some firmware do not tell.
 func surroundings(old, new *results.Results) []Obstacle {
-	nothing := &results.HostKernel{}
-	was, is := cmp.Or(old.Host.Running, nothing), cmp.Or(new.Host.Running, nothing)
-
 	var out []Obstacle
-	for _, c := range []struct {
-		what, old, new string
-		mayBeUnknown   bool // VMs and some firmware do not tell
-	}{
-		{"processors", was.Online, is.Online, false},
-		{"processor that was measured on", strconv.Itoa(was.CPU), strconv.Itoa(is.CPU), false},
-		{"governor", was.Governor, is.Governor, true},
-		{"turbo", was.Turbo, is.Turbo, true},
-		{"virtualization", was.Virtualized, is.Virtualized, false},
-	} {
-		unknown := c.old == "" || c.old == results.Unknown
-		if c.old != c.new || unknown && !c.mayBeUnknown {
-			out = append(out, Obstacle{Method: results.Running, What: c.what, Old: c.old, New: c.new})
+	differ := func(what, old, new string, sure bool) {
+		if old != new || sure && (old == "" || old == results.Unknown) {
+			out = append(out, Obstacle{Method: results.Running, What: what, Old: old, New: new})
 		}
 	}
+	nothing := &results.HostKernel{}
+	was, is := cmp.Or(old.Host.Running, nothing), cmp.Or(new.Host.Running, nothing)
+	differ("processors", was.Online, is.Online, true)
+	differ("processor that was measured on", strconv.Itoa(was.CPU), strconv.Itoa(is.CPU), true)
+	differ("governor", was.Governor, is.Governor, false)
+	differ("turbo", was.Turbo, is.Turbo, false)
+	differ("virtualization", was.Virtualized, is.Virtualized, true)
+
 	isUnknown := func(k results.Kernel) bool { return k.Config == results.Unknown }
 	if slices.ContainsFunc(old.Kernels, isUnknown) && slices.ContainsFunc(new.Kernels, isUnknown) {
-		out = append(out, Obstacle{Method: results.Running, What: "configuration", Old: results.Unknown, New: results.Unknown})
+		differ("configuration", results.Unknown, results.Unknown, true)
 	}
 	return out
 }

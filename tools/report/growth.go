@@ -86,16 +86,16 @@ func (s *sheet) creations(m figure.Method, want part) []created {
 	var out []created
 	for _, column := range s.Compared() {
 		of := created{column: column, kernel: slices.Index(s.kernels, column)}
-		byOrdinal := make([][]float64, s.largest)
+		byOrdinal := make([][]float64, s.Largest)
 		for _, b := range s.Boots {
 			if b.Method != m || b.Column() != column {
 				continue
 			}
 			for _, c := range b.Creates {
-				if c.VM.VCPUs != s.largest || c.VM.IDs != want.ids || len(c.ArchNanos) > len(c.Nanos) {
+				if c.VM.VCPUs != s.Largest || c.VM.IDs != want.ids || len(c.ArchNanos) > len(c.Nanos) {
 					continue
 				}
-				if samples := want.of(c); len(samples) == s.largest {
+				if samples := want.of(c); len(samples) == s.Largest {
 					of.boots++
 					for i, n := range samples {
 						byOrdinal[i] = append(byOrdinal[i], float64(n))
@@ -128,7 +128,7 @@ func (c created) line(cost func(ordinal int) point) series {
 
 // ordinalPlot draws what each creation cost.
 func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) plot {
-	p := plot{Title: want.title, X: countAxis("vCPUs there already", s.largest)}
+	p := plot{Title: want.title, X: countAxis("vCPUs there already", s.Largest)}
 	var lines []series
 	for _, c := range drawn {
 		cloud := series{Kernel: c.kernel}
@@ -158,7 +158,7 @@ func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) 
 		}
 	}
 	p.Caption = fmt.Sprintf("%s, for each vCPU of a VM of %d with %s IDs: a dot is %s, the line a running median. ",
-		want.caption, s.largest, want.ids, dot)
+		want.caption, s.Largest, want.ids, dot)
 	if above > 0 {
 		p.Caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ", above, all, number(largest, 0))
 	}
@@ -170,7 +170,7 @@ func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) 
 // buildPlot draws what all creations of a VM cost together, against their
 // number.
 func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) plot {
-	p := plot{Title: building.title, X: countAxis("vCPUs of the VM", s.largest)}
+	p := plot{Title: building.title, X: countAxis("vCPUs of the VM", s.Largest)}
 	top, growth := 0.0, []string(nil)
 	for _, c := range drawn {
 		line := c.line(func(i int) point { return point{float64(i + 1), c.costs[i]} })
@@ -189,13 +189,13 @@ func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) plot {
 			p.Series = append(p.Series, whole)
 		}
 		p.Series = append(p.Series, s.straight(line))
-		if f, ok := s.Find(figure.VM(figure.CreateGrowth, measure.VM{VCPUs: s.largest, IDs: measure.Dense}), c.column, m); ok {
+		if f, ok := s.Find(figure.VM(figure.CreateGrowth, measure.VM{VCPUs: s.Largest, IDs: measure.Dense}), c.column, m); ok {
 			growth = append(growth, fmt.Sprintf("%s of %s", number(f.Value, 2), c.column))
 		}
 	}
 	p.Y = linear(m.Quantity(), top)
 	p.Caption = fmt.Sprintf("The sum over all vCPUs so far, in a VM of %d with dense IDs. "+
-		"Marks are VMs that were built to that size only; a dashed line goes on as the first eighth began. ", s.largest)
+		"Marks are VMs that were built to that size only; a dashed line goes on as the first eighth began. ", s.Largest)
 	if len(growth) > 0 {
 		p.Caption += fmt.Sprintf("How steep it is at the end over at the beginning: %s; 1 is a straight line. ", strings.Join(growth, ", "))
 	}
@@ -206,8 +206,8 @@ func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) plot {
 func (s *sheet) straight(of series) series {
 	out := series{Kernel: of.Kernel, Dashed: true, Line: true}
 	for _, at := range of.Points {
-		if at.X >= float64(s.largest)/8 {
-			out.Points = []point{{0, 0}, {float64(s.largest), at.Y / at.X * float64(s.largest)}}
+		if at.X >= float64(s.Largest)/8 {
+			out.Points = []point{{0, 0}, {float64(s.Largest), at.Y / at.X * float64(s.Largest)}}
 			break
 		}
 	}

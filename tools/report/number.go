@@ -12,18 +12,14 @@ import (
 	"vcpulab/tools/results"
 )
 
-// thousand is from where on decimals are noise, millions from where on a number
-// is shown in millions.
-const (
-	thousand = 1000
-	millions = 10_000_000
-)
+// thousand is from where on decimals are noise.
+const thousand = 1000
 
 // number formats v with thousands separators: with so many decimals below a
 // thousand, with none above it, and from ten millions on as millions with two.
 func number(v float64, decimals int) string {
 	switch a := math.Abs(v); {
-	case a >= millions:
+	case a >= 10_000_000:
 		return grouped(v/1e6, 2) + " M"
 	case a >= thousand:
 		return grouped(v, 0)

@@ -26,8 +26,12 @@ const (
 	roomBottom = 44
 )
 
-// colours is how many kernels have a colour of their own.
-const colours = 8
+// colours is how many kernels have a colour of their own, shapes how many have
+// marks of their own.
+const (
+	colours = 8
+	shapes  = 4
+)
 
 //go:embed plot.svg.tmpl
 var plotSource string
@@ -74,21 +78,17 @@ func (p plot) placed() plot {
 // Colour is the number of the kernel's colour.
 func (s series) Colour() int { return s.Kernel % colours }
 
-// Mark is a point's shape, which tells kernels apart without colour. It is
-// hollow on a dashed line.
-func (s series) Mark(x, y float64) string {
-	class := "mark"
-	if s.Dashed {
-		class = "mark hollow"
-	}
-	shapes := [...]string{
-		`<circle class="%s" cx="%s" cy="%s" r="4"/>`,
-		`<path class="%s" d="M%s %sm-3.2 -3.2h6.4v6.4h-6.4z"/>`,
-		`<path class="%s" d="M%s %sm0 -4.4l4.4 4.4l-4.4 4.4l-4.4 -4.4z"/>`,
-		`<path class="%s" d="M%s %sm0 -4.4l4.2 7.6h-8.4z"/>`,
-	}
-	return fmt.Sprintf(shapes[s.Kernel%len(shapes)], class, at(x), at(y))
+// mark is a point that is marked. Its shape tells kernels apart without color.
+type mark struct {
+	series
+	point
 }
+
+// Mark is one of the series' marks.
+func (s series) Mark(x, y float64) mark { return mark{s, point{x, y}} }
+
+// Shape is the number of the kernel's shape.
+func (s series) Shape() int { return s.Kernel % shapes }
 
 // Widths in the legend: of a letter, of a line's sample, and around it.
 const (
@@ -240,16 +240,14 @@ func countAxis(label string, largest int) axis {
 
 // tickLabel is a tick's value, short: 40k, 2.5M.
 func tickLabel(v float64) string {
-	for _, unit := range []struct {
-		size float64
-		name string
-	}{{1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
-		if v >= unit.size {
-			if unit.name == "k" {
-				unit.size = 1e3
-			}
-			return strconv.FormatFloat(v/unit.size, 'g', 4, 64) + unit.name
-		}
+	size, unit := 1.0, ""
+	switch {
+	case v >= 1e9:
+		size, unit = 1e9, "G"
+	case v >= 1e6:
+		size, unit = 1e6, "M"
+	case v >= 1e4:
+		size, unit = 1e3, "k"
 	}
-	return strconv.FormatFloat(v, 'g', 4, 64)
+	return strconv.FormatFloat(v/size, 'g', 4, 64) + unit
 }

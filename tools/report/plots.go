@@ -196,7 +196,7 @@ func Picture(w io.Writer, r *results.Results) error {
 	lo, hi := span(all)
 	for i := range out.Panels {
 		p := &out.Panels[i].plot
-		p.X, p.Y = sizesAxis("vCPUs of the VM (log)", s.largest), decades(m.Quantity()+" (log)", lo, hi)
+		p.X, p.Y = sizesAxis("vCPUs of the VM (log)", s.Largest), decades(m.Quantity()+" (log)", lo, hi)
 		*p = p.placed()
 	}
 	out.Width = len(out.Panels)*(plotWidth+pictureGap) - pictureGap/2

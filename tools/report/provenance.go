@@ -190,9 +190,6 @@ func (s *sheet) HasIDs(ids measure.IDs) bool {
 // MeasuredBy says that there are figures by a method.
 func (s *sheet) MeasuredBy(m figure.Method) bool { return slices.Contains(s.methods, m) }
 
-// Largest is how many vCPUs the largest VM has.
-func (s *sheet) Largest() int { return s.largest }
-
 // Siblings says that lookups raced with creations on one core.
 func (s *sheet) Siblings() bool {
 	return slices.ContainsFunc(s.Boots, func(b results.Boot) bool { return len(b.Races) > 0 && b.Races[0].Siblings })

@@ -32,7 +32,7 @@ type sheet struct {
 	kernels []string        // columns of all kernels
 	fastest string          // column of the one that nothing can be faster than, or ""
 	groups  []*group
-	largest int // vCPUs of the largest VM that vCPUs were looked up in
+	Largest int // vCPUs of the largest VM that vCPUs were looked up in
 	index   map[results.Place]int
 	shown   map[int]bool // figures that a page has a number of
 }
@@ -102,7 +102,7 @@ func newSheet(r *results.Results) *sheet {
 	for _, f := range r.Figures {
 		switch f.Key.Op {
 		case figure.Get, figure.ByID, figure.Walk, figure.Create, figure.CreateAll:
-			s.largest = max(s.largest, f.Key.VCPUs)
+			s.Largest = max(s.Largest, f.Key.VCPUs)
 		}
 	}
 	for i := range figure.Groups {
@@ -121,7 +121,7 @@ func (s *sheet) gather(of *figure.Group) *group {
 	for _, f := range s.Figures {
 		op := f.Key.Operation()
 		// The ordinals of one VM, the largest, say it all.
-		if op.Group != of || !op.Shown(f.Key) || f.Key.Op == figure.Create && f.Key.VCPUs != s.largest {
+		if op.Group != of || !op.Shown(f.Key) || f.Key.Op == figure.Create && f.Key.VCPUs != s.Largest {
 			continue
 		}
 

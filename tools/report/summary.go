@@ -72,7 +72,7 @@ func (s *sheet) summed(g *group) [][]row {
 			continue
 		}
 		if of.Largest {
-			rows = slices.DeleteFunc(rows, func(r row) bool { return r.key.VCPUs != s.largest })
+			rows = slices.DeleteFunc(rows, func(r row) bool { return r.key.VCPUs != s.Largest })
 		}
 		switch n := len(out); {
 		case len(rows) == 0:

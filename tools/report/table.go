@@ -34,7 +34,7 @@ func Table(w io.Writer, r *results.Results, colour bool) error {
 	p.line("", "")
 
 	single := len(s.methods) == 1
-	s.fullTable(p, s.columns(single && s.differs(s.methods[0]), single, s.methods...), s.methods)
+	s.fullTable(p, s.columns(single && s.repetition(s.methods[0]).differs(), single, s.methods...), s.methods)
 	if s.HasVariants() {
 		for _, m := range s.methods {
 			s.variantTable(p, m)
@@ -194,14 +194,11 @@ const uncertainSentence = "~ is within what the baseline differs from itself, be
 
 // Uncertain says that a change lies within the noise.
 func (s *sheet) Uncertain() bool {
-	for _, g := range s.groups {
-		for _, c := range g.curves {
-			for _, r := range c.rows {
-				for _, c := range s.columns(false, false, s.methods...) {
-					if c.what == change && s.change(r, c.cell).Verdict == WithinNoise {
-						return true
-					}
-				}
+	columns := s.columns(false, false, s.methods...)
+	for _, c := range s.curves() {
+		for _, r := range c.rows {
+			if slices.ContainsFunc(columns, func(c column) bool { return c.what == change && s.change(r, c.cell).Verdict == WithinNoise }) {
+				return true
 			}
 		}
 	}
