@@ -147,16 +147,10 @@ func (s *sheet) Goals() goalCount {
 	for _, c := range s.curves() {
 		held, at := false, []int(nil)
 		for _, r := range c.rows {
-			missed := false
-			for _, m := range s.methods {
-				outcome := s.judge(r, m).Outcome
-				if outcome != figure.NoGoal {
-					_, measured := r.cells[cell{m, s.against[0]}]
-					held = held || measured
-				}
-				missed = missed || outcome == figure.Missed
-			}
-			if missed {
+			held = held || slices.ContainsFunc(s.methods, func(m figure.Method) bool {
+				return s.judge(r, m).Outcome != figure.NoGoal && r.number(cell{m, s.against[0]}) != ""
+			})
+			if slices.ContainsFunc(s.methods, func(m figure.Method) bool { return s.judge(r, m).Outcome == figure.Missed }) {
 				at = append(at, r.sizes...)
 			}
 		}

@@ -87,10 +87,7 @@ func (s *sheet) creations(m figure.Method, want part) []created {
 	for _, column := range s.Compared() {
 		of := created{column: column, kernel: slices.Index(s.kernels, column)}
 		byOrdinal := make([][]float64, s.Largest)
-		for _, b := range s.Boots {
-			if b.Method != m || b.Column() != column {
-				continue
-			}
+		for _, b := range s.boots(m, column) {
 			for _, c := range b.Creates {
 				if c.VM.VCPUs != s.Largest || c.VM.IDs != want.ids || len(c.ArchNanos) > len(c.Nanos) {
 					continue
@@ -288,9 +285,9 @@ func (p methodPart) Gaps() []plot {
 func (s *sheet) gapLine(m figure.Method, column string, phase measure.Phase) (line []point, of measure.Gaps) {
 	counts := make(map[int]uint64)
 	all := uint64(0)
-	for _, b := range s.Boots {
+	for _, b := range s.boots(m, column) {
 		for _, g := range b.Gaps {
-			if b.Method != m || b.Column() != column || g.Phase != phase {
+			if g.Phase != phase {
 				continue
 			}
 			of = g

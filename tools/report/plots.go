@@ -113,14 +113,7 @@ var notInIDs = regexp.MustCompile("[^a-z0-9-]")
 func (s *sheet) finish(p plot, m figure.Method, n int) plot {
 	p.ID = notInIDs.ReplaceAllString(strings.ToLower(fmt.Sprintf("%s-%s-%d", m, strings.Fields(p.Title)[0], n)), "")
 	p.Text = p.describe()
-
-	boots := 0
-	for _, b := range s.Boots {
-		if b.Method == m && b.Column() == s.base {
-			boots++
-		}
-	}
-	p.Caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), progress.Count(boots, m.Repeated()))
+	p.Caption += fmt.Sprintf("%s; %s of each kernel.", m.Caption(), progress.Count(len(s.boots(m, s.base)), m.Repeated()))
 	return p
 }
 

@@ -154,6 +154,11 @@ func (s *sheet) gather(of *figure.Group) *group {
 	return g
 }
 
+// boots are those of a column by a method.
+func (s *sheet) boots(m figure.Method, column string) []results.Boot {
+	return slices.DeleteFunc(slices.Clone(s.Boots), func(b results.Boot) bool { return b.Method != m || b.Column() != column })
+}
+
 // curves are those of all groups.
 func (s *sheet) curves() []*curve {
 	var out []*curve
