@@ -117,14 +117,6 @@ func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
 	return pin.UserTree(ctx, p, f.KernelSrc, l.cache, l.log)
 }
 
-// pinned returns the pinned tree, for a verb that is about that tree alone.
-func (l *lab) pinned(ctx context.Context, verb string) (tree.Tree, error) {
-	if dir := os.Getenv(envKernelSrc); dir != "" {
-		return tree.Tree{}, exit.With(exit.Usage, fmt.Errorf("vcpulab %s is about the pinned kernel, not %s: unset %s", verb, dir, envKernelSrc))
-	}
-	return l.base(ctx, sourceFlags{})
-}
-
 // sets reads the list of the sets of patches.
 func (l *lab) sets() (*series.Sets, error) { return series.LoadSets(l.path("patches")) }
 

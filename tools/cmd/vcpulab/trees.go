@@ -7,8 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
 )
 
@@ -84,4 +87,105 @@ func (c movesCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 		_, err := fmt.Fprintln(w, strings.Join(append([]string{head, rule}, rows...), "\n"))
 		return err
 	})
+}
+
+// pinCmd is about the pinned kernels.
+type pinCmd struct {
+	List   pinListCmd   `cmd:"" help:"List the pinned kernels."`
+	New    pinNewCmd    `cmd:"" help:"Pin a kernel version that Debian packages."`
+	Update pinUpdateCmd `cmd:"" help:"Update the blob ids of a pin."`
+}
+
+type pinListCmd struct{}
+
+// Run prints the name of each pin.
+func (pinListCmd) Run(l *lab) error {
+	return l.print(pin.List(l.path(pinDir)), "{{range .}}{{.Name}}{{if .Default}} (default){{end}}\n{{end}}")
+}
+
+type pinNewCmd struct {
+	Version string `arg:"" help:"The kernel's version, such as 7.2.13 or 7.3-rc7."`
+	Suite   string `help:"Debian's suite to look in (default: those of the other pins, then the usual ones)." placeholder:"SUITE"`
+}
+
+// Run prints the file that was written, and what the series lacks there.
+func (c pinNewCmd) Run(ctx context.Context, l *lab) error {
+	touched, err := l.touchedFiles()
+	if err != nil {
+		return err
+	}
+	file, missing, err := pin.New(ctx, l.path(pinDir), c.Version, c.Suite, touched, l.fetchOptions())
+	if err != nil {
+		return err
+	}
+	return l.printPin(file, true, missing)
+}
+
+type pinUpdateCmd struct{}
+
+// Run rewrites the pin file.
+func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {
+	p, err := l.pin()
+	if err != nil {
+		return err
+	}
+	touched, err := l.touchedFiles()
+	if err != nil {
+		return err
+	}
+	changed, missing, err := p.Update(ctx, touched, l.fetchOptions())
+	if err != nil {
+		return err
+	}
+	return l.printPin(p.File, changed, missing)
+}
+
+// printPin prints whether a pin file was written, and which files the series
+// touches that its kernel does not have.
+func (l *lab) printPin(file string, written bool, missing []string) error {
+	return l.print(struct {
+		File    string   `json:"file"`
+		Written bool     `json:"written"`
+		Missing []string `json:"missing"`
+	}{file, written, missing}, `{{.File}} {{if .Written}}written{{else}}is up to date{{end}}
+{{range .Missing}}  the series touches {{.}}, which this kernel does not have
+{{end}}`)
+}
+
+// touchedFiles returns the files of the kernel that the sets and the patches of the
+// variants change.
+func (l *lab) touchedFiles() ([]string, error) {
+	s, _, err := l.series(sourceFlags{})
+	if err != nil {
+		return nil, err
+	}
+	patches := slices.Clone(s.Patches)
+	all, err := l.variants(nil, true)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range all {
+		if v.Patches == "" {
+			continue
+		}
+		own, err := series.Load(filepath.Join(s.Dir, v.Patches))
+		if err != nil {
+			return nil, err
+		}
+		patches = append(patches, own.Patches...)
+	}
+
+	var touched []string
+	made := make(map[string]bool) // by an earlier patch, or by this one
+	for _, p := range patches {
+		for _, f := range p.Files {
+			if name := f.OldPath(); name != "" && !made[name] {
+				touched = append(touched, name)
+			}
+		}
+		for _, f := range p.Files {
+			made[f.NewPath()] = true
+		}
+	}
+	return touched, nil
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/exit"
@@ -66,15 +68,13 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 
 // ofSet returns the checks that are made of a set alone, and says which are not.
 func (c verifyCmd) ofSet(l *lab, checks []verify.Check) ([]verify.Check, error) {
-	var of []verify.Check
 	var left []string
-	for _, check := range checks {
+	of := slices.DeleteFunc(slices.Clone(checks), func(check verify.Check) bool {
 		if check.Whole {
 			left = append(left, check.Name)
-		} else {
-			of = append(of, check)
 		}
-	}
+		return check.Whole
+	})
 	names := strings.Join(left, ", ")
 	if len(left) > 0 && len(c.Only) > 0 {
 		return nil, exit.With(exit.Usage, fmt.Errorf("not a check of one set, but of all together: %s", names))
@@ -87,6 +87,9 @@ func (c verifyCmd) ofSet(l *lab, checks []verify.Check) ([]verify.Check, error) 
 
 // submission returns what all that is verified has in common.
 func (l *lab) submission(ctx context.Context) (*verify.Submission, error) {
+	if dir := os.Getenv(envKernelSrc); dir != "" {
+		return nil, exit.With(exit.Usage, fmt.Errorf("vcpulab verify is about the pinned kernel, not %s: unset %s", dir, envKernelSrc))
+	}
 	p, err := l.pin()
 	if err != nil {
 		return nil, err
@@ -95,7 +98,7 @@ func (l *lab) submission(ctx context.Context) (*verify.Submission, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := l.pinned(ctx, "verify")
+	base, err := l.base(ctx, sourceFlags{})
 	return &verify.Submission{
 		Base: base, Pin: p, Author: series.Placeholder(), Tables: l.path("ci", "verify"), Packages: list, Cache: l.cache, Log: l.log,
 	}, err
