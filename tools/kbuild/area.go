@@ -23,7 +23,7 @@ import (
 type area struct {
 	dir   string
 	src   string // hard links to a tree, and files of its own where it was switched
-	out   string // kbuild's output, in src: see kernelBuild.setUpMake
+	out   string // kbuild's output, in src: see kernelBuild.fill
 	state areaState
 	close func() // unlocks it
 

@@ -165,7 +165,16 @@ func (k kernelBuild) load(dir string) (*Kernel, error) {
 // fill builds the kernel and puts it into tmp.
 func (k kernelBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) error {
 	start := time.Now()
-	k.setUpMake(m, a)
+	// The output directory is in the source directory. There kbuild calls the source
+	// "..", and no path of the machine gets into its commands: ccache finds what was
+	// compiled in another work area. The only path left is the directory in which
+	// the compiler runs, which would be in the debug information.
+	m.vars = append(m.vars, k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
+	m.targets = []string{"vmlinux", "modules"}
+	if k.Arch.ImageTarget != "vmlinux" {
+		m.targets = []string{"vmlinux", k.Arch.ImageTarget, "modules"}
+	}
+
 	final, err := k.configure(ctx, a, *m)
 	if err != nil {
 		return err
@@ -188,20 +197,6 @@ func (k kernelBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) 
 	}
 	m.step.Done("%d steps", m.steps)
 	return nil
-}
-
-// setUpMake has a run of make build everything.
-//
-// The output directory is in the source directory. There kbuild calls the source
-// "..", and no path of the machine gets into its commands: ccache finds what was
-// compiled in another work area. The only path left is the directory in which
-// the compiler runs, which would be in the debug information.
-func (k kernelBuild) setUpMake(m *makeRun, a *area) {
-	m.vars = append(m.vars, k.toolchain.reproducible("-ffile-prefix-map=../=", "-fdebug-prefix-map="+a.out+"=.")...)
-	m.targets = []string{"vmlinux", "modules"}
-	if k.Arch.ImageTarget != "vmlinux" {
-		m.targets = []string{"vmlinux", k.Arch.ImageTarget, "modules"}
-	}
 }
 
 // configure makes .config: everything off that can be off, except for what the

@@ -19,6 +19,7 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/jsonfile"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/program"
 	"vcpulab/tools/tree"
 )
@@ -183,7 +184,7 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 	common := append([]string{"ARCH=" + s.Arch.Make}, s.toolchain.vars...)
 	vars := slices.Concat(common, selftestVars(work), []string{"KHDR_INCLUDES=-isystem " + headers + "/usr/include"})
 	names, err := listTests(ctx, doing, s.Arch, dir, vars, m.env)
-	if err == nil && len(s.names) > 0 {
+	if err == nil {
 		names, err = chooseTests(doing, names, s.names)
 	}
 	if err != nil {
@@ -297,16 +298,12 @@ func listTests(ctx context.Context, doing string, a arch.Arch, dir string, vars,
 	return slices.Compact(all), nil
 }
 
-// chooseTests returns those of all tests that are wanted, by their full names.
+// chooseTests returns those of all tests that are wanted, by their full names; all
+// if none is.
 func chooseTests(doing string, all, wanted []string) ([]string, error) {
-	var chosen []string
-	for _, want := range wanted {
-		i := slices.IndexFunc(all, func(n string) bool { return n == want || path.Base(n) == want })
-		if i < 0 {
-			return nil, exit.With(exit.Usage, fmt.Errorf("%s: unknown test %q: expected some of %s", doing, want, strings.Join(all, " ")))
-		}
-		chosen = append(chosen, all[i])
+	chosen, err := pattern.Select(all, wanted, func(name string) string { return name })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	slices.Sort(chosen)
-	return slices.Compact(chosen), nil
+	return chosen, nil
 }

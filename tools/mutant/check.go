@@ -7,11 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/mod/sumdb/dirhash"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
@@ -111,24 +115,17 @@ func (r *Runner) look(ctx context.Context, k Killer, c check, s *Specimen, p pai
 	return o, nil
 }
 
-// sources returns the source of a check, on which its results depend, without
+// sources returns a hash of the source of a check, on which its results depend, without
 // tests. Directories that do not exist have none.
 func sources(root string, dirs ...string) (string, error) {
-	var text strings.Builder
+	tree := os.DirFS(root)
+	var names []string
 	for _, dir := range dirs {
-		names, _ := filepath.Glob(filepath.Join(root, dir, "*.go")) // the pattern is good
-		for _, name := range names {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			data, err := os.ReadFile(name)
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(&text, "%s %d\n%s", strings.TrimPrefix(name, root), len(data), data)
-		}
+		found, _ := fs.Glob(tree, dir+"/*.go") // the pattern is good
+		names = append(names, found...)
 	}
-	return text.String(), nil
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	return dirhash.Hash1(names, func(name string) (io.ReadCloser, error) { return tree.Open(name) })
 }
 
 // applyCheck reads the sets and applies them: all of them, and the one that a
@@ -221,3 +218,101 @@ func (r *Runner) runOthers(ctx context.Context, p pair) (found []Complaint, err 
 	}
 	return found, ctx.Err()
 }
+
+// The kinds of check.
+const (
+	Apply    = "apply"    // reads the series and applies it strictly
+	Verify   = "verify"   // reads the series, and the tree that it makes
+	Matrix   = "matrix"   // compiles KVM for a column of ci/matrix
+	Selftest = "selftest" // runs one of KVM's selftests
+)
+
+// configDefault is the configuration of the kernels that are tested first.
+const configDefault = "default"
+
+// A Killer names the check that must catch a mutant.
+type Killer struct {
+	// Name is all of what follows in a line.
+	Name string
+	Kind string
+	// Check is the name of a check of package verify.
+	Check string
+	// Column is the name of a column of the build matrix. Each says that every
+	// patch is compiled for it that the mutant changes, not the last one alone.
+	Column string
+	Each   bool
+	// Config is the configuration of the kernel that a selftest runs on, Test
+	// is the test's name and Args are its arguments.
+	Config string
+	Test   string
+	Args   []string
+}
+
+// ParseKiller reads the name of a check:
+//
+//	apply                        the series cannot be read or does not apply
+//	verify NAME                  a check of vcpulab verify
+//	matrix COLUMN                a compile error or a new warning of KVM
+//	matrix COLUMN each           the same, after each patch that is changed
+//	selftest CONFIG TEST ARG...  a selftest fails, or the kernel complains
+//
+// CONFIG is that of an x86-64 kernel, or another architecture's name for the
+// default one of that.
+func ParseKiller(text string) (Killer, error) {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return Killer{}, fmt.Errorf("%q names no check", text)
+	}
+	k := Killer{Name: strings.Join(words, " "), Kind: words[0]}
+	args := words[1:]
+	switch {
+	case k.Kind == Apply && len(args) == 0:
+	case k.Kind == Verify && len(args) == 1:
+		k.Check = args[0]
+	case k.Kind == Matrix && len(args) == 1:
+		k.Column = args[0]
+	case k.Kind == Matrix && len(args) == 2 && args[1] == "each":
+		k.Column, k.Each = args[0], true
+	case k.Kind == Selftest && len(args) > 1:
+		k.Config, k.Test, k.Args = args[0], args[1], slices.Clip(args[2:])
+	default:
+		return Killer{}, fmt.Errorf("%q names no check: expected %q, %q, %q, %q or %q", text,
+			Apply, Verify+" NAME", Matrix+" COLUMN", Matrix+" COLUMN each", Selftest+" CONFIG TEST [ARG...]")
+	}
+	return k, nil
+}
+
+// String returns the name that ParseKiller reads.
+func (k Killer) String() string { return k.Name }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (k Killer) MarshalText() ([]byte, error) { return []byte(k.Name), nil }
+
+// Fast tells whether a check needs no other kernel than the default one.
+func (k Killer) Fast() bool { return k.Kind != Selftest || k.Config == configDefault }
+
+// What checks take, in order: seconds, a minute, a kernel and a guest, and the same
+// with one that is ten times as slow.
+const (
+	costRead = iota
+	costCompile
+	costGuest
+	costDebug
+)
+
+// cost orders checks by what they take.
+func (k Killer) cost() int {
+	switch k.Kind {
+	case Matrix:
+		return costCompile
+	case Selftest:
+		if k.Fast() {
+			return costGuest
+		}
+		return costDebug
+	}
+	return costRead
+}
+
+// Fast tells whether the mutant is one of the fast ones.
+func (m *Mutant) Fast() bool { return !m.Slow && m.KilledBy.Fast() }

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"vcpulab/tools/junit"
+	"vcpulab/tools/progress"
 )
 
 // Closing is the last line of a report: 'N passed, N failed', and what is
@@ -94,10 +95,8 @@ func (r *Result) cell() string {
 	if n := len(r.Earlier); n > 0 {
 		s += fmt.Sprintf(", try %d", n+1)
 	}
-	if n := len(r.Splats); n == 1 {
-		s += ", 1 splat"
-	} else if n > 1 {
-		s += fmt.Sprintf(", %d splats", n)
+	if n := len(r.Splats); n > 0 {
+		s += ", " + progress.Count(n, "splat")
 	}
 	if n := len(r.Overlooked); n > 0 {
 		s += fmt.Sprintf(", %d overlooked", n)

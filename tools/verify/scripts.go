@@ -3,6 +3,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +36,7 @@ var checkpatch = Check{
 		results := make([]*series.CheckpatchResult, len(patches))
 		step := s.Log.Step("checkpatch")
 		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(s.jobs())
+		g.SetLimit(cmp.Or(s.Jobs, runtime.NumCPU()))
 		for i, p := range patches {
 			g.Go(func() (err error) {
 				if err := ctx.Err(); err != nil {
@@ -121,27 +123,22 @@ var kernelDoc = Check{
 		}
 		fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
 		var found []Finding
-		for _, w := range now {
-			fresh := !slices.ContainsFunc(known, func(k docWarning) bool { return k.file == w.file && k.message == w.message })
-			fmt.Fprintf(log, "%s:%d: %s (new: %t)\n", w.file, w.line, w.message, fresh)
+		for _, f := range now {
+			fresh := !slices.ContainsFunc(known, func(k Finding) bool { return k.File == f.File && k.Message == f.Message })
+			fmt.Fprintf(log, "%v (new: %t)\n", f, fresh)
 			if fresh {
-				found = append(found, Finding{File: w.file, Line: w.line, Message: w.message, Do: "python3 " + kernelDocScript + " -none -Wall " + w.file})
+				f.Do = "python3 " + kernelDocScript + " -none -Wall " + f.File
+				found = append(found, f)
 			}
 		}
 		return found, nil
 	}),
 }
 
-// docWarning is a line of kernel-doc's.
-type docWarning struct {
-	file, message string
-	line          int
-}
-
 var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)
 
 // kernelDoc returns what kernel-doc says of files.
-func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]docWarning, error) {
+func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]Finding, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
@@ -164,16 +161,15 @@ func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]docWa
 	if _, ok := errors.AsType[*program.StatusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
 		return nil, err
 	}
-	var found []docWarning
+	var found []Finding
 	for line := range strings.Lines(string(errs)) {
 		m := docLine.FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			continue
 		}
 		n, _ := strconv.Atoi(m[2])
-		w := docWarning{file: m[1], line: n, message: m[3]}
-		if !slices.Contains(found, w) {
-			found = append(found, w)
+		if f := (Finding{File: m[1], Line: n, Message: m[3]}); !slices.Contains(found, f) {
+			found = append(found, f)
 		}
 	}
 	if len(found) == 0 && len(strings.TrimSpace(string(errs))) > 0 {

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -98,13 +97,6 @@ type after struct {
 
 // errNotApplied is why what needs the patched tree is not run.
 var errNotApplied = errors.New("the series does not apply: see what the check \"applies\" says")
-
-func (s *Submission) jobs() int {
-	if s.Jobs > 0 {
-		return s.Jobs
-	}
-	return runtime.NumCPU()
-}
 
 // apply applies the series in memory, once.
 func (s *Submission) apply() *after {

@@ -13,6 +13,7 @@ import (
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tomlfile"
 )
 
@@ -116,13 +117,12 @@ const (
 // excerpt returns the lines of text that tell most: from a little before the
 // first splat of a kind if it is about one, else the last ones.
 func excerpt(text string, about FaultKind, isSplat bool) []string {
-	text = strings.Map(printable, strings.TrimRight(text, "\r\n\x00"))
+	text = progress.Printable(strings.ReplaceAll(strings.TrimRight(text, "\r\n\x00"), "\r", ""))
 	if text == "" {
 		return nil
 	}
 	lines := strings.Split(text, "\n")
 	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], "\r")
 		if len(lines[i]) > 512 {
 			lines[i] = lines[i][:512] + "..."
 		}
@@ -135,17 +135,6 @@ func excerpt(text string, about FaultKind, isSplat bool) []string {
 		return lines[:min(len(lines), splatLines)]
 	}
 	return lines[max(0, len(lines)-tailLines):]
-}
-
-// printable keeps control characters of a guest off the user's terminal.
-func printable(r rune) rune {
-	if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) {
-		return r
-	}
-	if r == '\r' {
-		return -1
-	}
-	return '.'
 }
 
 // Splat is a complaint of the kernel on its console.
@@ -247,7 +236,7 @@ func (s *splatFinder) addLine(line []byte) {
 		}
 		*count++
 		if s.open = *count <= maxSplats; s.open {
-			title := strings.Map(printable, strings.TrimSpace(msg))
+			title := progress.Printable(strings.TrimSpace(msg))
 			s.found = append(s.found, Splat{Kind: kind, Title: title, Line: s.lines})
 		}
 		return

@@ -148,7 +148,7 @@ func TestExcerptLines(t *testing.T) {
 	}
 	text.WriteString("\x1b[31mred\x1b[0m \x00 caf\u00e9\r\n")
 	got := excerpt(text.String(), Hang, false)
-	if len(got) != tailLines || got[len(got)-1] != ".[31mred.[0m . caf\u00e9" {
+	if len(got) != tailLines || got[len(got)-1] != `\x1b[31mred\x1b[0m \x00 café` {
 		t.Errorf("found %d lines, the last %q", len(got), got[len(got)-1])
 	}
 	if got := excerpt("\r\n\r\n", Hang, false); got != nil {

@@ -10,6 +10,7 @@ import (
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
 )
 
 // FaultKind tells faults apart.
@@ -130,7 +131,7 @@ func (e evidence) fault() *Fault {
 	}
 	about := slices.IndexFunc(e.result.Splats, func(s Splat) bool { return s.Kind == kind && s.Title == title })
 	return &Fault{
-		Kind: kind, Title: strings.Map(printable, title), Err: err, Splats: e.result.Splats, Stderr: strings.Map(printable, e.stderr),
+		Kind: kind, Title: progress.Printable(title), Err: err, Splats: e.result.Splats, Stderr: progress.Printable(e.stderr),
 		Lines: excerpt(e.result.Console, kind, about >= 0), Command: e.result.Command,
 	}
 }
@@ -144,7 +145,8 @@ func (e evidence) classify() (kind FaultKind, title string, err error) {
 	}
 	for _, c := range accelComplaints {
 		if strings.Contains(e.stderr, c) {
-			return AccelFailed, firstLine(e.stderr), nil
+			line, _, _ := strings.Cut(strings.TrimSpace(e.stderr), "\n")
+			return AccelFailed, line, nil
 		}
 	}
 
@@ -184,9 +186,4 @@ func (e evidence) classify() (kind FaultKind, title string, err error) {
 		return KernelWarning, splat.Title, nil
 	}
 	return "", "", nil
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	return line
 }
