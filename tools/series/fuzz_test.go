@@ -62,8 +62,8 @@ func FuzzParseMail(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(m.diff) > len(data) || len(m.text) > len(data)+1 {
-			t.Fatalf("%d bytes of mail became %d of diff and %d of text", len(data), len(m.diff), len(m.text))
+		if len(m.diff) > len(data) || len(m.Message) > len(data)+1 {
+			t.Fatalf("%d bytes of mail became %d of diff and %d of text", len(data), len(m.diff), len(m.Message))
 		}
 		mails, err := parsePatches("x.patch", data)
 		if err != nil {

@@ -6,12 +6,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/mail"
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
@@ -46,20 +46,18 @@ func splitMbox(data []byte) ([]rawMail, error) {
 	}
 
 	var mails []rawMail
-	start := 0
-	for at := len(first); at < len(data); {
-		l, _ := cutLine(data[at:])
+	for l := range bytes.Lines(data) {
 		if isFromLine(l) {
-			if len(mails) == MaxMails-1 {
-				return nil, fmt.Errorf("more than %d mails: %w", MaxMails, ErrTooLarge)
-			}
-			mails = append(mails, rawMail{line, data[start:at]})
-			line += bytes.Count(data[start:at], []byte("\n"))
-			start = at
+			mails = append(mails, rawMail{line: line})
 		}
-		at += len(l)
+		if len(mails) > MaxMails {
+			return nil, fmt.Errorf("more than %d mails: %w", MaxMails, ErrTooLarge)
+		}
+		m := &mails[len(mails)-1]
+		m.data = append(m.data, l...)
+		line++
 	}
-	return append(mails, rawMail{line, data[start:]}), nil
+	return mails, nil
 }
 
 // cutLine returns the first line with its line end, and what follows.
@@ -142,12 +140,6 @@ func decodeWords(s string) (string, error) {
 	return out, nil
 }
 
-// prefix is what the words in brackets before a subject say.
-type prefix struct {
-	number, total int // of "3/7"; -1 and 0 where there is none
-	version       int // of "v2"; 1 where there is none
-}
-
 var (
 	// beforeSubject is what git mailinfo takes off the start of a subject.
 	beforeSubject = regexp.MustCompile(`^(?:[ \t:]|(?i:re:)|\[[^]]*\])*`)
@@ -155,39 +147,33 @@ var (
 	versionWord   = regexp.MustCompile(`^[vV](\d{1,4})$`)
 )
 
-// splitSubject reads the words in brackets at the start of a subject, such as
-// "[RFC PATCH v2 03/10]", and returns them and the subject without them.
-func splitSubject(s string) (prefix, string) {
-	before := beforeSubject.FindString(s)
-	p := prefix{number: -1, version: 1}
-	for _, w := range strings.FieldsFunc(before, func(r rune) bool { return strings.ContainsRune(space+"[]", r) }) {
-		switch m, v := fractionWord.FindStringSubmatch(w), versionWord.FindStringSubmatch(w); {
-		case m != nil && p.number < 0:
-			p.number, _ = strconv.Atoi(m[1])
-			p.total, _ = strconv.Atoi(m[2])
-		case v != nil:
-			p.version, _ = strconv.Atoi(v[1])
-		}
-	}
-	return p, strings.Join(strings.Fields(s[len(before):]), " ")
+// withoutPrefix returns a subject without the words in brackets at its start.
+func withoutPrefix(s string) string {
+	return strings.Join(strings.Fields(s[len(beforeSubject.FindString(s)):]), " ")
 }
 
-// message is a mail as git mailinfo reads it.
-type message struct {
-	prefix         // of the mail's own subject, whatever its body says
-	subject string // without what is before it
-	author  Person
-	date    time.Time
-	text    string // what becomes the commit message, without the subject
-	diff    []byte // the end of the mail, from the line that ends the message on
+// setNumbers reads the words in brackets at the start of a subject, such as
+// "[RFC PATCH v2 03/10]".
+func (p *Patch) setNumbers(subject string) {
+	p.Number, p.Version = -1, 1
+	for _, w := range strings.FieldsFunc(beforeSubject.FindString(subject), func(r rune) bool { return strings.ContainsRune(space+"[]", r) }) {
+		switch m, v := fractionWord.FindStringSubmatch(w), versionWord.FindStringSubmatch(w); {
+		case m != nil && p.Number < 0:
+			p.Number, _ = strconv.Atoi(m[1])
+			p.Total, _ = strconv.Atoi(m[2])
+		case v != nil:
+			p.Version, _ = strconv.Atoi(v[1])
+		}
+	}
 }
 
 // messageEnd is the line that ends the message: git's rule (patchbreak() in
 // mailinfo.c).
 var messageEnd = regexp.MustCompile(`(?m)^(?:diff -|Index: |--- \S|---[ \t\r\v\f]*\n)`)
 
-// parseMail reads one mail. The error says what is wrong with it.
-func parseMail(data []byte) (*message, error) {
+// parseMail reads one mail as git mailinfo does, but for its diff. The error says
+// what is wrong with it.
+func parseMail(data []byte) (*Patch, error) {
 	_, fields, body, err := mailHeader(data)
 	if err != nil {
 		return nil, err
@@ -195,12 +181,7 @@ func parseMail(data []byte) (*message, error) {
 	if err := checkEncoding(fields); err != nil {
 		return nil, err
 	}
-	subject, err := decodeWords(fields["subject"])
-	if err != nil {
-		return nil, err
-	}
-	m := new(message)
-	m.prefix, _ = splitSubject(subject)
+	p := &Patch{Mail: data}
 
 	// Fields at the start of the body override those of the mail: a mail has
 	// them that was sent for another person.
@@ -214,42 +195,46 @@ func parseMail(data []byte) (*message, error) {
 		return nil, err
 	}
 	if at := messageEnd.FindIndex(text); at != nil {
-		text, m.diff = text[:at[0]], text[at[0]:]
+		text, p.diff = text[:at[0]], text[at[0]:]
 	}
 	if !utf8.Valid(text) {
 		return nil, errors.New("the message is not in UTF-8: save the patch with git format-patch")
 	}
-	m.text = cleanText(string(text))
+	p.Message = cleanText(string(text))
+	p.Trailers = parseTrailers(p.Message)
 
-	for name, value := range inBody {
-		fields[name] = value
-	}
-	if subject, err = decodeWords(fields["subject"]); err != nil {
-		return nil, err
-	}
-	_, m.subject = splitSubject(subject)
-	from, err := decodeWords(fields["from"])
-	if err != nil {
-		return nil, err
-	}
-	if from != "" {
-		// Git's own rules for names and comments, which are laxer than the
-		// standard's.
-		id, err := gitdiff.ParsePatchIdentity(from)
-		if err != nil {
-			return nil, fmt.Errorf("no author can be read from %q", "From: "+from)
+	own := fields["subject"]
+	maps.Copy(fields, inBody)
+	subject, from := fields["subject"], fields["from"]
+	for _, field := range []*string{&own, &subject, &from} {
+		if *field, err = decodeWords(*field); err != nil {
+			return nil, err
 		}
-		m.author = Person{Name: id.Name, Email: id.Email}
+	}
+	// The number is that of the mail's own subject, whatever its body says.
+	p.setNumbers(own)
+	if p.Subject = withoutPrefix(subject); p.Subject == "" {
+		return nil, errors.New("the mail has no subject")
+	}
+
+	// Git's own rules for names and comments, which are laxer than the
+	// standard's.
+	id, err := gitdiff.ParsePatchIdentity(from)
+	if err != nil && from != "" {
+		return nil, fmt.Errorf("no author can be read from %q", "From: "+from)
+	}
+	if p.Author = Person(id); p.Author.Email == "" {
+		return nil, errors.New("the mail has no From field with an address")
 	}
 	if date := fields["date"]; date != "" {
-		if m.date, err = mail.ParseDate(date); err != nil {
-			m.date, err = gitdiff.ParsePatchDate(date)
+		if p.Date, err = mail.ParseDate(date); err != nil {
+			p.Date, err = gitdiff.ParsePatchDate(date)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("no date can be read from %q", "Date: "+date)
 		}
 	}
-	return m, nil
+	return p, nil
 }
 
 // checkEncoding refuses a body that is not the plain text that git format-patch

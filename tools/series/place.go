@@ -4,7 +4,6 @@ package series
 
 import (
 	"fmt"
-	"index/suffixarray"
 	"math"
 	"regexp"
 	"slices"
@@ -18,16 +17,11 @@ import (
 type textFile struct {
 	diff  *FileDiff
 	hunks []*gitdiff.TextFragment
-	data  []byte
-	lines []string // of data, each with its line end
-	// starts are the offsets of the lines, index finds text in data. Both are
-	// made when they are needed.
-	starts []int
-	index  *suffixarray.Index
+	lines []string // each with its line end
 }
 
 func newTextFile(f *FileDiff, data []byte) *textFile {
-	return &textFile{diff: f, hunks: f.git.TextFragments, data: data, lines: slices.Collect(strings.Lines(string(data)))}
+	return &textFile{diff: f, hunks: f.git.TextFragments, lines: slices.Collect(strings.Lines(string(data)))}
 }
 
 // start returns the 0-based line at which a hunk starts, by the position and
@@ -248,27 +242,13 @@ func oldLines(h *gitdiff.TextFragment) []string {
 
 // places returns the 0-based lines at which a hunk may stand, in order.
 func (t *textFile) places(h *gitdiff.TextFragment) []int {
-	if h.OldLines == 0 && len(t.lines) == 0 {
-		return []int{0}
-	}
-	if t.index == nil {
-		t.index = suffixarray.New(t.data)
-		at := 0
-		for _, l := range t.lines {
-			t.starts = append(t.starts, at)
-			at += len(l)
-		}
-	}
-	want := []byte(strings.Join(oldLines(h), ""))
+	want := oldLines(h)
 	var found []int
-	for _, at := range t.index.Lookup(want, -1) {
-		end := at + len(want)
-		line, isStart := slices.BinarySearch(t.starts, at)
-		if isStart && (end == len(t.data) || want[len(want)-1] == '\n') && t.mayStand(h, line) {
-			found = append(found, line)
+	for at := 0; at+len(want) <= len(t.lines); at++ {
+		if slices.Equal(t.lines[at:at+len(want)], want) && t.mayStand(h, at) {
+			found = append(found, at)
 		}
 	}
-	slices.Sort(found)
 	return found
 }
 

@@ -152,7 +152,7 @@ func TestMailName(t *testing.T) {
 		}
 		from, _ := decodeWords(mailName(name) + " <a@b>")
 		m, err := parseMail([]byte("From: " + mailName(name) + " <a@b>\nSubject: x\n\n"))
-		if err != nil || m.author.Name != name {
+		if err != nil || m.Author.Name != name {
 			t.Errorf("%q comes back as %+v (%q): %v", name, m, from, err)
 		}
 	}

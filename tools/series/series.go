@@ -243,22 +243,13 @@ func parsePatches(name string, data []byte) ([]*Patch, error) {
 
 // newPatch reads one mail. Errors are *FormatError without the file's name.
 func newPatch(raw rawMail) (*Patch, error) {
-	m, err := parseMail(raw.data)
-	switch {
-	case err != nil:
+	p, err := parseMail(raw.data)
+	if err != nil {
 		return nil, corrupt(raw.line, "%v", err)
-	case m.author.Email == "":
-		return nil, corrupt(raw.line, "the mail has no From field with an address")
-	case m.subject == "":
-		return nil, corrupt(raw.line, "the mail has no subject")
 	}
-	p := &Patch{
-		Number: m.number, Total: m.total, Version: m.version,
-		Line: raw.line, Subject: m.subject, Author: m.author, Date: m.date,
-		Message: m.text, Trailers: parseTrailers(m.text), Mail: raw.data, diff: m.diff,
-	}
-	above := raw.data[:len(raw.data)-len(m.diff)]
-	p.Files, p.tail, err = parseDiff(m.diff, raw.line+bytes.Count(above, []byte("\n")))
+	p.Line = raw.line
+	above := raw.data[:len(raw.data)-len(p.diff)]
+	p.Files, p.tail, err = parseDiff(p.diff, raw.line+bytes.Count(above, []byte("\n")))
 	return p, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"vcpulab/tools/exit"
 )
@@ -159,20 +160,21 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-func TestSplitSubject(t *testing.T) {
-	tests := map[string]prefix{
-		"KVM: No prefix":                       {number: -1, version: 1},
-		"[PATCH] KVM: One":                     {number: -1, version: 1},
-		"[PATCH 03/10] KVM: Three":             {number: 3, total: 10, version: 1},
-		"[PATCH v2 3/7] KVM: Three":            {number: 3, total: 7, version: 2},
-		"[RFC PATCH V12 0/7] Cover":            {number: 0, total: 7, version: 12},
-		"Re: [kvm] [PATCH net-next 1/2] [x] y": {number: 1, total: 2, version: 1},
-		"[PATCH 3/7 unfinished":                {number: -1, version: 1},
-		"[PATCH 123456/7] too long":            {number: -1, version: 1},
+func TestSubject(t *testing.T) {
+	tests := map[string]Patch{
+		"KVM: No prefix":                       {Number: -1, Version: 1, Subject: "KVM: No prefix"},
+		"[PATCH] KVM: One":                     {Number: -1, Version: 1, Subject: "KVM: One"},
+		"[PATCH 03/10] KVM: Three":             {Number: 3, Total: 10, Version: 1, Subject: "KVM: Three"},
+		"[PATCH v2 3/7] KVM: Three":            {Number: 3, Total: 7, Version: 2, Subject: "KVM: Three"},
+		"[RFC PATCH V12 0/7] Cover":            {Number: 0, Total: 7, Version: 12, Subject: "Cover"},
+		"Re: [kvm] [PATCH net-next 1/2] [x] y": {Number: 1, Total: 2, Version: 1, Subject: "y"},
+		"[PATCH 3/7 unfinished":                {Number: -1, Version: 1, Subject: "[PATCH 3/7 unfinished"},
+		"[PATCH 123456/7] too long":            {Number: -1, Version: 1, Subject: "too long"},
 	}
 	for subject, want := range tests {
-		got, _ := splitSubject(subject)
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(prefix{})); diff != "" {
+		got := Patch{Subject: withoutPrefix(subject)}
+		got.setNumbers(subject)
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Patch{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", subject, diff)
 		}
 	}
