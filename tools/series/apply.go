@@ -117,7 +117,7 @@ func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts 
 	for _, name := range changed {
 		mode, id := "", ""
 		if n := img.now[name]; n != nil {
-			mode, id = n.gitMode(), n.blobID()
+			mode, id = n.mode, n.blobID()
 		}
 		parts = append(parts, name, mode, id)
 	}
@@ -159,7 +159,7 @@ func (m *image) write(dir string, changed []string) error {
 	}
 	for _, name := range changed {
 		if n := m.now[name]; n != nil && err == nil {
-			err = tree.Put(root, name, n.gitMode(), n.data)
+			err = tree.Put(root, name, n.mode, n.data)
 		}
 	}
 	return err

@@ -186,7 +186,7 @@ func (f *FileDiff) check() error {
 			return corrupt(f.line, "the index line has %q, which is not a git blob id", id)
 		}
 	}
-	if g.OldMode>>31 != 0 || g.NewMode>>31 != 0 {
+	if max(g.OldMode, g.NewMode) > 0o777777 {
 		return corrupt(f.line, "impossible mode")
 	}
 	for i, h := range g.TextFragments {

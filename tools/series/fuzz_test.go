@@ -141,7 +141,7 @@ func FuzzApply(f *testing.F) {
 			if checkPath(name) != nil {
 				t.Fatalf("the path %q was taken", name)
 			}
-			if n != nil && n.mode == modeSymlink && img.base[name] == nil && checkTarget(name, string(n.data)) != nil {
+			if n != nil && n.mode == tree.ModeSymlink && img.base[name] == nil && checkTarget(name, string(n.data)) != nil {
 				t.Fatalf("the link %q to %q was taken", name, n.data)
 			}
 		}

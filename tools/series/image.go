@@ -5,7 +5,6 @@ package series
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -18,19 +17,11 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// The kinds of files that git knows, as its modes.
-const (
-	modeFile    = 0o100644
-	modeExec    = 0o100755
-	modeSymlink = 0o120000
-	modeKind    = 0o170000
-)
-
 // node is a file as git sees it: its content, or where the link points to, and
 // one of three modes.
 type node struct {
 	data []byte
-	mode uint32
+	mode string // as package tree has it
 	id   string // blob id, when it was needed
 }
 
@@ -40,9 +31,6 @@ func (n *node) blobID() string {
 	}
 	return n.id
 }
-
-// gitMode returns the mode as git writes it, and package tree has it.
-func (n *node) gitMode() string { return fmt.Sprintf("%06o", n.mode) }
 
 func (n *node) same(o *node) bool {
 	return n == nil && o == nil || n != nil && o != nil && n.mode == o.mode && string(n.data) == string(o.data)
@@ -94,39 +82,20 @@ func (m *image) load(name string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &node{mode: modeFile}
 	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := m.root.Readlink(name)
-		if err != nil {
-			return nil, err
-		}
-		n.mode, n.data = modeSymlink, []byte(target)
-		return n, nil
 	case info.IsDir():
 		return nil, fmt.Errorf("%q is a directory: %w", name, ErrFile)
-	case !info.Mode().IsRegular():
+	case info.Mode().Type()&^fs.ModeSymlink != 0:
 		return nil, fmt.Errorf("%q is neither a file nor a symbolic link: %w", name, ErrFile)
-	}
-	if info.Mode()&0o100 != 0 {
-		n.mode = modeExec
-	}
-	if info.Size() > MaxTreeFile {
+	case info.Size() > MaxTreeFile:
 		return nil, fmt.Errorf("%q has %d bytes, more than %d: %w", name, info.Size(), MaxTreeFile, ErrTooLarge)
 	}
 	if m.read += info.Size(); m.read > MaxTouched {
 		return nil, errTouched
 	}
-	f, err := m.root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	n.data = make([]byte, info.Size())
-	if _, err := io.ReadFull(f, n.data); err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
-	}
-	return n, nil
+	n := new(node)
+	n.mode, n.data, err = tree.ReadFile(m.root, name)
+	return n, err
 }
 
 var errTouched = fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
@@ -155,7 +124,7 @@ func (m *image) put(files map[string]*node) error {
 				return fmt.Errorf("%q is a file, %q needs a directory there: %w", dir, name, ErrFile)
 			}
 		}
-		if n.mode == modeSymlink && !n.same(m.base[name]) {
+		if n.mode == tree.ModeSymlink && !n.same(m.base[name]) {
 			if err := next.checkLink(name); err != nil {
 				return err
 			}
@@ -206,7 +175,7 @@ func (m *image) checkLink(name string) error {
 // is no link.
 func (m *image) readLink(name string) (target string, ok bool) {
 	if n, known := m.now[name]; known {
-		if n == nil || n.mode != modeSymlink {
+		if n == nil || n.mode != tree.ModeSymlink {
 			return "", false
 		}
 		return string(n.data), true

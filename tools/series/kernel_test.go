@@ -92,7 +92,7 @@ func TestApplyOwnSeries(t *testing.T) {
 		var b strings.Builder
 		for _, name := range slices.Sorted(maps.Keys(img.now)) {
 			if n := img.now[name]; n != nil {
-				fmt.Fprintf(&b, "%06o %s %q\n", n.mode, n.blobID(), name)
+				fmt.Fprintf(&b, "%s %s %q\n", n.mode, n.blobID(), name)
 			}
 		}
 		// Files that only later patches touch.

@@ -96,12 +96,12 @@ func list(t testing.TB, dir string) string {
 		if err != nil {
 			return err
 		}
-		mode := modeFile
+		mode := tree.ModeFile
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
-			mode = modeSymlink
+			mode = tree.ModeSymlink
 		case info.Mode().Perm() == 0o755:
-			mode = modeExec
+			mode = tree.ModeExecutable
 		case info.Mode().Perm() != 0o644:
 			return fmt.Errorf("%s has the mode %v", name, info.Mode())
 		}
@@ -109,7 +109,7 @@ func list(t testing.TB, dir string) string {
 		if err != nil {
 			return err
 		}
-		lines = append(lines, fmt.Sprintf("%s\x00%06o %s %q\n", name, mode, id, name))
+		lines = append(lines, fmt.Sprintf("%s\x00%s %s %q\n", name, mode, id, name))
 		return nil
 	})
 	if err != nil {

@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
+
+	"vcpulab/tools/tree"
 )
 
 // applier applies patches to an image, one after another.
@@ -192,7 +195,7 @@ func (a *applier) changeFile(f *FileDiff, c *change) (FileReport, error) {
 		c.files[g.OldName] = nil
 		return r, nil
 	}
-	r.After, r.Mode = result.blobID(), result.gitMode()
+	r.After, r.Mode = result.blobID(), result.mode
 	c.files[g.NewName] = result
 	if _, again := c.files[g.OldName]; g.IsRename && !again {
 		c.files[g.OldName] = nil
@@ -240,7 +243,7 @@ func (a *applier) source(f *FileDiff, c *change) (src *node, err error) {
 		if src == nil {
 			return nil, &ApplyError{File: g.OldName, Reason: "there is no such file in this tree", Err: ErrFile}
 		}
-		if a.undoing && g.OldMode != 0 && g.NewMode != 0 && src.mode != uint32(g.OldMode) {
+		if a.undoing && g.OldMode != 0 && g.NewMode != 0 && src.mode != gitMode(g.OldMode) {
 			return nil, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
 		}
 	}
@@ -269,31 +272,34 @@ func (a *applier) source(f *FileDiff, c *change) (src *node, err error) {
 // else the one that the file has.
 func setMode(f *FileDiff, src, result *node) error {
 	g := f.git
-	result.mode = modeFile
+	result.mode = tree.ModeFile
 	if src != nil {
 		result.mode = src.mode
-		if old := uint32(g.OldMode); old != 0 && (old^src.mode)&modeKind != 0 {
-			return &ApplyError{Reason: "the file is of another kind than the patch says", Expected: fmt.Sprintf("mode %06o", old), Found: fmt.Sprintf("mode %06o", src.mode), Err: ErrFile}
+		if old := gitMode(g.OldMode); g.OldMode != 0 && old[:2] != src.mode[:2] {
+			return &ApplyError{Reason: "the file is of another kind than the patch says", Expected: "mode " + old, Found: "mode " + src.mode, Err: ErrFile}
 		}
 	}
 
-	switch mode := uint32(g.NewMode); {
-	case mode == 0:
-	case mode == modeSymlink:
-		result.mode = modeSymlink
-	case mode&modeKind == modeFile&modeKind:
-		// As git canonicalizes it: the owner's x decides.
-		if result.mode = modeFile; mode&0o100 != 0 {
-			result.mode = modeExec
-		}
+	// As git canonicalizes it: of a file, the owner's x decides.
+	switch mode := gitMode(g.NewMode); {
+	case g.NewMode == 0:
+	case mode == tree.ModeSymlink:
+		result.mode = mode
+	case mode[:2] != tree.ModeFile[:2]:
+		return &ApplyError{Reason: fmt.Sprintf("the patch gives the file the mode %s, which is neither a file's nor a symbolic link's", mode), Err: ErrFile}
+	case g.NewMode&0o100 != 0:
+		result.mode = tree.ModeExecutable
 	default:
-		return &ApplyError{Reason: fmt.Sprintf("the patch gives the file the mode %06o, which is neither a file's nor a symbolic link's", mode), Err: ErrFile}
+		result.mode = tree.ModeFile
 	}
-	if result.mode == modeSymlink {
+	if result.mode == tree.ModeSymlink {
 		return checkTarget(g.NewName, string(result.data))
 	}
 	return nil
 }
+
+// gitMode returns a mode as git writes it: two digits are the kind of the file.
+func gitMode(mode os.FileMode) string { return fmt.Sprintf("%06o", uint32(mode)) }
 
 // makeContent works out the content that a diff makes of src, which is nil for
 // a new file. The result has no mode yet.

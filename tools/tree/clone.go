@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"runtime"
@@ -49,14 +48,6 @@ func create(verb, src, dst string, fill func() error) error {
 	return nil
 }
 
-// filePermissions returns the permissions of a file in a tree.
-func filePermissions(executable bool) fs.FileMode {
-	if executable {
-		return 0o755
-	}
-	return 0o644
-}
-
 var errChanged = errors.New("changed while it was copied")
 
 // CopyEntries makes dst, which must not exist, a tree of copies of the files of
@@ -80,14 +71,14 @@ func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
 			names[i] = e.Path
 		}
 		return eachFile(ctx, from, names, func(in *os.Root, base string, i int) error {
-			data, err := readFile(in, base, entries[i].Mode)
-			if err == nil && BlobID(data) != entries[i].Blob {
+			mode, data, err := ReadFile(in, base)
+			if err == nil && (mode != entries[i].Mode || BlobID(data) != entries[i].Blob) {
 				err = errChanged
 			}
 			if err != nil {
 				return err
 			}
-			return Put(to, entries[i].Path, entries[i].Mode, data)
+			return Put(to, entries[i].Path, mode, data)
 		})
 	})
 }

@@ -86,8 +86,8 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 
 	entries := make([]Entry, len(names))
 	err = eachFile(ctx, root, names, func(in *os.Root, base string, i int) error {
-		mode, blob, err := modeAndBlob(in, base)
-		entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
+		mode, data, err := ReadFile(in, base)
+		entries[i] = Entry{Path: names[i], Mode: mode, Blob: BlobID(data)}
 		return err
 	})
 	if err != nil {
@@ -135,38 +135,30 @@ func BlobID(data []byte) string {
 // FileBlobID returns the id that git gives to the named file of root. A
 // symbolic link's content is its target; it is not followed.
 func FileBlobID(root *os.Root, name string) (string, error) {
-	_, id, err := modeAndBlob(root, name)
-	return id, err
+	_, data, err := ReadFile(root, name)
+	return BlobID(data), err
 }
 
-// modeAndBlob returns what git records of a file.
-func modeAndBlob(root *os.Root, name string) (mode, id string, err error) {
+// ReadFile returns a file as git sees it: its mode and its content, which of a
+// symbolic link is the target.
+func ReadFile(root *os.Root, name string) (mode string, data []byte, err error) {
 	info, err := root.Lstat(name)
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		mode = ModeSymlink
-	case !info.Mode().IsRegular():
-		return "", "", fmt.Errorf("%s: %w", name, errNoFile)
-	case info.Mode()&0o100 != 0:
-		mode = ModeExecutable
-	default:
-		mode = ModeFile
-	}
-	data, err := readFile(root, name, mode)
-	return mode, BlobID(data), err
-}
-
-// readFile returns the content of a file as git sees it: of a symbolic link it is
-// the target.
-func readFile(root *os.Root, name, mode string) ([]byte, error) {
-	if mode == ModeSymlink {
 		target, err := root.Readlink(name)
-		return []byte(target), err
+		return ModeSymlink, []byte(target), err
+	case !info.Mode().IsRegular():
+		return "", nil, fmt.Errorf("%s: %w", name, errNoFile)
 	}
-	return root.ReadFile(name)
+	mode = ModeFile
+	if info.Mode()&0o100 != 0 {
+		mode = ModeExecutable
+	}
+	data, err = root.ReadFile(name)
+	return mode, data, err
 }
 
 // GitID returns the id that git gives to a tree with these entries, which is

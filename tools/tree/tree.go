@@ -9,6 +9,7 @@
 package tree
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -119,8 +120,11 @@ func Remove(root *os.Root, name string) error {
 // Put makes name of root a file or symbolic link with this content and one of
 // the modes that git knows. The old one is not written to.
 func Put(root *os.Root, name, mode string, data []byte) error {
-	if mode != ModeSymlink {
-		return Replace(root, name, data, filePermissions(mode == ModeExecutable))
+	switch mode {
+	case ModeFile:
+		return Replace(root, name, data, 0o644)
+	case ModeExecutable:
+		return Replace(root, name, data, 0o755)
 	}
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
@@ -134,24 +138,20 @@ func Put(root *os.Root, name, mode string, data []byte) error {
 // Sync makes the named file of to the same as in from, which may lack it, and
 // says whether it had to be changed. The old file is not written to.
 func Sync(from, to *os.Root, name string) (changed bool, err error) {
-	mode, blob, err := modeAndBlob(from, name)
+	mode, data, err := ReadFile(from, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	oldMode, oldBlob, err := modeAndBlob(to, name)
+	oldMode, old, err := ReadFile(to, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if mode == oldMode && blob == oldBlob {
+	if mode == oldMode && bytes.Equal(data, old) {
 		return false, nil // or missing in both
 	}
 
 	if mode == "" {
 		return true, Remove(to, name)
-	}
-	data, err := readFile(from, name, mode)
-	if err != nil {
-		return false, err
 	}
 	return true, Put(to, name, mode, data)
 }
