@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,14 +29,17 @@ type FetchOptions struct {
 	// Sites are the Debian mirrors to try. nil means those that the machine's
 	// apt is configured with.
 	Sites []string
-	// Client makes the requests. nil means one that uses apt's proxy.
-	Client *http.Client
 
 	// For tests; 0 means the default.
-	tries         int           // how often in a row a download may break off without a byte arriving
-	pause         time.Duration // before the first retry; it doubles
-	stall         time.Duration // how long no byte may arrive
+	apt           []string      // options for apt-helper
+	pause         time.Duration // before a busy server is asked again; it doubles
 	unpackedBytes int64         // disk space that an unpacked kernel takes
+}
+
+// setDefaults sets what is not set.
+func (o *FetchOptions) setDefaults() {
+	o.pause = cmp.Or(o.pause, time.Second)
+	o.unpackedBytes = cmp.Or(o.unpackedBytes, unpackedBytes)
 }
 
 // unpackedBytes is what an unpacked kernel takes on disk: 1.8 GB, and a bit.
@@ -75,7 +77,7 @@ func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	if err := needUnpackers(); err != nil {
 		return tree.Tree{}, err
 	}
-	opts.setDefaults(ctx)
+	opts.setDefaults()
 
 	var failed []error
 	for _, src := range p.Sources {
@@ -113,7 +115,7 @@ func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src *Source, tmp str
 	if err := os.MkdirAll(filepath.Dir(part), 0o755); err != nil {
 		return opts.Cache.Full(doing, err)
 	}
-	if err := opts.Cache.Need(doing, max(0, src.Size-partSize(part))+opts.unpackedBytes); err != nil {
+	if err := opts.Cache.Need(doing, max(0, src.Size-fileSize(part))+opts.unpackedBytes); err != nil {
 		return err
 	}
 
@@ -135,17 +137,16 @@ func (p *Pin) fill(ctx context.Context, opts *FetchOptions, src *Source, tmp str
 // mirror that has it. A source without a sum gets the one that is published.
 func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, part string) (err error) {
 	step := opts.Log.Step("download " + src.base())
-	defer func() { step.End(err, "%s, sha256 verified", megabytes(partSize(part))) }()
+	defer func() { step.End(err, "%s, sha256 verified", megabytes(fileSize(part))) }()
 
-	d := download{opts: opts, src: src, url: src.URL, part: part, step: step}
 	if src.Kind == Upstream {
 		if src.SHA256 == "" {
-			src.SHA256, err = publishedSum(ctx, opts.Client, src)
+			src.SHA256, err = opts.publishedSum(ctx, src)
 		}
 		if err != nil {
 			return err
 		}
-		return d.run(ctx)
+		return opts.fetch(ctx, src, src.URL, part, step)
 	}
 
 	sites, err := mirrors(ctx, opts.Sites)
@@ -155,8 +156,7 @@ func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, par
 	var failed []error
 	var without []string
 	for _, site := range sites {
-		d.url = site + "/" + src.Path
-		err := d.run(ctx)
+		err := opts.fetch(ctx, src, site+"/"+src.Path, part, step)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, par
 		}
 	}
 	if len(without) > 0 {
-		failed = append(failed, gone(ctx, opts.Client, without, src))
+		failed = append(failed, opts.gone(ctx, without, src))
 	}
 	return errors.Join(failed...)
 }

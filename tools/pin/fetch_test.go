@@ -158,7 +158,7 @@ func TestFetchContinues(t *testing.T) {
 		"busy at first":          {status(http.StatusServiceUnavailable), nil, []string{"", ""}},
 		"earlier run":            {nil, archive[:100], []string{"bytes=100-"}},
 		"earlier run was whole":  {nil, archive, nil},
-		"earlier run was other":  {nil, bytes.Repeat([]byte("x"), 100), []string{"bytes=100-", ""}},
+		"earlier run was other":  {nil, bytes.Repeat([]byte("x"), 100), []string{"bytes=100-"}},
 		"earlier run was longer": {nil, append(bytes.Clone(archive), "more"...), []string{""}},
 	}
 	for name, tc := range tests {
@@ -196,7 +196,7 @@ func TestFetchTriesAllSources(t *testing.T) {
 		"upstream without sum":  {map[string][]byte{"linux-7.3.4.tar.xz": tarXZ, "sums": []byte("x\n")}, []string{"no sum for linux-7.3.4.tar.xz"}},
 		"upstream with another": {map[string][]byte{"linux-7.3.4.tar.xz": archive, "sums": []byte(sums)}, []string{"sha256 differs"}},
 		"upstream too large":    {map[string][]byte{"linux-7.3.4.tar.xz": make([]byte, 2<<20), "sums": []byte(sums)}, []string{"at most 1048576 bytes"}},
-		"none":                  {nil, []string{"Debian package linux-source-7.3 7.3.4-1", "no mirror has it", "/sums: the server answers 404"}},
+		"none":                  {nil, []string{"Debian package linux-source-7.3 7.3.4-1", "no mirror has it", "/sums: 404 "}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,8 +150,8 @@ func options(t *testing.T, sites ...string) FetchOptions {
 		t.Fatal(err)
 	}
 	return FetchOptions{
-		Cache: c, Sites: sites, Client: &http.Client{},
-		tries: 3, pause: time.Microsecond, stall: 20 * time.Second, unpackedBytes: 1,
+		Cache: c, Sites: sites, pause: time.Microsecond, unpackedBytes: 1,
+		apt: []string{"-o=Acquire::Retries::Delay=false", "-o=Acquire::http::Proxy=DIRECT", "-o=Acquire::Retries=2"},
 	}
 }
 

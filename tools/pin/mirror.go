@@ -4,13 +4,10 @@ package pin
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"net/textproto"
 	"net/url"
 	"os"
@@ -18,57 +15,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
 )
-
-// setDefaults sets what is not set. The client uses apt's proxy and gives up on
-// servers that do not answer.
-func (o *FetchOptions) setDefaults(ctx context.Context) {
-	if o.Client == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.Proxy, t.DialContext = aptProxy(ctx), (&net.Dialer{Timeout: 15 * time.Second}).DialContext
-		o.Client = &http.Client{Transport: t}
-	}
-	o.tries = cmp.Or(o.tries, 5)
-	o.pause = cmp.Or(o.pause, time.Second)
-	o.stall = cmp.Or(o.stall, 30*time.Second)
-	o.unpackedBytes = cmp.Or(o.unpackedBytes, unpackedBytes)
-}
-
-// aptProxy returns which proxy to use for a request: the one that apt is
-// configured with, else the one of the environment.
-func aptProxy(ctx context.Context) func(*http.Request) (*url.URL, error) {
-	out, _, err := program.Program{Name: "apt-config", InheritEnv: true}.Run(ctx, "dump", "--format", "%F %v%n")
-	if err != nil {
-		return http.ProxyFromEnvironment
-	}
-	return proxyOf(string(out))
-}
-
-// proxyOf returns the proxy function for apt's options, lines of the form
-// Name::Of::Option "value": a host's own proxy, then the scheme's, then http's.
-func proxyOf(config string) func(*http.Request) (*url.URL, error) {
-	options := map[string]string{}
-	for line := range strings.Lines(config) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		options[strings.ToLower(name)] = strings.Trim(value, `"; `)
-	}
-
-	return func(r *http.Request) (*url.URL, error) {
-		own := "acquire::" + r.URL.Scheme + "::proxy"
-		value := cmp.Or(options[own+"::"+strings.ToLower(r.URL.Hostname())], options[own], options["acquire::http::proxy"])
-		switch strings.ToLower(value) {
-		case "direct", "false":
-			return nil, nil
-		case "":
-			return http.ProxyFromEnvironment(r)
-		}
-		return url.Parse(value)
-	}
-}
 
 // mirrors returns the given mirrors or, if they are nil, those that this
 // machine's apt installs from.
@@ -120,8 +70,8 @@ func parseSites(text string, readFile func(string) ([]byte, error)) []string {
 
 // gone says that mirrors do not have a package any more, and what they have
 // instead: Debian keeps replaced versions only for a while.
-func gone(ctx context.Context, client *http.Client, sites []string, src *Source) error {
-	list, err := sourcesIn(ctx, client, sites, src.Suite)
+func (o *FetchOptions) gone(ctx context.Context, sites []string, src *Source) error {
+	list, err := o.sourcesIn(ctx, sites, src.Suite)
 	instead := src.Suite + " has no kernel source at all"
 	if err != nil {
 		instead = fmt.Sprintf("listing the others failed: %v", err)
@@ -137,12 +87,12 @@ func gone(ctx context.Context, client *http.Client, sites []string, src *Source)
 
 // sourcesIn returns the packages with kernel sources in a suite, by the first
 // mirror that has some.
-func sourcesIn(ctx context.Context, client *http.Client, sites []string, suite string) (list []Source, err error) {
+func (o *FetchOptions) sourcesIn(ctx context.Context, sites []string, suite string) (list []Source, err error) {
 	var failed error
 	for _, site := range sites {
 		for _, arch := range []string{"amd64", "all"} {
 			address := fmt.Sprintf("%s/dists/%s/main/binary-%s/Packages.xz", site, suite, arch)
-			err := get(ctx, client, address, func(body io.Reader) error {
+			err := o.read(ctx, address, func(body io.Reader) error {
 				return pipe(ctx, body, func(r io.Reader) (err error) {
 					list, err = parseIndex(r, suite)
 					return err
@@ -196,9 +146,9 @@ func parseIndex(r io.Reader, suite string) ([]Source, error) {
 // publishedSum returns the sum of an upstream tarball that the list beside it
 // has. The list is signed, but nothing on the machine knows the key: TLS
 // protects it, and the blob ids verify the files that matter.
-func publishedSum(ctx context.Context, client *http.Client, src *Source) (sum string, err error) {
+func (o *FetchOptions) publishedSum(ctx context.Context, src *Source) (sum string, err error) {
 	var list []byte
-	err = get(ctx, client, src.Sums, func(r io.Reader) (err error) {
+	err = o.read(ctx, src.Sums, func(r io.Reader) (err error) {
 		list, err = io.ReadAll(r)
 		return exit.With(exit.MachineLacks, err)
 	})
@@ -210,19 +160,4 @@ func publishedSum(ctx context.Context, client *http.Client, src *Source) (sum st
 		return "", fmt.Errorf("%s: no sum for %s", src.Sums, src.base())
 	}
 	return string(found[1]), nil
-}
-
-// get has read read a small file of a server.
-func get(ctx context.Context, client *http.Client, address string, read func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	resp, err := ask(ctx, client, address, 0)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := read(io.LimitReader(resp.Body, maxIndex)); err != nil {
-		return fmt.Errorf("%s: %w", address, err)
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ package pin
 import (
 	"errors"
 	"io/fs"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -96,40 +95,6 @@ func TestParseSites(t *testing.T) {
 	}
 }
 
-func TestAptProxy(t *testing.T) {
-	t.Setenv("HTTP_PROXY", "")
-	t.Setenv("HTTPS_PROXY", "")
-	for name, tc := range map[string]struct{ config, url, want string }{
-		"none":                 {`APT::Architecture "amd64";`, "http://m.example.org/x", ""},
-		"for all":              {`Acquire::http::Proxy "http://p.example.org:3142";`, "http://m.example.org/x", "http://p.example.org:3142"},
-		"without quotes":       {`Acquire::http::Proxy http://p.example.org:3142`, "http://m.example.org/x", "http://p.example.org:3142"},
-		"also for https":       {`Acquire::http::Proxy "http://p.example.org:3142";`, "https://m.example.org/x", "http://p.example.org:3142"},
-		"https has its own":    {"Acquire::http::Proxy \"http://p:1\";\nAcquire::https::Proxy \"http://q:1\";", "https://m.example.org/x", "http://q:1"},
-		"none for one host":    {"Acquire::http::Proxy \"http://p:1\";\nAcquire::http::Proxy::m.example.org \"DIRECT\";", "http://m.example.org/x", ""},
-		"but for another":      {"Acquire::http::Proxy \"http://p:1\";\nAcquire::http::Proxy::m.example.org \"DIRECT\";", "http://n.example.org/x", "http://p:1"},
-		"apt knows no case":    {`acquire::HTTP::proxy "http://p:1";`, "http://m.example.org/x", "http://p:1"},
-		"address of no server": {`Acquire::http::Proxy "http://[";`, "http://m.example.org/x", "error"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			req, err := http.NewRequest(http.MethodGet, tc.url, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u, err := proxyOf(tc.config)(req)
-			got := ""
-			switch {
-			case err != nil:
-				got = "error"
-			case u != nil:
-				got = u.String()
-			}
-			if got != tc.want {
-				t.Errorf("proxy %q, want %q (%v)", got, tc.want, err)
-			}
-		})
-	}
-}
-
 func TestPublishedSum(t *testing.T) {
 	sum, other := strings.Repeat("0a", 32), strings.Repeat("0b", 32)
 	for name, tc := range map[string]struct{ list, want string }{
@@ -138,7 +103,8 @@ func TestPublishedSum(t *testing.T) {
 		"missing":   {sum + "  linux.tar.xz.sign\n", ""},
 	} {
 		url := serve(t, &mirror{files: map[string][]byte{"sums": []byte(tc.list)}})
-		got, err := publishedSum(t.Context(), http.DefaultClient, &Source{URL: url + "/linux.tar.xz", Sums: url + "/sums"})
+		opts := options(t)
+		got, err := opts.publishedSum(t.Context(), &Source{URL: url + "/linux.tar.xz", Sums: url + "/sums"})
 		if got != tc.want || (err == nil) != (tc.want != "") {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

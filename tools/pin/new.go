@@ -44,7 +44,7 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 	if _, err := os.Lstat(file); err == nil {
 		return "", nil, exit.With(exit.Usage, fmt.Errorf("%s exists already; vcpulab --pin %s pin update updates its blob ids", file, version))
 	}
-	opts.setDefaults(ctx)
+	opts.setDefaults()
 	if opts.Sites, err = mirrors(ctx, opts.Sites); err != nil {
 		return "", nil, err
 	}
@@ -145,7 +145,7 @@ func findPackage(ctx context.Context, opts *FetchOptions, version string, suites
 	var others []string
 	for _, suite := range suites {
 		step.Update("%s", suite)
-		list, err := sourcesIn(ctx, opts.Client, opts.Sites, suite)
+		list, err := opts.sourcesIn(ctx, opts.Sites, suite)
 		if ctx.Err() != nil {
 			return Source{}, ctx.Err()
 		}
