@@ -4,7 +4,6 @@ package cocci
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,6 +18,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
@@ -55,6 +55,12 @@ type Result struct {
 	Change []byte `json:"-"`
 }
 
+// kept is how the cache keeps a result, of which reports do not have all.
+type kept struct {
+	*Result
+	Change []byte
+}
+
 // Converted returns how many places are gone.
 func (r *Result) Converted() int { return r.Places - len(r.Left) }
 
@@ -62,10 +68,9 @@ const (
 	// kind is the kind of results in the cache. revision is raised when this
 	// package makes something else of the same input.
 	kind     = "cocci"
-	revision = "1"
+	revision = "2"
 
 	resultFile = "result.json"
-	changeFile = "change.diff"
 )
 
 // Run runs the rule on a source. The source is only read: spatch works on
@@ -86,11 +91,9 @@ func (w *work) run(ctx context.Context, src Source) (*Result, error) {
 	if w.result.Spatch, err = spatchVersion(ctx); err != nil {
 		return nil, err
 	}
-	git, _, err := program.Program{Name: "git"}.Run(ctx, "--version")
-	if err != nil {
+	if w.result.Git, err = program.Version(ctx, "git", "--version"); err != nil {
 		return nil, err
 	}
-	w.result.Git = strings.TrimSpace(string(git))
 	var found []Place
 	if w.files, found, w.attributes, err = w.rule.inputs(src); err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Dir, err)
@@ -101,28 +104,21 @@ func (w *work) run(ctx context.Context, src Source) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, resultFile))
-	if err != nil {
-		return nil, err
-	}
-	var result Result
-	if err := json.Unmarshal(data, &result); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, resultFile), err)
-	}
-	result.Change, err = os.ReadFile(filepath.Join(dir, changeFile))
-	return &result, err
+	k := kept{Result: new(Result)}
+	err = jsonfile.Load(filepath.Join(dir, resultFile), &k)
+	k.Result.Change = k.Change
+	return k.Result, err
 }
 
 // spatchVersion returns the version of spatch. If it is not installed the
 // error has exit.MachineLacks.
 func spatchVersion(ctx context.Context) (string, error) {
-	out, _, err := program.Program{Name: "spatch"}.Run(ctx, "--version")
+	line, err := program.Version(ctx, "spatch", "--version")
 	if _, missing := errors.AsType[*program.MissingError](err); missing {
 		return "", exit.With(exit.MachineLacks, errors.New("spatch, the program of Coccinelle, is not installed: install it with vcpulab install generate (Debian's package coccinelle)"))
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
 	line, _, _ = strings.Cut(line, " compiled ")
-	return strings.TrimSpace(line), err
+	return line, err
 }
 
 // work is one run of a rule.
@@ -177,15 +173,7 @@ func (w *work) fill(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(&w.result, "", "\t")
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		os.RemoveAll(tmp),
-		os.WriteFile(filepath.Join(dir, resultFile), data, 0o644),
-		os.WriteFile(filepath.Join(dir, changeFile), change, 0o644),
-	)
+	return errors.Join(os.RemoveAll(tmp), jsonfile.Save(filepath.Join(dir, resultFile), kept{&w.result, change}))
 }
 
 // copyFiles writes the files to dir.
