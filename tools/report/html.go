@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -131,16 +132,11 @@ func (p methodPart) Tables() []figureTable {
 
 // Commands lists the boots that show how QEMU was started, each way once.
 func (s *sheet) Commands() []results.Boot {
-	var out []results.Boot
-	for _, b := range s.Boots {
-		if !b.Again && b.Command != "" && !slices.ContainsFunc(out, func(o results.Boot) bool {
-			return o.Method == b.Method && o.Kernel == b.Kernel
-		}) {
-			out = append(out, b)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b results.Boot) int { return s.rank(a.Kernel) - s.rank(b.Kernel) })
-	return out
+	out := slices.DeleteFunc(slices.Clone(s.Boots), func(b results.Boot) bool { return b.Again || b.Command == "" })
+	slices.SortStableFunc(out, func(a, b results.Boot) int {
+		return cmp.Or(s.rank(a.Kernel)-s.rank(b.Kernel), slices.Index(s.methods, a.Method)-slices.Index(s.methods, b.Method))
+	})
+	return slices.CompactFunc(out, func(a, b results.Boot) bool { return a.Kernel == b.Kernel && a.Method == b.Method })
 }
 
 // quoted is a number on the page.

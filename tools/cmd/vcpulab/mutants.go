@@ -68,7 +68,11 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if err != nil {
 		return err
 	}
-	return c.show(l, r.Out, report)
+	err = report.Save(r.Out)
+	if !l.JSON {
+		l.printf("logs: %s\n\n", r.Out)
+	}
+	return errors.Join(err, l.show(report, report.WriteText), report.Err())
 }
 
 // load reads all mutants, and makes those that lack a patch.
@@ -164,13 +168,4 @@ func (c mutantsCmd) refresh(ctx context.Context, l *lab, r *mutant.Runner, mutan
 	written, err := r.Refresh(ctx, mutants)
 	text := fmt.Sprintf("{{range .}}rewritten: {{.File}}\n{{end}}{{len .}} of %d mutants rewritten\n", len(mutants))
 	return errors.Join(l.print(written, text), err)
-}
-
-// show prints the report and writes it for programs.
-func (c mutantsCmd) show(l *lab, out string, r *mutant.Report) error {
-	err := r.Save(out)
-	if !l.JSON {
-		l.printf("logs: %s\n\n", out)
-	}
-	return errors.Join(err, l.show(r, r.WriteText), r.Err())
 }
