@@ -22,10 +22,7 @@ const (
 )
 
 // Fields of a fragment: comments with a meaning.
-var (
-	field         = regexp.MustCompile(`(?m)^# (like|arch|kbuild|base|compiler): *(\S+)$`)
-	withoutSparse = regexp.MustCompile(`(?m)^# sparse: no, (\S.*)$`)
-)
+var field = regexp.MustCompile(`(?m)^# (?:(like|arch|kbuild|base|compiler): *(\S+)|(sparse): no, (\S.*))$`)
 
 // Load reads the columns in dir, in the order of their names. A column is a
 // configuration fragment, <name>.config, on top of common.config. Its comments
@@ -106,16 +103,13 @@ func readFields(name string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := string(data)
 	fields := make(map[string]string)
-	for _, m := range field.FindAllStringSubmatch(text, -1) {
-		if _, duplicate := fields[m[1]]; duplicate {
-			return nil, fmt.Errorf("duplicate line %q", "# "+m[1]+":")
+	for _, m := range field.FindAllStringSubmatch(string(data), -1) {
+		key, value := m[1]+m[3], m[2]+m[4]
+		if _, duplicate := fields[key]; duplicate {
+			return nil, fmt.Errorf("duplicate line %q", "# "+key+":")
 		}
-		fields[m[1]] = m[2]
-	}
-	if m := withoutSparse.FindStringSubmatch(text); m != nil {
-		fields["sparse"] = m[1]
+		fields[key] = value
 	}
 	return fields, nil
 }
