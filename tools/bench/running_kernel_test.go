@@ -25,11 +25,12 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// goBuild builds a static program.
-func goBuild(t *testing.T, pkg string) string {
+// goBuild has go build a static program, or go test -c one that has the tests of a
+// package.
+func goBuild(t *testing.T, pkg string, verb ...string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	cmd := exec.Command("go", "build", "-o", program, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", pkg)
+	program := filepath.Join(t.TempDir(), "program")
+	cmd := exec.Command("go", append(verb, "-o", program, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch.X86_64().GoArch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
@@ -51,8 +52,8 @@ func TestRunningInGuest(t *testing.T) {
 		return func(s string) string { return strings.ReplaceAll(s, old, new) }
 	}
 	files := []vm.File{
-		{Path: "bin/vcpulab", Mode: 0o755, Host: goBuild(t, "vcpulab/tools/cmd/vcpulab")},
-		{Path: "bin/within", Mode: 0o755, Host: goBuild(t, "./testdata/within")},
+		{Path: "bin/vcpulab", Mode: 0o755, Host: goBuild(t, "vcpulab/tools/cmd/vcpulab", "build")},
+		{Path: "bin/within", Mode: 0o755, Host: goBuild(t, ".", "test", "-c")},
 		{Path: "boot/config-" + k.Release, Mode: 0o644, Host: k.ConfigPath()},
 	}
 	for name, edit := range map[string]func(string) string{

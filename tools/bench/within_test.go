@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Command within does in a guest what a test of the running kernel takes there
-// and a shell would do: a guest has none.
-package main
+package bench
 
 import (
 	"bytes"
@@ -10,14 +8,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
-func main() {
-	code, err := do(os.Args[1], os.Args[2], os.Args[3:])
+// TestMain is, in a guest and under another name, the program that does there what
+// a test of the running kernel takes and a shell would do: a guest has none.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "within" {
+		os.Exit(m.Run())
+	}
+	code, err := within(os.Args[1], os.Args[2], os.Args[3:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "within:", err)
 		os.Exit(99)
@@ -25,7 +30,7 @@ func main() {
 	os.Exit(code)
 }
 
-func do(what, arg string, more []string) (int, error) {
+func within(what, arg string, more []string) (int, error) {
 	switch what {
 	case "cat":
 		data, err := os.ReadFile(arg)
