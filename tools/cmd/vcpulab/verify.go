@@ -19,7 +19,7 @@ import (
 // verifyCmd checks the sets of patches.
 type verifyCmd struct {
 	Set  string   `help:"Check this set of patches/sets.toml alone." placeholder:"NAME"`
-	Only []string `help:"Run this check only; may be given more than once." placeholder:"NAME"`
+	Only []string `help:"Run only the checks whose names match; may be given more than once." placeholder:"PATTERN"`
 	List bool     `help:"Say what checks there are, and why."`
 	Out  string   `help:"Directory for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
 	Jobs int      `short:"j" help:"How many programs to run at a time (default: one a processor)." placeholder:"N"`
