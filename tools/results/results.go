@@ -22,6 +22,9 @@ import (
 // Format is the version of the JSON. Files of other versions are refused.
 const Format = 9
 
+// maxFile bounds a file of results, in bytes.
+const maxFile = 256 << 20
+
 // ErrFormat means that a file holds no results that this version can read.
 var ErrFormat = errors.New("not results of this version")
 
@@ -266,9 +269,12 @@ func Read(name string) (*Results, error) {
 // Parse reads results as JSON. The error is ErrFormat for anything that is
 // not results of this version.
 func Parse(rd io.Reader) (*Results, error) {
-	data, err := io.ReadAll(rd)
+	data, err := io.ReadAll(io.LimitReader(rd, maxFile+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%w: larger than %d bytes", ErrFormat, maxFile)
 	}
 	var version struct {
 		Format int `json:"format"`

@@ -17,7 +17,7 @@ func unlicensed(name string) bool {
 	if slices.Contains([]string{"LICENSE", "README.md", "go.mod", "go.sum"}, path.Base(name)) {
 		return true
 	}
-	return slices.Contains([]string{".o", ".bin", ".patch", ".gz"}, path.Ext(name)) || slices.Contains(strings.Split(name, "/"), "testdata")
+	return slices.Contains([]string{".o", ".bin", ".patch", ".gz", ".json"}, path.Ext(name)) || slices.Contains(strings.Split(name, "/"), "testdata")
 }
 
 // spdx is in one of the first lines of every source file.
