@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package verify looks at a series as its maintainers would, and their CI:
-// without compiling or booting anything, which takes seconds.
+// without compiling or booting anything, which takes seconds; a minute where
+// Sphinx has to read documents that have changed.
 //
 // A [Check] is a small value: a name, what it looks at and why that matters,
 // and a function. [Checks] has all of them, and [Run] runs some on a
@@ -48,7 +49,7 @@ type Check struct {
 func Checks() []Check {
 	return []Check{
 		mails, pinned, applies, gitAm, diffstat, cover, message, spelling, generated, checkpatch,
-		rules, pairs, retired, figures, kernelDoc, selftests,
+		rules, pairs, retired, figures, kernelDoc, htmlDocs, selftests,
 	}
 }
 

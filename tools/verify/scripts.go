@@ -123,16 +123,30 @@ var kernelDoc = Check{
 		}
 		fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
 		var found []Finding
-		for _, f := range now {
-			fresh := !slices.ContainsFunc(known, func(k Finding) bool { return k.File == f.File && k.Message == f.Message })
-			fmt.Fprintf(log, "%v (new: %t)\n", f, fresh)
-			if fresh {
-				f.Do = "python3 " + kernelDocScript + " -none -Wall " + f.File
-				found = append(found, f)
-			}
+		for _, f := range newFindings(now, known) {
+			fmt.Fprintln(log, f)
+			f.Do = "python3 " + kernelDocScript + " -none -Wall " + f.File
+			found = append(found, f)
 		}
 		return found, nil
 	}),
+}
+
+// newFindings returns those that are not known, or not as often. Lines do not
+// count: they move.
+func newFindings(now, known []Finding) []Finding {
+	type text struct{ file, message string }
+	times := make(map[text]int)
+	for _, f := range known {
+		times[text{f.File, f.Message}]++
+	}
+	var fresh []Finding
+	for _, f := range now {
+		if times[text{f.File, f.Message}]--; times[text{f.File, f.Message}] < 0 {
+			fresh = append(fresh, f)
+		}
+	}
+	return fresh
 }
 
 var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)

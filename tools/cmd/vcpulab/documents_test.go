@@ -64,7 +64,7 @@ var documentCommands = []documentCommand{
 	{"make doctor", covered{run: `(?m)^build +fetch and build kernels: yes$`}},
 	{"bin/vcpulab apply --through creation/10", covered{run: `(?m) creation/10 +KVM: .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab apply --set walks", covered{run: `(?m)KVM: Walk vCPUs along a list .*\n(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
-	{"bin/vcpulab verify --set walks", covered{run: `(?m)^[1-9][0-9]* patches, 12 checks, 0 findings: good$`}},
+	{"bin/vcpulab verify --set walks", covered{run: `(?m)^[1-9][0-9]* patches, 13 checks, 0 findings: good$`}},
 	{`bin/vcpulab prepare --set walks --name "Your Name" --email you@example.org --out out/walks`, covered{run: `(?m)^  git send-email `}},
 	{"bin/vcpulab generate", covered{run: `(?m)^generated patches: [1-9][0-9]*, not as generated: 0$`}},
 	{"KERNEL_SRC=~/linux-7.2 bin/vcpulab generate --output 7.2.diff", covered{

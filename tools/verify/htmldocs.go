@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/tree"
+)
+
+// documentsDir has the kernel's documents, and sphinxWrapper is the tree's own
+// program that has Sphinx make pages of them, as "make htmldocs" does.
+const (
+	documentsDir  = "Documentation"
+	sphinxWrapper = "tools/docs/sphinx-build-wrapper"
+)
+
+var htmlDocs = Check{
+	Name: "htmldocs",
+	Explain: "The kernel's own htmldocs says nothing of the documents that the series touches, and of those beside them, that it does not say without it. " +
+		"A broken table is missing from the page, and the bots of linux-doc look.",
+	Needs: []string{"python3", "sphinx-build"},
+	Tree:  true,
+	Run: inTree(func(ctx context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
+		dirs := src.documentDirs()
+		if len(dirs) == 0 {
+			return nil, nil
+		}
+		now, err := s.htmlDocs(ctx, src, dirs)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(log, "%s: %d warnings\n", strings.Join(dirs, " "), len(now))
+		if len(now) == 0 {
+			return nil, nil // no need to know those without the series
+		}
+
+		known, err := s.htmlDocs(ctx, src.undone(), dirs)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(log, "%d warnings without the series\n", len(known))
+		var found []Finding
+		for _, f := range newFindings(now, known) {
+			f.Do = "make htmldocs SPHINXDIRS='" + strings.Join(dirs, " ") + "'"
+			found = append(found, f)
+		}
+		return found, nil
+	}),
+}
+
+// documentDirs returns what SPHINXDIRS has to be for the documents that the
+// series touches: for each the subsystem's directory, "virt/kvm", where other
+// documents may refer to it; or one above, if that has no index.
+func (p *patched) documentDirs() []string {
+	found := make(map[string]bool)
+	for name, data := range p.over {
+		rest, ok := strings.CutPrefix(name, documentsDir+"/")
+		if !ok || path.Ext(name) != ".rst" || data == nil {
+			continue
+		}
+		parts := strings.Split(path.Dir(rest), "/")
+		dir := path.Join(parts[:min(2, len(parts))]...)
+		for dir != "." && p.read(path.Join(documentsDir, dir, "index.rst")) == nil {
+			dir = path.Dir(dir)
+		}
+		found[dir] = true
+	}
+	maps.DeleteFunc(found, func(dir string, _ bool) bool {
+		for above := path.Dir(dir); above != "."; above = path.Dir(above) {
+			if found[above] {
+				return true // Sphinx reads it with that one
+			}
+		}
+		return false
+	})
+	return slices.Sorted(maps.Keys(found))
+}
+
+// htmlDocsKind is the kind of results in the cache, htmlDocsHow is raised when
+// Sphinx is asked something else.
+const (
+	htmlDocsKind = "htmldocs"
+	htmlDocsHow  = "1"
+)
+
+// htmlDocs returns what Sphinx says of the documents in directories of a tree, or
+// what it said when these were the same.
+func (s *Submission) htmlDocs(ctx context.Context, p *patched, dirs []string) ([]Finding, error) {
+	key, err := s.documentsKey(ctx, p, dirs)
+	if err != nil {
+		return nil, err
+	}
+	warnings, _, err := cache.Result(ctx, s.Cache, htmlDocsKind, key, func(ctx context.Context) ([]Finding, error) {
+		step := s.Log.Step("htmldocs of " + strings.Join(dirs, " "))
+		warnings, err := s.runSphinx(ctx, p, dirs)
+		if err != nil {
+			step.Fail(err)
+			return nil, err
+		}
+		step.Done("%s", progress.Count(len(warnings), "warning"))
+		return warnings, nil
+	})
+	return warnings, err
+}
+
+// quoting matches what puts another file's text into a document.
+var quoting = regexp.MustCompile(`(?m)^\s*\.\. (?:kernel-[a-z]+|include|literalinclude|raw|csv-table|maintainers-include)::`)
+
+// documentsKey returns what identifies the documents in directories of a tree, and
+// the programs that read them: another word in KVM's code is no reason to read them
+// again, unless one of them quotes code.
+func (s *Submission) documentsKey(ctx context.Context, p *patched, dirs []string) (string, error) {
+	version, err := program.Version(ctx, "sphinx-build", "--version")
+	if err != nil {
+		return "", err
+	}
+	patterns := make([]string, len(dirs))
+	for i, dir := range dirs {
+		patterns[i] = path.Join(documentsDir, dir)
+	}
+	quotes := slices.ContainsFunc(p.names(patterns, ".rst"), func(name string) bool { return quoting.Match(p.read(name)) })
+
+	// All that may differ from the kernel that was fetched.
+	changed := slices.Collect(maps.Keys(p.over))
+	base := s.Base
+	for base.Base != "" {
+		changed = append(changed, base.Changed...)
+		if base, err = tree.Load(base.Base); err != nil {
+			return "", err
+		}
+	}
+	slices.Sort(changed)
+	parts := []string{htmlDocsKind, htmlDocsHow, version, base.ID, strings.Join(dirs, " ")}
+	for _, name := range slices.Compact(changed) {
+		if !quotes && !strings.HasPrefix(name, documentsDir+"/") && !strings.HasPrefix(name, "tools/docs/") && !strings.HasPrefix(name, "tools/lib/python/") {
+			continue
+		}
+		data := p.read(name)
+		parts = append(parts, name, strconv.FormatBool(data == nil), string(data))
+	}
+	return cache.Key(parts...), p.err
+}
+
+// sphinxLine is a warning of Sphinx's that is about a place. Others are about the
+// machine: a program that would make better pictures.
+var sphinxLine = regexp.MustCompile(`^(/[^\s:]+):(?:(\d+):)? (?:WARNING|ERROR|SEVERE|CRITICAL): (.*)$`)
+
+// runSphinx returns what Sphinx says of the documents in directories of a tree.
+func (s *Submission) runSphinx(ctx context.Context, p *patched, dirs []string) ([]Finding, error) {
+	wrapper := filepath.Join(s.Base.Dir, filepath.FromSlash(sphinxWrapper))
+	if _, err := os.Stat(wrapper); err != nil {
+		return nil, fmt.Errorf("run htmldocs: %w", err)
+	}
+	tmp, err := os.MkdirTemp("", "vcpulab-verify-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	// Sphinx resolves links in its source directory, and names files by that.
+	if tmp, err = filepath.EvalSymlinks(tmp); err != nil {
+		return nil, err
+	}
+	src := filepath.Join(tmp, "linux")
+	if err := p.link(s.Base.Dir, src); err != nil {
+		return nil, fmt.Errorf("run htmldocs: %w", err)
+	}
+
+	// Python is not to leave compiled files in the tree.
+	run := program.Program{Name: "python3", Dir: src, Env: []string{
+		"srctree=" + src, "KERNELVERSION=" + s.Base.Version, "KBUILD_VERBOSE=0", "PYTHONDONTWRITEBYTECODE=1",
+	}}
+	args := []string{wrapper, "htmldocs", "--builddir", filepath.Join(tmp, "out"), "--jobs", strconv.Itoa(cmp.Or(s.Jobs, runtime.NumCPU())), "--sphinxdirs"}
+	_, said, err := run.Run(ctx, append(args, dirs...)...)
+	if err != nil {
+		return nil, fmt.Errorf("run htmldocs: %w\n%s", err, bytes.TrimSpace(said))
+	}
+	return sphinxWarnings(string(said), src), nil
+}
+
+// sphinxWarnings returns the warnings in what Sphinx says of a tree in src.
+func sphinxWarnings(said, src string) []Finding {
+	var found []Finding
+	for line := range strings.Lines(said) {
+		m := sphinxLine.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			continue
+		}
+		n, _ := strconv.Atoi(m[2]) // none is 0
+		found = append(found, Finding{File: strings.TrimPrefix(m[1], src+"/"), Line: n, Message: m[3]})
+	}
+	return found
+}
+
+// undone returns the tree without the series, of which no more is known than what
+// the series changes.
+func (p *patched) undone() *patched {
+	old := &patched{base: p.base, over: make(map[string][]byte)}
+	for name := range p.over {
+		old.over[name] = p.before(name)
+	}
+	return old
+}
+
+// link makes dst a tree of symbolic links to what is in base, the directory of the
+// base, but for the files that the series changes.
+func (p *patched) link(base, dst string) error {
+	// Directories with such a file somewhere below them cannot be links.
+	own := make(map[string]bool)
+	for name := range p.over {
+		for dir := path.Dir(name); !own[dir]; dir = path.Dir(dir) {
+			own[dir] = true
+		}
+	}
+	for dir := range own {
+		to := filepath.Join(dst, dir)
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return err
+		}
+		entries, err := fs.ReadDir(p.base, dir)
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		for _, e := range entries {
+			name := path.Join(dir, e.Name())
+			if _, changed := p.over[name]; changed || own[name] {
+				continue
+			}
+			if err := os.Symlink(filepath.Join(base, name), filepath.Join(to, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	for name, data := range p.over {
+		if data == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dst, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package verify
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vcpulab/tools/cache"
+)
+
+func TestOwnHTMLDocs(t *testing.T) {
+	if _, err := exec.LookPath("sphinx-build"); err != nil {
+		t.Skip("NOT TESTED: there is no sphinx-build; install it with vcpulab install verify")
+	}
+	const document = "Documentation/virt/kvm/locking.rst"
+	s := own(t)
+	want(t, findings(t, htmlDocs, s))
+	const rule = "============  ===============================  ================================\narch"
+	other := edited(t, s, document, rule, strings.TrimPrefix(rule, "=="))
+	want(t, findings(t, htmlDocs, other), document+":", "Malformed table", "make htmldocs SPHINXDIRS='virt/kvm'")
+
+	// Code alone does not have them read again.
+	code := edited(t, s, "virt/kvm/kvm_main.c", "\n", "\n\n")
+	want(t, findings(t, htmlDocs, code))
+	keys, err := s.Cache.Keys(htmlDocsKind)
+	if err != nil || len(keys) != 3 {
+		t.Errorf("expected three results to be kept, with the series, with the mistake and without both, found %v, %v", keys, err)
+	}
+	if _, err := os.Stat(filepath.Join(s.Base.Dir, "Documentation/sphinx/__pycache__")); err == nil {
+		t.Error("Python left compiled files in the pinned tree")
+	}
+}
+
+// TestHTMLDocsFails has the tree's program say nothing, and end in other ways than
+// it should.
+func TestHTMLDocsFails(t *testing.T) {
+	s := sources(t, map[string]string{"Documentation/virt/kvm/a.rst": "a\n", "Documentation/virt/kvm/index.rst": "b\n"})
+	var err error
+	if s.Cache, err = cache.Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	src, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{"virt/kvm"}
+	if _, err := s.runSphinx(t.Context(), src, dirs); err == nil || !strings.Contains(err.Error(), "htmldocs") {
+		t.Errorf("no program: expected an error, found %v", err)
+	}
+	wrapper := filepath.Join(s.Base.Dir, sphinxWrapper)
+	if err := os.MkdirAll(filepath.Dir(wrapper), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for text, good := range map[string]bool{
+		"import sys; sys.exit('no theme')\n": false,
+		"raise OSError\n":                    false,
+		"import os, sys\nassert os.environ['srctree'] == os.getcwd() and open('Documentation/virt/kvm/a.rst').read() == 'a\\n'\n": true,
+	} {
+		if err := os.WriteFile(wrapper, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.runSphinx(t.Context(), src, dirs); (err == nil) != good {
+			t.Errorf("%q: expected good to be %t, found %v", text, good, err)
+		}
+	}
+}
+
+func TestSphinxWarnings(t *testing.T) {
+	const said = `WARNING: dot(1) not found, for better output quality install graphviz
+/t/linux/Documentation/virt/kvm/a.rst:7: WARNING: Malformed table.
+Text in column margin in table line 3.
+
+=== ===
+/t/linux/Documentation/virt/kvm/b.rst: WARNING: document isn't included in any toctree
+/t/linux/Documentation/virt/kvm/a.rst:9: ERROR: Unknown interpreted text role "c:fun".
+Using alabaster theme
+`
+	expected := []Finding{
+		{File: "Documentation/virt/kvm/a.rst", Line: 7, Message: "Malformed table."},
+		{File: "Documentation/virt/kvm/b.rst", Message: "document isn't included in any toctree"},
+		{File: "Documentation/virt/kvm/a.rst", Line: 9, Message: `Unknown interpreted text role "c:fun".`},
+	}
+	got := sphinxWarnings(said, "/t/linux")
+	if diff := cmp.Diff(expected, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	// Lines move, and one more of the same is new.
+	moved := got[0]
+	moved.Line = 70
+	if fresh := newFindings([]Finding{moved, got[1], got[1]}, got); len(fresh) != 1 || fresh[0] != got[1] {
+		t.Errorf("expected %v, found %v", got[1], fresh)
+	}
+}
+
+func TestDocumentDirs(t *testing.T) {
+	s := sources(t, map[string]string{
+		"Documentation/virt/kvm/devices/a.rst": "",
+		"Documentation/virt/kvm/b.rst":         "",
+		"Documentation/virt/kvm/data.txt":      "",
+		"Documentation/mm/slab/c.rst":          "",
+		"Documentation/mm/damon/d.rst":         "",
+	})
+	s.after.files["Documentation/process/gone.rst"] = nil
+	for _, dir := range []string{"virt", "virt/kvm", "virt/kvm/devices", "mm", "mm/damon", "process"} {
+		dir = filepath.Join(s.Base.Dir, documentsDir, dir)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "index.rst"), []byte("old\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// mm, for its slab, has mm/damon in it.
+	if diff := cmp.Diff([]string{"mm", "virt/kvm"}, src.documentDirs()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestLink makes a tree of links to another, and of the files of a series.
+func TestLink(t *testing.T) {
+	s := sources(t, map[string]string{"a/changed.c": "new\n", "new/b/c.c": "new\n"})
+	s.after.files["a/removed.c"] = nil
+	for _, name := range []string{"Makefile", "a/changed.c", "a/removed.c", "a/same.c", "a/below/d.c", "other/e.c"} {
+		name = filepath.Join(s.Base.Dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("old\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := filepath.Join(t.TempDir(), "linux")
+	if err := src.link(s.Base.Dir, dst); err != nil {
+		t.Fatal(err)
+	}
+	for name, expected := range map[string]string{
+		"Makefile": "old\n", "a/changed.c": "new\n", "a/same.c": "old\n", "a/below/d.c": "old\n", "other/e.c": "old\n", "new/b/c.c": "new\n",
+	} {
+		if got, err := os.ReadFile(filepath.Join(dst, name)); string(got) != expected {
+			t.Errorf("%s: expected %q, found %q, %v", name, expected, got, err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(dst, "a/removed.c")); !os.IsNotExist(err) {
+		t.Errorf("a file that the series removes: expected none, found %v", err)
+	}
+	if old, err := os.ReadFile(filepath.Join(s.Base.Dir, "a/changed.c")); string(old) != "old\n" {
+		t.Errorf("the base was written to: %q, %v", old, err)
+	}
+}
