@@ -169,6 +169,7 @@ type build struct {
 	config     Config   // that is asked for
 	toolchain  Toolchain
 	kind, key  string // in the cache
+	elsewhere  bool   // see ObjectSpec
 
 	areaKind, areaKey string
 }
@@ -236,6 +237,9 @@ func (b *build) finalConfig(a *area) (Config, error) {
 		return nil, err
 	}
 	dropped := b.config.dropped(final)
+	if b.elsewhere {
+		dropped = slices.DeleteFunc(dropped, func(d Dropped) bool { return d.Symbol != "CONFIG_KVM" })
+	}
 	if len(dropped) == 0 {
 		return final, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
@@ -27,6 +28,10 @@ type ObjectSpec struct {
 	Spec
 	// WithoutSparse is why sparse is not used for it; "" if it is.
 	WithoutSparse string
+	// Elsewhere says that the tree may be of another kernel than the one that the
+	// fragments are for: it need not have all symbols that they set. KVM has to be
+	// among what it does have.
+	Elsewhere bool
 }
 
 // Objects is what was found when KVM's objects were compiled, with W=1 and
@@ -103,6 +108,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err != nil {
 		return nil, err
 	}
+	common.elsewhere = spec.Elsewhere
 	o := objectBuild{build: common, spec: spec}
 	if o.checker, err = spec.checker(ctx); err != nil {
 		return nil, err
@@ -112,10 +118,14 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		return nil, fmt.Errorf("%s: %w", o.doing(), err)
 	}
 	// The keys of the cache have uname's name of the architecture.
-	o.setKeys(kindObjectArea, spec.Name, seen, []string{
+	setup := []string{
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
 		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
-	})
+	}
+	if spec.Elsewhere {
+		setup = append(setup, "elsewhere")
+	}
+	o.setKeys(kindObjectArea, spec.Name, seen, setup)
 
 	dir, hit, err := o.populate(ctx, o.fill)
 	if err != nil {
@@ -176,6 +186,9 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 		Made:     count(m.said.made, o.directories()), All: count(all, o.directories()),
 		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
 		Checker: o.checker.Version, CheckCommand: o.checker.Command, ConfigHash: final.Hash(),
+	}
+	if spec := o.spec; spec.Elsewhere && found.All == 0 {
+		return exit.With(exit.BuildFailed, fmt.Errorf("%s: no object of KVM was made: the configuration of %s leaves it out", m.doing, spec.Name))
 	}
 	m.step.Done("%d of %d objects, %d warnings", found.Made, found.All, len(found.Warnings))
 	if err := copyFile(filepath.Join(tmp, fileLog), m.log); err != nil {

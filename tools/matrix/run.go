@@ -171,8 +171,7 @@ func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, ro
 			return nil, err
 		}
 		found, err := c.Objects(ctx, row.Name(), t, column)
-		failed, ok := errors.AsType[*kbuild.Error](err)
-		if ok && exit.Code(err) == exit.BuildFailed {
+		if failed, ok := errors.AsType[*kbuild.Error](err); ok && exit.Code(err) == exit.BuildFailed {
 			cells = append(cells, Cell{Column: column.Name, Patch: row.Patch, State: Failed, Error: err.Error(), Log: failed.Log})
 			continue
 		}

@@ -190,6 +190,21 @@ func (s *Sets) Load(name string) (*Series, error) {
 	return s.join(stack)
 }
 
+// LoadThese reads the patches of some sets and of all that they need as one series.
+func (s *Sets) LoadThese(names []string) (*Series, error) {
+	in := make(map[string]bool)
+	for _, name := range names {
+		stack, err := s.Stack(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, set := range stack {
+			in[set.Name] = true
+		}
+	}
+	return s.join(slices.DeleteFunc(slices.Clone(s.All), func(o Set) bool { return !in[o.Name] }))
+}
+
 // LoadOn reads the patches of a set alone, and makes the tree that they are for:
 // base with what the set needs.
 func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (own *Series, on tree.Tree, err error) {

@@ -55,6 +55,7 @@ var documentCommands = []documentCommand{
 		run:     `(?m)^/.*/patched/[0-9a-f]+/linux$`,
 	}},
 	{"bin/vcpulab moves ~/linux", covered{prepare: copyTouched, run: "(?m)^\\| `walks` \\| applies \\|$"}},
+	{"bin/vcpulab moves --compile ~/linux", covered{ci: `^\ttest$`, why: "the script moves.txtar does it with a kernel of one file"}},
 	{"make build", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "make test-kernel-quick begins with the same builds"}},
 	{"make test-kernel", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "it takes an hour; CI runs the tests that use the lookups"}},
 	{"make verify", covered{run: `(?m)^[1-9][0-9]* patches, [1-9][0-9]* checks, 0 findings: good$`}},

@@ -50,7 +50,11 @@ func (c reportCmd) Run(l *lab) error {
 		}
 	}
 	if c.Into != "" {
-		return insert(c.Into, r)
+		var b strings.Builder
+		if err := report.Digest(&b, r); err != nil {
+			return err
+		}
+		return insert(c.Into, figuresBegin, b.String(), figuresEnd)
 	}
 	if c.SVG != "" || c.Quoted != "" {
 		return nil
@@ -108,24 +112,20 @@ const (
 	figuresEnd   = "<!-- end of figures -->\n"
 )
 
-// insert puts the figures of r between the markers of a file.
-func insert(name string, r *results.Results) error {
+// insert puts what a command made between two marking lines of a file.
+func insert(name, begin, made, end string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	before, rest, begins := strings.Cut(string(text), figuresBegin)
-	_, after, ends := strings.Cut(rest, figuresEnd)
+	before, rest, begins := strings.Cut(string(text), begin)
+	_, after, ends := strings.Cut(rest, end)
 	if !begins || !ends {
-		return exit.With(exit.Usage, fmt.Errorf("%s: expected the lines %q and %q, between which the figures go",
-			name, strings.TrimSpace(figuresBegin), strings.TrimSpace(figuresEnd)))
-	}
-	var b strings.Builder
-	if err := report.Digest(&b, r); err != nil {
-		return err
+		return exit.With(exit.Usage, fmt.Errorf("%s: expected the lines %q and %q, between which it goes",
+			name, strings.TrimSpace(begin), strings.TrimSpace(end)))
 	}
 	return writeFile(name, func(w io.Writer) error {
-		_, err := io.WriteString(w, before+figuresBegin+b.String()+figuresEnd+after)
+		_, err := io.WriteString(w, before+begin+made+end+after)
 		return err
 	})
 }

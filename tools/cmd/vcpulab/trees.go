@@ -3,13 +3,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
@@ -43,50 +39,6 @@ func (c applyCmd) Run(ctx context.Context, l *lab) error {
 	}
 	l.printf("%s\n", t.Dir)
 	return nil
-}
-
-// movesCmd says on which kernels the sets apply.
-type movesCmd struct {
-	Trees []string `arg:"" help:"Kernel trees to try them on, which are only read, directories or git checkouts."`
-}
-
-// kernelMoves is what becomes of the sets on one kernel.
-type kernelMoves struct {
-	Version string        `json:"version"`
-	Sets    []series.Move `json:"sets"`
-}
-
-// Run prints a table in Markdown, a row for each set and a column for each kernel.
-func (c movesCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
-	var kernels []kernelMoves
-	for _, dir := range c.Trees {
-		base, err := l.base(ctx, sourceFlags{KernelSrc: dir})
-		if err != nil {
-			return err
-		}
-		moves, err := sets.Moves(base)
-		if err != nil {
-			return err
-		}
-		kernels = append(kernels, kernelMoves{base.Version, moves})
-	}
-
-	return l.show(kernels, func(w io.Writer) error {
-		head, rule := "| set |", "|---|"
-		rows := make([]string, len(sets.All))
-		for i, set := range sets.All {
-			rows[i] = fmt.Sprintf("| `%s` |", cmp.Or(set.Name, "all"))
-		}
-		for _, k := range kernels {
-			head += " " + k.Version + " |"
-			rule += "---|"
-			for i, m := range k.Sets {
-				rows[i] += " " + m.String() + " |"
-			}
-		}
-		_, err := fmt.Fprintln(w, strings.Join(append([]string{head, rule}, rows...), "\n"))
-		return err
-	})
 }
 
 // pinCmd is about the pinned kernels.
