@@ -116,7 +116,7 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return a, nil
-	case err != nil || a.state.Building || kind == kindObjectArea && a.state.Started && a.state.Warnings == nil:
+	case err != nil || a.state.Building || kind != kindArea && a.state.Started && a.state.Warnings == nil:
 		// It is unknown what the files in out were made of, whether they are
 		// whole, or what make said about them.
 		return a, a.clear()

@@ -77,8 +77,9 @@ const (
 	kindModule    = "module"
 	kindSelftests = "selftests"
 	// Work areas change, under their lock.
-	kindArea       = "kbuild"
-	kindObjectArea = "kbuild-objects"
+	kindArea          = "kbuild"
+	kindObjectArea    = "kbuild-objects"
+	kindElsewhereArea = "kbuild-elsewhere"
 
 	dirLogs   = "log" // logs of builds, including failed ones
 	dirCCache = "ccache"
@@ -96,6 +97,9 @@ var keep = map[string]int{
 	// More than there are columns in ci/matrix: as long as a column has its
 	// own, only what a patch changes is compiled.
 	kindObjectArea: 16,
+	// Those of other kernels than the pinned one are not to push these out. Few are
+	// used again.
+	kindElsewhereArea: 4,
 }
 
 // Builder builds kernels. Its methods may be called by several goroutines:

@@ -122,10 +122,12 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
 		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
 	}
+	areaKind := kindObjectArea
 	if spec.Elsewhere {
+		areaKind = kindElsewhereArea
 		setup = append(setup, "elsewhere")
 	}
-	o.setKeys(kindObjectArea, spec.Name, seen, setup)
+	o.setKeys(areaKind, spec.Name, seen, setup)
 
 	dir, hit, err := o.populate(ctx, o.fill)
 	if err != nil {

@@ -223,3 +223,45 @@ func TestObjectsBad(t *testing.T) {
 		t.Errorf("without programs: expected exit code %d, found %v", exit.MachineLacks, err)
 	}
 }
+
+// TestObjectsElsewhere compiles a kernel that lacks what the fragment sets.
+func TestObjectsElsewhere(t *testing.T) {
+	k := newKVMTrees(t)
+	makefile := strings.Replace(k.content["Makefile"], "olddefconfig:\n", "olddefconfig:\n\t@sed -i '/NOT_KNOWN/d; /KVM/d' $(O)/.config\n", 1)
+	other := k.tree(t, "other", files{"Makefile": makefile})
+	set := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(k.spec.Fragments[0], []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	set("CONFIG_TINY=y\nCONFIG_NOT_KNOWN=y\n")
+	if _, err := k.b.Objects(t.Context(), "strict", other, k.spec); exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "CONFIG_NOT_KNOWN=y became n") {
+		t.Errorf("expected the setting to be missed, found %v", err)
+	}
+	before, err := k.b.Cache.Keys(kindObjectArea)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	k.spec.Elsewhere = true
+	if found := k.compile(t, other); found.All != 2 {
+		t.Errorf("expected two objects, found %d", found.All)
+	}
+	after, err := k.b.Cache.Keys(kindObjectArea)
+	if diff := cmp.Diff(before, after); err != nil || diff != "" {
+		t.Errorf("the work areas of the matrix are others: %v\n%s", err, diff)
+	}
+
+	// KVM itself, and its objects, are not to be missing.
+	set("CONFIG_TINY=y\nCONFIG_KVM=y\n")
+	if _, err := k.b.Objects(t.Context(), "no KVM", other, k.spec); exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "CONFIG_KVM=y became n") {
+		t.Errorf("expected CONFIG_KVM to be missed, found %v", err)
+	}
+	set("CONFIG_TINY=y\n")
+	none := k.tree(t, "none", files{"Makefile": strings.Replace(makefile, "kvm/: $(addprefix $(O)/,$(objects))", "kvm/:", 1)})
+	if _, err := k.b.Objects(t.Context(), "no objects", none, k.spec); exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "no object of KVM was made") {
+		t.Errorf("expected an error for a kernel without KVM, found %v", err)
+	}
+}
