@@ -22,6 +22,9 @@ type Params struct {
 	// Readers asks for lookups while vCPUs are created, nil does not. It
 	// takes two processors, and is for user space alone.
 	Readers *Readers `json:"readers,omitempty"`
+	// Caches asks for walks and lookups by the state of the caches, in user
+	// space; nil does not.
+	Caches *Caches `json:"caches,omitempty"`
 	// Cycles asks for the processor's cycles besides time, in user space.
 	Cycles bool `json:"cycles,omitempty"`
 	// LoopNanos is how long a loop should run, in nanoseconds. One pass is

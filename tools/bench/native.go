@@ -4,12 +4,16 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/native"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
+	"vcpulab/tools/vm"
 )
 
 // omit takes out of the plan what this machine cannot measure, and says what that
@@ -23,6 +27,14 @@ func (p *Plan) omit(processors func() (native.Pair, error), cycles func() error)
 		if _, err := processors(); err != nil {
 			p.Params.Readers = nil
 			leave("lookups while vCPUs are created", err)
+		}
+	}
+	if c := p.Params.Caches; c != nil && slices.Contains(c.States, measure.Written) {
+		if _, err := native.Writer(processors); err != nil {
+			without := *c
+			without.States = slices.DeleteFunc(slices.Clone(c.States), func(s measure.State) bool { return s == measure.Written })
+			p.Params.Caches = &without
+			leave("walks and lookups after another processor wrote to the vCPUs", err)
 		}
 	}
 	if p.Params.Cycles {
@@ -47,7 +59,15 @@ type Native struct {
 func (n *Native) Prepare(ctx context.Context, plan *Plan, out *results.Results, log *progress.Log) error {
 	n.programs = nil
 	for _, c := range n.Candidates {
-		program, err := native.Build(ctx, n.Cache, c.Kernel.Tree)
+		module, err := c.Kernel.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
+		if err != nil {
+			return err
+		}
+		layout, err := native.ReadLayout(c.Kernel.Vmlinux(), module)
+		if err != nil {
+			return err
+		}
+		program, err := native.Build(ctx, n.Cache, c.Kernel.Tree, layout)
 		if err != nil {
 			return err
 		}
@@ -69,7 +89,7 @@ func (n *Native) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boo
 		return err
 	}
 	b.Command, b.Release = "lookups", n.Candidates[kernel].Kernel.Release
-	b.Loops, b.Races = measured.Loops, measured.Races
+	b.Loops, b.Races, b.Cached = measured.Loops, measured.Races, measured.Cached
 	b.Seconds = time.Since(start).Seconds()
 	return b.Check()
 }

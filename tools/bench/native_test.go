@@ -47,7 +47,7 @@ done
 			}
 			plan := NewPlan(results.Native, Axes{Sizes: []int{2}, IDs: []measure.IDs{measure.Dense}})
 			plan.Params.LoopNanos = 4000 // 16 passes
-			plan.Params.Cycles = false
+			plan.Params.Cycles, plan.Params.Caches = false, nil
 			n := &Native{
 				Candidates: []Candidate{{Kernel: &kbuild.Kernel{}}},
 				programs:   []string{program},
@@ -78,29 +78,37 @@ done
 func TestOmit(t *testing.T) {
 	one := func() (native.Pair, error) { return native.Pair{}, fmt.Errorf("%w: one", native.ErrProcessors) }
 	two := func() (native.Pair, error) { return native.Pair{Creator: 1}, nil }
+	threads := func() (native.Pair, error) { return native.Pair{Creator: 1, Siblings: true}, nil }
 	counted := func() error { return nil }
 	uncounted := func() error { return fmt.Errorf("%w: no", native.ErrCycles) }
 	none := DefaultAxes
 	none.Readers = 0
+	const created, written = "lookups while vCPUs are created: ", "walks and lookups after another processor wrote to the vCPUs: "
 	for name, tt := range map[string]struct {
 		axes            Axes
 		processors      func() (native.Pair, error)
 		cycles          func() error
 		readers, counts bool
+		states          int
 		said            []string
 	}{
-		"everything":    {DefaultAxes, two, counted, true, true, nil},
-		"one processor": {DefaultAxes, one, counted, false, true, []string{"lookups while vCPUs are created: too few processors: one"}},
-		"no counters":   {DefaultAxes, two, uncounted, true, false, []string{"cycles: cycles cannot be counted: no"}},
-		"not asked for": {none, one, counted, false, true, nil},
-		"neither": {DefaultAxes, one, uncounted, false, false,
-			[]string{"lookups while vCPUs are created: too few processors: one", "cycles: cycles cannot be counted: no"}},
+		"everything":    {DefaultAxes, two, counted, true, true, 3, nil},
+		"one processor": {DefaultAxes, one, counted, false, true, 2, []string{created + "too few processors: one", written + "too few processors: one"}},
+		"no counters":   {DefaultAxes, two, uncounted, true, false, 3, []string{"cycles: cycles cannot be counted: no"}},
+		"no readers":    {none, one, counted, false, true, 2, []string{written + "too few processors: one"}},
+		"one core": {DefaultAxes, threads, counted, true, true, 2,
+			[]string{written + "processors share their caches: expected two cores, found two threads of one"}},
+		"neither": {DefaultAxes, one, uncounted, false, false, 2,
+			[]string{created + "too few processors: one", written + "too few processors: one", "cycles: cycles cannot be counted: no"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewPlan(results.Native, tt.axes)
 			var said []string
 			for _, o := range p.omit(tt.processors, tt.cycles) {
 				said = append(said, o.What+": "+o.Why)
+			}
+			if n := len(p.Params.Caches.States); n != tt.states || slices.Contains(p.Params.Caches.States, measure.Written) != (n == 3) {
+				t.Errorf("expected %d states, found %v", tt.states, p.Params.Caches.States)
 			}
 			if (p.Params.Readers != nil) != tt.readers || p.Params.Cycles != tt.counts || !slices.Equal(said, tt.said) {
 				t.Errorf("expected %v, %v, %q, found %+v, %v, %q", tt.readers, tt.counts, tt.said, p.Params.Readers, p.Params.Cycles, said)

@@ -99,6 +99,12 @@ func (a Axes) VMs() []measure.VM {
 	return vms
 }
 
+// cached returns the VMs that are measured by the state of the caches: walks and
+// lookups in all of them do not depend on whether IDs are shuffled.
+func (a Axes) cached() []measure.VM {
+	return slices.DeleteFunc(a.VMs(), func(vm measure.VM) bool { return vm.IDs == measure.Shuffled || vm.VCPUs == 65 })
+}
+
 // NewPlan measures along the axes. Exact counts need one round; times need
 // several. Guests have all to be measured in them; on the running kernel, who waits
 // while VMs grow and what lookups are worth is not, and in user space lookups are
@@ -126,6 +132,7 @@ func NewPlan(method results.Method, a Axes) Plan {
 		// processor's caches matter.
 		p.Rounds, p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = 15, 400_000, 3, 256
 		p.Params.Cycles = true
+		p.Params.Caches = &measure.Caches{VMs: a.cached(), States: measure.States, Blocks: 3}
 		if a.Readers > 0 {
 			// With two runs for each vCPU it is created about as often as by
 			// KVM_CREATE_VCPU.

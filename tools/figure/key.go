@@ -33,6 +33,10 @@ type Key struct {
 	Slot  Slot          `json:"slot,omitempty"`
 	// Lookup is what is looked up by an operation that is of all lookups.
 	Lookup measure.Op `json:"lookup,omitempty"`
+	// State is that of the caches before a walk or a lookup, and Body what a walk
+	// does with each vCPU.
+	State measure.State `json:"state,omitempty"`
+	Body  measure.Body  `json:"body,omitempty"`
 	// Path is what a guest has KVM do.
 	Path measure.Path `json:"path,omitempty"`
 	// Object is the name of a struct.
@@ -105,6 +109,8 @@ var dimensions = []dimension{
 	dim("{phase}", func(k *Key) *measure.Phase { return &k.Phase }, itself, one(append([]measure.Phase{Idle}, measure.Phases...)...)),
 	dim("{slot}", func(k *Key) *Slot { return &k.Slot }, itself, one(AfterGrowth, AfterCreation, Control)),
 	dim("{lookup}", func(k *Key) *measure.Op { return &k.Lookup }, itself, one(measure.Ops[1:]...)),
+	dim("{state}", func(k *Key) *measure.State { return &k.State }, itself, one(measure.States...)),
+	dim("{body}", func(k *Key) *measure.Body { return &k.Body }, unlessZero[measure.Body]("/body="), one(append([]measure.Body{""}, measure.Bodies...)...)),
 	dim("{path}", func(k *Key) *measure.Path { return &k.Path }, itself, one(measure.AllPaths...)),
 	dim("{object}", func(k *Key) *string { return &k.Object }, itself, IsWord),
 }

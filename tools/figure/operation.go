@@ -69,6 +69,9 @@ type Operation struct {
 	// run shows less. Creations were seen to differ by 4.3 %, starts by 7.6 %.
 	Apart     float64
 	ApartRuns float64 `toml:"apart_runs"`
+	// Timed says that the figures are about what instruction counts do not tell.
+	// They are quoted beside these.
+	Timed bool
 	// Chancy says that the figures are not in the noise floor of all others.
 	Chancy bool
 

@@ -33,6 +33,9 @@ const (
 	RaceInsertBeside Op = "race-insert-beside"
 	RaceInsertSlower Op = "race-insert-slower"
 
+	Cached     Op = "cached"      // walks and lookups by the state of the caches
+	CachedLine Op = "cached-line" // loading a line in that state
+
 	Cycles       Op = "cycles"
 	StartCreated Op = "start-created"
 	StartRan     Op = "start-ran"
@@ -75,6 +78,8 @@ var table struct {
 	Functions map[measure.Op]string
 	Paths     map[measure.Path]string
 	Phases    map[measure.Phase]string
+	States    map[measure.State]string
+	Bodies    map[measure.Body]string
 	Methods   map[Method]methodText
 	Units     map[string]Unit
 	Groups    []Group
@@ -144,6 +149,8 @@ func parsed(text string) (func(any) string, error) {
 var words = template.FuncMap{
 	"ids": idsOf, "order": orderOf, "lookedUp": lookedUp, "unlessSparse": unlessSparse, "joined": joined, "raced": raced, "racedOf": racedOf,
 	"function": func(k Key) string { return table.Functions[k.Lookup] },
+	"state":    func(k Key) string { return table.States[k.State] },
+	"cached":   cachedOf,
 	"phase":    func(k Key) string { return PhaseText(k.Phase) },
 	"path":     func(k Key) string { return joined(table.Paths[k.Path], unlessSparse(k)) },
 	"capital":  func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
@@ -180,6 +187,16 @@ func raced(k Key) string { return joined(table.Functions[k.Lookup], racedOf(k)) 
 
 func racedOf(k Key) string {
 	return map[measure.Op]string{measure.ByID: idsOf(k), measure.Walk: "per vCPU"}[k.Lookup]
+}
+
+// cachedOf describes a walk or a lookup in a state of the caches, without the
+// function.
+func cachedOf(k Key) string {
+	what := table.Bodies[k.Body]
+	if k.Lookup == measure.ByID {
+		what = idsOf(k)
+	}
+	return joined(what, table.States[k.State])
 }
 
 // joined joins what is not empty.

@@ -4,8 +4,10 @@
 // kernel: it takes them out of a kernel's tree and compiles them for user space,
 // together with that tree's own lib/xarray.c, in the way in which the kernel's
 // tools/testing/radix-tree does. Readers of RCU cost what they cost in a kernel
-// with preemptible RCU, and so does struct kvm_vcpu: it is as large, with the
-// members that are read where they are. vCPUs are looked up alone, and while another
+// with preemptible RCU, and structures are laid out as in the kernel that was built
+// from the tree: what shares a cache line there does so here. vCPUs are objects of
+// the size and at the alignment that the slab allocator gives them, at random places.
+// They are looked up alone, and while another
 // thread creates more of them; tables that were replaced are freed after a grace
 // period, which is real.
 //
@@ -45,10 +47,10 @@ const programName = "lookups"
 // is out of line in the kernel is out of line here.
 var flags = []string{"-O2", "-g", "-fno-strict-aliasing", "-fno-pie", "-Wall", "-Werror=implicit-function-declaration", "-D_GNU_SOURCE"}
 
-// Build builds the program that measures the lookups of a kernel, or finds it
-// in the cache, and returns its path. A compiler that is missing stands for
+// Build builds the program that measures the lookups of a kernel whose structures
+// are laid out so, or finds it in the cache, and returns its path. A compiler that is missing stands for
 // exit.MachineLacks, what does not compile for exit.BuildFailed.
-func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
+func Build(ctx context.Context, c *cache.Cache, t tree.Tree, l Layout) (string, error) {
 	if runtime.GOARCH != "amd64" {
 		return "", exit.With(exit.MachineLacks, fmt.Errorf("measure in user space: expected an x86_64 processor, found %s", runtime.GOARCH))
 	}
@@ -59,14 +61,26 @@ func Build(ctx context.Context, c *cache.Cache, t tree.Tree) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("measure in user space: %w", err)
 	}
-	parts, err := extract(t.Dir)
-	if err == nil {
-		err = parts.addHarness(t.Dir)
-	}
+	parts, err := gather(t.Dir, l)
 	if err != nil {
 		return "", exit.With(exit.BuildFailed, err)
 	}
-	key := append([]string{t.ID, string(version)}, flags...)
+	return parts.build(ctx, c, t, string(version))
+}
+
+// gather returns all that the program is made of.
+func gather(kernel string, l Layout) (extracted, error) {
+	parts, err := extract(kernel, l)
+	if err == nil {
+		err = parts.addHarness(kernel)
+	}
+	return parts, err
+}
+
+// build compiles the program with this version of the compiler, or finds it in the
+// cache.
+func (parts extracted) build(ctx context.Context, c *cache.Cache, t tree.Tree, version string) (string, error) {
+	key := slices.Concat([]string{t.ID, version}, flags, parts.defines)
 	for _, name := range slices.Sorted(maps.Keys(parts.files)) {
 		key = append(key, name, parts.files[name])
 	}

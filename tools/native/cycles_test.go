@@ -18,8 +18,8 @@ import (
 
 // TestCycles: either they can be counted, and are, or why not is said.
 func TestCycles(t *testing.T) {
-	c, base := pinned(t)
-	program, err := Build(t.Context(), c, base)
+	_, base := pinned(t)
+	program, err := build(t, base)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,14 +46,14 @@ func TestCycles(t *testing.T) {
 // TestCount counts an event that any machine has: a nanosecond that the thread
 // runs.
 func TestCount(t *testing.T) {
-	c, base := pinned(t)
+	_, base := pinned(t)
 	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_TASK_CLOCK, Size: unix.PERF_ATTR_SIZE_VER0}
 	fd, err := unix.PerfEventOpen(&attr, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		t.Skipf("NOT RUN: perf_event_open: %v", err)
 	}
 	unix.Close(fd)
-	program, err := Build(t.Context(), c, base)
+	program, err := build(t, base)
 	if err != nil {
 		t.Fatal(err)
 	}

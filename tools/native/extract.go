@@ -46,10 +46,13 @@ type extracted struct {
 	defines []string
 }
 
-// extract takes what the lookups of a kernel consist of out of its tree. It
-// fails if a part of it is not where it is expected: to measure something else
-// would be worse than nothing.
-func extract(tree string) (extracted, error) {
+// cacheFlags is how the kernel's source creates the slab cache of vCPUs.
+var cacheFlags = regexp.MustCompile(`kmem_cache_create_usercopy\("kvm_vcpu",[^;]*;`)
+
+// extract takes what the lookups of a kernel consist of out of its tree, with
+// structures as they are laid out. It fails if a part of it is not where it is
+// expected: to measure something else would be worse than nothing.
+func extract(tree string, layout Layout) (extracted, error) {
 	sources := make(map[string]string)
 	for _, name := range []string{hostHeader, hostMain} {
 		data, err := os.ReadFile(filepath.Join(tree, name))
@@ -67,12 +70,27 @@ func extract(tree string) (extracted, error) {
 	if !ok || !ends {
 		return lack(hostHeader, "struct kvm")
 	}
-	members := strings.Join(member.FindAllString(body, -1), "\n") + "\n"
-	if !strings.Contains(members, "online_vcpus;") {
+	members := make(map[string]string)
+	for _, m := range member.FindAllStringSubmatch(body, -1) {
+		declaration := strings.TrimSuffix(strings.TrimSpace(m[0]), ";")
+		members[m[1]] = strings.ReplaceAll(declaration, "__rcu", "")
+	}
+	if members["online_vcpus"] == "" {
 		return lack(hostHeader, "online_vcpus")
 	}
+	create := cacheFlags.FindString(sources[hostMain])
+	if create == "" {
+		return lack(hostMain, "the slab cache of vCPUs")
+	}
 
-	out := extracted{files: map[string]string{"members.h": strings.ReplaceAll(members, "__rcu", "")}}
+	var out extracted
+	var err error
+	if out.files, err = layout.headers(members); err != nil {
+		return extracted{}, err
+	}
+	if strings.Contains(create, "SLAB_HWCACHE_ALIGN") {
+		out.defines = append(out.defines, "-DVCPU_HWCACHE_ALIGN")
+	}
 	for _, f := range []struct {
 		to, from string
 		names    []string // with a question mark if not every kernel has it
@@ -95,9 +113,9 @@ func extract(tree string) (extracted, error) {
 		}
 	}
 	for _, has := range []struct{ define, file, text string }{
-		{"HAS_XARRAY", "members.h", "struct xarray vcpu_array;"},
-		{"HAS_TABLE", "members.h", "nr_vcpu_slots;"},
-		{"HAS_ID_MAP", "members.h", "vcpu_id_map;"},
+		{"HAS_XARRAY", "vm.h", "struct xarray vcpu_array;"},
+		{"HAS_TABLE", "vm.h", "nr_vcpu_slots;"},
+		{"HAS_ID_MAP", "vm.h", "vcpu_id_map;"},
 		{"HAS_PUBLISH", "writers.h", "kvm_publish_vcpu("},
 		{"WALK_HAS_INDEX", "lookups.h", "#define kvm_for_each_vcpu(idx"},
 	} {
@@ -105,7 +123,6 @@ func extract(tree string) (extracted, error) {
 			out.defines = append(out.defines, "-D"+has.define)
 		}
 	}
-	var err error
 	out.files["loops.h"], err = measuredLoops()
 	return out, err
 }

@@ -43,17 +43,23 @@ const mostPasses = 1 << 24
 
 // Measured are the samples of a process.
 type Measured struct {
-	Loops []measure.Loop
-	Races []measure.Race
+	Loops  []measure.Loop
+	Races  []measure.Race
+	Cached []measure.Cached
 }
 
 // Measure starts a program that Build built and has it run the loops that p asks
-// for, and the races. Times are in nanoseconds. If there are no two processors for
-// a race, the error is ErrProcessors.
+// for, walks and lookups by the state of the caches, and the races. Times are in
+// nanoseconds. If there are no two processors for what needs them, the error is
+// ErrProcessors or ErrShared.
 func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, err error) {
 	var pair Pair
-	if p.Readers != nil {
-		if pair, err = Processors(); err != nil {
+	if p.Readers != nil || p.Caches != nil {
+		pair, err = Processors()
+		if p.Readers == nil && !slices.Contains(p.Caches.States, measure.Written) {
+			err = nil // one is enough
+		}
+		if err != nil {
 			return Measured{}, err
 		}
 	}
@@ -79,6 +85,15 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 			return Measured{}, fmt.Errorf("measure in user space: %v: %w", vm, err)
 		}
 		all.Loops = append(all.Loops, got...)
+	}
+	if p.Caches != nil {
+		for _, vm := range p.Caches.VMs {
+			got, err := m.cached(vm, pair)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return Measured{}, fmt.Errorf("measure in user space: caches, %v: %w", vm, err)
+			}
+			all.Cached = append(all.Cached, got)
+		}
 	}
 	if p.Readers == nil {
 		return all, nil
@@ -119,9 +134,22 @@ func (m *meter) order(format string, args ...any) error {
 	return err
 }
 
+// build has a VM built.
+func (m *meter) build(vm measure.VM) error {
+	return m.order("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs)))
+}
+
+// cached has a VM built, and measures it by the state of the caches.
+func (m *meter) cached(vm measure.VM, p Pair) (measure.Cached, error) {
+	if err := m.build(vm); err != nil {
+		return measure.Cached{}, err
+	}
+	return m.caches(vm, p)
+}
+
 // vm has a VM built, and runs the loops on it.
 func (m *meter) vm(vm measure.VM) ([]measure.Loop, error) {
-	if err := m.order("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs))); err != nil {
+	if err := m.build(vm); err != nil {
 		return nil, err
 	}
 	var all []measure.Loop

@@ -79,7 +79,7 @@ func TestVariants(t *testing.T) {
 	c, base := pinned(t)
 	for name, tr := range variants(t, c, base) {
 		t.Run(name, func(t *testing.T) {
-			program, err := Build(t.Context(), c, tr)
+			program, err := build(t, tr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestMeasureRefuses(t *testing.T) {
 // TestWrongLookup breaks a kernel on purpose: what it does is no result, if it
 // can be built at all.
 func TestWrongLookup(t *testing.T) {
-	c, base := pinned(t)
+	_, base := pinned(t)
 	const load = "return xa_load(&kvm->vcpu_array, i);"
 	for name, tt := range map[string]struct {
 		old, new, says string
@@ -141,7 +141,7 @@ func TestWrongLookup(t *testing.T) {
 		"does not compile":         {load, "return xa_lode(&kvm->vcpu_array, i);", "xa_lode", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			program, err := Build(t.Context(), c, withFiles(t, base, map[string][2]string{hostHeader: {tt.old, tt.new}}))
+			program, err := build(t, withFiles(t, base, map[string][2]string{hostHeader: {tt.old, tt.new}}))
 			right := exit.Code(err) == exit.BuildFailed
 			if tt.built {
 				if err != nil {

@@ -42,11 +42,11 @@ func Processors() (Pair, error) {
 	return choose(all, core)
 }
 
-// choose is Processors, with what it asks the machine for: a name of each
+// choose is Processors, which also chooses one if there is only one, with what it asks the machine for: a name of each
 // processor's core, "" if it does not say.
 func choose(all []int, core func(int) string) (Pair, error) {
 	if len(all) < 2 {
-		return Pair{}, fmt.Errorf("%w: expected 2 that this process may run on, found %d", ErrProcessors, len(all))
+		return Pair{Reader: slices.Max(append(all, 0))}, fmt.Errorf("%w: expected 2 that this process may run on, found %d", ErrProcessors, len(all))
 	}
 	same := core(all[0])
 	for _, cpu := range all[1:] {

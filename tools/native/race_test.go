@@ -34,7 +34,7 @@ func TestRace(t *testing.T) {
 	c, base := pinned(t)
 	for name, tr := range variants(t, c, base) {
 		t.Run(name, func(t *testing.T) {
-			program, err := Build(t.Context(), c, tr)
+			program, err := build(t, tr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +98,7 @@ func TestRaceBroken(t *testing.T) {
 		}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			program, err := Build(t.Context(), c, withFiles(t, good, tt.edits))
+			program, err := build(t, withFiles(t, good, tt.edits))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,7 +196,7 @@ func TestChoose(t *testing.T) {
 		"two cores of two threads": {[]int{0, 1, 2, 3}, pairs, Pair{Reader: 0, Creator: 2}, false},
 		"some of many":             {[]int{5, 9}, pairs, Pair{Reader: 5, Creator: 9}, false},
 		"a machine that is silent": {[]int{0, 1}, silent, Pair{Reader: 0, Creator: 1}, false},
-		"one":                      {[]int{3}, alone, Pair{}, true},
+		"one":                      {[]int{3}, alone, Pair{Reader: 3}, true},
 		"none":                     {nil, alone, Pair{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

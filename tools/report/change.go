@@ -216,7 +216,7 @@ func noiseOf(r *results.Results) noise {
 }
 
 // floor is the smallest relative difference that counts for figures like f: of
-// the same unit and compared in the same way. It is what the repetition
+// the same unit, compared in the same way, and timed if it is. It is what the repetition
 // differed by, at this size or a larger one. More vCPUs make less noise, so a
 // smaller VM has at least as much. A figure's own repetition alone would not
 // do: it may have come out the same by chance.
@@ -227,7 +227,8 @@ func (n noise) floor(f results.Figure) float64 {
 		return floor // repetition gives the same
 	}
 	for _, d := range n.apart {
-		if d.Method == f.Method && d.Unit() == f.Unit() && d.Key.Operation().Compare == op.Compare && d.Key.Size() >= f.Key.Size() {
+		like := d.Key.Operation()
+		if d.Method == f.Method && d.Unit() == f.Unit() && like.Compare == op.Compare && like.Timed == op.Timed && d.Key.Size() >= f.Key.Size() {
 			floor = max(floor, d.part)
 		}
 	}

@@ -114,12 +114,27 @@ func escapeMarkdown(text string) string {
 // Mail writes the figures that a cover letter or a commit message quotes: plain
 // text of at most 75 columns, indented, and a line that says where they are
 // from. They are instructions and memory where these were counted, else the
-// times of user space.
+// times of user space. What instructions do not tell has a table of its own.
 func Mail(w io.Writer, r *results.Results) error {
 	s, m, err := newQuoted(r)
 	if err != nil {
 		return err
 	}
+	p, times := &paper{}, &paper{}
+	if err := s.mailTable(p, m, false); err != nil {
+		return err
+	}
+	switch err := s.mailTable(times, figure.Native, true); {
+	case err == nil:
+		p.b.WriteString("\n" + times.b.String())
+	case !errors.Is(err, errNothingToQuote):
+		return err
+	}
+	return p.writeTo(w)
+}
+
+// mailTable writes the lines of operations that are timed, or the others.
+func (s *sheet) mailTable(p *paper, m figure.Method, timed bool) error {
 	patched, decimals := s.mainKernel(), 1
 	if m.Exact() {
 		decimals = 0
@@ -128,15 +143,18 @@ func Mail(w io.Writer, r *results.Results) error {
 	table := &grid{left: []bool{true, false, false, false}, gap: "  "}
 	table.add(strings.Repeat(" ", mailLabel), "vCPUs", "before", "after")
 	for _, of := range figure.Lines() {
+		if of.Of.Operation().Timed != timed {
+			continue
+		}
 		label := of.Label
 		for _, n := range of.Sizes {
 			key := of.Of
 			key.VCPUs = n
-			old, ok := r.Find(key, s.base, m)
+			old, ok := s.Find(key, s.base, m)
 			if !ok {
 				continue
 			}
-			now, ok := r.Find(key, patched, m)
+			now, ok := s.Find(key, patched, m)
 			if !ok {
 				return fmt.Errorf("report: %s was measured on %s and not on %s", key.Name(), s.base, patched)
 			}
@@ -148,10 +166,9 @@ func Mail(w io.Writer, r *results.Results) error {
 		return errNothingToQuote
 	}
 
-	p := &paper{}
 	p.line("", s.source(m)+"\n")
 	table.write(p)
-	return p.writeTo(w)
+	return nil
 }
 
 // Digest writes what came out as Markdown, for a README: a sentence, and a
@@ -162,11 +179,26 @@ func Digest(w io.Writer, r *results.Results) error {
 	if err != nil {
 		return err
 	}
+	return s.digest(w, m, false)
+}
+
+// TimedDigest is Digest of what instruction counts do not tell, by the times of user
+// space.
+func TimedDigest(w io.Writer, r *results.Results) error {
+	s, _, err := newQuoted(r)
+	if err != nil {
+		return err
+	}
+	return s.digest(w, figure.Native, true)
+}
+
+// digest writes the operations on the first screen that are timed, or the others.
+func (s *sheet) digest(w io.Writer, m figure.Method, timed bool) error {
 	g := &grid{left: []bool{true, true, false, false, true}}
 	g.add(m.Quantity(), "", "before", "after", "")
 	for _, a := range s.answers(m) {
 		i := slices.IndexFunc(a.Others, func(o other) bool { return o.Kernel == s.mainKernel() && len(o.Value) > 0 })
-		if !a.First || i < 0 || len(a.Base) == 0 {
+		if !a.First || a.rows[0].op().Timed != timed || i < 0 || len(a.Base) == 0 {
 			continue
 		}
 		what := escapeMarkdown(a.What)

@@ -122,6 +122,7 @@ func (b Boot) values() ([]value, error) {
 	b.drawLoops(&d)
 	drawEach(&d, "creates", b.Creates, createValues)
 	drawEach(&d, "races", b.Races, raceValues)
+	drawEach(&d, "cached", b.Cached, cachedValues)
 	if b.Method == Native {
 		return d.values, d.err // there is no kernel whose structures have a size
 	}

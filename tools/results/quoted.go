@@ -2,7 +2,13 @@
 
 package results
 
-import "vcpulab/tools/figure"
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"vcpulab/tools/figure"
+)
 
 // Quoted returns what documents quote of r: the figures that are summed up or
 // have a line in the main table, and what they were measured on. Boots have lost
@@ -23,4 +29,31 @@ func (r *Results) Quoted() *Results {
 		}
 	}
 	return &out
+}
+
+// Beside adds to what is quoted of r what was kept of methods that r lacks. The
+// kernels must be the same.
+func (r *Results) Beside(kept *Results) error {
+	if !reflect.DeepEqual(r.Kernels, kept.Kernels) {
+		return fmt.Errorf("results: what is kept was measured on other kernels: measure with all methods at once")
+	}
+	of := func(m Method) func(Boot) bool { return func(b Boot) bool { return b.Method == m } }
+	where := make(map[int]int) // boots of kept in r
+	for i, b := range kept.Boots {
+		if !slices.ContainsFunc(r.Boots[:len(r.Boots)-len(where)], of(b.Method)) {
+			where[i] = len(r.Boots)
+			r.Boots = append(r.Boots, b)
+		}
+	}
+	for _, f := range kept.Figures {
+		if _, added := where[f.Boots[0]]; !added {
+			continue
+		}
+		f.Boots = slices.Clone(f.Boots)
+		for i, b := range f.Boots {
+			f.Boots[i] = where[b]
+		}
+		r.Figures = append(r.Figures, f)
+	}
+	return nil
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // Format is the version of the JSON. Files of other versions are refused.
-const Format = 9
+const Format = 10
 
 // maxFile bounds a file of results, in bytes.
 const maxFile = 256 << 20
@@ -160,6 +160,8 @@ type Boot struct {
 	Paths  []measure.PathSample `json:"paths,omitempty"`
 	// Races are lookups while a VM grows.
 	Races []measure.Race `json:"races,omitempty"`
+	// Cached are walks and lookups by the state of the caches.
+	Cached []measure.Cached `json:"cached,omitempty"`
 }
 
 // Discarded is a boot of which nothing was kept.

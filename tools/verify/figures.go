@@ -98,7 +98,11 @@ func (q quotedRow) differences(p *series.Patch, measured *results.Results) []Fin
 	for i, text := range q.values {
 		f := Finding{Patch: p.Name, Line: lineIn(p, q.text), Found: text, Do: "measure again (vcpulab bench), or quote what was measured"}
 		column := measured.Kernels[min(i, len(measured.Kernels)-1)].Name
-		was, ok := measured.Find(q.key, column, results.ICount)
+		method := results.ICount
+		if q.key.Operation().Timed {
+			method = results.Native
+		}
+		was, ok := measured.Find(q.key, column, method)
 		switch {
 		case !ok:
 			f.Message = fmt.Sprintf("%s of %s was not measured", q.key.Name(), column)

@@ -47,7 +47,7 @@ type benchRunCmd struct {
 	HZ      *string  `name:"hz" help:"Ticks a second of the kernels: 100 or 1000, which is the default. A grace period takes some ticks." enum:"100,1000"`
 	Rounds  int      `help:"How often each kernel is booted (default: once where instructions are counted)." placeholder:"N"`
 	Accel   string   `help:"tcg counts instructions, kvm measures time; auto does both where KVM works. With --native also none, which boots nothing." enum:"auto,tcg,kvm,none" default:"auto" env:"ACCEL"`
-	Native  bool     `help:"Time lookups in user space on this processor, too."`
+	Native  bool     `help:"Time lookups in user space on this processor, too, also while vCPUs' cache lines are another processor's, or in no cache."`
 	Out     string   `help:"Directory for the results (default: out; out/running with --running)." placeholder:"DIR"`
 	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
 	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`

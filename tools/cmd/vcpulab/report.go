@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -45,16 +47,12 @@ func (c reportCmd) Run(l *lab) error {
 		}
 	}
 	if c.Quoted != "" {
-		if err := r.Quoted().Write(c.Quoted); err != nil {
+		if err := quote(c.Quoted, r); err != nil {
 			return err
 		}
 	}
 	if c.Into != "" {
-		var b strings.Builder
-		if err := report.Digest(&b, r); err != nil {
-			return err
-		}
-		return insert(c.Into, figuresBegin, b.String(), figuresEnd)
+		return insertFigures(c.Into, r)
 	}
 	if c.SVG != "" || c.Quoted != "" {
 		return nil
@@ -106,11 +104,66 @@ func (c benchCompareCmd) Run(l *lab) error {
 	return nil
 }
 
-// The markers in a Markdown file, between which figures are put.
-const (
-	figuresBegin = "<!-- figures: vcpulab report --into README.md out/results.json -->\n"
-	figuresEnd   = "<!-- end of figures -->\n"
+// quote keeps what is quoted of r in a file, beside what that has of other methods.
+func quote(name string, r *results.Results) error {
+	quoted := r.Quoted()
+	kept, err := results.Read(name)
+	switch {
+	case err == nil:
+		err = quoted.Beside(kept)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, results.ErrFormat):
+		err = nil // there is nothing to keep
+	}
+	if err != nil {
+		return err
+	}
+	return quoted.Write(name)
+}
+
+// section is a place in a Markdown file: figures are put between its markers.
+type section struct {
+	begin, end string
+	write      func(io.Writer, *results.Results) error
+}
+
+// The sections: what Digest writes, and what instruction counts do not tell.
+var (
+	figuresSection = section{
+		"<!-- figures: vcpulab report --into README.md out/results.json -->\n", "<!-- end of figures -->\n", report.Digest,
+	}
+	timesSection = section{
+		"<!-- times: vcpulab report --into README.md out/results.json -->\n", "<!-- end of times -->\n", report.TimedDigest,
+	}
 )
+
+// insertFigures puts the figures of r between the markers of a file. If it has a
+// place for times, too, what r does not have stays as it is.
+func insertFigures(name string, r *results.Results) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	measured := func(m results.Method) bool {
+		return slices.ContainsFunc(r.Boots, func(b results.Boot) bool { return b.Method == m })
+	}
+	var sections []section
+	if strings.Contains(string(text), timesSection.begin) && measured(results.Native) {
+		sections = append(sections, timesSection)
+	}
+	if len(sections) == 0 || measured(results.ICount) {
+		sections = append(sections, figuresSection)
+	}
+	for _, s := range sections {
+		var b strings.Builder
+		if err := s.write(&b, r); err != nil {
+			return err
+		}
+		if err := insert(name, s.begin, b.String(), s.end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // insert puts what a command made between two marking lines of a file.
 func insert(name, begin, made, end string) error {

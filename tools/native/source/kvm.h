@@ -2,13 +2,14 @@
 /*
  * As much of KVM as the lookups need.  What is the kernel's own is taken from
  * the tree that is measured: lookups.h has the definitions of kvm_host.h,
- * members.h the members of struct kvm that hold vCPUs, writers.h the functions
- * of kvm_main.c that put vCPUs there.
+ * writers.h the functions of kvm_main.c that put vCPUs where they are held.  vcpu.h
+ * and vm.h have the structures as they are laid out in the kernel that was built.
  */
 #ifndef NATIVE_KVM_H
 #define NATIVE_KVM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@
 void *vm_alloc(size_t size);
 void vm_free(void *p);
 void vm_free_all(void);
+void vm_each(void (*tell)(void *begin, size_t size, void *arg), void *arg);
 void rcu_reap(void);
 extern unsigned int rcu_quiescent;
 extern bool rcu_other_reader;
@@ -69,24 +71,10 @@ static inline unsigned long array_index_nospec_mask(unsigned long index, unsigne
 
 struct kvm;
 
-/* Where the members stand in the kernel's, and as large. */
-struct kvm_vcpu {
-	struct kvm *kvm;
-	void *preempt_notifier[3];
-	int cpu;
-	int vcpu_id;
-	int vcpu_idx;
-	int mode;
-	struct kvm_vcpu *next;
-	char rest[6384];
-};
-
+/* The structures, with each member where it stands in the kernel's. */
+#include "vcpu.h"
 #include "lookups_types.h"
-
-struct kvm {
-	int lock;
-#include "members.h"
-};
+#include "vm.h"
 
 #include "lookups.h"
 #include "writers.h"

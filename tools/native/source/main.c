@@ -9,13 +9,17 @@
  *	race OP GROWTHS NANOS CPU CPU N ID...
  *					lookups while VMs grow to N vCPUs with
  *					these IDs, see race.h
+ *	caches CPU CPU BLOCKS N (OP BODY STATE)...
+ *					walks and lookups in states of the
+ *					caches, see caches.h; the second
+ *					processor is -1 if there's none
  *
  *	count TYPE CONFIG		have runs count this event of
  *					perf_event_open(), too
  *
  * A run is answered by a line with the nanoseconds that the loop took, and how
  * often the event happened if it's counted; a race by one with what it measured;
- * and either by one that begins with an exclamation mark and says what is wrong.
+ * caches by a line of JSON; and each by one that begins with an exclamation mark and says what is wrong.
  */
 #include <stdio.h>
 #include <time.h>
@@ -40,6 +44,7 @@ struct vcpuloops_run {
 typedef u64 (*loop_fn)(struct kvm *kvm, const int *numbers, u32 nr, u32 passes);
 
 #include "loops.h"
+#include "place.h"
 
 /* The vCPU is zeroed. */
 static int add_vcpu(struct kvm *kvm, struct kvm_vcpu *vcpu, int id)
@@ -82,32 +87,71 @@ static void init_vm(struct kvm *kvm)
 #endif
 }
 
-static struct kvm *build_vm(int vcpus)
-{
-	struct kvm *kvm = aligned_alloc(4096, (sizeof(*kvm) + 4095) / 4096 * 4096);
-	struct kvm_vcpu *vcpu;
-	int id;
+/* The VM that loops run on. */
+static struct {
+	struct kvm *kvm;
+	struct place place;
+	int *ids;
+	u32 nr_vcpus;
+} vm;
 
-	if (!kvm)
-		return NULL;
+static void free_memory(void)
+{
+	vm_free_all();
+	free_place(&vm.place);
+	free(vm.kvm);
+	vm.kvm = NULL;
+}
+
+static void free_vm(void)
+{
+	free_memory();
+	free(vm.ids);
+	vm.ids = NULL;
+}
+
+/* Create its vCPUs, at other places than those of before. */
+static const char *place_vm(void)
+{
+	struct kvm *kvm = aligned_alloc(4096, round_to(sizeof(*kvm), 4096));
+	u32 i;
+
+	free_memory();
+	if (!kvm || !make_place(&vm.place, vm.nr_vcpus))
+		return "no memory for the VM";
 
 	init_vm(kvm);
-	while (vcpus--) {
-		vcpu = aligned_alloc(64, (sizeof(*vcpu) + 63) / 64 * 64);
-		if (!vcpu || scanf("%d", &id) != 1)
-			return NULL;
-		memset(vcpu, 0, sizeof(*vcpu));
-		if (add_vcpu(kvm, vcpu, id))
-			return NULL;
+	for (i = 0; i < vm.nr_vcpus; i++) {
+		if (add_vcpu(kvm, vm.place.vcpus[i], vm.ids[i]))
+			return "a vCPU could not be created";
 		/* There are no lookups yet. */
 		rcu_quiescent++;
 		rcu_reap();
 	}
+	vm.kvm = kvm;
+	return NULL;
+}
 
-	return kvm;
+static const char *build_vm(void)
+{
+	u32 i;
+
+	free_vm();
+	if (scanf("%u", &vm.nr_vcpus) != 1 || !vm.nr_vcpus || vm.nr_vcpus > KVM_MAX_VCPUS)
+		return "not a VM";
+
+	vm.ids = calloc(vm.nr_vcpus, sizeof(*vm.ids));
+	for (i = 0; vm.ids && i < vm.nr_vcpus; i++) {
+		if (scanf("%d", &vm.ids[i]) != 1)
+			return "IDs are missing";
+	}
+	return vm.ids ? place_vm() : "no memory for the VM";
 }
 
 #include "race.h"
+#include "states.h"
+#include "caches.h"
+#include "blocks.h"
 
 /*
  * Not the thread's own time: in a virtual machine, what the host takes away is
@@ -200,27 +244,25 @@ static const char *run(struct kvm *kvm)
 
 int main(void)
 {
-	struct kvm *kvm = NULL;
 	const char *wrong;
 	char what[8];
-	int vcpus;
 
 	while (scanf("%7s", what) == 1) {
 		wrong = "not a command";
 		if (!strcmp(what, "vm")) {
-			/* The last one is left behind: its memory is not used again. */
-			kvm = scanf("%d", &vcpus) == 1 ? build_vm(vcpus) : NULL;
-			wrong = kvm ? NULL : "no VM";
-			if (kvm)
+			wrong = build_vm();
+			if (!wrong)
 				puts("ok");
 		} else if (!strcmp(what, "run")) {
-			wrong = run(kvm);
+			wrong = run(vm.kvm);
 		} else if (!strcmp(what, "count")) {
 			wrong = count();
 		} else if (!strcmp(what, "race")) {
 			/* Its VMs take the place of the one that was there. */
-			kvm = NULL;
+			free_vm();
 			wrong = race();
+		} else if (!strcmp(what, "caches")) {
+			wrong = vm.kvm ? caches() : "no VM";
 		}
 		if (wrong) {
 			printf("!%s\n", wrong);

@@ -101,6 +101,15 @@ void rcu_reap(void)
 	nr_waiting = left;
 }
 
+/* Tell of all that is allocated. */
+void vm_each(void (*tell)(void *begin, size_t size, void *arg), void *arg)
+{
+	struct block *b;
+
+	for (b = blocks.next; b != &blocks; b = b->next)
+		tell(b + 1, b->size, arg);
+}
+
 /* The VM is gone, and with it all that looks vCPUs up. */
 void vm_free_all(void)
 {

@@ -18,7 +18,8 @@
 
 struct race {
 	struct kvm *kvm;
-	struct kvm_vcpu **vcpus;
+	struct place place;
+	struct kvm_vcpu **vcpus;	/* there */
 	u32 nr_vcpus, lookups;
 	/*
 	 * By index: the index and the ID, and the sums of the addresses and of
@@ -110,13 +111,15 @@ static const char *create(struct race *r, u32 i)
 /* A new VM with a vCPU, in the memory of the one before. */
 static const char *begin(struct race *r)
 {
-	u32 i;
+	u32 i __attribute__((unused));
 
 	vm_free_all();
 	init_vm(r->kvm);
 	memset(r->readings, 0, (r->nr_vcpus + 1) * sizeof(*r->readings));
+#ifdef VCPU_HAS_NEXT
 	for (i = 0; i < r->nr_vcpus; i++)
-		memset(r->vcpus[i], 0, offsetof(struct kvm_vcpu, rest));
+		r->vcpus[i]->next = NULL;
+#endif
 	return create(r, 0);
 }
 
@@ -272,12 +275,9 @@ static const char *calibrate(struct race *r, u32 op, u32 run_nanos)
 
 static const char *prepare(struct race *r)
 {
-	const u64 room = (sizeof(struct kvm_vcpu) + 63) / 64 * 64;
 	u32 n = r->nr_vcpus, i;
-	char *all = aligned_alloc(64, n * room);
 
 	r->kvm = aligned_alloc(4096, (sizeof(*r->kvm) + 4095) / 4096 * 4096);
-	r->vcpus = calloc(n, sizeof(*r->vcpus));
 	r->indices = calloc(n, sizeof(*r->indices));
 	r->ids = calloc(n, sizeof(*r->ids));
 	r->addresses = calloc(n + 1, sizeof(*r->addresses));
@@ -285,14 +285,13 @@ static const char *prepare(struct race *r)
 	r->readings = calloc(n + 1, sizeof(*r->readings));
 	r->clock = clock_cost(CLOCK_MONOTONIC);
 	r->cpu_clock = clock_cost(CLOCK_THREAD_CPUTIME_ID);
-	if (!r->readings || !all || !r->kvm || !r->vcpus || !r->indices || !r->ids || !r->addresses || !r->index_sums)
+	if (!make_place(&r->place, n) || !r->readings || !r->kvm || !r->indices || !r->ids || !r->addresses || !r->index_sums)
 		return "out of memory";
 
-	memset(all, 0, n * room);
+	r->vcpus = r->place.vcpus;
 	for (i = 0; i < n; i++) {
 		if (scanf("%d", &r->ids[i]) != 1)
 			return "IDs are missing";
-		r->vcpus[i] = (struct kvm_vcpu *)(all + i * room);
 		r->indices[i] = i;
 		r->addresses[i + 1] = r->addresses[i] + (unsigned long)r->vcpus[i];
 		r->index_sums[i + 1] = r->index_sums[i] + i;
@@ -304,9 +303,8 @@ static const char *prepare(struct race *r)
 static void release(struct race *r)
 {
 	vm_free_all();
-	free(r->vcpus ? r->vcpus[0] : NULL);
+	free_place(&r->place);
 	free(r->kvm);
-	free(r->vcpus);
 	free(r->indices);
 	free(r->ids);
 	free(r->addresses);
