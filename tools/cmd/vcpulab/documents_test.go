@@ -267,19 +267,21 @@ func TestQuoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
+	for _, c := range []struct {
+		name  string
 		write func(io.Writer, *results.Results) error
 		again string
 	}{
-		"README.md":           {report.Digest, "bin/vcpulab report --into README.md ci/verify/figures.json"},
-		"patches/lookups.svg": {report.Picture, "bin/vcpulab report --svg patches/lookups.svg ci/verify/figures.json"},
+		{"README.md", report.Digest, "bin/vcpulab report --into README.md ci/verify/figures.json"},
+		{"README.md", report.TimedDigest, "bin/vcpulab report --into README.md ci/verify/figures.json"},
+		{"patches/lookups.svg", report.Picture, "bin/vcpulab report --svg patches/lookups.svg ci/verify/figures.json"},
 	} {
 		var b strings.Builder
 		if err := c.write(&b, kept); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(readRoot(t, name), b.String()) {
-			t.Errorf("%s: expected the figures of ci/verify/figures.json: %s", name, c.again)
+		if !strings.Contains(readRoot(t, c.name), b.String()) {
+			t.Errorf("%s: expected the figures of ci/verify/figures.json: %s", c.name, c.again)
 		}
 	}
 }
