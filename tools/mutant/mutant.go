@@ -84,9 +84,9 @@ type head struct {
 	Unnoticed string `toml:"unnoticed"`
 }
 
-// Load reads the mutants of s in dir, in the order of their names. Errors stand
-// for exit.Usage.
-func Load(dir string, s *series.Series) ([]*Mutant, error) {
+// Load reads the mutants in dir, in the order of their names. They are of the
+// patches of some series. Errors stand for exit.Usage.
+func Load(dir string, of ...*series.Series) ([]*Mutant, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*"+Ext))
 	if err == nil && len(names) == 0 {
 		err = fmt.Errorf("read the mutants: %s has no *%s: %w", dir, Ext, fs.ErrNotExist)
@@ -99,7 +99,7 @@ func Load(dir string, s *series.Series) ([]*Mutant, error) {
 		}
 		m, err := Parse(name, text)
 		if err == nil && !m.OfSeries {
-			err = m.belong(s)
+			err = m.belong(of)
 		}
 		if err != nil {
 			return nil, err
@@ -188,7 +188,7 @@ func (m *Mutant) findTarget() error {
 	dirs := make([]string, len(paths))
 	for i, p := range paths {
 		if in, ok := strings.CutPrefix(p, PatchesDir+"/"); ok {
-			m.OfSeries, m.Set = true, strings.Trim(path.Dir(in), ".")
+			m.OfSeries, m.Set = true, strings.Trim(path.Base(path.Dir(in)), ".")
 			dirs[i] = path.Dir(p)
 		}
 	}
@@ -202,12 +202,14 @@ func (m *Mutant) findTarget() error {
 }
 
 // belong finds the patch that the mutant names.
-func (m *Mutant) belong(s *series.Series) error {
-	for _, p := range s.Patches {
-		set := strings.Trim(path.Dir(p.Name), ".")
-		if m.Patch == p.Subject || m.Patch == set+"/"+p.Subject {
-			m.Set, m.Patch = set, p.Subject
-			return nil
+func (m *Mutant) belong(of []*series.Series) error {
+	for _, s := range of {
+		for _, p := range s.Patches {
+			set := strings.Trim(path.Dir(p.Name), ".")
+			if m.Patch == p.Subject || m.Patch == set+"/"+p.Subject {
+				m.Set, m.Patch = set, p.Subject
+				return nil
+			}
 		}
 	}
 	return m.wrong(fmt.Errorf("it is of the patch %q: no patch has that subject", m.Patch))

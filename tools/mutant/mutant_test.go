@@ -181,16 +181,39 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// own returns the project's own sets and mutants.
+// own returns the project's own sets, and its mutants, those of rivals included.
 func own(t *testing.T) (*series.Series, []*Mutant) {
 	t.Helper()
-	s, err := series.LoadAll("../../patches")
+	sets, err := series.LoadSets("../../patches")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := Load("../../ci/mutants", s)
+	s, err := sets.Load("")
 	if err != nil {
 		t.Fatal(err)
+	}
+	of := []*series.Series{s}
+	for _, rival := range sets.Rivals {
+		r, err := sets.Load(rival.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of = append(of, r)
+	}
+	all, err := Load("../../ci/mutants", of...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rival := range sets.Rivals {
+		n := 0
+		for _, m := range all {
+			if m.Set == rival.Name {
+				n++
+			}
+		}
+		if n < 3 {
+			t.Errorf("%s: expected at least 3 mutants of a rival, found %d", rival.Name, n)
+		}
 	}
 	reverts, err := LoadReverts("../../ci/reverts.toml", s)
 	if err != nil {
@@ -239,7 +262,7 @@ func TestProjectsOwn(t *testing.T) {
 // TestLoadReverts: each patch that was written by hand is listed once.
 func TestLoadReverts(t *testing.T) {
 	r := newLab(t)
-	s, err := series.LoadAll(r.Patches)
+	s, err := series.LoadStack(r.Patches, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,11 +27,14 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// Runner runs mutants. All fields are needed but Again and Log.
+// Runner runs mutants. All fields are needed but Rival, Again and Log.
 type Runner struct {
 	// Root is the repository, Patches the directory of the sets.
 	Root    string
 	Patches string
+	// Rival says that the mutants are of this rival and of what it needs, in place
+	// of all sets.
+	Rival   string
 	Cache   *cache.Cache
 	Builder *kbuild.Builder
 	// Columns are those of the build matrix.
@@ -43,7 +46,7 @@ type Runner struct {
 	// Accel chooses how guests are run.
 	Accel func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error)
 	// Verify is what package verify inspects, without a series. Its base is the
-	// tree that the sets apply to.
+	// tree that the sets apply to, its Sets are those that are mutated.
 	Verify verify.Submission
 	// Out is the directory for logs, which exists.
 	Out string

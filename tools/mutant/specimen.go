@@ -79,7 +79,7 @@ func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, er
 		}
 	}
 	if m == nil || m.OfSeries {
-		s.all, s.err = series.LoadAll(s.Dir)
+		s.all, s.err = series.LoadStack(s.Dir, r.Rival)
 	} else {
 		s.all, s.err = m.mutate(r.sets, r.Verify.Base)
 	}

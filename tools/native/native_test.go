@@ -45,7 +45,7 @@ func pinned(t *testing.T) (*cache.Cache, tree.Tree) {
 // variants are the trees that can be measured, by name.
 func variants(t *testing.T, c *cache.Cache, base tree.Tree) map[string]tree.Tree {
 	t.Helper()
-	s, err := series.LoadAll("../../patches")
+	s, err := series.LoadStack("../../patches", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestRace(t *testing.T) {
 
 func patched(t *testing.T, c *cache.Cache, base tree.Tree) tree.Tree {
 	t.Helper()
-	s, err := series.LoadAll("../../patches")
+	s, err := series.LoadStack("../../patches", "")
 	if err != nil {
 		t.Fatal(err)
 	}

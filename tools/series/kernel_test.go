@@ -40,7 +40,7 @@ func pinned(t testing.TB) tree.Tree {
 
 func ownSeries(t testing.TB) *Series {
 	t.Helper()
-	s, err := LoadAll(patchesDir)
+	s, err := LoadStack(patchesDir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

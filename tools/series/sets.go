@@ -20,11 +20,18 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// SetsFile is the file that lists the sets of patches in a directory.
-const SetsFile = "sets.toml"
+// SetsFile is the file that lists the sets of patches in a directory, and
+// RivalsDir is the directory there that has those of the rivals.
+const (
+	SetsFile  = "sets.toml"
+	RivalsDir = "rivals"
+)
 
 // Set is a series that is sent on its own. Its patches are in the directory of
 // its name, and apply to the base with the sets that it needs.
+//
+// A rival is a set that takes the place of others: nothing needs it, and it is
+// none of all sets. Its directory is in RivalsDir.
 type Set struct {
 	Name string `toml:"name" json:"name"`
 	// About says in a line what it does, and To who takes it.
@@ -37,19 +44,32 @@ type Set struct {
 	Private     bool     `toml:"private" json:"private,omitempty"`
 	Recipients  []string `toml:"recipients" json:"recipients,omitempty"`
 	Reproducers []string `toml:"reproducers" json:"reproducers,omitempty"`
+
+	rival bool
 }
 
-// Sets is the list of a directory's sets, in the order in which they stack.
+// dir returns the directory of the set's patches, below that of all sets.
+func (s Set) dir() string {
+	if s.rival {
+		return path.Join(RivalsDir, s.Name)
+	}
+	return s.Name
+}
+
+// Sets is the list of a directory's sets, in the order in which they stack, and
+// of the rivals, each of which stacks with what it needs and nothing else.
 type Sets struct {
-	Dir string
-	All []Set
+	Dir    string
+	All    []Set
+	Rivals []Set
 }
 
 // LoadSets reads the list of the sets in dir. A directory without a list is one
 // set without a name. Errors stand for exit.Usage.
 func LoadSets(dir string) (*Sets, error) {
 	var file struct {
-		Set []Set `toml:"set"`
+		Set   []Set `toml:"set"`
+		Rival []Set `toml:"rival"`
 	}
 	name := filepath.Join(dir, SetsFile)
 	err := tomlfile.Load(name, &file)
@@ -60,7 +80,10 @@ func LoadSets(dir string) (*Sets, error) {
 		return nil, err
 	}
 
-	s := &Sets{Dir: dir, All: file.Set}
+	s := &Sets{Dir: dir, All: file.Set, Rivals: file.Rival}
+	for i := range s.Rivals {
+		s.Rivals[i].rival = true
+	}
 	if err := s.check(); err != nil {
 		return nil, tomlfile.Invalid(name, err)
 	}
@@ -69,12 +92,14 @@ func LoadSets(dir string) (*Sets, error) {
 
 // check says what is wrong with the list.
 func (s *Sets) check() error {
-	for i, set := range s.All {
+	for i, set := range slices.Concat(s.All, s.Rivals) {
 		switch {
 		case set.Name == "" || set.Name != path.Base(set.Name) || strings.HasPrefix(set.Name, "."):
 			return fmt.Errorf("set %d: expected the name of a directory, found %q", i+1, set.Name)
-		case s.index(set.Name) != i:
+		case slices.Index(s.Names(), set.Name) != i:
 			return fmt.Errorf("duplicate set %q", set.Name)
+		case set.Name == RivalsDir:
+			return fmt.Errorf("set %q: that is the directory of the rivals: expected another name", set.Name)
 		case set.About == "" || set.To == "":
 			return fmt.Errorf("set %q: expected about, what it does, and to, who takes it", set.Name)
 		case set.Private && len(set.Recipients) == 0:
@@ -82,7 +107,7 @@ func (s *Sets) check() error {
 		}
 		for _, need := range set.Needs {
 			if s.index(need) < 0 {
-				return fmt.Errorf("set %q needs %q: unknown set, expected one of %s", set.Name, need, strings.Join(s.Names(), ", "))
+				return fmt.Errorf("set %q needs %q: unknown set, expected one of %s", set.Name, need, strings.Join(names(s.All), ", "))
 			}
 		}
 	}
@@ -116,13 +141,17 @@ func (s *Sets) circle(name string, way []string) []string {
 // checkDirs returns an error if there are patches outside of the directories in
 // the list: they would be forgotten in silence.
 func (s *Sets) checkDirs() error {
-	for _, pattern := range []string{"*.patch", "*/*.patch"} {
+	known := make(map[string]bool)
+	for _, set := range slices.Concat(s.All, s.Rivals) {
+		known[set.dir()] = true
+	}
+	for _, pattern := range []string{"*.patch", "*/*.patch", RivalsDir + "/*/*.patch"} {
 		found, err := fs.Glob(os.DirFS(s.Dir), pattern)
 		if err != nil {
 			return err
 		}
 		for _, name := range found {
-			if dir := path.Dir(name); s.index(dir) < 0 {
+			if !known[path.Dir(name)] {
 				return fmt.Errorf("%s is in no set: list its directory, or move it", name)
 			}
 		}
@@ -134,51 +163,63 @@ func (s *Sets) index(name string) int {
 	return slices.IndexFunc(s.All, func(o Set) bool { return o.Name == name })
 }
 
-// Names returns the names of all sets, in order.
-func (s *Sets) Names() []string {
+// Names returns the names of all sets, in order, and then those of the rivals.
+func (s *Sets) Names() []string { return names(slices.Concat(s.All, s.Rivals)) }
+
+func names(sets []Set) []string {
 	var names []string
-	for _, set := range s.All {
+	for _, set := range sets {
 		names = append(names, set.Name)
 	}
 	return names
 }
 
-// Find returns the set of this name. The error stands for exit.Usage.
+// Find returns the set or the rival of this name. The error stands for exit.Usage.
 func (s *Sets) Find(name string) (Set, error) {
-	i := s.index(name)
+	all := slices.Concat(s.All, s.Rivals)
+	i := slices.Index(names(all), name)
 	if i < 0 {
-		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: expected one of %s", name, strings.Join(s.Names(), ", ")))
+		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: expected one of %s", name, strings.Join(names(all), ", ")))
 	}
-	return s.All[i], nil
+	return all[i], nil
 }
 
-// Stack returns a set and all that it needs, in the order of the list; without
-// a name all sets. The error stands for exit.Usage.
+// IsRival tells whether a name is that of a rival.
+func (s *Sets) IsRival(name string) bool {
+	return slices.ContainsFunc(s.Rivals, func(o Set) bool { return o.Name == name })
+}
+
+// Stack returns a set or a rival and all that it needs, in the order of the list;
+// without a name all sets. The error stands for exit.Usage.
 func (s *Sets) Stack(name string) ([]Set, error) {
 	if name == "" {
 		return s.All, nil
 	}
-	if _, err := s.Find(name); err != nil {
+	last, err := s.Find(name)
+	if err != nil {
 		return nil, err
 	}
-	in := map[string]bool{name: true}
-	for i := s.index(name); i >= 0; i-- {
+	// What a set needs comes before it.
+	in := make(map[string]bool)
+	stack := []Set{last}
+	for i := len(s.All) - 1; i >= 0; i-- {
+		for _, need := range stack[0].Needs {
+			in[need] = true
+		}
 		if in[s.All[i].Name] {
-			for _, need := range s.All[i].Needs {
-				in[need] = true
-			}
+			stack = slices.Insert(stack, 0, s.All[i])
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(s.All), func(o Set) bool { return !in[o.Name] }), nil
+	return stack, nil
 }
 
-// LoadAll reads all sets in a directory as one series.
-func LoadAll(dir string) (*Series, error) {
+// LoadStack reads the patches of [Sets.Stack] in a directory as one series.
+func LoadStack(dir, name string) (*Series, error) {
 	sets, err := LoadSets(dir)
 	if err != nil {
 		return nil, err
 	}
-	return sets.Load("")
+	return sets.Load(name)
 }
 
 // Load reads the patches of [Sets.Stack] as one series.
@@ -208,7 +249,7 @@ func (s *Sets) LoadThese(names []string) (*Series, error) {
 // LoadOn reads the patches of a set alone, and makes the tree that they are for:
 // base with what the set needs.
 func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (own *Series, on tree.Tree, err error) {
-	if own, err = Load(filepath.Join(s.Dir, set.Name)); err != nil || len(set.Needs) == 0 {
+	if own, err = Load(filepath.Join(s.Dir, set.dir())); err != nil || len(set.Needs) == 0 {
 		return own, base, err
 	}
 	stack, err := s.Stack(set.Name)
@@ -229,7 +270,7 @@ func (s *Sets) join(stack []Set) (*Series, error) {
 	all := &Series{Dir: s.Dir, Version: 1, stacked: len(stack) > 1}
 	var ids []string
 	for _, set := range stack {
-		part, err := Load(filepath.Join(s.Dir, set.Name))
+		part, err := Load(filepath.Join(s.Dir, set.dir()))
 		if err != nil {
 			return nil, err
 		}

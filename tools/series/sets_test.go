@@ -5,6 +5,7 @@ package series
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,11 @@ func set(name string, more ...string) string {
 	return "[[set]]\nname = '" + name + "'\nabout = 'x'\nto = 'y'\n" + strings.Join(more, "\n") + "\n"
 }
 
+// rival is the entry of a rival in a list.
+func rival(name string, more ...string) string {
+	return strings.Replace(set(name, more...), "[[set]]", "[[rival]]", 1)
+}
+
 func TestLoadSetsBad(t *testing.T) {
 	for name, tt := range map[string]struct {
 		list string
@@ -62,6 +68,12 @@ func TestLoadSetsBad(t *testing.T) {
 		"not listed":      {list: set("a"), dirs: []string{"a", "b"}, says: "b/0001-a.patch is in no set"},
 		"at the top":      {list: set("a"), dirs: []string{"a", "."}, says: "0001-a.patch is in no set"},
 		"private":         {list: set("a", "private = true"), says: "expected recipients"},
+		"rival of a name": {list: set("a") + rival("a"), says: `duplicate set "a"`},
+		"rival unlisted":  {list: set("a") + rival("r"), dirs: []string{"a", "rivals/r", "rivals/s"}, says: "rivals/s/0001-a.patch is in no set"},
+		"rival misplaced": {list: set("a") + rival("r"), dirs: []string{"a", "r"}, says: "r/0001-a.patch is in no set"},
+		"needs a rival":   {list: set("a", "needs = ['r']") + rival("r"), says: `set "a" needs "r": unknown set, expected one of a`},
+		"rivals' need":    {list: set("a") + rival("r", "needs = ['b']"), says: `set "r" needs "b": unknown set, expected one of a`},
+		"named rivals":    {list: set("rivals"), says: "the directory of the rivals"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadSets(setsDir(t, tt.list, tt.dirs...))
@@ -125,10 +137,43 @@ func TestStack(t *testing.T) {
 	}
 }
 
-// TestLoadAll: a directory of patches without a list is one set.
-func TestLoadAll(t *testing.T) {
+// TestRivals: a rival is applied on what it needs alone, and is none of all sets.
+func TestRivals(t *testing.T) {
+	list := set("a") + set("b", "needs = ['a']") + set("c", "needs = ['b']") + rival("r", "needs = ['b']") + rival("s")
+	sets, err := LoadSets(setsDir(t, list, "a", "b", "c", "rivals/r", "rivals/s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]string{
+		"":  {"a/0001-a.patch", "b/0001-a.patch", "c/0001-a.patch"},
+		"r": {"a/0001-a.patch", "b/0001-a.patch", "r/0001-a.patch"},
+		"s": {"s/0001-a.patch"},
+	} {
+		s, err := sets.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, p := range s.Patches {
+			names = append(names, p.Name)
+		}
+		if d := cmp.Diff(want, names); d != "" {
+			t.Errorf("%q (-want +got):\n%s", name, d)
+		}
+	}
+	if !sets.IsRival("r") || sets.IsRival("a") || sets.IsRival("") {
+		t.Error("expected r to be a rival, and no set")
+	}
+	_, err = sets.Find("x")
+	if err == nil || !strings.Contains(err.Error(), `unknown set "x": expected one of a, b, c, r, s`) || exit.Code(err) != exit.Usage {
+		t.Errorf("expected wrong use that lists sets and rivals, found %v", err)
+	}
+}
+
+// TestLoadStack: a directory of patches without a list is one set.
+func TestLoadStack(t *testing.T) {
 	want := loadTest(t)
-	s, err := LoadAll(testSeries)
+	s, err := LoadStack(testSeries, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +198,7 @@ func TestOwnSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range sets.All {
+	for _, set := range slices.Concat(sets.All, sets.Rivals) {
 		t.Run(set.Name, func(t *testing.T) {
 			s, on, err := sets.LoadOn(t.Context(), base, set, Options{Cache: c})
 			if err != nil {

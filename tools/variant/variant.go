@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // Package variant is about the kernels to measure besides the one without and
-// the one with the series: milestones of the series, and comparators, whose
-// patches are in directories of their own.
+// the one with the series: milestones of the series, comparators, whose patches
+// are in directories of their own, and rivals.
 //
 // The list is a TOML file. A milestone is named by the subject of its last
 // patch, because numbers change whenever a patch is added.
@@ -27,7 +27,7 @@ const (
 	Patched = "patched"
 )
 
-// Variant is one more kernel to measure: a milestone or a comparator.
+// Variant is one more kernel to measure: a milestone, a comparator or a rival.
 type Variant struct {
 	// Name is one word, as tables head a column with it.
 	Name string `toml:"name"`
@@ -45,6 +45,8 @@ type Variant struct {
 	// Asked says that it is measured only if it is asked for by name: it is a
 	// test of the measurement, not something to compare with.
 	Asked bool `toml:"asked"`
+
+	rival *series.Series // with what it needs
 }
 
 // Load reads a list of variants: a TOML file with a table [[variant]] for
@@ -102,6 +104,23 @@ func Choose(all []Variant, names []string) ([]Variant, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(v Variant) bool { return !slices.Contains(names, v.Name) }), nil
 }
 
+// WithRivals returns a list of variants and, after them, the rivals of sets. An
+// error stands for exit.Usage, or is one of series.Load.
+func WithRivals(list []Variant, sets *series.Sets) ([]Variant, error) {
+	all := slices.Clone(list)
+	for _, set := range sets.Rivals {
+		if slices.ContainsFunc(list, func(v Variant) bool { return v.Name == set.Name }) {
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s is the name of a variant and of a rival: expected another name for one of them", set.Name))
+		}
+		s, err := sets.Load(set.Name)
+		if err != nil {
+			return nil, fmt.Errorf("variant %s: %w", set.Name, err)
+		}
+		all = append(all, Variant{Name: set.Name, About: "rival: " + set.About, rival: s})
+	}
+	return all, nil
+}
+
 // Names returns the names of variants, in their order.
 func Names(all []Variant) []string {
 	var names []string
@@ -124,6 +143,10 @@ type Applied struct {
 // series does not have the milestone's patch stands for exit.Usage.
 func (v Variant) Apply(ctx context.Context, base tree.Tree, s *series.Series, o series.Options) (Applied, error) {
 	o.Through = 0
+	if v.rival != nil {
+		t, _, err := v.rival.Apply(ctx, base, o)
+		return Applied{t, v.rival.ID, subjects(v.rival, len(v.rival.Patches))}, err
+	}
 	if v.Through != "" {
 		last := slices.IndexFunc(s.Patches, func(p *series.Patch) bool { return p.Subject == v.Through })
 		if last < 0 {

@@ -29,7 +29,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := series.LoadAll(patches)
+	s, err := series.LoadStack(patches, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +94,26 @@ func TestLoadBad(t *testing.T) {
 	}
 }
 
+// TestWithRivals: each committed rival is a variant, and is made of what it needs
+// and its own patches alone.
+func TestWithRivals(t *testing.T) {
+	sets, err := series.LoadSets(patches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := WithRivals([]Variant{{Name: "a"}}, sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Names(all); len(sets.Rivals) == 0 || len(got) != 1+len(sets.Rivals) || got[0] != "a" || got[1] != sets.Rivals[0].Name {
+		t.Errorf("expected a and the rivals, found %v", got)
+	}
+	_, err = WithRivals([]Variant{{Name: sets.Rivals[0].Name}}, sets)
+	if err == nil || !strings.Contains(err.Error(), "the name of a variant and of a rival") || exit.Code(err) != exit.Usage {
+		t.Errorf("expected wrong use, found %v", err)
+	}
+}
+
 func TestChoose(t *testing.T) {
 	all := []Variant{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	got, err := Choose(all, []string{"c", "a", "c"})
@@ -111,7 +131,7 @@ func TestChoose(t *testing.T) {
 
 // TestMilestoneIsGone: a patch that was renamed is not replaced by another.
 func TestMilestoneIsGone(t *testing.T) {
-	s, err := series.LoadAll(patches)
+	s, err := series.LoadStack(patches, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +145,7 @@ func TestMilestoneIsGone(t *testing.T) {
 // envTree is where make test says the pinned kernel's tree is.
 const envTree = "VCPULAB_TEST_TREE"
 
-// TestApply makes the trees of all committed variants, strictly: a comparator
+// TestApply makes the trees of all committed variants and rivals, strictly: a comparator
 // that the series has left behind is found here.
 func TestApply(t *testing.T) {
 	dir := os.Getenv(envTree)
@@ -144,7 +164,14 @@ func TestApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := series.LoadAll(patches)
+	sets, err := series.LoadSets(patches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err = WithRivals(all, sets); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sets.Load("")
 	if err != nil {
 		t.Fatal(err)
 	}

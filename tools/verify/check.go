@@ -32,7 +32,8 @@ type Check struct {
 	Explain string `json:"explain"`
 	// Needs are the programs that it cannot do without.
 	Needs []string `json:"needs,omitempty"`
-	// Whole says that it looks at what all sets make together, not at each.
+	// Whole says that it looks at what all sets make together, or a rival with
+	// what it needs, not at each.
 	Whole bool `json:"whole,omitempty"`
 	// Tree says that it looks at nothing but the tree that they make: it does
 	// not matter which patch does what.
@@ -67,7 +68,7 @@ func WriteList(w io.Writer, checks []Check) error {
 		doc := comment.Doc{Content: []comment.Block{&comment.Paragraph{Text: []comment.Text{comment.Plain(c.Explain)}}}}
 		fmt.Fprintf(&b, "%s\n%s", c.Name, wrapped.Text(&doc))
 		if c.Whole {
-			b.WriteString("    Looks once at what all sets make together.\n")
+			b.WriteString("    Looks at all sets together, and at each rival with what it needs.\n")
 		}
 		if len(c.Needs) > 0 {
 			fmt.Fprintf(&b, "    Needs %s.\n", strings.Join(c.Needs, ", "))

@@ -38,7 +38,7 @@ func TestFigures(t *testing.T) {
 // TestOwnFigures: the sets quote figures, so that the check has something to
 // compare.
 func TestOwnFigures(t *testing.T) {
-	s, err := series.LoadAll("../../patches")
+	s, err := series.LoadStack("../../patches", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ var rules = Check{
 		if s.Seen == nil {
 			s.Seen = new(sync.Map)
 		}
-		return table.check(src, log, s.Seen), nil
+		return table.of(s).check(src, log, s.Seen), nil
 	}),
 }
 

@@ -4,10 +4,13 @@ package verify
 
 import (
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/series"
 )
 
 // field is a table with a rule for one field.
@@ -29,6 +32,89 @@ why = "it is given once"
 [[field.access]]
 form = "vcpu->vcpu_idx = -1"
 `
+
+// TestRulesOfSets: a rule that is for some sets is for trees with all of them.
+func TestRulesOfSets(t *testing.T) {
+	const table = `
+in = ["virt/kvm"]
+[[field]]
+name = "vcpus"
+sets = ["a", "b"]
+why = "a field"
+[[field.access]]
+form = "kvm->vcpus[0]"
+[[order]]
+function = "f"
+file = "virt/kvm/a.c"
+sets = ["c"]
+why = "an order"
+steps = ["first();", "second();"]
+[[text]]
+file = "virt/kvm/a.c"
+form = "int there;"
+sets = ["d"]
+why = "a text"
+`
+	s := sources(t, map[string]string{"virt/kvm/a.c": "void f(void)\n{\n\tkvm->vcpus = NULL;\n}\n", "ci/verify/rules.toml": table})
+	s.Seen = new(sync.Map) // what was found by the rules of one tree is not of others
+	for _, c := range []struct {
+		sets []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"a", "x"}, ""},
+		{[]string{"a", "b"}, "vcpus is accessed in a way"},
+		{[]string{"c"}, "f(): a step is missing"},
+		{[]string{"d"}, "something is missing"},
+	} {
+		s.Sets = c.sets
+		if found := findings(t, rules, s); c.want == "" {
+			want(t, found)
+		} else {
+			want(t, found, c.want)
+		}
+	}
+}
+
+// TestOwnTablesNameSets: a set that does not exist would silence its rules.
+func TestOwnTablesNameSets(t *testing.T) {
+	sets, err := series.LoadSets("../../patches")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Submission{Tables: "../../ci/verify"}
+	r, err := loadRules(s.table(rulesFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := loadRetired(s.table(retiredFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, f := range r.Fields {
+		named = append(named, f.Sets...)
+	}
+	for _, o := range r.Orders {
+		named = append(named, o.Sets...)
+	}
+	for _, x := range r.Texts {
+		named = append(named, x.Sets...)
+	}
+	for _, e := range gone.Interfaces {
+		named = append(named, e.Sets...)
+	}
+	for _, name := range named {
+		if _, err := sets.Find(name); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, rival := range sets.Rivals {
+		if !slices.Contains(named, rival.Name) {
+			t.Errorf("no rule protects the rival %s", rival.Name)
+		}
+	}
+}
 
 func TestFieldRules(t *testing.T) {
 	const good = "void kvm_publish_vcpu(struct kvm_vcpu *vcpu)\n{\n\tatomic_inc(&kvm->online_vcpus);\n}\n" +

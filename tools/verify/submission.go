@@ -29,8 +29,10 @@ type Submission struct {
 	// Set is the name of the set; "" if there is one without a name, and for
 	// all of them.
 	Set string
-	// Whole says that Series is all sets.
+	// Whole says that Series is all sets, or with the name of a rival that and
+	// all that it needs. Sets are the names of them.
 	Whole bool
+	Sets  []string
 	// Series is the series, and Base the tree that it is for, which is only
 	// read. No patched tree is made.
 	Series *series.Series
@@ -58,9 +60,11 @@ type Submission struct {
 }
 
 // OfSets returns a submission of each set, on the tree of what it needs, and one of
-// all of them; with a name of that set alone. s is what they have in common.
+// all of them, and the same of each rival, and of what it makes with what it needs.
+// With a name it returns those of that set or rival alone. s is what they have in
+// common.
 func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) ([]*Submission, error) {
-	chosen := sets.All
+	chosen := slices.Concat(sets.All, sets.Rivals)
 	if name != "" {
 		set, err := sets.Find(name)
 		if err != nil {
@@ -78,14 +82,38 @@ func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) 
 			return nil, err
 		}
 		list = append(list, &one)
+		if sets.IsRival(set.Name) {
+			whole, err := s.whole(sets, set.Name)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, whole)
+		}
 	}
 	if name != "" {
 		return list, nil
 	}
-	var err error
-	s.Whole = true
-	s.Series, err = sets.Load("")
-	return append(list, &s), err
+	whole, err := s.whole(sets, "")
+	return append(list, whole), err
+}
+
+// whole returns a submission of all sets, or of a rival and all that it needs.
+func (s Submission) whole(sets *series.Sets, rival string) (*Submission, error) {
+	stack, err := sets.Stack(rival)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range stack {
+		s.Sets = append(s.Sets, set.Name)
+	}
+	s.Set, s.Whole = rival, true
+	s.Series, err = sets.Load(rival)
+	return &s, err
+}
+
+// has tells whether a rule that is for trees with some sets is for this one.
+func (s *Submission) has(sets []string) bool {
+	return !slices.ContainsFunc(sets, func(name string) bool { return !slices.Contains(s.Sets, name) })
 }
 
 // after is what the series makes of the base.

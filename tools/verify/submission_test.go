@@ -28,9 +28,17 @@ func own(t *testing.T) *Submission {
 	if dir == "" {
 		t.Skipf("SKIPPED: %s is not set to the pinned kernel's tree; make test does that", env)
 	}
-	s, err := series.LoadAll("../../patches")
+	sets, err := series.LoadSets("../../patches")
 	if err != nil {
 		t.Fatal(err)
+	}
+	s, err := sets.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, set := range sets.All {
+		names = append(names, set.Name)
 	}
 	p, err := pin.Find("../../kernel-src-pin", os.Getenv("VCPULAB_PIN"))
 	if err != nil {
@@ -45,7 +53,7 @@ func own(t *testing.T) *Submission {
 		t.Fatal(err)
 	}
 	return &Submission{
-		Series: s, Base: tree.Tree{Dir: dir, ID: "pinned"}, Pin: p, Author: series.Placeholder(), Tables: "../../ci/verify", Packages: list, Cache: c,
+		Sets: names, Series: s, Base: tree.Tree{Dir: dir, ID: "pinned"}, Pin: p, Author: series.Placeholder(), Tables: "../../ci/verify", Packages: list, Cache: c,
 	}
 }
 

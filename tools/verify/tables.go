@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"vcpulab/tools/ctoken"
 	"vcpulab/tools/tomlfile"
@@ -41,7 +42,7 @@ type ruleTable struct {
 	Orders []orderRule `toml:"order"`
 	Texts  []textRule  `toml:"text"`
 
-	text string // of the file
+	text string // of the file, and what else tells which rules these are
 }
 
 // fieldRule says how a field of a structure may be accessed, or a function called.
@@ -52,7 +53,10 @@ type fieldRule struct {
 	Base *regexp.Regexp `toml:"base"`
 	// Writes: only assignments are looked at. Call: it is a function, and calls
 	// are.
-	Writes bool         `toml:"writes"`
+	Writes bool `toml:"writes"`
+	// Sets are what a tree has to have for the rule to be about it, sets and
+	// rivals; none is every tree.
+	Sets   []string     `toml:"sets"`
 	Call   bool         `toml:"call"`
 	Why    string       `toml:"why"`
 	Access []accessRule `toml:"access"`
@@ -71,9 +75,10 @@ func (a *accessRule) may(function string) bool {
 
 // orderRule says what a function has to do, in which order.
 type orderRule struct {
-	Function string `toml:"function"`
-	File     string `toml:"file"`
-	Why      string `toml:"why"`
+	Function string   `toml:"function"`
+	File     string   `toml:"file"`
+	Why      string   `toml:"why"`
+	Sets     []string `toml:"sets"` // as those of a field
 	// Steps are what it does. Anything may stand between them.
 	Steps []form `toml:"steps"`
 	// Last: the function ends with the last step.
@@ -90,9 +95,20 @@ type gapRule struct {
 
 // textRule is a pattern that has to stand in a file.
 type textRule struct {
-	File string `toml:"file"`
-	Form form   `toml:"form"`
-	Why  string `toml:"why"`
+	File string   `toml:"file"`
+	Form form     `toml:"form"`
+	Why  string   `toml:"why"`
+	Sets []string `toml:"sets"` // as those of a field
+}
+
+// of returns the rules that are about the tree of a submission.
+func (t *ruleTable) of(s *Submission) *ruleTable {
+	own := *t
+	own.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f fieldRule) bool { return !s.has(f.Sets) })
+	own.Orders = slices.DeleteFunc(slices.Clone(t.Orders), func(o orderRule) bool { return !s.has(o.Sets) })
+	own.Texts = slices.DeleteFunc(slices.Clone(t.Texts), func(x textRule) bool { return !s.has(x.Sets) })
+	own.text += strings.Join(s.Sets, " ")
+	return &own
 }
 
 // loadRules reads the table of rules. Errors have the exit code for wrong use.

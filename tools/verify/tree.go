@@ -124,6 +124,9 @@ type interfaceEntry struct {
 	// Subject is that of the patch after which it is gone.
 	Subject string `toml:"subject"`
 	Instead string `toml:"instead"`
+	// Sets are what a tree has to have for the entry to be about it, sets and
+	// rivals; none is every tree.
+	Sets []string `toml:"sets"`
 	// In is searched instead of the table's In, if it is given. Not are files
 	// and directories of it that are left out, without wildcards: there the name
 	// means something else.
@@ -150,6 +153,7 @@ var retired = Check{
 		if err != nil {
 			return nil, err
 		}
+		table.Interfaces = slices.DeleteFunc(table.Interfaces, func(e interfaceEntry) bool { return !s.has(e.Sets) })
 		var found []Finding
 		contents := make(map[string][]byte)
 		for _, e := range table.Interfaces {

@@ -114,7 +114,7 @@ func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choi
 // variantsFile lists the kernels that can be measured besides base and patched.
 const variantsFile = "variants.toml"
 
-// variants returns those with these names, or all but those that have to be
+// variants returns those with these names, rivals among them, or all but those that have to be
 // asked for.
 func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	if len(names) == 0 && !all {
@@ -122,6 +122,13 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	}
 	list, err := variant.Load(l.path("ci", variantsFile))
 	if err != nil {
+		return nil, err
+	}
+	sets, err := l.sets()
+	if err != nil {
+		return nil, err
+	}
+	if list, err = variant.WithRivals(list, sets); err != nil {
 		return nil, err
 	}
 	chosen, err := variant.Choose(list, names)
@@ -132,7 +139,7 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 }
 
 // kernels builds both kernels and those of the variants: first the base kernel,
-// then milestones, the whole series, and comparators.
+// then milestones, the whole series, comparators and rivals.
 func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants []variant.Variant) ([]bench.Candidate, error) {
 	s, through, err := l.series(f.sourceFlags)
 	if err != nil {

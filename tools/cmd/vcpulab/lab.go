@@ -92,7 +92,7 @@ const envKernelSrc = "KERNEL_SRC"
 
 // sourceFlags choose the tree to work on.
 type sourceFlags struct {
-	Set       string `help:"Work on this set of patches/sets.toml and what it needs (default: all sets)." placeholder:"NAME"`
+	Set       string `help:"Work on this set or rival of patches/sets.toml and what it needs (default: all sets)." placeholder:"NAME"`
 	Through   string `help:"Stop after this patch, by its number or by set and number there, as walks/3; 0 applies none." placeholder:"N"`
 	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
 }
@@ -120,8 +120,8 @@ func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
 // sets reads the list of the sets of patches.
 func (l *lab) sets() (*series.Sets, error) { return series.LoadSets(l.path("patches")) }
 
-// series reads the series that the flags choose, all sets of patches or one with
-// those that it needs, and says which of its patches is the last one to apply.
+// series reads the series that the flags choose, all sets of patches, or a set or a
+// rival with those that it needs, and says which of its patches is the last one to apply.
 func (l *lab) series(f sourceFlags) (s *series.Series, through int, err error) {
 	sets, err := l.sets()
 	if err == nil {

@@ -23,7 +23,7 @@ import (
 
 // mutantsCmd tests the checks.
 type mutantsCmd struct {
-	Set     string   `help:"Only those of this set of patches/sets.toml." placeholder:"NAME"`
+	Set     string   `help:"Only those of this set or rival of patches/sets.toml." placeholder:"NAME"`
 	Only    []string `help:"Names of mutants; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Reverts bool     `help:"Only those that lack a patch, see ci/reverts.toml."`
 	Fast    bool     `help:"Only those that need no kernel but the default one and take little time."`
@@ -53,24 +53,30 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if c.List {
 		return l.print(mutants, mutantsText)
 	}
-	r, err := c.runner(ctx, l)
-	if err != nil {
-		return err
-	}
 	if c.Refresh {
-		return c.refresh(ctx, l, r, mutants)
+		return c.refresh(ctx, l, sets, mutants)
 	}
-	r.Tests = mutant.Tests(all)
-	if r.Out, err = outDir(c.Out); err != nil {
-		return err
-	}
-	report, err := r.Run(ctx, mutants)
+	out, err := outDir(c.Out)
 	if err != nil {
 		return err
 	}
-	err = report.Save(r.Out)
+	report := new(mutant.Report)
+	for _, some := range ofRivals(sets, all, mutants) {
+		r, err := c.runner(ctx, l, sets, some.rival)
+		if err != nil {
+			return err
+		}
+		r.Tests, r.Out = mutant.Tests(some.tested), out
+		part, err := r.Run(ctx, some.mutants)
+		if err != nil {
+			return err
+		}
+		report.Results = append(report.Results, part.Results...)
+	}
+
+	err = report.Save(out)
 	if !l.JSON {
-		l.printf("logs: %s\n\n", r.Out)
+		l.printf("logs: %s\n\n", out)
 	}
 	return errors.Join(err, l.show(report, report.WriteText), report.Err())
 }
@@ -82,23 +88,64 @@ func (c mutantsCmd) load(l *lab, sets *series.Sets) ([]*mutant.Mutant, error) {
 			return nil, err
 		}
 	}
-	s, err := sets.Load("")
+	all, err := sets.Load("")
 	if err != nil {
 		return nil, err
 	}
-	all, err := mutant.Load(l.path("ci", "mutants"), s)
+	of := []*series.Series{all}
+	for _, rival := range sets.Rivals {
+		s, err := sets.Load(rival.Name)
+		if err != nil {
+			return nil, err
+		}
+		of = append(of, s)
+	}
+	mutants, err := mutant.Load(l.path("ci", "mutants"), of...)
 	if err != nil {
 		return nil, err
 	}
-	reverts, err := mutant.LoadReverts(l.path("ci", revertsFile), s)
-	return append(all, reverts...), err
+	reverts, err := mutant.LoadReverts(l.path("ci", revertsFile), all)
+	return append(mutants, reverts...), err
 }
 
-// runner returns what runs mutants of the series.
-func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) {
+// stackMutants are mutants of all sets, or with the name of a rival of that one:
+// those to run, and those whose tests are built together.
+type stackMutants struct {
+	rival           string
+	mutants, tested []*mutant.Mutant
+}
+
+// ofRivals splits mutants into those of all sets, and those of each rival. A mutant
+// of a set is of all sets, also where a rival needs the set.
+func ofRivals(sets *series.Sets, all, mutants []*mutant.Mutant) []stackMutants {
+	split := []stackMutants{{}}
+	for _, rival := range sets.Rivals {
+		split = append(split, stackMutants{rival: rival.Name})
+	}
+	of := func(m *mutant.Mutant) *stackMutants {
+		return &split[max(0, slices.IndexFunc(split, func(s stackMutants) bool { return s.rival == m.Set }))]
+	}
+	for _, m := range all {
+		of(m).tested = append(of(m).tested, m)
+	}
+	for _, m := range mutants {
+		of(m).mutants = append(of(m).mutants, m)
+	}
+	return slices.DeleteFunc(split, func(s stackMutants) bool { return len(s.mutants) == 0 })
+}
+
+// runner returns what runs mutants of all sets, or of a rival.
+func (c mutantsCmd) runner(ctx context.Context, l *lab, sets *series.Sets, rival string) (*mutant.Runner, error) {
 	subject, err := l.submission(ctx)
 	if err != nil {
 		return nil, err
+	}
+	stack, err := sets.Stack(rival)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range stack {
+		subject.Sets = append(subject.Sets, set.Name)
 	}
 	subject.Seen = new(sync.Map)
 	columns, err := matrix.Load(l.path("ci", "matrix"))
@@ -106,7 +153,7 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab) (*mutant.Runner, error) 
 		return nil, err
 	}
 	return &mutant.Runner{
-		Root: l.root, Patches: l.path("patches"), Cache: l.cache, Builder: l.builder(), Columns: columns,
+		Root: l.root, Patches: l.path("patches"), Rival: rival, Cache: l.cache, Builder: l.builder(), Columns: columns,
 		Verify: *subject, Again: c.Again, Log: l.log,
 		Guests: func(config string) (mutant.Guests, error) { return c.guests(l, config) },
 		Accel: func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error) {
@@ -163,9 +210,19 @@ const mutantsText = `{{range .}}{{.Name}}
 `
 
 // refresh rewrites mutants.
-func (c mutantsCmd) refresh(ctx context.Context, l *lab, r *mutant.Runner, mutants []*mutant.Mutant) error {
+func (c mutantsCmd) refresh(ctx context.Context, l *lab, sets *series.Sets, mutants []*mutant.Mutant) error {
 	mutants = slices.DeleteFunc(mutants, func(m *mutant.Mutant) bool { return m.Revert })
-	written, err := r.Refresh(ctx, mutants)
+	var written []*mutant.Mutant
+	var stale []error
+	for _, some := range ofRivals(sets, nil, mutants) {
+		r, err := c.runner(ctx, l, sets, some.rival)
+		if err != nil {
+			return err
+		}
+		part, err := r.Refresh(ctx, some.mutants)
+		written = append(written, part...)
+		stale = append(stale, err)
+	}
 	text := fmt.Sprintf("{{range .}}rewritten: {{.File}}\n{{end}}{{len .}} of %d mutants rewritten\n", len(mutants))
-	return errors.Join(l.print(written, text), err)
+	return errors.Join(append(stale, l.print(written, text))...)
 }

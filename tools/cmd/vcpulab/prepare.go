@@ -16,7 +16,7 @@ import (
 
 // prepareCmd makes a set ready to send. It sends nothing.
 type prepareCmd struct {
-	Set       string `help:"The set of patches/sets.toml to send." placeholder:"NAME"`
+	Set       string `help:"The set or rival of patches/sets.toml to send." placeholder:"NAME"`
 	Name      string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
 	Email     string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
 	Version   int    `help:"Version of the set." default:"1" placeholder:"N"`

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"vcpulab/tools/bench"
+	"vcpulab/tools/mutant"
+	"vcpulab/tools/series"
 	"vcpulab/tools/variant"
 )
 
@@ -60,5 +62,22 @@ func TestGrowTo(t *testing.T) {
 		if got := tt.c.kernelFlags().Config; got != tt.config {
 			t.Errorf("%s: expected configuration %s, found %s", name, tt.config, got)
 		}
+	}
+}
+
+// TestOfRivals: mutants of a set that a rival needs are of all sets.
+func TestOfRivals(t *testing.T) {
+	sets := &series.Sets{All: []series.Set{{Name: "ids"}}, Rivals: []series.Set{{Name: "kept"}, {Name: "segments"}}}
+	of := func(set string) *mutant.Mutant { return &mutant.Mutant{Set: set} }
+	ids, kept, another, none := of("ids"), of("kept"), of("kept"), of("")
+	got := ofRivals(sets, []*mutant.Mutant{ids, kept, another, none}, []*mutant.Mutant{ids, another, none})
+	want := []stackMutants{
+		{"", []*mutant.Mutant{ids, none}, []*mutant.Mutant{ids, none}},
+		{"kept", []*mutant.Mutant{another}, []*mutant.Mutant{kept, another}},
+	}
+	if !slices.EqualFunc(got, want, func(a, b stackMutants) bool {
+		return a.rival == b.rival && slices.Equal(a.mutants, b.mutants) && slices.Equal(a.tested, b.tested)
+	}) {
+		t.Errorf("expected %v, found %v", want, got)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // verifyCmd checks the sets of patches.
 type verifyCmd struct {
-	Set  string   `help:"Check this set of patches/sets.toml alone." placeholder:"NAME"`
+	Set  string   `help:"Check this set or rival of patches/sets.toml alone." placeholder:"NAME"`
 	Only []string `help:"Run only the checks whose names match; may be given more than once." placeholder:"PATTERN"`
 	List bool     `help:"Say what checks there are, and why."`
 	Out  string   `help:"Directory for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
@@ -34,14 +34,15 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 	if c.List {
 		return l.show(checks, func(w io.Writer) error { return verify.WriteList(w, checks) })
 	}
-	if c.Set != "" {
-		if checks, err = c.ofSet(l, checks); err != nil {
-			return err
-		}
-	}
 	sets, err := l.sets()
 	if err != nil {
 		return err
+	}
+	// With what it needs, a rival is as much as all sets are.
+	if c.Set != "" && !sets.IsRival(c.Set) {
+		if checks, err = c.ofSet(l, checks); err != nil {
+			return err
+		}
 	}
 	common, err := l.submission(ctx)
 	if err != nil {
