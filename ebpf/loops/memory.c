@@ -24,8 +24,9 @@
 
 #ifdef HAS_SLAB_H
 
-#if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE) && !defined(VM_HAS_ARRAY)
-#error struct kvm has neither the vcpu_array nor the vcpus that this file counts
+#if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE) && !defined(VM_HAS_ARRAY) && \
+	!defined(VM_HAS_SEGMENTS)
+#error struct kvm has none of vcpu_array, vcpus and vcpu_segs, which this file counts
 #endif
 
 /* Bytes that the allocator set aside for the object that begins at @p. */
@@ -115,15 +116,37 @@ static int count_table(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; 
 #ifdef VM_KEEPS_TABLES
 static void count_old_tables(struct vcpuloops_memory *m, struct kvm *kvm)
 {
-	struct kvm_old_vcpus *old;
+	unsigned int i;
 
-	for (old = kvm->old_vcpus; old; old = old->next) {
-		count(m, old);
-		count(m, old->vcpus);
+	for (i = 0; i < kvm->nr_vcpu_tables; i++) {
+		if (kvm->vcpu_tables[i] != kvm->vcpus)
+			count(m, kvm->vcpu_tables[i]);
 	}
 }
 #else
 static void count_old_tables(struct vcpuloops_memory *m, struct kvm *kvm) { }
+#endif
+
+#ifdef VM_HAS_SEGMENTS
+static int count_segments(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	u32 i;
+
+	/* The first one is a part of struct kvm. */
+	for (i = 1; i < ARRAY_SIZE(kvm->vcpu_segs); i++) {
+		if (kvm->vcpu_segs[i])
+			count(m, kvm->vcpu_segs[i]);
+	}
+
+	for (i = 0; i < m->vcpus; i++) {
+		if ((*kvm_vcpu_slot(kvm, i))->vcpu_idx != i)
+			return -ENODATA;
+	}
+
+	return 0;
+}
+#else
+static int count_segments(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
 #endif
 
 #ifdef VM_HAS_ARRAY
@@ -196,7 +219,7 @@ int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 
 	rcu_read_lock();
 	r = count_array(m, kvm) ?: count_table(m, kvm) ?: count_fixed_array(m, kvm) ?:
-	    count_id_map(m, kvm);
+	    count_segments(m, kvm) ?: count_id_map(m, kvm);
 	count_old_tables(m, kvm);
 	rcu_read_unlock();
 
