@@ -167,7 +167,7 @@ func (c verifyCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obser
 	subject.Series, err = s.all, s.err
 	switch {
 	case m.OfSeries && !c.check.Whole:
-		subject.Set = m.Set
+		subject.Set, subject.Rival = m.Set, c.Rival != "" && m.Set == c.Rival
 		subject.Series, subject.Base, err = s.set(ctx, m.Set)
 	case err == nil && c.check.Tree && s == p.mutant && !m.OfSeries && !m.Revert:
 		subject.Base = c.patched // to apply one patch is to apply them all

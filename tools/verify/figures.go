@@ -14,19 +14,28 @@ import (
 	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 	"vcpulab/tools/series"
+	"vcpulab/tools/variant"
 )
 
-// figuresFile has the measurement that documents and messages quote.
-const figuresFile = "figures.json"
+// figuresFile has the measurement that documents and messages quote, rivalsFile the
+// one that rivals quote, each from the column of its name.
+const (
+	figuresFile = "figures.json"
+	rivalsFile  = "figures-rivals.json"
+)
 
 var figures = Check{
 	Name: "figures",
-	Explain: "Rows of the main table that stand in messages and cover letters have the figures of the measurement in ci/verify/figures.json. " +
+	Explain: "Rows of the main table that stand in messages and cover letters have the figures of the measurement in ci/verify/figures.json, those of rivals of that in figures-rivals.json. " +
 		"Patches are sent again for months; a figure that was true of an older version is a false claim.",
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		mails := s.Series.Patches
 		if s.Series.Cover != nil {
 			mails = append([]*series.Patch{s.Series.Cover}, mails...)
+		}
+		file, after := figuresFile, variant.Patched
+		if s.Rival {
+			file, after = rivalsFile, s.Set
 		}
 		var measured *results.Results
 		var found []Finding
@@ -34,12 +43,12 @@ var figures = Check{
 			rows := quotedRows(p.Message)
 			if len(rows) > 0 && measured == nil {
 				var err error
-				if measured, err = results.Read(s.table(figuresFile)); err != nil {
+				if measured, err = results.Read(s.table(file)); err != nil {
 					return nil, err
 				}
 			}
 			for _, row := range rows {
-				found = append(found, row.differences(p, measured)...)
+				found = append(found, row.differences(p, measured, after)...)
 			}
 			fmt.Fprintf(log, "%s: %d rows\n", p.Name, len(rows))
 		}
@@ -92,12 +101,13 @@ func lineLabelled(label string, above *figure.Line) *figure.Line {
 	return nil
 }
 
-// differences compares a row with what was measured.
-func (q quotedRow) differences(p *series.Patch, measured *results.Results) []Finding {
+// differences compares a row with what was measured, of the unpatched kernel and of
+// the one named after.
+func (q quotedRow) differences(p *series.Patch, measured *results.Results, after string) []Finding {
 	var found []Finding
 	for i, text := range q.values {
 		f := Finding{Patch: p.Name, Line: lineIn(p, q.text), Found: text, Do: "measure again (vcpulab bench), or quote what was measured"}
-		column := measured.Kernels[min(i, len(measured.Kernels)-1)].Name
+		column := []string{measured.Kernels[0].Name, after}[i]
 		method := results.ICount
 		if q.key.Operation().Timed {
 			method = results.Native

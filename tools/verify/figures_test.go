@@ -3,9 +3,13 @@
 package verify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
+	"vcpulab/tools/results"
 	"vcpulab/tools/series"
 )
 
@@ -32,6 +36,31 @@ func TestFigures(t *testing.T) {
 			s.Tables = "../../ci/verify"
 			want(t, findings(t, figures, s), c.want...)
 		})
+	}
+}
+
+// TestRivalFigures: what a rival quotes is of its own column.
+func TestRivalFigures(t *testing.T) {
+	measured, err := results.Read("../../ci/verify/figures-rivals.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := figure.VM(figure.Get, measure.VM{VCPUs: 64, IDs: measure.Dense})
+	for _, name := range []string{"kept", "segments"} {
+		before, ok := measured.Find(key, measured.Kernels[0].Name, results.ICount)
+		after, measuredToo := measured.Find(key, name, results.ICount)
+		if !ok || !measuredToo {
+			t.Fatalf("%s: not measured", name)
+		}
+		row := func(value float64) string {
+			return fmt.Sprintf("Two small steps:\n\n  kvm_get_vcpu()  %24d  %10.0f  %10.0f\n\n", 64, before.Value, value)
+		}
+		s := small(t, labCover, "Two small steps.\n", row(after.Value))
+		s.Tables, s.Set, s.Rival = "../../ci/verify", name, true
+		want(t, findings(t, figures, s))
+		s = small(t, labCover, "Two small steps.\n", row(after.Value+1))
+		s.Tables, s.Set, s.Rival = "../../ci/verify", name, true
+		want(t, findings(t, figures, s), "vcpus=64/ids=dense of "+name)
 	}
 }
 

@@ -29,6 +29,8 @@ type Submission struct {
 	// Set is the name of the set; "" if there is one without a name, and for
 	// all of them.
 	Set string
+	// Rival says that Set is the name of a rival.
+	Rival bool
 	// Whole says that Series is all sets, or with the name of a rival that and
 	// all that it needs. Sets are the names of them.
 	Whole bool
@@ -76,7 +78,7 @@ func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) 
 	var list []*Submission
 	for _, set := range chosen {
 		one := s
-		one.Set = set.Name
+		one.Set, one.Rival = set.Name, sets.IsRival(set.Name)
 		var err error
 		if one.Series, one.Base, err = sets.LoadOn(ctx, s.Base, set, series.Options{Cache: s.Cache, Log: s.Log}); err != nil {
 			return nil, err
@@ -106,7 +108,7 @@ func (s Submission) whole(sets *series.Sets, rival string) (*Submission, error) 
 	for _, set := range stack {
 		s.Sets = append(s.Sets, set.Name)
 	}
-	s.Set, s.Whole = rival, true
+	s.Set, s.Rival, s.Whole = rival, rival != "", true
 	s.Series, err = sets.Load(rival)
 	return &s, err
 }
