@@ -47,8 +47,12 @@ func (c Caches) BlocksOf(vm VM) int {
 	return c.Blocks
 }
 
-// fewVCPUs is up to when a VM has few.
-const fewVCPUs = 8
+// fewVCPUs is up to when a VM has few, and MaxBlocks how many blocks can be asked
+// for: the program has room for three times as many.
+const (
+	fewVCPUs  = 8
+	MaxBlocks = 21
+)
 
 // Visit is a walk, or a lookup of a random vCPU, in a state.
 type Visit struct {

@@ -195,7 +195,13 @@ func (p Plan) check() (err error) {
 		refuse(r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Method != results.Native,
 			"lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Method, *r)
 	}
-	for _, vms := range [][]measure.VM{p.Params.VMs, used} {
+	var cached []measure.VM
+	if c := p.Params.Caches; c != nil {
+		cached = c.VMs
+		refuse(c.Blocks < 1 || c.Blocks > measure.MaxBlocks || len(c.States) == 0 || p.Method != results.Native,
+			"states of the caches: expected user space, some of them and 1 to %d blocks, found %s, %v and %d", measure.MaxBlocks, p.Method, c.States, c.Blocks)
+	}
+	for _, vms := range [][]measure.VM{p.Params.VMs, used, cached} {
 		for i, vm := range vms {
 			refuse(slices.Contains(vms[:i], vm), "the VM %v is there twice", vm)
 		}
@@ -203,7 +209,7 @@ func (p Plan) check() (err error) {
 	for _, vm := range used {
 		refuse(vm.VCPUs < 2 || vm.VCPUs > MaxPathVCPUs, "paths: a VM with %d vCPUs: expected 2 to %d", vm.VCPUs, MaxPathVCPUs)
 	}
-	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted, used) {
+	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted, used, cached) {
 		refuse(vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs, "a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
 		refuse(!slices.Contains(measure.AllIDs, vm.IDs), "expected IDs to be one of %v, found %q", measure.AllIDs, vm.IDs)
 	}

@@ -11,6 +11,9 @@
 // thread creates more of them; tables that were replaced are freed after a grace
 // period, which is real.
 //
+// Walks and lookups are also timed one by one, with the cache lines that they read in
+// the caches, just written by another processor, or flushed.
+//
 // What a kernel does besides is not in it: interrupts, other mitigations than
 // array_index_nospec(), other users of the caches.
 package native
