@@ -53,6 +53,13 @@ func variants(t *testing.T, c *cache.Cache, base tree.Tree) map[string]tree.Tree
 	if err != nil {
 		t.Fatal(err)
 	}
+	sets, err := series.LoadSets("../../patches")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err = variant.WithRivals(all, sets); err != nil {
+		t.Fatal(err)
+	}
 	trees := map[string]tree.Tree{variant.Base: base, variant.Patched: patched(t, c, base)}
 	for _, v := range all {
 		made, err := v.Apply(t.Context(), base, s, series.Options{Cache: c})

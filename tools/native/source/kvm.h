@@ -19,6 +19,12 @@
 #include <linux/atomic.h>
 
 /* Those of x86. */
+#define const_ilog2(n)		(63 - __builtin_clzll(n))
+#undef __fls
+#define __fls(word)		(63UL - __builtin_clzl(word))
+#ifndef MAX
+#define MAX(a, b)		((a) > (b) ? (a) : (b))
+#endif
 #define MIN(a, b)		((a) < (b) ? (a) : (b))
 #define kvm_lockdep_assert_vcpus_not_destroyed(kvm)	do { } while (0)
 #define KVM_MAX_VCPUS		4096

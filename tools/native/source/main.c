@@ -56,7 +56,7 @@ static int add_vcpu(struct kvm *kvm, struct kvm_vcpu *vcpu, int id)
 	vcpu->vcpu_idx = atomic_read(&kvm->online_vcpus);
 #if defined(HAS_XARRAY)
 	r = xa_insert(&kvm->vcpu_array, vcpu->vcpu_idx, vcpu, GFP_KERNEL);
-#elif defined(HAS_TABLE)
+#elif defined(HAS_TABLE) || defined(HAS_SEGMENTS)
 	r = kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);
 #else
 	kvm->vcpus[vcpu->vcpu_idx] = vcpu;
@@ -84,6 +84,9 @@ static void init_vm(struct kvm *kvm)
 #elif defined(HAS_TABLE)
 	kvm->vcpus = &kvm->first_vcpu;
 	kvm->nr_vcpu_slots = 1;
+#elif defined(HAS_SEGMENTS)
+	kvm->vcpu_segs[0] = kvm->first_vcpus;
+	kvm->vcpu_seg_masks[0] = ARRAY_SIZE(kvm->first_vcpus) - 1;
 #endif
 }
 
