@@ -33,7 +33,8 @@ why = "it is given once"
 form = "vcpu->vcpu_idx = -1"
 `
 
-// TestRulesOfSets: a rule that is for some sets is for trees with all of them.
+// TestRulesOfSets: a rule that is for some sets is for trees with all of them, and
+// without those that it rules out.
 func TestRulesOfSets(t *testing.T) {
 	const table = `
 in = ["virt/kvm"]
@@ -54,6 +55,11 @@ file = "virt/kvm/a.c"
 form = "int there;"
 sets = ["d"]
 why = "a text"
+[[text]]
+file = "virt/kvm/a.c"
+form = "int elsewhere;"
+sets = ["e", "!f"]
+why = "a text"
 `
 	s := sources(t, map[string]string{"virt/kvm/a.c": "void f(void)\n{\n\tkvm->vcpus = NULL;\n}\n", "ci/verify/rules.toml": table})
 	s.Seen = new(sync.Map) // what was found by the rules of one tree is not of others
@@ -66,6 +72,8 @@ why = "a text"
 		{[]string{"a", "b"}, "vcpus is accessed in a way"},
 		{[]string{"c"}, "f(): a step is missing"},
 		{[]string{"d"}, "something is missing"},
+		{[]string{"e"}, "something is missing"},
+		{[]string{"e", "f"}, ""},
 	} {
 		s.Sets = c.sets
 		if found := findings(t, rules, s); c.want == "" {
@@ -105,7 +113,7 @@ func TestOwnTablesNameSets(t *testing.T) {
 		named = append(named, e.Sets...)
 	}
 	for _, name := range named {
-		if _, err := sets.Find(name); err != nil {
+		if _, err := sets.Find(strings.TrimPrefix(name, "!")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	"vcpulab/tools/cache"
@@ -113,9 +114,13 @@ func (s Submission) whole(sets *series.Sets, rival string) (*Submission, error) 
 	return &s, err
 }
 
-// has tells whether a rule that is for trees with some sets is for this one.
+// has tells whether a rule that is for trees with some sets, and without those
+// that have a "!" before the name, is for this one.
 func (s *Submission) has(sets []string) bool {
-	return !slices.ContainsFunc(sets, func(name string) bool { return !slices.Contains(s.Sets, name) })
+	return !slices.ContainsFunc(sets, func(name string) bool {
+		name, without := strings.CutPrefix(name, "!")
+		return slices.Contains(s.Sets, name) == without
+	})
 }
 
 // after is what the series makes of the base.
