@@ -7,7 +7,7 @@
  *
  * Tables and nodes that were replaced, and wait for a grace period to be freed,
  * aren't the VM's any more and don't count.  Those that are kept for as long as
- * the VM lives do.
+ * the VM lives do, and so do those that a vCPU has not moved away from.
  */
 #include <linux/kvm_host.h>
 #include <linux/module.h>
@@ -25,7 +25,7 @@
 #ifdef HAS_SLAB_H
 
 #if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE) && !defined(VM_HAS_ARRAY) && \
-	!defined(VM_HAS_SEGMENTS)
+	!defined(VM_HAS_SEGMENTS) && !defined(VM_COUNTS_USERS)
 #error struct kvm has none of vcpu_array, vcpus and vcpu_segs, which this file counts
 #endif
 
@@ -111,6 +111,47 @@ static int count_table(struct vcpuloops_memory *m, struct kvm *kvm)
 }
 #else
 static int count_table(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
+#endif
+
+#ifdef VM_COUNTS_USERS
+/* Whether an earlier vCPU, or the VM, uses the table of the vCPU with index @i. */
+static bool counted_before(struct kvm_vcpu_table *current_table, u32 i)
+{
+	struct kvm_vcpu_table *table = current_table->vcpu[i]->vcpus;
+	u32 j;
+
+	if (table == current_table)
+		return true;
+
+	for (j = 0; j < i; j++) {
+		if (current_table->vcpu[j]->vcpus == table)
+			return true;
+	}
+
+	return false;
+}
+
+static int count_used_tables(struct vcpuloops_memory *m, struct kvm *kvm)
+{
+	struct kvm_vcpu_table *table = rcu_dereference(kvm->vcpus);
+	u32 i;
+
+	if (!table || table->nr < m->vcpus)
+		return -ENODATA;
+
+	count(m, table);
+
+	for (i = 0; i < m->vcpus; i++) {
+		if (table->vcpu[i]->vcpu_idx != i)
+			return -ENODATA;
+		if (!counted_before(table, i))
+			count(m, table->vcpu[i]->vcpus);
+	}
+
+	return 0;
+}
+#else
+static int count_used_tables(struct vcpuloops_memory *m, struct kvm *kvm) { return 0; }
 #endif
 
 #ifdef VM_KEEPS_TABLES
@@ -219,7 +260,7 @@ int vcpuloops_count_memory(struct kvm *kvm, struct vcpuloops_memory *m)
 
 	rcu_read_lock();
 	r = count_array(m, kvm) ?: count_table(m, kvm) ?: count_fixed_array(m, kvm) ?:
-	    count_segments(m, kvm) ?: count_id_map(m, kvm);
+	    count_segments(m, kvm) ?: count_used_tables(m, kvm) ?: count_id_map(m, kvm);
 	count_old_tables(m, kvm);
 	rcu_read_unlock();
 
