@@ -11,7 +11,9 @@ import (
 )
 
 // Quoted returns what documents quote of r: the figures that are summed up or
-// have a line in the main table, and what they were measured on. Boots have lost
+// have a line in the main table, and what they were measured on. What is counted
+// and depends on where interrupts hit is left out, so that others can be compared
+// with the rest. Boots have lost
 // their samples, and the baseline its repetition. It is kept beside the documents.
 func (r *Results) Quoted() *Results {
 	out := *r
@@ -21,7 +23,7 @@ func (r *Results) Quoted() *Results {
 	}
 	for _, f := range r.Figures {
 		op := f.Key.Operation()
-		if r.Boots[f.Boots[0]].Again || op.Compare == figure.Chance {
+		if r.Boots[f.Boots[0]].Again || op.Compare == figure.Chance || op.Chancy && f.Method == ICount {
 			continue
 		}
 		if op.Summary != nil || len(op.Lines) > 0 {
