@@ -66,7 +66,7 @@ type Operation struct {
 	// Apart is the part by which two kernels, ApartRuns by which two runs have
 	// to differ at least: what such a figure costs depends on what the
 	// allocators have at hand, hence on all that ran before. Repetition in one
-	// run shows less. Creations were seen to differ by 4.3 %, starts by 7.6 %.
+	// run shows less. Creations were seen to differ by 4.3 %, starts by 11.8 %.
 	Apart     float64
 	ApartRuns float64 `toml:"apart_runs"`
 	// Timed says that the figures are about what instruction counts do not tell.

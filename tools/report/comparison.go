@@ -65,6 +65,11 @@ type Compared struct {
 	decimals int
 }
 
+// ExactlyWorse says that a count that is the same in every run got worse.
+func (d Compared) ExactlyWorse() bool {
+	return d.Verdict == Worse && d.Key.Operation().IsExact(d.Method)
+}
+
 // Compare tells two measurements apart. Noise is what the repetition of the
 // baseline in either of them gave, whichever is more.
 func Compare(old, new *results.Results) *Comparison {

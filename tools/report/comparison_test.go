@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 	"vcpulab/tools/results"
 )
 
@@ -166,5 +167,27 @@ func TestCompareNothing(t *testing.T) {
 	}
 	if err := c.WriteText(broken{}, true, false); err != errFull {
 		t.Errorf("expected the error of a full disk, found %v", err)
+	}
+}
+
+// TestExactlyWorse: what differs from run to run fails nobody's CI.
+func TestExactlyWorse(t *testing.T) {
+	for name, c := range map[string]struct {
+		op      figure.Op
+		method  results.Method
+		verdict Verdict
+		want    bool
+	}{
+		"a count":           {"get", results.ICount, Worse, true},
+		"a better count":    {"get", results.ICount, Better, false},
+		"a time":            {"get", results.Native, Worse, false},
+		"a creation":        {"create-all", results.ICount, Worse, false},
+		"not comparable":    {"get", results.ICount, Incomparable, false},
+		"memory that grows": {"memory", results.ICount, Worse, true},
+	} {
+		d := Compared{Key: figure.Key{Op: c.op}, Method: c.method, Verdict: c.verdict}
+		if got := d.ExactlyWorse(); got != c.want {
+			t.Errorf("%s: expected %t, found %t", name, c.want, got)
+		}
 	}
 }

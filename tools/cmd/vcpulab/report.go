@@ -75,7 +75,7 @@ type benchCompareCmd struct {
 	All  bool   `help:"Show every figure, not only those that got better or worse."`
 	Fail bool   `name:"fail-on-regression" help:"Exit code 1 if a figure got worse, beyond noise, or if one that both have cannot be compared." xor:"fail"`
 	// Worse is for another machine, whose compiler may be another.
-	Worse bool `name:"fail-if-worse" help:"Exit code 1 only if a figure that can be compared got worse, beyond noise." xor:"fail"`
+	Worse bool `name:"fail-if-worse" help:"Exit code 1 only if an exact figure that can be compared got worse." xor:"fail"`
 }
 
 // errRegression is what --fail-on-regression finds.
@@ -98,7 +98,7 @@ func (c benchCompareCmd) Run(l *lab) error {
 		return err
 	case len(found.Figures) == found.Count(report.OnlyOld)+found.Count(report.OnlyNew):
 		return fmt.Errorf("%s and %s: nothing was measured in both", c.Old, c.New)
-	case c.Fail && !found.Good(), c.Worse && found.Count(report.Worse) > 0:
+	case c.Fail && !found.Good(), c.Worse && slices.ContainsFunc(found.Figures, report.Compared.ExactlyWorse):
 		return fmt.Errorf("%w: %d worse, %d not comparable", errRegression, found.Count(report.Worse), found.Count(report.Incomparable))
 	}
 	return nil
