@@ -77,7 +77,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with another kernel"}},
 	{`sudo env "PATH=$PATH" bin/vcpulab bench --running`, covered{ci: `^\ttest$`, why: "TestRunningInGuest does it on the kernel of a guest, and no test may on the machine's own"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
-	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{run: `^$`}},
+	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{ci: `^\tcompare-figures$`, why: "that reads what it wrote, and TestQuoted the README's part of it"}},
 	{"bin/vcpulab report --into README.md out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab report --svg patches/lookups.svg out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
@@ -170,7 +170,8 @@ func TestMakeGoals(t *testing.T) {
 			}
 			for line := range strings.Lines(string(out)) {
 				if words := splitWords(t, line); len(words) > 1 && words[0] == "bin/vcpulab" {
-					if err := parses(t, words[1:]); err != nil {
+					// Files that other goals make need not be there.
+					if err := parses(t, words[1:]); err != nil && !strings.Contains(err.Error(), "no such file") {
 						t.Errorf("%s: %v", strings.TrimSpace(line), err)
 					}
 				}

@@ -155,7 +155,11 @@ func insertFigures(name string, r *results.Results) error {
 	}
 	for _, s := range sections {
 		var b strings.Builder
-		if err := s.write(&b, r); err != nil {
+		_, _, err := cutSection(name, string(text), s.begin, s.end)
+		if err == nil {
+			err = s.write(&b, r)
+		}
+		if err != nil {
 			return err
 		}
 		if err := insert(name, s.begin, b.String(), s.end); err != nil {
@@ -171,16 +175,25 @@ func insert(name, begin, made, end string) error {
 	if err != nil {
 		return err
 	}
-	before, rest, begins := strings.Cut(string(text), begin)
-	_, after, ends := strings.Cut(rest, end)
-	if !begins || !ends {
-		return exit.With(exit.Usage, fmt.Errorf("%s: expected the lines %q and %q, between which it goes",
-			name, strings.TrimSpace(begin), strings.TrimSpace(end)))
+	before, after, err := cutSection(name, string(text), begin, end)
+	if err != nil {
+		return err
 	}
 	return writeFile(name, func(w io.Writer) error {
 		_, err := io.WriteString(w, before+begin+made+end+after)
 		return err
 	})
+}
+
+// cutSection returns what stands before and after two marking lines.
+func cutSection(name, text, begin, end string) (before, after string, err error) {
+	before, rest, begins := strings.Cut(text, begin)
+	_, after, ends := strings.Cut(rest, end)
+	if !begins || !ends {
+		return "", "", exit.With(exit.Usage, fmt.Errorf("%s: expected the lines %q and %q, between which it goes",
+			name, strings.TrimSpace(begin), strings.TrimSpace(end)))
+	}
+	return before, after, nil
 }
 
 // writeResults writes the three files of a measurement into dir and returns
