@@ -103,6 +103,7 @@ func TestMails(t *testing.T) {
 		"message, broken":          {labLast, "Most VMs", "This does not build yet. Most VMs", message, []string{`says "does not build yet"`, "bisecting ends there"}},
 		"message, pronoun":         {labLast, "Most VMs", "We know that most VMs", message, []string{`says "We"`}},
 		"message, unfinished":      {labLast, "KVM: Try", "fixup! KVM: Try", message, []string{labLast, "it is not done"}},
+		"message, placeholder":     {labLast, "Most VMs", "There is room for every XX. Most VMs", message, []string{labLast + ": line 6", `says "XX"`, "it is not done"}},
 		"message, quoted":          {labLast, "Most VMs", "It said:\n\n  We are in this patch\n\nMost VMs", message, nil},
 		"message, invented review": {labLast, "Signed-off-by", "Reviewed-by: A <a@example.org>\nSigned-off-by", message, []string{labLast + ": line 8", "only others can give", "Reviewed-by: A"}},
 		"message, invented link":   {labLast, "Signed-off-by", "Link: https://example.org/1\nSigned-off-by", message, []string{"only others can give"}},

@@ -40,7 +40,7 @@ var phrases = []struct {
 	{regexp.MustCompile(`(?i)\b(previous|next|following|earlier|later) (patch|commit)(es|s)?\b`), "once merged, it is unclear which that is: name it by what it does, or say why here"},
 	{regexp.MustCompile(`(?i)\bpatch(es)? #?\d+\b`), "once merged, patches have no numbers"},
 	{regexp.MustCompile(`\b(We|we|Our|our|I'm|I (am|was|have|had|did|do|don't|think|would|could|can|found|saw))\b`), "maintainer-kvm-x86.rst: no pronouns, say what the code does"},
-	{regexp.MustCompile(`\b(WIP|TODO|FIXME|XXX|DO NOT MERGE)\b|^(fixup|squash|amend)! `), "it is not done"},
+	{regexp.MustCompile(`\b(WIP|TODO|TBD|FIXME|XX+|DO NOT MERGE)\b|^(fixup|squash|amend)! `), "it is not done"},
 	{regexp.MustCompile(`(?i)\b(temporarily (broken|breaks?)|breaks? (the build|bisect)|does(n't| not) (build|compile|boot) (yet|until)|will be fixed)\b`), "every patch has to build and to boot, or bisecting ends there"},
 }
 
