@@ -77,7 +77,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with another kernel"}},
 	{`sudo env "PATH=$PATH" bin/vcpulab bench --running`, covered{ci: `^\ttest$`, why: "TestRunningInGuest does it on the kernel of a guest, and no test may on the machine's own"}},
 	{"bin/vcpulab report --format bench out/results.json", covered{run: `(?m)^BenchmarkGet/vcpus=1/ids=dense 1 [0-9.]+ insns/op$`}},
-	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{ci: `^\tcompare-figures$`, why: "that reads what it wrote, and TestQuoted the README's part of it"}},
+	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{ci: `^\tcompare-figures$`, why: "that reads what it wrote; TestScript/report runs it on results of its own, because it refuses those of other kernels"}},
 	{"bin/vcpulab report --into README.md out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab report --svg patches/lookups.svg out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
