@@ -59,6 +59,9 @@ func (o *FetchOptions) fetch(ctx context.Context, src *Source, url, part string,
 	if src.verify(url, part) == nil {
 		return nil // an earlier run was interrupted after the download
 	}
+	if fileSize(part) >= src.Size {
+		os.Remove(part) // there is nothing to continue
+	}
 	resumed := fileSize(part) > 0
 	err := o.get(ctx, url, part, src.Size, step)
 	if err == nil || fileSize(part) > src.Size {

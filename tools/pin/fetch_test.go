@@ -155,11 +155,12 @@ func TestFetchContinues(t *testing.T) {
 			w.Write(archive)
 			return true
 		}, nil, []string{"", fmt.Sprintf("bytes=%d-", n/2)}},
-		"busy at first":          {status(http.StatusServiceUnavailable), nil, []string{"", ""}},
-		"earlier run":            {nil, archive[:100], []string{"bytes=100-"}},
-		"earlier run was whole":  {nil, archive, nil},
-		"earlier run was other":  {nil, bytes.Repeat([]byte("x"), 100), []string{"bytes=100-"}},
-		"earlier run was longer": {nil, append(bytes.Clone(archive), "more"...), []string{""}},
+		"busy at first":           {status(http.StatusServiceUnavailable), nil, []string{"", ""}},
+		"earlier run":             {nil, archive[:100], []string{"bytes=100-"}},
+		"earlier run was whole":   {nil, archive, nil},
+		"earlier run was other":   {nil, bytes.Repeat([]byte("x"), 100), []string{"bytes=100-"}},
+		"earlier run was as long": {nil, bytes.Repeat([]byte("x"), n), []string{""}},
+		"earlier run was longer":  {nil, append(bytes.Clone(archive), "more"...), []string{""}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
