@@ -5,11 +5,11 @@ package selftest
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/vm"
 )
 
 // Change is how the result of a test changed from the base to the patched
@@ -91,11 +91,9 @@ func Compare(base, patched []Result, e Expectations) Comparison {
 	all := maps.Clone(b)
 	maps.Copy(all, p)
 
-	known := make(map[string]bool) // complaints of the base kernel
+	var known []vm.Splat // complaints of the base kernel
 	for _, r := range base {
-		for _, s := range r.Splats {
-			known[splatTitle(s.Title)] = true
-		}
+		known = append(known, r.Splats...)
 	}
 	c := Comparison{Incomplete: e.Incomplete}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -170,12 +168,6 @@ func compareSubtests(base, patched []Subtest, cut bool) []string {
 	}
 	return worse
 }
-
-// digits differ from one boot and one build to the next: addresses, lines,
-// processors, processes.
-var digits = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9a-f]{8,}|[0-9]+`)
-
-func splatTitle(title string) string { return digits.ReplaceAllString(title, "N") }
 
 // Err returns nil if the comparison is good, else an error that names what is
 // not and stands for exit.CheckFailed. A comparison of nothing is not good.

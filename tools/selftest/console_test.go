@@ -5,6 +5,7 @@ package selftest
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,5 +60,49 @@ func TestAttribute(t *testing.T) {
 		if r := g.results[i]; len(r.Splats) != 1 || r.Console != want {
 			t.Errorf("%s: expected one splat and the console %q, found %v and %q", r.Name, want, r.Splats, r.Console)
 		}
+	}
+}
+
+// TestWarnings: a warning of both kernels is known by its condition and its
+// function, which come from the console or, without it, from the sources.
+func TestWarnings(t *testing.T) {
+	source := func(lines ...string) string {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "a.c"), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	results := func(tree string, splats ...vm.Splat) []Result {
+		g := guest{r: &runner{subject: Kernel{Tree: tree}}, tests: named("a"), console: cutConsole("vcpulab: start a\n"), results: []Result{result("a", Pass)}}
+		g.attribute(splats)
+		return g.results
+	}
+	warn := func(where, about string) vm.Splat {
+		return vm.Splat{Kind: vm.KernelWarning, Title: "WARNING: " + where + " at f+0x1/0x2, CPU#0: a/1", Line: 1, Func: "f", Where: where, About: about}
+	}
+	first, second := warn("a.c:1", ""), warn("a.c:2", "")
+	gaveUp := vm.Splat{Kind: vm.CheckerFailed, Title: "ODEBUG: Out of memory. ODEBUG disabled", Line: 1}
+	for name, tc := range map[string]struct {
+		base, patched []Result
+		want          Change
+	}{
+		"the same condition":              {results("", warn("a.c:1", "x")), results("", warn("a.c:2", "x")), Same},
+		"another condition":               {results("", warn("a.c:1", "x")), results("", warn("a.c:1", "y")), Regressed},
+		"the same in the sources":         {results(source("WARN_ON(x);"), first), results(source("", "\tWARN_ON(x);"), second), Same},
+		"another in the sources":          {results(source("WARN_ON(x);"), first), results(source("", "\tWARN_ON(y);"), second), Regressed},
+		"sources without the line":        {results(source("WARN_ON(x);"), first), results(source(), second), Same},
+		"no sources":                      {results("", first), results("", second), Same},
+		"a checker gave up, on both":      {results("", gaveUp), results("", gaveUp), Regressed},
+		"a checker gave up, on base only": {results("", gaveUp), results(""), Same},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Compare(tc.base, tc.patched, Expectations{}).Tests[0]; got.Change != tc.want {
+				t.Errorf("expected %s, found %s: %q", tc.want, got.Change, got.Why)
+			}
+		})
+	}
+	if got := sourceLine(source("x"), "../a.c:1"); got != "" {
+		t.Errorf("read a file outside the sources: %q", got)
 	}
 }

@@ -232,6 +232,9 @@ func (g *guest) attribute(splats []vm.Splat) {
 		if r == nil {
 			r = &g.results[len(g.results)-1]
 		}
+		if s.About == "" {
+			s.About = sourceLine(g.r.subject.Tree, s.Where)
+		}
 		if overlook := g.r.opts.Overlook; overlook != nil && overlook(s) {
 			r.Overlooked = append(r.Overlooked, s)
 			continue

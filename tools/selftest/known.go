@@ -79,7 +79,7 @@ type Expectations struct {
 }
 
 // decide compares one test. known are the splats of the base kernel.
-func (e Expectations) decide(name string, base, patched *Result, known map[string]bool) (Change, []string) {
+func (e Expectations) decide(name string, base, patched *Result, known []vm.Splat) (Change, []string) {
 	if patched == nil && e.Incomplete != "" {
 		return NotRun, nil
 	}
@@ -89,11 +89,17 @@ func (e Expectations) decide(name string, base, patched *Result, known map[strin
 
 	var why []string
 	for _, s := range patched.Splats {
-		switch title := splatTitle(s.Title); {
-		case !known[title]:
-			why = append(why, fmt.Sprintf("%s, which the base kernel did not have: %s", s.Kind, s.Title))
+		title := s.Title
+		if s.About != "" {
+			title += ": " + s.About
+		}
+		switch {
+		case s.Kind == vm.CheckerFailed:
+			why = append(why, fmt.Sprintf("%s: that it is silent means nothing: %s", s.Kind, title))
+		case !slices.ContainsFunc(known, s.Same):
+			why = append(why, fmt.Sprintf("%s, which the base kernel did not have: %s", s.Kind, title))
 		case e.Silent:
-			why = append(why, fmt.Sprintf("%s, as on the base kernel: %s", s.Kind, s.Title))
+			why = append(why, fmt.Sprintf("%s, as on the base kernel: %s", s.Kind, title))
 		}
 	}
 	change := New

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vcpulab/ebpf/wire"
@@ -152,4 +153,21 @@ func (r *Result) fromSplat() string {
 		return ""
 	}
 	return r.Console[strings.LastIndexByte(r.Console[:i], '\n')+1:]
+}
+
+// sourceLine returns the line of a place in a kernel's sources, such as
+// virt/kvm/kvm_main.c:12, which has the condition of a warning. It is "" if it
+// cannot be read.
+func sourceLine(tree, where string) string {
+	file, line, _ := strings.Cut(where, ":")
+	n, err := strconv.Atoi(line)
+	if tree == "" || err != nil || !filepath.IsLocal(file) {
+		return ""
+	}
+	text, err := os.ReadFile(filepath.Join(tree, file))
+	lines := strings.Split(string(text), "\n")
+	if err != nil || n < 1 || n > len(lines) {
+		return ""
+	}
+	return clip(strings.TrimSpace(lines[n-1]), maxReason)
 }

@@ -41,6 +41,9 @@ type Kernel struct {
 	// Name is shown for it: base, patched.
 	Name string
 	Arch arch.Arch
+	// Tree is the directory of its sources, where the conditions of its warnings
+	// are read; "" is not known.
+	Tree string
 	// Image is the path of the image to boot.
 	Image string
 	// Modules are loaded before the tests, with what they depend on from
@@ -70,7 +73,7 @@ type Test struct {
 
 // NewKernel returns a kernel with tests that were built from its tree.
 func NewKernel(name string, built *kbuild.Kernel, tests *kbuild.Selftests, accel vm.Accel) (Kernel, error) {
-	k := Kernel{Name: name, Arch: built.Arch, Image: built.ImagePath(), Unbuilt: tests.Unbuilt, Decode: built.Decode}
+	k := Kernel{Name: name, Arch: built.Arch, Tree: built.Tree.Dir, Image: built.ImagePath(), Unbuilt: tests.Unbuilt, Decode: built.Decode}
 	if mod := vm.KVMModule(built.Arch, accel); mod != "" {
 		file, err := built.ModulePath(mod)
 		if err != nil {

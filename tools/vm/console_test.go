@@ -74,48 +74,6 @@ func TestConsoles(t *testing.T) {
 // errTest stands for a stream that stopped.
 var errTest = iotest.ErrTimeout
 
-// TestFindSplat holds lines that begin a splat, and lines that look so.
-func TestFindSplat(t *testing.T) {
-	for line, want := range map[string]FaultKind{
-		"[    1.224896] BUG: kernel NULL pointer dereference, address: 0000000000000000":                         KernelOops,
-		"[    1.22][    T1] BUG: KASAN: slab-use-after-free in kvm_get_vcpu+0x10/0x20":                           KernelOops,
-		"[   12.345678][ C1] BUG: KCSAN: data-race in a / b":                                                     KernelWarning,
-		"BUG: sleeping function called from invalid context at kernel/locking/mutex.c:591":                       KernelWarning,
-		"[    3.0] WARNING: arch/x86/kvm/x86.c:12 at kvm_arch_vcpu_create+0x10/0x20 [kvm], CPU#1: test/42":       KernelWarning,
-		"[    3.0] WARNING: at faulty_warn+0xc/0x20 [faulty], CPU#0: init/1":                                     KernelWarning,
-		"[    3.0] WARNING: CPU: 0 PID: 1 at virt/kvm/kvm_main.c:100 kvm_destroy_vm+0x1/0x2 [kvm]":               KernelWarning,
-		"WARNING: possible circular locking dependency detected":                                                 KernelWarning,
-		"kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)":                                KernelWarning,
-		"[    1.000000] kmemleak: Cannot allocate a scan area, scanning the full object":                         "",
-		"WARNING: suspicious RCU usage":                                                                          KernelWarning,
-		"WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected":                                            KernelWarning,
-		"rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:":                                                  KernelWarning,
-		"INFO: task kvm-test:77 blocked for more than 120 seconds.":                                              KernelWarning,
-		"watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]":                                             KernelWarning,
-		"[    0.9] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000":         KernelOops,
-		"[    0.9] Internal error: Oops: 0000000096000046 [#1] PREEMPT SMP":                                      KernelOops,
-		"[    0.9] Kernel panic - not syncing: Oops: Fatal exception":                                            KernelPanic,
-		"[    0.9] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b":                      InitDied,
-		"[    0.9] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)":               NoInit,
-		"[    0.9] Kernel panic - not syncing: Requested init /x failed (error -2).":                             NoInit,
-		"[    0.9] ACPI BIOS Error (bug): Could not resolve symbol":                                              "",
-		"[    0.9] warning: process `x' used the deprecated sysctl system call":                                  "",
-		"[    0.9] Spectre V2 : WARNING: Unprivileged eBPF is enabled":                                           "",
-		"[    0.9] WARNING: Kernel not compiled with CONFIG_X":                                                   "",
-		"[    0.9] **   NOTICE NOTICE NOTICE   **":                                                               "",
-		"[    4.812401][  T101] [ BUG: Invalid wait context ]":                                                   KernelWarning,
-		"[  243.106401][   T29] INFO: task CPU 0/KVM:412 blocked for more than 120 seconds.":                     KernelWarning,
-		"[  301.550120][   T29] INFO: task vm_destroy_race:77 can't die for more than 143 seconds.":              KernelWarning,
-		"ok 7 vcpu_id_test[   12.301944][  T88] BUG: kernel NULL pointer dereference, address: 0000000000000018": KernelOops,
-		"vcpulab: start bug_test":                                "",
-		"not ok 1 Kernel panic - not syncing: said by a program": "",
-	} {
-		if got, _ := findSplat(kernelMessage([]byte(line + "\r"))); got != want {
-			t.Errorf("%s: expected %q, found %q", line, want, got)
-		}
-	}
-}
-
 // TestConsoleIsBounded: a guest that talks without end fills no memory.
 func TestConsoleIsBounded(t *testing.T) {
 	c := newConsole(1000, nil)

@@ -21,6 +21,7 @@ const (
 	KernelPanic   FaultKind = "kernel panic"
 	KernelOops    FaultKind = "kernel oops"
 	KernelWarning FaultKind = "kernel warning" // the run ended well otherwise
+	CheckerFailed FaultKind = "checker failed" // lockdep or the like gave up: that it is silent means nothing
 	NoInit        FaultKind = "no init"        // the kernel found no program to run as init
 	InitDied      FaultKind = "init died"
 	Hang          FaultKind = "hang"               // neither console nor records went on
@@ -33,6 +34,9 @@ const (
 	QEMUFailed    FaultKind = "QEMU failed"        // it did not start, ended by itself or was killed
 	AccelFailed   FaultKind = "accelerator failed" // QEMU reports that KVM gave up
 )
+
+// endsKernel tells, of the kinds of a splat, whether the kernel does not go on.
+func (k FaultKind) endsKernel() bool { return k != KernelWarning && k != CheckerFailed }
 
 // Fault is everything that can go wrong between QEMU's start and its end.
 type Fault struct {
@@ -140,7 +144,7 @@ func (e evidence) fault() *Fault {
 // counts most, then what QEMU printed, then what was seen from outside.
 func (e evidence) classify() (kind FaultKind, title string, err error) {
 	splat, complained := worst(e.result.Splats)
-	if complained && splat.Kind != KernelWarning {
+	if complained && splat.Kind.endsKernel() {
 		return splat.Kind, splat.Title, nil
 	}
 	for _, c := range accelComplaints {
@@ -183,7 +187,7 @@ func (e evidence) classify() (kind FaultKind, title string, err error) {
 		return JobFailed, end.Message, end
 	}
 	if complained && !e.options.AllowWarnings {
-		return KernelWarning, splat.Title, nil
+		return splat.Kind, splat.Title, nil
 	}
 	return "", "", nil
 }
