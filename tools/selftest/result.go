@@ -127,7 +127,7 @@ func classify(t wire.Test) Result {
 // the test printed must not contradict it.
 func judge(t wire.Test, tap TAP) (Outcome, string) {
 	status := fmt.Sprintf("exit status %d", t.Code)
-	failed := failedSubs(tap.Tests)
+	failed, said := failedSubs(tap.Tests), assertion(t.Output)
 	switch {
 	case t.Code == statusPass, t.Code == statusSkip, t.Code == statusXFail && tap.Speaks:
 		// A program that does not know its arguments returns statusXFail, too.
@@ -136,19 +136,21 @@ func judge(t wire.Test, tap TAP) (Outcome, string) {
 			return Fail, status + " after a bail-out: " + tap.Bail
 		case failed != "":
 			return Fail, status + ", but " + failed
+		case said != "":
+			return Fail, status + ", but " + said
 		case t.Code == statusXFail:
 			return Skip, "expected to fail"
 		case t.Code == statusSkip:
 			return Skip, skipReason(t.Output, tap)
 		case len(tap.Problems) > 0 && t.Dropped == 0:
 			return Fail, status + ", but " + strings.Join(tap.Problems, "; ")
-		case tap.Skipped:
+		case tap.Skipped, allSkipped(tap.Tests):
 			return Skip, skipReason(t.Output, tap)
 		}
 		return Pass, ""
 	}
 
-	switch said, last := assertion(t.Output), lastLine(t.Output); {
+	switch last := lastLine(t.Output); {
 	case said != "":
 		// 254 is how every failed assertion of KVM's tests ends.
 		return Fail, said
@@ -179,6 +181,11 @@ func failedSubs(subs []Subtest) string {
 		names = append(names[:most], "...")
 	}
 	return fmt.Sprintf("%d of %d subtests failed: %s", bad, len(subs), strings.Join(names, ", "))
+}
+
+// allSkipped tells whether there are subtests and none was run.
+func allSkipped(subs []Subtest) bool {
+	return len(subs) > 0 && !slices.ContainsFunc(subs, func(s Subtest) bool { return s.Outcome != Skip })
 }
 
 // skipReason finds why a test was skipped.

@@ -52,6 +52,9 @@ func ParseTAP(output string) TAP {
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\r\n")
 		nested.take(line)
+		if m := totals.FindStringSubmatch(line); m != nil && (m[1] != "0" || m[2] != "0") {
+			t.problem("the totals say that %s failed and %s had an error", m[1], m[2])
+		}
 		m := tapLine.FindStringSubmatch(line)
 		if m == nil {
 			continue
@@ -69,18 +72,20 @@ func ParseTAP(output string) TAP {
 			if count++; count > maxSubs {
 				continue
 			}
-			highest = max(highest, t.test(verdict == "ok", m[4], nested.failures()))
+			highest = max(highest, t.test(verdict == "ok", m[4], nested.wrong()))
 		}
 	}
 
-	if failed := nested.failures(); failed != "" {
-		t.problem("nested tests without the line of their parent: %s failed", failed)
+	if wrong := nested.wrong(); wrong != "" {
+		t.problem("nested tests without the line of their parent: %s", wrong)
 	}
 	switch n := len(t.Tests); {
 	case !t.Speaks:
 		return TAP{Planned: -1}
 	case count > maxSubs:
 		t.problem("more than %d tests", maxSubs)
+	case n == 0 && !t.Skipped && !t.Bailed:
+		t.problem("there are no tests")
 	case t.Planned >= 0 && t.Planned != n:
 		t.problem("planned %d tests, found %d", t.Planned, n)
 	case highest > n:
@@ -96,7 +101,9 @@ var (
 	// nestedHeader comes before nested tests, nestedTest is one: indented by spaces or
 	// the "# " that kselftest's runner puts before what a test prints.
 	nestedHeader = regexp.MustCompile(`^(?:(?:# |[ \t])+K?TAP version \s*\d+\s*|\s*# Subtest(?:\s*|:.*))$`)
-	nestedTest   = regexp.MustCompile(`^(?:# |[ \t])+(ok|not ok)(?:$| (.*))`)
+	nestedTest   = regexp.MustCompile(`^((?:# |[ \t])+)(?:(ok|not ok)(?:$| (.*))|1\.\.(\d+)(?:$| .*))`)
+	// totals is the closing line of kselftest.h.
+	totals = regexp.MustCompile(`^# Totals: pass:\d+ fail:(\d+) xfail:\d+ xpass:\d+ skip:\d+ error:(\d+)`)
 	// testNumber is what the text of a test line begins with.
 	testNumber = regexp.MustCompile(`^\d+(?: |$)`)
 )
@@ -112,6 +119,7 @@ func (t *TAP) problem(format string, args ...any) {
 type nestedTests struct {
 	begun  bool // their header was there
 	failed []string
+	plans  map[int]int // by the width of the indentation, how many are still to come
 }
 
 // take looks at a line of the output, which may be one of theirs.
@@ -121,16 +129,55 @@ func (n *nestedTests) take(line string) {
 	if !n.begun || m == nil {
 		return
 	}
-	if s, _ := newSubtest(m[1] == "ok", m[2]); s.Outcome.bad() && len(n.failed) < maxSubs {
-		n.failed = append(n.failed, cmp.Or(s.Name, "one without a name"))
+	indent, verdict, plan := len(m[1]), m[2], m[4]
+	if verdict == "" {
+		if planned, err := strconv.Atoi(plan); err == nil && n.plans[indent] == 0 {
+			n.plan(indent, planned)
+		}
+		return
+	}
+	n.end(indent) // those below it are its own
+	if left, planned := n.plans[indent]; planned {
+		n.plans[indent] = left - 1
+	}
+	if s, _ := newSubtest(verdict == "ok", m[3]); s.Outcome.bad() {
+		n.fail(cmp.Or(s.Name, "one without a name") + " failed")
 	}
 }
 
-// failures returns the names of those that failed, "" if none did, and begins again.
-func (n *nestedTests) failures() string {
-	names := clip(strings.Join(n.failed, ", "), maxName)
+func (n *nestedTests) plan(indent, planned int) {
+	if n.plans == nil {
+		n.plans = map[int]int{}
+	}
+	n.plans[indent] = planned
+}
+
+// end ends the tests that are indented by more than indent.
+func (n *nestedTests) end(indent int) {
+	for i, left := range n.plans {
+		if i <= indent {
+			continue
+		}
+		if delete(n.plans, i); left > 0 {
+			n.fail(fmt.Sprintf("%d of those that were planned missing", left))
+		} else if left < 0 {
+			n.fail(fmt.Sprintf("%d more than planned", -left))
+		}
+	}
+}
+
+func (n *nestedTests) fail(why string) {
+	if len(n.failed) < maxSubs {
+		n.failed = append(n.failed, why)
+	}
+}
+
+// wrong says what is wrong with them, "" if nothing is, and begins again.
+func (n *nestedTests) wrong() string {
+	n.end(-1)
+	text := clip(strings.Join(n.failed, ", "), maxReason)
 	*n = nestedTests{}
-	return names
+	return text
 }
 
 func (t *TAP) plan(text string) {
@@ -148,12 +195,12 @@ func (t *TAP) plan(text string) {
 	}
 }
 
-// test takes what follows the verdict of a test line, and which tests nested in it
-// failed. It returns its number, 0 if it has none.
-func (t *TAP) test(good bool, text, failed string) int {
+// test takes what follows the verdict of a test line, and what is wrong with the
+// tests nested in it. It returns its number, 0 if it has none.
+func (t *TAP) test(good bool, text, wrong string) int {
 	s, number := newSubtest(good, text)
-	if failed != "" && s.Outcome == Pass {
-		s.Outcome, s.Reason = Fail, clip(failed+" failed", maxReason)
+	if wrong != "" && !s.Outcome.bad() {
+		s.Outcome, s.Reason = Fail, wrong
 	}
 	// kselftest.h prints "ok 3 # SKIP name of the test".
 	s.Name = clip(cmp.Or(s.Name, s.Reason, fmt.Sprintf("test %d", len(t.Tests)+1)), maxName)

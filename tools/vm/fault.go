@@ -159,6 +159,9 @@ func (e evidence) classify() (kind FaultKind, title string, err error) {
 		return QEMUFailed, e.ended, nil
 	case e.stopped == stopHang:
 		title := fmt.Sprintf("neither console nor records went on for %v", e.options.Silence)
+		if e.streamErr == nil {
+			title += " after the end record: the guest did not power off"
+		}
 		if e.where != "" {
 			title += "; " + e.where
 		}

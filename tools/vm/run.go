@@ -23,7 +23,7 @@ const (
 
 // Bounds of how long QEMU may take to end after it has no more to do.
 const (
-	settleEnd   = 2 * time.Second // after the end record
+	settleEnd   = 2 * time.Second // after records that cannot be trusted
 	settleFatal = 3 * time.Second // after the kernel printed that it will not go on
 )
 
@@ -121,9 +121,10 @@ type run struct {
 	collected chan struct{} // closed after the end record or an error
 	drained   chan struct{} // closed when nothing more can come
 	// What the reader of records found; valid once drained is closed, the
-	// second one once collected is.
+	// others once collected is.
 	streamErr error // why the end record is missing, nil if it came
 	recordErr error // of OnRecord
+	whole     bool  // the end record came
 }
 
 // Write lets the run see the console go by.
@@ -225,13 +226,13 @@ func (r *run) watch(ctx context.Context, p *process) stopReason {
 				return stopHang
 			}
 		case <-collected:
-			// The end record, a stream that cannot be trusted any more, or
-			// an error of OnRecord.
+			// The end record, after which the guest has to end by itself, a
+			// stream that cannot be trusted any more, or an error of OnRecord.
 			collected = nil
 			if r.recordErr != nil {
 				return stopSettled
 			}
-			if settled == nil {
+			if settled == nil && !r.whole {
 				settled = time.After(settleEnd)
 			}
 		case <-r.progress:
@@ -256,8 +257,9 @@ func (r *run) read(f io.Reader) {
 			ended = rec.End != nil
 		}
 	}
+	r.whole = r.streamErr == nil && r.recordErr == nil
 	close(r.collected)
-	if r.streamErr == nil && r.recordErr == nil {
+	if r.whole {
 		if _, err := dec.Next(); !errors.Is(err, io.EOF) {
 			r.streamErr = err
 		}

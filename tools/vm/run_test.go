@@ -79,6 +79,7 @@ func TestRunFaults(t *testing.T) {
 			kind: KernelPanic, title: "no reason"},
 		"panic that does not reset": {guest: []code{console1("Kernel panic - not syncing: stuck\r\n"), halt}, kind: KernelPanic, title: "stuck"},
 		"panic after the end":       {guest: []code{record1(good), console1("Kernel panic - not syncing: late\r\n"), reset}, kind: KernelPanic},
+		"hang after the end":        {guest: []code{record1(good), halt}, edit: expectHang, kind: Hang, title: "after the end record: the guest did not power off"},
 		"oops": {guest: []code{console1("BUG: kernel NULL pointer dereference\r\nRIP: 0010:faulty+0x1/0x2\r\n"), halt},
 			kind: KernelOops, title: " in faulty"},
 		"warning": {guest: []code{console1("WARNING: a.c:1 at f+0x1/0x2, CPU#0: init/1\r\n"), record1(good), reset}, kind: KernelWarning},
@@ -136,13 +137,6 @@ func TestAllowWarnings(t *testing.T) {
 	res, err := Run(t.Context(), m, o)
 	if err != nil || len(res.Splats) != 1 {
 		t.Errorf("expected one splat and no error, found %+v and %v", res.Splats, err)
-	}
-}
-
-// TestEndWithoutReset ends a guest that does not end after its end record.
-func TestEndWithoutReset(t *testing.T) {
-	if _, err := Run(t.Context(), machine(t, record1(speech(t, "")), halt), patient()); err != nil {
-		t.Error(err)
 	}
 }
 
