@@ -35,6 +35,7 @@ compare-figures: $(VCPULAB)
 bench-full: $(VCPULAB)
 	$(VCPULAB) install build boot
 	$(VCPULAB) bench --full
+	$(VCPULAB) bench --hz 100 --sizes 1 --paths 0 --out out/hz100
 
 ## make test           run the project's own tests
 test: $(VCPULAB)

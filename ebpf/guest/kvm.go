@@ -26,18 +26,24 @@ type request struct {
 var (
 	kvmCreateVM            = request{0xae01, "KVM_CREATE_VM"}
 	kvmGetVCPUMmapSize     = request{0xae04, "KVM_GET_VCPU_MMAP_SIZE"}
+	kvmCreateIRQChip       = request{0xae60, "KVM_CREATE_IRQCHIP"}
+	kvmCreatePIT2          = request{0x4040ae77, "KVM_CREATE_PIT2"}
+	kvmIOEventFD           = request{0x4040ae79, "KVM_IOEVENTFD"}
 	kvmCreateVCPU          = request{0xae41, "KVM_CREATE_VCPU"}
 	kvmSetUserMemoryRegion = request{0x4020ae46, "KVM_SET_USER_MEMORY_REGION"}
 	kvmIRQLineStatus       = request{0xc008ae67, "KVM_IRQ_LINE_STATUS"}
 	kvmSetGSIRouting       = request{0x4008ae6a, "KVM_SET_GSI_ROUTING"}
 	kvmXenHVMConfig        = request{0x4038ae7a, "KVM_XEN_HVM_CONFIG"}
 	kvmRun                 = request{0xae80, "KVM_RUN"}
+	kvmGetRegs             = request{0x8090ae81, "KVM_GET_REGS"}
 	kvmSetRegs             = request{0x4090ae82, "KVM_SET_REGS"}
 	kvmGetSregs            = request{0x8138ae83, "KVM_GET_SREGS"}
 	kvmSetSregs            = request{0x4138ae84, "KVM_SET_SREGS"}
 	kvmSetMSRs             = request{0x4008ae89, "KVM_SET_MSRS"}
 	kvmGetLAPIC            = request{0x8400ae8e, "KVM_GET_LAPIC"}
+	kvmSetLAPIC            = request{0x4400ae8f, "KVM_SET_LAPIC"}
 	kvmSetCPUID2           = request{0x4008ae90, "KVM_SET_CPUID2"}
+	kvmGetMPState          = request{0x8004ae98, "KVM_GET_MP_STATE"}
 	kvmSetMPState          = request{0x4004ae99, "KVM_SET_MP_STATE"}
 	kvmEnableCap           = request{0x4068aea3, "KVM_ENABLE_CAP"}
 	kvmGetTSCKHz           = request{0xaea3, "KVM_GET_TSC_KHZ"}

@@ -110,14 +110,19 @@ func (m *pathMeter) measureVM(shape measure.VM) error {
 	if err != nil {
 		return err
 	}
-	m.send(measure.Sample{Start: &vm.start})
 	rest(m.params.SettleNanos)
 
-	for _, p := range measure.AllPaths {
+	for _, p := range shape.Paths() {
 		if err := m.measurePath(vm, p); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
+	if m.params.Restore {
+		if vm.start.Restored, err = vm.restore(); err != nil {
+			return fmt.Errorf("restoring it: %w", err)
+		}
+	}
+	m.send(measure.Sample{Start: &vm.start})
 	return vm.close()
 }
 

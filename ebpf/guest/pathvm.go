@@ -28,7 +28,8 @@ type pathVM struct {
 	start measure.Start
 	// wanted are the interrupts that have to be pending, by vCPU.
 	wanted []vectors
-	// deaf is a vCPU that never runs, 0 if there is none: see measure.Break.
+	// deaf is one that never runs of those that should, 0 if there is none: see
+	// measure.Break.
 	deaf int
 }
 
@@ -59,7 +60,7 @@ func newPathVM(shape measure.VM, deaf int) (*pathVM, error) {
 	}
 
 	began := monotonic()
-	for i, fd := range p.vcpus {
+	for i, fd := range p.vcpus[:shape.Runs()] {
 		if err := protectedMode(fd, payload.EntryStart); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", i, err)
 		}
@@ -71,13 +72,16 @@ func newPathVM(shape measure.VM, deaf int) (*pathVM, error) {
 	return p, p.useHyperV()
 }
 
-func (p *pathVM) isDeaf(vcpu int) bool { return p.deaf != 0 && vcpu == p.deaf }
+// runs tells whether a vCPU ever runs.
+func (p *pathVM) runs(vcpu int) bool {
+	return vcpu < p.start.VM.Runs() && (p.deaf == 0 || vcpu != p.deaf)
+}
 
 // runFrom runs each vCPU from first on as far as to its next exit from EntryStart.
 func (p *pathVM) runFrom(first int) error {
 	before, want := p.payload.Started(), 0
 	for i := first; i < len(p.vcpus); i++ {
-		if p.isDeaf(i) {
+		if !p.runs(i) {
 			continue
 		}
 		if err := runVCPU(p.vcpus[i]); err != nil {

@@ -60,6 +60,15 @@ func measureStalls(s *sender, p measure.Stalls) error {
 		return err
 	}
 
+	if p.Devices > 0 {
+		for _, devices := range []int{p.Devices, 0} {
+			setup, err := m.setUp(devices)
+			if err != nil {
+				return fmt.Errorf("setting a VM with %d ioeventfds up: %w", devices, err)
+			}
+			m.send(measure.Sample{Setup: setup})
+		}
+	}
 	if err := withVM(func(vm *virtualMachine) error {
 		growth, err := m.grow(vm, 1, true)
 		if err != nil {

@@ -51,6 +51,7 @@ type Sample struct {
 	Clock  *Clock      `json:"clock,omitempty"`
 	Growth *Growth     `json:"growth,omitempty"`
 	Gaps   *Gaps       `json:"gaps,omitempty"`
+	Setup  *Setup      `json:"setup,omitempty"`
 	Path   *PathSample `json:"path,omitempty"`
 	Start  *Start      `json:"start,omitempty"`
 }
@@ -158,8 +159,11 @@ func (r Readers) RacesOf() []Race {
 // Paths are the parameters of measuring what lookups cost where KVM uses
 // them.
 type Paths struct {
-	// VMs are those whose guests have KVM look vCPUs up.
+	// VMs are those whose guests have KVM look vCPUs up. One of more than
+	// MaxPathVCPUs is a pool: see VM.Pool.
 	VMs []VM `json:"vms"`
+	// Restore also creates each of them with the state of a VM that was saved.
+	Restore bool `json:"restore,omitempty"`
 	// Ops is N: how many operations a run has. Runs of N and of 2N, Repeat
 	// times, give the cost of an operation with everything around it; as many
 	// runs of N follow with the function in brackets.
@@ -247,9 +251,13 @@ type PathSample struct {
 // Start is a sample: the time from KVM_CREATE_VM on.
 type Start struct {
 	VM VM `json:"vm"`
-	// Created is when the VM had all its vCPUs, Ran when each had run once.
+	// Created is when the VM had all its vCPUs, Ran when each had run once, of a
+	// pool those that ever run.
 	Created int64 `json:"created_ns"`
 	Ran     int64 `json:"ran_ns"`
+	// Restored is when each vCPU of another one like it had been given the state
+	// that it was saved with; 0 if that was not asked for.
+	Restored int64 `json:"restored_ns,omitempty"`
 }
 
 // MaxCalls is the most calls that a sample has: as many as the probes keep.

@@ -60,6 +60,35 @@ type VM struct {
 	IDs   IDs `json:"ids"`
 }
 
+// MaxPathVCPUs is how many vCPUs a VM has at most all of which run and have KVM look
+// the others up: their Hyper-V VP indices, which are as sparse as their IDs, are less
+// than KVM_MAX_VCPUS of x86, 4096.
+const MaxPathVCPUs = 1024
+
+// poolRuns is how many vCPUs of a pool run.
+const poolRuns = 8
+
+// Pool tells whether a VM of Paths is a pool: a monitor has created as many vCPUs as
+// it may ever need, and runs the first Runs of them.
+func (v VM) Pool() bool { return v.VCPUs > MaxPathVCPUs }
+
+// Runs is how many vCPUs of a VM of Paths run.
+func (v VM) Runs() int {
+	if v.Pool() {
+		return poolRuns
+	}
+	return v.VCPUs
+}
+
+// Paths lists what is measured of a VM of Paths. Of a pool it is a request to all vCPUs
+// and an event to one: a path that leaves an interrupt pending would have to run them.
+func (v VM) Paths() []Path {
+	if v.Pool() {
+		return []Path{PathRequest, PathXenSend}
+	}
+	return AllPaths
+}
+
 // String returns the VM's shape as it appears in names of results.
 func (v VM) String() string { return fmt.Sprintf("vcpus=%d/ids=%s", v.VCPUs, v.IDs) }
 

@@ -9,6 +9,9 @@ type Stalls struct {
 	// QuietNanos is how long a vCPU is watched before and after, in
 	// nanoseconds.
 	QuietNanos int64 `json:"quiet_ns"`
+	// Devices is how many ioeventfds a VM gets, besides an irqchip and a PIT, of
+	// which the first calls are watched after that; 0 watches none.
+	Devices int `json:"ioeventfds,omitempty"`
 	// Break breaks the measurement, for tests that this is noticed.
 	Break Break `json:"break,omitzero"`
 }
@@ -123,6 +126,18 @@ type Growth struct {
 	Create []Call `json:"create"`
 	// Slots are the changes of memory slots, by ordinal of the creation.
 	Slots []SlotCalls `json:"slots,omitempty"`
+}
+
+// Setup is a sample: the first calls of a VM that a monitor sets up. Each device that
+// was put on a bus of KVM's has left a callback of SRCU's behind, and what waits for
+// SRCU after that may have to wait for it.
+type Setup struct {
+	// Devices is how many ioeventfds there were, besides an irqchip and a PIT; 0
+	// means that there was no device at all.
+	Devices int `json:"ioeventfds"`
+	// Slot is the first KVM_SET_USER_MEMORY_REGION, VCPU the first KVM_CREATE_VCPU.
+	Slot Call `json:"slot"`
+	VCPU Call `json:"vcpu"`
 }
 
 // SlotCalls are two KVM_SET_USER_MEMORY_REGION that add the same slot: one after

@@ -163,6 +163,8 @@ func addSample(b *results.Boot, step *progress.Step, rec wire.Record) {
 	case s.Memory != nil:
 		b.Memory = append(b.Memory, *s.Memory)
 		step.Update("%s: memory, %v", b.Column(), s.Memory.VM)
+	case s.Setup != nil:
+		b.Setups = append(b.Setups, *s.Setup)
 	case s.Growth != nil:
 		b.Growths = append(b.Growths, *s.Growth)
 		step.Update("%s: stalls, %v", b.Column(), s.Growth.VM)

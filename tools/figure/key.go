@@ -54,6 +54,10 @@ const (
 	AfterGrowth   Slot = "after-growth"   // after the creation for which the table grew
 	AfterCreation Slot = "after-creation" // after any other creation
 	Control       Slot = "control"        // after a change of memory slots
+
+	// Of the first calls of a VM: after its devices, or without any.
+	AfterDevices   Slot = "after-devices"
+	WithoutDevices Slot = "without-devices"
 )
 
 // VM returns a key of an operation on such a VM.
@@ -107,7 +111,7 @@ var dimensions = []dimension{
 		return ""
 	}, one(false, true)),
 	dim("{phase}", func(k *Key) *measure.Phase { return &k.Phase }, itself, one(append([]measure.Phase{Idle}, measure.Phases...)...)),
-	dim("{slot}", func(k *Key) *Slot { return &k.Slot }, itself, one(AfterGrowth, AfterCreation, Control)),
+	dim("{slot}", func(k *Key) *Slot { return &k.Slot }, itself, one(AfterGrowth, AfterCreation, Control, AfterDevices, WithoutDevices)),
 	dim("{lookup}", func(k *Key) *measure.Op { return &k.Lookup }, itself, one(measure.Ops[1:]...)),
 	dim("{state}", func(k *Key) *measure.State { return &k.State }, itself, one(measure.States...)),
 	dim("{body}", func(k *Key) *measure.Body { return &k.Body }, unlessZero[measure.Body]("/body="), one(append([]measure.Body{""}, measure.Bodies...)...)),

@@ -36,11 +36,12 @@ const (
 	Cached     Op = "cached"      // walks and lookups by the state of the caches
 	CachedLine Op = "cached-line" // loading a line in that state
 
-	Cycles       Op = "cycles"
-	StartCreated Op = "start-created"
-	StartRan     Op = "start-ran"
-	PathCall     Op = "path-call"
-	PathRate     Op = "path-rate"
+	Cycles        Op = "cycles"
+	StartCreated  Op = "start-created"
+	StartRan      Op = "start-ran"
+	StartRestored Op = "start-restored"
+	PathCall      Op = "path-call"
+	PathRate      Op = "path-rate"
 
 	GapP50        Op = "gap-p50"
 	GapP99        Op = "gap-p99"
@@ -59,6 +60,11 @@ const (
 	GrowSlotWaits   Op = "grow-slot-waits"
 	GrowSlotOn      Op = "grow-slot-on"
 	GrowSlotBlocked Op = "grow-slot-blocked"
+
+	SetupSlotWaits   Op = "setup-slot-waits" // of the first calls of a VM
+	SetupSlotBlocked Op = "setup-slot-blocked"
+	SetupVCPUWaits   Op = "setup-vcpu-waits"
+	SetupVCPUBlocked Op = "setup-vcpu-blocked"
 
 	Memory       Op = "memory"
 	MemoryObject Op = "memory-object"

@@ -133,6 +133,7 @@ func (b Boot) values() ([]value, error) {
 	}
 	drawEach(&d, "growths", b.Growths, growthValues)
 	drawEach(&d, "gaps", b.Gaps, gapValues)
+	drawEach(&d, "setups", b.Setups, setupValues)
 	drawEach(&d, "paths", b.Paths, b.pathValues)
 	drawEach(&d, "starts", b.Starts, startValues)
 	d.values = append(d.values, objectValues(figure.SizeOf, "/sizes", float64(b.Sizes.KVM), float64(b.Sizes.VCPU))...)

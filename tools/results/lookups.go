@@ -155,16 +155,25 @@ func raceValues(r measure.Race) ([]value, error) {
 // completePaths returns an ErrInvalid if what the boot says about paths is not
 // all that was asked for, or contradicts itself.
 func (b *Boot) completePaths(p measure.Paths) error {
-	if err := expect(len(b.Starts) == len(p.VMs) && len(b.Paths) == len(p.VMs)*len(measure.AllPaths),
-		"paths: expected %d VMs and %d paths on each, found %d and %d in all",
-		len(p.VMs), len(measure.AllPaths), len(b.Starts), len(b.Paths)); err != nil {
+	type planned struct {
+		vm   measure.VM
+		path measure.Path
+	}
+	var plan []planned
+	for _, vm := range p.VMs {
+		for _, path := range vm.Paths() {
+			plan = append(plan, planned{vm, path})
+		}
+	}
+	if err := cmp.Or(
+		expect(slices.EqualFunc(b.Starts, p.VMs, func(s measure.Start, vm measure.VM) bool { return s.VM == vm && (s.Restored > 0) == p.Restore }),
+			"paths: expected the starts of %v, found %v", p.VMs, b.Starts),
+		expect(len(b.Paths) == len(plan), "paths: expected %d of %d VMs, found %d", len(plan), len(p.VMs), len(b.Paths))); err != nil {
 		return err
 	}
 	for i, s := range b.Paths {
-		vm, path := p.VMs[i/len(measure.AllPaths)], measure.AllPaths[i%len(measure.AllPaths)]
-		start := b.Starts[i/len(measure.AllPaths)]
+		vm, path := plan[i].vm, plan[i].path
 		if err := cmp.Or(
-			expect(start.VM == vm, "paths: expected the start of %v, found that of %v", vm, start.VM),
 			expect(s.VM == vm && s.Path == path && s.Function == measure.PathFunctions[path],
 				"paths: expected %s of %v, found %s by %s of %v", path, vm, s.Path, s.Function, s.VM),
 			expect(s.Ops == p.Ops && len(s.Once) == p.Repeat, "paths: %s of %v: expected %d times %d operations, found %d times %d",
@@ -177,10 +186,15 @@ func (b *Boot) completePaths(p measure.Paths) error {
 
 // startValues draws the figures of the start of a VM.
 func startValues(s measure.Start) ([]value, error) {
-	return []value{
-		counted(figure.VM(figure.StartCreated, s.VM), float64(s.Created)),
-		counted(figure.VM(figure.StartRan, s.VM), float64(s.Ran)),
-	}, expect(s.Created > 0 && s.Ran > s.Created, "start of %v: expected time to pass, found %d ns and %d ns", s.VM, s.Created, s.Ran)
+	out := []value{counted(figure.VM(figure.StartCreated, s.VM), float64(s.Created))}
+	if !s.VM.Pool() { // of which not each has run
+		out = append(out, counted(figure.VM(figure.StartRan, s.VM), float64(s.Ran)))
+	}
+	if s.Restored > 0 {
+		out = append(out, counted(figure.VM(figure.StartRestored, s.VM), float64(s.Restored)))
+	}
+	return out, expect(s.Created > 0 && s.Ran > s.Created && (s.Restored == 0 || s.Restored > s.Created),
+		"start of %v: expected time to pass, found %d, %d and %d ns", s.VM, s.Created, s.Ran, s.Restored)
 }
 
 // pathValues draws the figures of one path: what a call of its function costs,

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
 )
 
 // countedBoot is a process that counted cycles: 3 a number for the loop, 10 for a lookup with
@@ -116,8 +117,12 @@ func TestRaceValuesRefuses(t *testing.T) {
 // and what is around it 5000.
 func addPaths(b *Boot, p measure.Paths) {
 	for _, vm := range p.VMs {
-		b.Starts = append(b.Starts, measure.Start{VM: vm, Created: 50_000 * int64(vm.VCPUs), Ran: 90_000 * int64(vm.VCPUs)})
-		for _, path := range measure.AllPaths {
+		start := measure.Start{VM: vm, Created: 50_000 * int64(vm.VCPUs), Ran: 90_000 * int64(vm.VCPUs)}
+		if p.Restore {
+			start.Restored = 70_000 * int64(vm.VCPUs)
+		}
+		b.Starts = append(b.Starts, start)
+		for _, path := range vm.Paths() {
 			call := 100 * int64(vm.VCPUs)
 			once := 7000 + int64(p.Ops)*(call+5000)
 			s := measure.PathSample{VM: vm, Path: path, Function: measure.PathFunctions[path], Ops: p.Ops, Bracket: 154}
@@ -134,7 +139,33 @@ func addPaths(b *Boot, p measure.Paths) {
 	}
 }
 
-var pathParams = measure.Paths{VMs: []measure.VM{{VCPUs: 8, IDs: measure.Sparse}, {VCPUs: 64, IDs: measure.Sparse}}, Ops: 4, Repeat: 3}
+var pathParams = measure.Paths{VMs: []measure.VM{{VCPUs: 8, IDs: measure.Sparse}, {VCPUs: 64, IDs: measure.Sparse}}, Restore: true, Ops: 4, Repeat: 3}
+
+// TestPool: of a VM with more vCPUs than can have VP indices two paths are measured, and
+// not when each vCPU had run.
+func TestPool(t *testing.T) {
+	pool := measure.Paths{VMs: []measure.VM{{VCPUs: 4096, IDs: measure.Sparse}}, Restore: true, Ops: 4, Repeat: 3}
+	b := Boot{Which: Which{Method: ICount}}
+	addPaths(&b, pool)
+	if err := b.completePaths(pool); err != nil {
+		t.Fatal(err)
+	}
+
+	values, err := b.usageValues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ops []figure.Op
+	for _, v := range values {
+		ops = append(ops, v.key.Op)
+	}
+	want := []figure.Op{
+		figure.PathCall, figure.PathRate, figure.PathCall, figure.PathRate, figure.StartCreated, figure.StartRestored,
+	}
+	if diff := cmp.Diff(want, ops); diff != "" {
+		t.Errorf("figures (-want +got):\n%s", diff)
+	}
+}
 
 // TestCompletePaths spoils what was measured in every way that must not be taken
 // for a result.
@@ -144,10 +175,10 @@ func TestCompletePaths(t *testing.T) {
 		says  string // "" if the boot is good
 	}{
 		"complete":           {func(*Boot) {}, ""},
-		"nothing":            {func(b *Boot) { b.Starts, b.Paths = nil, nil }, "found 0 and 0 in all"},
-		"a path is missing":  {func(b *Boot) { b.Paths = b.Paths[1:] }, "expected 2 VMs"},
-		"a start is missing": {func(b *Boot) { b.Starts = b.Starts[1:] }, "expected 2 VMs"},
-		"another VM started": {func(b *Boot) { b.Starts[1].VM.VCPUs++ }, "expected the start of vcpus=64/ids=sparse, found that of vcpus=65"},
+		"nothing":            {func(b *Boot) { b.Starts, b.Paths = nil, nil }, "ids=sparse], found []"},
+		"a path is missing":  {func(b *Boot) { b.Paths = b.Paths[1:] }, "expected 16 of 2 VMs, found 15"},
+		"a start is missing": {func(b *Boot) { b.Starts = b.Starts[1:] }, "expected the starts of [vcpus=8/ids=sparse"},
+		"another VM started": {func(b *Boot) { b.Starts[1].VM.VCPUs++ }, "vcpus=64/ids=sparse], found [{vcpus=8/ids=sparse 400000 720000 560000} {vcpus=65"},
 		"another VM":         {func(b *Boot) { b.Paths[0].VM.IDs = measure.Dense }, "of vcpus=8/ids=dense"},
 		"another function":   {func(b *Boot) { b.Paths[0].Function = "kvm_vcpu_kick" }, "by kvm_vcpu_kick"},
 		"too little done":    {func(b *Boot) { b.Paths[0].Ops = 3 }, "expected 3 times 4 operations, found 3 times 3"},
@@ -173,8 +204,10 @@ func TestCompletePaths(t *testing.T) {
 				b.Paths[0].Twice[i] -= 4*5000 + 4*60
 			}
 		}, "an operation takes 740 ns in all, and the call in it 802 ns"},
-		"no start":    {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0 ns"},
-		"no vCPU ran": {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
+		"no start":          {func(b *Boot) { b.Starts[0].Created = 0 }, "start of vcpus=8/ids=sparse: expected time to pass, found 0, 720000 and 560000 ns"},
+		"not restored":      {func(b *Boot) { b.Starts[0].Restored = 0 }, "expected the starts of"},
+		"restored too soon": {func(b *Boot) { b.Starts[0].Restored = b.Starts[0].Created }, "expected time to pass"},
+		"no vCPU ran":       {func(b *Boot) { b.Starts[0].Ran = b.Starts[0].Created }, "expected time to pass"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := Boot{Which: Which{Method: ICount}}
@@ -227,7 +260,7 @@ func TestPathValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := named(t, all)
-		if len(got) != len(all) || len(all) != 2*(2*len(measure.AllPaths)+2) {
+		if len(got) != len(all) || len(all) != 2*(2*len(measure.AllPaths)+3) {
 			t.Errorf("%s: expected a call and a rate of each path, found %d figures with %d names", method, len(all), len(got))
 		}
 		for name, v := range want {

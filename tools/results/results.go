@@ -155,6 +155,7 @@ type Boot struct {
 	// Growths and Gaps are about who waits while a VM grows.
 	Growths []measure.Growth `json:"growths,omitempty"`
 	Gaps    []measure.Gaps   `json:"gaps,omitempty"`
+	Setups  []measure.Setup  `json:"setups,omitempty"`
 	// Starts and Paths are about lookups where KVM uses them.
 	Starts []measure.Start      `json:"starts,omitempty"`
 	Paths  []measure.PathSample `json:"paths,omitempty"`

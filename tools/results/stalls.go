@@ -39,7 +39,26 @@ func (b *Boot) completeStalls(p measure.Stalls) error {
 			return fmt.Errorf("stalls: phase %q: %w", g.Phase, err)
 		}
 	}
-	return nil
+	if p.Devices == 0 {
+		return expect(len(b.Setups) == 0, "stalls: expected no first calls, found %d", len(b.Setups))
+	}
+	return expect(slices.EqualFunc(b.Setups, []int{p.Devices, 0}, func(s measure.Setup, devices int) bool { return s.Devices == devices }),
+		"stalls: expected the first calls of a VM with %d ioeventfds and of one without, found %d", p.Devices, len(b.Setups))
+}
+
+// setupValues draws the figures of the first calls of a VM.
+func setupValues(s measure.Setup) ([]value, error) {
+	key := figure.Key{Slot: figure.WithoutDevices}
+	if s.Devices > 0 {
+		key.Slot = figure.AfterDevices
+	}
+	return []value{
+			counted(as(key, figure.SetupSlotWaits), float64(s.Slot.GracePeriods())),
+			counted(as(key, figure.SetupVCPUWaits), float64(s.VCPU.GracePeriods())),
+			counted(as(key, figure.SetupSlotBlocked), float64(s.Slot.BlockedNanos)),
+			counted(as(key, figure.SetupVCPUBlocked), float64(s.VCPU.BlockedNanos)),
+		}, expect(s.Slot.On() > 0 && s.VCPU.On() > 0 && s.Slot.GracePeriods() > 0,
+			"first calls of a VM: expected time to pass and the memory slot to wait for a grace period, found %+v", s)
 }
 
 // checkGrowth looks whether all calls are there.

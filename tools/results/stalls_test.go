@@ -37,6 +37,11 @@ func addStalls(b *Boot, p measure.Stalls) {
 		}
 		b.Growths = append(b.Growths, g)
 	}
+	if p.Devices > 0 {
+		for _, devices := range []int{p.Devices, 0} {
+			b.Setups = append(b.Setups, measure.Setup{Devices: devices, Slot: slot, VCPU: measure.Call{Nanos: 45000}})
+		}
+	}
 	for _, phase := range measure.Phases {
 		b.Gaps = append(b.Gaps, measure.Gaps{
 			VM: vm, Phase: phase, Nanos: p.QuietNanos,
@@ -55,7 +60,7 @@ func addStalls(b *Boot, p measure.Stalls) {
 // TestCompleteStalls spoils what was measured in every way that must not be
 // taken for a result.
 func TestCompleteStalls(t *testing.T) {
-	p := measure.Stalls{VCPUs: 20, QuietNanos: 1000}
+	p := measure.Stalls{VCPUs: 20, QuietNanos: 1000, Devices: 8}
 	for name, tt := range map[string]struct {
 		spoil func(*Boot)
 		says  string // "" if the boot is complete
@@ -76,6 +81,8 @@ func TestCompleteStalls(t *testing.T) {
 				b.Growths[0].Slots[i].After.Blocked, b.Growths[0].Slots[i].Control.Blocked = 0, 0
 			}
 		}, "17 changes of memory slots waited for grace periods, none of them off the processor"},
+		"first calls missed":  {func(b *Boot) { b.Setups = b.Setups[1:] }, "expected the first calls of a VM with 8 ioeventfds and of one without, found 1"},
+		"no devices":          {func(b *Boot) { b.Setups[0].Devices = 0 }, "expected the first calls of a VM with 8"},
 		"exits missed":        {func(b *Boot) { b.Gaps[2].Exits-- }, "entered 7000 times and left 6999 times"},
 		"gaps missed":         {func(b *Boot) { b.Gaps[2].All-- }, "expected 6999 gaps between 7000 entries, found 6998"},
 		"vCPU did not run":    {func(b *Boot) { b.Gaps[1].RanSum.Count, b.Gaps[1].Ran = 3, nil }, "it did not run"},
@@ -100,7 +107,7 @@ func TestCompleteStalls(t *testing.T) {
 // TestStallValues draws the figures, of a boot with a stall.
 func TestStallValues(t *testing.T) {
 	b := Boot{Which: Which{Method: ICount}}
-	addStalls(&b, measure.Stalls{VCPUs: 20, QuietNanos: 1000})
+	addStalls(&b, measure.Stalls{VCPUs: 20, QuietNanos: 1000, Devices: 8})
 	g := &b.Growths[0]
 	g.Create[8].Waits = map[string]uint64{"synchronize_rcu": 1} // the 9th
 	g.Create[8].Blocked, g.Create[8].Deferred = 2, map[string]uint64{"call_rcu": 1}
@@ -114,6 +121,7 @@ func TestStallValues(t *testing.T) {
 	var d drawing
 	drawEach(&d, "growths", b.Growths, growthValues)
 	drawEach(&d, "gaps", b.Gaps, gapValues)
+	drawEach(&d, "setups", b.Setups, setupValues)
 	if d.err != nil {
 		t.Fatal(d.err)
 	}
@@ -140,6 +148,9 @@ func TestStallValues(t *testing.T) {
 		"gaps/vcpus=20/phase=during/blocked":                      {"gaps", 3, 3, 3},
 		"gaps/vcpus=20/phase=during/blocked-max":                  {"virtual-ns", 40000, 40000, 40000},
 		"gaps/vcpus=20/phase=other/preempted":                     {"gaps", 2, 2, 2},
+		"setup/after-devices/slot-waits":                          {"grace-periods", 1, 1, 1},
+		"setup/without-devices/slot-blocked":                      {"virtual-ns", 20000, 20000, 20000},
+		"setup/without-devices/vcpu-waits":                        {"grace-periods", 0, 0, 0},
 	} {
 		is := got[name]
 		if unit := is.key.Operation().Unit.On(ICount); unit != want.unit || is.value != want.value || is.low != want.low || is.high != want.high {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"vcpulab/ebpf/wire"
+)
+
+// vcpuState is what a monitor saves of a vCPU and gives to another one, as far as KVM
+// has something to do for it that depends on other vCPUs: it makes its map of local
+// APICs anew whenever one of them changes.
+type vcpuState struct {
+	regs    regs
+	sregs   sregs
+	lapic   [1024]byte // struct kvm_lapic_state
+	mpState uint32
+}
+
+// saveVCPU reads the state of a vCPU.
+func saveVCPU(fd int) (s vcpuState, err error) {
+	for _, part := range s.parts(kvmGetSregs, kvmGetLAPIC, kvmGetMPState, kvmGetRegs) {
+		if _, err := part.with(fd, part.state); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// giveTo gives the state to a vCPU, in the order in which QEMU does.
+func (s *vcpuState) giveTo(fd int) error {
+	for _, part := range s.parts(kvmSetSregs, kvmSetLAPIC, kvmSetMPState, kvmSetRegs) {
+		if _, err := part.quietly(fd, part.state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statePart is a part of a vCPU's state, and the request for it.
+type statePart struct {
+	request
+	state unsafe.Pointer
+}
+
+func (s *vcpuState) parts(sregs, lapic, mpState, regs request) [4]statePart {
+	return [4]statePart{
+		{sregs, unsafe.Pointer(&s.sregs)}, {lapic, unsafe.Pointer(&s.lapic)},
+		{mpState, unsafe.Pointer(&s.mpState)}, {regs, unsafe.Pointer(&s.regs)},
+	}
+}
+
+// restore creates another VM like this one, gives each of its vCPUs the state of the one
+// here, and returns how long that took from KVM_CREATE_VM on.
+func (p *pathVM) restore() (nanos int64, err error) {
+	saved := make([]vcpuState, len(p.vcpus))
+	for i, fd := range p.vcpus {
+		if saved[i], err = saveVCPU(fd); err != nil {
+			return 0, fmt.Errorf("save vCPU %d: %w", i, err)
+		}
+	}
+
+	vm, err := createPathVM(p.start.VM)
+	if err != nil {
+		return 0, err
+	}
+	for i, fd := range vm.vcpus {
+		if err := saved[i].giveTo(fd); err != nil {
+			return 0, errors.Join(fmt.Errorf("vCPU %d: %w", i, err), vm.close())
+		}
+	}
+	nanos = monotonic() - vm.began
+	return nanos, errors.Join(vm.checkRestored(saved), vm.close())
+}
+
+// checkRestored tells whether each vCPU has the state that was saved.
+func (p *pathVM) checkRestored(saved []vcpuState) error {
+	for i, fd := range p.vcpus {
+		now, err := saveVCPU(fd)
+		if err != nil {
+			return fmt.Errorf("vCPU %d: %w", i, err)
+		}
+		if now != saved[i] {
+			return fmt.Errorf("%w: vCPU %d does not have the state that it was given", wire.ErrPayload, i)
+		}
+	}
+	return nil
+}
