@@ -44,18 +44,23 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 	if _, err := os.Lstat(file); err == nil {
 		return "", nil, exit.With(exit.Usage, fmt.Errorf("%s exists already; vcpulab --pin %s pin update updates its blob ids", file, version))
 	}
-	opts.setDefaults()
-	if opts.Sites, err = mirrors(ctx, opts.Sites); err != nil {
-		return "", nil, err
-	}
-
 	suites := []string{suite}
 	if suite == "" {
 		suites = usedSuites(dir)
 	}
+	missing, err = create(ctx, file, version, suites, touched, opts)
+	return file, missing, err
+}
+
+// create makes the file of a pin for a kernel version that a package in one of suites has.
+func create(ctx context.Context, file, version string, suites, touched []string, opts FetchOptions) (missing []string, err error) {
+	opts.setDefaults()
+	if opts.Sites, err = mirrors(ctx, opts.Sites); err != nil {
+		return nil, err
+	}
 	found, err := findPackage(ctx, &opts, version, suites)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	p := &Pin{Version: version, File: file, Sources: []Source{found}}
 	// Release candidates have no tarball.
@@ -70,10 +75,10 @@ func New(ctx context.Context, dir, version, suite string, touched []string, opts
 		Source []Source `toml:"source"`
 	}{p.Sources})
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	_, missing, err = p.write(ctx, fmt.Appendf(nil, head, version, version, sources, generatedMark), touched, opts)
-	return file, missing, err
+	return missing, err
 }
 
 // Update brings the blob ids of a pin file up to date with the kernel that it

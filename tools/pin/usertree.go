@@ -15,7 +15,6 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
@@ -87,15 +86,9 @@ func readUser(ctx context.Context, log *progress.Log, dir string) (entries []tre
 }
 
 // checkoutFiles returns the files of a git checkout: those tracked and not
-// deleted, and new ones that are not ignored. git ls-files only reads: no lock
-// is taken, no index refreshed, no program run that the repository names. The
-// repository may be another user's, as it is under sudo.
+// deleted, and new ones that are not ignored.
 func checkoutFiles(ctx context.Context, dir string) (names []string, err error) {
-	git := program.Program{Name: "git", InheritEnv: true, Env: []string{
-		"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1",
-	}}
-	out, _, err := git.Run(ctx, "-C", dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false",
-		"ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
+	out, err := tree.Git(ctx, dir, nil, "ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package pin
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/tree"
+)
+
+// Base is what patches are applied to: a pinned kernel, one that Debian packages, or a
+// tree of the user's, as it stands or at a revision.
+type Base struct {
+	// Pin is the pinned kernel; of a tree the default one, which says what files matter.
+	Pin *Pin
+	// Tree is the user's tree, "" for a pinned kernel, and Rev one of its revisions, ""
+	// for what stands there.
+	Tree, Rev string
+}
+
+// Default tells whether it is the kernel that the project's own patches are made for.
+func (b *Base) Default() bool { return b.Tree == "" && b.Pin.Default }
+
+// debianKind is what the cache has of kernels that Debian packages: a pin file each.
+const debianKind = "debian"
+
+// FindBase returns the base of a name: a pin of dir, the default one for "", a directory,
+// DIR@REV for a revision that the git repository in it has, or a version that Debian
+// packages, which is pinned in the cache. Only for that one mirrors are asked.
+// Errors stand for exit.Usage, unless the machine cannot reach a mirror.
+func FindBase(ctx context.Context, dir, name string, opts FetchOptions) (*Base, error) {
+	p, err := Find(dir, name)
+	if err == nil || name == "" {
+		return &Base{Pin: p}, err
+	}
+	for _, l := range List(dir) {
+		if l.Name == pinName(name) {
+			return nil, err // a pin that cannot be read
+		}
+	}
+
+	if at, rev, ok := CutTree(name); ok {
+		p, err := Find(dir, "")
+		return &Base{Pin: p, Tree: at, Rev: rev}, err
+	}
+	version := kernelVersion(name)
+	if !versionRE.MatchString(version) {
+		_, err = Version(name)
+		return nil, fmt.Errorf("base %s: %w, one of the pins %s, a version that Debian packages, or TREE@REVISION", name, err, strings.Join(names(dir), ", "))
+	}
+	entry, _, err := opts.Cache.Populate(ctx, debianKind, version, func(ctx context.Context, tmp string) error {
+		_, err := create(ctx, filepath.Join(tmp, filePrefix+version+fileSuffix), version, usedSuites(dir), nil, opts)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("base %s is neither a tree nor one of the pins %s: %w", name, strings.Join(names(dir), ", "), err)
+	}
+	p, err = Load(filepath.Join(entry, filePrefix+version+fileSuffix))
+	return &Base{Pin: p}, err
+}
+
+func names(dir string) (names []string) {
+	for _, l := range List(dir) {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
+// CutTree cuts the name of a directory, or of a directory and of something that git
+// knows there after an @, as in ~/linux@v7.3. ok is false if there is no such
+// directory.
+func CutTree(name string) (dir, rev string, ok bool) {
+	if isDir(name) {
+		return name, "", true
+	}
+	for at := range name {
+		if name[at] == '@' && isDir(name[:at]) {
+			return name[:at], cmp.Or(name[at+1:], "HEAD"), true
+		}
+	}
+	return "", "", false
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// Fetch returns the base's tree, which is never written to.
+func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err error) {
+	switch {
+	case b.Tree == "":
+		return b.Pin.Fetch(ctx, opts)
+	case b.Rev == "":
+		return UserTree(ctx, b.Pin, b.Tree, opts.Cache, opts.Log)
+	}
+	if err := opts.Cache.CheckOutside(b.Tree); err != nil {
+		return t, err
+	}
+	out, err := tree.Git(ctx, b.Tree, nil, "rev-parse", "--verify", "--end-of-options", b.Rev+"^{tree}")
+	if err != nil {
+		return t, exit.With(exit.Usage, fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err))
+	}
+	id := strings.TrimSpace(string(out))
+
+	// It is the one that a copy of a checkout of that revision has.
+	entry, _, err := opts.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
+		doing := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree)
+		if err := opts.Cache.Need(doing, unpackedBytes); err != nil {
+			return err
+		}
+		step := opts.Log.Step(doing)
+		defer func() { step.End(err, "tree %.12s", id) }()
+		to := filepath.Join(tmp, treeName)
+		index := []string{"GIT_INDEX_FILE=" + filepath.Join(tmp, "index"), "GIT_WORK_TREE=."}
+		for _, args := range [][]string{{"read-tree", id}, {"checkout-index", "--all", "--prefix=" + to + "/"}} {
+			if _, err := tree.Git(ctx, b.Tree, index, args...); err != nil {
+				return opts.Cache.Full(doing, err)
+			}
+		}
+		version, err := Version(to)
+		if err != nil {
+			return fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err)
+		}
+		return tree.Save(tree.Tree{Dir: to, ID: id, Version: version})
+	})
+	if err != nil {
+		return t, err
+	}
+	return load(ctx, entry, nil)
+}
