@@ -5,6 +5,7 @@ package series
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -240,6 +241,33 @@ func FuzzParseMaintainers(f *testing.F) {
 		for _, r := range list {
 			if r.Address == "" || len(r.Roles) == 0 || bytes.ContainsAny([]byte(r.String()), "\n") {
 				t.Fatalf("%+v", r)
+			}
+		}
+	})
+}
+
+// FuzzThread chooses a series among mails. Whatever they are: no panic, and what is
+// chosen is one version, each number once, and nothing that is an answer.
+func FuzzThread(f *testing.F) {
+	addFiles(f, "testdata/apply/*.mbox", func(d []byte) { f.Add(d) })
+	from := "From a@b Thu Jan  1 00:00:00 2026\nMessage-ID: <%s>\nIn-Reply-To: <1>\nSubject: %s\n\nx\n"
+	f.Add(fmt.Appendf(fmt.Appendf(fmt.Appendf(nil, from, "1", "[PATCH 0/1] a"), from, "2", "Re: [PATCH 0/1] a"), from, "3", "[RFC PATCH v2 1/1] a"))
+	f.Add([]byte("\x1f\x8b\x08\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		mails, err := readThread(data)
+		if err != nil {
+			return
+		}
+		chosen, said, err := newest(mails)
+		if err != nil {
+			return
+		}
+		if len(chosen) == 0 || said == "" {
+			t.Fatalf("%d mails chosen, %q said", len(chosen), said)
+		}
+		for i, m := range chosen {
+			if m.answer || m.Version != chosen[0].Version || i > 0 && m.Number <= chosen[i-1].Number {
+				t.Fatalf("mail %d: number %d after %d, version %d of %d, answer: %t", i, m.Number, chosen[max(i-1, 0)].Number, m.Version, chosen[0].Version, m.answer)
 			}
 		}
 	})

@@ -156,7 +156,7 @@ func withoutPrefix(s string) string {
 // "[RFC PATCH v2 03/10]".
 func (p *Patch) setNumbers(subject string) {
 	p.Number, p.Version = -1, 1
-	for _, w := range strings.FieldsFunc(beforeSubject.FindString(subject), func(r rune) bool { return strings.ContainsRune(space+"[]", r) }) {
+	for _, w := range strings.FieldsFunc(beforeSubject.FindString(subject), func(r rune) bool { return strings.ContainsRune(space+"[],", r) }) {
 		switch m, v := fractionWord.FindStringSubmatch(w), versionWord.FindStringSubmatch(w); {
 		case m != nil && p.Number < 0:
 			p.Number, _ = strconv.Atoi(m[1])

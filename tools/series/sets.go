@@ -59,7 +59,9 @@ func (s Set) dir() string {
 // Sets is the list of a directory's sets, in the order in which they stack, and
 // of the rivals, each of which stacks with what it needs and nothing else.
 type Sets struct {
-	Dir    string
+	Dir string
+	// From is the base of commits, TREE@REVISION; "" for mails, which do not say.
+	From   string
 	All    []Set
 	Rivals []Set
 }
@@ -178,6 +180,9 @@ func names(sets []Set) []string {
 func (s *Sets) Find(name string) (Set, error) {
 	all := slices.Concat(s.All, s.Rivals)
 	i := slices.Index(names(all), name)
+	if i < 0 && len(all) == 1 && all[0].Name == "" {
+		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: %s has no %s, so it is one series", name, s.Dir, SetsFile))
+	}
 	if i < 0 {
 		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: expected one of %s", name, strings.Join(names(all), ", ")))
 	}

@@ -35,6 +35,8 @@ type Check struct {
 	// Whole says that it looks at what all sets make together, or a rival with
 	// what it needs, not at each.
 	Whole bool `json:"whole,omitempty"`
+	// Own says that it is of the project's own patches, not of any series.
+	Own bool `json:"own,omitempty"`
 	// Tree says that it looks at nothing but the tree that they make: it does
 	// not matter which patch does what.
 	Tree bool `json:"-"`
@@ -69,6 +71,9 @@ func WriteList(w io.Writer, checks []Check) error {
 		fmt.Fprintf(&b, "%s\n%s", c.Name, wrapped.Text(&doc))
 		if c.Whole {
 			b.WriteString("    Looks at all sets together, and at each rival with what it needs.\n")
+		}
+		if c.Own {
+			b.WriteString("    Is about the project's own patches.\n")
 		}
 		if len(c.Needs) > 0 {
 			fmt.Fprintf(&b, "    Needs %s.\n", strings.Join(c.Needs, ", "))

@@ -26,6 +26,7 @@ const (
 
 var figures = Check{
 	Name: "figures",
+	Own:  true,
 	Explain: "Rows of the main table that stand in messages and cover letters have the figures of the measurement in ci/verify/figures.json, those of rivals of that in figures-rivals.json. " +
 		"Patches are sent again for months; a figure that was true of an older version is a false claim.",
 	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {

@@ -254,6 +254,7 @@ var diffstat = Check{
 
 var cover = Check{
 	Name: "cover",
+	Own:  true,
 	Explain: "Shortlog, diffstat and totals at the end of the cover letter are what git makes of the patches. " +
 		"They go stale with every patch that changes, and are not read as long as they look right.",
 	Needs: []string{"git"},

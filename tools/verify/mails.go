@@ -27,6 +27,7 @@ var mails = Check{
 
 var pinned = Check{
 	Name: "pinned",
+	Own:  true,
 	Explain: "The pin knows the content of each file that a patch changes. " +
 		"What it does not know is not verified when the kernel is fetched, and the patch may be for another one.",
 	Whole: true,

@@ -17,6 +17,7 @@ import (
 
 var message = Check{
 	Name: "message",
+	Own:  true,
 	Explain: "Commit messages make sense once the series is merged, claim no review that there was not, and leave no patch broken for the next to mend; " +
 		"trailers stand in their order, and the cover letter keeps to 75 columns. What checkpatch says of messages is not said twice.",
 	Run: func(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {

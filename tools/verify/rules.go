@@ -17,6 +17,7 @@ import (
 
 var rules = Check{
 	Name: "rules",
+	Own:  true,
 	Explain: "The series' data structures are read and written by the primitives, in the functions and in the order that ci/verify/rules.toml lists, each with its reason. " +
 		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
 	Whole: true,

@@ -40,9 +40,12 @@ type Submission struct {
 	// read. No patched tree is made.
 	Series *series.Series
 	Base   tree.Tree
+	// Relocate finds hunks by their context: the series need not be made for Base.
+	Relocate bool
 	// Pin says which files are known of the base.
 	Pin *pin.Pin
-	// Author is who has to have written and signed off the mails.
+	// Author is who has to have written and signed off the mails; nobody is whoever
+	// has written each.
 	Author series.Person
 	// Tables is the directory with the tables that some checks go by.
 	Tables string
@@ -81,7 +84,7 @@ func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) 
 		one := s
 		one.Set, one.Rival = set.Name, sets.IsRival(set.Name)
 		var err error
-		if one.Series, one.Base, err = sets.LoadOn(ctx, s.Base, set, series.Options{Cache: s.Cache, Log: s.Log}); err != nil {
+		if one.Series, one.Base, err = sets.LoadOn(ctx, s.Base, set, series.Options{Relocate: s.Relocate, Cache: s.Cache, Log: s.Log}); err != nil {
 			return nil, err
 		}
 		list = append(list, &one)
@@ -137,7 +140,7 @@ var errNotApplied = errors.New("the series does not apply: see what the check \"
 func (s *Submission) apply() *after {
 	if s.after == nil {
 		a := new(after)
-		a.files, a.report, a.err = s.Series.Overlay(s.Base, series.Options{})
+		a.files, a.report, a.err = s.Series.Overlay(s.Base, series.Options{Relocate: s.Relocate})
 		s.after = a
 	}
 	return s.after

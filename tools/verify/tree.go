@@ -145,6 +145,7 @@ func (e *interfaceEntry) leavesOut(name string) bool {
 
 var retired = Check{
 	Name: "retired",
+	Own:  true,
 	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
 		"A user on an architecture that is rarely compiled breaks its build, and a comment that names what is gone misleads.",
 	Whole: true,

@@ -33,7 +33,7 @@ type benchCmd struct {
 
 // benchRunCmd measures.
 type benchRunCmd struct {
-	sourceFlags
+	seriesFlags
 	runningFlags
 	Variant []string `help:"Measure this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
 	Quick   bool     `help:"Fewer sizes: two minutes once the kernels are built." xor:"axes"`
@@ -84,12 +84,15 @@ func (c benchRunCmd) Validate() error {
 	if c.Through != "" && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
 	}
+	if c.Series != "" && (c.Full || len(c.Variant) > 0) {
+		return errors.New("--series: variants are of the project's own patches: leave out --full and --variant")
+	}
 	return c.validateRunning()
 }
 
 // kernelFlags choose the kernels.
 func (c benchRunCmd) kernelFlags() kernelFlags {
-	f := kernelFlags{sourceFlags: c.sourceFlags, Config: configDefault}
+	f := kernelFlags{seriesFlags: c.seriesFlags, Config: configDefault}
 	if c.HZ != nil && *c.HZ == "100" {
 		f.Config = configHZ100
 	}
@@ -145,6 +148,9 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	}
 	chosen, err := l.variants(c.Variant, c.Full)
 	if err != nil {
+		return err
+	}
+	if _, err := l.findBase(ctx, c.seriesFlags); err != nil {
 		return err
 	}
 	out, err := outDir(cmp.Or(c.Out, "out"))

@@ -48,7 +48,7 @@ func (c benchRunCmd) validateRunning() error {
 	}{
 		{len(c.Variant) > 0, "--variant", "no kernel is built"},
 		{c.Through != "", "--through", "no kernel is built"},
-		{c.KernelSrc != "", "--kernel-src (or KERNEL_SRC)", "no kernel is built; --kernel-build is the build directory of the one that runs"},
+		{c.Series != "", "--series", "no kernel is built"},
 		{c.HZ != nil, "--hz", "the running kernel ticks as it does"},
 		{c.Accel != "auto", "--accel (or ACCEL)", "nothing is booted"},
 		{c.Native, "--native", "no kernel's source is at hand"},
@@ -65,6 +65,9 @@ func (c benchRunCmd) validateRunning() error {
 
 // measureRunning measures the running kernel.
 func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
+	if l.Base != "" {
+		return exit.With(exit.Usage, errors.New("--base (or KERNEL_SRC): contradicts --running: no kernel is built; --kernel-build is the build directory of the one that runs"))
+	}
 	s := running.System{Root: cmp.Or(c.System, "/"), Build: c.KernelBuild, Module: c.Module}
 	if err := running.Check(s); err != nil {
 		return fmt.Errorf("bench --running: %w", err)

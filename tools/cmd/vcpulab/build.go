@@ -76,12 +76,16 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if columns, err = matrix.Choose(columns, c.Arch); err != nil {
 		return err
 	}
-	s, through, err := l.series(c.sourceFlags)
+	s, through, err := l.series(ctx, c.seriesFlags)
 	if err != nil {
 		return err
 	}
 
-	base, err := l.base(ctx, c.sourceFlags)
+	base, err := l.base(ctx, c.seriesFlags)
+	if err != nil {
+		return err
+	}
+	o, err := l.seriesOptions(ctx, c.seriesFlags)
 	if err != nil {
 		return err
 	}
@@ -91,7 +95,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 			continue
 		}
 		rows = append(rows, matrix.Row{Patch: n, Subject: s.Patches[n-1].Subject, Tree: func(ctx context.Context) (tree.Tree, error) {
-			o := l.seriesOptions(c.sourceFlags)
+			o := o
 			o.Through = n
 			t, _, err := s.Apply(ctx, base, o)
 			return t, err

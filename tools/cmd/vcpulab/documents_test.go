@@ -45,6 +45,9 @@ type documentCommand struct {
 // copyTouched makes ~/linux of the files that the patches touch.
 const copyTouched = `mkdir -p ~/linux && touched=$(sed -n 's,^--- a/,,p' patches/*/*.patch | sort -u) && cd "$TREE" && cp --parents Makefile Kconfig Kbuild $(ls $touched 2>/dev/null) ~/linux`
 
+// copyThread makes ~/v3.mbx of a set.
+const copyThread = `cat patches/generic/*.patch > ~/v3.mbx`
+
 // documentCommands are the commands of all documents.
 var documentCommands = []documentCommand{
 	{"make bench-ebpf", covered{ci: `^\tbench-ebpf$`, why: "boots three kernels"}},
@@ -54,6 +57,9 @@ var documentCommands = []documentCommand{
 		prepare: copyTouched,
 		run:     `(?m)^/.*/patched/[0-9a-f]+/linux$`,
 	}},
+	{"bin/vcpulab apply --series ~/v3.mbx", covered{prepare: copyThread, run: `(?m)^ *4/4 +KVM: (?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab verify --series ~/v3.mbx --only applies", covered{prepare: copyThread, run: `(?m)^4 patches, 1 check, 0 findings: good$`}},
+	{"bin/vcpulab apply --set generic --base ~/linux", covered{prepare: copyTouched, run: `(?m)^ *4/4 +(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab moves ~/linux", covered{prepare: copyTouched, run: "(?m)^\\| `walks` \\| applies \\|$"}},
 	{"bin/vcpulab moves --compile ~/linux", covered{ci: `^\ttest$`, why: "the script moves.txtar does it with a kernel of one file"}},
 	{"make build", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "make test-kernel-quick begins with the same builds"}},

@@ -21,11 +21,10 @@ import (
 
 // generateCmd makes patches from semantic patches.
 type generateCmd struct {
-	Patch     string `arg:"" optional:"" help:"Set and number of the patch, as walks/10, its file, or that of the semantic patch (default: all)."`
-	Check     bool   `help:"Compare with the patches in the series. This is the default." xor:"what"`
-	Write     bool   `help:"Replace diffstat and diff of the patches in the series." xor:"what"`
-	KernelSrc string `help:"Another kernel tree, which is only read: print the diff that the semantic patch makes there." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
-	Output    string `short:"o" help:"File for that diff (default: standard output)." placeholder:"FILE"`
+	Patch  string `arg:"" optional:"" help:"Set and number of the patch, as walks/10, its file, or that of the semantic patch (default: all)."`
+	Check  bool   `help:"Compare with the patches in the series. This is the default." xor:"what"`
+	Write  bool   `help:"Replace diffstat and diff of the patches in the series." xor:"what"`
+	Output string `short:"o" help:"File for that diff (default: standard output)." placeholder:"FILE"`
 }
 
 // Run compares, replaces or prints.
@@ -35,17 +34,21 @@ func (c generateCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 		return err
 	}
 
+	b, err := l.findBase(ctx, seriesFlags{})
+	if err != nil {
+		return err
+	}
 	switch {
-	case c.KernelSrc == "" && c.Output != "":
-		return exit.With(exit.Usage, errors.New("--output is for --kernel-src: the patches of the series have their files"))
-	case c.KernelSrc == "":
+	case b.Tree == "" && c.Output != "":
+		return exit.With(exit.Usage, errors.New("--output is for another tree, see --base: the patches of the series have their files"))
+	case b.Tree == "":
 		return c.compare(ctx, l, rules)
 	case c.Write || c.Check:
-		return exit.With(exit.Usage, errors.New("--write and --check are for the pinned kernel; --kernel-src (or KERNEL_SRC) prints a diff"))
+		return exit.With(exit.Usage, errors.New("--write and --check are for the pinned kernel; --base (or KERNEL_SRC) with a tree prints a diff"))
 	case len(rules) != 1:
-		return exit.With(exit.Usage, fmt.Errorf("name one semantic patch to run on %s: there are %d in %s", c.KernelSrc, len(rules), l.path("patches")))
+		return exit.With(exit.Usage, fmt.Errorf("name one semantic patch to run on %s: there are %d in %s", l.Base, len(rules), l.path("patches")))
 	}
-	return c.convert(ctx, l, rules[0])
+	return c.convert(ctx, l, b, rules[0])
 }
 
 // ruleOf is a semantic patch and the series that its patch is in: a set after those
@@ -92,7 +95,7 @@ func (c generateCmd) compare(ctx context.Context, l *lab, rules []ruleOf) error 
 		if _, err := r.Patch(r.series); err != nil {
 			return err
 		}
-		base, err := l.base(ctx, sourceFlags{})
+		base, err := l.base(ctx, seriesFlags{})
 		if err != nil {
 			return err
 		}
@@ -126,12 +129,18 @@ vcpulab generate --write replaces them; what is left over needs a patch by hand 
 }
 
 // convert prints the diff that a rule makes in a tree of the user's.
-func (c generateCmd) convert(ctx context.Context, l *lab, r ruleOf) error {
-	version, err := pin.Version(c.KernelSrc)
+func (c generateCmd) convert(ctx context.Context, l *lab, b *pin.Base, r ruleOf) error {
+	at := tree.Tree{Dir: b.Tree}
+	var err error
+	if b.Rev == "" {
+		at.Version, err = pin.Version(b.Tree)
+	} else {
+		at, err = b.Fetch(ctx, l.fetchOptions())
+	}
 	if err != nil {
 		return err
 	}
-	out, err := r.Convert(ctx, r.series, tree.Tree{Dir: c.KernelSrc, Version: version}, cocci.RunOptions{Cache: l.cache, Log: l.log})
+	out, err := r.Convert(ctx, r.series, at, cocci.RunOptions{Cache: l.cache, Log: l.log})
 	if err != nil {
 		return err
 	}

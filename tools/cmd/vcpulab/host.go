@@ -104,11 +104,11 @@ func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
 
 // built returns the unpatched kernel if it was built before, else nil.
 func (l *lab) built(ctx context.Context, name string) (*kbuild.Kernel, error) {
-	p, err := l.pin()
+	b, err := l.findBase(ctx, seriesFlags{})
 	if err != nil {
 		return nil, err
 	}
-	t, ok, err := p.Fetched(ctx, l.fetchOptions())
+	t, ok, err := b.Pin.Fetched(ctx, l.fetchOptions())
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ const (
 
 // kernelFlags choose the kernels to work on.
 type kernelFlags struct {
-	sourceFlags
+	seriesFlags
 	Config string `help:"default; debug: with KASAN, lockdep, kmemleak and fault injection; or kcsan: with KCSAN. The last two are some ten times as slow." enum:"default,debug,kcsan" default:"default"`
 }
 
@@ -92,9 +92,9 @@ func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuil
 	var t tree.Tree
 	var err error
 	if name == variant.Patched {
-		_, t, _, err = l.trees(ctx, f.sourceFlags)
+		_, t, _, err = l.trees(ctx, f.seriesFlags)
 	} else {
-		t, err = l.base(ctx, f.sourceFlags)
+		t, err = l.base(ctx, f.seriesFlags)
 	}
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 // kernels builds both kernels and those of the variants: first the base kernel,
 // then milestones, the whole series, comparators and rivals.
 func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants []variant.Variant) ([]bench.Candidate, error) {
-	s, through, err := l.series(f.sourceFlags)
+	s, through, err := l.series(ctx, f.seriesFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	if err != nil {
 		return nil, err
 	}
-	base, patched, _, err := l.trees(ctx, f.sourceFlags)
+	base, patched, _, err := l.trees(ctx, f.seriesFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +162,12 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	milestones := []bench.Candidate{{Name: variant.Base}}
 	var comparators []bench.Candidate
 	trees := map[string]tree.Tree{variant.Base: base, variant.Patched: patched}
+	o, err := l.seriesOptions(ctx, f.seriesFlags)
+	if err != nil {
+		return nil, err
+	}
 	for _, v := range variants {
-		made, err := v.Apply(ctx, base, s, l.seriesOptions(f.sourceFlags))
+		made, err := v.Apply(ctx, base, s, o)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 
 	"vcpulab/tools/cache"
@@ -24,7 +25,7 @@ import (
 type globals struct {
 	Root  string `help:"The clone of the repository to work in (default: found from the working directory, else from the program)." placeholder:"DIR" type:"existingdir"`
 	Cache string `help:"Where trees and kernels are kept." placeholder:"DIR" env:"VCPULAB_CACHE"`
-	Pin   string `help:"The pinned kernel to work on, one of those that vcpulab pin list prints (default: the default one)." placeholder:"NAME" env:"VCPULAB_PIN"`
+	Base  string `help:"What to work on: a pinned kernel (vcpulab pin list), a version that Debian packages, or your own kernel tree or git repository, which is only read, as DIR or DIR@REVISION (default: the default pin)." placeholder:"BASE" env:"KERNEL_SRC,VCPULAB_PIN" aliases:"pin,kernel-src"`
 	JSON  bool   `name:"json" help:"Print the result as JSON."`
 	Quiet bool   `short:"q" help:"Show no progress."`
 }
@@ -37,6 +38,7 @@ type lab struct {
 	log    *progress.Log
 	stdout io.Writer
 	stderr io.Writer
+	opened *series.Sets // the user's series, once it was read
 }
 
 func newLab(g globals, stdout, stderr io.Writer) (*lab, error) {
@@ -87,43 +89,75 @@ func (l *lab) print(v any, text string) error {
 	})
 }
 
-// envKernelSrc names the user's own tree, see sourceFlags.
+// envKernelSrc names the base, see globals.
 const envKernelSrc = "KERNEL_SRC"
 
-// sourceFlags choose the tree to work on.
-type sourceFlags struct {
-	Set       string `help:"Work on this set or rival of patches/sets.toml and what it needs (default: all sets)." placeholder:"NAME"`
-	Through   string `help:"Stop after this patch, by its number or by set and number there, as walks/3; 0 applies none." placeholder:"N"`
-	KernelSrc string `help:"Your own kernel tree or git checkout, which is read and never written (default: the pinned kernel)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
+// seriesFlags choose what to apply.
+type seriesFlags struct {
+	Series  string `help:"Your own series: a directory of patches, an mbox as lists archive it, or commits, TREE@A..B (default: the project's own patches)." placeholder:"SERIES"`
+	Set     string `help:"Work on this set or rival of patches/sets.toml and what it needs (default: all sets)." placeholder:"NAME"`
+	Through string `help:"Stop after this patch, by its number or by set and number there, as walks/3; 0 applies none." placeholder:"N"`
 }
 
 // pinDir is the directory of the pinned kernels.
 const pinDir = "kernel-src-pin"
 
-// pin reads the pinned kernel that was chosen.
-func (l *lab) pin() (*pin.Pin, error) { return pin.Find(l.path(pinDir), l.Pin) }
-
 func (l *lab) fetchOptions() pin.FetchOptions { return pin.FetchOptions{Cache: l.cache, Log: l.log} }
 
-// base returns the unpatched tree: the pinned one, or a copy of the user's.
-func (l *lab) base(ctx context.Context, f sourceFlags) (tree.Tree, error) {
-	p, err := l.pin()
+// findBase finds the base that was chosen. Commits of the user's are on one of their own.
+func (l *lab) findBase(ctx context.Context, f seriesFlags) (*pin.Base, error) {
+	name := l.Base
+	if name == "" && f.Series != "" {
+		sets, err := l.setsOf(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		name = sets.From
+	}
+	return pin.FindBase(ctx, l.path(pinDir), inHome(name), l.fetchOptions())
+}
+
+// inHome is for a name of which the shell has left a ~ at its start, as in --base=~/linux.
+func inHome(name string) string {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		return filepath.Join(os.Getenv("HOME"), rest)
+	}
+	return name
+}
+
+// base returns the unpatched tree: a pinned one, or a copy of the user's.
+func (l *lab) base(ctx context.Context, f seriesFlags) (tree.Tree, error) {
+	b, err := l.findBase(ctx, f)
 	if err != nil {
 		return tree.Tree{}, err
 	}
-	if f.KernelSrc == "" {
-		return p.Fetch(ctx, l.fetchOptions())
-	}
-	return pin.UserTree(ctx, p, f.KernelSrc, l.cache, l.log)
+	return b.Fetch(ctx, l.fetchOptions())
 }
 
-// sets reads the list of the sets of patches.
+// sets reads the list of the project's own sets of patches.
 func (l *lab) sets() (*series.Sets, error) { return series.LoadSets(l.path("patches")) }
+
+// setsOf reads the sets of the series that was chosen, and says what it was made of.
+func (l *lab) setsOf(ctx context.Context, f seriesFlags) (*series.Sets, error) {
+	if f.Series == "" {
+		return l.sets()
+	}
+	if l.opened == nil {
+		sets, said, err := series.Open(ctx, inHome(f.Series), l.cache)
+		if err != nil {
+			return nil, err
+		}
+		if l.opened = sets; said != "" {
+			fmt.Fprintln(l.stderr, said)
+		}
+	}
+	return l.opened, nil
+}
 
 // series reads the series that the flags choose, all sets of patches, or a set or a
 // rival with those that it needs, and says which of its patches is the last one to apply.
-func (l *lab) series(f sourceFlags) (s *series.Series, through int, err error) {
-	sets, err := l.sets()
+func (l *lab) series(ctx context.Context, f seriesFlags) (s *series.Series, through int, err error) {
+	sets, err := l.setsOf(ctx, f)
 	if err == nil {
 		s, err = sets.Load(f.Set)
 	}
@@ -135,29 +169,34 @@ func (l *lab) series(f sourceFlags) (s *series.Series, through int, err error) {
 
 // trees returns the unpatched tree, and the one with the series applied to it, up
 // to a patch or all of it.
-func (l *lab) trees(ctx context.Context, f sourceFlags) (base, patched tree.Tree, report *series.Report, err error) {
+func (l *lab) trees(ctx context.Context, f seriesFlags) (base, patched tree.Tree, report *series.Report, err error) {
 	if base, err = l.base(ctx, f); err != nil {
 		return base, patched, nil, err
 	}
-	s, through, err := l.series(f)
+	s, through, err := l.series(ctx, f)
 	if err != nil {
 		return base, patched, nil, err
 	}
 	if through == 0 {
 		return base, base, s.NoneApplied(base), nil
 	}
-	o := l.seriesOptions(f)
+	o, err := l.seriesOptions(ctx, f)
+	if err != nil {
+		return base, patched, nil, err
+	}
 	o.Through = through
 	patched, report, err = s.Apply(ctx, base, o)
 	return base, patched, report, err
 }
 
-// seriesOptions are the options to apply patches with. They are made for the
-// default pin: on other trees hunks are found by their context.
-func (l *lab) seriesOptions(f sourceFlags) series.Options {
-	p, err := l.pin()
-	other := f.KernelSrc != "" || err == nil && !p.Default
-	return series.Options{Relocate: other, Cache: l.cache, Log: l.log}
+// seriesOptions are the options to apply patches with. The project's own are made for
+// the default pin: otherwise hunks are found by their context.
+func (l *lab) seriesOptions(ctx context.Context, f seriesFlags) (series.Options, error) {
+	b, err := l.findBase(ctx, f)
+	if err != nil {
+		return series.Options{}, err
+	}
+	return series.Options{Relocate: f.Series != "" || !b.Default(), Cache: l.cache, Log: l.log}, nil
 }
 
 // outDir makes the directory that results go to, and returns its absolute path.

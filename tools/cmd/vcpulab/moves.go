@@ -42,7 +42,8 @@ const (
 func (c movesCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	var kernels []kernelMoves
 	for _, dir := range c.Trees {
-		base, err := l.base(ctx, sourceFlags{KernelSrc: dir})
+		l.Base = dir
+		base, err := l.base(ctx, seriesFlags{})
 		if err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func (l *lab) compileMoved(ctx context.Context, sets *series.Sets, base tree.Tre
 	if err != nil {
 		return nil, err
 	}
-	o := l.seriesOptions(sourceFlags{KernelSrc: base.Dir})
+	o := series.Options{Relocate: true, Cache: l.cache, Log: l.log}
 	apply := func(ctx context.Context, s *series.Series, err error) (tree.Tree, error) {
 		if err != nil {
 			return tree.Tree{}, err

@@ -136,7 +136,7 @@ func ofRivals(sets *series.Sets, all, mutants []*mutant.Mutant) []stackMutants {
 
 // runner returns what runs mutants of all sets, or of a rival.
 func (c mutantsCmd) runner(ctx context.Context, l *lab, sets *series.Sets, rival string) (*mutant.Runner, error) {
-	subject, err := l.submission(ctx)
+	subject, err := l.submission(ctx, seriesFlags{})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,20 +11,20 @@ import (
 	"al.essio.dev/pkg/shellescape"
 
 	"vcpulab/tools/exit"
-	"vcpulab/tools/program"
+	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
 )
 
 // prepareCmd makes a set ready to send. It sends nothing.
 type prepareCmd struct {
-	Set       string `help:"The set or rival of patches/sets.toml to send." placeholder:"NAME"`
-	Name      string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
-	Email     string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
-	Version   int    `help:"Version of the set." default:"1" placeholder:"N"`
-	KernelSrc string `help:"Your git checkout to send the set for, which is only read (default: the pinned kernel, which has no commit)." placeholder:"DIR" env:"KERNEL_SRC" type:"existingdir"`
-	Tag       string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
-	Out       string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
-	Replace   bool   `help:"Replace that directory if it exists and holds nothing but patches."`
+	Set     string `help:"The set or rival of patches/sets.toml to send." placeholder:"NAME"`
+	Name    string `required:"" help:"Your name, as in Signed-off-by." placeholder:"NAME"`
+	Email   string `required:"" help:"Your mail address." placeholder:"ADDRESS"`
+	Version int    `help:"Version of the set." default:"1" placeholder:"N"`
+	Tag     string `help:"A word before PATCH, such as RFC." placeholder:"WORD"`
+	Out     string `help:"Directory to make for the patches." default:"out/send" placeholder:"DIR"`
+	Replace bool   `help:"Replace that directory if it exists and holds nothing but patches."`
 
 	Reproducer bool `help:"With a private set: do not leave out the patches that show how to reach the fault."`
 }
@@ -34,14 +35,21 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if err != nil {
 		return err
 	}
-	src := sourceFlags{KernelSrc: c.KernelSrc}
-	base, err := l.base(ctx, src)
+	b, err := l.findBase(ctx, seriesFlags{})
 	if err != nil {
 		return err
 	}
-	s, on, err := sets.LoadOn(ctx, base, set, l.seriesOptions(src))
+	base, err := b.Fetch(ctx, l.fetchOptions())
+	if err != nil {
+		return err
+	}
+	apply, err := l.seriesOptions(ctx, seriesFlags{})
+	if err != nil {
+		return err
+	}
+	s, on, err := sets.LoadOn(ctx, base, set, apply)
 	if err == nil {
-		_, err = s.Try(on, l.seriesOptions(src))
+		_, err = s.Try(on, apply)
 	}
 	if err != nil {
 		return err
@@ -51,7 +59,7 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 		Submitter: series.Person{Name: c.Name, Email: c.Email},
 		Version:   c.Version, Tag: c.Tag, TreeDir: on.Dir, OutDir: c.Out, Replace: c.Replace,
 	}
-	if o.Base, err = c.baseText(ctx, base.Version, set); err != nil {
+	if o.Base, err = c.baseText(ctx, base.Version, b, set); err != nil {
 		return err
 	}
 	if o.Private = set.Private; set.Private {
@@ -95,27 +103,28 @@ func (c prepareCmd) choose(sets *series.Sets) (series.Set, error) {
 // baseText says at the end of the cover letter what the set applies to: a commit, as
 // git format-patch --base does, or the release that is pinned, which comes without
 // its history.
-func (c prepareCmd) baseText(ctx context.Context, version string, set series.Set) (string, error) {
+func (c prepareCmd) baseText(ctx context.Context, version string, b *pin.Base, set series.Set) (string, error) {
 	text := "This series applies to Linux " + version
-	if c.KernelSrc == "" {
+	if b.Tree == "" {
 		text += ", the tag v" + version
 	}
 	if len(set.Needs) > 0 {
 		text += ", with the sets " + strings.Join(set.Needs, ", ")
 	}
-	if text += ".\n"; c.KernelSrc == "" {
+	if text += ".\n"; b.Tree == "" {
 		return text, nil
 	}
 
-	git := program.Program{Name: "git", Dir: c.KernelSrc, InheritEnv: true}
-	commit, _, err := git.Run(ctx, "rev-parse", "HEAD")
+	commit, err := tree.Git(ctx, b.Tree, nil, "rev-parse", cmp.Or(b.Rev, "HEAD")+"^{commit}")
 	if err != nil {
-		return "", exit.With(exit.Usage, fmt.Errorf("find the base commit: %s is no git checkout: %w", c.KernelSrc, err))
+		return "", exit.With(exit.Usage, fmt.Errorf("find the base commit: %s is no git checkout: %w", b.Tree, err))
 	}
-	// Without that option status writes to the index.
-	changed, _, err := git.Run(ctx, "--no-optional-locks", "status", "--porcelain", "--untracked-files=no")
+	if b.Rev != "" {
+		return text + "\nbase-commit: " + string(commit), nil
+	}
+	changed, err := tree.Git(ctx, b.Tree, nil, "status", "--porcelain", "--untracked-files=no")
 	if err == nil && len(changed) > 0 {
-		err = exit.With(exit.Usage, fmt.Errorf("%s has changes that are in no commit: the set would be sent for another tree than it was tried on", c.KernelSrc))
+		err = exit.With(exit.Usage, fmt.Errorf("%s has changes that are in no commit: the set would be sent for another tree than it was tried on", b.Tree))
 	}
 	return text + "\nbase-commit: " + string(commit), err
 }

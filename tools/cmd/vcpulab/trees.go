@@ -16,7 +16,7 @@ type fetchCmd struct{}
 
 // Run prints where the unpacked tree is.
 func (fetchCmd) Run(ctx context.Context, l *lab) error {
-	t, err := l.base(ctx, sourceFlags{})
+	t, err := l.base(ctx, seriesFlags{})
 	if err != nil {
 		return err
 	}
@@ -25,12 +25,12 @@ func (fetchCmd) Run(ctx context.Context, l *lab) error {
 
 // applyCmd applies the series.
 type applyCmd struct {
-	sourceFlags
+	seriesFlags
 }
 
 // Run prints what each patch did and, last, where the patched tree is.
 func (c applyCmd) Run(ctx context.Context, l *lab) error {
-	_, t, report, err := l.trees(ctx, c.sourceFlags)
+	_, t, report, err := l.trees(ctx, c.seriesFlags)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ type pinNewCmd struct {
 
 // Run prints the file that was written, and what the series lacks there.
 func (c pinNewCmd) Run(ctx context.Context, l *lab) error {
-	touched, err := l.touchedFiles()
+	touched, err := l.touchedFiles(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,11 +77,11 @@ type pinUpdateCmd struct{}
 
 // Run rewrites the pin file.
 func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {
-	p, err := l.pin()
+	p, err := pin.Find(l.path(pinDir), l.Base)
 	if err != nil {
 		return err
 	}
-	touched, err := l.touchedFiles()
+	touched, err := l.touchedFiles(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func (l *lab) printPin(file string, written bool, missing []string) error {
 
 // touchedFiles returns the files of the kernel that the sets and the patches of the
 // variants change.
-func (l *lab) touchedFiles() ([]string, error) {
-	s, _, err := l.series(sourceFlags{})
+func (l *lab) touchedFiles(ctx context.Context) ([]string, error) {
+	s, _, err := l.series(ctx, seriesFlags{})
 	if err != nil {
 		return nil, err
 	}

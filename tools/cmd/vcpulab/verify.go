@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -18,11 +17,12 @@ import (
 
 // verifyCmd checks the sets of patches.
 type verifyCmd struct {
-	Set  string   `help:"Check this set or rival of patches/sets.toml alone." placeholder:"NAME"`
-	Only []string `help:"Run only the checks whose names match; may be given more than once." placeholder:"PATTERN"`
-	List bool     `help:"Say what checks there are, and why."`
-	Out  string   `help:"Directory for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
-	Jobs int      `short:"j" help:"How many programs to run at a time (default: one a processor)." placeholder:"N"`
+	Series string   `help:"Check your own series: a directory of patches, an mbox as lists archive it, or commits, TREE@A..B; without the checks of the project's own." placeholder:"SERIES"`
+	Set    string   `help:"Check this set or rival of patches/sets.toml alone." placeholder:"NAME"`
+	Only   []string `help:"Run only the checks whose names match; may be given more than once." placeholder:"PATTERN"`
+	List   bool     `help:"Say what checks there are, and why."`
+	Out    string   `help:"Directory for logs, JSON and JUnit." default:"out/verify" placeholder:"DIR"`
+	Jobs   int      `short:"j" help:"How many programs to run at a time (default: one a processor)." placeholder:"N"`
 }
 
 // Run prints what was found; there must be nothing.
@@ -34,17 +34,22 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 	if c.List {
 		return l.show(checks, func(w io.Writer) error { return verify.WriteList(w, checks) })
 	}
-	sets, err := l.sets()
+	flags := seriesFlags{Series: c.Series}
+	sets, err := l.setsOf(ctx, flags)
 	if err != nil {
 		return err
 	}
-	// With what it needs, a rival is as much as all sets are.
-	if c.Set != "" && !sets.IsRival(c.Set) {
-		if checks, err = c.ofSet(l, checks); err != nil {
-			return err
-		}
+	if c.Series != "" {
+		checks, err = c.leaveOut(l, checks, "of the project's own patches", func(check verify.Check) bool { return check.Own })
 	}
-	common, err := l.submission(ctx)
+	// With what it needs, a rival is as much as all sets are.
+	if err == nil && c.Set != "" && !sets.IsRival(c.Set) {
+		checks, err = c.leaveOut(l, checks, "of all sets together", func(check verify.Check) bool { return check.Whole })
+	}
+	if err != nil {
+		return err
+	}
+	common, err := l.submission(ctx, flags)
 	if err != nil {
 		return err
 	}
@@ -67,40 +72,42 @@ func (c verifyCmd) Run(ctx context.Context, l *lab) error {
 	return errors.Join(l.show(r, r.WriteText), r.Err())
 }
 
-// ofSet returns the checks that are made of a set alone, and says which are not.
-func (c verifyCmd) ofSet(l *lab, checks []verify.Check) ([]verify.Check, error) {
+// leaveOut returns the checks that are made of less than all of the project's own
+// patches, and says which are not, because they are of what.
+func (c verifyCmd) leaveOut(l *lab, checks []verify.Check, what string, out func(verify.Check) bool) ([]verify.Check, error) {
 	var left []string
 	of := slices.DeleteFunc(slices.Clone(checks), func(check verify.Check) bool {
-		if check.Whole {
+		if out(check) {
 			left = append(left, check.Name)
 		}
-		return check.Whole
+		return out(check)
 	})
 	names := strings.Join(left, ", ")
 	if len(left) > 0 && len(c.Only) > 0 {
-		return nil, exit.With(exit.Usage, fmt.Errorf("not a check of one set, but of all together: %s", names))
+		return nil, exit.With(exit.Usage, fmt.Errorf("a check %s: %s", what, names))
 	}
 	if len(left) > 0 {
-		fmt.Fprintf(l.stderr, "not checked, as they are about all sets together: %s\n", names)
+		fmt.Fprintf(l.stderr, "not checked, as they are %s: %s\n", what, names)
 	}
 	return of, nil
 }
 
 // submission returns what all that is verified has in common.
-func (l *lab) submission(ctx context.Context) (*verify.Submission, error) {
-	if dir := os.Getenv(envKernelSrc); dir != "" {
-		return nil, exit.With(exit.Usage, fmt.Errorf("vcpulab verify is about the pinned kernel, not %s: unset %s", dir, envKernelSrc))
-	}
-	p, err := l.pin()
+func (l *lab) submission(ctx context.Context, f seriesFlags) (*verify.Submission, error) {
+	b, err := l.findBase(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	list, err := l.packages()
-	if err != nil {
+	s := &verify.Submission{Pin: b.Pin, Tables: l.path("ci", "verify"), Cache: l.cache, Log: l.log, Relocate: f.Series != ""}
+	if f.Series == "" {
+		s.Author = series.Placeholder()
+	}
+	if b.Tree != "" && f.Series == "" {
+		return nil, exit.With(exit.Usage, fmt.Errorf("vcpulab verify is about the pinned kernel, not %s: unset %s, or name a series of your own with --series", l.Base, envKernelSrc))
+	}
+	if s.Packages, err = l.packages(); err != nil {
 		return nil, err
 	}
-	base, err := l.base(ctx, sourceFlags{})
-	return &verify.Submission{
-		Base: base, Pin: p, Author: series.Placeholder(), Tables: l.path("ci", "verify"), Packages: list, Cache: l.cache, Log: l.log,
-	}, err
+	s.Base, err = b.Fetch(ctx, l.fetchOptions())
+	return s, err
 }

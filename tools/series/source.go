@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package series
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/pin"
+	"vcpulab/tools/program"
+	"vcpulab/tools/tree"
+)
+
+// sourceKind is what the cache has of series that are no directories of patches.
+const sourceKind = "series"
+
+// Open returns the sets of a series that anybody wrote, and says what it took to be the
+// series: a directory of patches, which may have a list of sets, an mbox as lists
+// archive it, or TREE@A..B, commits in a git repository, which is only read. Of the last
+// two, the patches are written to the cache. Errors stand for exit.Usage or are
+// *[FormatError].
+func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said string, err error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		sets, err := LoadSets(name)
+		return sets, "", err
+	}
+	if dir, span, ok := pin.CutTree(name); ok {
+		return openRange(ctx, dir, span, c)
+	}
+
+	data, err := readLimited(name, MaxSeries)
+	if err != nil {
+		return nil, "", exit.With(exit.Usage, fmt.Errorf("series %s: %w: expected a directory of patches, an mbox, or TREE@A..B for commits of a git repository", name, err))
+	}
+	mails, err := readThread(data)
+	var chosen []*threadMail
+	if err == nil {
+		chosen, said, err = newest(mails)
+	}
+	if err != nil {
+		return nil, "", &FormatError{File: name, Reason: err.Error(), Err: ErrCorrupt}
+	}
+	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("mbox", "1", string(data)), func(ctx context.Context, tmp string) error {
+		if err := writeThread(ctx, tmp, chosen); err != nil {
+			return &FormatError{File: name, Reason: err.Error(), Err: ErrCorrupt}
+		}
+		_, err := Load(tmp)
+		if e, ok := errors.AsType[*FormatError](err); ok {
+			e.File = name + ": " + filepath.Base(e.File)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return &Sets{Dir: dir, All: []Set{{}}}, name + ": " + said, nil
+}
+
+// formatPatch is how git writes patches here, whatever is configured.
+var formatPatch = []string{
+	"format-patch", "--quiet", "--no-signature", "--no-base", "--abbrev=12", "--zero-commit", "--numbered", "--subject-prefix=PATCH",
+	"--no-attach", "--no-thread", "--no-signoff", "--no-cover-letter", "--no-to", "--no-cc", "--no-add-header", "--no-notes",
+	"--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--no-color", "--diff-algorithm=myers", "--unified=3", "--find-renames=50%",
+}
+
+// openRange opens the commits in a repository that are in b and not in a, of a..b.
+func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Sets, said string, err error) {
+	fail := func(format string, args ...any) (*Sets, string, error) {
+		return nil, "", exit.With(exit.Usage, fmt.Errorf("series %s@%s: "+format, append([]any{repo, span}, args...)...))
+	}
+	a, b, ok := strings.Cut(span, "..")
+	if !ok || a == "" || strings.HasPrefix(b, ".") {
+		return fail("expected a range of commits, A..B")
+	}
+	git := func(args ...string) (string, error) {
+		out, err := tree.Git(ctx, repo, []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}, args...)
+		return strings.TrimSpace(string(out)), err
+	}
+	if b == "" || b == "HEAD" {
+		changed, err := git("status", "--porcelain", "--untracked-files=no")
+		if err == nil && changed != "" {
+			err = fmt.Errorf("the tree has changes that are in no commit: commit them, or name the last commit instead of HEAD:\n%s", program.LastLines([]byte(changed)))
+		}
+		if err != nil {
+			return fail("%w", err)
+		}
+	}
+	var from, commits, merges string
+	a, err = git("rev-parse", "--verify", "--end-of-options", a+"^{commit}")
+	if err == nil {
+		b, err = git("rev-parse", "--verify", "--end-of-options", cmp.Or(b, "HEAD")+"^{commit}")
+	}
+	if err == nil {
+		from, err = git("merge-base", a, b)
+	}
+	if err == nil {
+		commits, err = git("rev-list", a+".."+b)
+	}
+	if err == nil {
+		merges, err = git("rev-list", "--merges", a+".."+b)
+	}
+	switch {
+	case err != nil:
+		return fail("%w", err)
+	case commits == "":
+		return fail("it is empty: no commit is in the second that is not in the first")
+	case merges != "":
+		return fail("expected no merges, found %.12s; rebase the commits, or name a range without", merges)
+	}
+
+	n := len(strings.Fields(commits))
+	if n > MaxMails {
+		return fail("%d commits, expected at most %d", n, MaxMails)
+	}
+	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("range", "1", a, b), func(ctx context.Context, tmp string) error {
+		_, err := git(append(slices.Clone(formatPatch), "--output-directory="+tmp, a+".."+b)...)
+		return err
+	})
+	if err != nil {
+		return fail("%w", err)
+	}
+	said = fmt.Sprintf("%s@%s: %d commits, after %.12s", repo, span, n, from)
+	return &Sets{Dir: dir, All: []Set{{}}, From: repo + "@" + from}, said, nil
+}
