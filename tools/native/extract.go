@@ -20,7 +20,7 @@ const (
 )
 
 // member is a member of struct kvm that vCPUs are held in.
-var member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(vcpu_array|first_vcpus?|last_vcpu|vcpus|nr_vcpu_slots|vcpu_tables|nr_vcpu_tables|vcpu_seg_masks|vcpu_segs|vcpu_id_map|old_vcpus|online_vcpus)(\[\w+\])?;$`)
+var member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(vcpu_array|first_vcpus?|last_vcpu|vcpus|nr_vcpu_slots|vcpu_tables|nr_vcpu_tables|vcpu_seg_masks|vcpu_segs|vcpu_id_map|old_vcpus|online_vcpus)(\[\w+\])?;(?:[ \t]*/\*.*\*/)?$`)
 
 // definition finds what is defined under a name: a function, a type, or a macro
 // with its continuation lines. The end of a function or type is the first line
@@ -30,7 +30,7 @@ func definition(source, name string) string {
 	for _, form := range []string{
 		`(?m)^#define ` + quoted + `\b(?:[^\n]*\\\n)*[^\n]*\n`,
 		`(?m)^struct ` + quoted + ` \{\n(?:[^}\n][^\n]*\n|\n)*\};\n`,
-		`(?m)^static (?:inline )?[\w \t*]+?[ *\n]` + quoted + `\((?:[^;{]*)\)\n\{\n(?:[^}\n][^\n]*\n|\n)*\}\n`,
+		`(?m)^(?:static (?:inline )?[\w \t*]+?[ *\n]|void )` + quoted + `\((?:[^;{]*)\)\n\{\n(?:[^}\n][^\n]*\n|\n)*\}\n`,
 	} {
 		if found := regexp.MustCompile(form).FindString(source); found != "" {
 			return found
@@ -72,7 +72,7 @@ func extract(tree string, layout Layout) (extracted, error) {
 	}
 	members := make(map[string]string)
 	for _, m := range member.FindAllStringSubmatch(body, -1) {
-		declaration := strings.TrimSuffix(strings.TrimSpace(m[0]), ";")
+		declaration, _, _ := strings.Cut(strings.TrimSpace(m[0]), ";")
 		members[m[1]] = strings.ReplaceAll(declaration, "__rcu", "")
 	}
 	if members["online_vcpus"] == "" {
@@ -96,12 +96,12 @@ func extract(tree string, layout Layout) (extracted, error) {
 		names    []string // with a question mark if not every kernel has it
 	}{
 		{"lookups_types.h", hostHeader, []string{
-			"?KVM_MAX_VCPU_TABLES", "?KVM_VCPUS_IN_FIRST_SEG", "?KVM_MAX_VCPU_SEGS", "?kvm_vcpu_walk", "?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus"}},
+			"?KVM_MAX_VCPU_TABLES", "?KVM_VCPUS_IN_FIRST_SEG", "?KVM_MAX_VCPU_SEGS", "?kvm_vcpu_walk", "?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus", "?kvm_vcpu_table"}},
 		{"lookups.h", hostHeader, []string{
 			"?kvm_get_online_vcpus", "?kvm_vcpu_seg", "?kvm_vcpu_slot", "kvm_get_vcpu",
-			"?kvm_start_vcpu_walk", "?kvm_walk_next_vcpu_seg", "kvm_for_each_vcpu", "kvm_get_vcpu_by_id"}},
+			"?kvm_start_vcpu_walk", "?kvm_walk_next_vcpu_seg", "kvm_for_each_vcpu", "?kvm_vcpu_id_to_idx", "kvm_get_vcpu_by_id", "?kvm_vcpu_move"}},
 		{"writers.h", hostMain, []string{
-			"?kvm_old_vcpus", "?kvm_free_old_vcpus", "?kvm_reserve_vcpu_idx", "?kvm_free_vcpu_id_map",
+			"?kvm_old_vcpus", "?kvm_free_old_vcpus", "?kvm_put_vcpu_table", "?__kvm_vcpu_move", "?kvm_move_vcpus", "?kvm_reserve_vcpu_idx", "?kvm_free_vcpu_id_map",
 			"?__kvm_map_vcpu_id", "?kvm_map_vcpu_id", "?kvm_publish_vcpu"}},
 	} {
 		for _, name := range f.names {
@@ -118,6 +118,7 @@ func extract(tree string, layout Layout) (extracted, error) {
 		{"HAS_TABLE", "vm.h", "nr_vcpu_slots;"},
 		{"HAS_SEGMENTS", "vm.h", "vcpu_seg_masks["},
 		{"HAS_ID_MAP", "vm.h", "vcpu_id_map;"},
+		{"HAS_RESERVE", "writers.h", "kvm_reserve_vcpu_idx("},
 		{"HAS_PUBLISH", "writers.h", "kvm_publish_vcpu("},
 		{"WALK_HAS_INDEX", "lookups.h", "#define kvm_for_each_vcpu(idx"},
 	} {

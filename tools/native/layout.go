@@ -144,7 +144,7 @@ func alignOf(t btf.Type) int {
 // not every kernel has it.
 var vcpuMembers = []struct{ declaration, name string }{
 	{"struct kvm *kvm", "kvm"}, {"int vcpu_id", "vcpu_id"}, {"int vcpu_idx", "vcpu_idx"}, {"int mode", "mode"},
-	{"u64 requests", "requests"}, {"void *apic", "arch.apic"}, {"struct kvm_vcpu *next", "?next"},
+	{"u64 requests", "requests"}, {"void *apic", "arch.apic"}, {"struct kvm_vcpu *next", "?next"}, {"struct kvm_vcpu_table *vcpus", "?vcpus"},
 }
 
 // headers are the structures as C, with those members of struct kvm: each member

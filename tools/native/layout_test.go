@@ -22,7 +22,8 @@ var sizesOfKVM = map[string]int{
 }
 
 // layoutOf is a layout for a tree that no kernel was built from. Where members
-// stand in struct kvm_vcpu is as in the unpatched kernel, or in one with a list.
+// stand in struct kvm_vcpu is as in the unpatched kernel, or in one with a list
+// or with a table of the vCPU's own.
 func layoutOf(t *testing.T, of tree.Tree) Layout {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(of.Dir, hostHeader))
@@ -38,6 +39,9 @@ func layoutOf(t *testing.T, of tree.Tree) Layout {
 		maps.Copy(l.OfVCPU, map[string]Member{
 			"next": {8, 8}, "vcpu_id": {16, 4}, "vcpu_idx": {20, 4}, "mode": {96, 4}, "requests": {104, 8},
 		})
+	}
+	if strings.Contains(header, "struct kvm_vcpu_table *vcpus;") {
+		l.OfVCPU["vcpus"] = Member{24, 8}
 	}
 	_, body, _ := strings.Cut(header, "\nstruct kvm {\n")
 	body, _, _ = strings.Cut(body, "\n};\n")

@@ -68,9 +68,6 @@ func variants(t *testing.T, c *cache.Cache, base tree.Tree) map[string]tree.Tree
 		}
 		trees[v.Name] = made.Tree
 	}
-	// Its lookups take the vCPU on whose behalf they are, which user space does not
-	// have. The kernel's own loops measure it.
-	delete(trees, "vcpu-move")
 	return trees
 }
 

@@ -17,6 +17,8 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 #include <linux/atomic.h>
+#include <linux/overflow.h>
+#include <linux/refcount.h>
 
 /* Those of x86. */
 #define const_ilog2(n)		(63 - __builtin_clzll(n))
@@ -52,10 +54,21 @@ void synchronize_rcu(void);
 #define kmalloc_obj(var, gfp)		((typeof(var) *)vm_alloc(sizeof(var)))
 #define kzalloc_obj(var, gfp)		((typeof(var) *)vm_alloc(sizeof(var)))
 #define kzalloc_objs(var, n, gfp)	((typeof(var) *)vm_alloc((n) * sizeof(var)))
+#define kzalloc_flex(var, member, n, gfp)				\
+	((typeof(var) *)vm_alloc(sizeof(var) + (n) * sizeof((var).member[0])))
 #define kvzalloc_obj(var, gfp)		kzalloc_obj(var, gfp)
 #define kvzalloc_objs(var, n, gfp)	kzalloc_objs(var, n, gfp)
 #define kfree(p)			vm_free((void *)(p))
 #define kvfree(p)			kfree(p)
+#define kfree_rcu(p, head)						\
+({									\
+	void __free(struct rcu_head *h)					\
+	{								\
+		kfree((char *)h - offsetof(typeof(*(p)), head));	\
+	}								\
+									\
+	call_rcu(&(p)->head, __free);					\
+})
 #define lockdep_assert_held(lock)	do { } while (0)
 #define lockdep_is_held(lock)		true
 #define atomic_read_acquire(v)		smp_load_acquire(&(v)->counter)
@@ -75,7 +88,18 @@ static inline unsigned long array_index_nospec_mask(unsigned long index, unsigne
 #define array_index_nospec(index, size)					\
 	((typeof(index))((index) & array_index_nospec_mask(index, size)))
 
+/* No vCPU runs: who creates one can lock all others. */
+#define mutex_trylock(lock)		true
+#define mutex_unlock(lock)		do { } while (0)
+#define kvm_arch_request_vcpu_move(vcpu)	do { } while (0)
+#define rcu_access_pointer(p)		READ_ONCE(p)
+#ifndef __counted_by
+#define __counted_by(member)
+#endif
+
 struct kvm;
+struct kvm_vcpu;
+static void __attribute__((unused)) __kvm_vcpu_move(struct kvm_vcpu *vcpu);
 
 /* The structures, with each member where it stands in the kernel's. */
 #include "vcpu.h"

@@ -56,7 +56,7 @@ static int add_vcpu(struct kvm *kvm, struct kvm_vcpu *vcpu, int id)
 	vcpu->vcpu_idx = atomic_read(&kvm->online_vcpus);
 #if defined(HAS_XARRAY)
 	r = xa_insert(&kvm->vcpu_array, vcpu->vcpu_idx, vcpu, GFP_KERNEL);
-#elif defined(HAS_TABLE) || defined(HAS_SEGMENTS)
+#elif defined(HAS_RESERVE)
 	r = kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);
 #else
 	kvm->vcpus[vcpu->vcpu_idx] = vcpu;
