@@ -44,8 +44,21 @@ type Set struct {
 	Private     bool     `toml:"private" json:"private,omitempty"`
 	Recipients  []string `toml:"recipients" json:"recipients,omitempty"`
 	Reproducers []string `toml:"reproducers" json:"reproducers,omitempty"`
+	// Lookups says of a rival where vCPUs may be looked up.
+	Lookups string `toml:"lookups" json:"lookups,omitempty"`
 
 	rival bool
+}
+
+// Main is what all sets together hold vCPUs in, or what the kernel without them
+// does: what the rivals are compared with.
+type Main struct {
+	// About says what it is, and Lookups where vCPUs may be looked up.
+	About   string `toml:"about"`
+	Lookups string `toml:"lookups"`
+	// Sets are the names of the sets that rivals take the place of, none where
+	// there are no patches.
+	Sets []string `toml:"sets"`
 }
 
 // dir returns the directory of the set's patches, below that of all sets.
@@ -64,6 +77,8 @@ type Sets struct {
 	From   string
 	All    []Set
 	Rivals []Set
+	// Base is the kernel without patches, and Main that with all sets.
+	Base, Main Main
 }
 
 // LoadSets reads the list of the sets in dir. A directory without a list is one
@@ -72,6 +87,8 @@ func LoadSets(dir string) (*Sets, error) {
 	var file struct {
 		Set   []Set `toml:"set"`
 		Rival []Set `toml:"rival"`
+		Base  Main  `toml:"base"`
+		Main  Main  `toml:"main"`
 	}
 	name := filepath.Join(dir, SetsFile)
 	err := tomlfile.Load(name, &file)
@@ -82,7 +99,7 @@ func LoadSets(dir string) (*Sets, error) {
 		return nil, err
 	}
 
-	s := &Sets{Dir: dir, All: file.Set, Rivals: file.Rival}
+	s := &Sets{Dir: dir, All: file.Set, Rivals: file.Rival, Base: file.Base, Main: file.Main}
 	for i := range s.Rivals {
 		s.Rivals[i].rival = true
 	}
@@ -111,6 +128,14 @@ func (s *Sets) check() error {
 			if s.index(need) < 0 {
 				return fmt.Errorf("set %q needs %q: unknown set, expected one of %s", set.Name, need, strings.Join(names(s.All), ", "))
 			}
+		}
+		if set.Lookups != "" && !set.rival {
+			return fmt.Errorf("set %q: lookups is of rivals, and of base and main: expected none", set.Name)
+		}
+	}
+	for _, name := range s.Main.Sets {
+		if s.index(name) < 0 {
+			return fmt.Errorf("main: unknown set %q, expected some of %s", name, strings.Join(names(s.All), ", "))
 		}
 	}
 
@@ -249,6 +274,20 @@ func (s *Sets) LoadThese(names []string) (*Series, error) {
 		}
 	}
 	return s.join(slices.DeleteFunc(slices.Clone(s.All), func(o Set) bool { return !in[o.Name] }))
+}
+
+// LoadOwn reads the patches of sets and rivals as one series, without what they
+// need.
+func (s *Sets) LoadOwn(names ...string) (*Series, error) {
+	var own []Set
+	for _, name := range names {
+		set, err := s.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, set)
+	}
+	return s.join(own)
 }
 
 // LoadOn reads the patches of a set alone, and makes the tree that they are for:

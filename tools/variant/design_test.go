@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package variant
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"vcpulab/tools/exit"
+	"vcpulab/tools/series"
+)
+
+// all are the committed variants and rivals.
+func all(t *testing.T) (*series.Sets, []Variant) {
+	t.Helper()
+	sets, err := series.LoadSets(patches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := Load(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loaded, err = WithRivals(loaded, sets); err != nil {
+		t.Fatal(err)
+	}
+	return sets, loaded
+}
+
+// TestDesigns: each rival and each comparator is a design, of which is said where
+// vCPUs may be looked up, and what its patches change. Milestones are none.
+func TestDesigns(t *testing.T) {
+	sets, variants := all(t)
+	designs, err := Designs(sets, variants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for i, d := range designs {
+		names[d.Kernel] = true
+		if d.About == "" || d.Lookups == "" {
+			t.Errorf("%s: expected what it is and where lookups are allowed, found %q and %q", d.Kernel, d.About, d.Lookups)
+		}
+		if (i == 0) != (d.Added == 0) {
+			t.Errorf("%s: expected patches of each but the first, found %+v", d.Kernel, d.Change)
+		}
+	}
+	for _, v := range variants {
+		if names[v.Name] != v.IsDesign() || v.Through != "" && v.IsDesign() {
+			t.Errorf("%s: a design: %v, described: %v", v.Name, v.IsDesign(), names[v.Name])
+		}
+	}
+	for _, r := range sets.Rivals {
+		if !names[r.Name] {
+			t.Errorf("%s: expected it to be a design", r.Name)
+		}
+	}
+	own, err := series.Load(patches + "/rivals/kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(designs, func(d Design) bool { return d.Kernel == "kept" })
+	if want := own.Change(); designs[i].Added != want.Added || designs[i].Removed != want.Removed {
+		t.Errorf("expected a rival's own patches to count, %+v, found %+v", want, designs[i].Change)
+	}
+}
+
+// TestChooseDesigns has rivals first, and refuses what is no design.
+func TestChooseDesigns(t *testing.T) {
+	sets, variants := all(t)
+	chosen, err := ChooseDesigns(variants, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range sets.Rivals {
+		if chosen[i].Name != r.Name {
+			t.Errorf("expected the rivals first, found %v", Names(chosen))
+		}
+	}
+	if chosen, err = ChooseDesigns(variants, []string{"segments", "kept"}); err != nil || !slices.Equal(Names(chosen), []string{"kept", "segments"}) {
+		t.Errorf("expected two in their order, found %v: %v", Names(chosen), err)
+	}
+	for _, name := range []string{"list", "stalls", "bucket"} {
+		_, err := ChooseDesigns(variants, []string{name})
+		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), `unknown design "`+name+`": expected one of `) {
+			t.Errorf("%s: expected wrong use, found %v", name, err)
+		}
+	}
+}
