@@ -18,9 +18,11 @@ import (
 type Candidate struct {
 	// Name is "base", "patched" or a variant's. About and Limit are as in
 	// variant.Variant.
-	Name   string
-	About  string
-	Limit  bool
+	Name  string
+	About string
+	Limit bool
+	// Design is nil unless it is compared with other designs.
+	Design *results.Design
 	Kernel *kbuild.Kernel
 	// Loops is the path of vcpuloops.ko, built against Kernel.
 	Loops string
@@ -55,6 +57,7 @@ func describe(candidates []Candidate, out *results.Results) error {
 			Name:       c.Name,
 			About:      c.About,
 			Limit:      c.Limit,
+			Design:     c.Design,
 			Release:    c.Kernel.Release,
 			Series:     c.Series,
 			Patches:    c.Patches,

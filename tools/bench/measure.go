@@ -81,7 +81,7 @@ func Measure(ctx context.Context, r Runner, plan Plan, log *progress.Log) (_ *re
 // runBoots runs all boots, plan.Parallel at a time, and keeps their samples in the
 // order of the plan.
 func runBoots(ctx context.Context, r Runner, plan Plan, out *results.Results, step *progress.Step) error {
-	all := plan.Rounds * (len(out.Kernels) + 1)
+	all := plan.Rounds * (len(out.Kernels) + 1 - len(plan.Without))
 	boots, discarded := make([]*results.Boot, all), make([][]results.Discarded, all)
 	var done atomic.Int64
 

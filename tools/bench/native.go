@@ -4,15 +4,18 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/native"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
+	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
 
@@ -59,26 +62,42 @@ type Native struct {
 func (n *Native) Prepare(ctx context.Context, plan *Plan, out *results.Results, log *progress.Log) error {
 	n.programs = nil
 	for _, c := range n.Candidates {
-		module, err := c.Kernel.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
-		if err != nil {
-			return err
-		}
-		layout, err := native.ReadLayout(c.Kernel.Vmlinux(), module)
-		if err != nil {
-			return err
-		}
-		program, err := native.Build(ctx, n.Cache, c.Kernel.Tree, layout)
-		if err != nil {
+		program, err := n.build(ctx, c)
+		if err = errors.Join(plan.leaveOut(c.Name, err, out), ctx.Err()); err != nil {
 			return err
 		}
 		n.programs = append(n.programs, program)
 	}
 
-	out.Omitted = plan.omit(native.Processors, native.Cycles)
+	out.Omitted = append(out.Omitted, plan.omit(native.Processors, native.Cycles)...)
 	for _, o := range out.Omitted {
 		log.Step(o.What).Done("cannot be measured: %s", o.Why)
 	}
 	return describe(n.Candidates, out)
+}
+
+// leaveOut leaves out a kernel that cannot be built to be measured, and says why in
+// out. It returns the error that says so if the kernel is needed: the baseline is.
+func (p *Plan) leaveOut(kernel string, err error, out *results.Results) error {
+	if err == nil || !p.Optional || kernel == variant.Base || exit.Code(err) != exit.BuildFailed {
+		return err
+	}
+	p.Without = append(p.Without, kernel)
+	out.Omitted = append(out.Omitted, results.Omitted{Method: p.Method, Kernel: kernel, What: "times of " + kernel, Why: withoutDirectories(err.Error())})
+	return nil
+}
+
+// build builds the program of a candidate.
+func (n *Native) build(ctx context.Context, c Candidate) (string, error) {
+	module, err := c.Kernel.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
+	if err != nil {
+		return "", err
+	}
+	layout, err := native.ReadLayout(c.Kernel.Vmlinux(), module)
+	if err != nil {
+		return "", err
+	}
+	return native.Build(ctx, n.Cache, c.Kernel.Tree, layout)
 }
 
 // Boot is part of Runner.

@@ -28,7 +28,19 @@ type Plan struct {
 	Parallel int
 	// Seed shuffles the order of the boots.
 	Seed uint64
+	// Optional says that a kernel that cannot be measured in this way is left out,
+	// and Without are the names of those that are.
+	Optional bool
+	Without  []string
 }
+
+// designRounds is how many processes of each design are timed: an interval of the
+// median takes six. A process takes seconds: one that is disturbed is tried again
+// more often than others.
+const (
+	designRounds   = 7
+	designAttempts = 20
+)
 
 // MaxRounds is how often each kernel is booted at most. All samples are kept in
 // memory.
@@ -55,6 +67,12 @@ type Axes struct {
 	// Readers is how many vCPUs a VM gets while another thread looks vCPUs up
 	// in it, in user space; 0 if none is.
 	Readers int
+	// Counted are numbers of vCPUs of more VMs with dense IDs, whose memory is
+	// counted and nothing else.
+	Counted []int
+	// Designs says that what is compared of designs is measured, and nothing
+	// else: in user space, walks by the state of the caches in the largest VM.
+	Designs bool
 }
 
 // growth is what VMs grow to by default: that is beyond the last time that an
@@ -74,13 +92,23 @@ const ioeventfds = 8
 // vCPUs.
 var (
 	DefaultAxes = Axes{
-		[]int{1, 8, 64, 65, 512, 1024}, []measure.IDs{measure.Dense, measure.Sparse}, []measure.Order{measure.Sequential},
-		growth, []int{8, 64, 512}, readers,
+		Sizes: []int{1, 8, 64, 65, 512, 1024}, IDs: []measure.IDs{measure.Dense, measure.Sparse}, Orders: []measure.Order{measure.Sequential},
+		Growth: growth, Paths: []int{8, 64, 512}, Readers: readers,
 	}
-	QuickAxes = Axes{[]int{1, 64, 1024}, DefaultAxes.IDs, DefaultAxes.Orders, 66, []int{64}, readers}
+	QuickAxes = Axes{Sizes: []int{1, 64, 1024}, IDs: DefaultAxes.IDs, Orders: DefaultAxes.Orders, Growth: 66, Paths: []int{64}, Readers: readers}
 	FullAxes  = Axes{
-		[]int{1, 2, 8, 63, 64, 65, 255, 512, 1024}, measure.AllIDs, measure.AllOrders,
-		growth, []int{8, 64, 512, 1024, MaxVCPUs}, readers,
+		Sizes: []int{1, 2, 8, 63, 64, 65, 255, 512, 1024}, IDs: measure.AllIDs, Orders: measure.AllOrders,
+		Growth: growth, Paths: []int{8, 64, 512, 1024, MaxVCPUs}, Readers: readers,
+	}
+	// DesignAxes and QuickDesignAxes are those of the comparison of designs: what
+	// its table and its picture have.
+	DesignAxes = Axes{
+		Sizes: []int{1, 8, 64, 256, 1024}, IDs: DefaultAxes.IDs, Orders: DefaultAxes.Orders,
+		Growth: growth, Counted: []int{2, MaxVCPUs}, Designs: true,
+	}
+	QuickDesignAxes = Axes{
+		Sizes: []int{1, 64, 1024}, IDs: DefaultAxes.IDs, Orders: DefaultAxes.Orders,
+		Growth: 66, Counted: []int{MaxVCPUs}, Designs: true,
 	}
 )
 
@@ -132,12 +160,22 @@ func NewPlan(method results.Method, a Axes) Plan {
 		p.Rounds, p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = 15, 400_000, 3, 256
 		p.Params.Cycles = true
 		p.Params.Caches = &measure.Caches{VMs: a.cached(), States: measure.States, Blocks: 3}
+		if a.Designs {
+			p.Rounds, p.Attempts, p.Params.VMs, p.Params.Cycles = designRounds, designAttempts, nil, false
+			p.Params.Caches.VMs = []measure.VM{{VCPUs: slices.Max(a.Sizes), IDs: measure.Dense}}
+		}
 		if a.Readers > 0 {
 			// With two runs for each vCPU it is created about as often as by
 			// KVM_CREATE_VCPU.
 			p.Params.Readers = &measure.Readers{VCPUs: a.Readers, Growths: 3, RunNanos: 10_000}
 		}
 	}
+	if method != results.Native {
+		for _, n := range a.Counted {
+			p.Params.Counted = append(p.Params.Counted, measure.VM{VCPUs: n, IDs: measure.Dense})
+		}
+	}
+	p.Optional = a.Designs
 	if a.Growth > 0 {
 		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: 50_000_000, Devices: ioeventfds}
 	}
@@ -176,7 +214,7 @@ func (p Plan) check() (err error) {
 	refuse(p.Rounds < 1 || p.Rounds > MaxRounds || p.Parallel < 1,
 		"expected at least one round, at most %d, and at least one guest at a time, found %d and %d", MaxRounds, p.Rounds, p.Parallel)
 	refuse(p.Parallel > 1 && !p.Method.Exact(), "%d guests at a time would disturb each other's times", p.Parallel)
-	refuse(len(p.Params.VMs) == 0, "no VM to measure")
+	refuse(len(p.Params.VMs) == 0 && p.Params.Caches == nil, "no VM to measure")
 	refuse(p.Params.LoopNanos < 1 || p.Params.Repeat < 1 || p.Params.MaxNumbers < 1,
 		"expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
 		p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
@@ -234,6 +272,9 @@ func (p Plan) boots(kernels []results.Kernel) iter.Seq[boot] {
 			boots := []boot{{0, which}}
 			which.Again = false
 			for n, k := range kernels {
+				if slices.Contains(p.Without, k.Name) {
+					continue
+				}
 				which.Kernel = k.Name
 				boots = append(boots, boot{n, which})
 			}

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vcpulab/ebpf/measure"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/results"
 )
 
@@ -125,6 +127,67 @@ func TestAxes(t *testing.T) {
 	}
 	if slices.Contains(full, measure.VM{VCPUs: 1, IDs: measure.Shuffled}) || len(full) != 9*3-1 {
 		t.Errorf("expected all sizes with all IDs, but for a single vCPU shuffled, found %v", full)
+	}
+}
+
+// TestDesignPlan: what the table of designs has is measured, and nothing else that
+// takes long.
+func TestDesignPlan(t *testing.T) {
+	for name, a := range map[string]Axes{"quick": QuickDesignAxes, "default": DesignAxes} {
+		counted, timed := NewPlan(results.ICount, a), NewPlan(results.Native, a)
+		for _, p := range []Plan{counted, timed} {
+			if err := p.check(); err != nil || !p.Optional {
+				t.Errorf("%s: expected a plan of which kernels can be left out, found %+v: %v", name, p, err)
+			}
+		}
+		for _, n := range []int{1, 64, 1024, 4096} {
+			vms := slices.Concat(counted.Params.VMs, counted.Params.Counted)
+			if vm := (measure.VM{VCPUs: n, IDs: measure.Dense}); !slices.Contains(vms, vm) {
+				t.Errorf("%s: expected the memory of %v, found %v", name, vm, vms)
+			}
+		}
+		if counted.Params.Paths != nil || counted.Params.Stalls == nil {
+			t.Errorf("%s: expected a VM that grows, and no guests that have KVM look vCPUs up, found %+v", name, counted.Params)
+		}
+		want := []measure.VM{{VCPUs: 1024, IDs: measure.Dense}}
+		if c := timed.Params.Caches; len(timed.Params.VMs) > 0 || timed.Params.Readers != nil || !slices.Equal(c.VMs, want) || len(c.States) != 3 {
+			t.Errorf("%s: expected walks in three states of the caches alone, found %+v", name, timed.Params)
+		}
+	}
+}
+
+// TestLeaveOut: a design that cannot be built is not measured, and the others are.
+func TestLeaveOut(t *testing.T) {
+	broken := exit.With(exit.BuildFailed, errors.New("compile the lookups of /a/b/linux: gcc: /a/b/lookups.h:1: no"))
+	for name, tt := range map[string]struct {
+		optional bool
+		kernel   string
+		err      error
+		left     bool
+	}{
+		"a design":       {true, "two", broken, true},
+		"the baseline":   {true, "base", broken, false},
+		"not of designs": {false, "two", broken, false},
+		"no compiler":    {true, "two", exit.With(exit.MachineLacks, errors.New("no gcc")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, out := Plan{Method: results.Native, Rounds: 3, Optional: tt.optional}, &results.Results{}
+			if err := p.leaveOut(tt.kernel, tt.err, out); (err == nil) != tt.left {
+				t.Fatalf("expected it to be left out: %v, found %v", tt.left, err)
+			}
+			if !tt.left {
+				return
+			}
+			want := []results.Omitted{{Method: results.Native, Kernel: "two", What: "times of two", Why: "compile the lookups of linux: gcc: lookups.h:1: no"}}
+			if diff := cmp.Diff(want, out.Omitted); diff != "" {
+				t.Errorf("omitted (-expected +found):\n%s", diff)
+			}
+			for b := range p.boots([]results.Kernel{{Name: "base"}, {Name: "two"}, {Name: "three"}}) {
+				if b.Kernel == "two" {
+					t.Errorf("expected no process of it, found %+v", b)
+				}
+			}
+		})
 	}
 }
 

@@ -130,6 +130,33 @@ func Lines() []Line {
 	return out
 }
 
+// Column is a column of the table that compares designs.
+type Column struct {
+	// Group and Title head it: Group stands over all columns that have it.
+	Group, Title Text
+	// Of is what it has figures of, of the largest VM unless that has a size, and
+	// Method the method by which they are measured.
+	Of     Key
+	Method Method
+	// Beyond is an object of which what it takes more than the baseline's is added.
+	Beyond Key
+	// Wins is what a sentence calls the column, "" if it says nothing of it, and
+	// Unit what the numbers are in there.
+	Wins, Unit string
+	// Why is why it is not measured, "" if it is.
+	Why string
+}
+
+// Has says that a figure of the key, by the method, is in the column, or what is
+// added to one.
+func (c Column) Has(k Key, m Method) bool {
+	of := c.Of
+	if of.VCPUs == 0 {
+		of.VCPUs = k.VCPUs
+	}
+	return c.Why == "" && m == c.Method && (k == of || k == c.Beyond)
+}
+
 // Selection is at which of the measured sizes a line is in the main table.
 type Selection string
 

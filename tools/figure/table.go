@@ -89,10 +89,15 @@ var table struct {
 	Methods   map[Method]methodText
 	Units     map[string]Unit
 	Groups    []Group
+	Columns   []Column
 }
 
-// Groups is the table of operations, in the order in which they are shown.
-var Groups []Group
+// Groups is the table of operations, in the order in which they are shown, and
+// Columns are those of the comparison of designs.
+var (
+	Groups  []Group
+	Columns []Column
+)
 
 // operations are those of the table.
 var operations = make(map[Op]*Operation)
@@ -103,7 +108,7 @@ func init() {
 			panic("the table of operations: " + err.Error())
 		}
 	}
-	Groups = table.Groups
+	Groups, Columns = table.Groups, table.Columns
 	for i := range Groups {
 		g := &Groups[i]
 		for j := range g.Operations {

@@ -4,6 +4,7 @@ package figure
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,32 @@ func example(op *Operation) Key {
 		}
 	}
 	return k
+}
+
+// TestColumns: each column of the comparison of designs is of an operation that
+// there is, and says what heads it, or why it is not measured.
+func TestColumns(t *testing.T) {
+	for _, c := range Columns {
+		if c.Why != "" {
+			if c.Title == nil || c.Method != "" || c.Wins != "" {
+				t.Errorf("%q: expected a title, and nothing of what is measured, found %+v", c.Why, c)
+			}
+			continue
+		}
+		k := c.Of
+		if k.VCPUs == 0 {
+			k.VCPUs = 8
+		}
+		if err := k.Check(); err != nil || !slices.Contains(Methods, c.Method) || c.Group(k) == "" || c.Title(k) == "" {
+			t.Errorf("%+v: expected a figure, a method and a head: %v", c, err)
+		}
+		if !c.Has(k, c.Method) || c.Has(k, KVM) || c.Has(Key{Op: SizeOf, Object: "kvm"}, c.Method) {
+			t.Errorf("%s: expected the column to have its own figures alone", k.Name())
+		}
+		if c.Beyond.Op != "" && (c.Beyond.Check() != nil || !c.Has(c.Beyond, c.Method)) {
+			t.Errorf("%s: expected a figure that is added, found %+v", k.Name(), c.Beyond)
+		}
+	}
 }
 
 // TestTable: every operation has a name of its own, of which each member of the

@@ -43,15 +43,20 @@ func Brief(w io.Writer, r *results.Results, files Files, colour bool) error {
 	p.line("", "")
 	s.mainTable(p)
 	p.line("", "")
-	rest := "All figures: vcpulab report " + files.JSON
-	if files.Page != "" {
-		rest += "; plots and samples: " + files.Page
-	}
-	if files.Bench != "" {
-		rest += "; for benchstat: " + files.Bench
-	}
-	p.wrapped("", rest)
+	p.wrapped("", files.rest())
 	return p.writeTo(w)
+}
+
+// rest says where all figures are.
+func (f Files) rest() string {
+	rest := "All figures: vcpulab report " + f.JSON
+	if f.Page != "" {
+		rest += "; plots and samples: " + f.Page
+	}
+	if f.Bench != "" {
+		rest += "; for benchstat: " + f.Bench
+	}
+	return rest
 }
 
 // mainTable writes the lines that the table of operations marks as main.

@@ -44,7 +44,7 @@ func (r *Results) check() (err error) {
 			"discarded boot %d: kernel %q or method %q is unknown", i, d.Kernel, d.Method))
 	}
 	for i, o := range r.Omitted {
-		err = cmp.Or(err, unless(known(o.Method), "omitted %d: unknown method %q", i, o.Method))
+		err = cmp.Or(err, unless(known(o.Method) && (o.Kernel == "" || names[o.Kernel]), "omitted %d: kernel %q or method %q is unknown", i, o.Kernel, o.Method))
 	}
 
 	columns, seen := r.columns(), make(map[Place]bool)

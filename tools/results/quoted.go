@@ -13,7 +13,7 @@ import (
 // Quoted returns what documents quote of r: the figures that are summed up or
 // have a line in the main table, and what they were measured on. What is counted
 // and depends on where interrupts hit is left out, so that others can be compared
-// with the rest. Boots have lost
+// with the rest, unless it is compared of designs. Boots have lost
 // their samples, and the baseline its repetition. It is kept beside the documents.
 func (r *Results) Quoted() *Results {
 	out := *r
@@ -23,7 +23,14 @@ func (r *Results) Quoted() *Results {
 	}
 	for _, f := range r.Figures {
 		op := f.Key.Operation()
-		if r.Boots[f.Boots[0]].Again || op.Compare == figure.Chance || op.Chancy && f.Method == ICount {
+		if r.Boots[f.Boots[0]].Again {
+			continue
+		}
+		if r.HasDesigns() && slices.ContainsFunc(figure.Columns, func(c figure.Column) bool { return c.Has(f.Key, f.Method) }) {
+			out.Figures = append(out.Figures, f)
+			continue
+		}
+		if op.Compare == figure.Chance || op.Chancy && f.Method == ICount {
 			continue
 		}
 		if op.Summary != nil || len(op.Lines) > 0 {
@@ -31,6 +38,17 @@ func (r *Results) Quoted() *Results {
 		}
 	}
 	return &out
+}
+
+// HasDesigns says that there are designs to compare, the baseline's and another.
+func (r *Results) HasDesigns() bool {
+	n := 0
+	for _, k := range r.Kernels {
+		if k.Design != nil {
+			n++
+		}
+	}
+	return n > 1 && r.Kernels[0].Design != nil
 }
 
 // Beside adds to what is quoted of r what was kept of methods that r lacks. The

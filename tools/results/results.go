@@ -110,9 +110,11 @@ type Kernel struct {
 	Name string `json:"name"`
 	// About says in a few words what a variant is, Limit that nothing can be
 	// faster than it where a vCPU is looked up by its index.
-	About   string `json:"about,omitempty"`
-	Limit   bool   `json:"limit,omitempty"`
-	Release string `json:"release"` // uname -r
+	About string `json:"about,omitempty"`
+	Limit bool   `json:"limit,omitempty"`
+	// Design is what is compared with others, nil of a milestone.
+	Design  *Design `json:"design,omitempty"`
+	Release string  `json:"release"` // uname -r
 	// Series identifies the patches, "" for the baseline; Patches are their
 	// subjects.
 	Series   string   `json:"series,omitempty"`
@@ -126,6 +128,18 @@ type Kernel struct {
 	// under RCU costs.
 	Preemption string `json:"preemption"`
 	RCU        string `json:"rcu"`
+}
+
+// Design is a way to hold vCPUs, and what its own patches change.
+type Design struct {
+	// About says what it is, Lookups where vCPUs may be looked up.
+	About   string `json:"about"`
+	Lookups string `json:"lookups"`
+	// Added and Removed are lines, without selftests and documentation, and
+	// Architectures those whose code changes.
+	Added         int      `json:"added"`
+	Removed       int      `json:"removed"`
+	Architectures []string `json:"architectures,omitempty"`
 }
 
 // Which says which boot something is of.
@@ -174,6 +188,8 @@ type Discarded struct {
 // Omitted is something that could not be measured.
 type Omitted struct {
 	Method Method `json:"method"`
+	// Kernel is the one that it is about, "" for all.
+	Kernel string `json:"kernel,omitempty"`
 	What   string `json:"what"`
 	Why    string `json:"why"`
 }

@@ -36,6 +36,7 @@ type benchRunCmd struct {
 	seriesFlags
 	runningFlags
 	Variant []string `help:"Measure this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
+	Designs bool     `help:"Compare ways to hold vCPUs: the kernel without patches, that with all sets, the rivals and the comparators, counted and timed, in one table. With --variant only these."`
 	Quick   bool     `help:"Fewer sizes: two minutes once the kernels are built." xor:"axes"`
 	Full    bool     `help:"All variants, and all sizes, IDs and orders of lookups." xor:"axes"`
 	Max     bool     `help:"Also VMs of the most vCPUs that KVM takes, 4096."`
@@ -78,7 +79,7 @@ func (c benchRunCmd) Validate() error {
 			}
 		}
 	}
-	if c.Accel == "none" && !c.Native {
+	if c.Accel == "none" && !c.Native && !c.Designs {
 		return errors.New("--accel none: nothing would be measured: expected --native with it")
 	}
 	if c.Through != "" && (c.Full || len(c.Variant) > 0) {
@@ -87,7 +88,7 @@ func (c benchRunCmd) Validate() error {
 	if c.Series != "" && (c.Full || len(c.Variant) > 0) {
 		return errors.New("--series: variants are of the project's own patches: leave out --full and --variant")
 	}
-	return c.validateRunning()
+	return cmp.Or(c.validateDesigns(), c.validateRunning())
 }
 
 // kernelFlags choose the kernels.
@@ -103,6 +104,10 @@ func (c benchRunCmd) kernelFlags() kernelFlags {
 func (c benchRunCmd) axes() bench.Axes {
 	a := bench.DefaultAxes
 	switch {
+	case c.Designs && c.Quick:
+		a = bench.QuickDesignAxes
+	case c.Designs:
+		a = bench.DesignAxes
 	case c.Quick:
 		a = bench.QuickAxes
 	case c.Full:
@@ -146,18 +151,25 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if c.Running {
 		return c.measureRunning(ctx, l)
 	}
-	chosen, err := l.variants(c.Variant, c.Full)
+	choose, to, show := l.variants, "out", l.showBrief
+	if c.Designs {
+		choose, to, show = l.designs, filepath.Join("out", "designs"), l.showDesigns
+	}
+	chosen, err := choose(c.Variant, c.Full)
 	if err != nil {
 		return err
 	}
 	if _, err := l.findBase(ctx, c.seriesFlags); err != nil {
 		return err
 	}
-	out, err := outDir(cmp.Or(c.Out, "out"))
+	out, err := outDir(cmp.Or(c.Out, to))
 	if err != nil {
 		return err
 	}
 	candidates, err := l.kernels(ctx, c.kernelFlags(), arch.X86_64().Name, chosen)
+	if err == nil && c.Designs {
+		err = l.describe(candidates, chosen)
+	}
 	if err == nil {
 		err = l.addLoops(ctx, candidates)
 	}
@@ -167,21 +179,24 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	failed := filepath.Join(out, "failed")
 	r, runErr := c.measure(ctx, l, candidates, failed)
 	_ = os.Remove(failed) // unless there is something in it
-	return l.deliver(out, r, runErr)
+	return l.deliver(out, r, show, runErr)
 }
 
-// deliver writes the results and prints what came out; runErr is why there may be
+// deliver writes the results and shows what came out; runErr is why there may be
 // fewer than was asked for, or none.
-func (l *lab) deliver(out string, r *results.Results, runErr error) error {
+func (l *lab) deliver(out string, r *results.Results, show func(*results.Results, report.Files) error, runErr error) error {
 	if r == nil || len(r.Boots) == 0 {
 		// Nothing takes the place of results that are there.
 		return runErr
 	}
-	// The table is printed even if the results cannot be written.
+	// What came out is shown even if the results cannot be written.
 	files, writeErr := writeResults(out, r)
-	return errors.Join(runErr, writeErr, l.show(r.Figures, func(w io.Writer) error {
-		return report.Brief(w, r, files, report.Colours(w))
-	}))
+	return errors.Join(runErr, writeErr, show(r, files))
+}
+
+// showBrief prints the main table, or all figures for programs.
+func (l *lab) showBrief(r *results.Results, files report.Files) error {
+	return l.show(r.Figures, func(w io.Writer) error { return report.Brief(w, r, files, report.Colours(w)) })
 }
 
 // measure measures with each method that the accelerator allows.
@@ -207,8 +222,12 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 
 		r, err := bench.Measure(ctx, runner, plan, l.log)
 		switch {
-		case r == nil:
+		case r == nil && all != nil:
+			// What was measured with other methods is kept.
+			all.Interrupted = true
 			return all, err
+		case r == nil:
+			return nil, err
 		case all == nil:
 			all = r
 			all.Host = host
@@ -250,11 +269,11 @@ func (c benchRunCmd) methods(ctx context.Context, l *lab, k *kbuild.Kernel) (met
 		if v.Accel != vm.KVM || c.Accel != "kvm" {
 			methods = append(methods, results.ICount)
 		}
-		if v.Accel == vm.KVM {
+		if v.Accel == vm.KVM && !c.Designs {
 			methods = append(methods, results.KVM)
 		}
 	}
-	if c.Native {
+	if c.Native || c.Designs {
 		methods = append(methods, results.Native)
 	}
 	return methods, found, nil

@@ -51,6 +51,7 @@ func (c benchRunCmd) validateRunning() error {
 		{c.Series != "", "--series", "no kernel is built"},
 		{c.HZ != nil, "--hz", "the running kernel ticks as it does"},
 		{c.Accel != "auto", "--accel (or ACCEL)", "nothing is booted"},
+		{c.Designs, "--designs", "no kernel is built"},
 		{c.Native, "--native", "no kernel's source is at hand"},
 		{c.GrowTo != nil && *c.GrowTo != 0, "--grow-to", "who waits is measured in guests alone"},
 		{len(c.Paths) > 0 && c.Paths[0] != 0, "--paths", "what lookups are worth is measured in guests alone"},
@@ -127,7 +128,7 @@ func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
 		r.Host.Running = h.Host
 		r.Host.Running.Load[1] = s.Load()
 	}
-	return l.deliver(out, r, runErr)
+	return l.deliver(out, r, l.showBrief, runErr)
 }
 
 // noMemory is why what VMs take is not counted.

@@ -120,6 +120,19 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	if len(names) == 0 && !all {
 		return nil, nil
 	}
+	list, err := l.allVariants()
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := variant.Choose(list, names)
+	if err == nil && all {
+		return slices.DeleteFunc(list, func(v variant.Variant) bool { return v.Asked && !slices.Contains(names, v.Name) }), nil
+	}
+	return chosen, err
+}
+
+// allVariants are those that can be measured, rivals among them.
+func (l *lab) allVariants() ([]variant.Variant, error) {
 	list, err := variant.Load(l.path("ci", variantsFile))
 	if err != nil {
 		return nil, err
@@ -128,14 +141,7 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	if err != nil {
 		return nil, err
 	}
-	if list, err = variant.WithRivals(list, sets); err != nil {
-		return nil, err
-	}
-	chosen, err := variant.Choose(list, names)
-	if err == nil && all {
-		return slices.DeleteFunc(list, func(v variant.Variant) bool { return v.Asked && !slices.Contains(names, v.Name) }), nil
-	}
-	return chosen, err
+	return variant.WithRivals(list, sets)
 }
 
 // kernels builds both kernels and those of the variants: first the base kernel,

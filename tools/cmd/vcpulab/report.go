@@ -23,8 +23,8 @@ import (
 // reportCmd shows results again.
 type reportCmd struct {
 	File   string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
-	Format string `help:"table, brief (as bench ends), markdown, mail (plain text), readme (a short table in Markdown), bench (for benchstat), html, or svg (a picture of the lookups)." enum:"table,brief,markdown,mail,readme,bench,html,svg" default:"table"`
-	Into   string `help:"Write what readme gives into this Markdown file, between its markers." placeholder:"FILE" type:"existingfile"`
+	Format string `help:"table, brief (as bench ends), markdown, mail (plain text), readme (a short table in Markdown), designs (as bench --designs ends), bench (for benchstat), html, or svg (a picture of the lookups, or of the designs)." enum:"table,brief,markdown,mail,readme,designs,bench,html,svg" default:"table"`
+	Into   string `help:"Write what readme gives, or the comparison of designs, into this Markdown file, between its markers." placeholder:"FILE" type:"existingfile"`
 	SVG    string `name:"svg" help:"Write what svg gives into this file." placeholder:"FILE"`
 	Quoted string `help:"Write into this file what documents quote, without samples: results to compare others with." placeholder:"FILE"`
 }
@@ -60,6 +60,9 @@ func (c reportCmd) Run(l *lab) error {
 
 	if c.Format == "brief" {
 		return report.Brief(l.stdout, r, report.Files{JSON: c.File}, report.Colours(l.stdout))
+	}
+	if c.Format == "designs" {
+		return l.showDesigns(r, report.Files{JSON: c.File})
 	}
 	if write := formats[c.Format]; write != nil {
 		return write(l.stdout, r)
@@ -126,7 +129,8 @@ type section struct {
 	write      func(io.Writer, *results.Results) error
 }
 
-// The sections: what Digest writes, and what instruction counts do not tell.
+// The sections: what Digest writes, what instruction counts do not tell, and the
+// comparison of designs.
 var (
 	figuresSection = section{
 		"<!-- figures: vcpulab report --into README.md out/results.json -->\n", "<!-- end of figures -->\n", report.Digest,
@@ -134,9 +138,13 @@ var (
 	timesSection = section{
 		"<!-- times: vcpulab report --into README.md out/results.json -->\n", "<!-- end of times -->\n", report.TimedDigest,
 	}
+	designsSection = section{
+		"<!-- designs: vcpulab report --into patches/README.md out/designs/results.json -->\n", "<!-- end of designs -->\n", report.DesignsMarkdown,
+	}
 )
 
-// insertFigures puts the figures of r between the markers of a file. If it has a
+// insertFigures puts the figures of r between the markers of a file: the comparison
+// of designs if r has one. If it has a
 // place for times, too, what r does not have stays as it is.
 func insertFigures(name string, r *results.Results) error {
 	text, err := os.ReadFile(name)
@@ -146,6 +154,9 @@ func insertFigures(name string, r *results.Results) error {
 	measured := func(m results.Method) bool {
 		return slices.ContainsFunc(r.Boots, func(b results.Boot) bool { return b.Method == m })
 	}
+	if r.HasDesigns() {
+		return designsSection.insert(name, r)
+	}
 	var sections []section
 	if strings.Contains(string(text), timesSection.begin) && measured(results.Native) {
 		sections = append(sections, timesSection)
@@ -154,19 +165,27 @@ func insertFigures(name string, r *results.Results) error {
 		sections = append(sections, figuresSection)
 	}
 	for _, s := range sections {
-		var b strings.Builder
-		_, _, err := cutSection(name, string(text), s.begin, s.end)
-		if err == nil {
-			err = s.write(&b, r)
-		}
-		if err != nil {
-			return err
-		}
-		if err := insert(name, s.begin, b.String(), s.end); err != nil {
+		if err := s.insert(name, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// insert puts the section's figures of r between its markers of a file.
+func (s section) insert(name string, r *results.Results) error {
+	text, err := os.ReadFile(name)
+	if err == nil {
+		_, _, err = cutSection(name, string(text), s.begin, s.end)
+	}
+	var b strings.Builder
+	if err == nil {
+		err = s.write(&b, r)
+	}
+	if err != nil {
+		return err
+	}
+	return insert(name, s.begin, b.String(), s.end)
 }
 
 // insert puts what a command made between two marking lines of a file.

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package report
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/tools/figure"
+	"vcpulab/tools/results"
+)
+
+// ErrNoDesigns means that results do not compare designs.
+var ErrNoDesigns = errors.New("expected results of bench --designs, found none of two designs")
+
+// Designs compares ways to hold vCPUs, a row a design. Terminal, Markdown, page and
+// JSON show the same.
+type Designs struct {
+	// Sentence says which design is ahead in what, Answer which one the figures
+	// favour, and how the main series compares with it.
+	Sentence string         `json:"sentence"`
+	Answer   string         `json:"answer"`
+	Columns  []DesignColumn `json:"columns"`
+	Rows     []DesignRow    `json:"rows"`
+	// Notes say what was not measured, and why, and what the numbers need to be
+	// read right.
+	Notes []string `json:"notes,omitempty"`
+
+	of *results.Results
+}
+
+// DesignColumn heads a column of numbers.
+type DesignColumn struct {
+	// Group stands over all columns that have it.
+	Group string `json:"group"`
+	Title string `json:"title"`
+	// Key is of the figures, nil for what is counted in the patches.
+	Key    *figure.Key   `json:"key,omitempty"`
+	Method figure.Method `json:"method,omitempty"`
+
+	figure.Column `json:"-"`
+}
+
+// DesignRow is a design.
+type DesignRow struct {
+	Name  string `json:"name"` // of the kernel
+	About string `json:"about"`
+	// Limit says that it is what nothing can be faster than, and no candidate.
+	Limit         bool         `json:"limit,omitempty"`
+	Cells         []DesignCell `json:"cells"` // one a column
+	Lookups       string       `json:"lookups"`
+	Architectures []string     `json:"architectures,omitempty"`
+}
+
+// DesignCell is what a design gave in a column.
+type DesignCell struct {
+	Text string `json:"text"`
+	// Value is the number, nil if there is none, and Why says why.
+	Value *float64 `json:"value"`
+	Why   string   `json:"why,omitempty"`
+	// Best says that no candidate is ahead of it.
+	Best bool `json:"best,omitempty"`
+	// ID is that of the page's element with its samples, "" if it has none.
+	ID string `json:"-"`
+
+	low, high float64       // the interval that it lies in
+	place     results.Place // of the figure, none if it was not measured
+}
+
+// Texts of cells without a number.
+const (
+	notMeasured = "not measured"
+	noPatches   = "–"
+)
+
+// NewDesigns compares the designs of r. The error is ErrNoDesigns if there are not
+// two.
+func NewDesigns(r *results.Results) (*Designs, error) {
+	if !r.HasDesigns() {
+		return nil, fmt.Errorf("report: %w", ErrNoDesigns)
+	}
+	d := &Designs{of: r}
+	for _, c := range figure.Columns {
+		if c.Why == "" {
+			d.Columns = append(d.Columns, d.column(c))
+		}
+	}
+	d.Columns = append(d.Columns,
+		DesignColumn{Group: "patches", Title: "lines", Column: figure.Column{Wins: "lines to review"}},
+		DesignColumn{Group: "patches", Title: "architectures", Column: figure.Column{Wins: "architectures touched"}})
+	for _, k := range r.Kernels {
+		if k.Design == nil {
+			continue
+		}
+		row := DesignRow{Name: k.Name, About: k.Design.About, Limit: k.Limit, Lookups: k.Design.Lookups, Architectures: k.Design.Architectures}
+		for _, c := range d.Columns {
+			if c.Key != nil {
+				row.Cells = append(row.Cells, d.measured(c, k.Name))
+			}
+		}
+		row.Cells = append(row.Cells, d.changed(k)...)
+		d.Rows = append(d.Rows, row)
+	}
+	for c := range d.Columns {
+		for _, i := range d.first(c) {
+			d.Rows[i].Cells[c].Best = true
+		}
+	}
+	d.Sentence, d.Answer, d.Notes = d.sentence(), d.answer(), d.notes()
+	return d, nil
+}
+
+// column is one of the table of operations, of the largest VM that was measured if
+// that does not say which.
+func (d *Designs) column(c figure.Column) DesignColumn {
+	key := c.Of
+	largest := 0 // of all that lookups were measured in
+	for _, f := range d.of.Figures {
+		if c.Of.VCPUs == 0 && c.Has(f.Key, f.Method) && f.Key != c.Beyond {
+			key.VCPUs = max(key.VCPUs, f.Key.VCPUs)
+		}
+		if f.Key.Op == figure.Get || f.Key.Op == figure.Cached {
+			largest = max(largest, f.Key.VCPUs)
+		}
+	}
+	key.VCPUs = cmp.Or(key.VCPUs, largest)
+	return DesignColumn{Group: c.Group(key), Title: c.Title(key), Key: &key, Method: c.Method, Column: c}
+}
+
+// measured is a figure of a design, with what struct kvm takes more than the
+// baseline's if the column has that.
+func (d *Designs) measured(c DesignColumn, kernel string) DesignCell {
+	f, ok := d.of.Find(*c.Key, kernel, c.Method)
+	cell := DesignCell{place: f.Place, low: f.Low, high: f.High}
+	if !ok {
+		cell.Text, cell.Why = notMeasured, d.why(c, kernel)
+		return cell
+	}
+	value := f.Value
+	if c.Beyond.Op != "" {
+		own, has := d.of.Find(c.Beyond, kernel, c.Method)
+		base, hasBase := d.of.Find(c.Beyond, d.of.Kernels[0].Name, c.Method)
+		if !has || !hasBase {
+			return DesignCell{Text: notMeasured, Why: c.Beyond.Name() + " was not measured"}
+		}
+		more := max(own.Value-base.Value, 0)
+		value, cell.low, cell.high = value+more, cell.low+more, cell.high+more
+	}
+	cell.Value, cell.Text = &value, number(value, decimalsOf(f))
+	return cell
+}
+
+// why is why a figure of a design is missing.
+func (d *Designs) why(c DesignColumn, kernel string) string {
+	for _, o := range d.of.Omitted {
+		if o.Method == c.Method && (o.Kernel == kernel || o.Kernel == "" && c.Key.State == measure.Written) {
+			return o.Why
+		}
+	}
+	if d.of.Interrupted {
+		return "the run was ended before"
+	}
+	return "it was not part of the run"
+}
+
+// changed is what the patches of a design change, as cells.
+func (d *Designs) changed(k results.Kernel) []DesignCell {
+	if k.Name == d.of.Kernels[0].Name {
+		return []DesignCell{{Text: noPatches, Why: "it has no patches"}, {Text: noPatches, Why: "it has no patches"}}
+	}
+	whole := func(n int, text string) DesignCell {
+		v := float64(n)
+		return DesignCell{Value: &v, Text: text, low: v, high: v}
+	}
+	own := k.Design
+	return []DesignCell{
+		whole(own.Added+own.Removed, fmt.Sprintf("+%d -%d", own.Added, own.Removed)),
+		whole(len(own.Architectures), fmt.Sprint(len(own.Architectures))),
+	}
+}
+
+// ahead tells which of two cells of a column is less, beyond what repetition gives:
+// negative if it is a, 0 if they cannot be told apart.
+func ahead(c DesignColumn, a, b DesignCell) int {
+	lo, hi, sign := a, b, -1
+	if *b.Value < *a.Value {
+		lo, hi, sign = b, a, 1
+	}
+	switch {
+	case c.Method != "" && !c.Method.Exact():
+		if lo.high >= hi.low {
+			return 0
+		}
+	case c.Key != nil && c.Key.Operation().Compare == figure.Noise:
+		if *hi.Value <= *lo.Value*(1+c.Key.Operation().ApartRuns) {
+			return 0
+		}
+	case math.Round(*lo.Value) == math.Round(*hi.Value):
+		return 0
+	}
+	return sign
+}
+
+// first are the rows of the candidates that no other one is ahead of in a column,
+// none if the sentence says nothing of it or all are alike.
+func (d *Designs) first(column int) []int {
+	c := d.Columns[column]
+	var all, out []int
+	for i, r := range d.Rows {
+		if !r.Limit && r.Cells[column].Value != nil {
+			all = append(all, i)
+		}
+	}
+	if c.Wins == "" {
+		return nil
+	}
+	for _, i := range all {
+		if !slices.ContainsFunc(all, func(j int) bool { return ahead(c, d.Rows[j].Cells[column], d.Rows[i].Cells[column]) < 0 }) {
+			out = append(out, i)
+		}
+	}
+	if len(out) == len(all) {
+		return nil
+	}
+	return out
+}
+
+// notes say what was not measured, and what the numbers are.
+func (d *Designs) notes() []string {
+	var out []string
+	missing := make(map[string][]string) // designs by reason
+	var reasons []string
+	for _, r := range d.Rows {
+		for i, c := range r.Cells {
+			if c.Value != nil || c.Text != notMeasured {
+				continue
+			}
+			what := fmt.Sprintf("%s (%s, %s)", r.Name, d.Columns[i].Group, d.Columns[i].Title)
+			if !slices.Contains(reasons, c.Why) {
+				reasons = append(reasons, c.Why)
+			}
+			missing[c.Why] = append(missing[c.Why], what)
+		}
+	}
+	for _, why := range reasons {
+		out = append(out, fmt.Sprintf("Not measured: %s: %s.", strings.Join(firstOf(4, missing[why]), ", "), why))
+	}
+	for _, c := range figure.Columns {
+		if c.Why != "" {
+			out = append(out, fmt.Sprintf("Not measured: %s: %s.", c.Title(c.Of), c.Why))
+		}
+	}
+	if larger := d.largerVCPUs(); len(larger) > 0 {
+		out = append(out, "Not in these bytes: the object of a vCPU is "+list(larger)+".")
+	}
+	for _, r := range d.Rows {
+		if r.Limit {
+			out = append(out, r.Name+" is a limit, not a candidate: no sentence compares it.")
+		}
+	}
+	return append(out,
+		"Bytes are of what holds vCPUs, and what struct kvm takes more than "+d.Rows[0].Name+"'s. Lines are those that a design's own patches add and remove, without selftests and documentation. "+
+			"The longest wait is from an exit of a running vCPU to its next entry; interrupts decide it as much as designs do.")
+}
+
+// largerVCPUs says by how much each vCPU's object is larger than the baseline's.
+func (d *Designs) largerVCPUs() []string {
+	key := figure.Key{Op: figure.MemoryObject, Object: "kvm_vcpu"}
+	base, ok := d.of.Find(key, d.of.Kernels[0].Name, figure.ICount)
+	var out []string
+	for _, r := range d.Rows {
+		if f, has := d.of.Find(key, r.Name, figure.ICount); ok && has && f.Value > base.Value {
+			out = append(out, fmt.Sprintf("%s bytes larger in %s", number(f.Value-base.Value, 0), r.Name))
+		}
+	}
+	return out
+}
