@@ -117,13 +117,20 @@ func (m *pathMeter) measureVM(shape measure.VM) error {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
+	start, saved, err := vm.start, []vcpuState(nil), error(nil)
 	if m.params.Restore {
-		if vm.start.Restored, err = vm.restore(); err != nil {
+		saved, err = vm.save()
+	}
+	if err := errors.Join(err, vm.close()); err != nil {
+		return err
+	}
+	if m.params.Restore {
+		if start.Restored, err = restore(shape, saved); err != nil {
 			return fmt.Errorf("restoring it: %w", err)
 		}
 	}
-	m.send(measure.Sample{Start: &vm.start})
-	return vm.close()
+	m.send(measure.Sample{Start: &start})
+	return nil
 }
 
 // load is what a path is measured with. All but do may be nil.

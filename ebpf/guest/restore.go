@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"vcpulab/ebpf/measure"
 	"vcpulab/ebpf/wire"
 )
 
@@ -53,17 +54,22 @@ func (s *vcpuState) parts(sregs, lapic, mpState, regs request) [4]statePart {
 	}
 }
 
-// restore creates another VM like this one, gives each of its vCPUs the state of the one
-// here, and returns how long that took from KVM_CREATE_VM on.
-func (p *pathVM) restore() (nanos int64, err error) {
-	saved := make([]vcpuState, len(p.vcpus))
+// save reads the state of each vCPU.
+func (p *pathVM) save() (saved []vcpuState, err error) {
+	saved = make([]vcpuState, len(p.vcpus))
 	for i, fd := range p.vcpus {
 		if saved[i], err = saveVCPU(fd); err != nil {
-			return 0, fmt.Errorf("save vCPU %d: %w", i, err)
+			return nil, fmt.Errorf("save vCPU %d: %w", i, err)
 		}
 	}
+	return saved, nil
+}
 
-	vm, err := createPathVM(p.start.VM)
+// restore creates a VM like one that was saved, gives each of its vCPUs the state of
+// the one there, and returns how long that took from KVM_CREATE_VM on. The one that was
+// saved is gone by then: both would be more files than a process may have.
+func restore(shape measure.VM, saved []vcpuState) (nanos int64, err error) {
+	vm, err := createPathVM(shape)
 	if err != nil {
 		return 0, err
 	}
