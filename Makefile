@@ -55,11 +55,15 @@ test-kernel-quick: $(VCPULAB)
 ## make test-kernel-debug  the same on kernels with KASAN, lockdep, kmemleak and fault injection
 test-kernel-debug: $(VCPULAB)
 	$(VCPULAB) install build boot selftests
+	$(VCPULAB) build --config debug
+	$(VCPULAB) test ./tools/selftest --run TestCheckersOff
 	$(VCPULAB) selftest --config debug
 
 ## make test-kernel-kcsan  the same on kernels that look for data races
 test-kernel-kcsan: $(VCPULAB)
 	$(VCPULAB) install build boot selftests
+	$(VCPULAB) build --config kcsan
+	$(VCPULAB) test ./tools/selftest --run TestCheckersOff
 	$(VCPULAB) selftest --config kcsan
 
 ## make apply-patches  apply the patches and print where the patched tree is

@@ -28,16 +28,23 @@ const killGrace = 5 * time.Second
 func execPrograms(out *wire.Encoder, job wire.Exec) error {
 	if job.Leaks {
 		// Forget what leaked before the programs.
-		if _, err := findLeaks(); err != nil {
+		if _, err := findLeaks(); err != nil && !gaveUp(err, job) {
 			return err
 		}
 	}
 	for _, p := range job.Programs {
-		if err := execProgram(out, p, job.Leaks); err != nil {
+		if err := execProgram(out, p, job.Leaks); err != nil && !gaveUp(err, job) {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
-	return nil
+	if len(job.Checkers) == 0 {
+		return nil
+	}
+	all, err := lookAt("", job.Checkers)
+	if err != nil {
+		return err
+	}
+	return out.Send(wire.Record{Checkers: all})
 }
 
 // execProgram runs one program. The host and the kernel's log are told before: the

@@ -24,6 +24,7 @@ func records() []Record {
 		{Sample: &measure.Sample{Sizes: &measure.Sizes{KVM: 75}}},
 		{Start: "max_vcpuid_cap_test"},
 		{Test: &Test{Name: "max_vcpuid_cap_test", Outcome: OutcomeSignal, Signal: "SIGSEGV", Output: "ok 1\r\n\x00\xff"}},
+		{Checkers: []Checker{{Name: KASAN, Wrong: "off"}, {Name: Lockdep}}},
 		{End: &End{Message: "no such device", Code: ErrAttach}},
 	}
 }

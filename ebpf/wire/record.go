@@ -18,7 +18,7 @@ import (
 
 // Version is the version of the record format. Hello carries it, and a host
 // refuses a guest of another version.
-const Version = 4
+const Version = 5
 
 // Record is one line from the guest. At most one of the fields after Nanos is set; a
 // record with none says that the guest is alive.
@@ -39,6 +39,8 @@ type Record struct {
 	// and the name.
 	Start string `json:"start,omitempty"`
 	Test  *Test  `json:"test,omitempty"`
+	// Checkers are all of Exec.Checkers, after the programs.
+	Checkers []Checker `json:"checkers,omitempty"`
 	// End is the last record.
 	End *End `json:"end,omitempty"`
 }
@@ -87,7 +89,7 @@ type Test struct {
 // check tells whether r is well formed, without its place among the others.
 func (r *Record) check() error {
 	set := 0
-	for _, is := range []bool{r.Hello != nil, r.Log != "", r.Sample != nil, r.Start != "", r.Test != nil, r.End != nil} {
+	for _, is := range []bool{r.Hello != nil, r.Log != "", r.Sample != nil, r.Start != "", r.Test != nil, r.Checkers != nil, r.End != nil} {
 		if is {
 			set++
 		}
@@ -142,6 +144,30 @@ type Exec struct {
 	// Leaks has kmemleak look for leaks after each program, and logs its report
 	// in the kernel's log.
 	Leaks bool `json:"leaks,omitempty"`
+	// Checkers are those of the kernel's that have to be on after the programs.
+	Checkers []string `json:"checkers,omitempty"`
+}
+
+// The kernel's checkers.
+const (
+	Lockdep        = "lockdep"
+	DebugObjects   = "debug objects"
+	Kmemleak       = "kmemleak"
+	KASAN          = "KASAN"
+	KCSAN          = "KCSAN"
+	FaultInjection = "fault injection"
+)
+
+// KASANMultiShot is the argument of the kernel that has KASAN report all faults,
+// not the first one only.
+const KASANMultiShot = "kasan_multi_shot"
+
+// Checker says how one of the kernel's checkers has fared.
+type Checker struct {
+	Name string `json:"name"`
+	// Wrong is what shows that it is off, "" if it is on: that it is silent means
+	// nothing then.
+	Wrong string `json:"wrong,omitempty"`
 }
 
 // Program is one static program to run in the guest.

@@ -104,6 +104,15 @@ func TestFound(t *testing.T) {
 			if diff := cmp.Diff(c.want, l.Findings); diff != "" || l.Took != 2 {
 				t.Error(l.Took, diff)
 			}
+			dead := selftest.Result{Name: "checker: lockdep", Outcome: selftest.Fail, Reason: "debug_locks: 0"}
+			l, err = check.found([]selftest.Result{dead, c.result})
+			want := c.want
+			if c.result.Outcome != selftest.Crash {
+				want = append([]Complaint{{"checker: lockdep", "debug_locks: 0"}}, want...)
+			}
+			if diff := cmp.Diff(want, l.Findings); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
 			if _, err := check.found(nil); err == nil {
 				t.Error("expected an error without a result")
 			}

@@ -28,11 +28,16 @@ const (
 	// Incomparable is a test that did not end in time on the base kernel and
 	// did not take the patched one down.
 	Incomparable Change = "not comparable"
-	Proved       Change = "proved"   // fails on the base, as a Proof has to, and passes on the patched kernel
-	Unproved     Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
+	Proved       Change = "proved" // fails on the base, as a Proof has to, and passes on the patched kernel
+	// Unchecked is a checker of the patched kernel that did not prove that it was
+	// on.
+	Unchecked Change = "checker failed"
+	Unproved  Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
 )
 
-func (c Change) fails() bool { return c == Regressed || c == Vanished || c == NotRun || c == Unproved }
+func (c Change) fails() bool {
+	return slices.Contains([]Change{Regressed, Vanished, NotRun, Unproved, Unchecked}, c)
+}
 
 // TestPair is a test on both kernels.
 type TestPair struct {

@@ -57,6 +57,8 @@ type guest struct {
 	stop    context.CancelCauseFunc
 	overdue *time.Timer // ends the guest if the test that runs cannot be ended
 
+	checkers []wire.Checker // at its end; nil if it did not come to it
+
 	running string    // test that was started and has not ended
 	since   time.Time // when it was
 	results []Result
@@ -114,13 +116,16 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	if err == nil && len(rest) > 0 {
 		return nil, fmt.Errorf("the guest ended well and gave no result of %s", rest[0].Name)
 	}
+	if err == nil && len(g.checkers) != len(o.Checkers) {
+		return nil, fmt.Errorf("the guest ended well and did not report on its checkers: %s", strings.Join(o.Checkers, ", "))
+	}
 	return rest, nil
 }
 
 // job returns what the guest is to do, the files that it needs and how long
 // the tests may take together.
 func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
-	params := &wire.Exec{Leaks: g.r.opts.Leaks}
+	params := &wire.Exec{Leaks: g.r.opts.Leaks, Checkers: g.r.opts.Checkers}
 	var files []vm.File
 	var total time.Duration
 	for _, t := range g.tests {
@@ -163,6 +168,8 @@ func (g *guest) follow(rec wire.Record) error {
 		}
 		g.results = append(g.results, r)
 		g.r.started(g.number, "")
+	case rec.Checkers != nil:
+		return g.takeCheckers(rec.Checkers)
 	}
 	return nil
 }

@@ -126,6 +126,9 @@ type Options struct {
 	// Leaks has kmemleak look for leaks after each test, which takes some
 	// seconds; the kernel must have it. A leak is a splat.
 	Leaks bool
+	// Checkers are those of the kernel's, as wire.Lockdep, that each guest has to
+	// prove on after its tests. Each has a result of its own, see IsChecker.
+	Checkers []string
 	// Overlook tells which complaints are not about what is tested; nil is
 	// none. They are kept in Result.Overlooked.
 	Overlook func(vm.Splat) bool
@@ -166,10 +169,11 @@ type runner struct {
 	opts    Options
 	step    *progress.Step
 
-	mu      sync.Mutex
-	results map[string]Result
-	guests  int            // that were started
-	running map[int]string // test that runs in a guest, by the guest's number
+	mu       sync.Mutex
+	results  map[string]Result
+	guests   int               // that were started
+	checkers map[string]Result // so far, by the checker's name
+	running  map[int]string    // test that runs in a guest, by the guest's number
 }
 
 // Run runs the tests of s and returns a result for each, sorted by name.
@@ -180,7 +184,7 @@ type runner struct {
 // those of the tests that had ended.
 func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, err error) {
 	o = o.withDefaults()
-	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}}
+	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}, checkers: map[string]Result{}}
 	for name, why := range s.Unbuilt {
 		r.results[name] = Result{Name: name, Outcome: Skip, Reason: "it does not build: " + why}
 	}
@@ -202,6 +206,7 @@ func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, 
 		}
 		err = r.guestsFor(ctx, again, 1)
 	}
+	r.endCheckers()
 	if err != nil {
 		return r.sorted(), DiskFull(fmt.Errorf("selftests on %s: %w", s.Name, err))
 	}
@@ -252,7 +257,7 @@ func (r *runner) work(ctx context.Context, q *queue) error {
 		r.mu.Unlock()
 		g := &guest{r: r, number: number, tests: batch}
 		rest, err := g.run(ctx)
-		r.finish(number, g.results)
+		r.finish(g)
 		if err != nil {
 			return err
 		}
@@ -261,11 +266,12 @@ func (r *runner) work(ctx context.Context, q *queue) error {
 }
 
 // finish takes the results of a guest that has ended.
-func (r *runner) finish(number int, results []Result) {
+func (r *runner) finish(g *guest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.running, number)
-	for _, res := range results {
+	delete(r.running, g.number)
+	r.finishCheckers(g)
+	for _, res := range g.results {
 		if old, again := r.results[res.Name]; again {
 			res.Earlier = append(old.Earlier, Result{Name: old.Name, Outcome: old.Outcome, Reason: old.Reason, Seconds: old.Seconds, Log: old.Log})
 		}

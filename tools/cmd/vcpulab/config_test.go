@@ -10,16 +10,19 @@ import (
 )
 
 func TestGuestOptions(t *testing.T) {
-	for config, want := range map[string]struct{ leaks, overlook, slow bool }{
+	for config, want := range map[string]struct {
+		leaks, overlook, slow bool
+		checkers              int
+	}{
 		configDefault: {}, configHZ100: {},
-		configDebug: {leaks: true, slow: true},
-		configKCSAN: {overlook: true, slow: true},
+		configDebug: {leaks: true, slow: true, checkers: 5},
+		configKCSAN: {overlook: true, slow: true, checkers: 1},
 	} {
 		o := selftest.Options{Parallel: 2}
 		if err := (&lab{root: "../../.."}).guestOptions(config, &o); err != nil {
 			t.Fatal(err)
 		}
-		if o.Leaks != want.leaks || (o.Overlook != nil) != want.overlook || (o.Limit == searchLimit) != want.slow || (o.Parallel == 1) != want.slow {
+		if o.Leaks != want.leaks || (o.Overlook != nil) != want.overlook || (o.Limit == searchLimit) != want.slow || (o.Parallel == 1) != want.slow || len(o.Checkers) != want.checkers {
 			t.Errorf("%s: expected %v, found %+v", config, want, o)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vcpulab/ebpf/loops"
+	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
@@ -57,12 +58,14 @@ func (l *lab) guestOptions(config string, o *selftest.Options) error {
 	switch config {
 	case configDebug:
 		o.Leaks = true
+		o.Checkers = []string{wire.Lockdep, wire.DebugObjects, wire.Kmemleak, wire.KASAN, wire.FaultInjection}
+		o.Append = append(o.Append, wire.KASANMultiShot)
 	case configKCSAN:
 		known, err := selftest.LoadRaces(l.path("ci", racesFile))
 		if err != nil {
 			return err
 		}
-		o.Overlook = known.Overlook
+		o.Overlook, o.Checkers = known.Overlook, []string{wire.KCSAN}
 	default:
 		return nil
 	}

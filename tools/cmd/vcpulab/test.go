@@ -29,10 +29,12 @@ type testCmd struct {
 // The environment by which tests find what cannot be in the repository. Tests
 // that need one of these are skipped without it.
 const (
-	envTree      = "VCPULAB_TEST_TREE"      // directory of the pinned kernel's tree
-	envKernel    = "VCPULAB_TEST_KERNEL"    // image of the unpatched kernel
-	envModules   = "VCPULAB_TEST_MODULES"   // directory of its modules
-	envSelftests = "VCPULAB_TEST_SELFTESTS" // directory of KVM's selftests, built from its tree
+	envTree        = "VCPULAB_TEST_TREE"         // directory of the pinned kernel's tree
+	envKernel      = "VCPULAB_TEST_KERNEL"       // image of the unpatched kernel
+	envModules     = "VCPULAB_TEST_MODULES"      // directory of its modules
+	envDebugKernel = "VCPULAB_TEST_DEBUG_KERNEL" // image of one that looks for faults, if it is built
+	envKCSANKernel = "VCPULAB_TEST_KCSAN_KERNEL" // and of one that looks for data races
+	envSelftests   = "VCPULAB_TEST_SELFTESTS"    // directory of KVM's selftests, built from its tree
 )
 
 // testGroups are the packages that the tests need; "make test" installs them.
@@ -184,10 +186,25 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{
+	env := []string{
 		envSelftests + "=" + tests.Dir,
 		envTree + "=" + k.Tree.Dir,
 		envKernel + "=" + k.ImagePath(),
 		envModules + "=" + filepath.Join(k.Dir, "modules"),
-	}, nil
+	}
+	// These take long to build: make test-kernel-debug and test-kernel-kcsan do.
+	for name, config := range map[string]string{envDebugKernel: configDebug, envKCSANKernel: configKCSAN} {
+		spec, err := l.spec(kernelFlags{Config: config}, arch.X86_64().Name)
+		if err != nil {
+			return nil, err
+		}
+		searching, err := l.builder().Built(ctx, k.Tree, spec)
+		if err != nil {
+			return nil, err
+		}
+		if searching != nil {
+			env = append(env, name+"="+searching.ImagePath())
+		}
+	}
+	return env, nil
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package selftest
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
+)
+
+// Kernels that look for faults of their own; vcpulab test names those that are built.
+const (
+	envDebugKernel = "VCPULAB_TEST_DEBUG_KERNEL"
+	envKCSANKernel = "VCPULAB_TEST_KCSAN_KERNEL"
+)
+
+func TestCheckerResults(t *testing.T) {
+	on := []wire.Checker{{Name: wire.Lockdep}, {Name: wire.KASAN}}
+	off := []wire.Checker{{Name: wire.Lockdep, Wrong: "debug_locks: 0"}, {Name: wire.KASAN}}
+	for name, tc := range map[string]struct {
+		guests [][]wire.Checker // nil is one that died
+		want   string           // of lockdep
+	}{
+		"on":                     {[][]wire.Checker{on, on}, "pass: "},
+		"off in the first guest": {[][]wire.Checker{off, on}, "fail: it was off at the end of guest 1, after b: debug_locks: 0"},
+		"off in the second":      {[][]wire.Checker{on, off}, "fail: it was off at the end of guest 2, after b: debug_locks: 0"},
+		"one guest died":         {[][]wire.Checker{nil, on}, "pass: "},
+		"all guests died":        {[][]wire.Checker{nil}, "fail: no guest came to its end, where it had to prove that it is on"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reported := 0
+			r := &runner{results: map[string]Result{}, checkers: map[string]Result{}, running: map[int]string{}, opts: Options{
+				Checkers: []string{wire.Lockdep, wire.KASAN}, OnResult: func(Result) { reported++ }}}
+			for i, all := range tc.guests {
+				g := &guest{r: r, number: i + 1, tests: named("a", "b")}
+				if all != nil {
+					if err := g.follow(wire.Record{Checkers: all}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.finish(g)
+			}
+			r.endCheckers()
+			got := r.results["checker: lockdep"]
+			if text := string(got.Outcome) + ": " + got.Reason; text != tc.want || reported != 2 || len(r.results) != 2 {
+				t.Errorf("expected %q and two results, found %q and %v", tc.want, text, r.results)
+			}
+		})
+	}
+
+	g := guest{r: &runner{opts: Options{Checkers: []string{wire.Lockdep}}}}
+	for name, all := range map[string][]wire.Checker{"another": {{Name: wire.KCSAN}}, "one more": on, "none": {}} {
+		if err := g.follow(wire.Record{Checkers: all}); err == nil {
+			t.Errorf("%s: expected an error", name)
+		}
+	}
+	if err := g.follow(wire.Record{Checkers: on[:1]}); err != nil {
+		t.Error(err)
+	}
+	if err := g.follow(wire.Record{Checkers: on[:1]}); err == nil {
+		t.Error("twice: expected an error")
+	}
+}
+
+// TestCompareCheckers: a checker that is off fails the comparison whatever it did on
+// the base kernel.
+func TestCompareCheckers(t *testing.T) {
+	const name = "checker: lockdep"
+	for _, tc := range []struct {
+		base, patched Outcome
+		want          Change
+		failed        int
+	}{
+		{Pass, Pass, Same, 0}, {Fail, Pass, Fixed, 0}, {Pass, Fail, Unchecked, 1}, {Fail, Fail, Unchecked, 1},
+	} {
+		c := Compare([]Result{result(name, tc.base)}, []Result{result(name, tc.patched)}, Expectations{})
+		if got := c.Tests[0]; got.Change != tc.want || c.Failed != tc.failed {
+			t.Errorf("%s, %s: expected %s, %d failed, found %s, %d failed", tc.base, tc.patched, tc.want, tc.failed, got.Change, c.Failed)
+		}
+	}
+}
+
+// TestCheckersOff switches each checker off in a guest, or has it in no kernel, and
+// nowhere else.
+func TestCheckersOff(t *testing.T) {
+	debug := []string{wire.Lockdep, wire.DebugObjects, wire.Kmemleak, wire.KASAN, wire.FaultInjection}
+	for name, tc := range map[string]struct {
+		kernel   string
+		checkers []string
+		how      string
+		append   []string
+		off      []string
+	}{
+		"none in the kernel":  {envKernel, append(debug, wire.KCSAN), "pass", nil, append(debug, wire.KCSAN)},
+		"debug, on":           {envDebugKernel, debug, "pass", []string{wire.KASANMultiShot}, nil},
+		"debug, switched off": {envDebugKernel, debug, "blind", []string{"no_debug_objects"}, []string{wire.Lockdep, wire.DebugObjects, wire.Kmemleak, wire.KASAN}},
+		"KCSAN, on":           {envKCSANKernel, []string{wire.KCSAN}, "pass", nil, nil},
+		"KCSAN, switched off": {envKCSANKernel, []string{wire.KCSAN}, "blind", nil, []string{wire.KCSAN}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.kernel != envKernel && os.Getenv(tc.kernel) == "" {
+				t.Skip("NOT TESTED: no such kernel is built; make test-kernel-debug and test-kernel-kcsan build them")
+			}
+			s := Kernel{Name: "base", Arch: arch.X86_64(), Image: need(t, tc.kernel), Tests: faulty(t, tc.how)}
+			got, err := Run(t.Context(), testCache(t), s, Options{MemMiB: 2048, Checkers: tc.checkers, Append: tc.append, Leaks: tc.kernel == envDebugKernel})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var off []string
+			for _, r := range got {
+				t.Logf("%s: %s: %s", r.Name, r.Outcome, r.Reason)
+				if IsChecker(r.Name) && r.Outcome != Pass {
+					off = append(off, strings.TrimPrefix(r.Name, checkerPrefix))
+				}
+			}
+			if len(got) != len(tc.checkers)+1 || !sameElements(off, tc.off) {
+				t.Errorf("expected %d checkers of which %q are off, found %q", len(tc.checkers), tc.off, off)
+			}
+		})
+	}
+}
+
+func sameElements(a, b []string) bool {
+	count := map[string]int{}
+	for _, s := range a {
+		count[s]++
+	}
+	for _, s := range b {
+		count[s]--
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
