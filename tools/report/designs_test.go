@@ -215,3 +215,30 @@ func TestNoDesigns(t *testing.T) {
 		t.Error("expected no comparison in the page")
 	}
 }
+
+// TestDesignsPicture: a line a design in two panels, and a bar a design and state.
+func TestDesignsPicture(t *testing.T) {
+	r := compared(t)
+	for _, k := range r.Kernels {
+		for _, op := range []figure.Op{figure.Get, figure.Walk} {
+			set(t, r, figure.Key{Op: op, VCPUs: 1, IDs: measure.Dense}, k.Name, figure.ICount, 70)
+		}
+	}
+	set(t, r, figure.Key{Op: figure.Cached, VCPUs: 1024, IDs: measure.Dense, Lookup: measure.Walk, Body: measure.ReadID, State: measure.Hot}, "kept", figure.Native, 0.4)
+	var b bytes.Buffer
+	if err := Picture(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "designs.svg", b.Bytes())
+	picture := b.String()
+	for _, want := range []string{
+		"kvm_get_vcpu(): base: 70.0 at 1, 100.0 at 1024.", "kept, hot: 0.4.", "kept, flushed: 10.0.", ".k3{--of:#a1337f}", ".k3{--of:#f08fd0}",
+	} {
+		if !strings.Contains(picture, want) {
+			t.Errorf("expected %q, found %s", want, picture)
+		}
+	}
+	if n := strings.Count(picture, "<rect "); n != 3*len(r.Kernels) {
+		t.Errorf("expected a bar of each design in each state, found %d", n)
+	}
+}

@@ -47,6 +47,22 @@ type plot struct {
 	Caption     string
 	X, Y        axis
 	Series      []series
+	Bars        []bar
+}
+
+// bar stands at a place of the horizontal axis, half of Width to each side.
+type bar struct {
+	series
+	At, Width, Value float64
+}
+
+// box is where a bar is drawn.
+type box struct{ X, Y, Width, Height float64 }
+
+// Box is that of a bar.
+func (p plot) Box(b bar) box {
+	left, top := p.X.Place(b.At-b.Width/2), p.Y.Place(b.Value)
+	return box{left, top, p.X.Place(b.At+b.Width/2) - left, p.Y.From - top}
 }
 
 // series is what one kernel gave.
@@ -159,7 +175,8 @@ func at(v float64, off ...float64) string {
 type axis struct {
 	Label    string
 	log      bool
-	min, max float64 // of values; above 0 on a logarithmic axis
+	min, max float64  // of values; above 0 on a logarithmic axis
+	names    []string // of what stands at 0, 1 and so on, nil for numbers
 	Ticks    []float64
 	From, To float64 // places, in units of the drawing
 }
@@ -175,6 +192,23 @@ func (a axis) Place(v float64) float64 {
 		return a.From
 	}
 	return a.From + (v-lo)/(hi-lo)*(a.To-a.From)
+}
+
+// Tick is what stands at a tick.
+func (a axis) Tick(v float64) string {
+	if a.names != nil {
+		return a.names[int(v)]
+	}
+	return tickLabel(v)
+}
+
+// named is an axis with a place for each name.
+func named(label string, names []string) axis {
+	a := axis{Label: label, names: names, min: -0.5, max: float64(len(names)) - 0.5}
+	for i := range names {
+		a.Ticks = append(a.Ticks, float64(i))
+	}
+	return a
 }
 
 // linear is an axis from 0 to at least top, with round ticks.
@@ -203,7 +237,10 @@ func linear(label string, top float64) axis {
 
 // decades is a logarithmic axis of whole powers of ten.
 func decades(label string, lo, hi float64) axis {
-	lo = max(lo, 1)
+	if !(lo > 0) {
+		lo = 1
+	}
+	lo = max(lo, 0.1)
 	from := math.Floor(math.Log10(lo))
 	to := max(math.Ceil(math.Log10(max(hi, lo))), from+1)
 	a := axis{Label: label, log: true, min: math.Pow(10, from), max: math.Pow(10, to)}

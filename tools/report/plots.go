@@ -120,6 +120,9 @@ func (s *sheet) finish(p plot, m figure.Method, n int) plot {
 // describe lists the marked points in words.
 func (p plot) describe() string {
 	var out []string
+	for _, b := range p.Bars {
+		out = append(out, fmt.Sprintf("%s, %s: %s.", b.Name, p.X.Tick(math.Round(b.At)), number(b.Value, 1)))
+	}
 	for _, s := range p.Series {
 		if !s.Marks || s.Name == "" {
 			continue
@@ -146,9 +149,31 @@ func measuredSizes(all []series) []int {
 
 // picture is one SVG, which needs nothing else.
 type picture struct {
-	Quantity string
-	Width    int
-	Panels   []panel
+	Title  string
+	Width  int
+	Panels []panel
+	// Light and Dark are the colours of kernels, on a light page and on a dark one.
+	Light, Dark []string
+}
+
+// The colours are those of page.css.
+var (
+	light = []string{"#8a6d00", "#0a5fc2", "#0c7f5e", "#a1337f", "#6b4fc8", "#b4501e", "#476578", "#8f2d3f"}
+	dark  = []string{"#e0b83f", "#6db1ff", "#4fcf9f", "#f08fd0", "#b7a4ff", "#ffa36b", "#a4c3d4", "#f2959f"}
+)
+
+// write writes a picture with colours for so many kernels.
+func (p picture) write(w io.Writer, kernels int) error {
+	n := min(kernels, colours)
+	p.Width = len(p.Panels)*(plotWidth+pictureGap) - pictureGap/2
+	p.Light, p.Dark = light[:n], dark[:n]
+	return drawings.ExecuteTemplate(w, "picture", p)
+}
+
+// add adds a panel.
+func (p *picture) add(drawn plot) {
+	drawn.Text = drawn.describe()
+	p.Panels = append(p.Panels, panel{drawn, len(p.Panels) * (plotWidth + pictureGap)})
 }
 
 // panel is one plot of the picture.
@@ -158,14 +183,18 @@ type panel struct {
 }
 
 // Picture writes one SVG, which needs nothing else: what lookups cost against
-// the number of vCPUs, with and without the series. All panels have the same
+// the number of vCPUs, with and without the series, or with each design and by the
+// state of the caches if r compares designs. All panels have the same
 // axes, which are logarithmic. It returns the error of w.
 func Picture(w io.Writer, r *results.Results) error {
 	s, m, err := newQuoted(r)
 	if err != nil {
 		return err
 	}
-	out := picture{Quantity: m.Quantity()}
+	if r.HasDesigns() {
+		return s.designsPicture(w)
+	}
+	out := picture{Title: "What lookups of vCPUs cost, in " + m.Quantity()}
 	var all []series
 	for _, of := range []struct {
 		title string
@@ -177,8 +206,7 @@ func Picture(w io.Writer, r *results.Results) error {
 	} {
 		p := plot{Title: of.title, Series: curveLines(s.rowsOf(of.key), m, s.base, s.mainKernel())}
 		if len(p.Series) > 0 {
-			p.Text = p.describe()
-			out.Panels = append(out.Panels, panel{p, len(out.Panels) * (plotWidth + pictureGap)})
+			out.add(p)
 			all = append(all, p.Series...)
 		}
 	}
@@ -192,8 +220,7 @@ func Picture(w io.Writer, r *results.Results) error {
 		p.X, p.Y = sizesAxis("vCPUs of the VM (log)", s.Largest), decades(m.Quantity()+" (log)", lo, hi)
 		*p = p.placed()
 	}
-	out.Width = len(out.Panels)*(plotWidth+pictureGap) - pictureGap/2
-	return drawings.ExecuteTemplate(w, "picture", out)
+	return out.write(w, 2)
 }
 
 // pictureGap lies between two panels.
