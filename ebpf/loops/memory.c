@@ -25,8 +25,8 @@
 #ifdef HAS_SLAB_H
 
 #if !defined(VM_HAS_XARRAY) && !defined(VM_HAS_TABLE) && !defined(VM_HAS_ARRAY) && \
-	!defined(VM_HAS_SEGMENTS) && !defined(VM_COUNTS_USERS)
-#error struct kvm has none of vcpu_array, vcpus and vcpu_segs, which this file counts
+	!defined(VM_HAS_SEGMENTS) && !defined(VM_HAS_CHUNKS) && !defined(VM_COUNTS_USERS)
+#error struct kvm has none of vcpu_array, vcpus, vcpu_segs and vcpu_chunks, which this file counts
 #endif
 
 /* Bytes that the allocator set aside for the object that begins at @p. */
@@ -168,15 +168,21 @@ static void count_old_tables(struct vcpuloops_memory *m, struct kvm *kvm)
 static void count_old_tables(struct vcpuloops_memory *m, struct kvm *kvm) { }
 #endif
 
-#ifdef VM_HAS_SEGMENTS
+#if defined(VM_HAS_SEGMENTS) || defined(VM_HAS_CHUNKS)
 static int count_segments(struct vcpuloops_memory *m, struct kvm *kvm)
 {
-	u32 i;
-
+#ifdef VM_HAS_SEGMENTS
+	struct kvm_vcpu ***segments = kvm->vcpu_segs;
 	/* The first one is a part of struct kvm. */
-	for (i = 1; i < ARRAY_SIZE(kvm->vcpu_segs); i++) {
-		if (kvm->vcpu_segs[i])
-			count(m, kvm->vcpu_segs[i]);
+	u32 first = 1, end = ARRAY_SIZE(kvm->vcpu_segs), i;
+#else
+	struct kvm_vcpu ***segments = kvm->vcpu_chunks;
+	u32 first = 0, end = ARRAY_SIZE(kvm->vcpu_chunks), i;
+#endif
+
+	for (i = first; i < end; i++) {
+		if (segments[i])
+			count(m, segments[i]);
 	}
 
 	for (i = 0; i < m->vcpus; i++) {

@@ -20,7 +20,7 @@ const (
 )
 
 // member is a member of struct kvm that vCPUs are held in.
-var member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(vcpu_array|first_vcpus?|last_vcpu|vcpus|nr_vcpu_slots|vcpu_tables|nr_vcpu_tables|vcpu_seg_masks|vcpu_segs|vcpu_id_map|old_vcpus|online_vcpus)(\[\w+\])?;(?:[ \t]*/\*.*\*/)?$`)
+var member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(vcpu_array|first_vcpus?|last_vcpu|vcpus|nr_vcpu_slots|vcpu_tables|nr_vcpu_tables|vcpu_seg_masks|vcpu_segs|vcpu_chunks|vcpu_id_map|old_vcpus|online_vcpus)(\[\w+\])?;(?:[ \t]*/\*.*\*/)?$`)
 
 // definition finds what is defined under a name: a function, a type, or a macro
 // with its continuation lines. The end of a function or type is the first line
@@ -96,10 +96,10 @@ func extract(tree string, layout Layout) (extracted, error) {
 		names    []string // with a question mark if not every kernel has it
 	}{
 		{"lookups_types.h", hostHeader, []string{
-			"?KVM_MAX_VCPU_TABLES", "?KVM_VCPUS_IN_FIRST_SEG", "?KVM_MAX_VCPU_SEGS", "?kvm_vcpu_walk", "?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus", "?kvm_vcpu_table"}},
+			"?KVM_MAX_VCPU_TABLES", "?KVM_VCPUS_IN_FIRST_SEG", "?KVM_MAX_VCPU_SEGS", "?KVM_VCPUS_PER_CHUNK", "?KVM_MAX_VCPU_CHUNKS", "?kvm_vcpu_walk", "?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus", "?kvm_vcpu_table"}},
 		{"lookups.h", hostHeader, []string{
 			"?kvm_get_online_vcpus", "?kvm_vcpu_seg", "?kvm_vcpu_slot", "kvm_get_vcpu",
-			"?kvm_start_vcpu_walk", "?kvm_walk_next_vcpu_seg", "kvm_for_each_vcpu", "?kvm_vcpu_id_to_idx", "kvm_get_vcpu_by_id", "?kvm_vcpu_move"}},
+			"?kvm_start_vcpu_walk", "?kvm_walk_next_vcpu_seg", "?kvm_walk_next_vcpu_chunk", "kvm_for_each_vcpu", "?kvm_vcpu_id_to_idx", "kvm_get_vcpu_by_id", "?kvm_vcpu_move"}},
 		{"writers.h", hostMain, []string{
 			"?kvm_old_vcpus", "?kvm_free_old_vcpus", "?kvm_put_vcpu_table", "?__kvm_vcpu_move", "?kvm_move_vcpus", "?kvm_reserve_vcpu_idx", "?kvm_free_vcpu_id_map",
 			"?__kvm_map_vcpu_id", "?kvm_map_vcpu_id", "?kvm_publish_vcpu"}},

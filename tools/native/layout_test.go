@@ -18,7 +18,7 @@ import (
 // sizesOfKVM are the sizes of what struct kvm holds vCPUs in.
 var sizesOfKVM = map[string]int{
 	"vcpu_array": 16, "first_vcpu": 8, "first_vcpus": 64, "last_vcpu": 8, "vcpus": 8, "nr_vcpu_slots": 4, "vcpu_tables": 48, "nr_vcpu_tables": 4,
-	"vcpu_seg_masks": 40, "vcpu_segs": 80, "vcpu_id_map": 8, "old_vcpus": 8, "online_vcpus": 4,
+	"vcpu_seg_masks": 40, "vcpu_segs": 80, "vcpu_chunks": 256, "vcpu_id_map": 8, "old_vcpus": 8, "online_vcpus": 4,
 }
 
 // layoutOf is a layout for a tree that no kernel was built from. Where members
