@@ -46,6 +46,9 @@ type Set struct {
 	Reproducers []string `toml:"reproducers" json:"reproducers,omitempty"`
 	// Lookups says of a rival where vCPUs may be looked up.
 	Lookups string `toml:"lookups" json:"lookups,omitempty"`
+	// Limit says of a rival that no container can be faster than its own where a
+	// vCPU is looked up by its index.
+	Limit bool `toml:"limit" json:"limit,omitempty"`
 
 	rival bool
 }
@@ -123,6 +126,8 @@ func (s *Sets) check() error {
 			return fmt.Errorf("set %q: expected about, what it does, and to, who takes it", set.Name)
 		case set.Private && len(set.Recipients) == 0:
 			return fmt.Errorf("set %q: it is private: expected recipients, found none", set.Name)
+		case set.Limit && !set.rival:
+			return fmt.Errorf("set %q: limit is for rivals", set.Name)
 		}
 		for _, need := range set.Needs {
 			if s.index(need) < 0 {

@@ -73,6 +73,7 @@ func TestLoadSetsBad(t *testing.T) {
 		"rival misplaced": {list: set("a") + rival("r"), dirs: []string{"a", "r"}, says: "r/0001-a.patch is in no set"},
 		"needs a rival":   {list: set("a", "needs = ['r']") + rival("r"), says: `set "a" needs "r": unknown set, expected one of a`},
 		"rivals' need":    {list: set("a") + rival("r", "needs = ['b']"), says: `set "r" needs "b": unknown set, expected one of a`},
+		"limit, no rival": {list: set("a", "limit = true"), says: `set "a": limit is for rivals`},
 		"named rivals":    {list: set("rivals"), says: "the directory of the rivals"},
 	} {
 		t.Run(name, func(t *testing.T) {

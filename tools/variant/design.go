@@ -4,7 +4,6 @@ package variant
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,23 +20,14 @@ type Design struct {
 	series.Change
 }
 
-// IsDesign says that the variant holds vCPUs in a way of its own, and is not a
-// milestone or a test of the measurement.
-func (v Variant) IsDesign() bool {
-	return v.rival != nil || v.Patches != "" && v.On == Base && !v.Asked
-}
+// IsDesign says that the variant holds vCPUs in a way of its own, as each rival
+// does, and is not a milestone or a test of the measurement.
+func (v Variant) IsDesign() bool { return v.rival != nil }
 
-// ChooseDesigns returns the variants with these names, all designs without any,
-// rivals before comparators. The error of one that is no design stands for exit.Usage.
+// ChooseDesigns returns the variants with these names, all designs without any. The
+// error of one that is no design stands for exit.Usage.
 func ChooseDesigns(all []Variant, names []string) ([]Variant, error) {
 	designs := slices.DeleteFunc(slices.Clone(all), func(v Variant) bool { return !v.IsDesign() })
-	rank := func(v Variant) int {
-		if v.rival != nil {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(designs, func(a, b Variant) int { return rank(a) - rank(b) })
 	if len(names) == 0 {
 		return designs, nil
 	}
@@ -64,12 +54,7 @@ func Designs(sets *series.Sets, variants []Variant) ([]Design, error) {
 		if !v.IsDesign() {
 			continue
 		}
-		var own *series.Series
-		if v.rival != nil {
-			own, err = sets.LoadOwn(v.Name)
-		} else {
-			own, err = series.Load(filepath.Join(sets.Dir, v.Patches))
-		}
+		own, err := sets.LoadOwn(v.Name)
 		if err != nil {
 			return nil, fmt.Errorf("design %s: %w", v.Name, err)
 		}

@@ -28,7 +28,7 @@ func all(t *testing.T) (*series.Sets, []Variant) {
 	return sets, loaded
 }
 
-// TestDesigns: each rival and each comparator is a design, of which is said where
+// TestDesigns: each rival is a design, of which is said where
 // vCPUs may be looked up, and what its patches change. Milestones are none.
 func TestDesigns(t *testing.T) {
 	sets, variants := all(t)
@@ -66,7 +66,7 @@ func TestDesigns(t *testing.T) {
 	}
 }
 
-// TestChooseDesigns has rivals first, and refuses what is no design.
+// TestChooseDesigns has all rivals, and refuses what is no design.
 func TestChooseDesigns(t *testing.T) {
 	sets, variants := all(t)
 	chosen, err := ChooseDesigns(variants, nil)

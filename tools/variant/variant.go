@@ -39,14 +39,14 @@ type Variant struct {
 	// series, and On what they apply to: Base or Patched.
 	Patches string `toml:"patches"`
 	On      string `toml:"on"`
-	// Limit says that no container can be faster than this one where a vCPU
-	// is looked up by its index.
-	Limit bool `toml:"limit"`
+	// Limit says of a rival that no container can be faster than its own where
+	// a vCPU is looked up by its index.
+	Limit bool `toml:"-"`
 	// Asked says that it is measured only if it is asked for by name: it is a
 	// test of the measurement, not something to compare with.
 	Asked bool `toml:"asked"`
-	// Lookups says of a comparator that is a design where vCPUs may be looked up.
-	Lookups string `toml:"lookups"`
+	// Lookups says of a rival where vCPUs may be looked up.
+	Lookups string `toml:"-"`
 
 	rival *series.Series // with what it needs
 }
@@ -88,8 +88,6 @@ func (v Variant) check(before []Variant) error {
 		return fmt.Errorf("%s: on is for variants with patches of their own", v.Name)
 	case v.Patches != "" && v.On != Base && v.On != Patched:
 		return fmt.Errorf("%s: expected on to be %s or %s, found %q", v.Name, Base, Patched, v.On)
-	case v.Lookups != "" && v.Patches == "":
-		return fmt.Errorf("%s: lookups is for comparators", v.Name)
 	case v.Patches != "" && !filepath.IsLocal(v.Patches):
 		return fmt.Errorf("%s: expected a directory below that of the series, found %q", v.Name, v.Patches)
 	}
@@ -120,7 +118,7 @@ func WithRivals(list []Variant, sets *series.Sets) ([]Variant, error) {
 		if err != nil {
 			return nil, fmt.Errorf("variant %s: %w", set.Name, err)
 		}
-		all = append(all, Variant{Name: set.Name, About: "rival: " + set.About, Lookups: set.Lookups, rival: s})
+		all = append(all, Variant{Name: set.Name, About: "rival: " + set.About, Lookups: set.Lookups, Limit: set.Limit, rival: s})
 	}
 	return all, nil
 }

@@ -58,8 +58,6 @@ static int add_vcpu(struct kvm *kvm, struct kvm_vcpu *vcpu, int id)
 	r = xa_insert(&kvm->vcpu_array, vcpu->vcpu_idx, vcpu, GFP_KERNEL);
 #elif defined(HAS_RESERVE)
 	r = kvm_reserve_vcpu_idx(kvm, vcpu->vcpu_idx);
-#else
-	kvm->vcpus[vcpu->vcpu_idx] = vcpu;
 #endif
 #ifdef HAS_ID_MAP
 	if (!r)
