@@ -82,6 +82,16 @@ func TestDesigns(t *testing.T) {
 	if err := DesignsMarkdown(&markdown, r); err != nil {
 		t.Fatal(err)
 	}
+	var mail bytes.Buffer
+	if err := Mail(&mail, r); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(mail.String()) {
+		if len([]rune(line)) > mailWidth+1 {
+			t.Errorf("expected at most %d columns, found %q", mailWidth, line)
+		}
+	}
+	golden(t, "designs-mail.txt", mail.Bytes())
 	golden(t, "designs.txt", text.Bytes())
 	golden(t, "designs.md", markdown.Bytes())
 	for line := range strings.Lines(text.String()) {

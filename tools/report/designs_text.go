@@ -22,7 +22,7 @@ func (d *Designs) WriteText(w io.Writer, files Files, colour bool) error {
 	if d.of.Interrupted {
 		p.line(red, "The run was INTERRUPTED before its last boot.")
 	}
-	d.blocks(p)
+	d.blocks(p, lineWidth)
 	p.line("", "")
 	for _, r := range d.Rows {
 		p.wrapped("", fmt.Sprintf("%s: %s; lookups: %s", r.Name, r.About, r.Lookups))
@@ -35,14 +35,15 @@ func (d *Designs) WriteText(w io.Writer, files Files, colour bool) error {
 	return p.writeTo(w)
 }
 
-// blocks writes the table, as many groups of columns beside each other as fit.
-func (d *Designs) blocks(p *paper) {
+// blocks writes the table, as many groups of columns beside each other as fit into
+// a width.
+func (d *Designs) blocks(p *paper, fit int) {
 	const gap = "  "
 	var g *grid
-	at, width := 0, lineWidth+1
+	at, width := 0, fit+1
 	for _, group := range d.Groups() {
 		widths, own := d.widths(at, group, len(gap))
-		if width+own > lineWidth {
+		if width+own > fit {
 			if g != nil {
 				p.line("", "")
 				g.write(p)
@@ -94,6 +95,27 @@ func (d *Designs) widths(at int, group DesignGroup, gap int) (widths []int, all 
 		all += more
 	}
 	return widths, all
+}
+
+// DesignsMail writes the comparison of designs for a cover letter: plain text of at
+// most 75 columns. The error is that of NewDesigns, or of w.
+func DesignsMail(w io.Writer, r *results.Results) error {
+	d, err := NewDesigns(r)
+	if err != nil {
+		return err
+	}
+	p := &paper{width: mailWidth}
+	p.wrapped("", d.Sentence)
+	d.blocks(p, mailWidth)
+	p.line("", "")
+	for _, r := range d.Rows {
+		p.wrapped("", fmt.Sprintf("%s: %s; lookups: %s", r.Name, r.About, r.Lookups))
+	}
+	p.line("", "")
+	p.wrapped("", strings.Join(d.Notes, " "))
+	p.line("", "")
+	p.wrapped("", d.Answer)
+	return p.writeTo(w)
 }
 
 // DesignsMarkdown writes the comparison of designs as GitHub's Markdown: the

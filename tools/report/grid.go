@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -17,13 +18,17 @@ const (
 	red   = "\x1b[31m"
 )
 
-// lineWidth is how wide notes may get, in columns.
-const lineWidth = 96
+// lineWidth is how wide notes may get, in columns, and mailWidth the same in a mail.
+const (
+	lineWidth = 96
+	mailWidth = 75
+)
 
 // paper is text for a terminal.
 type paper struct {
 	b      strings.Builder
 	colour bool
+	width  int // of notes, lineWidth if it is 0
 }
 
 // writeTo writes all of it. It returns the error of w.
@@ -37,11 +42,11 @@ func (p *paper) line(style, text string) {
 	p.b.WriteString(p.styled(style, strings.TrimRight(text, " ")) + "\n")
 }
 
-// wrapped writes a text as lines of at most lineWidth columns.
+// wrapped writes a text as lines of at most the paper's width.
 func (p *paper) wrapped(style, text string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > lineWidth {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > cmp.Or(p.width, lineWidth) {
 			p.line(style, line)
 			line = ""
 		}

@@ -114,8 +114,12 @@ func escapeMarkdown(text string) string {
 // Mail writes the figures that a cover letter or a commit message quotes: plain
 // text of at most 75 columns, indented, and a line that says where they are
 // from. They are instructions and memory where these were counted, else the
-// times of user space. What instructions do not tell has a table of its own.
+// times of user space. What instructions do not tell has a table of its own. Where
+// designs are compared it is that comparison.
 func Mail(w io.Writer, r *results.Results) error {
+	if r.HasDesigns() {
+		return DesignsMail(w, r)
+	}
 	s, m, err := newQuoted(r)
 	if err != nil {
 		return err

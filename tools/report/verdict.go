@@ -122,7 +122,11 @@ func (d *Designs) answer() string {
 			others = append(others, fmt.Sprintf("%s in %d", r.Name, d.wins(i)))
 		}
 	}
-	text := fmt.Sprintf("The figures favour %s: of the %d columns in which designs differ, no candidate is ahead in %d", list(names), compared, wins)
+	which := ", which is first"
+	if len(names) > 1 {
+		which = ", each of which is first"
+	}
+	text := fmt.Sprintf("The figures favour %s%s, alone or with others, in %d of the %d columns in which designs differ", list(names), which, wins, compared)
 	if len(others) > 0 {
 		text += " (" + list(others) + ")"
 	}
