@@ -235,6 +235,8 @@ const (
 type Goal struct {
 	Outcome Outcome
 	Value   float64
+	// Why is the reason that is known for a goal that is missed, "" if none is.
+	Why string
 }
 
 // rule is a goal of the figures for which When holds, nil for all. The first one
@@ -244,6 +246,17 @@ type rule struct {
 	Counted float64 // in instructions
 	Always  float64 // whatever the method
 	Base    float64 // so many times the baseline's figure
+	// Known are the figures that miss it, and why: the first one that holds counts.
+	Known []miss
+}
+
+// miss is why figures for which When holds miss a goal, up to Most and Base times the
+// baseline's figure.
+type miss struct {
+	When predicate[Case]
+	Most float64
+	Base float64
+	Why  string
 }
 
 // Judge says whether a figure of the patched kernel meets its goal, NoGoal if it
@@ -262,8 +275,14 @@ func Judge(c Case, patched float64) Goal {
 	}
 	r := op.Goal[i]
 	value := r.Counted + r.Always + r.Base*c.Base
-	if patched > value && patched >= value+slack {
-		return Goal{Missed, value}
+	if patched <= value || patched < value+slack {
+		return Goal{Outcome: Met, Value: value}
 	}
-	return Goal{Met, value}
+	goal := Goal{Outcome: Missed, Value: value}
+	for _, m := range r.Known {
+		if m.When(c) && patched < m.Most+m.Base*c.Base+slack && goal.Why == "" {
+			goal.Why = m.Why
+		}
+	}
+	return goal
 }

@@ -219,7 +219,9 @@ func TestMeanings(t *testing.T) {
 
 // TestJudge holds figures to their goals.
 func TestJudge(t *testing.T) {
-	walk := Case{Key: Key{Op: Walk, VCPUs: 1, IDs: measure.Dense}, Method: ICount}
+	walk := Case{Key: Key{Op: Walk, VCPUs: 64, IDs: measure.Dense}, Method: ICount}
+	single := walk
+	single.VCPUs = 1
 	growth := Case{Key: Key{Op: CreateGrowth, VCPUs: 64, IDs: measure.Dense}, Method: ICount}
 	parts := Case{Key: Key{Op: CreateArch, VCPUs: 1024, IDs: measure.Dense}, Method: ICount}
 	for name, tt := range map[string]struct {
@@ -227,11 +229,13 @@ func TestJudge(t *testing.T) {
 		patched float64
 		want    Goal
 	}{
-		"met":           {walk, 6, Goal{Met, 6}},
-		"a part of one": {walk, 6.4, Goal{Met, 6}},
-		"missed":        {walk, 6.5, Goal{Missed, 6}},
-		"a ratio":       {growth, 1.1001, Goal{Missed, 1.1}},
-		"no goal":       {parts, 1e12, Goal{}},
+		"met":            {walk, 6, Goal{Outcome: Met, Value: 6}},
+		"a part of one":  {walk, 6.4, Goal{Outcome: Met, Value: 6}},
+		"missed":         {walk, 6.5, Goal{Outcome: Missed, Value: 6}},
+		"known":          {single, 10, Goal{Missed, 6, "it is the beginning and the end of a walk"}},
+		"more than that": {single, 11, Goal{Outcome: Missed, Value: 6}},
+		"a ratio":        {growth, 1.1001, Goal{Outcome: Missed, Value: 1.1}},
+		"no goal":        {parts, 1e12, Goal{}},
 	} {
 		if got := Judge(tt.of, tt.patched); got != tt.want {
 			t.Errorf("%s: expected %+v, found %+v", name, tt.want, got)

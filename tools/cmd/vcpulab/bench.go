@@ -17,6 +17,7 @@ import (
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/bench"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/program"
@@ -179,7 +180,21 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	failed := filepath.Join(out, "failed")
 	r, runErr := c.measure(ctx, l, candidates, failed)
 	_ = os.Remove(failed) // unless there is something in it
-	return l.deliver(out, r, show, runErr)
+	if err := l.deliver(out, r, show, runErr); err != nil || c.Designs || c.seriesFlags != (seriesFlags{}) {
+		return err
+	}
+	return checkGoals(r)
+}
+
+// checkGoals returns an error if the series misses a goal for which no reason is known. A
+// part of it, and what others have made, is held to none.
+func checkGoals(r *results.Results) error {
+	missed := report.UnexplainedGoals(r)
+	if len(missed) == 0 {
+		return nil
+	}
+	return exit.With(exit.CheckFailed, fmt.Errorf("bench: goals that are missed for no known reason: %s: mend the patches, or say why in tools/figure/operations.toml",
+		strings.Join(missed, "; ")))
 }
 
 // deliver writes the results and shows what came out; runErr is why there may be

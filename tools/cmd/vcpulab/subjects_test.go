@@ -4,10 +4,14 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"vcpulab/tools/bench"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/figure"
 	"vcpulab/tools/mutant"
+	"vcpulab/tools/results"
 	"vcpulab/tools/series"
 	"vcpulab/tools/variant"
 )
@@ -79,5 +83,22 @@ func TestOfRivals(t *testing.T) {
 		return a.rival == b.rival && slices.Equal(a.mutants, b.mutants) && slices.Equal(a.tested, b.tested)
 	}) {
 		t.Errorf("expected %v, found %v", want, got)
+	}
+}
+
+// TestCheckGoals: a run fails if a goal is missed and nothing says why.
+func TestCheckGoals(t *testing.T) {
+	r, err := results.Read("../../results/testdata/results.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = checkGoals(r)
+	if exit.Code(err) != exit.CheckFailed || !strings.Contains(err.Error(), "for no known reason: Memory of what holds a VM's vCPUs, sparse IDs:") {
+		t.Errorf("expected the memory of a map that is too large to be told, found %v", err)
+	}
+
+	r.Figures = slices.DeleteFunc(r.Figures, func(f results.Figure) bool { return f.Key.Op == figure.Memory })
+	if err := checkGoals(r); err != nil {
+		t.Error(err)
 	}
 }
