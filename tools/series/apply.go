@@ -30,6 +30,8 @@ type Options struct {
 	Cache *cache.Cache
 	// Log shows progress; nil is silent.
 	Log *progress.Log
+
+	each func(p *Patch, files map[string]*node) error
 }
 
 // treeKind is the kind of patched trees in the cache, treeName the name of
@@ -94,7 +96,7 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 	}
 	defer root.Close()
 
-	a := &applier{image: newImage(root), relocate: opts.Relocate || s.stacked, report: s.newReport(base, through)}
+	a := &applier{image: newImage(root), relocate: opts.Relocate || s.stacked, report: s.newReport(base, through), each: opts.each}
 	if err := a.applyAll(s.Patches[:through]); err != nil {
 		if e, ok := errors.AsType[*ApplyError](err); ok && s.foreign(root) {
 			e.Hint = "none of the files that the series changes is in this tree: is it for another project, or for another version?"
@@ -211,4 +213,27 @@ func (s *Series) Overlay(base tree.Tree, opts Options) (map[string][]byte, *Repo
 		}
 	}
 	return files, report, nil
+}
+
+// File is what a patch makes of a file.
+type File struct {
+	Mode string // as git has it, octal
+	Data []byte
+}
+
+// Steps applies the series to base in memory, as Overlay does, and calls each with what
+// every patch makes of the files that it changes, by path; nil is removed. A patch that
+// is in base already is left out.
+func (s *Series) Steps(base tree.Tree, opts Options, each func(p *Patch, files map[string]*File) error) error {
+	opts.each = func(p *Patch, nodes map[string]*node) error {
+		files := make(map[string]*File)
+		for name, n := range nodes {
+			if files[name] = nil; n != nil {
+				files[name] = &File{n.mode, n.data}
+			}
+		}
+		return each(p, files)
+	}
+	_, _, err := s.inMemory(base, opts)
+	return err
 }

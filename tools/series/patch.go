@@ -23,6 +23,8 @@ type applier struct {
 	report   *Report
 	// undoing: patches are taken back, to see whether they are there.
 	undoing bool
+	// each is called after each patch, if set.
+	each func(p *Patch, files map[string]*node) error
 }
 
 // applyAll applies patches, in order. Where one does not apply because it and some
@@ -144,6 +146,9 @@ func (a *applier) applyPatch(p *Patch) error {
 		a.report.Shifts = append(a.report.Shifts, s)
 	}
 	a.report.Patches = append(a.report.Patches, pr)
+	if a.each != nil {
+		return a.each(p, c.files)
+	}
 	return nil
 }
 

@@ -64,8 +64,8 @@ type Main struct {
 	Sets []string `toml:"sets"`
 }
 
-// dir returns the directory of the set's patches, below that of all sets.
-func (s Set) dir() string {
+// Dir returns the directory of the set's patches, below that of all sets.
+func (s Set) Dir() string {
 	if s.rival {
 		return path.Join(RivalsDir, s.Name)
 	}
@@ -175,7 +175,7 @@ func (s *Sets) circle(name string, way []string) []string {
 func (s *Sets) checkDirs() error {
 	known := make(map[string]bool)
 	for _, set := range slices.Concat(s.All, s.Rivals) {
-		known[set.dir()] = true
+		known[set.Dir()] = true
 	}
 	for _, pattern := range []string{"*.patch", "*/*.patch", RivalsDir + "/*/*.patch"} {
 		found, err := fs.Glob(os.DirFS(s.Dir), pattern)
@@ -298,7 +298,7 @@ func (s *Sets) LoadOwn(names ...string) (*Series, error) {
 // LoadOn reads the patches of a set alone, and makes the tree that they are for:
 // base with what the set needs.
 func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (own *Series, on tree.Tree, err error) {
-	if own, err = Load(filepath.Join(s.Dir, set.dir())); err != nil || len(set.Needs) == 0 {
+	if own, err = Load(filepath.Join(s.Dir, set.Dir())); err != nil || len(set.Needs) == 0 {
 		return own, base, err
 	}
 	stack, err := s.Stack(set.Name)
@@ -319,7 +319,7 @@ func (s *Sets) join(stack []Set) (*Series, error) {
 	all := &Series{Dir: s.Dir, Version: 1, stacked: len(stack) > 1}
 	var ids []string
 	for _, set := range stack {
-		part, err := Load(filepath.Join(s.Dir, set.dir()))
+		part, err := Load(filepath.Join(s.Dir, set.Dir()))
 		if err != nil {
 			return nil, err
 		}

@@ -64,10 +64,10 @@ func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said st
 	return &Sets{Dir: dir, All: []Set{{}}}, name + ": " + said, nil
 }
 
-// formatPatch is how git writes patches here, whatever is configured.
-var formatPatch = []string{
+// FormatPatch is how git writes patches here, whatever is configured.
+var FormatPatch = []string{
 	"format-patch", "--quiet", "--no-signature", "--no-base", "--abbrev=12", "--zero-commit", "--numbered", "--subject-prefix=PATCH",
-	"--no-attach", "--no-thread", "--no-signoff", "--no-cover-letter", "--no-to", "--no-cc", "--no-add-header", "--no-notes",
+	"--no-attach", "--no-thread", "--no-signoff", "--no-to", "--no-cc", "--no-add-header", "--no-notes",
 	"--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--no-color", "--diff-algorithm=myers", "--unified=3", "--find-renames=50%",
 }
 
@@ -121,7 +121,7 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 		return fail("%d commits, expected at most %d", n, MaxMails)
 	}
 	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("range", "1", a, b), func(ctx context.Context, tmp string) error {
-		_, err := git(append(slices.Clone(formatPatch), "--output-directory="+tmp, a+".."+b)...)
+		_, err := git(append(slices.Clone(FormatPatch), "--no-cover-letter", "--output-directory="+tmp, a+".."+b)...)
 		return err
 	})
 	if err != nil {
