@@ -32,6 +32,8 @@ type cli struct {
 	Doctor   doctorCmd   `cmd:"" help:"Report what this machine lacks, and what works on it."`
 	Fetch    fetchCmd    `cmd:"" help:"Fetch the pinned kernel, verify and unpack it."`
 	Apply    applyCmd    `cmd:"" help:"Apply all sets of patches, or one, and print where the patched tree is."`
+	Checkout checkoutCmd `cmd:"" help:"Make a git repository with a branch for each set of patches."`
+	Checkin  checkinCmd  `cmd:"" help:"Bring the branches back to the patches."`
 	Verify   verifyCmd   `cmd:"" help:"Check the sets of patches as their maintainers would."`
 	Generate generateCmd `cmd:"" help:"Make the patches that are generated from a semantic patch, and compare."`
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the patches."`

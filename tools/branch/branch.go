@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package branch makes branches of sets of patches, in a git repository with the files of
+// their base, and patches of the branches: [Make] and [Collect].
+//
+// Each set is a branch of its name, a commit a patch, on what it needs: the base, the
+// branch of a set, or a merge of several. What stands below the "---" of a patch is a
+// git note of its commit, which a rebase takes along. Cover letters stay where they are.
+package branch
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+)
+
+// Branch is one that was made of a set.
+type Branch struct {
+	Name    string `json:"name"`
+	Commits int    `json:"commits"`
+}
+
+// baseKey is the setting of a repository that says which base it is of; startRefs has the
+// commit that each set's own ones are on.
+const (
+	baseKey   = "vcpulab.base"
+	startRefs = "refs/vcpulab/start/"
+	baseName  = "base" // the branch with the base
+)
+
+// name returns the branch of a set.
+func name(set series.Set) string { return cmp.Or(set.Dir(), "series") }
+
+// git runs git in a repository, without any setting of the user's.
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	p := program.Program{Name: "git", Dir: dir, Env: []string{
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=vcpulab", "GIT_AUTHOR_EMAIL=vcpulab@localhost", "GIT_AUTHOR_DATE=@0 +0000",
+		"GIT_COMMITTER_NAME=vcpulab", "GIT_COMMITTER_EMAIL=vcpulab@localhost", "GIT_COMMITTER_DATE=@0 +0000",
+	}}
+	out, _, err := p.Run(ctx, args...)
+	return strings.TrimSpace(string(out)), err
+}
+
+// baseKind is what the cache has of bases: a bare repository each, with one commit.
+const baseKind = "git"
+
+// baseRepository returns the repository with a base, which is made once.
+func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *progress.Log) (string, error) {
+	dir, _, err := c.Populate(ctx, baseKind, cache.Key("base", "1", base.ID), func(ctx context.Context, tmp string) (err error) {
+		step := log.Step("put Linux " + base.Version + " into a git repository, once")
+		defer func() { step.End(err, "") }()
+		if _, err := git(ctx, tmp, "init", "--quiet", "--bare", "--template=", "--initial-branch="+baseName); err != nil {
+			return err
+		}
+		// What is larger than that threshold goes to one pack at once; --force is for the
+		// kernel's .gitignore.
+		if _, err := git(ctx, tmp, "--git-dir="+tmp, "--work-tree="+base.Dir, "-C", base.Dir, "-c", "core.autocrlf=false",
+			"-c", "core.bigFileThreshold=1", "-c", "core.compression=1", "add", "--all", "--force", "."); err != nil {
+			return err
+		}
+		id, err := git(ctx, tmp, "write-tree")
+		if err != nil {
+			return err
+		}
+		if id, err = git(ctx, tmp, "commit-tree", "-m", "Linux "+base.Version, id); err != nil {
+			return err
+		}
+		_, err = git(ctx, tmp, "update-ref", "refs/heads/"+baseName, id)
+		return errors.Join(err, os.Remove(filepath.Join(tmp, "index")))
+	})
+	return dir, err
+}
+
+// Make makes dir, which must not exist, a git repository with a branch for each set and
+// rival. The directories of the files that they change are checked out, with the last
+// set; git sparse-checkout disable gets all others. Errors are those of
+// [series.Series.Apply]; then nothing is left.
+func Make(ctx context.Context, dir string, base tree.Tree, sets *series.Sets, o series.Options) (made []Branch, err error) {
+	if _, err := os.Lstat(dir); err == nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("%s exists: expected the name of a new directory", dir))
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	// Patches that do not apply are told before the base is put into a repository.
+	w := &writer{base: base, options: o, tips: make(map[string]string), files: make(map[string]bool)}
+	for _, set := range slices.Concat(sets.All, sets.Rivals) {
+		n, err := w.set(sets, set)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, Branch{name(set), n})
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".checkout-")
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
+	}
+	defer os.RemoveAll(tmp)
+	repo, err := baseRepository(ctx, base, o.Cache, o.Log)
+	if err != nil {
+		return nil, err
+	}
+
+	step := o.Log.Step("make the branches in " + dir)
+	defer func() { step.End(err, "%s", progress.Count(len(made), "branch")) }()
+	at := filepath.Join(tmp, "tree")
+	if _, err := git(ctx, tmp, "clone", "--quiet", "--local", "--no-checkout", "--template=", "--origin=cache", repo, at); err != nil {
+		return nil, err
+	}
+	p := program.Program{Name: "git", Dir: at, Stdin: &w.stream}
+	if _, _, err := p.Run(ctx, "fast-import", "--quiet"); err != nil {
+		return nil, err
+	}
+	for _, args := range [][]string{
+		{"remote", "remove", "cache"},
+		{"config", baseKey, base.ID},
+		{"config", "notes.rewriteRef", "refs/notes/commits"},
+		append([]string{"sparse-checkout", "set", "--cone", "--sparse-index"}, w.dirs()...),
+		{"checkout", "--quiet", name(sets.All[len(sets.All)-1])},
+	} {
+		if _, err := git(ctx, at, args...); err != nil {
+			return nil, err
+		}
+	}
+	return made, os.Rename(at, dir)
+}
+
+// writer writes what git fast-import reads.
+type writer struct {
+	base    tree.Tree
+	options series.Options
+	stream  bytes.Buffer
+	marks   int
+	notes   string            // what the commit of the last note was
+	tips    map[string]string // of the branches, by their sets
+	files   map[string]bool   // that are changed
+}
+
+func (w *writer) dirs() []string {
+	dirs := make(map[string]bool)
+	for name := range w.files {
+		dirs[filepath.Dir(name)] = true
+	}
+	delete(dirs, ".") // files at the top are always there
+	return slices.Sorted(maps.Keys(dirs))
+}
+
+// set writes the branch of a set, and returns how many commits of its own it has.
+func (w *writer) set(sets *series.Sets, set series.Set) (n int, err error) {
+	all, err := sets.Load(set.Name)
+	if err != nil {
+		return 0, err
+	}
+	own, err := series.Load(filepath.Join(sets.Dir, set.Dir()))
+	if err != nil {
+		return 0, err
+	}
+	stack, err := sets.Stack(set.Name)
+	if err != nil {
+		return 0, err
+	}
+
+	tip, ref := "refs/heads/"+baseName+"^0", "refs/heads/"+name(set)
+	needed := make(map[string]*series.File) // what the needed sets make of files
+	start := func() error {
+		if stack = stack[:len(stack)-1]; len(stack) > 0 {
+			last := stack[len(stack)-1]
+			same, err := sets.Stack(last.Name)
+			if err != nil {
+				return err
+			}
+			if tip = w.tips[last.Name]; len(same) != len(stack) {
+				var parents []string
+				for _, need := range set.Needs {
+					parents = append(parents, w.tips[need])
+				}
+				message := fmt.Sprintf("What %s needs: %s\n", set.Name, strings.Join(set.Needs, ", "))
+				tip = w.commit(ref, own.Patches[0], message, parents, needed)
+			}
+		}
+		fmt.Fprintf(&w.stream, "reset %s%s\nfrom %s\n\n", startRefs, name(set), tip)
+		return nil
+	}
+	err = all.Steps(w.base, w.options, func(p *series.Patch, files map[string]*series.File) error {
+		for name := range files {
+			w.files[name] = true
+		}
+		if p.Number <= len(all.Patches)-len(own.Patches) {
+			maps.Copy(needed, files)
+			return nil
+		}
+		if n++; n == 1 {
+			if err := start(); err != nil {
+				return err
+			}
+		}
+		tip = w.commit(ref, p, strings.TrimSuffix(p.Subject+"\n\n"+p.Message, "\n")+"\n", []string{tip}, files)
+		w.note(tip, p)
+		return nil
+	})
+	w.tips[set.Name] = tip
+	return n, err
+}
+
+// commit writes a commit with the date and the author of p, and returns its mark.
+func (w *writer) commit(ref string, p *series.Patch, message string, parents []string, files map[string]*series.File) string {
+	w.marks++
+	mark := fmt.Sprintf(":%d", w.marks)
+	person := fmt.Sprintf("%s %d %s", p.Author, max(p.Date.Unix(), 0), p.Date.Format("-0700"))
+	fmt.Fprintf(&w.stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\ndata %d\n%s\nfrom %s\n", ref, mark, person, person, len(message), message, parents[0])
+	for _, parent := range parents[1:] {
+		fmt.Fprintf(&w.stream, "merge %s\n", parent)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if f := files[name]; f == nil {
+			fmt.Fprintf(&w.stream, "D %s\n", name)
+		} else {
+			fmt.Fprintf(&w.stream, "M %s inline %s\ndata %d\n%s\n", f.Mode, name, len(f.Data), f.Data)
+		}
+	}
+	w.stream.WriteByte('\n')
+	return mark
+}
+
+// belowNotes is where the notes below the "---" of a patch end.
+var belowNotes = regexp.MustCompile(`(?m)^ \S.* \| +(\d+|Bin)|^ \d+ files? changed|^diff --git `)
+
+// note writes what a patch says below its message as a note of its commit.
+func (w *writer) note(mark string, p *series.Patch) {
+	text, ok := strings.CutPrefix(p.Below(), "---\n")
+	if at := belowNotes.FindStringIndex(text); ok && at != nil {
+		text = strings.TrimSpace(text[:at[0]])
+	}
+	if !ok || text == "" {
+		return
+	}
+	fmt.Fprintf(&w.stream, "commit refs/notes/commits\nmark :%d\ncommitter vcpulab <vcpulab@localhost> 0 +0000\ndata 0\n%sN inline %s\ndata %d\n%s\n\n",
+		w.marks+1, w.notes, mark, len(text), text)
+	w.marks++
+	w.notes = fmt.Sprintf("from :%d\n", w.marks)
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"vcpulab/tools/branch"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
+)
+
+// checkoutCmd makes branches of the sets.
+type checkoutCmd struct {
+	Dir    string `arg:"" help:"Directory to make, a git repository with a branch for each set, a commit a patch."`
+	Series string `help:"Your own series instead of the project's patches: a directory of patches, an mbox, or commits, TREE@A..B." placeholder:"SERIES"`
+}
+
+// Run prints the branches.
+func (c checkoutCmd) Run(ctx context.Context, l *lab) error {
+	flags := seriesFlags{Series: c.Series}
+	sets, err := l.setsOf(ctx, flags)
+	if err != nil {
+		return err
+	}
+	base, err := l.base(ctx, flags)
+	if err != nil {
+		return err
+	}
+	o, err := l.seriesOptions(ctx, flags)
+	if err != nil {
+		return err
+	}
+	made, err := branch.Make(ctx, c.Dir, base, sets, o)
+	if err != nil {
+		return err
+	}
+	return l.show(made, func(w io.Writer) error {
+		for _, b := range made {
+			fmt.Fprintf(w, "%-20s %s\n", b.Name, progress.Count(b.Commits, "commit"))
+		}
+		_, err := fmt.Fprintf(w, `
+%s has the directories that the patches change; git sparse-checkout disable gets all others.
+Leave branches that need one that you change as they are. Bring all of them back with
+  vcpulab checkin %[1]s
+`, c.Dir)
+		return err
+	})
+}
+
+// checkinCmd makes patches of the branches.
+type checkinCmd struct {
+	Dir    string `arg:"" help:"Directory that vcpulab checkout has made. It is only read." type:"existingdir"`
+	Series string `help:"Directory of patches that it was made of, and that is replaced (default: the project's patches)." placeholder:"DIR" type:"existingdir"`
+}
+
+// Run prints what has become of the patches.
+func (c checkinCmd) Run(ctx context.Context, l *lab) error {
+	flags := seriesFlags{Series: c.Series}
+	sets, err := l.setsOf(ctx, flags)
+	if err != nil {
+		return err
+	}
+	base, err := l.base(ctx, flags)
+	if err != nil {
+		return err
+	}
+	o, err := l.seriesOptions(ctx, flags)
+	if err != nil {
+		return err
+	}
+	list, err := branch.Collect(ctx, c.Dir, base, sets, o)
+	if err != nil {
+		return err
+	}
+	err = l.show(list, func(w io.Writer) error {
+		for _, b := range list {
+			fmt.Fprintf(w, "%-20s %s, %d changed, %d gone\n", b.Name, progress.Count(b.Patches, "patch"), len(b.Changed), len(b.Gone))
+			for _, name := range b.Changed {
+				fmt.Fprintf(w, "  %s\n", name)
+			}
+			for _, name := range b.Gone {
+				fmt.Fprintf(w, "  gone: %s\n", name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+
+	for _, b := range list {
+		rules, err := filepath.Glob(filepath.Join(sets.Dir, b.Name, "*.cocci"))
+		if err != nil {
+			return err
+		}
+		if c.Series == "" && len(rules) > 0 && len(b.Changed) > 0 {
+			if err := (generateCmd{Write: true}).Run(ctx, l, sets); err != nil {
+				return exit.With(exit.Code(err), fmt.Errorf("the patches are back, but not all that are generated are as they should be: %w", err))
+			}
+			break
+		}
+	}
+	return nil
+}
