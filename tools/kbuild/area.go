@@ -166,8 +166,16 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 	if _, err := os.Lstat(a.src); errors.Is(err, fs.ErrNotExist) {
 		return 0, a.clone(ctx, t, changed)
 	}
-	if a.state.Tree == t.ID {
-		return 0, nil
+	// A tree that was made again had been edited, and the area may share the files.
+	base, _, err := findBase(t)
+	if err != nil {
+		return 0, err
+	}
+	if again, err := a.olderThan(base); again || err != nil {
+		return 0, cmp.Or(err, a.clone(ctx, t, changed))
+	}
+	if again, err := a.olderThan(t); a.state.Tree == t.ID && !again || err != nil {
+		return 0, err
 	}
 
 	paths := slices.Concat(a.state.Changed, changed)
@@ -203,6 +211,16 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 
 	a.state.Tree, a.state.Changed = t.ID, changed
 	return replaced, a.save()
+}
+
+// olderThan tells whether a tree was made after the area was last used.
+func (a *area) olderThan(t tree.Tree) (bool, error) {
+	used, err := os.Stat(a.stateFile())
+	if err != nil {
+		return false, err
+	}
+	made, err := tree.Made(t.Dir)
+	return made.After(used.ModTime()), err
 }
 
 // clear empties an area: what is in out is useless without the files in src that

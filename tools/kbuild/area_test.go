@@ -249,6 +249,40 @@ func TestUnreadableStateClearsTheArea(t *testing.T) {
 	g.switchTo(t, b, "base")
 }
 
+// TestEditedTree switches to trees that were made again because a file of theirs,
+// which the area shares, was edited.
+func TestEditedTree(t *testing.T) {
+	g := newTestTrees(t)
+	a := g.open(t)
+	defer a.close()
+	for _, tc := range []struct{ tree, file, of string }{{"base", "mm/a.c", "base"}, {"one", "mm/a.c", "base"}, {"one", "virt/kvm.c", "one"}} {
+		if err := a.clear(); err != nil {
+			t.Fatal(err)
+		}
+		g.switchTo(t, a, tc.tree)
+		good := []byte(g.content[tc.tree][tc.file])
+		if err := os.WriteFile(filepath.Join(a.src, filepath.FromSlash(tc.file)), []byte("edited\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// The tree and those with it for a base are made again: a new file, and a new
+		// description.
+		for _, made := range []string{"base", "one", "two"} {
+			if made != tc.of && tc.of != "base" {
+				continue
+			}
+			name := filepath.Join(g.trees[made].Dir, filepath.FromSlash(tc.file))
+			if err := errors.Join(os.Remove(name), os.WriteFile(name, good, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		later := time.Now().Add(time.Minute)
+		if err := os.Chtimes(g.trees[tc.of].Dir+".json", later, later); err != nil {
+			t.Fatal(err)
+		}
+		g.switchTo(t, a, tc.tree)
+	}
+}
+
 // TestKilledBuildIsCleared opens an area whose build was killed.
 func TestKilledBuildIsCleared(t *testing.T) {
 	g := newTestTrees(t)

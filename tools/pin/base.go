@@ -109,6 +109,9 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 	}
 	id := strings.TrimSpace(string(out))
 
+	if err := tree.Renew(ctx, opts.Cache, userKind, id, tree.Tree{Dir: filepath.Join(opts.Cache.Path(userKind, id), treeName)}, opts.Log); err != nil {
+		return t, err
+	}
 	// It is the one that a copy of a checkout of that revision has.
 	entry, _, err := opts.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
 		doing := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree)

@@ -56,6 +56,9 @@ const (
 // Fetched returns the tree if it was fetched before; otherwise ok is false.
 func (p *Pin) Fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok bool, err error) {
 	for _, src := range p.Sources {
+		if err := tree.Renew(ctx, opts.Cache, cacheKind, p.key(&src), tree.Tree{Dir: filepath.Join(opts.Cache.Path(cacheKind, p.key(&src)), treeName)}, opts.Log); err != nil {
+			return tree.Tree{}, false, err
+		}
 		if entry, ok := opts.Cache.Lookup(cacheKind, p.key(&src)); ok {
 			t, err := load(ctx, entry, p.blobsOf(src.Kind))
 			return t, true, err

@@ -4,6 +4,7 @@ package pin
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -111,7 +113,20 @@ func TestFetchFindsAlteredFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeTree(t, got.Dir, map[string]string{"lib/xarray.c": "altered\n"})
+	// One that was edited in place is made again.
+	alter := func(at time.Time) {
+		t.Helper()
+		name := filepath.Join(got.Dir, "lib/xarray.c")
+		if err := errors.Join(os.WriteFile(name, []byte("altered\n"), 0o644), os.Chtimes(name, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter(time.Now().Add(time.Minute))
+	if _, err := p.Fetch(t.Context(), opts); err != nil {
+		t.Error(err)
+	}
+	// Where times do not show it, the blob ids of the pinned files do.
+	alter(time.Unix(1, 0))
 	if err := os.Remove(filepath.Join(got.Dir, "virt/kvm/kvm_main.c")); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,9 @@ func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *prog
 		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
 	}
 	id := tree.GitID(entries)
+	if err := tree.Renew(ctx, c, userKind, id, tree.Tree{Dir: filepath.Join(c.Path(userKind, id), treeName)}, log); err != nil {
+		return t, err
+	}
 	entry, _, err := c.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
 		doing := "copy the kernel tree " + dir
 		if err := c.Need(doing, unpackedBytes); err != nil {

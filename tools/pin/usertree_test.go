@@ -3,6 +3,7 @@
 package pin
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -203,7 +205,10 @@ func TestUserTreeCopyIsVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeTree(t, got.Dir, map[string]string{"lib/xarray.c": "altered\n"})
+	name := filepath.Join(got.Dir, "lib/xarray.c")
+	if err := errors.Join(os.WriteFile(name, []byte("altered\n"), 0o644), os.Chtimes(name, time.Unix(1, 0), time.Unix(1, 0))); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := UserTree(t.Context(), p, dir, c, nil); exit.Code(err) != exit.CheckFailed || !strings.Contains(fmt.Sprint(err), "lib/xarray.c: expected blob") {
 		t.Errorf("error %v", err)
 	}

@@ -34,6 +34,15 @@ func Clone(ctx context.Context, src, dst string) error {
 	})
 }
 
+// Copy makes dst, which must not exist, a tree of files of its own, which may be
+// edited. When Copy fails or ctx ends, dst is removed.
+func Copy(ctx context.Context, src, dst string) error {
+	return create("copy", src, dst, func() error {
+		_, _, err := program.Program{Name: "cp"}.Run(ctx, "--archive", "--no-target-directory", "--reflink=auto", src, dst)
+		return err
+	})
+}
+
 // create makes the directory dst and fills it. It is removed if that fails.
 func create(verb, src, dst string, fill func() error) error {
 	err := os.Mkdir(dst, 0o755)

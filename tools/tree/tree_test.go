@@ -156,6 +156,24 @@ func TestClone(t *testing.T) {
 	}
 }
 
+func TestCopy(t *testing.T) {
+	src := fixture(t)
+	dst := filepath.Join(t.TempDir(), "dst")
+	if err := Copy(t.Context(), src, dst); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := gitID(t, dst), gitID(t, src); got != want {
+		t.Errorf("content differs: %s, want %s", got, want)
+	}
+	const file = "virt/kvm/kvm_main.c"
+	if inode(t, filepath.Join(src, file)) == inode(t, filepath.Join(dst, file)) {
+		t.Error("linked instead of copied")
+	}
+	if err := Copy(t.Context(), src, dst); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("onto an existing directory: %v", err)
+	}
+}
+
 func TestCopyEntries(t *testing.T) {
 	src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
 	entries, err := Entries(t.Context(), src, func(name string, _ bool) bool { return name != "Documentation" })

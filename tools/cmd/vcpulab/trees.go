@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
 )
 
 // fetchCmd fetches the pinned kernel.
@@ -26,6 +28,7 @@ func (fetchCmd) Run(ctx context.Context, l *lab) error {
 // applyCmd applies the series.
 type applyCmd struct {
 	seriesFlags
+	Out string `help:"Copy the patched tree to this directory, which must not exist, to edit it: those in the cache share their files." placeholder:"DIR"`
 }
 
 // Run prints what each patch did and, last, where the patched tree is.
@@ -33,6 +36,15 @@ func (c applyCmd) Run(ctx context.Context, l *lab) error {
 	_, t, report, err := l.trees(ctx, c.seriesFlags)
 	if err != nil {
 		return err
+	}
+	if c.Out != "" {
+		if t.Dir, err = filepath.Abs(c.Out); err == nil {
+			err = tree.Copy(ctx, report.TreeDir, t.Dir)
+		}
+		if err != nil {
+			return exit.With(exit.Usage, err)
+		}
+		report.TreeDir = t.Dir
 	}
 	if err := l.show(report, report.WriteText); err != nil || l.JSON {
 		return err
