@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # For test-kernel: an architecture that can be booted, or all of them.
 ARCH ?= x86_64
 
-.PHONY: help bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan apply-patches \
+.PHONY: help bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params apply-patches \
 	verify build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -65,6 +65,14 @@ test-kernel-kcsan: $(VCPULAB)
 	$(VCPULAB) build --config kcsan
 	$(VCPULAB) test ./tools/selftest --run TestCheckersOff
 	$(VCPULAB) selftest --config kcsan
+
+## make test-kernel-params  the quick ones with KVM's modules set to other than their defaults
+test-kernel-params: $(VCPULAB)
+	$(VCPULAB) install build boot selftests --arch all
+	$(VCPULAB) selftest --quick --param kvm_amd.npt=0
+	$(VCPULAB) selftest --quick --param kvm_amd.nested=0
+	$(VCPULAB) selftest --quick --param kvm.tdp_mmu=0
+	$(VCPULAB) selftest --quick --arch arm64 --param kvm-arm.mode=nvhe
 
 ## make apply-patches  apply the patches and print where the patched tree is
 apply-patches: $(VCPULAB)

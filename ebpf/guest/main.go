@@ -259,19 +259,6 @@ func openPort() (io.Writer, error) {
 	return os.NewFile(uintptr(fd), wire.Port), nil
 }
 
-// loadModule loads a module, unless it is loaded already.
-func loadModule(m wire.Module) error {
-	f, err := os.Open(m.Path)
-	if err != nil {
-		return fmt.Errorf("load module: %w", err)
-	}
-	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), m.Args, 0); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("load module %s %s: %w", m.Path, m.Args, err)
-	}
-	return nil
-}
-
 // readLine returns the first line of a file, "" if it cannot be read.
 func readLine(path string) string {
 	data, err := os.ReadFile(path)

@@ -67,6 +67,8 @@ func (p TestPair) failure() string {
 type Comparison struct {
 	// Arch is the name of the architecture.
 	Arch string `json:"arch,omitempty"`
+	// Params are the parameters of KVM's modules, or of a kernel that has none.
+	Params string `json:"params,omitempty"`
 	// Tests are all tests of both kernels, sorted by name.
 	Tests []TestPair `json:"tests"`
 	// Incomplete says why the run ended early, "" if it did not. Then some

@@ -86,7 +86,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	}()
 	text := wire.NewExcerpt(consoleLimit)
 	res, err := vm.Boot(gctx, g.r.cache, m,
-		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Files: files, Source: o.Source},
+		vm.Guest{Job: job, Modules: s.Modules, ModuleDir: s.ModuleDir, Params: o.Params, Files: files, Source: o.Source},
 		vm.Options{
 			Timeout: total + bootAllowance, Silence: cmp.Or(o.Silence, silence), AllowWarnings: true,
 			OnRecord: g.follow, Console: text, KeepDir: g.keepDir(),

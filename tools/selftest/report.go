@@ -42,7 +42,7 @@ func Sum(all []Comparison) string {
 				sum.Failed++ // so that the sum does not pass for good
 			}
 		}
-		fmt.Fprintf(t, "%s:\t%s\n", c.Arch, text)
+		fmt.Fprintf(t, "%s:\t%s\n", strings.TrimSpace(c.Arch+" "+c.Params), text)
 		sum.Passed += c.Passed
 		sum.Failed += c.Failed
 		sum.Skipped += c.Skipped

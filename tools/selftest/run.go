@@ -104,6 +104,8 @@ type Options struct {
 	Parallel int
 	// MemMiB is the memory of each guest; 0 is DefaultMemMiB.
 	MemMiB int
+	// Params are parameters of KVM's modules, or of a kernel that has none.
+	Params []vm.Param
 	// Append are further arguments of the kernel.
 	Append []string
 	// Limit is the time that a test is given if it is not known how long it

@@ -48,6 +48,8 @@ type Guest struct {
 	// ModuleDir is where modules that others depend on are looked for, unless
 	// it is "".
 	ModuleDir string
+	// Params are parameters of the modules that are loaded, or of the kernel.
+	Params []Param
 	// Files are what the job needs besides, such as static test programs.
 	Files []File
 	// Source is the directory of the guest program's source, see GuestProgram.
@@ -68,10 +70,11 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	files, err := g.files(program)
+	files, line, err := g.files(program)
 	if err != nil {
 		return nil, err
 	}
+	m.Append = append(slices.Clip(m.Append), line...)
 	var initramfs bytes.Buffer
 	if err := WriteInitramfs(&initramfs, files); err != nil {
 		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
@@ -89,14 +92,18 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 	return res, err
 }
 
-// files returns the content of the initramfs.
-func (g Guest) files(program string) ([]File, error) {
+// files returns the content of the initramfs, and what of the parameters is for the
+// kernel's command line.
+func (g Guest) files(program string) (files []File, line []string, err error) {
 	modules, err := OrderModules(g.Modules, g.ModuleDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if line, err = setParams(modules, g.Params); err != nil {
+		return nil, nil, err
 	}
 
-	files := []File{{Path: "init", Mode: 0o755, Host: program}}
+	files = []File{{Path: "init", Mode: 0o755, Host: program}}
 	job := g.Job
 	for _, m := range modules {
 		name := guestModules + "/" + filepath.Base(m.Host)
@@ -105,10 +112,10 @@ func (g Guest) files(program string) ([]File, error) {
 	}
 	data, err := json.Marshal(job)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files = append(files, File{Path: wire.JobPath, Data: data})
-	return append(files, g.Files...), nil
+	return append(files, g.Files...), line, nil
 }
 
 // memoryFile returns a file with this content in memory: QEMU inherits it, and

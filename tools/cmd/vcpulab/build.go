@@ -129,10 +129,29 @@ type bootCmd struct {
 	Arch   string `help:"${bootable}." default:"x86_64" placeholder:"ARCH"`
 	Accel  string `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	Out    string `help:"Directory for the console, and for what repeats a boot that failed." default:"out/boot" placeholder:"DIR"`
+	paramFlag
 }
 
-// Run prints how long the boot took.
+// paramFlag are parameters of the kernels that are booted.
+type paramFlag struct {
+	Param []string `help:"A parameter of KVM's modules, or of a kernel without modules, and its values, as kvm_amd.npt=0,1. Repeated, each combination is booted." placeholder:"MODULE.NAME=VALUE" sep:"none"`
+}
+
+// combineParams returns all combinations, one without parameters if none was given.
+func (f paramFlag) combineParams() ([][]vm.Param, error) {
+	combined, err := vm.CombineParams(f.Param)
+	if err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("--param: %w", err))
+	}
+	return combined, nil
+}
+
+// Run prints how long each boot took.
 func (c bootCmd) Run(ctx context.Context, l *lab) error {
+	combined, err := c.combineParams()
+	if err != nil {
+		return err
+	}
 	out, err := outDir(c.Out)
 	if err != nil {
 		return err
@@ -153,16 +172,37 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 
-	res, err := vm.Boot(ctx, l.cache,
-		vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath()},
-		vm.Guest{Source: l.root}, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
-	if err != nil {
-		return err
+	for _, params := range combined {
+		guest := vm.Guest{Source: l.root, Params: params}
+		if module := vm.KVMModule(k.Arch, choice.Accel); module != "" && len(params) > 0 {
+			file, err := k.ModulePath(module)
+			if err != nil {
+				return err
+			}
+			guest.Modules, guest.ModuleDir = []vm.Module{{Host: file}}, filepath.Join(k.Dir, "modules")
+		}
+		res, err := vm.Boot(ctx, l.cache, vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath()},
+			guest, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})
+		if err == nil {
+			err = c.report(l, res, choice.Accel, params)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report prints how long a boot took.
+func (c bootCmd) report(l *lab, res *vm.Result, accel vm.Accel, params []vm.Param) error {
+	with := string(accel)
+	if len(params) > 0 {
+		with += ", " + vm.JoinParams(params)
 	}
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 	return l.show(res, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s %s: Linux %s with %s: first record after %v, QEMU ended after %v\n",
-			c.Kernel, k.Arch.Name, res.Hello.Kernel, choice.Accel, ms(res.Timing.Hello), ms(res.Timing.Gone))
+			c.Kernel, c.Arch, res.Hello.Kernel, with, ms(res.Timing.Hello), ms(res.Timing.Gone))
 		return err
 	})
 }

@@ -27,7 +27,8 @@ type selftestCmd struct {
 	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug and kcsan)."`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
-	Out   string   `help:"Directory for logs, JSON and JUnit; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
+	paramFlag
+	Out string `help:"Directory for logs, JSON and JUnit; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
 }
 
 // maxGuests bounds how many guests run at a time.
@@ -49,18 +50,18 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	var errs []error
 	for _, p := range plans {
 		if len(plans) > 1 && !l.JSON {
-			l.printf("%s:\n", p.arch.Name)
+			l.printf("%s:\n", p)
 		}
-		compared, err := c.run(ctx, l, p, filepath.Join(out, p.arch.Name))
+		compared, err := c.run(ctx, l, p, filepath.Join(out, p.dir()))
 		if ctx.Err() != nil || len(plans) == 1 && compared == nil {
 			return err
 		}
 		if err != nil && len(plans) > 1 {
-			err = fmt.Errorf("%s: %w", p.arch.Name, err)
+			err = fmt.Errorf("%s: %w", p, err)
 		}
 		if compared == nil {
 			// The results of the others are still of use.
-			compared = &selftest.Comparison{Arch: p.arch.Name, Incomplete: inOneLine(err)}
+			compared = &selftest.Comparison{Arch: p.arch.Name, Params: vm.JoinParams(p.params), Incomplete: inOneLine(err)}
 			if !l.JSON {
 				l.printf("%v\n\n", err)
 			}
@@ -103,7 +104,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	opts := selftest.Options{Accel: v.Accel, Parallel: l.guestsAtOnce(), Log: l.log, Source: l.root}
+	opts := selftest.Options{Accel: v.Accel, Params: p.params, Parallel: l.guestsAtOnce(), Log: l.log, Source: l.root}
 	if v.Accel == vm.KVM {
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
@@ -130,6 +131,9 @@ func (l *lab) guestsAtOnce() int {
 // that of the base kernel does, or if ctx ends, there is none.
 func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernels []selftest.Kernel, opts selftest.Options, out string) (*selftest.Comparison, error) {
 	id := fmt.Sprintf("%s-%s-%s", p.arch.Name, opts.Accel, c.Config)
+	if len(p.params) > 0 {
+		id += "-" + vm.JoinParams(p.params)
+	}
 	opts.History = selftest.LoadHistory(l.cache, id)
 	var results [2][]selftest.Result
 	var runErr error
@@ -152,8 +156,8 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernel
 		e.Incomplete = inOneLine(runErr)
 	}
 	compared := selftest.Compare(results[0], results[1], e)
-	compared.Arch = p.arch.Name
-	err := errors.Join(runErr, c.show(l, out, compared))
+	compared.Arch, compared.Params = p.arch.Name, vm.JoinParams(p.params)
+	err := errors.Join(runErr, c.show(l, p, out, compared))
 	if runErr == nil {
 		err = errors.Join(err, compared.Err())
 	}
@@ -220,20 +224,23 @@ func addedBuilt(added []string, unbuilt map[string]string) error {
 }
 
 // show prints the comparison and writes it for programs.
-func (c selftestCmd) show(l *lab, out string, compared selftest.Comparison) error {
+func (c selftestCmd) show(l *lab, p selftestPlan, out string, compared selftest.Comparison) error {
 	err := compared.Save(out)
 	if !l.JSON {
 		l.printf("logs: %s\n\n", out)
-		err = errors.Join(err, compared.WriteText(l.stdout, c.again(compared.Arch)))
+		err = errors.Join(err, compared.WriteText(l.stdout, c.again(p)))
 	}
 	return selftest.DiskFull(err)
 }
 
 // again is the command that runs a test again, with %s for its name.
-func (c selftestCmd) again(name string) string {
+func (c selftestCmd) again(p selftestPlan) string {
 	again := "bin/vcpulab selftest"
-	if name != arch.X86_64().Name {
-		again += " --arch " + name
+	if p.arch.Name != arch.X86_64().Name {
+		again += " --arch " + p.arch.Name
+	}
+	for _, param := range p.params {
+		again += " --param " + param.String()
 	}
 	if c.searching() {
 		again += " --config " + c.Config

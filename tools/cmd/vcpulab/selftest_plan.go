@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
@@ -13,6 +15,7 @@ import (
 	"vcpulab/tools/pattern"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/series"
+	"vcpulab/tools/vm"
 )
 
 // proofsFile says which tests have to fail on the base kernel.
@@ -20,13 +23,24 @@ const proofsFile = "proofs.toml"
 
 // selftestPlan is what runs on the kernels of one architecture.
 type selftestPlan struct {
-	arch arch.Arch
+	arch   arch.Arch
+	params []vm.Param
 	// base and patched are the tests of each tree; a nil base is those of
 	// patched that it has.
 	base, patched []string
 	// all says that these are all tests of both trees.
 	all    bool
 	expect selftest.Expectations
+}
+
+// String names the plan among those of a run.
+func (p selftestPlan) String() string {
+	return strings.TrimSpace(p.arch.Name + " " + vm.JoinParams(p.params))
+}
+
+// dir is where the plan's logs go, below that of the run.
+func (p selftestPlan) dir() string {
+	return filepath.Join(p.arch.Name, strings.ReplaceAll(vm.JoinParams(p.params), " ", "_"))
 }
 
 // quick tells whether only the tests that use the lookups are run. On kernels
@@ -51,6 +65,11 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 		return nil, err
 	}
 
+	combined, err := c.combineParams()
+	if err != nil {
+		return nil, err
+	}
+
 	var plans []selftestPlan
 	for _, a := range arches {
 		p := selftestPlan{arch: a}
@@ -63,7 +82,9 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 				return nil, err
 			}
 		}
-		plans = append(plans, p)
+		for _, p.params = range combined {
+			plans = append(plans, p)
+		}
 	}
 	if c.quick() {
 		return plans, nil
