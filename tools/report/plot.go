@@ -108,7 +108,7 @@ func (s series) Shape() int { return s.Kernel % shapes }
 
 // Widths in the legend: of a letter, of a line's sample, and around it.
 const (
-	letterWidth = 6.5
+	letterWidth = 7.5
 	sampleWidth = 24
 	sampleGap   = 4
 	legendGap   = 14

@@ -51,13 +51,14 @@ func (r *Results) HasDesigns() bool {
 	return n > 1 && r.Kernels[0].Design != nil
 }
 
-// Beside adds to what is quoted of r what was kept of methods that r lacks. The
-// kernels must be the same.
+// Beside adds to what is quoted of r what was kept of methods that r lacks, if
+// there is any. The kernels must be the same.
 func (r *Results) Beside(kept *Results) error {
-	if !reflect.DeepEqual(r.Kernels, kept.Kernels) {
+	of := func(m Method) func(Boot) bool { return func(b Boot) bool { return b.Method == m } }
+	lacking := func(b Boot) bool { return !slices.ContainsFunc(r.Boots, of(b.Method)) }
+	if slices.ContainsFunc(kept.Boots, lacking) && !reflect.DeepEqual(r.Kernels, kept.Kernels) {
 		return fmt.Errorf("results: what is kept was measured on other kernels: measure with all methods at once")
 	}
-	of := func(m Method) func(Boot) bool { return func(b Boot) bool { return b.Method == m } }
 	where := make(map[int]int) // boots of kept in r
 	for i, b := range kept.Boots {
 		if !slices.ContainsFunc(r.Boots[:len(r.Boots)-len(where)], of(b.Method)) {

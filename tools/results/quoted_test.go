@@ -58,4 +58,7 @@ func TestBeside(t *testing.T) {
 	if err := of(2, Native).Beside(other); err == nil || !strings.Contains(err.Error(), "other kernels") {
 		t.Errorf("expected other kernels to be refused, found %v", err)
 	}
+	if err := of(2, ICount).Beside(other); err != nil {
+		t.Errorf("expected nothing to be kept of what was measured anew, found %v", err)
+	}
 }
