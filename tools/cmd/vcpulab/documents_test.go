@@ -62,6 +62,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab apply --set generic --base ~/linux", covered{prepare: copyTouched, run: `(?m)^ *4/4 +(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab checkout ~/work", covered{run: `(?m)^generic +4 commits$`}},
 	{"bin/vcpulab checkin ~/work", covered{prepare: `test -d ~/work || bin/vcpulab checkout ~/work`, run: `(?m)^generic +4 patches, 0 changed, 0 gone$`}},
+	{"bin/vcpulab bisect --set generic --run 'test ! -e $VCPULAB_TREE/tools/testing/selftests/kvm/vcpu_create_race_test.c'", covered{run: `(?m)^patch 4 makes it so: generic/0004-`}},
 	{"bin/vcpulab moves ~/linux", covered{prepare: copyTouched, run: "(?m)^\\| `walks` \\| applies \\|$"}},
 	{"bin/vcpulab moves --compile ~/linux", covered{ci: `^\ttest$`, why: "the script moves.txtar does it with a kernel of one file"}},
 	{"make build", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "make test-kernel-quick begins with the same builds"}},
