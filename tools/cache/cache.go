@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -159,6 +160,9 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 	}
 	// An entry never changes once it exists: using it needs no lock.
 	if dir, ok := c.Lookup(kind, key); ok {
+		// Prune removes first what was not used for the longest time.
+		now := time.Now()
+		_ = os.Chtimes(dir, now, now)
 		return dir, true, nil
 	}
 	unlock, err := c.Lock(ctx, kind, key)
