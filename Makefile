@@ -17,7 +17,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 ARCH ?= x86_64
 
 .PHONY: help bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params apply-patches \
-	verify build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
+	verify onto build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -83,6 +83,10 @@ apply-patches: $(VCPULAB)
 verify: $(VCPULAB)
 	$(VCPULAB) install verify generate
 	$(VCPULAB) verify
+
+## make onto           say on which other kernels that Debian packages the sets apply
+onto: $(VCPULAB)
+	$(VCPULAB) onto 7.2.13 7.3-rc7 6.12.107
 
 ## make build          build both kernels
 build: $(VCPULAB)

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vcpulab/tools/cache"
@@ -254,4 +255,66 @@ func (w *writer) note(mark string, p *series.Patch) {
 		w.marks+1, w.notes, mark, len(text), text)
 	w.marks++
 	w.notes = fmt.Sprintf("from :%d\n", w.marks)
+}
+
+// Picked says how far a set has come on another base.
+type Picked struct {
+	Branch string `json:"branch"`
+	// Commits is how many there are to pick, and Picked how many were.
+	Commits int `json:"commits"`
+	Picked  int `json:"picked"`
+	// Said is what git says of the one that conflicts; "" if none does.
+	Said string `json:"said,omitempty"`
+}
+
+// Pick makes dir as Make does, and picks a set and what it needs onto another base there,
+// by a merge of three, until a commit conflicts: that is left to git.
+func Pick(ctx context.Context, dir string, base, onto tree.Tree, sets *series.Sets, set series.Set, o series.Options) (*Picked, error) {
+	repo, err := baseRepository(ctx, onto, o.Cache, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := Make(ctx, dir, base, sets, o); err != nil {
+		return nil, err
+	}
+	cp := program.Program{Name: "cp"}
+	from, to := filepath.Join(repo, "objects")+"/.", filepath.Join(dir, ".git", "objects")
+	if _, _, err := cp.Run(ctx, "--recursive", "--link", "--force", from, to); err != nil {
+		if _, _, err = cp.Run(ctx, "--recursive", "--force", from, to); err != nil {
+			return nil, err
+		}
+	}
+	id, err := git(ctx, repo, "rev-parse", baseName)
+	if err != nil {
+		return nil, err
+	}
+	stack, err := sets.Stack(set.Name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Picked{Branch: "onto-" + onto.Version}
+	if _, err := git(ctx, dir, "checkout", "--quiet", "-b", p.Branch, id); err != nil {
+		return nil, err
+	}
+	args := []string{"cherry-pick"}
+	for _, s := range stack {
+		out, err := git(ctx, dir, "rev-list", "--reverse", startRefs+name(s)+".."+name(s))
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, strings.Fields(out)...)
+	}
+	p.Commits = len(args) - 1
+	_, err = git(ctx, dir, args...)
+	if status, ok := errors.AsType[*program.StatusError](err); ok {
+		p.Said, err = status.Said+"\n", nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	n, err := git(ctx, dir, "rev-list", "--count", id+"..HEAD")
+	if err == nil {
+		p.Picked, err = strconv.Atoi(n)
+	}
+	return p, err
 }

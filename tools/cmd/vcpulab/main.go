@@ -40,7 +40,7 @@ type cli struct {
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
 	Bisect   bisectCmd   `cmd:"" help:"Find the patch with which a test fails, a kernel complains, a compiler warns or a figure changes."`
-	Moves    movesCmd    `cmd:"" help:"Say on which other kernels the sets apply."`
+	Onto     ontoCmd     `cmd:"" help:"Say on which other kernels the sets apply, or put one there."`
 	Mutants  mutantsCmd  `cmd:"" help:"Test the checks: each fault of ci/mutants must be caught."`
 	Bench    benchCmd    `cmd:"" help:"Measure both kernels and report."`
 	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`

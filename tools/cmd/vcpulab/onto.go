@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"vcpulab/tools/branch"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/jsonfile"
+	"vcpulab/tools/matrix"
+	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
+)
+
+// ontoCmd says on which kernels the sets apply, or puts one there.
+type ontoCmd struct {
+	Bases    []string `arg:"" help:"Bases to try them on: pins, versions that Debian packages, kernel trees or git repositories, as DIR or DIR@REVISION."`
+	Series   string   `help:"Try your own series: a directory of patches, an mbox, or commits, TREE@A..B." placeholder:"SERIES"`
+	Compile  bool     `help:"Compile KVM with the sets that apply, for x86_64 and for the architectures that they change."`
+	Markdown bool     `help:"Print the table in Markdown."`
+	Into     string   `help:"Write the table into this Markdown file, between its markers." placeholder:"FILE" type:"existingfile"`
+	Since    string   `help:"Compare with this earlier result, of --json: exit code 1 if a set got worse." placeholder:"FILE" type:"existingfile"`
+	Checkout string   `help:"Make this directory, a git repository in which the set is picked onto the one base, until it conflicts: git goes on from there." placeholder:"DIR"`
+	Set      string   `help:"With --checkout: the set or rival to pick, after what it needs (default: the last one)." placeholder:"NAME"`
+}
+
+// ontoBase is what becomes of the sets on one base.
+type ontoBase struct {
+	Version string        `json:"version"`
+	Sets    []series.Move `json:"sets"`
+	// Compiled is of those that apply, nil if that was not asked for.
+	Compiled []matrix.Outcome `json:"compiled,omitempty"`
+}
+
+// The markers in a Markdown file, between which the table is put.
+const (
+	ontoBegin = "<!-- onto: vcpulab onto --compile --into patches/README.md BASE... -->\n"
+	ontoEnd   = "<!-- end of onto -->\n"
+)
+
+// Run prints a table, a row for each set and a column for each kernel, or two.
+func (c ontoCmd) Run(ctx context.Context, l *lab) error {
+	if l.Base != "" || c.Checkout != "" && len(c.Bases) != 1 || c.Set != "" && c.Checkout == "" {
+		return exit.With(exit.Usage, errors.New("onto: expected the bases as arguments, one with --checkout, and --set with --checkout alone"))
+	}
+	sets, err := l.setsOf(ctx, seriesFlags{Series: c.Series})
+	if err != nil {
+		return err
+	}
+	if c.Checkout != "" {
+		return c.checkout(ctx, l, sets)
+	}
+	var was, kernels []ontoBase
+	if c.Since != "" {
+		if err := jsonfile.Load(c.Since, &was); err != nil {
+			return exit.With(exit.Usage, err)
+		}
+	}
+	for _, name := range c.Bases {
+		l.Base = name
+		base, err := l.base(ctx, seriesFlags{})
+		if err != nil {
+			return err
+		}
+		k := ontoBase{Version: base.Version}
+		if k.Sets, err = sets.Moves(base); err != nil {
+			return err
+		}
+		if c.Compile {
+			if k.Compiled, err = l.compileMoved(ctx, sets, base, k.Sets); err != nil {
+				return err
+			}
+		}
+		kernels = append(kernels, k)
+	}
+
+	if c.Into != "" {
+		err = insert(c.Into, ontoBegin, markdown(c.table(sets, kernels)), ontoEnd)
+	} else {
+		err = l.show(kernels, func(w io.Writer) error {
+			rows := c.table(sets, kernels)
+			if c.Markdown {
+				_, err := io.WriteString(w, markdown(rows))
+				return err
+			}
+			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			for _, row := range rows {
+				fmt.Fprintln(t, strings.ReplaceAll(strings.Join(row, "\t"), "`", ""))
+			}
+			return t.Flush()
+		})
+	}
+	return errors.Join(err, worse(was, kernels))
+}
+
+// worse returns an error if a set applied or compiled on a kernel, and does not any more.
+func worse(was, is []ontoBase) error {
+	var list []string
+	for _, old := range was {
+		for _, k := range is {
+			if old.Version != k.Version {
+				continue
+			}
+			for _, m := range old.Sets {
+				if at := slices.IndexFunc(k.Sets, func(o series.Move) bool { return o.Set == m.Set }); at >= 0 && m.Applies() && !k.Sets[at].Applies() {
+					list = append(list, fmt.Sprintf("%s on %s: %s, it applied", cmp.Or(m.Set, "all"), k.Version, k.Sets[at]))
+				}
+			}
+			for _, o := range old.Compiled {
+				if at := slices.IndexFunc(k.Compiled, func(n matrix.Outcome) bool { return n.Set == o.Set }); at >= 0 && len(o.Fails) == 0 && len(k.Compiled[at].Fails) > 0 {
+					list = append(list, fmt.Sprintf("%s on %s: %s, it compiled", cmp.Or(o.Set, "all"), k.Version, k.Compiled[at]))
+				}
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return exit.With(exit.CheckFailed, fmt.Errorf("onto: worse than it was:\n  %s", strings.Join(list, "\n  ")))
+}
+
+// checkout picks a set onto the base, in a git repository.
+func (c ontoCmd) checkout(ctx context.Context, l *lab, sets *series.Sets) error {
+	set := sets.All[len(sets.All)-1]
+	if c.Set != "" {
+		var err error
+		if set, err = sets.Find(c.Set); err != nil {
+			return err
+		}
+	}
+	flags := seriesFlags{Series: c.Series}
+	from, err := l.base(ctx, flags)
+	if err != nil {
+		return err
+	}
+	o, err := l.seriesOptions(ctx, flags)
+	if err != nil {
+		return err
+	}
+	l.Base = c.Bases[0]
+	onto, err := l.base(ctx, seriesFlags{})
+	if err != nil {
+		return err
+	}
+	p, err := branch.Pick(ctx, c.Checkout, from, onto, sets, set, o)
+	if err != nil {
+		return err
+	}
+	err = l.show(p, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s: %d of %d commits are on Linux %s, on the branch %s\n%s", c.Checkout, p.Picked, p.Commits, onto.Version, p.Branch, p.Said)
+		return err
+	})
+	if err == nil && p.Said != "" {
+		err = exit.With(exit.PatchFailed, fmt.Errorf("onto: commit %d of %d conflicts; resolve that in %s, git add what was resolved, and git cherry-pick --continue", p.Picked+1, p.Commits, c.Checkout))
+	}
+	return err
+}
+
+// compileMoved compiles KVM of a kernel with the sets that apply to it.
+func (l *lab) compileMoved(ctx context.Context, sets *series.Sets, base tree.Tree, moves []series.Move) ([]matrix.Outcome, error) {
+	columns, err := matrix.Load(l.path("ci", "matrix"))
+	if err != nil {
+		return nil, err
+	}
+	o := series.Options{Relocate: true, Cache: l.cache, Log: l.log}
+	apply := func(ctx context.Context, s *series.Series, err error) (tree.Tree, error) {
+		if err != nil {
+			return tree.Tree{}, err
+		}
+		t, _, err := s.Apply(ctx, base, o)
+		return t, err
+	}
+
+	var names []string
+	var list []matrix.Candidate
+	for _, m := range moves {
+		if !m.Applies() {
+			continue
+		}
+		own, err := series.Load(filepath.Join(sets.Dir, m.Set))
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, m.Set)
+		list = append(list, matrix.Candidate{Set: m.Set, Paths: own.Paths(), Tree: func(ctx context.Context) (tree.Tree, error) {
+			stack, err := sets.Load(m.Set)
+			return apply(ctx, stack, err)
+		}})
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	all := func(ctx context.Context) (tree.Tree, error) {
+		s, err := sets.LoadThese(names)
+		return apply(ctx, s, err)
+	}
+	return matrix.Elsewhere(ctx, l.builder(), columns, base, all, list, parallelColumns)
+}
+
+// table returns the rows of the table, its head first.
+func (c ontoCmd) table(sets *series.Sets, kernels []ontoBase) [][]string {
+	rows := [][]string{{"set"}}
+	for _, set := range sets.All {
+		rows = append(rows, []string{"`" + cmp.Or(set.Name, "all") + "`"})
+	}
+	for _, k := range kernels {
+		rows[0] = append(rows[0], k.Version)
+		if c.Compile {
+			rows[0] = append(rows[0], "compiles")
+		}
+		for i, m := range k.Sets {
+			rows[i+1] = append(rows[i+1], m.String())
+			if !c.Compile {
+				continue
+			}
+			compiled := ""
+			if at := slices.IndexFunc(k.Compiled, func(o matrix.Outcome) bool { return o.Set == m.Set }); at >= 0 {
+				compiled = k.Compiled[at].String()
+			}
+			rows[i+1] = append(rows[i+1], compiled)
+		}
+	}
+	return rows
+}
+
+// markdown returns a table in Markdown.
+func markdown(rows [][]string) string {
+	var b strings.Builder
+	for i, row := range rows {
+		for _, cell := range row {
+			b.WriteString(strings.TrimRight("| "+strings.ReplaceAll(cell, "|", "\\|"), " ") + " ")
+		}
+		b.WriteString("|\n")
+		if i == 0 {
+			b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+		}
+	}
+	return b.String()
+}
