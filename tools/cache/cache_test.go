@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -223,7 +224,9 @@ func TestKilledFillIsSwept(t *testing.T) {
 				return err
 			}
 			os.Stdout.WriteString("filling\n")
-			select {}
+			// Without a timer Go's runtime would end the process: a deadlock.
+			time.Sleep(time.Hour)
+			return nil
 		})
 		t.Fatal(err)
 	}
