@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # For test-kernel: an architecture that can be booted, or all of them.
 ARCH ?= x86_64
 
-.PHONY: help bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params apply-patches \
+.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params apply-patches \
 	verify onto build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -41,6 +41,11 @@ bench-full: $(VCPULAB)
 test: $(VCPULAB)
 	$(VCPULAB) install build boot bpf verify generate selftests test
 	$(VCPULAB) test
+
+## make fuzz           run each fuzz target of the parsers for a minute
+fuzz: $(VCPULAB)
+	$(VCPULAB) install test
+	$(VCPULAB) test --fuzz 60s
 
 ## make test-kernel    run KVM's selftests on both kernels and compare: ARCH=NAME or all
 test-kernel: $(VCPULAB)

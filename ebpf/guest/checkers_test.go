@@ -89,3 +89,30 @@ func TestCheckers(t *testing.T) {
 		t.Errorf("expected %v of an unknown checker, found %v", wire.ErrInvalid, err)
 	}
 }
+
+// FuzzExpectField: files of the kernel in another format are no proof.
+func FuzzExpectField(f *testing.F) {
+	for _, text := range alive() {
+		f.Add(text)
+	}
+	name := filepath.Join(f.TempDir(), "file")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := expectField(name, "debug_locks", is("1")); err == nil && !strings.Contains(text, "debug_locks") {
+			t.Errorf("taken for on: %q", text)
+		}
+	})
+}
+
+// FuzzReadJob: a job is whole or refused.
+func FuzzReadJob(f *testing.F) {
+	f.Add(`{"exec":{"programs":[{"name":"a","path":"/a","max_output":1}],"checkers":["KASAN"]},"mounts":["tmpfs"]}`)
+	f.Add(`{"unknown":1}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := readJob(strings.NewReader(text)); err != nil && !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("expected %v, found %v", wire.ErrInvalid, err)
+		}
+	})
+}

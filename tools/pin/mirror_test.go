@@ -95,6 +95,20 @@ func TestParseSites(t *testing.T) {
 	}
 }
 
+// FuzzSites: what apt is configured with is sites that can be asked, each once.
+func FuzzSites(f *testing.F) {
+	f.Add("http://a.example.org/debian|Debian\nmirror+file:/m|Debian\ncdrom://x|y\n", "http://m1.example.org/debian/\tpriority:1\n# comment\n")
+	f.Fuzz(func(t *testing.T, text, mirrors string) {
+		seen := map[string]bool{}
+		for _, s := range parseSites(text, func(string) ([]byte, error) { return []byte(mirrors), nil }) {
+			if !strings.HasPrefix(strings.ToLower(s), "http") || seen[s] {
+				t.Errorf("site %q", s)
+			}
+			seen[s] = true
+		}
+	})
+}
+
 func TestPublishedSum(t *testing.T) {
 	sum, other := strings.Repeat("0a", 32), strings.Repeat("0b", 32)
 	for name, tc := range map[string]struct{ list, want string }{

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"vcpulab/tools/exit"
 	"vcpulab/tools/tree"
 )
 
@@ -269,6 +270,26 @@ func FuzzThread(f *testing.F) {
 			if m.answer || m.Version != chosen[0].Version || i > 0 && m.Number <= chosen[i-1].Number {
 				t.Fatalf("mail %d: number %d after %d, version %d of %d, answer: %t", i, m.Number, chosen[max(i-1, 0)].Number, m.Version, chosen[0].Version, m.answer)
 			}
+		}
+	})
+}
+
+// FuzzSets: a list of sets that cannot be used is wrong use.
+func FuzzSets(f *testing.F) {
+	text, err := os.ReadFile(filepath.Join(patchesDir, SetsFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte("[[set]]\nname = 'a'\nneeds = ['b']\n[[set]]\nname = 'b'\nneeds = ['a']\n"))
+	parent := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := filepath.Join(parent, fmt.Sprint(os.Getpid()))
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, SetsFile), text, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadSets(dir); err != nil && exit.Code(err) != exit.Usage {
+			t.Errorf("%v", err)
 		}
 	})
 }

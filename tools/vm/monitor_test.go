@@ -3,10 +3,14 @@
 package vm
 
 import (
+	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"vcpulab/tools/arch"
 )
 
 // TestSymbolAt asks nm where the functions of a small program lie.
@@ -44,4 +48,30 @@ func TestSymbolAt(t *testing.T) {
 	if got := symbolAt(exe, "sixteen"); got != "" {
 		t.Errorf("no address: found %q", got)
 	}
+}
+
+// FuzzMonitor: whatever QEMU's monitor says, asking it comes to an end.
+func FuzzMonitor(f *testing.F) {
+	f.Add([]byte(`{"QMP":{}}` + "\n" + `{"event":"SHUTDOWN","data":{"reason":"guest-reset"}}` + "\n" + `{"id":"a","return":{"status":"running"}}` + "\n"))
+	f.Add([]byte("{]"))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		ours, theirs, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ours.Close()
+		go func() { _, _ = theirs.Write(said); theirs.Close() }()
+		m := qmpMonitor{f: ours, in: json.NewDecoder(ours)}
+		m.read("a")
+	})
+}
+
+// FuzzProgramCounters: registers as QEMU prints them.
+func FuzzProgramCounters(f *testing.F) {
+	f.Add("CPU#0\nRAX=0000000000000000\nRIP=ffffffff81000000 RFL=00000246\n")
+	f.Fuzz(func(_ *testing.T, registers string) {
+		for _, a := range arch.Bootable() {
+			programCounters(a, registers)
+		}
+	})
 }

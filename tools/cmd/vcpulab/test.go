@@ -22,8 +22,9 @@ import (
 
 // testCmd runs the project's own tests.
 type testCmd struct {
-	Packages []string `arg:"" optional:"" help:"Packages to test (default: all)."`
-	Run_     string   `name:"run" help:"Only tests whose name matches, as for go test." placeholder:"REGEXP"`
+	Packages []string      `arg:"" optional:"" help:"Packages to test (default: all)."`
+	Run_     string        `name:"run" help:"Only tests whose name matches, as for go test." placeholder:"REGEXP"`
+	Fuzz     time.Duration `help:"Run each fuzz target for so long, and no tests." placeholder:"TIME"`
 }
 
 // The environment by which tests find what cannot be in the repository. Tests
@@ -46,13 +47,24 @@ const testSilence = time.Hour
 
 // Run prints what failed and, last, how many tests passed and failed.
 func (c testCmd) Run(ctx context.Context, l *lab) error {
-	env, err := l.testEnv(ctx)
-	if err != nil {
-		return err
-	}
 	t := testReport{lab: l}
-	if len(c.Packages) == 0 {
+	run := gotest.Run
+	var env []string
+	if c.Fuzz > 0 {
+		run = func(ctx context.Context, o gotest.Options) (*gotest.Result, error) {
+			return gotest.Fuzz(ctx, o, c.Fuzz)
+		}
+	} else {
+		var err error
+		if env, err = l.testEnv(ctx); err != nil {
+			return err
+		}
+	}
+	all := len(c.Packages) == 0
+	if all {
 		c.Packages = []string{"./..."}
+	}
+	if all && c.Fuzz == 0 {
 		for _, linter := range linters {
 			err := l.lint(ctx, linter)
 			if ctx.Err() != nil {
@@ -71,7 +83,7 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 	if c.Run_ != "" {
 		o.Flags = []string{"-run", c.Run_}
 	}
-	r, err := gotest.Run(ctx, o)
+	r, err := run(ctx, o)
 	if err != nil {
 		return err
 	}
