@@ -21,28 +21,19 @@ type checkoutCmd struct {
 
 // Run prints the branches.
 func (c checkoutCmd) Run(ctx context.Context, l *lab) error {
-	flags := seriesFlags{Series: c.Series}
-	sets, err := l.setsOf(ctx, flags)
+	w, err := l.open(ctx, seriesFlags{Series: c.Series})
 	if err != nil {
 		return err
 	}
-	base, err := l.base(ctx, flags)
+	made, err := branch.Make(ctx, c.Dir, w.base, w.sets, w.options)
 	if err != nil {
 		return err
 	}
-	o, err := l.seriesOptions(ctx, flags)
-	if err != nil {
-		return err
-	}
-	made, err := branch.Make(ctx, c.Dir, base, sets, o)
-	if err != nil {
-		return err
-	}
-	return l.show(made, func(w io.Writer) error {
+	return l.show(made, func(out io.Writer) error {
 		for _, b := range made {
-			fmt.Fprintf(w, "%-20s %s\n", b.Name, progress.Count(b.Commits, "commit"))
+			fmt.Fprintf(out, "%-20s %s\n", b.Name, progress.Count(b.Commits, "commit"))
 		}
-		_, err := fmt.Fprintf(w, `
+		_, err := fmt.Fprintf(out, `
 %s has the directories that the patches change; git sparse-checkout disable gets all others.
 Leave branches that need one that you change as they are. Bring all of them back with
   vcpulab checkin %[1]s
@@ -59,31 +50,22 @@ type checkinCmd struct {
 
 // Run prints what has become of the patches.
 func (c checkinCmd) Run(ctx context.Context, l *lab) error {
-	flags := seriesFlags{Series: c.Series}
-	sets, err := l.setsOf(ctx, flags)
+	w, err := l.open(ctx, seriesFlags{Series: c.Series})
 	if err != nil {
 		return err
 	}
-	base, err := l.base(ctx, flags)
+	list, err := branch.Collect(ctx, c.Dir, w.base, w.sets, w.options)
 	if err != nil {
 		return err
 	}
-	o, err := l.seriesOptions(ctx, flags)
-	if err != nil {
-		return err
-	}
-	list, err := branch.Collect(ctx, c.Dir, base, sets, o)
-	if err != nil {
-		return err
-	}
-	err = l.show(list, func(w io.Writer) error {
+	err = l.show(list, func(out io.Writer) error {
 		for _, b := range list {
-			fmt.Fprintf(w, "%-20s %s, %d changed, %d gone\n", b.Name, progress.Count(b.Patches, "patch"), len(b.Changed), len(b.Gone))
+			fmt.Fprintf(out, "%-20s %s, %d changed, %d gone\n", b.Name, progress.Count(b.Patches, "patch"), len(b.Changed), len(b.Gone))
 			for _, name := range b.Changed {
-				fmt.Fprintf(w, "  %s\n", name)
+				fmt.Fprintf(out, "  %s\n", name)
 			}
 			for _, name := range b.Gone {
-				fmt.Fprintf(w, "  gone: %s\n", name)
+				fmt.Fprintf(out, "  gone: %s\n", name)
 			}
 		}
 		return nil
@@ -93,12 +75,12 @@ func (c checkinCmd) Run(ctx context.Context, l *lab) error {
 	}
 
 	for _, b := range list {
-		rules, err := filepath.Glob(filepath.Join(sets.Dir, b.Name, "*.cocci"))
+		rules, err := filepath.Glob(filepath.Join(w.sets.Dir, b.Name, "*.cocci"))
 		if err != nil {
 			return err
 		}
 		if c.Series == "" && len(rules) > 0 && len(b.Changed) > 0 {
-			if err := (generateCmd{Write: true}).Run(ctx, l, sets); err != nil {
+			if err := (generateCmd{Write: true}).Run(ctx, l, w.sets); err != nil {
 				return exit.With(exit.Code(err), fmt.Errorf("the patches are back, but not all that are generated are as they should be: %w", err))
 			}
 			break

@@ -81,23 +81,19 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 		return err
 	}
 
-	base, err := l.base(ctx, c.seriesFlags)
+	w, err := l.open(ctx, c.seriesFlags)
 	if err != nil {
 		return err
 	}
-	o, err := l.seriesOptions(ctx, c.seriesFlags)
-	if err != nil {
-		return err
-	}
-	rows := []matrix.Row{{Subject: "Linux " + base.Version, Tree: func(context.Context) (tree.Tree, error) { return base, nil }}}
+	rows := []matrix.Row{{Subject: "Linux " + w.base.Version, Tree: func(context.Context) (tree.Tree, error) { return w.base, nil }}}
 	for n := 1; n <= through; n++ {
 		if n < through && !c.Each {
 			continue
 		}
 		rows = append(rows, matrix.Row{Patch: n, Subject: s.Patches[n-1].Subject, Tree: func(ctx context.Context) (tree.Tree, error) {
-			o := o
+			o := w.options
 			o.Through = n
-			t, _, err := s.Apply(ctx, base, o)
+			t, _, err := s.Apply(ctx, w.base, o)
 			return t, err
 		}})
 	}

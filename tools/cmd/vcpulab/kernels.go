@@ -158,7 +158,11 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	if err != nil {
 		return nil, err
 	}
-	base, patched, _, err := l.trees(ctx, f.seriesFlags)
+	w, err := l.open(ctx, f.seriesFlags)
+	if err != nil {
+		return nil, err
+	}
+	_, patched, _, err := l.trees(ctx, f.seriesFlags)
 	if err != nil {
 		return nil, err
 	}
@@ -170,13 +174,9 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	// A patch that does not apply is found before the first kernel is built.
 	milestones := []bench.Candidate{{Name: variant.Base}}
 	var comparators []bench.Candidate
-	trees := map[string]tree.Tree{variant.Base: base, variant.Patched: patched}
-	o, err := l.seriesOptions(ctx, f.seriesFlags)
-	if err != nil {
-		return nil, err
-	}
+	trees := map[string]tree.Tree{variant.Base: w.base, variant.Patched: patched}
 	for _, v := range variants {
-		made, err := v.Apply(ctx, base, s, o)
+		made, err := v.Apply(ctx, w.base, s, w.options)
 		if err != nil {
 			return nil, err
 		}

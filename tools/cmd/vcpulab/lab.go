@@ -167,10 +167,32 @@ func (l *lab) series(ctx context.Context, f seriesFlags) (s *series.Series, thro
 	return s, through, err
 }
 
+// work is a base, the sets that are applied to it, and how.
+type work struct {
+	from    *pin.Base
+	base    tree.Tree
+	sets    *series.Sets
+	options series.Options
+}
+
+// open fetches the base and reads the sets that were chosen. The project's own are made
+// for the default pin: otherwise hunks are found by their context.
+func (l *lab) open(ctx context.Context, f seriesFlags) (w work, err error) {
+	if w.from, err = l.findBase(ctx, f); err == nil {
+		w.base, err = w.from.Fetch(ctx, l.fetchOptions())
+	}
+	if err == nil {
+		w.sets, err = l.setsOf(ctx, f)
+	}
+	w.options = series.Options{Relocate: f.Series != "" || err == nil && !w.from.Default(), Cache: l.cache, Log: l.log}
+	return w, err
+}
+
 // trees returns the unpatched tree, and the one with the series applied to it, up
 // to a patch or all of it.
 func (l *lab) trees(ctx context.Context, f seriesFlags) (base, patched tree.Tree, report *series.Report, err error) {
-	if base, err = l.base(ctx, f); err != nil {
+	w, err := l.open(ctx, f)
+	if err != nil {
 		return base, patched, nil, err
 	}
 	s, through, err := l.series(ctx, f)
@@ -178,25 +200,11 @@ func (l *lab) trees(ctx context.Context, f seriesFlags) (base, patched tree.Tree
 		return base, patched, nil, err
 	}
 	if through == 0 {
-		return base, base, s.NoneApplied(base), nil
+		return w.base, w.base, s.NoneApplied(w.base), nil
 	}
-	o, err := l.seriesOptions(ctx, f)
-	if err != nil {
-		return base, patched, nil, err
-	}
-	o.Through = through
-	patched, report, err = s.Apply(ctx, base, o)
-	return base, patched, report, err
-}
-
-// seriesOptions are the options to apply patches with. The project's own are made for
-// the default pin: otherwise hunks are found by their context.
-func (l *lab) seriesOptions(ctx context.Context, f seriesFlags) (series.Options, error) {
-	b, err := l.findBase(ctx, f)
-	if err != nil {
-		return series.Options{}, err
-	}
-	return series.Options{Relocate: f.Series != "" || !b.Default(), Cache: l.cache, Log: l.log}, nil
+	w.options.Through = through
+	patched, report, err = s.Apply(ctx, w.base, w.options)
+	return w.base, patched, report, err
 }
 
 // outDir makes the directory that results go to, and returns its absolute path.

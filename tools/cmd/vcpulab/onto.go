@@ -104,24 +104,24 @@ func (c ontoCmd) Run(ctx context.Context, l *lab) error {
 
 // worse returns an error if a set applied or compiled on a kernel, and does not any more.
 func worse(was, is []ontoBase) error {
+	good := make(map[[3]string]bool)
 	var list []string
-	for _, old := range was {
-		for _, k := range is {
-			if old.Version != k.Version {
-				continue
+	each := func(kernels []ontoBase, see func(key [3]string, good bool, says string)) {
+		for _, k := range kernels {
+			for _, m := range k.Sets {
+				see([3]string{k.Version, m.Set, "applied"}, m.Applies(), m.String())
 			}
-			for _, m := range old.Sets {
-				if at := slices.IndexFunc(k.Sets, func(o series.Move) bool { return o.Set == m.Set }); at >= 0 && m.Applies() && !k.Sets[at].Applies() {
-					list = append(list, fmt.Sprintf("%s on %s: %s, it applied", cmp.Or(m.Set, "all"), k.Version, k.Sets[at]))
-				}
-			}
-			for _, o := range old.Compiled {
-				if at := slices.IndexFunc(k.Compiled, func(n matrix.Outcome) bool { return n.Set == o.Set }); at >= 0 && len(o.Fails) == 0 && len(k.Compiled[at].Fails) > 0 {
-					list = append(list, fmt.Sprintf("%s on %s: %s, it compiled", cmp.Or(o.Set, "all"), k.Version, k.Compiled[at]))
-				}
+			for _, o := range k.Compiled {
+				see([3]string{k.Version, o.Set, "compiled"}, len(o.Fails) == 0, o.String())
 			}
 		}
 	}
+	each(was, func(key [3]string, ok bool, _ string) { good[key] = ok })
+	each(is, func(key [3]string, ok bool, says string) {
+		if good[key] && !ok {
+			list = append(list, fmt.Sprintf("%s on %s: %s, it %s", cmp.Or(key[1], "all"), key[0], says, key[2]))
+		}
+	})
 	if len(list) == 0 {
 		return nil
 	}
@@ -137,12 +137,7 @@ func (c ontoCmd) checkout(ctx context.Context, l *lab, sets *series.Sets) error 
 			return err
 		}
 	}
-	flags := seriesFlags{Series: c.Series}
-	from, err := l.base(ctx, flags)
-	if err != nil {
-		return err
-	}
-	o, err := l.seriesOptions(ctx, flags)
+	w, err := l.open(ctx, seriesFlags{Series: c.Series})
 	if err != nil {
 		return err
 	}
@@ -151,12 +146,12 @@ func (c ontoCmd) checkout(ctx context.Context, l *lab, sets *series.Sets) error 
 	if err != nil {
 		return err
 	}
-	p, err := branch.Pick(ctx, c.Checkout, from, onto, sets, set, o)
+	p, err := branch.Pick(ctx, c.Checkout, w.base, onto, sets, set, w.options)
 	if err != nil {
 		return err
 	}
-	err = l.show(p, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s: %d of %d commits are on Linux %s, on the branch %s\n%s", c.Checkout, p.Picked, p.Commits, onto.Version, p.Branch, p.Said)
+	err = l.show(p, func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, "%s: %d of %d commits are on Linux %s, on the branch %s\n%s", c.Checkout, p.Picked, p.Commits, onto.Version, p.Branch, p.Said)
 		return err
 	})
 	if err == nil && p.Said != "" {

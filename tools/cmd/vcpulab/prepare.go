@@ -11,7 +11,6 @@ import (
 	"al.essio.dev/pkg/shellescape"
 
 	"vcpulab/tools/exit"
-	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 )
@@ -35,21 +34,13 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if err != nil {
 		return err
 	}
-	b, err := l.findBase(ctx, seriesFlags{})
+	w, err := l.open(ctx, seriesFlags{})
 	if err != nil {
 		return err
 	}
-	base, err := b.Fetch(ctx, l.fetchOptions())
-	if err != nil {
-		return err
-	}
-	apply, err := l.seriesOptions(ctx, seriesFlags{})
-	if err != nil {
-		return err
-	}
-	s, on, err := sets.LoadOn(ctx, base, set, apply)
+	s, on, err := sets.LoadOn(ctx, w.base, set, w.options)
 	if err == nil {
-		_, err = s.Try(on, apply)
+		_, err = s.Try(on, w.options)
 	}
 	if err != nil {
 		return err
@@ -59,7 +50,7 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 		Submitter: series.Person{Name: c.Name, Email: c.Email},
 		Version:   c.Version, Tag: c.Tag, TreeDir: on.Dir, OutDir: c.Out, Replace: c.Replace,
 	}
-	if o.Base, err = c.baseText(ctx, base.Version, b, set); err != nil {
+	if o.Base, err = c.baseText(ctx, w, set); err != nil {
 		return err
 	}
 	if o.Private = set.Private; set.Private {
@@ -103,10 +94,11 @@ func (c prepareCmd) choose(sets *series.Sets) (series.Set, error) {
 // baseText says at the end of the cover letter what the set applies to: a commit, as
 // git format-patch --base does, or the release that is pinned, which comes without
 // its history.
-func (c prepareCmd) baseText(ctx context.Context, version string, b *pin.Base, set series.Set) (string, error) {
-	text := "This series applies to Linux " + version
+func (c prepareCmd) baseText(ctx context.Context, w work, set series.Set) (string, error) {
+	b := w.from
+	text := "This series applies to Linux " + w.base.Version
 	if b.Tree == "" {
-		text += ", the tag v" + version
+		text += ", the tag v" + w.base.Version
 	}
 	if len(set.Needs) > 0 {
 		text += ", with the sets " + strings.Join(set.Needs, ", ")

@@ -93,12 +93,12 @@ func (c verifyCmd) leaveOut(l *lab, checks []verify.Check, what string, out func
 }
 
 // submission returns what all that is verified has in common.
-func (l *lab) submission(ctx context.Context, f seriesFlags) (*verify.Submission, error) {
+func (l *lab) submission(ctx context.Context, f seriesFlags) (s *verify.Submission, err error) {
 	b, err := l.findBase(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	s := &verify.Submission{Pin: b.Pin, Tables: l.path("ci", "verify"), Cache: l.cache, Log: l.log, Relocate: f.Series != ""}
+	s = &verify.Submission{Pin: b.Pin, Tables: l.path("ci", "verify"), Cache: l.cache, Log: l.log, Relocate: f.Series != ""}
 	if f.Series == "" {
 		s.Author = series.Placeholder()
 	}
