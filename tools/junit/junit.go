@@ -13,10 +13,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/google/renameio/v2"
 
 	"vcpulab/tools/jsonfile"
+	"vcpulab/tools/progress"
 )
 
 // Suite is what was checked in one run. Save fills in all but Name and Cases.
@@ -67,17 +69,43 @@ type document struct {
 }
 
 // Save writes results into dir: all of them, v, to NAME.json, and the suite to
-// NAME.xml, each completely or not at all. Characters that XML lacks are written as
-// U+FFFD: results quote the output of programs.
+// NAME.xml and, for those who read the kernel's own tests, to NAME.ktap, each
+// completely or not at all. Characters that XML lacks are written as U+FFFD:
+// results quote the output of programs.
 func Save(dir, name string, v any, s Suite) error {
 	data, err := xml.MarshalIndent(document{Suites: []Suite{s.counted()}}, "", "\t")
 	if err == nil {
 		err = renameio.WriteFile(filepath.Join(dir, name+".xml"), fmt.Appendf(nil, "%s%s\n", xml.Header, data), 0o644)
 	}
-	if err := errors.Join(err, jsonfile.Save(filepath.Join(dir, name+".json"), v)); err != nil {
+	ktap := renameio.WriteFile(filepath.Join(dir, name+".ktap"), []byte(s.ktap()), 0o644)
+	if err := errors.Join(err, ktap, jsonfile.Save(filepath.Join(dir, name+".json"), v)); err != nil {
 		return fmt.Errorf("save the results: %w", err)
 	}
 	return nil
+}
+
+// ktap returns the suite in KTAP, version 1. What could not be checked has failed.
+func (s Suite) ktap() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "KTAP version 1\n1..%d\n", len(s.Cases))
+	// A line is a test, and a hash sign begins a directive.
+	line := func(text string) string { return strings.Join(strings.Fields(strings.ReplaceAll(text, "#", " ")), " ") }
+	for i, c := range s.Cases {
+		name := c.Name
+		if c.Class != "" && c.Class != s.Name {
+			name = c.Class + ": " + name
+		}
+		name = line(progress.Printable(name))
+		switch why := cmp.Or(c.Failure, c.Error); {
+		case why != nil:
+			fmt.Fprintf(&b, "# %s\nnot ok %d %s\n", line(progress.Printable(why.Line)), i+1, name)
+		case c.Skipped != nil:
+			fmt.Fprintf(&b, "ok %d %s # SKIP %s\n", i+1, name, line(progress.Printable(c.Skipped.Line)))
+		default:
+			fmt.Fprintf(&b, "ok %d %s\n", i+1, name)
+		}
+	}
+	return b.String()
 }
 
 // counted returns the suite with the numbers of its cases.

@@ -16,6 +16,19 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected files")
 
+// TestKTAP: no name and no reason makes a line that is not there, or changes what
+// another one means.
+func TestKTAP(t *testing.T) {
+	got := Suite{Cases: []Case{
+		{Name: "a\nnot ok 7 b # SKIP", Failure: &Message{Line: "x\nok 2 y"}},
+		{Name: "c", Skipped: &Message{Line: "z # TODO\nBail out!"}},
+	}}.ktap()
+	want := "KTAP version 1\n1..2\n# x ok 2 y\nnot ok 1 a not ok 7 b SKIP\nok 2 c # SKIP z TODO Bail out!\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestSave has a case of each sort, and text that XML cannot hold as it is.
 func TestSave(t *testing.T) {
 	suite := Suite{Name: "verify", Cases: []Case{
@@ -30,8 +43,8 @@ func TestSave(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
-		t.Errorf("expected two files, found %v, %v", entries, err)
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+		t.Errorf("expected three files, found %v, %v", entries, err)
 	}
 	if data, err := os.ReadFile(filepath.Join(dir, "a.json")); err != nil || string(data) != "\"second\"\n" {
 		t.Errorf("expected the second value, found %q, %v", data, err)
@@ -43,6 +56,12 @@ func TestSave(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(dir, "a.xml"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	ktap, err := os.ReadFile(filepath.Join(dir, "a.ktap"))
+	wantKTAP := "KTAP version 1\n1..4\nok 1 0001-a.patch: format\n# a <b> & \"c\"\nnot ok 2 0001-a.patch: checkpatch\n" +
+		"# no spatch\nnot ok 3 generated\nok 4 rules # SKIP not asked for\n"
+	if diff := cmp.Diff(wantKTAP, string(ktap)); diff != "" || err != nil {
+		t.Errorf("KTAP: %v (-want +got):\n%s", err, diff)
 	}
 	const golden = "testdata/suite.xml"
 	if *update {

@@ -32,7 +32,9 @@ const (
 	// Unchecked is a checker of the patched kernel that did not prove that it was
 	// on.
 	Unchecked Change = "checker failed"
-	Unproved  Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
+	// Known is a failure that Expectations.Known lists.
+	Known    Change = "known failure"
+	Unproved Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
 )
 
 func (c Change) fails() bool {
@@ -45,6 +47,9 @@ type TestPair struct {
 	Change Change `json:"verdict"`
 	// Why explains the change where the outcomes do not show it.
 	Why []string `json:"why,omitempty"`
+	// History is how the test ended in earlier runs, if it did not always end in
+	// the same way or does not pass now.
+	History Runs `json:"history,omitempty"`
 	// Base and Patched are the results, nil where there is none.
 	Base    *Result `json:"base"`
 	Patched *Result `json:"patched"`
@@ -55,6 +60,7 @@ type TestPair struct {
 // if nothing does.
 func (p TestPair) failure() string {
 	switch {
+	case p.Change == Known:
 	case p.Change.fails():
 		return string(p.Change)
 	case p.Patched.Outcome == Crash, p.Base == nil && p.Patched.Outcome.bad():
@@ -85,6 +91,8 @@ type Counts struct {
 	// Skipped are those that were skipped on the patched kernel and had not
 	// passed on the base.
 	Skipped int `json:"skipped"`
+	// Known are failures that are known.
+	Known int `json:"known"`
 	// BothFail are those that are as bad on the base kernel.
 	BothFail int `json:"both_fail"`
 	// NotComparable are those that did not pass on the patched kernel and did
@@ -106,6 +114,9 @@ func Compare(base, patched []Result, e Expectations) Comparison {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		pair := TestPair{Name: name, Base: b[name], Patched: p[name]}
 		pair.Change, pair.Why = e.decide(name, pair.Base, pair.Patched, known)
+		if runs := e.History[name].Runs; runs.differ() || pair.Patched != nil && pair.Patched.Outcome.bad() {
+			pair.History = runs
+		}
 		c.add(pair)
 	}
 	return c
@@ -124,6 +135,8 @@ func (c *Comparison) add(p TestPair) {
 	switch {
 	case p.failure() != "":
 		c.Failed++
+	case p.Change == Known:
+		c.Known++
 	case p.Patched.Outcome == Pass:
 		c.Passed++
 	case p.Patched.Outcome == Skip:

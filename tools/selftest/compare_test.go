@@ -194,15 +194,30 @@ func everything() Comparison {
 
 func TestWrite(t *testing.T) {
 	c := everything()
-	if sum := c.Passed + c.Failed + c.Skipped + c.BothFail + c.NotComparable; sum != len(c.Tests) {
+	if sum := c.Passed + c.Failed + c.Skipped + c.Known + c.BothFail + c.NotComparable; sum != len(c.Tests) {
 		t.Errorf("expected figures that add up to %d, found %d", len(c.Tests), sum)
 	}
 	var b bytes.Buffer
 	if err := c.WriteText(&b, "vcpulab selftest --only %s"); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{"text": b.Bytes(), "json": saved(t, c, Files[0]), "junit": saved(t, c, Files[1])} {
+	for name, text := range map[string][]byte{"text": b.Bytes(), "json": saved(t, c, Files[0]), "junit": saved(t, c, Files[1]), "ktap": saved(t, c, Files[2])} {
 		t.Run(name, func(t *testing.T) { golden(t, "testdata/write/"+name+".golden", text) })
+	}
+}
+
+// TestKTAP reads what is saved back: as many tests fail as fail the comparison.
+func TestKTAP(t *testing.T) {
+	c := everything()
+	got := ParseTAP(string(saved(t, c, Files[2])))
+	failed := 0
+	for _, s := range got.Tests {
+		if s.Outcome == Fail {
+			failed++
+		}
+	}
+	if len(got.Problems) > 0 || len(got.Tests) != len(c.Tests) || failed != c.Failed {
+		t.Errorf("expected %d of %d tests to fail, found %d of %d: %q", c.Failed, len(c.Tests), failed, len(got.Tests), got.Problems)
 	}
 }
 

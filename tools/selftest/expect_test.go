@@ -3,6 +3,7 @@
 package selftest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,5 +110,59 @@ func TestLoadProofs(t *testing.T) {
 	}
 	if _, err := LoadProofs(filepath.Join(t.TempDir(), "none")); exit.Code(err) != exit.Usage {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestKnownFailures(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "known.toml")
+	load := func(text string) ([]KnownFailure, error) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return LoadKnown(file)
+	}
+	known, err := load("[[known]]\ntest = 'x86/*'\nwhy = 'too slow here'\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "x86/a"
+	for what, tc := range map[string]struct {
+		base, patched Result
+		added         []string
+		want          Change
+		failed        int
+		why           string
+	}{
+		"fails":                          {result(name, Pass), result(name, Fail), nil, Known, 0, "too slow here"},
+		"fails on both":                  {result(name, Fail), result(name, Fail), nil, Known, 0, "too slow here"},
+		"takes the guest down":           {result(name, Pass), result(name, Crash), nil, Known, 0, "too slow here"},
+		"passes":                         {result(name, Pass), result(name, Pass), nil, Same, 0, "it is listed as a known failure, and passes"},
+		"is skipped":                     {result(name, Pass), result(name, Skip), nil, Regressed, 1, ""},
+		"passes, but the kernel warns":   {result(name, Pass), warned(name, "WARNING: x"), nil, Regressed, 1, "kernel warning, which the base kernel did not have: WARNING: x"},
+		"of the series":                  {result(name, Pass), result(name, Fail), []string{name}, Regressed, 1, "a test that comes with the series has to pass with it"},
+		"another one":                    {result("b", Pass), result("b", Fail), nil, Regressed, 1, ""},
+		"passes, but a subtest vanished": {result(name, Pass, "s pass"), result(name, Pass), nil, Regressed, 1, "subtest s vanished"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := Compare([]Result{tc.base}, []Result{tc.patched}, Expectations{Known: known, Added: tc.added})
+			p := c.Tests[0]
+			if why := strings.Join(p.Why, "; "); p.Change != tc.want || c.Failed != tc.failed || why != tc.why || (c.Err() != nil) != (tc.failed > 0) {
+				t.Errorf("expected %s, %d failed: %s\nfound %s, %d failed: %s", tc.want, tc.failed, tc.why, p.Change, c.Failed, why)
+			}
+			if tc.want == Known && (c.Known != 1 || !strings.Contains(c.Closing(), "1 known failures") || p.junit().Skipped == nil) {
+				t.Errorf("it is not counted: %s", c.Closing())
+			}
+		})
+	}
+	for text, want := range map[string]string{
+		"[[known]]\ntest = 'a'\n":            "known 1: expected a test and why it fails",
+		"[[known]]\nwhy = 'a'\n":             "known 1: expected a test and why it fails",
+		"[[known]]\ntest = '['\nwhy = 'x'\n": "syntax error in pattern",
+		"[[knwon]]\ntest = 'a'\nwhy = 'x'\n": "unknown key",
+	} {
+		if _, err := load(text); exit.Code(err) != exit.Usage || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%q: expected %q, found %v", text, want, err)
+		}
 	}
 }

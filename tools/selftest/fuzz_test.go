@@ -42,6 +42,9 @@ func FuzzLists(f *testing.F) {
 		if err != nil && exit.Code(err) != exit.Usage {
 			t.Errorf("races: %v", err)
 		}
+		if _, err := LoadKnown(name); err != nil && exit.Code(err) != exit.Usage {
+			t.Errorf("known failures: %v", err)
+		}
 		if err == nil {
 			races.Overlook(vm.Splat{Title: title})
 		}

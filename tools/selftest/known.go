@@ -73,6 +73,10 @@ type Expectations struct {
 	Proofs []Proof
 	// Incomplete says why the run ended early, "" if it did not.
 	Incomplete string
+	// History is how the tests ended in earlier runs.
+	History History
+	// Known are failures that the user expects.
+	Known []KnownFailure
 	// Silent requires that the patched kernel has no splats, not even those
 	// of the base kernel.
 	Silent bool
@@ -106,6 +110,7 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 			why = append(why, fmt.Sprintf("%s, as on the base kernel: %s", s.Kind, title))
 		}
 	}
+	complaints := len(why)
 	change := New
 	if base != nil {
 		change = compareOutcomes(base.Outcome, patched.Outcome)
@@ -116,6 +121,16 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 	if slices.Contains(e.Added, name) && patched.Outcome.bad() {
 		why = append(why, "a test that comes with the series has to pass with it")
 	}
+	own := slices.Contains(e.Added, name)
+	if i := slices.IndexFunc(e.Known, func(k KnownFailure) bool { return k.matches(name) }); i >= 0 && complaints == 0 && !own {
+		// Of a list that is out of date people are told.
+		if patched.Outcome == Pass && len(why) == 0 {
+			return change, []string{"it is listed as a known failure, and passes"}
+		}
+		if patched.Outcome.bad() {
+			return Known, []string{e.Known[i].Why}
+		}
+	}
 	if len(why) > 0 {
 		return Regressed, why
 	}
@@ -124,6 +139,40 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 		return e.Proofs[i].decide(base, patched)
 	}
 	return change, nil
+}
+
+// KnownFailure is a test that the user expects to fail on this machine.
+type KnownFailure struct {
+	// Test is a pattern of [path.Match] for its name.
+	Test string `toml:"test"`
+	// Why says why it fails.
+	Why string `toml:"why"`
+}
+
+func (k KnownFailure) matches(name string) bool {
+	ok, err := path.Match(k.Test, name)
+	return err == nil && ok
+}
+
+// LoadKnown reads a TOML file with a table [[known]] for each test that fails. An
+// error stands for exit.Usage.
+func LoadKnown(name string) ([]KnownFailure, error) {
+	var file struct {
+		Known []KnownFailure `toml:"known"`
+	}
+	if err := tomlfile.Load(name, &file); err != nil {
+		return nil, fmt.Errorf("read which tests are known to fail: %w", err)
+	}
+	for i, k := range file.Known {
+		err := pattern.Check([]string{k.Test})
+		if k.Test == "" || k.Why == "" {
+			err = fmt.Errorf("expected a test and why it fails, found %q and %q", k.Test, k.Why)
+		}
+		if err != nil {
+			return nil, tomlfile.Invalid(name, fmt.Errorf("known %d: %w", i+1, err))
+		}
+	}
+	return file.Known, nil
 }
 
 // Races are the data races that a kernel may have.

@@ -20,7 +20,7 @@ func (c Counts) Closing() string {
 	for _, other := range []struct {
 		n    int
 		what string
-	}{{c.Skipped, "skipped"}, {c.BothFail, "failing on both"}, {c.NotComparable, "not comparable"}} {
+	}{{c.Skipped, "skipped"}, {c.Known, "known failures"}, {c.BothFail, "failing on both"}, {c.NotComparable, "not comparable"}} {
 		if other.n > 0 {
 			s += fmt.Sprintf(", %d %s", other.n, other.what)
 		}
@@ -46,6 +46,7 @@ func Sum(all []Comparison) string {
 		sum.Passed += c.Passed
 		sum.Failed += c.Failed
 		sum.Skipped += c.Skipped
+		sum.Known += c.Known
 		sum.BothFail += c.BothFail
 		sum.NotComparable += c.NotComparable
 	}
@@ -110,6 +111,7 @@ func (p TestPair) details(again string) string {
 	for _, why := range p.Why {
 		fmt.Fprintf(&b, "  %s\n", why)
 	}
+	b.WriteString(p.History.text())
 	p.Base.describe(&b, "base", "")
 	p.Patched.describe(&b, "patched", strings.Join(p.Why, "\n"))
 	if b.Len() == 0 {
@@ -166,10 +168,10 @@ func (r *Result) splatLines() string {
 }
 
 // Files are the names of what Save writes.
-var Files = []string{"selftests.json", "selftests.xml"}
+var Files = []string{"selftests.json", "selftests.xml", "selftests.ktap"}
 
 // Save writes the comparison with all results into dir, for programs, and in
-// JUnit's XML, for CI systems. What fails there is what fails the comparison; a
+// JUnit's XML and in KTAP, for CI systems. What fails there is what fails the comparison; a
 // test that fails on both kernels counts as skipped, for lack of anything better
 // in the format.
 func (c Comparison) Save(dir string) error {
@@ -192,6 +194,8 @@ func (p TestPair) junit() junit.Case {
 	switch failure := p.failure(); {
 	case failure != "":
 		c.Failure = &junit.Message{Line: cmp.Or(strings.Join(p.Why, "; "), reason), Sort: failure, Text: strings.TrimSpace(p.details(""))}
+	case p.Change == Known:
+		c.Skipped = &junit.Message{Line: "known failure: " + strings.Join(p.Why, "; ")}
 	case p.Patched.Outcome == Skip:
 		c.Skipped = &junit.Message{Line: reason}
 	case p.Change == Incomparable && p.Patched.Outcome != Pass:

@@ -60,7 +60,7 @@ func TestQueue(t *testing.T) {
 			"x86/recalc_apic_map_test x86/xapic_ipi_test x86/set_boot_cpu_id kvm_binary_stats_test x86/max_vcpuid_cap_test",
 		}},
 		"known times": {named("a", "b", "c"), 1, Options{Elsewhere: took(map[string]float64{"a": 1, "b": 30, "c": 20})}, []string{"b", "c a"}},
-		"the times of the last run": {named("a", "b", "c"), 1, Options{History: History{"a": {1, true}, "b": {30, false}}, Elsewhere: took(map[string]float64{"c": 20})},
+		"the times of the last run": {named("a", "b", "c"), 1, Options{History: History{"a": {1, true, nil}, "b": {30, false, nil}}, Elsewhere: took(map[string]float64{"c": 20})},
 			[]string{"b", "c a"}},
 		"endless first":   {named("kvm_create_max_vcpus", "a", "rseq_test"), 2, Options{}, []string{"rseq_test", "kvm_create_max_vcpus a"}},
 		"another machine": {append(named("a"), Test{Name: "b", Machine: "m"}, Test{Name: "c"}), 1, Options{}, []string{"a c", "b"}},
@@ -98,7 +98,7 @@ func TestQueuePutBack(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	known := append(took(map[string]float64{"quick": 0.5, "slow": 30, "rseq_test": 20}), Result{Name: "hung", Outcome: Timeout, Seconds: 240})
-	last := History{"quick": {0.5, true}, "slow": {100, true}, "hung": {240, false}}
+	last := History{"quick": {0.5, true, nil}, "slow": {100, true, nil}, "hung": {240, false, nil}}
 	tests := map[string]struct {
 		opts Options
 		test string

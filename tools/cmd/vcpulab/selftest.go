@@ -28,7 +28,8 @@ type selftestCmd struct {
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	paramFlag
-	Out string `help:"Directory for logs, JSON and JUnit; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
+	Known string `help:"A list of yours, in TOML, of tests that are known to fail and why, as [[known]] test = 'x86/*' why = '...': they do not fail the run, but for what the kernel complains of." placeholder:"FILE" type:"existingfile"`
+	Out   string `help:"Directory for logs, JSON, JUnit and KTAP; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
 }
 
 // maxGuests bounds how many guests run at a time.
@@ -141,7 +142,7 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernel
 		opts.KeepDir = filepath.Join(out, k.Name)
 		var err error
 		results[i], err = selftest.Run(ctx, l.cache, k, opts)
-		err = errors.Join(err, selftest.SaveHistory(l.cache, id, results[i]))
+		err = errors.Join(err, selftest.SaveHistory(l.cache, id, k.Name, results[i]))
 		if err != nil && (i == 0 || ctx.Err() != nil) {
 			return nil, err
 		}
@@ -152,6 +153,7 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernel
 	}
 
 	e := p.expect
+	e.History = selftest.LoadHistory(l.cache, id)
 	if runErr != nil {
 		e.Incomplete = inOneLine(runErr)
 	}

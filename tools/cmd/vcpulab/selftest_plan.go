@@ -70,10 +70,17 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 		return nil, err
 	}
 
+	var known []selftest.KnownFailure
+	if c.Known != "" {
+		if known, err = selftest.LoadKnown(c.Known); err != nil {
+			return nil, err
+		}
+	}
+
 	var plans []selftestPlan
 	for _, a := range arches {
 		p := selftestPlan{arch: a}
-		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Silent: c.Config == configDebug}
+		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Known: known, Silent: c.Config == configDebug}
 		if p.expect.Proofs, err = c.proofs(l, ser, p); err != nil {
 			return nil, err
 		}
