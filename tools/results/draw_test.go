@@ -32,6 +32,28 @@ func TestDrawAgain(t *testing.T) {
 	}
 }
 
+// TestEditedFigure: figures that the samples do not give are refused.
+func TestEditedFigure(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(*Results)
+		want string
+	}{
+		"none":     {func(*Results) {}, ""},
+		"a value":  {func(r *Results) { r.Figures[3].Value *= 2 }, "was it edited?"},
+		"a bound":  {func(r *Results) { r.Figures[3].High++ }, "was it edited?"},
+		"a column": {func(r *Results) { r.Figures[3].Method = "other" }, "no samples give this figure"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := readFixture(t)
+			tc.edit(r)
+			err := r.checkDrawn()
+			if (err != nil) != (tc.want != "") || !strings.Contains(fmt.Sprint(err), tc.want) {
+				t.Errorf("expected %q, found %v", tc.want, err)
+			}
+		})
+	}
+}
+
 // Figures do not depend on the order of the boots.
 func TestDrawInAnyOrder(t *testing.T) {
 	r := readFixture(t)

@@ -309,10 +309,35 @@ func Parse(rd io.Reader) (*Results, error) {
 	if err == nil {
 		err = r.check()
 	}
+	if err == nil {
+		err = r.checkDrawn()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return r, nil
+}
+
+// checkDrawn draws the figures from the samples again. Results that are kept to be
+// quoted lack some samples, from which nothing can be drawn.
+func (r *Results) checkDrawn() error {
+	again := *r
+	again.Figures = nil
+	if again.Draw() != nil {
+		return nil
+	}
+	index := again.Index()
+	for _, f := range r.Figures {
+		i, ok := index[f.Place]
+		if !ok {
+			return fmt.Errorf("%s of %s, by %s: no samples give this figure", f.Name(), f.Column, f.Method)
+		}
+		if d := again.Figures[i]; d.Value != f.Value || d.Low != f.Low || d.High != f.High {
+			return fmt.Errorf("%s of %s, by %s: the file says %v (%v to %v), its samples give %v (%v to %v): was it edited?",
+				f.Name(), f.Column, f.Method, f.Value, f.Low, f.High, d.Value, d.Low, d.High)
+		}
+	}
+	return nil
 }
 
 // Add adds what was measured of the same kernels with another method.
