@@ -100,9 +100,12 @@ func checkoutFiles(ctx context.Context, dir string) (names []string, err error) 
 		if tag == "M" {
 			return nil, fmt.Errorf("a merge in it is not finished: %s has conflicts", name)
 		}
+		if tag == "S" {
+			return nil, fmt.Errorf("it is a sparse checkout: name a revision of it instead, as %s@HEAD, or check all out: git sparse-checkout disable", dir)
+		}
 		info, err := os.Lstat(filepath.Join(dir, name))
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // deleted, or left out by a sparse checkout
+		case errors.Is(err, fs.ErrNotExist): // deleted
 		case err != nil:
 			return nil, err
 		case !info.IsDir(): // which is another repository in it
