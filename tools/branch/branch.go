@@ -36,11 +36,11 @@ type Branch struct {
 	Commits int    `json:"commits"`
 }
 
-// baseKey is the setting of a repository that says which base it is of; startRefs has the
-// commit that each set's own ones are on.
+// baseKey is the setting of a repository that says which base it is of; startRefs has a
+// tag for the commit that each set's own ones are on.
 const (
 	baseKey   = "vcpulab.base"
-	startRefs = "refs/vcpulab/start/"
+	startRefs = "refs/tags/start/"
 	baseName  = "base" // the branch with the base
 )
 

@@ -27,6 +27,8 @@ type Collected struct {
 	// Changed and Gone are the files of patches, by their names after and before.
 	Changed []string `json:"changed,omitempty"`
 	Gone    []string `json:"gone,omitempty"`
+	// Generate says that the set has semantic patches, and that it was changed.
+	Generate bool `json:"generate,omitempty"`
 }
 
 // Collect makes patches of the branches in dir, which Make has made of sets on base, and
@@ -222,7 +224,9 @@ func replace(ctx context.Context, repo string, set series.Set, dir string) (c Co
 			c.Gone = append(c.Gone, p.Name)
 		}
 	}
-	if was.Cover == nil || len(c.Changed)+len(c.Gone) == 0 {
+	rules, globErr := filepath.Glob(filepath.Join(dir, "*.cocci"))
+	c.Generate = len(rules) > 0 && len(c.Changed)+len(c.Gone) > 0
+	if err = errors.Join(err, globErr); err != nil || was.Cover == nil || len(c.Changed)+len(c.Gone) == 0 {
 		return c, err
 	}
 	letter, coverErr := coverOf(was, len(now.Patches), git)

@@ -16,6 +16,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/pin"
 	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -127,6 +128,6 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 	if err != nil {
 		return fail("%w", err)
 	}
-	said = fmt.Sprintf("%s@%s: %d commits, after %.12s", repo, span, n, from)
+	said = fmt.Sprintf("%s@%s: %s, after %.12s", repo, span, progress.Count(n, "commit"), from)
 	return &Sets{Dir: dir, All: []Set{{}}, From: repo + "@" + from}, said, nil
 }

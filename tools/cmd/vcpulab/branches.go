@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
+	"slices"
 
 	"vcpulab/tools/branch"
 	"vcpulab/tools/exit"
@@ -74,16 +74,9 @@ func (c checkinCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 
-	for _, b := range list {
-		rules, err := filepath.Glob(filepath.Join(w.sets.Dir, b.Name, "*.cocci"))
-		if err != nil {
-			return err
-		}
-		if c.Series == "" && len(rules) > 0 && len(b.Changed) > 0 {
-			if err := (generateCmd{Write: true}).Run(ctx, l, w.sets); err != nil {
-				return exit.With(exit.Code(err), fmt.Errorf("the patches are back, but not all that are generated are as they should be: %w", err))
-			}
-			break
+	if c.Series == "" && slices.ContainsFunc(list, func(b branch.Collected) bool { return b.Generate }) {
+		if err := (generateCmd{Write: true}).Run(ctx, l, w.sets); err != nil {
+			return exit.With(exit.Code(err), fmt.Errorf("the patches are back, but not all that are generated are as they should be: %w", err))
 		}
 	}
 	return nil
