@@ -36,7 +36,8 @@ const (
 // kernelFlags choose the kernels to work on.
 type kernelFlags struct {
 	seriesFlags
-	Config string `help:"default; debug: with KASAN, lockdep, kmemleak and fault injection; or kcsan: with KCSAN. The last two are some ten times as slow." enum:"default,debug,kcsan" default:"default"`
+	Config         string   `help:"default; debug: with KASAN, lockdep, kmemleak and fault injection; or kcsan: with KCSAN. The last two are some ten times as slow." enum:"default,debug,kcsan" default:"default"`
+	ConfigFragment []string `help:"A file of your own with lines as .config has them, which go on top. May be repeated." placeholder:"FILE" type:"existingfile" sep:"none"`
 }
 
 // searching tells whether the kernels look for faults of their own.
@@ -87,6 +88,7 @@ func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 	if f.Config != "" && f.Config != configDefault {
 		s.Fragments = append(s.Fragments, filepath.Join(dir, f.Config+".config"))
 	}
+	s.Fragments = append(s.Fragments, f.ConfigFragment...)
 	return s, nil
 }
 
