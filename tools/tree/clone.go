@@ -80,16 +80,39 @@ func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
 			names[i] = e.Path
 		}
 		return eachFile(ctx, from, names, func(in *os.Root, base string, i int) error {
-			mode, data, err := ReadFile(in, base)
-			if err == nil && (mode != entries[i].Mode || BlobID(data) != entries[i].Blob) {
+			mode, blob, err := copyEntry(in, base, to, entries[i])
+			if err == nil && (mode != entries[i].Mode || blob != entries[i].Blob) {
 				err = errChanged
 			}
-			if err != nil {
-				return err
-			}
-			return Put(to, entries[i].Path, mode, data)
+			return err
 		})
 	})
+}
+
+// copyEntry copies a file of in to its place in to, and returns its mode and git's
+// id of its content.
+func copyEntry(in *os.Root, base string, to *os.Root, e Entry) (mode, blob string, err error) {
+	if e.Mode == ModeSymlink {
+		mode, data, err := ReadFile(in, base)
+		if err == nil {
+			err = Put(to, e.Path, mode, data)
+		}
+		return mode, BlobID(data), err
+	}
+	if err := to.MkdirAll(path.Dir(e.Path), 0o755); err != nil {
+		return "", "", err
+	}
+	f, err := to.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return "", "", err
+	}
+	perm := os.FileMode(0o644)
+	if e.Mode == ModeExecutable {
+		perm = 0o755
+	}
+	mode, blob, err = copyFile(in, base, f)
+	// The mode is not left to OpenFile, which applies the umask.
+	return mode, blob, errors.Join(err, f.Chmod(perm), f.Close())
 }
 
 // eachFile calls do for each of the named files of root, by its directory and its

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -86,8 +87,8 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 
 	entries := make([]Entry, len(names))
 	err = eachFile(ctx, root, names, func(in *os.Root, base string, i int) error {
-		mode, data, err := ReadFile(in, base)
-		entries[i] = Entry{Path: names[i], Mode: mode, Blob: BlobID(data)}
+		mode, blob, err := copyFile(in, base, io.Discard)
+		entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
 		return err
 	})
 	if err != nil {
@@ -135,27 +136,68 @@ func BlobID(data []byte) string {
 // FileBlobID returns the id that git gives to the named file of root. A
 // symbolic link's content is its target; it is not followed.
 func FileBlobID(root *os.Root, name string) (string, error) {
-	_, data, err := ReadFile(root, name)
-	return BlobID(data), err
+	_, blob, err := copyFile(root, name, io.Discard)
+	return blob, err
+}
+
+// copyFile writes what ReadFile returns, piece by piece, and returns the mode and
+// the id that git gives to the content: a user's tree may have files of any size.
+func copyFile(root *os.Root, name string, to io.Writer) (mode, blob string, err error) {
+	mode, err = fileMode(root, name)
+	if err != nil {
+		return "", "", err
+	}
+	if mode == ModeSymlink {
+		target, err := root.Readlink(name)
+		if err == nil {
+			_, err = io.WriteString(to, target)
+		}
+		return mode, BlobID([]byte(target)), err
+	}
+
+	f, err := root.Open(name)
+	if err != nil {
+		return "", "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", "", err
+	}
+	h := sha1.New()
+	fmt.Fprintf(h, "blob %d\x00", info.Size())
+	n, err := io.Copy(io.MultiWriter(h, to), f)
+	if err == nil && n != info.Size() {
+		err = fmt.Errorf("%s: %w", name, errChanged)
+	}
+	return mode, hex.EncodeToString(h.Sum(nil)), err
+}
+
+// fileMode returns one of the modes that git knows.
+func fileMode(root *os.Root, name string) (string, error) {
+	info, err := root.Lstat(name)
+	switch {
+	case err != nil:
+		return "", err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return ModeSymlink, nil
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s: %w", name, errNoFile)
+	case info.Mode()&0o100 != 0:
+		return ModeExecutable, nil
+	}
+	return ModeFile, nil
 }
 
 // ReadFile returns a file as git sees it: its mode and its content, which of a
 // symbolic link is the target.
 func ReadFile(root *os.Root, name string) (mode string, data []byte, err error) {
-	info, err := root.Lstat(name)
-	if err != nil {
+	switch mode, err = fileMode(root, name); {
+	case err != nil:
 		return "", nil, err
-	}
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
+	case mode == ModeSymlink:
 		target, err := root.Readlink(name)
-		return ModeSymlink, []byte(target), err
-	case !info.Mode().IsRegular():
-		return "", nil, fmt.Errorf("%s: %w", name, errNoFile)
-	}
-	mode = ModeFile
-	if info.Mode()&0o100 != 0 {
-		mode = ModeExecutable
+		return mode, []byte(target), err
 	}
 	data, err = root.ReadFile(name)
 	return mode, data, err

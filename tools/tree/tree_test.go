@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -171,6 +172,31 @@ func TestCopy(t *testing.T) {
 	}
 	if err := Copy(t.Context(), src, dst); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("onto an existing directory: %v", err)
+	}
+}
+
+// TestLargeFile: a file is not held in memory to be identified and copied.
+func TestLargeFile(t *testing.T) {
+	const size = 256 << 20
+	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "dst")
+	if err := errors.Join(os.WriteFile(filepath.Join(src, "big"), nil, 0o644), os.Truncate(filepath.Join(src, "big"), size)); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	entries, err := ReadEntries(t.Context(), src, []string{"big"})
+	if err == nil {
+		err = CopyEntries(t.Context(), src, dst, entries)
+	}
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > size/8 {
+		t.Errorf("it takes %d bytes of memory", taken)
+	}
+	if info, err := os.Stat(filepath.Join(dst, "big")); err != nil || info.Size() != size {
+		t.Errorf("expected a copy of %d bytes, found %v, %v", size, info, err)
 	}
 }
 
