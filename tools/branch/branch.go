@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -61,9 +62,13 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 // baseKind is what the cache has of bases: a bare repository each, with one commit.
 const baseKind = "git"
 
+// packaging are lines that Debian has in the kernel's .gitignore: all is ignored. A new
+// file would go unnoticed, so that they are not in branches.
+var packaging = regexp.MustCompile(`(?m)^(/\*|!/debian/)\n`)
+
 // baseRepository returns the repository with a base, which is made once.
 func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *progress.Log) (string, error) {
-	dir, _, err := c.Populate(ctx, baseKind, cache.Key("base", "1", base.ID), func(ctx context.Context, tmp string) (err error) {
+	dir, _, err := c.Populate(ctx, baseKind, cache.Key("base", "2", base.ID), func(ctx context.Context, tmp string) (err error) {
 		step := log.Step("put Linux " + base.Version + " into a git repository, once")
 		defer func() { step.End(err, "") }()
 		if _, err := git(ctx, tmp, "init", "--quiet", "--bare", "--template=", "--initial-branch="+baseName); err != nil {
@@ -73,6 +78,22 @@ func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *pr
 		// kernel's .gitignore.
 		if _, err := git(ctx, tmp, "--git-dir="+tmp, "--work-tree="+base.Dir, "-C", base.Dir, "-c", "core.autocrlf=false",
 			"-c", "core.bigFileThreshold=1", "-c", "core.compression=1", "add", "--all", "--force", "."); err != nil {
+			return err
+		}
+		ignored, err := os.ReadFile(filepath.Join(base.Dir, ".gitignore"))
+		if err == nil {
+			file := filepath.Join(tmp, "ignored")
+			err = os.WriteFile(file, packaging.ReplaceAll(ignored, nil), 0o644)
+			var id string
+			if err == nil {
+				id, err = git(ctx, tmp, "hash-object", "-w", file)
+			}
+			if err == nil {
+				_, err = git(ctx, tmp, "update-index", "--cacheinfo", tree.ModeFile+","+id+",.gitignore")
+			}
+			err = errors.Join(err, os.Remove(file))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		id, err := git(ctx, tmp, "write-tree")
@@ -215,6 +236,11 @@ func (w *writer) set(sets *series.Sets, set series.Set) (n int, err error) {
 		w.note(tip, p)
 		return nil
 	})
+	if err == nil && n == 0 { // all of it is in the base
+		if err = start(); err == nil {
+			fmt.Fprintf(&w.stream, "reset %s\nfrom %s\n\n", ref, tip)
+		}
+	}
 	w.tips[set.Name] = tip
 	return n, err
 }
@@ -229,11 +255,16 @@ func (w *writer) commit(ref string, p *series.Patch, message string, parents []s
 		fmt.Fprintf(&w.stream, "merge %s\n", parent)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if f := files[name]; f == nil {
+		f := files[name]
+		if f == nil {
 			fmt.Fprintf(&w.stream, "D %s\n", name)
-		} else {
-			fmt.Fprintf(&w.stream, "M %s inline %s\ndata %d\n%s\n", f.Mode, name, len(f.Data), f.Data)
+			continue
 		}
+		data := f.Data
+		if name == ".gitignore" {
+			data = packaging.ReplaceAll(data, nil)
+		}
+		fmt.Fprintf(&w.stream, "M %s inline %s\ndata %d\n%s\n", f.Mode, name, len(data), data)
 	}
 	w.stream.WriteByte('\n')
 	return mark
