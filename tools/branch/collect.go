@@ -250,8 +250,9 @@ func coverOf(s *series.Series, total int, git []byte) ([]byte, error) {
 	}
 	letter := numbers.ReplaceAll(s.Cover.Mail, fmt.Appendf(nil, "${1}%0*d/%d]", len(fmt.Sprint(total)), 0, total))
 	head, _, _ := bytes.Cut(shortlog.Find(tables), []byte(" ("))
-	if at := bytes.LastIndex(letter, fmt.Appendf(nil, "\n%s (", head)); at >= 0 {
-		letter = letter[:at+1]
+	old := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(string(head))+` \(\d+\):$`).FindAllIndex(letter, -1)
+	if len(old) > 0 {
+		letter = letter[:old[len(old)-1][0]]
 	} else {
 		letter = append(bytes.TrimRight(letter, "\n"), "\n\n"...)
 	}
