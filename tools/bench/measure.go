@@ -97,6 +97,9 @@ func runBoots(ctx context.Context, r Runner, plan Plan, out *results.Results, st
 		g.Go(func() (err error) {
 			step.Update("%d of %d boots done, %s starts, round %d of %d", done.Load(), all, b.Column(), b.Round+1, plan.Rounds)
 			boots[n], discarded[n], err = tryBoot(gctx, r, plan, b, step)
+			if plan.Optional && (errors.Is(err, results.ErrInvalid) || errors.Is(err, wire.ErrProbeMissed)) && gctx.Err() == nil {
+				return nil // there are others, and the results say what was discarded
+			}
 			if err != nil {
 				return fmt.Errorf("measure %s, round %d: %w", b.Column(), b.Round+1, err)
 			}

@@ -67,6 +67,9 @@ func TestMeasure(t *testing.T) {
 		"missed once":        {[]error{missed}, false, 3, []string{missed.Title}, false, nil},
 		"invalid once":       {[]error{nil, invalid}, false, 3, []string{invalid.Error()}, false, nil},
 		"missed twice":       {[]error{missed, missed}, false, 0, nil, false, wire.ErrProbeMissed},
+		"invalid of designs": {[]error{nil, invalid, invalid}, false, 2, []string{invalid.Error(), invalid.Error()}, false, nil},
+		"missed of designs":  {[]error{missed, missed}, false, 2, []string{missed.Title, missed.Title}, false, nil},
+		"failed of designs":  {[]error{nil, other}, false, 0, nil, false, other},
 		"failed otherwise":   {[]error{nil, other}, false, 0, nil, false, other},
 		"failed after it":    {[]error{missed, other}, false, 0, nil, false, other},
 		"interrupted":        {[]error{nil, context.Canceled}, true, 1, nil, true, context.Canceled},
@@ -81,7 +84,7 @@ func TestMeasure(t *testing.T) {
 				r.cancel = cancel
 			}
 			plan := NewPlan(results.ICount, QuickAxes)
-			plan.Parallel = 1
+			plan.Parallel, plan.Optional = 1, strings.Contains(name, "of designs")
 
 			got, err := Measure(ctx, r, plan, nil)
 			if !errors.Is(err, tt.err) {

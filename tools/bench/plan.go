@@ -29,7 +29,8 @@ type Plan struct {
 	// Seed shuffles the order of the boots.
 	Seed uint64
 	// Optional says that a kernel that cannot be measured in this way is left out,
-	// and Without are the names of those that are.
+	// and a boot that has to be discarded each time as well. Without are the names of
+	// those kernels.
 	Optional bool
 	Without  []string
 }

@@ -162,6 +162,11 @@ func (d *Designs) why(c DesignColumn, kernel string) string {
 			return o.Why
 		}
 	}
+	for _, b := range d.of.Discarded {
+		if b.Method == c.Method && b.Kernel == kernel {
+			return "it was discarded each time, first because " + b.Why
+		}
+	}
 	if d.of.Interrupted {
 		return "the run was ended before"
 	}

@@ -157,6 +157,9 @@ func TestDesignsMissing(t *testing.T) {
 		"not built": {func(r *results.Results) {
 			r.Omitted = []results.Omitted{{Method: figure.Native, Kernel: "kept", Why: "gcc: no"}}
 		}, "gcc: no"},
+		"discarded": {func(r *results.Results) {
+			r.Discarded = []results.Discarded{{Which: results.Which{Kernel: "kept", Method: figure.Native}, Why: "it was loud"}}
+		}, "it was discarded each time, first because it was loud"},
 		"interrupted": {func(r *results.Results) { r.Interrupted = true }, "the run was ended before"},
 		"not asked":   {func(*results.Results) {}, "it was not part of the run"},
 	} {
