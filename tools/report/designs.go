@@ -75,7 +75,7 @@ type DesignCell struct {
 // Texts of cells without a number.
 const (
 	notMeasured = "not measured"
-	noPatches   = "–"
+	noPatches   = "-"
 )
 
 // NewDesigns compares the designs of r. The error is ErrNoDesigns if there are not

@@ -48,6 +48,9 @@ const copyTouched = `mkdir -p ~/linux && touched=$(sed -n 's,^--- a/,,p' patches
 // copyThread makes ~/v3.mbx of a set.
 const copyThread = `cat patches/generic/*.patch > ~/v3.mbx`
 
+// copyDesigns has results of bench --designs be there.
+const copyDesigns = `mkdir -p out/designs && cp ci/verify/figures-rivals.json out/designs/results.json`
+
 // documentCommands are the commands of all documents.
 var documentCommands = []documentCommand{
 	{"make bench-ebpf", covered{ci: `^\tbench-ebpf$`, why: "boots three kernels"}},
@@ -90,6 +93,10 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{ci: `^\tcompare-figures$`, why: "that reads what it wrote; TestScript/report runs it on results of its own, because it refuses those of other kernels"}},
 	{"bin/vcpulab report --into README.md out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab report --svg patches/lookups.svg out/results.json", covered{run: `^$`}},
+	{"bin/vcpulab bench --designs", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf measures two kernels in the same way"}},
+	{"bin/vcpulab report --quoted ci/verify/figures-rivals.json out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
+	{"bin/vcpulab report --into patches/README.md out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
+	{"bin/vcpulab report --svg patches/designs.svg out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
 	{"go tool benchstat -col kernel out/results.bench", covered{
 		prepare: `bin/vcpulab report --format bench out/results.json > out/results.bench`,
@@ -271,28 +278,33 @@ func readRoot(t *testing.T, name string) string {
 	return string(data)
 }
 
-// TestQuoted: the README's table and picture are of the measurement that is kept
-// for checks of the patches.
+// TestQuoted: tables, sentences and pictures of documents and cover letters are of the
+// measurements that are kept for checks of the patches.
 func TestQuoted(t *testing.T) {
-	kept, err := results.Read("../../../ci/verify/figures.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		name  string
+		of    string // the file in ci/verify
 		write func(io.Writer, *results.Results) error
 		again string
 	}{
-		{"README.md", report.Digest, "bin/vcpulab report --into README.md ci/verify/figures.json"},
-		{"README.md", report.TimedDigest, "bin/vcpulab report --into README.md ci/verify/figures.json"},
-		{"patches/lookups.svg", report.Picture, "bin/vcpulab report --svg patches/lookups.svg ci/verify/figures.json"},
+		{"README.md", "figures.json", report.Digest, "--into README.md"},
+		{"README.md", "figures.json", report.TimedDigest, "--into README.md"},
+		{"patches/lookups.svg", "figures.json", report.Picture, "--svg patches/lookups.svg"},
+		{"patches/README.md", "figures-rivals.json", report.DesignsMarkdown, "--into patches/README.md"},
+		{"patches/designs.svg", "figures-rivals.json", report.Picture, "--svg patches/designs.svg"},
+		{"patches/index/0000-cover-letter.patch", "figures-rivals.json", report.DesignsMail, "--format mail"},
 	} {
+		file := "ci/verify/" + c.of
+		kept, err := results.Read("../../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var b strings.Builder
 		if err := c.write(&b, kept); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(readRoot(t, c.name), b.String()) {
-			t.Errorf("%s: expected the figures of ci/verify/figures.json: %s", c.name, c.again)
+			t.Errorf("%s: expected the figures of %s: bin/vcpulab report %s %s", c.name, file, c.again, file)
 		}
 	}
 }
