@@ -213,9 +213,13 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 	return replaced, a.save()
 }
 
-// olderThan tells whether a tree was made after the area was last used.
+// olderThan tells whether a tree was made after the area was last used, or it is not
+// known when that was.
 func (a *area) olderThan(t tree.Tree) (bool, error) {
 	used, err := os.Stat(a.stateFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
 	if err != nil {
 		return false, err
 	}

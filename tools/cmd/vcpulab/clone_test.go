@@ -18,13 +18,16 @@ func TestDocumentCommands(t *testing.T) {
 	t.Chdir(clone)
 	for _, c := range documentCommands {
 		t.Run(c.line, func(t *testing.T) {
-			if words := splitWords(t, c.line); len(words) > 1 && words[0] == "bin/vcpulab" {
-				if err := parses(t, words[1:]); err != nil {
-					t.Fatal(err)
+			parse := func() {
+				if words := splitWords(t, c.line); len(words) > 1 && words[0] == "bin/vcpulab" {
+					if err := parses(t, words[1:]); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			switch {
 			case c.run == "":
+				parse()
 				t.Logf("takes minutes; .ci/run runs it: %s", c.why)
 				return
 			case os.Getenv(envTree) == "" || c.kernel && os.Getenv(envKernel) == "":
@@ -44,6 +47,8 @@ func TestDocumentCommands(t *testing.T) {
 			if c.prepare != "" {
 				shell(c.prepare)
 			}
+			t.Setenv("HOME", filepath.Join(filepath.Dir(clone), "home"))
+			parse()
 			if out := shell(c.line); !regexp.MustCompile(c.run).MatchString(out) {
 				t.Errorf("expected it to print %s, found\n%s", c.run, out)
 			}
