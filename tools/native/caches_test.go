@@ -39,7 +39,7 @@ func checked(t *testing.T, program string, p measure.Params) ([]measure.Cached, 
 func undisturbed(t *testing.T, program string, p measure.Params) []measure.Cached {
 	t.Helper()
 	got, err := checked(t, program, p)
-	for n := 0; n < 5 && errors.Is(err, results.ErrInvalid); n++ {
+	for n := 0; n < 100 && errors.Is(err, results.ErrInvalid); n++ {
 		t.Log(err)
 		got, err = checked(t, program, p)
 	}

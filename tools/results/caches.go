@@ -3,8 +3,9 @@
 package results
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/figure"
@@ -57,35 +58,39 @@ func cachedValues(c measure.Cached) ([]value, error) {
 // checkCached tells whether the lines were in the states that they should be in, and
 // nothing spoiled the times.
 func checkCached(c measure.Cached) error {
-	bad := func(ok bool, format string, args ...any) error {
-		return expect(ok, "caches of %v: "+format, append([]any{c.VM}, args...)...)
-	}
 	complete := len(c.Lines) == len(measure.States) && len(c.Own) > 0
 	for _, v := range c.Visits {
 		complete = complete && len(v.Nanos) == len(c.Own) && slices.Min(v.Nanos) > 0 && slices.Contains(measure.States, v.State)
 	}
-	if err := bad(complete && len(c.Visits) > 0 && c.Rates[0] > 0 && c.Paces[0] > 0,
-		"expected times of walks and lookups in each block, found %d of them in %d blocks", len(c.Visits), len(c.Own)); err != nil {
-		return err
+	if !complete || len(c.Visits) == 0 || c.Rates[0] <= 0 || c.Paces[0] <= 0 {
+		return expect(false, "caches of %v: expected times of walks and lookups in each block, found %d of them in %d blocks",
+			c.VM, len(c.Visits), len(c.Own))
 	}
 
+	// All that is wrong is said: what spoiled the times must not hide that lines
+	// were not in their states.
+	var faults []string
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
 	hot, written, flushed := c.Lines[0], c.Lines[1], c.Lines[2]
-	err := cmp.Or(
-		bad(c.Moved == 0, "%d times were taken on another processor than %d", c.Moved, c.Reader),
-		bad(c.Rates[1]/c.Rates[0] <= 1+steadyClock, "the time stamp counter made %.6f to %.6f ticks a nanosecond: expected the same within %.1f %%",
-			c.Rates[0], c.Rates[1], steadyClock*100),
-		bad(c.Paces[1]/c.Paces[0] <= 1+steadyPace, "the same work took %.0f to %.0f ns: expected the processor to keep its frequency within %.0f %%",
-			c.Paces[0], c.Paces[1], steadyPace*100),
-		bad(flushed.VCPU >= hot.VCPU+flushedAfter, "a vCPU's line that was flushed is loaded in %.1f ns, one in the caches in %.1f: expected %d more",
-			flushed.VCPU, hot.VCPU, flushedAfter),
-		bad(flushed.Container >= hot.Container+flushedAfter, "a line of the container that was flushed is loaded in %.1f ns, one in the caches in %.1f: expected %d more",
-			flushed.Container, hot.Container, flushedAfter),
-		bad(c.Writer < 0 || written.VCPU >= hot.VCPU+writtenAfter, "a vCPU's line that processor %d wrote is loaded in %.1f ns, one in the caches in %.1f: expected %d more",
-			c.Writer, written.VCPU, hot.VCPU, writtenAfter))
-	if n := c.VM.VCPUs; err == nil && n >= orderly {
+	check(c.Moved == 0, "%d times were taken on another processor than %d", c.Moved, c.Reader)
+	check(c.Rates[1]/c.Rates[0] <= 1+steadyClock, "the time stamp counter made %.6f to %.6f ticks a nanosecond: expected the same within %.1f %%",
+		c.Rates[0], c.Rates[1], steadyClock*100)
+	check(c.Paces[1]/c.Paces[0] <= 1+steadyPace, "the same work took %.0f to %.0f ns: expected the processor to keep its frequency within %.0f %%",
+		c.Paces[0], c.Paces[1], steadyPace*100)
+	check(flushed.VCPU >= hot.VCPU+flushedAfter, "a vCPU's line that was flushed is loaded in %.1f ns, one in the caches in %.1f: expected %d more",
+		flushed.VCPU, hot.VCPU, flushedAfter)
+	check(flushed.Container >= hot.Container+flushedAfter, "a line of the container that was flushed is loaded in %.1f ns, one in the caches in %.1f: expected %d more",
+		flushed.Container, hot.Container, flushedAfter)
+	check(c.Writer < 0 || written.VCPU >= hot.VCPU+writtenAfter, "a vCPU's line that processor %d wrote is loaded in %.1f ns, one in the caches in %.1f: expected %d more",
+		c.Writer, written.VCPU, hot.VCPU, writtenAfter)
+	if n := c.VM.VCPUs; n >= orderly {
 		steps := (n - 1) * len(c.Own)
 		up := float64(c.Ascending) / float64(steps)
-		err = bad(up > mixed && up < 1-mixed, "%d of %d steps from one vCPU to the next go up in memory: expected a random order", c.Ascending, steps)
+		check(up > mixed && up < 1-mixed, "%d of %d steps from one vCPU to the next go up in memory: expected a random order", c.Ascending, steps)
 	}
-	return err
+	return expect(len(faults) == 0, "caches of %v: %s", c.VM, strings.Join(faults, "; "))
 }

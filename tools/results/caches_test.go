@@ -63,6 +63,19 @@ func TestCached(t *testing.T) {
 	}
 }
 
+// TestCachedSpoiledTwice: the processor's frequency changed, which does not hide
+// that nothing was written.
+func TestCachedSpoiledTwice(t *testing.T) {
+	c := cached()
+	c.Paces[1], c.Lines[1].VCPU = 8400, 5
+	err := checkCached(c)
+	for _, says := range []string{"keep its frequency within 2 %", "a vCPU's line that processor 1 wrote is loaded in 5.0 ns"} {
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("expected an error that says %q, found %v", says, err)
+		}
+	}
+}
+
 // TestCachedSpoiled: what was not in the state that it should be in, or was spoiled,
 // is no result.
 func TestCachedSpoiled(t *testing.T) {
