@@ -71,6 +71,9 @@ func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *pr
 	dir, _, err := c.Populate(ctx, baseKind, cache.Key("base", "2", base.ID), func(ctx context.Context, tmp string) (err error) {
 		step := log.Step("put Linux " + base.Version + " into a git repository, once")
 		defer func() { step.End(err, "") }()
+		if err := tree.Unedited(ctx, c, base); err != nil {
+			return err
+		}
 		if _, err := git(ctx, tmp, "init", "--quiet", "--bare", "--template=", "--initial-branch="+baseName); err != nil {
 			return err
 		}

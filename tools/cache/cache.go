@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,8 @@ type Cache struct {
 	// that the caller has to wait for. The message names the entry, and the
 	// process that holds its lock.
 	Waiting func(message string)
+
+	once sync.Map // what Once has done
 }
 
 // Open returns the cache in dir and makes the directory if it is missing. With
@@ -113,6 +116,13 @@ func (c *Cache) CheckOutside(dir string) error {
 
 // Path returns where the entry is or would be, whether or not it exists.
 func (c *Cache) Path(kind, key string) string { return filepath.Join(c.dir, kind, key) }
+
+// Once returns what do returned when it was first called for this path, and what it is
+// called for.
+func (c *Cache) Once(what, path string, do func() error) error {
+	first, _ := c.once.LoadOrStore([2]string{what, path}, sync.OnceValue(do))
+	return first.(func() error)()
+}
 
 // Lookup returns the entry's directory and whether it exists.
 func (c *Cache) Lookup(kind, key string) (dir string, ok bool) {

@@ -49,20 +49,6 @@ type areaState struct {
 	Warnings map[string][]Warning `json:"warnings,omitempty"`
 }
 
-// findBase returns the tree at the beginning of a chain of bases, and all paths
-// in which t differs from it.
-func findBase(t tree.Tree) (base tree.Tree, changed []string, err error) {
-	base = t
-	for base.Base != "" {
-		changed = append(changed, base.Changed...)
-		if base, err = tree.Load(base.Base); err != nil {
-			return tree.Tree{}, nil, fmt.Errorf("find the base of the tree %s: %w", t.Dir, err)
-		}
-	}
-	slices.Sort(changed)
-	return base, slices.Compact(changed), nil
-}
-
 // removed stands for the ID of a missing file.
 const removed = "removed"
 
@@ -167,7 +153,7 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 		return 0, a.clone(ctx, t, changed)
 	}
 	// A tree that was made again had been edited, and the area may share the files.
-	base, _, err := findBase(t)
+	base, _, err := t.Root()
 	if err != nil {
 		return 0, err
 	}

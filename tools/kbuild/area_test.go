@@ -136,9 +136,9 @@ func (g *testTrees) open(t *testing.T) *area {
 
 func (g *testTrees) switchTo(t *testing.T, a *area, name string) int {
 	t.Helper()
-	base, changed, err := findBase(g.trees[name])
+	base, changed, err := g.trees[name].Root()
 	if err != nil || base.ID != "id-base" {
-		t.Fatalf("findBase(%s) = %s, %v", name, base.ID, err)
+		t.Fatalf("Root of %s = %s, %v", name, base.ID, err)
 	}
 	n, err := a.switchTo(t.Context(), g.trees[name], changed)
 	if err != nil {

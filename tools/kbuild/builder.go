@@ -188,7 +188,7 @@ func (b *Builder) newBuild(ctx context.Context, kind, verb, what string, t tree.
 	if o.toolchain, err = findToolchain(ctx, spec.Arch, spec.Compiler); err != nil {
 		return nil, err
 	}
-	o.base, o.changed, err = findBase(t)
+	o.base, o.changed, err = t.Root()
 	return o, err
 }
 
@@ -208,6 +208,9 @@ func (b *build) populate(ctx context.Context, fill func(ctx context.Context, a *
 	dir, hit, err = b.Cache.Populate(ctx, b.kind, b.key, func(ctx context.Context, tmp string) (err error) {
 		step := b.Progress.Step(b.doing())
 		defer func() { step.Fail(err) }()
+		if err := tree.Unedited(ctx, b.Cache, b.base); err != nil {
+			return err
+		}
 		m, err := b.newMake(b.doing(), b.kind, b.key, step)
 		if err != nil {
 			return err

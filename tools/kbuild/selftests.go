@@ -176,6 +176,9 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		}
 	}
 
+	if err := tree.Unedited(ctx, s.Cache, s.base); err != nil {
+		return err
+	}
 	m, err := s.newMake(doing, kindSelftests, s.key, step)
 	if err != nil {
 		return err

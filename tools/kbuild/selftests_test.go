@@ -123,7 +123,7 @@ func TestSeenByTests(t *testing.T) {
 	}
 	seen := func(tr tree.Tree) []string {
 		t.Helper()
-		base, changed, err := findBase(tr)
+		base, changed, err := tr.Root()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -88,6 +88,13 @@ func (parts extracted) build(ctx context.Context, c *cache.Cache, t tree.Tree, v
 		key = append(key, name, parts.files[name])
 	}
 	dir, _, err := c.Populate(ctx, kindNative, cache.Key(key...), func(ctx context.Context, tmp string) error {
+		base, _, err := t.Root()
+		if err == nil {
+			err = tree.Unedited(ctx, c, base)
+		}
+		if err != nil {
+			return err
+		}
 		return compile(ctx, t.Dir, tmp, parts)
 	})
 	if err != nil {

@@ -98,7 +98,7 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 	case b.Tree == "":
 		return b.Pin.Fetch(ctx, opts)
 	case b.Rev == "":
-		return UserTree(ctx, b.Pin, b.Tree, opts.Cache, opts.Log)
+		return UserTree(ctx, b.Pin, b.Tree, opts)
 	}
 	if err := opts.Cache.CheckOutside(b.Tree); err != nil {
 		return t, err
@@ -109,7 +109,7 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 	}
 	id := strings.TrimSpace(string(out))
 
-	if err := tree.Renew(ctx, opts.Cache, userKind, id, tree.Tree{Dir: filepath.Join(opts.Cache.Path(userKind, id), treeName)}, opts.Log); err != nil {
+	if err := opts.renew(ctx, userKind, id, b.Pin); err != nil {
 		return t, err
 	}
 	// It is the one that a copy of a checkout of that revision has.

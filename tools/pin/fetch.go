@@ -56,7 +56,7 @@ const (
 // Fetched returns the tree if it was fetched before; otherwise ok is false.
 func (p *Pin) Fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok bool, err error) {
 	for _, src := range p.Sources {
-		if err := tree.Renew(ctx, opts.Cache, cacheKind, p.key(&src), tree.Tree{Dir: filepath.Join(opts.Cache.Path(cacheKind, p.key(&src)), treeName)}, opts.Log); err != nil {
+		if err := opts.renew(ctx, cacheKind, p.key(&src), p); err != nil {
 			return tree.Tree{}, false, err
 		}
 		if entry, ok := opts.Cache.Lookup(cacheKind, p.key(&src)); ok {
@@ -65,6 +65,12 @@ func (p *Pin) Fetched(ctx context.Context, opts FetchOptions) (t tree.Tree, ok b
 		}
 	}
 	return tree.Tree{}, false, nil
+}
+
+// renew removes a tree from the cache if a file of it was edited that p knows.
+func (o *FetchOptions) renew(ctx context.Context, kind, key string, p *Pin) error {
+	t := tree.Tree{Dir: filepath.Join(o.Cache.Path(kind, key), treeName)}
+	return tree.Renew(ctx, o.Cache, kind, key, t, slices.Sorted(maps.Keys(p.blobsOf(Debian))), o.Log)
 }
 
 // Fetch returns the pinned tree: the one in the cache, verified again, or

@@ -98,6 +98,9 @@ func (p *Pin) write(ctx context.Context, old []byte, touched []string, opts Fetc
 	unverified := *p
 	unverified.Blobs = Blobs{}
 	t, err := unverified.Fetch(ctx, opts)
+	if err == nil {
+		err = tree.Unedited(ctx, opts.Cache, t)
+	}
 	if err != nil {
 		return false, nil, err
 	}

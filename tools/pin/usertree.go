@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 
-	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
@@ -26,7 +25,7 @@ import (
 // Of a git checkout the tracked files and the new ones that git does not
 // ignore are taken, of a plain tree all files but those that a build left
 // there. The ID of the tree is git's id of that content.
-func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *progress.Log) (t tree.Tree, err error) {
+func UserTree(ctx context.Context, p *Pin, dir string, opts FetchOptions) (t tree.Tree, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return t, fmt.Errorf("copy the kernel tree %s: %w", dir, err)
@@ -35,28 +34,28 @@ func UserTree(ctx context.Context, p *Pin, dir string, c *cache.Cache, log *prog
 	if err != nil {
 		return t, err
 	}
-	if err := c.CheckOutside(dir); err != nil {
+	if err := opts.Cache.CheckOutside(dir); err != nil {
 		return t, err
 	}
-	entries, err := readUser(ctx, log, dir)
+	entries, err := readUser(ctx, opts.Log, dir)
 	if err != nil {
 		// It is the user who has to mend the tree.
 		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
 	}
 	id := tree.GitID(entries)
-	if err := tree.Renew(ctx, c, userKind, id, tree.Tree{Dir: filepath.Join(c.Path(userKind, id), treeName)}, log); err != nil {
+	if err := opts.renew(ctx, userKind, id, p); err != nil {
 		return t, err
 	}
-	entry, _, err := c.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
+	entry, _, err := opts.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
 		doing := "copy the kernel tree " + dir
-		if err := c.Need(doing, unpackedBytes); err != nil {
+		if err := opts.Cache.Need(doing, unpackedBytes); err != nil {
 			return err
 		}
-		step := log.Step(doing)
+		step := opts.Log.Step(doing)
 		defer func() { step.End(err, "%d files", len(entries)) }()
 		to := filepath.Join(tmp, treeName)
 		if err := tree.CopyEntries(ctx, dir, to, entries); err != nil {
-			return c.Full(doing, err)
+			return opts.Cache.Full(doing, err)
 		}
 		return tree.Save(tree.Tree{Dir: to, ID: id, Version: version})
 	})

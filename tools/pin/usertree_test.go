@@ -120,10 +120,10 @@ func TestUserTree(t *testing.T) {
 			writeTree(t, dir, kernelFiles())
 			tc.prepare(t, dir)
 			before := state(t, dir)
-			c := options(t).Cache
+			opts := options(t)
 			var first tree.Tree
 			for i := range 2 {
-				got, err := UserTree(t.Context(), p, dir, c, nil)
+				got, err := UserTree(t.Context(), p, dir, opts)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -165,7 +165,7 @@ func TestUserTreeRefuses(t *testing.T) {
 	for name, says := range map[string]string{
 		"make": "VERSION", "file": "not a directory", "empty": "it has no Makefile", "not-there": "no such file",
 	} {
-		_, err := UserTree(t.Context(), p, filepath.Join(dir, name), options(t).Cache, nil)
+		_, err := UserTree(t.Context(), p, filepath.Join(dir, name), options(t))
 		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "is not a kernel source tree") || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -190,7 +190,7 @@ func TestUserTreeRefuses(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "linux")
 		writeTree(t, dir, kernelFiles())
 		breakIt(dir)
-		_, err := UserTree(t.Context(), p, dir, options(t).Cache, nil)
+		_, err := UserTree(t.Context(), p, dir, options(t))
 		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s", err, name)
 		}
@@ -200,8 +200,8 @@ func TestUserTreeRefuses(t *testing.T) {
 func TestUserTreeCopyIsVerified(t *testing.T) {
 	p, dir := testPin(nil), filepath.Join(t.TempDir(), "linux")
 	writeTree(t, dir, kernelFiles())
-	c := options(t).Cache
-	got, err := UserTree(t.Context(), p, dir, c, nil)
+	opts := options(t)
+	got, err := UserTree(t.Context(), p, dir, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestUserTreeCopyIsVerified(t *testing.T) {
 	if err := errors.Join(os.WriteFile(name, []byte("altered\n"), 0o644), os.Chtimes(name, time.Unix(1, 0), time.Unix(1, 0))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := UserTree(t.Context(), p, dir, c, nil); exit.Code(err) != exit.CheckFailed || !strings.Contains(fmt.Sprint(err), "lib/xarray.c: expected blob") {
+	if _, err := UserTree(t.Context(), p, dir, opts); exit.Code(err) != exit.CheckFailed || !strings.Contains(fmt.Sprint(err), "lib/xarray.c: expected blob") {
 		t.Errorf("error %v", err)
 	}
 }

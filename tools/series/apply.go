@@ -149,7 +149,7 @@ func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts 
 		Dir: filepath.Join(opts.Cache.Path(treeKind, key), treeName), ID: key,
 		Version: base.Version, Base: base.Dir, Changed: changed,
 	}
-	if err := tree.Renew(ctx, opts.Cache, treeKind, key, t, opts.Log); err != nil {
+	if err := tree.Renew(ctx, opts.Cache, treeKind, key, t, changed, opts.Log); err != nil {
 		return tree.Tree{}, false, err
 	}
 	_, hit, err := opts.Cache.Populate(ctx, treeKind, key, func(ctx context.Context, tmp string) error {

@@ -10,49 +10,64 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
 )
 
-// Renew removes a tree from the cache if a file of it was written to since it was
-// made: people are shown where trees are, and many share a file. Of a tree with a
-// base only what it does not share with that is looked at.
-func Renew(ctx context.Context, c *cache.Cache, kind, key string, t Tree, log *progress.Log) error {
+// Renew removes a tree from the cache if one of the named files was written to since it
+// was made: people are shown where trees are, and many share a file. All files take
+// seconds to look at: Unedited does that.
+func Renew(ctx context.Context, c *cache.Cache, kind, key string, t Tree, names []string, log *progress.Log) error {
 	made, err := Made(t.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	edited := ""
-	switch {
-	case err != nil:
-	case t.Base == "":
-		edited, err = editedSince(ctx, t.Dir, made)
-	default:
-		for _, name := range t.Changed {
-			info, err := os.Lstat(filepath.Join(t.Dir, filepath.FromSlash(name)))
-			if err == nil && info.Mode().IsRegular() && info.ModTime().After(made) {
-				edited = name
-			}
-		}
-		// A base from outside the cache has no description.
-		if base, err := Made(t.Base); err == nil && base.After(made) {
-			// Its files may be those of a tree that was edited.
-			return c.Remove(ctx, kind, key)
-		}
-	}
 	if err != nil {
 		return fmt.Errorf("look for edited files in %s: %w", t.Dir, err)
 	}
-	if edited == "" {
-		return nil
+	// A base that was made again had been edited, and t may share the files. One from
+	// outside the cache has no description.
+	if base, err := Made(t.Base); t.Base != "" && err == nil && base.After(made) {
+		return c.Remove(ctx, kind, key)
 	}
-	log.Printf("%s in %s was edited: the tree is made again. To edit one, copy it: vcpulab apply --out DIR", edited, t.Dir)
-	return c.Remove(ctx, kind, key)
+	for _, name := range names {
+		info, err := os.Lstat(filepath.Join(t.Dir, filepath.FromSlash(name)))
+		if err == nil && info.Mode().IsRegular() && info.ModTime().After(made) {
+			log.Printf("%s in %s was edited: the tree is made again. To edit one, copy it: vcpulab apply --out DIR", name, t.Dir)
+			return c.Remove(ctx, kind, key)
+		}
+	}
+	return nil
+}
+
+// Unedited returns an error if any file of a tree that was fetched was written to since,
+// and removes the tree from the cache then. It looks once in a process.
+func Unedited(ctx context.Context, c *cache.Cache, t Tree) error {
+	return c.Once("edited", t.Dir, func() error {
+		made, err := Made(t.Dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it stands elsewhere
+		}
+		edited := ""
+		if err == nil {
+			edited, err = editedSince(ctx, t.Dir, made)
+		}
+		if err != nil {
+			return fmt.Errorf("look for edited files in %s: %w", t.Dir, err)
+		}
+		if edited == "" {
+			return nil
+		}
+		entry := filepath.Dir(t.Dir)
+		err = c.Remove(ctx, filepath.Base(filepath.Dir(entry)), filepath.Base(entry))
+		return exit.With(exit.CheckFailed, errors.Join(err, fmt.Errorf(
+			"%s was edited: other trees share it, so they are removed. Run the command again. To edit a tree, copy it: vcpulab apply --out DIR", edited)))
+	})
 }
 
 // Made returns when the tree in dir was made.
@@ -64,7 +79,7 @@ func Made(dir string) (time.Time, error) {
 	return info.ModTime(), nil
 }
 
-// editedSince returns the name of a file in dir that was written to after a time, ""
+// editedSince returns the path of a file in dir that was written to after a time, ""
 // if there is none.
 func editedSince(ctx context.Context, dir string, made time.Time) (string, error) {
 	entries, err := os.ReadDir(dir)
@@ -87,8 +102,6 @@ func editedSince(ctx context.Context, dir string, made time.Time) (string, error
 			})
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return "", err
-	}
-	return strings.TrimPrefix(cmp.Or(edited...), dir+string(filepath.Separator)), nil
+	err = g.Wait()
+	return cmp.Or(edited...), err
 }

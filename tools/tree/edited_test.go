@@ -12,9 +12,21 @@ import (
 	"vcpulab/tools/cache"
 )
 
-// TestRenew: a tree one of whose files was written to, through whichever link, is
+// TestEdited: a tree one of whose files was written to, through whichever link, is
 // not used again.
-func TestRenew(t *testing.T) {
+func TestEdited(t *testing.T) {
+	const name = "kernel/fork.c"
+	for which, look := range map[string]func(c *cache.Cache, kind, key string, tr Tree) error{
+		"named": func(c *cache.Cache, kind, key string, tr Tree) error {
+			return Renew(t.Context(), c, kind, key, tr, []string{name}, nil)
+		},
+		"all": func(c *cache.Cache, _, _ string, tr Tree) error { return Unedited(t.Context(), c, tr) },
+	} {
+		t.Run(which, func(t *testing.T) { testEdited(t, which == "all", look) })
+	}
+}
+
+func testEdited(t *testing.T, says bool, look func(c *cache.Cache, kind, key string, tr Tree) error) {
 	c, err := cache.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -42,16 +54,17 @@ func TestRenew(t *testing.T) {
 	if err := os.Link(file, other); err != nil {
 		t.Fatal(err)
 	}
-	renew := func(want bool) {
+	check := func(want bool) {
 		t.Helper()
-		if err := Renew(t.Context(), c, kind, key, Tree{Dir: filepath.Join(c.Path(kind, key), "linux")}, nil); err != nil {
-			t.Fatal(err)
+		tr := Tree{Dir: filepath.Join(c.Path(kind, key), "linux")}
+		if err := look(c, kind, key, tr); (err != nil) != (says && !want) {
+			t.Errorf("error %v", err)
 		}
 		if _, ok := c.Lookup(kind, key); ok != want {
 			t.Errorf("expected the tree to be there: %v, found %v", want, ok)
 		}
 	}
-	renew(true)
+	check(true)
 
 	// A clock may have a coarse tick: the edit is one that is later for sure.
 	later := time.Now().Add(time.Minute)
@@ -61,6 +74,13 @@ func TestRenew(t *testing.T) {
 	if err := os.Chtimes(other, later, later); err != nil {
 		t.Fatal(err)
 	}
-	renew(false)
-	renew(false) // one that is missing is no error
+	if says {
+		check(true) // it looks once in a process
+		dir := c.Dir()
+		if c, err = cache.Open(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(false)
+	check(false)
 }

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"vcpulab/tools/jsonfile"
 )
@@ -63,6 +64,19 @@ func Load(dir string) (Tree, error) {
 	}
 	t.Dir = dir
 	return t, nil
+}
+
+// Root returns the tree at the beginning of the chain of t's bases, and all paths in which
+// t differs from it, sorted.
+func (t Tree) Root() (base Tree, changed []string, err error) {
+	for base = t; base.Base != ""; {
+		changed = append(changed, base.Changed...)
+		if base, err = Load(base.Base); err != nil {
+			return Tree{}, nil, fmt.Errorf("find the base of the tree %s: %w", t.Dir, err)
+		}
+	}
+	slices.Sort(changed)
+	return base, slices.Compact(changed), nil
 }
 
 // Replace puts a file with this content and mode in the place of name, a

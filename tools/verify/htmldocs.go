@@ -22,7 +22,6 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
-	"vcpulab/tools/tree"
 )
 
 // documentsDir has the kernel's documents, and sphinxWrapper is the tree's own
@@ -139,14 +138,11 @@ func (s *Submission) documentsKey(ctx context.Context, p *patched, dirs []string
 	quotes := slices.ContainsFunc(p.names(patterns, ".rst"), func(name string) bool { return quoting.Match(p.read(name)) })
 
 	// All that may differ from the kernel that was fetched.
-	changed := slices.Collect(maps.Keys(p.over))
-	base := s.Base
-	for base.Base != "" {
-		changed = append(changed, base.Changed...)
-		if base, err = tree.Load(base.Base); err != nil {
-			return "", err
-		}
+	base, changed, err := s.Base.Root()
+	if err != nil {
+		return "", err
 	}
+	changed = slices.AppendSeq(changed, maps.Keys(p.over))
 	slices.Sort(changed)
 	parts := []string{htmlDocsKind, htmlDocsHow, version, base.ID, strings.Join(dirs, " ")}
 	for _, name := range slices.Compact(changed) {

@@ -33,7 +33,10 @@ type applyCmd struct {
 
 // Run prints what each patch did and, last, where the patched tree is.
 func (c applyCmd) Run(ctx context.Context, l *lab) error {
-	_, t, report, err := l.trees(ctx, c.seriesFlags)
+	base, t, report, err := l.trees(ctx, c.seriesFlags)
+	if err == nil && c.Out != "" {
+		err = tree.Unedited(ctx, l.cache, base)
+	}
 	if err != nil {
 		return err
 	}
