@@ -92,6 +92,14 @@ func (t *ruleTable) fields(name string, data []byte, seen *sync.Map) accesses {
 		in.matched[f.Name] += n
 		in.found = append(in.found, list...)
 	}
+	for _, w := range t.Walks {
+		if bytes.Contains(data, []byte(w.Name)) {
+			if tokens == nil {
+				tokens = ctoken.Scan(data).Tokens
+			}
+			in.found = append(in.found, w.check(name, data, tokens)...)
+		}
+	}
 	seen.Store(key, in)
 	return in
 }
@@ -158,10 +166,11 @@ func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
 	if f.Base != nil && !f.Base.MatchString(tokens[at].Text) {
 		return false
 	}
-	if !f.Writes {
-		return true
+	next := ""
+	if i+1 < len(tokens) {
+		next = tokens[i+1].Text
 	}
-	return i+1 < len(tokens) && slices.Contains(writers, tokens[i+1].Text)
+	return (!f.Writes || slices.Contains(writers, next)) && (!f.Index || next == "]")
 }
 
 // reach is how many tokens before an access its form may begin.
@@ -189,6 +198,56 @@ func statement(data []byte, tokens []ctoken.Token, i int) string {
 	}
 	lines := strings.Split(string(data), "\n")[tokens[from].Line-1 : tokens[to].Line]
 	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
+}
+
+// check looks whether each walk in a file does something with what it visits. A
+// macro that passes the walk on to its own caller has no body.
+func (w *walkRule) check(name string, data []byte, tokens []ctoken.Token) (found []Finding) {
+	for i := 1; i+1 < len(tokens); i++ {
+		if tokens[i].Text != w.Name || tokens[i+1].Text != "(" || tokens[i].Func == "" || tokens[i].Func == w.Name {
+			continue
+		}
+		args, body := arguments(tokens[i+1:])
+		if len(args) < 2 || len(args[len(args)-2]) != 1 || len(body) == 0 {
+			continue
+		}
+		visited := args[len(args)-2][0].Text
+		if !slices.ContainsFunc(body, func(t ctoken.Token) bool { return t.Text == visited }) {
+			found = append(found, Finding{
+				File: name, Line: tokens[i].Line, Function: tokens[i].Func, Message: "the walk does nothing with what it visits",
+				Expected: "a body that names " + visited, Found: statement(data, body, 0), Why: w.Why,
+			})
+		}
+	}
+	return found
+}
+
+// arguments returns those of a macro, whose parenthesis comes first, and the
+// statement that stands after it, up to its semicolon or its closing brace.
+func arguments(tokens []ctoken.Token) (args [][]ctoken.Token, statement []ctoken.Token) {
+	depth, begin := 0, 0 // of brackets that are open; where an argument, or the statement, begins
+	for i, t := range tokens {
+		switch t.Text {
+		case "(", "[", "{":
+			if depth++; depth == 1 && len(args) == 0 {
+				begin = i + 1
+			}
+		case ")", "]", "}":
+			depth--
+		}
+		inside := depth == 1 && begin > 0
+		switch {
+		case statement == nil && (inside && t.Text == "," || depth == 0 && t.Text == ")"):
+			args = append(args, tokens[begin:i])
+			begin = i + 1
+			if depth == 0 {
+				statement = tokens[begin:begin:len(tokens)]
+			}
+		case statement != nil && depth <= 0 && (t.Text == ";" || t.Text == "}"):
+			return args, tokens[begin : i+1]
+		}
+	}
+	return args, nil
 }
 
 // check looks whether the steps stand in the function, in their order.

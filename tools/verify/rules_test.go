@@ -31,6 +31,15 @@ writes = true
 why = "it is given once"
 [[field.access]]
 form = "vcpu->vcpu_idx = -1"
+[[field]]
+name = "vcpu_id"
+index = true
+why = "an ID may be larger than the number of vCPUs"
+[[field.access]]
+form = "sca->cpu[vcpu->vcpu_id]"
+[[walk]]
+name = "kvm_for_each_vcpu"
+why = "it is one vCPU after the other"
 `
 
 // TestRulesOfSets: a rule that is for some sets is for trees with all of them, and
@@ -126,22 +135,30 @@ func TestOwnTablesNameSets(t *testing.T) {
 
 func TestFieldRules(t *testing.T) {
 	const good = "void kvm_publish_vcpu(struct kvm_vcpu *vcpu)\n{\n\tatomic_inc(&kvm->online_vcpus);\n}\n" +
-		"int f(struct kvm_vcpu *vcpu)\n{\n\tvcpu->vcpu_idx = -1;\n\treturn atomic_read(&vcpu->kvm->online_vcpus);\n}\n"
+		"int f(struct kvm_vcpu *vcpu)\n{\n\tvcpu->vcpu_idx = -1;\n\tsca->cpu[vcpu->vcpu_id] = vcpu;\n\treturn atomic_read(&vcpu->kvm->online_vcpus);\n}\n"
 	for name, c := range map[string]struct {
 		more string
 		want []string
 	}{
 		"good":             {"", nil},
-		"another function": {"void g(void)\n{\n\tatomic_inc(&kvm->online_vcpus);\n}\n", []string{"virt/kvm/a.c:12: g()", "belongs in kvm_publish_vcpu() only", "atomic_inc(&kvm->online_vcpus);"}},
-		"another form":     {"void g(void)\n{\n\tatomic_dec(&kvm->online_vcpus);\n}\n", []string{"virt/kvm/a.c:12: g()", "must not be", "expected: atomic_read(&$kvm->online_vcpus)", "why:      it makes"}},
+		"another function": {"void g(void)\n{\n\tatomic_inc(&kvm->online_vcpus);\n}\n", []string{"virt/kvm/a.c:13: g()", "belongs in kvm_publish_vcpu() only", "atomic_inc(&kvm->online_vcpus);"}},
+		"another form":     {"void g(void)\n{\n\tatomic_dec(&kvm->online_vcpus);\n}\n", []string{"virt/kvm/a.c:13: g()", "must not be", "expected: atomic_read(&$kvm->online_vcpus)", "why:      it makes"}},
 		"half a form":      {"int g(void)\n{\n\treturn kvm->online_vcpus.counter;\n}\n", []string{"found:    return kvm->online_vcpus.counter;"}},
-		"in a macro":       {"#define last(kvm) ((kvm)->online_vcpus)\n", []string{"virt/kvm/a.c:10: last()"}},
+		"in a macro":       {"#define last(kvm) ((kvm)->online_vcpus)\n", []string{"virt/kvm/a.c:11: last()"}},
 		"in a comment":     {"/* kvm->online_vcpus */\n// kvm->online_vcpus\nchar *s = \"kvm->online_vcpus\";\n", nil},
 		"another base":     {"int g(void)\n{\n\treturn entry->online_vcpus;\n}\n", nil},
 		"a declaration":    {"struct a {\n\tint online_vcpus;\n};\n", nil},
 		"an initializer":   {"struct a b = {\n\t.online_vcpus = 1,\n};\n", nil},
 		"reading is free":  {"int g(void)\n{\n\treturn vcpu->vcpu_idx == 1;\n}\n", nil},
-		"writing is not":   {"int g(void)\n{\n\tvcpu->vcpu_idx++;\n}\n", []string{"found:    vcpu->vcpu_idx++"}},
+		"an array by ID":   {"int g(void)\n{\n\treturn bits[vcpu->vcpu_id];\n}\n", []string{"g()", "vcpu_id is accessed", "expected: sca->cpu[vcpu->vcpu_id]"}},
+		"an ID":            {"int g(void)\n{\n\treturn vcpu->vcpu_id + bits[0];\n}\n", nil},
+		"a walk":           {"void g(void)\n{\n\tkvm_for_each_vcpu(i, v, kvm)\n\t\tif (a(b, 1)) {\n\t\t\tkick(v);\n\t\t}\n}\n", nil},
+		"another vCPU": {"void g(void)\n{\n\tkvm_for_each_vcpu(v, kvm) {\n\t\tkick(me);\n\t}\n\tkick(v);\n}\n",
+			[]string{"virt/kvm/a.c:13: g()", "does nothing with what it visits", "expected: a body that names v"}},
+		"one statement":      {"void g(void)\n{\n\tkvm_for_each_vcpu(i, v, kvm)\n\t\tfor (;;)\n\t\t\tkick(me, {1}, i);\n\tkick(v);\n}\n", []string{"does nothing with what it visits"}},
+		"a walk's own macro": {"#define kvm_for_each_vcpu(v, kvm) \\\n\tfor (v = first(kvm); v; v = next(v))\n", nil},
+		"a walk by a macro":  {"#define for_each_tlb(v, kvm) \\\n\tkvm_for_each_vcpu(v, kvm) if (tlb(v))\n", nil},
+		"writing is not":     {"int g(void)\n{\n\tvcpu->vcpu_idx++;\n}\n", []string{"found:    vcpu->vcpu_idx++"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := sources(t, map[string]string{"virt/kvm/a.c": good + c.more, "ci/verify/rules.toml": fieldTable})

@@ -39,6 +39,7 @@ type ruleTable struct {
 	// path.Match has them.
 	In     []string    `toml:"in"`
 	Fields []fieldRule `toml:"field"`
+	Walks  []walkRule  `toml:"walk"`
 	Orders []orderRule `toml:"order"`
 	Texts  []textRule  `toml:"text"`
 
@@ -51,9 +52,10 @@ type fieldRule struct {
 	// Base matches the name before "->" or "."; nil is any. It tells fields of
 	// one name apart.
 	Base *regexp.Regexp `toml:"base"`
-	// Writes: only assignments are looked at. Call: it is a function, and calls
-	// are.
+	// Writes: only assignments are looked at. Index: only what indexes an array
+	// is. Call: it is a function, and calls are.
 	Writes bool `toml:"writes"`
+	Index  bool `toml:"index"`
 	// Sets are what a tree has to have for the rule to be about it, sets and
 	// rivals; none is every tree.
 	Sets   []string     `toml:"sets"`
@@ -71,6 +73,13 @@ type accessRule struct {
 
 func (a *accessRule) may(function string) bool {
 	return len(a.Only) == 0 || slices.Contains(a.Only, function)
+}
+
+// walkRule is of a macro that walks, with a variable as its last argument but one:
+// what is done at each step has to name it.
+type walkRule struct {
+	Name string `toml:"name"`
+	Why  string `toml:"why"`
 }
 
 // orderRule says what a function has to do, in which order.
@@ -134,6 +143,10 @@ func loadRules(name string) (*ruleTable, error) {
 		for _, a := range f.Access {
 			need("access to "+f.Name, "form", a.Form.String())
 		}
+	}
+	for _, w := range t.Walks {
+		need("a walk", "name", w.Name)
+		need("walk "+w.Name, "why", w.Why)
 	}
 	for _, o := range t.Orders {
 		rule := "order of " + o.Function
