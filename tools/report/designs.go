@@ -32,6 +32,9 @@ type Designs struct {
 	Notes []string `json:"notes,omitempty"`
 
 	of *results.Results
+	// first are the rows of the candidates that no other one is ahead of, by column:
+	// none if the sentence says nothing of it, or all are alike.
+	first [][]int
 }
 
 // DesignColumn heads a column of numbers.
@@ -106,8 +109,10 @@ func NewDesigns(r *results.Results) (*Designs, error) {
 		row.Cells = append(row.Cells, d.changed(k)...)
 		d.Rows = append(d.Rows, row)
 	}
+	d.first = make([][]int, len(d.Columns))
 	for c := range d.Columns {
-		for _, i := range d.first(c) {
+		d.first[c] = d.winners(c)
+		for _, i := range d.first[c] {
 			d.Rows[i].Cells[c].Best = true
 		}
 	}
@@ -136,23 +141,20 @@ func (d *Designs) column(c figure.Column) DesignColumn {
 // baseline's if the column has that.
 func (d *Designs) measured(c DesignColumn, kernel string) DesignCell {
 	f, ok := d.of.Find(*c.Key, kernel, c.Method)
-	cell := DesignCell{place: f.Place, low: f.Low, high: f.High}
 	if !ok {
-		cell.Text, cell.Why = notMeasured, d.why(c, kernel)
-		return cell
+		return DesignCell{Text: notMeasured, Why: d.why(c, kernel)}
 	}
-	value := f.Value
+	more := 0.0
 	if c.Beyond.Op != "" {
 		own, has := d.of.Find(c.Beyond, kernel, c.Method)
 		base, hasBase := d.of.Find(c.Beyond, d.of.Kernels[0].Name, c.Method)
 		if !has || !hasBase {
 			return DesignCell{Text: notMeasured, Why: c.Beyond.Name() + " was not measured"}
 		}
-		more := max(own.Value-base.Value, 0)
-		value, cell.low, cell.high = value+more, cell.low+more, cell.high+more
+		more = max(own.Value-base.Value, 0)
 	}
-	cell.Value, cell.Text = &value, number(value, decimalsOf(f))
-	return cell
+	value := f.Value + more
+	return DesignCell{Text: number(value, decimalsOf(f)), Value: &value, low: f.Low + more, high: f.High + more, place: f.Place}
 }
 
 // why is why a figure of a design is missing.
@@ -176,44 +178,35 @@ func (d *Designs) why(c DesignColumn, kernel string) string {
 // changed is what the patches of a design change, as cells.
 func (d *Designs) changed(k results.Kernel) []DesignCell {
 	if k.Name == d.of.Kernels[0].Name {
-		return []DesignCell{{Text: noPatches, Why: "it has no patches"}, {Text: noPatches, Why: "it has no patches"}}
+		return slices.Repeat([]DesignCell{{Text: noPatches, Why: "it has no patches"}}, 2)
 	}
-	whole := func(n int, text string) DesignCell {
-		v := float64(n)
-		return DesignCell{Value: &v, Text: text, low: v, high: v}
-	}
-	own := k.Design
+	lines, architectures := float64(k.Design.Added+k.Design.Removed), float64(len(k.Design.Architectures))
 	return []DesignCell{
-		whole(own.Added+own.Removed, fmt.Sprintf("+%d -%d", own.Added, own.Removed)),
-		whole(len(own.Architectures), fmt.Sprint(len(own.Architectures))),
+		{Value: &lines, Text: fmt.Sprintf("+%d -%d", k.Design.Added, k.Design.Removed)},
+		{Value: &architectures, Text: fmt.Sprint(architectures)},
 	}
 }
 
 // ahead tells which of two cells of a column is less, beyond what repetition gives:
 // negative if it is a, 0 if they cannot be told apart.
 func ahead(c DesignColumn, a, b DesignCell) int {
-	lo, hi, sign := a, b, -1
 	if *b.Value < *a.Value {
-		lo, hi, sign = b, a, 1
+		return -ahead(c, b, a)
 	}
-	switch {
-	case c.Method != "" && !c.Method.Exact():
-		if lo.high >= hi.low {
-			return 0
-		}
-	case c.Key != nil && c.Key.Operation().Compare == figure.Noise:
-		if *hi.Value <= *lo.Value*(1+c.Key.Operation().ApartRuns) {
-			return 0
-		}
-	case math.Round(*lo.Value) == math.Round(*hi.Value):
+	alike := math.Round(*a.Value) == math.Round(*b.Value)
+	if c.Method != "" && !c.Method.Exact() {
+		alike = a.high >= b.low
+	} else if c.Key != nil && c.Key.Operation().Compare == figure.Noise {
+		alike = *b.Value <= *a.Value*(1+c.Key.Operation().ApartRuns)
+	}
+	if alike {
 		return 0
 	}
-	return sign
+	return -1
 }
 
-// first are the rows of the candidates that no other one is ahead of in a column,
-// none if the sentence says nothing of it or all are alike.
-func (d *Designs) first(column int) []int {
+// winners are the rows of a column that are first, see Designs.
+func (d *Designs) winners(column int) []int {
 	c := d.Columns[column]
 	var all, out []int
 	for i, r := range d.Rows {
@@ -221,15 +214,12 @@ func (d *Designs) first(column int) []int {
 			all = append(all, i)
 		}
 	}
-	if c.Wins == "" {
-		return nil
-	}
 	for _, i := range all {
 		if !slices.ContainsFunc(all, func(j int) bool { return ahead(c, d.Rows[j].Cells[column], d.Rows[i].Cells[column]) < 0 }) {
 			out = append(out, i)
 		}
 	}
-	if len(out) == len(all) {
+	if c.Wins == "" || len(out) == len(all) {
 		return nil
 	}
 	return out
@@ -238,22 +228,16 @@ func (d *Designs) first(column int) []int {
 // notes say what was not measured, and what the numbers are.
 func (d *Designs) notes() []string {
 	var out []string
-	missing := make(map[string][]string) // designs by reason
-	var reasons []string
+	var missing ordered[string] // designs by reason
 	for _, r := range d.Rows {
 		for i, c := range r.Cells {
-			if c.Value != nil || c.Text != notMeasured {
-				continue
+			if c.Text == notMeasured {
+				missing.add(c.Why, fmt.Sprintf("%s (%s, %s)", r.Name, d.Columns[i].Group, d.Columns[i].Title))
 			}
-			what := fmt.Sprintf("%s (%s, %s)", r.Name, d.Columns[i].Group, d.Columns[i].Title)
-			if !slices.Contains(reasons, c.Why) {
-				reasons = append(reasons, c.Why)
-			}
-			missing[c.Why] = append(missing[c.Why], what)
 		}
 	}
-	for _, why := range reasons {
-		out = append(out, fmt.Sprintf("Not measured: %s: %s.", strings.Join(firstOf(4, missing[why]), ", "), why))
+	for _, why := range missing.keys {
+		out = append(out, fmt.Sprintf("Not measured: %s: %s.", strings.Join(firstOf(4, missing.of[why]), ", "), why))
 	}
 	for _, c := range figure.Columns {
 		if c.Why != "" {

@@ -5,8 +5,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"vcpulab/tools/results"
 )
@@ -22,79 +22,12 @@ func (d *Designs) WriteText(w io.Writer, files Files, colour bool) error {
 	if d.of.Interrupted {
 		p.line(red, "The run was INTERRUPTED before its last boot.")
 	}
-	d.blocks(p, lineWidth)
-	p.line("", "")
-	for _, r := range d.Rows {
-		p.wrapped("", fmt.Sprintf("%s: %s; lookups: %s", r.Name, r.About, r.Lookups))
-	}
-	p.line("", "")
+	d.table(p, lineWidth)
 	for _, note := range d.Notes {
 		p.wrapped("", note)
 	}
 	p.wrapped("", files.rest())
 	return p.writeTo(w)
-}
-
-// blocks writes the table, as many groups of columns beside each other as fit into
-// a width.
-func (d *Designs) blocks(p *paper, fit int) {
-	const gap = "  "
-	var g *grid
-	at, width := 0, fit+1
-	for _, group := range d.Groups() {
-		widths, own := d.widths(at, group, len(gap))
-		if width+own > fit {
-			if g != nil {
-				p.line("", "")
-				g.write(p)
-			}
-			g = &grid{left: []bool{true}, gap: gap}
-			g.rows = []gridRow{{style: faint, cells: []string{""}, over: true}, {style: faint, cells: []string{""}}}
-			width = 0
-			for _, r := range d.Rows {
-				g.rows = append(g.rows, gridRow{cells: []string{r.Name}, styles: []string{""}})
-				width = max(width, len(r.Name))
-			}
-		}
-		width += own
-		for i, c := range group.Columns {
-			over := ""
-			if i == 0 {
-				over = group.Group
-			}
-			g.left = append(g.left, false)
-			g.rows[0].cells = append(g.rows[0].cells, over)
-			g.rows[1].cells = append(g.rows[1].cells, fmt.Sprintf("%*s", widths[i], c.Title))
-			for n, r := range d.Rows {
-				row, style := &g.rows[n+2], ""
-				if r.Cells[at].Best {
-					style = green
-				}
-				row.cells, row.styles = append(row.cells, r.Cells[at].Text), append(row.styles, style)
-			}
-			at++
-		}
-	}
-	p.line("", "")
-	g.write(p)
-}
-
-// widths are those of a group's columns, of which the first is the one at a place of
-// all, and all of them with the gaps before them: what stands over them has room.
-func (d *Designs) widths(at int, group DesignGroup, gap int) (widths []int, all int) {
-	for i, c := range group.Columns {
-		own := utf8.RuneCountInString(c.Title)
-		for _, r := range d.Rows {
-			own = max(own, utf8.RuneCountInString(r.Cells[at+i].Text))
-		}
-		widths = append(widths, own)
-		all += gap + own
-	}
-	if more := gap + utf8.RuneCountInString(group.Group) - all; more > 0 {
-		widths[len(widths)-1] += more
-		all += more
-	}
-	return widths, all
 }
 
 // DesignsMail writes the comparison of designs for a cover letter: plain text of at
@@ -106,16 +39,55 @@ func DesignsMail(w io.Writer, r *results.Results) error {
 	}
 	p := &paper{width: mailWidth}
 	p.wrapped("", d.Sentence)
-	d.blocks(p, mailWidth)
+	d.table(p, mailWidth)
+	p.wrapped("", strings.Join(d.Notes, " "))
+	p.line("", "")
+	p.wrapped("", d.Answer)
+	return p.writeTo(w)
+}
+
+// table writes the table, as many groups of columns beside each other as fit into a
+// width, and what each design is.
+func (d *Designs) table(p *paper, fit int) {
+	for groups := d.Groups(); len(groups) > 0; {
+		n := 1
+		for n < len(groups) && d.grid(groups[:n+1]).width() <= fit {
+			n++
+		}
+		p.line("", "")
+		d.grid(groups[:n]).write(p)
+		groups = groups[n:]
+	}
 	p.line("", "")
 	for _, r := range d.Rows {
 		p.wrapped("", fmt.Sprintf("%s: %s; lookups: %s", r.Name, r.About, r.Lookups))
 	}
 	p.line("", "")
-	p.wrapped("", strings.Join(d.Notes, " "))
-	p.line("", "")
-	p.wrapped("", d.Answer)
-	return p.writeTo(w)
+}
+
+// grid is a table of these groups of columns.
+func (d *Designs) grid(groups []DesignGroup) *grid {
+	g := &grid{left: []bool{true}, gap: "  "}
+	g.rows = []gridRow{{style: faint, cells: []string{""}, over: true}, {style: faint, cells: []string{""}}}
+	for _, r := range d.Rows {
+		g.rows = append(g.rows, gridRow{cells: []string{r.Name}, styles: []string{""}})
+	}
+	for _, group := range groups {
+		over := &g.rows[0]
+		over.cells = slices.Concat(over.cells, []string{group.Group}, make([]string, len(group.Columns)-1))
+		for i, c := range group.Columns {
+			g.left = append(g.left, false)
+			g.rows[1].cells = append(g.rows[1].cells, c.Title)
+			for n, r := range d.Rows {
+				row, style := &g.rows[n+2], ""
+				if r.Cells[group.from+i].Best {
+					style = green
+				}
+				row.cells, row.styles = append(row.cells, r.Cells[group.from+i].Text), append(row.styles, style)
+			}
+		}
+	}
+	return g
 }
 
 // DesignsMarkdown writes the comparison of designs as GitHub's Markdown: the
@@ -159,16 +131,17 @@ func DesignsMarkdown(w io.Writer, r *results.Results) error {
 type DesignGroup struct {
 	Group   string
 	Columns []DesignColumn
+	from    int // place of the first one
 }
 
 // Groups are the columns by what stands over them.
 func (d *Designs) Groups() []DesignGroup {
 	var out []DesignGroup
-	for _, c := range d.Columns {
+	for i, c := range d.Columns {
 		if n := len(out); n > 0 && out[n-1].Group == c.Group {
 			out[n-1].Columns = append(out[n-1].Columns, c)
 		} else {
-			out = append(out, DesignGroup{c.Group, []DesignColumn{c}})
+			out = append(out, DesignGroup{c.Group, []DesignColumn{c}, i})
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ package report
 import (
 	"cmp"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -78,15 +79,16 @@ type grid struct {
 
 // gridRow is a line of a table.
 type gridRow struct {
-	style  string // of the whole line
-	cells  []string
-	styles []string // of cells, if they have any
-	over   bool     // each cell stands over several columns, from its own on
+	style   string // of the whole line
+	heading string // it is nothing but this, unless that is ""
+	cells   []string
+	styles  []string // of cells, if they have any
+	over    bool     // each cell stands over several columns, from its own on
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, gridRow{cells: cells}) }
 
-// widths are those of the columns.
+// widths are those of the columns. What stands over several has room there.
 func (g *grid) widths() []int {
 	out := make([]int, len(g.left))
 	for _, r := range g.rows {
@@ -96,15 +98,34 @@ func (g *grid) widths() []int {
 			}
 		}
 	}
+	for _, r := range g.rows {
+		last, room := len(r.cells)-1, 0
+		for i, c := range slices.Backward(r.cells) {
+			room += len(g.gap) + out[i]
+			if r.over && c != "" {
+				out[last] += max(len(g.gap)+utf8.RuneCountInString(c)-room, 0)
+				last, room = i-1, 0
+			}
+		}
+	}
 	return out
+}
+
+// width is that of the whole table.
+func (g *grid) width() int {
+	all := -len(g.gap)
+	for _, w := range g.widths() {
+		all += len(g.gap) + w
+	}
+	return all
 }
 
 // write writes the table as text. There are no blanks at the end of lines.
 func (g *grid) write(p *paper) {
 	widths := g.widths()
 	for _, r := range g.rows {
-		if r.over {
-			p.line(r.style, g.over(r.cells, widths))
+		if r.heading != "" || r.over {
+			p.line(r.style, r.heading+g.over(r.cells, widths))
 			continue
 		}
 

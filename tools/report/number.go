@@ -71,11 +71,7 @@ func firstOf(most int, texts []string) []string {
 
 // enumerate lists numbers: 1, 8 and 64.
 func enumerate(numbers []int) string {
-	text := joinNumbers(numbers)
-	if i := strings.LastIndex(text, ", "); i >= 0 {
-		return text[:i] + " and " + text[i+2:]
-	}
-	return text
+	return list(strings.Fields(strings.Trim(fmt.Sprint(numbers), "[]")))
 }
 
 // sizeList lists numbers of vCPUs; many are shortened to the first and the last.
@@ -83,9 +79,29 @@ func sizeList(sizes []int) string {
 	if n := len(sizes); n > 2 {
 		return fmt.Sprintf("%d-%d", sizes[0], sizes[n-1])
 	}
-	return joinNumbers(sizes)
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(sizes), "[]"), " ", ", ")
 }
 
-func joinNumbers(numbers []int) string {
-	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(numbers), "[]")), ", ")
+// list joins words: a, b and c.
+func list(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return strings.Join(words, "")
+}
+
+// ordered are values by key. Keys keep the order in which they came.
+type ordered[V any] struct {
+	keys []string
+	of   map[string][]V
+}
+
+func (o *ordered[V]) add(key string, v V) {
+	if o.of == nil {
+		o.of = make(map[string][]V)
+	}
+	if o.of[key] == nil {
+		o.keys = append(o.keys, key)
+	}
+	o.of[key] = append(o.of[key], v)
 }

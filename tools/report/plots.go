@@ -23,22 +23,17 @@ func (s *sheet) curvePlots(m figure.Method, paths bool) []plot {
 	// With many kernels there is room for one line of each.
 	onlySparse := s.HasVariants() && s.HasIDs(measure.Sparse)
 	for _, g := range s.groups {
-		var titles []string
-		plots := make(map[string][]*curve)
+		var plots ordered[*curve] // by title
 		for _, c := range g.curves {
 			op, key := c.rows[0].op(), c.rows[0].key
 			if op.Plot == nil || paths != (op.Op == figure.PathCall) || op.Plot.Of != nil && !op.Plot.Of(key) ||
 				onlySparse && key.Op == figure.ByID && key.IDs != measure.Sparse {
 				continue
 			}
-			title := op.Plot.Title(key)
-			if !slices.Contains(titles, title) {
-				titles = append(titles, title)
-			}
-			plots[title] = append(plots[title], c)
+			plots.add(op.Plot.Title(key), c)
 		}
-		for _, title := range titles {
-			if d, ok := s.curvePlot(m, title, plots[title], len(out)); ok {
+		for _, title := range plots.keys {
+			if d, ok := s.curvePlot(m, title, plots.of[title], len(out)); ok {
 				out = append(out, d)
 			}
 		}
@@ -162,39 +157,44 @@ var (
 	dark  = []string{"#e0b83f", "#6db1ff", "#4fcf9f", "#f08fd0", "#b7a4ff", "#ffa36b", "#a4c3d4", "#f2959f"}
 )
 
-// write writes a picture with colours for so many kernels.
-func (p picture) write(w io.Writer, kernels int) error {
-	n := min(kernels, colours)
-	p.Width = len(p.Panels)*(plotWidth+pictureGap) - pictureGap/2
-	p.Light, p.Dark = light[:n], dark[:n]
-	return drawings.ExecuteTemplate(w, "picture", p)
-}
-
-// add adds a panel.
-func (p *picture) add(drawn plot) {
-	drawn.Text = drawn.describe()
-	p.Panels = append(p.Panels, panel{drawn, len(p.Panels) * (plotWidth + pictureGap)})
-}
-
 // panel is one plot of the picture.
 type panel struct {
 	plot
 	Left int // where it begins
 }
 
+// pictureGap lies between two panels.
+const pictureGap = 20
+
+// write writes a picture of plots with colours for so many kernels.
+func (p picture) write(w io.Writer, plots []plot, kernels int) error {
+	if len(plots) == 0 {
+		return errNothingToQuote
+	}
+	for i, drawn := range plots {
+		drawn.Text = drawn.describe()
+		p.Panels = append(p.Panels, panel{drawn.placed(), i * (plotWidth + pictureGap)})
+	}
+	n := min(kernels, colours)
+	p.Width = len(p.Panels)*(plotWidth+pictureGap) - pictureGap/2
+	p.Light, p.Dark = light[:n], dark[:n]
+	return drawings.ExecuteTemplate(w, "picture", p)
+}
+
 // Picture writes one SVG, which needs nothing else: what lookups cost against
-// the number of vCPUs, with and without the series, or with each design and by the
-// state of the caches if r compares designs. All panels have the same
-// axes, which are logarithmic. It returns the error of w.
+// the number of vCPUs, with and without the series, on the same axes, which are
+// logarithmic. If r compares designs it is a line a design, and a walk in each state
+// of the caches as bars. It returns the error of w.
 func Picture(w io.Writer, r *results.Results) error {
 	s, m, err := newQuoted(r)
 	if err != nil {
 		return err
 	}
+	out, kernels := picture{Title: "What lookups of vCPUs cost, in " + m.Quantity()}, []string{s.base, s.mainKernel()}
 	if r.HasDesigns() {
-		return s.designsPicture(w)
+		out, kernels, m = picture{Title: "What looking up and walking vCPUs costs, by what holds them"}, s.kernels, figure.ICount
 	}
-	out := picture{Title: "What lookups of vCPUs cost, in " + m.Quantity()}
+	var plots []plot
 	var all []series
 	for _, of := range []struct {
 		title string
@@ -204,24 +204,57 @@ func Picture(w io.Writer, r *results.Results) error {
 		{"kvm_get_vcpu_by_id(), sparse IDs", figure.Key{Op: figure.ByID, IDs: measure.Sparse}},
 		{"kvm_for_each_vcpu(), per vCPU", figure.Key{Op: figure.Walk, IDs: measure.Dense}},
 	} {
-		p := plot{Title: of.title, Series: curveLines(s.rowsOf(of.key), m, s.base, s.mainKernel())}
-		if len(p.Series) > 0 {
-			out.add(p)
-			all = append(all, p.Series...)
+		p := plot{Title: of.title, Series: curveLines(s.rowsOf(of.key), m, kernels...)}
+		if len(p.Series) > 0 && !(r.HasDesigns() && of.key.Op == figure.ByID) {
+			plots, all = append(plots, p), append(all, p.Series...)
 		}
 	}
-	if len(out.Panels) == 0 {
-		return errNothingToQuote
-	}
-
-	lo, hi := span(all)
-	for i := range out.Panels {
-		p := &out.Panels[i].plot
+	for i := range plots {
+		p := &plots[i]
+		if r.HasDesigns() {
+			all = p.Series
+		}
+		lo, hi := span(all)
 		p.X, p.Y = sizesAxis("vCPUs of the VM (log)", s.Largest), decades(m.Quantity()+" (log)", lo, hi)
-		*p = p.placed()
 	}
-	return out.write(w, 2)
+	if p, ok := s.walkBars(); ok && r.HasDesigns() {
+		plots = append(plots, p)
+	}
+	return out.write(w, plots, len(kernels))
 }
 
-// pictureGap lies between two panels.
-const pictureGap = 20
+// walkBars are a walk in each state of the caches, ok unless none was timed.
+func (s *sheet) walkBars() (plot, bool) {
+	p := plot{Title: "kvm_for_each_vcpu(), per vCPU, timed"}
+	var names []string
+	drawn := make(map[string]bool) // kernels
+	width := 0.8 / float64(len(s.kernels))
+	largest, lo, hi := 0, math.Inf(1), 0.0
+	for _, state := range measure.States {
+		rows := s.rowsOf(figure.Key{Op: figure.Cached, IDs: measure.Dense, Lookup: measure.Walk, Body: measure.ReadID, State: state})
+		if len(rows) == 0 {
+			continue
+		}
+		r := rows[len(rows)-1]
+		largest = r.key.VCPUs
+		for k, kernel := range s.kernels {
+			if f, ok := r.cells[cell{figure.Native, kernel}]; ok {
+				at := float64(len(names)) + (float64(k)-float64(len(s.kernels)-1)/2)*width
+				p.Bars = append(p.Bars, bar{series{Name: kernel, Kernel: k}, at, width * 0.9, f.Value})
+				lo, hi, drawn[kernel] = min(lo, f.Value), max(hi, f.Value), true
+			}
+		}
+		names = append(names, string(state))
+	}
+	if len(p.Bars) == 0 {
+		return p, false
+	}
+	// The legend has a line of each kernel that has bars.
+	for k, kernel := range s.kernels {
+		if drawn[kernel] {
+			p.Series = append(p.Series, series{Name: kernel, Kernel: k, Line: true})
+		}
+	}
+	p.X, p.Y = named(fmt.Sprintf("cache lines of %d vCPUs", largest), names), decades("ns (log)", lo, hi)
+	return p, true
+}

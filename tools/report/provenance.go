@@ -92,18 +92,14 @@ func (s *sheet) discarded(thing string) string {
 	if len(s.Discarded) == 0 {
 		return ""
 	}
-	boots := make(map[string][]string)
-	var reasons []string
+	var boots ordered[string] // by reason
 	for _, d := range s.Discarded {
-		if boots[d.Why] == nil {
-			reasons = append(reasons, d.Why)
-		}
-		boots[d.Why] = append(boots[d.Why], fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, d.Method.Title()))
+		boots.add(d.Why, fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, d.Method.Title()))
 	}
-	for i, why := range reasons {
-		reasons[i] = strings.Join(boots[why], ", ") + ": " + why
+	for i, why := range boots.keys {
+		boots.keys[i] = strings.Join(boots.of[why], ", ") + ": " + why
 	}
-	return fmt.Sprintf(" %s thrown away and done again: %s.", progress.Count(len(s.Discarded), thing), strings.Join(firstOf(3, reasons), "; "))
+	return fmt.Sprintf(" %s thrown away and done again: %s.", progress.Count(len(s.Discarded), thing), strings.Join(firstOf(3, boots.keys), "; "))
 }
 
 // rank orders columns as the kernels are listed, each with its repetition.

@@ -61,7 +61,7 @@ func (s *sheet) fullTable(p *paper, columns []column, methods []figure.Method) {
 		if per := of.PerUnit(methods...); per != "" {
 			heading += ", " + per
 		}
-		g.rows = append(g.rows, gridRow{style: bold, cells: []string{heading}, over: true})
+		g.rows = append(g.rows, gridRow{style: bold, heading: heading})
 		first := len(g.rows)
 		for _, r := range s.merged(of, all) {
 			g.rows = append(g.rows, s.textRow(r, "  "+r.label(), columns))

@@ -8,14 +8,6 @@ import (
 	"strings"
 )
 
-// list joins words: a, b and c.
-func list(words []string) string {
-	if n := len(words); n > 1 {
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-	return strings.Join(words, "")
-}
-
 // with is a column with a number in it: "walks in the caches (0.6 ns a vCPU)".
 func (c DesignColumn) with(number string) string {
 	return fmt.Sprintf("%s (%s)", c.Wins, strings.TrimSpace(number+" "+c.Unit))
@@ -31,37 +23,28 @@ func (c DesignCell) number() string {
 
 // sentence says which designs are ahead in which columns.
 func (d *Designs) sentence() string {
-	var winners []string
-	won := make(map[string][]string)
+	var won ordered[string] // columns by who is first
 	for c, column := range d.Columns {
-		rows := d.first(c)
-		if len(rows) == 0 {
-			continue
-		}
 		var names []string
-		best := d.Rows[rows[0]].Cells[c]
-		for _, i := range rows {
+		var best DesignCell
+		for _, i := range d.first[c] {
 			names = append(names, d.Rows[i].Name)
-			if *d.Rows[i].Cells[c].Value < *best.Value {
-				best = d.Rows[i].Cells[c]
+			if own := d.Rows[i].Cells[c]; best.Value == nil || *own.Value < *best.Value {
+				best = own
 			}
 		}
-		who := list(names)
-		if len(names) > 1 {
-			who += " are first at"
-		} else {
-			who += " is first at"
+		switch len(names) {
+		case 0:
+		case 1:
+			won.add(names[0]+" is first at", column.with(best.number()))
+		default:
+			won.add(list(names)+" are first at", column.with(best.number()))
 		}
-		if won[who] == nil {
-			winners = append(winners, who)
-		}
-		won[who] = append(won[who], column.with(best.number()))
 	}
-	var clauses []string
-	for _, who := range winners {
-		clauses = append(clauses, who+" "+list(won[who]))
+	var clauses, names []string
+	for _, who := range won.keys {
+		clauses = append(clauses, who+" "+list(won.of[who]))
 	}
-	names := make([]string, 0, len(d.Rows))
 	for _, r := range d.Rows {
 		if !r.Limit {
 			names = append(names, r.Name)
@@ -73,60 +56,35 @@ func (d *Designs) sentence() string {
 	return fmt.Sprintf("Of %s, %s.", list(names), strings.Join(clauses, "; "))
 }
 
-// wins counts the columns in which a row is first.
-func (d *Designs) wins(row int) int {
-	n := 0
-	for _, c := range d.Rows[row].Cells {
-		if c.Best {
-			n++
-		}
-	}
-	return n
-}
-
-// favoured are the rows, other than the baseline's, that are first in the most
-// columns; none if none is.
-func (d *Designs) favoured() (rows []int, wins int) {
-	for i, r := range d.Rows {
-		n := d.wins(i)
-		switch {
-		case i == 0 || r.Limit || n == 0 || n < wins:
-		case n > wins:
-			rows, wins = []int{i}, n
-		default:
-			rows = append(rows, i)
-		}
-	}
-	return rows, wins
-}
-
-// answer says which designs the figures favour, and how the main series compares
-// with each of them.
+// answer says which designs other than the baseline's the figures favour, those that
+// are first in the most columns, and how the main series compares with each of them.
 func (d *Designs) answer() string {
-	rows, wins := d.favoured()
-	compared := 0
-	for c := range d.Columns {
-		if len(d.first(c)) > 0 {
-			compared++
+	wins, compared := make([]int, len(d.Rows)), 0
+	for _, rows := range d.first {
+		compared += min(len(rows), 1)
+		for _, i := range rows {
+			wins[i]++
 		}
 	}
-	if len(rows) == 0 {
+	most := slices.Max(wins[1:])
+	if most == 0 {
 		return "The figures favour no design."
 	}
+	var rows []int
 	var names, others []string
 	for i, r := range d.Rows {
 		switch {
-		case slices.Contains(rows, i):
-			names = append(names, r.Name)
+		case i > 0 && wins[i] == most:
+			rows, names = append(rows, i), append(names, r.Name)
 		case !r.Limit:
-			others = append(others, fmt.Sprintf("%s in %d", r.Name, d.wins(i)))
+			others = append(others, fmt.Sprintf("%s in %d", r.Name, wins[i]))
 		}
 	}
 	which := ", which is first"
 	if len(names) > 1 {
 		which = ", each of which is first"
 	}
-	text := fmt.Sprintf("The figures favour %s%s, alone or with others, in %d of the %d columns in which designs differ", list(names), which, wins, compared)
+	text := fmt.Sprintf("The figures favour %s%s, alone or with others, in %d of the %d columns in which designs differ", list(names), which, most, compared)
 	if len(others) > 0 {
 		text += " (" + list(others) + ")"
 	}
