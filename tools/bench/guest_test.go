@@ -65,7 +65,6 @@ func TestRunRefuses(t *testing.T) {
 		plan       Plan
 		says       string
 	}{
-		"nothing planned":   {[]Candidate{kernel(good)}, Plan{}, "at least one round"},
 		"no kernel":         {nil, NewPlan(results.ICount, DefaultAxes), "no kernel to measure"},
 		"no configuration":  {[]Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes), "base: configuration: "},
 		"no timer":          {[]Candidate{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes), `base: configuration: CONFIG_HZ: expected a number, found "n"`},

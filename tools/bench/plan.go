@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"fmt"
 	"iter"
 	"math/rand/v2"
 	"slices"
@@ -203,59 +202,6 @@ func (p *Plan) Count(vcpus int) {
 	for _, ids := range []measure.IDs{measure.Dense, measure.Sparse} {
 		p.Params.Counted = append(p.Params.Counted, measure.VM{VCPUs: vcpus, IDs: ids})
 	}
-}
-
-// check refuses a plan that would measure nothing, or something else.
-func (p Plan) check() (err error) {
-	refuse := func(bad bool, format string, args ...any) {
-		if bad && err == nil {
-			err = fmt.Errorf("plan: "+format, args...)
-		}
-	}
-	refuse(p.Rounds < 1 || p.Rounds > MaxRounds || p.Parallel < 1,
-		"expected at least one round, at most %d, and at least one guest at a time, found %d and %d", MaxRounds, p.Rounds, p.Parallel)
-	refuse(p.Parallel > 1 && !p.Method.Exact(), "%d guests at a time would disturb each other's times", p.Parallel)
-	refuse(len(p.Params.VMs) == 0 && p.Params.Caches == nil, "no VM to measure")
-	refuse(p.Params.LoopNanos < 1 || p.Params.Repeat < 1 || p.Params.MaxNumbers < 1,
-		"expected positive numbers of nanoseconds, repetitions and vCPUs to look up, found %d, %d and %d",
-		p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers)
-	if s := p.Params.Stalls; s != nil {
-		refuse(s.VCPUs < 2 || s.VCPUs > MaxVCPUs || s.QuietNanos < 1,
-			"a VM that grows: expected 2 to %d vCPUs and some time, found %d and %d ns", MaxVCPUs, s.VCPUs, s.QuietNanos)
-	}
-	var used []measure.VM
-	if s := p.Params.Paths; s != nil {
-		used = s.VMs
-		refuse(s.Ops < 1 || s.Ops > measure.MaxPathOps || s.Repeat < 1 || s.Ops*s.Repeat > measure.MaxCalls || s.QuietNanos < 0 || s.SettleNanos < 0,
-			"paths: expected 1 to %d operations, at least once and %d in all, found %d and %d", measure.MaxPathOps, measure.MaxCalls, s.Ops, s.Repeat)
-	}
-	if r := p.Params.Readers; r != nil {
-		refuse(r.VCPUs < 2 || r.VCPUs > MaxVCPUs || r.Growths < 1 || r.RunNanos < 1 || p.Method != results.Native,
-			"lookups while vCPUs are created: expected user space, 2 to %d vCPUs and some time, found %s, %+v", MaxVCPUs, p.Method, *r)
-	}
-	var cached []measure.VM
-	if c := p.Params.Caches; c != nil {
-		cached = c.VMs
-		refuse(c.Blocks < 1 || c.Blocks > measure.MaxBlocks || len(c.States) == 0 || p.Method != results.Native,
-			"states of the caches: expected user space, some of them and 1 to %d blocks, found %s, %v and %d", measure.MaxBlocks, p.Method, c.States, c.Blocks)
-	}
-	for _, vms := range [][]measure.VM{p.Params.VMs, used, cached} {
-		for i, vm := range vms {
-			refuse(slices.Contains(vms[:i], vm), "the VM %v is there twice", vm)
-		}
-	}
-	for _, vm := range used {
-		refuse(vm.VCPUs < 2, "paths: a VM with %d vCPUs: expected 2 at least", vm.VCPUs)
-	}
-	for _, vm := range slices.Concat(p.Params.VMs, p.Params.Counted, used, cached) {
-		refuse(vm.VCPUs < 1 || vm.VCPUs > MaxVCPUs, "a VM with %d vCPUs: expected 1 to %d", vm.VCPUs, MaxVCPUs)
-		refuse(!slices.Contains(measure.AllIDs, vm.IDs), "expected IDs to be one of %v, found %q", measure.AllIDs, vm.IDs)
-	}
-	for i, o := range p.Params.Orders {
-		refuse(!slices.Contains(measure.AllOrders, o) || slices.Contains(p.Params.Orders[:i], o),
-			"expected orders to be some of %v, each once, found %q", measure.AllOrders, p.Params.Orders)
-	}
-	return err
 }
 
 // boot is a boot to be done.

@@ -101,10 +101,6 @@ func TestRunningDoesNotLoad(t *testing.T) {
 	if r != nil || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("expected the file to be missed, found %v", err)
 	}
-	plan.Rounds = 0
-	if _, err := Measure(t.Context(), s, plan, nil); err == nil || !strings.Contains(err.Error(), "at least one round") {
-		t.Errorf("expected a plan without a round to be refused, found %v", err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	plan.Rounds = 1

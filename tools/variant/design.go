@@ -8,17 +8,9 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/results"
 	"vcpulab/tools/series"
 )
-
-// Design is a way to hold vCPUs, and what its own patches change.
-type Design struct {
-	// Kernel is the name of the kernel that has it, About what it is.
-	Kernel, About string
-	// Lookups says where vCPUs may be looked up.
-	Lookups string
-	series.Change
-}
 
 // IsDesign says that the variant holds vCPUs in a way of its own, as each rival
 // does, and is not a milestone or a test of the measurement.
@@ -39,26 +31,24 @@ func ChooseDesigns(all []Variant, names []string) ([]Variant, error) {
 	return Choose(designs, names)
 }
 
-// Designs describes that of the kernel without patches, that of all sets, and those
-// of the variants. Errors are those of series.Load.
-func Designs(sets *series.Sets, variants []Variant) ([]Design, error) {
-	main, err := sets.LoadOwn(sets.Main.Sets...)
-	if err != nil {
-		return nil, err
-	}
-	out := []Design{
-		{Kernel: Base, About: sets.Base.About, Lookups: sets.Base.Lookups},
-		{Kernel: Patched, About: sets.Main.About, Lookups: sets.Main.Lookups, Change: main.Change()},
-	}
-	for _, v := range variants {
-		if !v.IsDesign() {
-			continue
-		}
-		own, err := sets.LoadOwn(v.Name)
+// Designs describes, by the names of kernels, that of the one without patches, that of
+// all sets, and those of the variants. Errors are those of series.Load.
+func Designs(sets *series.Sets, variants []Variant) (map[string]*results.Design, error) {
+	out := map[string]*results.Design{Base: {About: sets.Base.About, Lookups: sets.Base.Lookups}}
+	add := func(kernel, about, lookups string, own ...string) error {
+		s, err := sets.LoadOwn(own...)
 		if err != nil {
-			return nil, fmt.Errorf("design %s: %w", v.Name, err)
+			return fmt.Errorf("design %s: %w", kernel, err)
 		}
-		out = append(out, Design{Kernel: v.Name, About: v.About, Lookups: v.Lookups, Change: own.Change()})
+		c := s.Change()
+		out[kernel] = &results.Design{About: about, Lookups: lookups, Added: c.Added, Removed: c.Removed, Architectures: c.Architectures}
+		return nil
 	}
-	return out, nil
+	err := add(Patched, sets.Main.About, sets.Main.Lookups, sets.Main.Sets...)
+	for _, v := range variants {
+		if v.IsDesign() && err == nil {
+			err = add(v.Name, v.About, v.Lookups, v.Name)
+		}
+	}
+	return out, err
 }

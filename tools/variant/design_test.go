@@ -36,23 +36,21 @@ func TestDesigns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := make(map[string]bool)
-	for i, d := range designs {
-		names[d.Kernel] = true
+	for name, d := range designs {
 		if d.About == "" || d.Lookups == "" {
-			t.Errorf("%s: expected what it is and where lookups are allowed, found %q and %q", d.Kernel, d.About, d.Lookups)
+			t.Errorf("%s: expected what it is and where lookups are allowed, found %q and %q", name, d.About, d.Lookups)
 		}
-		if (i == 0) != (d.Added == 0) {
-			t.Errorf("%s: expected patches of each but the first, found %+v", d.Kernel, d.Change)
+		if (name == Base) != (d.Added == 0) {
+			t.Errorf("%s: expected patches of each but the first, found %+v", name, d)
 		}
 	}
 	for _, v := range variants {
-		if names[v.Name] != v.IsDesign() || v.Through != "" && v.IsDesign() {
-			t.Errorf("%s: a design: %v, described: %v", v.Name, v.IsDesign(), names[v.Name])
+		if (designs[v.Name] != nil) != v.IsDesign() || v.Through != "" && v.IsDesign() {
+			t.Errorf("%s: a design: %v, described: %v", v.Name, v.IsDesign(), designs[v.Name])
 		}
 	}
 	for _, r := range sets.Rivals {
-		if !names[r.Name] {
+		if designs[r.Name] == nil {
 			t.Errorf("%s: expected it to be a design", r.Name)
 		}
 	}
@@ -60,9 +58,8 @@ func TestDesigns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(designs, func(d Design) bool { return d.Kernel == "kept" })
-	if want := own.Change(); designs[i].Added != want.Added || designs[i].Removed != want.Removed {
-		t.Errorf("expected a rival's own patches to count, %+v, found %+v", want, designs[i].Change)
+	if want, kept := own.Change(), designs["kept"]; kept.Added != want.Added || kept.Removed != want.Removed {
+		t.Errorf("expected a rival's own patches to count, %+v, found %+v", want, kept)
 	}
 }
 

@@ -70,13 +70,7 @@ func (l *lab) describe(candidates []bench.Candidate, chosen []variant.Variant) e
 		return err
 	}
 	for i, c := range candidates {
-		for _, d := range designs {
-			if d.Kernel == c.Name {
-				candidates[i].Design = &results.Design{
-					About: d.About, Lookups: d.Lookups, Added: d.Added, Removed: d.Removed, Architectures: d.Architectures,
-				}
-			}
-		}
+		candidates[i].Design = designs[c.Name]
 	}
 	return nil
 }
