@@ -3,6 +3,7 @@
 package native
 
 import (
+	_ "embed"
 	"fmt"
 	"os"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"vcpulab/ebpf/loops"
+	"vcpulab/tools/tomlfile"
 )
 
 // Files of a kernel that code is taken from.
@@ -19,8 +21,28 @@ const (
 	hostMain   = "virt/kvm/kvm_main.c"
 )
 
+//go:embed taken.toml
+var takenSource []byte
+
+// taken is what is taken out of a kernel: the file says more. A question mark stands
+// before the name of what not every kernel has.
+var taken struct {
+	Members string // a regular expression
+	Files   []struct {
+		To, From string
+		Names    []string
+	}
+	Defines []struct{ Name, File, Text string }
+	VCPU    []struct{ Declaration, Name string }
+}
+
 // member is a member of struct kvm that vCPUs are held in.
-var member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(vcpu_array|first_vcpus?|last_vcpu|vcpus|nr_vcpu_slots|vcpu_tables|nr_vcpu_tables|vcpu_seg_masks|vcpu_segs|vcpu_chunks|vcpu_id_map|old_vcpus|online_vcpus)(\[\w+\])?;(?:[ \t]*/\*.*\*/)?$`)
+var member *regexp.Regexp
+
+func init() {
+	tomlfile.Embedded("taken.toml", takenSource, &taken)
+	member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(` + taken.Members + `)(\[\w+\])?;(?:[ \t]*/\*.*\*/)?$`)
+}
 
 // definition finds what is defined under a name: a function, a type, or a macro
 // with its continuation lines. The end of a function or type is the first line
@@ -91,39 +113,19 @@ func extract(tree string, layout Layout) (extracted, error) {
 	if strings.Contains(create, "SLAB_HWCACHE_ALIGN") {
 		out.defines = append(out.defines, "-DVCPU_HWCACHE_ALIGN")
 	}
-	for _, f := range []struct {
-		to, from string
-		names    []string // with a question mark if not every kernel has it
-	}{
-		{"lookups_types.h", hostHeader, []string{
-			"?KVM_MAX_VCPU_TABLES", "?KVM_VCPUS_IN_FIRST_SEG", "?KVM_MAX_VCPU_SEGS", "?KVM_VCPUS_PER_CHUNK", "?KVM_MAX_VCPU_CHUNKS", "?kvm_vcpu_walk", "?KVM_VCPU_IDS_PER_CHUNK", "?kvm_vcpu_id_chunk", "?kvm_vcpu_id_map", "?kvm_old_vcpus", "?kvm_vcpu_table"}},
-		{"lookups.h", hostHeader, []string{
-			"?kvm_get_online_vcpus", "?kvm_vcpu_seg", "?kvm_vcpu_slot", "kvm_get_vcpu",
-			"?kvm_start_vcpu_walk", "?kvm_walk_next_vcpu_seg", "?kvm_walk_next_vcpu_chunk", "kvm_for_each_vcpu", "?kvm_vcpu_id_to_idx", "kvm_get_vcpu_by_id", "?kvm_vcpu_move"}},
-		{"writers.h", hostMain, []string{
-			"?kvm_old_vcpus", "?kvm_free_old_vcpus", "?kvm_put_vcpu_table", "?__kvm_vcpu_move", "?kvm_move_vcpus", "?kvm_reserve_vcpu_idx", "?kvm_free_vcpu_id_map",
-			"?__kvm_map_vcpu_id", "?kvm_map_vcpu_id", "?kvm_publish_vcpu"}},
-	} {
-		for _, name := range f.names {
+	for _, f := range taken.Files {
+		for _, name := range f.Names {
 			name, optional := strings.CutPrefix(name, "?")
-			d := definition(sources[f.from], name)
+			d := definition(sources[f.From], name)
 			if d == "" && !optional {
-				return lack(f.from, name)
+				return lack(f.From, name)
 			}
-			out.files[f.to] += d + "\n"
+			out.files[f.To] += d + "\n"
 		}
 	}
-	for _, has := range []struct{ define, file, text string }{
-		{"HAS_XARRAY", "vm.h", "struct xarray vcpu_array;"},
-		{"HAS_TABLE", "vm.h", "nr_vcpu_slots;"},
-		{"HAS_SEGMENTS", "vm.h", "vcpu_seg_masks["},
-		{"HAS_ID_MAP", "vm.h", "vcpu_id_map;"},
-		{"HAS_RESERVE", "writers.h", "kvm_reserve_vcpu_idx("},
-		{"HAS_PUBLISH", "writers.h", "kvm_publish_vcpu("},
-		{"WALK_HAS_INDEX", "lookups.h", "#define kvm_for_each_vcpu(idx"},
-	} {
-		if strings.Contains(out.files[has.file], has.text) {
-			out.defines = append(out.defines, "-D"+has.define)
+	for _, d := range taken.Defines {
+		if strings.Contains(out.files[d.File], d.Text) {
+			out.defines = append(out.defines, "-D"+d.Name)
 		}
 	}
 	out.files["loops.h"], err = measuredLoops()

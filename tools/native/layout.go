@@ -3,15 +3,15 @@
 package native
 
 import (
-	"bytes"
-	"debug/elf"
-	"errors"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf/btf"
+
+	"vcpulab/tools/running"
 )
 
 // Member is where a member stands in its structure, and how large it is, in bytes.
@@ -38,59 +38,25 @@ const objectType = "vcpu_svm"
 // ReadLayout reads the layout out of the type information of a kernel and of its
 // kvm-amd.ko.
 func ReadLayout(vmlinux, module string) (Layout, error) {
-	types, base, err := readTypes(vmlinux, module)
-	if err != nil {
-		return Layout{}, fmt.Errorf("read how the kernel lays out vCPUs: %w", err)
-	}
-	l := Layout{OfKVM: make(map[string]Member), OfVCPU: make(map[string]Member)}
-	for _, s := range []struct {
-		name    string
-		size    *int
-		members map[string]Member
-	}{
-		{"kvm", &l.KVM, l.OfKVM}, {"kvm_vcpu", &l.VCPU, l.OfVCPU}, {objectType, &l.Object, nil},
-	} {
-		var of *btf.Struct
-		// What is the same as the kernel's the module does not have itself.
-		err := types.TypeByName(s.name, &of)
-		if errors.Is(err, btf.ErrNotFound) {
-			err = base.TypeByName(s.name, &of)
-		}
-		if err != nil {
-			return Layout{}, fmt.Errorf("read how the kernel lays out vCPUs: %s: struct %s: %w", module, s.name, err)
-		}
-		*s.size = int(of.Size)
-		if s.members != nil {
-			addMembers(s.members, "", 0, of.Members)
-			continue
-		}
-		l.Align = alignOf(of)
-	}
-	return l, nil
-}
-
-// readTypes reads the types of a module, and the kernel's on which they are based.
-func readTypes(vmlinux, module string) (types, base *btf.Spec, err error) {
-	if base, err = btf.LoadSpec(vmlinux); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", vmlinux, err)
-	}
-	f, err := elf.Open(module)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	section := f.Section(".BTF")
-	if section == nil {
-		return nil, nil, fmt.Errorf("%s: expected a section .BTF, found none", module)
-	}
-	data, err := section.Data()
+	var kvm, vcpu, object *btf.Struct
+	var types running.Types
+	base, err := btf.LoadSpec(vmlinux)
 	if err == nil {
-		types, err = btf.LoadSplitSpecFromReader(bytes.NewReader(data), base)
+		types, err = running.ModuleTypes(module, base)
+	}
+	if err == nil {
+		err = cmp.Or(types.Find("kvm", &kvm), types.Find("kvm_vcpu", &vcpu), types.Find(objectType, &object))
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", module, err)
+		return Layout{}, fmt.Errorf("read how the kernel lays out vCPUs: %s: %w", module, err)
 	}
-	return types, base, nil
+	l := Layout{
+		KVM: int(kvm.Size), VCPU: int(vcpu.Size), Object: int(object.Size), Align: alignOf(object),
+		OfKVM: make(map[string]Member), OfVCPU: make(map[string]Member),
+	}
+	addMembers(l.OfKVM, "", 0, kvm.Members)
+	addMembers(l.OfVCPU, "", 0, vcpu.Members)
+	return l, nil
 }
 
 // addMembers adds members that stand at an offset, with those of structures among
@@ -140,21 +106,14 @@ func alignOf(t btf.Type) int {
 	}
 }
 
-// vcpuMembers are what the harness has of struct kvm_vcpu, with a question mark if
-// not every kernel has it.
-var vcpuMembers = []struct{ declaration, name string }{
-	{"struct kvm *kvm", "kvm"}, {"int vcpu_id", "vcpu_id"}, {"int vcpu_idx", "vcpu_idx"}, {"int mode", "mode"},
-	{"u64 requests", "requests"}, {"void *apic", "arch.apic"}, {"struct kvm_vcpu *next", "?next"}, {"struct kvm_vcpu_table *vcpus", "?vcpus"},
-}
-
 // headers are the structures as C, with those members of struct kvm: each member
 // stands where it does in the kernel, whatever stands before it.
 func (l Layout) headers(ofKVM map[string]string) (map[string]string, error) {
 	ofVCPU := make(map[string]string)
-	for _, m := range vcpuMembers {
-		name, optional := strings.CutPrefix(m.name, "?")
+	for _, m := range taken.VCPU {
+		name, optional := strings.CutPrefix(m.Name, "?")
 		if _, has := l.OfVCPU[name]; has || !optional {
-			ofVCPU[name] = m.declaration
+			ofVCPU[name] = m.Declaration
 		}
 	}
 	vcpu, err := structure("kvm_vcpu", l.VCPU, l.OfVCPU, ofVCPU)

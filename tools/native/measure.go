@@ -139,14 +139,6 @@ func (m *meter) build(vm measure.VM) error {
 	return m.order("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs)))
 }
 
-// cached has a VM built, and measures it by the state of the caches.
-func (m *meter) cached(vm measure.VM, p Pair) (measure.Cached, error) {
-	if err := m.build(vm); err != nil {
-		return measure.Cached{}, err
-	}
-	return m.caches(vm, p)
-}
-
 // vm has a VM built, and runs the loops on it.
 func (m *meter) vm(vm measure.VM) ([]measure.Loop, error) {
 	if err := m.build(vm); err != nil {

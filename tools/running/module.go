@@ -37,17 +37,17 @@ func CheckModule(s System, ko string) error {
 		}
 	}
 	const next = "build it with what the running kernel was built with, and boot that kernel if it was rebuilt"
-	module, err := moduleTypes(ko, base)
+	module, err := ModuleTypes(ko, base)
 	if err != nil {
 		return refuse(fmt.Sprintf("%s: %v", filepath.Base(ko), err), next)
 	}
 	for _, name := range structures {
 		var has, knows *btf.Struct
-		if kvm.TypeByName(name, &has) != nil && base.TypeByName(name, &has) != nil {
+		if (Types{kvm, base}).Find(name, &has) != nil {
 			return refuse(fmt.Sprintf("the types of kvm have no struct %s", name), "is KVM loaded, and is it the kernel's own?")
 		}
 		// What is the same as the kernel's the module does not have itself.
-		if module.TypeByName(name, &knows) != nil {
+		if module.own.TypeByName(name, &knows) != nil {
 			continue
 		}
 		if why := differs(has, knows); why != "" {
@@ -57,21 +57,39 @@ func CheckModule(s System, ko string) error {
 	return nil
 }
 
-// moduleTypes reads the types of a module, which are based on the kernel's, or on
+// Types are those of a module, and the kernel's, on which they are based.
+type Types struct{ own, base *btf.Spec }
+
+// Find looks a structure up. What is the same as the kernel's the module does not
+// have itself.
+func (t Types) Find(name string, to **btf.Struct) error {
+	err := t.own.TypeByName(name, to)
+	if errors.Is(err, btf.ErrNotFound) {
+		err = t.base.TypeByName(name, to)
+	}
+	if err != nil {
+		return fmt.Errorf("struct %s: %w", name, err)
+	}
+	return nil
+}
+
+// ModuleTypes reads the types of a module, which are based on the kernel's, or on
 // what newer tools put into the module of them.
-func moduleTypes(ko string, base *btf.Spec) (*btf.Spec, error) {
+func ModuleTypes(ko string, kernel *btf.Spec) (Types, error) {
+	out := Types{base: kernel}
 	types, err := section(ko, ".BTF")
 	if err != nil {
-		return nil, err
+		return out, err
 	}
+	base := kernel
 	own, err := section(ko, ".BTF.base")
 	if err == nil {
 		base, err = btf.LoadSpecFromReader(bytes.NewReader(own))
 	}
-	if err != nil && !errors.Is(err, errNoSection) {
-		return nil, err
+	if err == nil || errors.Is(err, errNoSection) {
+		out.own, err = btf.LoadSplitSpecFromReader(bytes.NewReader(types), base)
 	}
-	return btf.LoadSplitSpecFromReader(bytes.NewReader(types), base)
+	return out, err
 }
 
 // CountsMemory says whether a module can count what VMs take, which is in its

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -61,6 +62,55 @@ func choose(all []int, core func(int) string) (Pair, error) {
 func core(cpu int) string {
 	threads, _ := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
 	return string(threads)
+}
+
+// ErrShared means that the only two processors share their caches, so that neither
+// can own a line that the other does not have.
+var ErrShared = errors.New("processors share their caches")
+
+// Writer says on which processors walks can be measured while another one writes.
+// The error says why on none.
+func Writer(processors func() (Pair, error)) (Pair, error) {
+	p, err := processors()
+	if err == nil && p.Siblings {
+		err = fmt.Errorf("%w: expected two cores, found two threads of one", ErrShared)
+	}
+	return p, err
+}
+
+// noWriter is what the program is told if there is none.
+const noWriter = -1
+
+// cached has a VM built, and measures it in all states of the caches that are asked
+// for.
+func (m *meter) cached(vm measure.VM, p Pair) (measure.Cached, error) {
+	with := *m.params.Caches
+	out := measure.Cached{VM: vm, Reader: p.Reader, Writer: noWriter}
+	if err := m.build(vm); err != nil {
+		return out, err
+	}
+	if slices.Contains(with.States, measure.Written) {
+		out.Writer = p.Creator
+	}
+	visits := with.VisitsOf(vm)
+	var list strings.Builder
+	for _, v := range visits {
+		fmt.Fprintf(&list, " %d %d %d", slices.Index(measure.Ops, v.Op), max(slices.Index(measure.Bodies, v.Body), 0), slices.Index(measure.States, v.State))
+	}
+	answer, err := m.ask("caches %d %d %d %d%s", out.Reader, out.Writer, with.BlocksOf(vm), len(visits), list.String())
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal([]byte(answer), &out); err != nil {
+		return out, fmt.Errorf("expected what was measured of caches, found %q: %w", answer, err)
+	}
+	if len(out.Visits) != len(visits) {
+		return out, fmt.Errorf("expected times of %d walks and lookups, found %d", len(visits), len(out.Visits))
+	}
+	for i, v := range visits {
+		out.Visits[i].Visit = v
+	}
+	return out, nil
 }
 
 // race has VMs grow while vCPUs are looked up in them.
