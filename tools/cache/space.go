@@ -5,6 +5,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -63,11 +64,11 @@ func IsFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
 
-// Full turns an error that came from a full disk into a *SpaceError and
-// returns others as they are.
+// Full turns an error that came from a full disk, or from a program that found it full,
+// into a *SpaceError and returns others as they are.
 func (c *Cache) Full(doing string, err error) error {
 	var already *SpaceError
-	if errors.As(err, &already) || !IsFull(err) {
+	if err == nil || errors.As(err, &already) || !IsFull(err) && !strings.Contains(err.Error(), "No space left on device") {
 		return err
 	}
 	free, _ := Free(c.dir)

@@ -17,8 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
@@ -127,11 +125,8 @@ func (o *FetchOptions) ask(ctx context.Context, url, to string, limit int64, ste
 		return wrong(url, "has more than %d bytes, the most that is taken", limit)
 	}
 	m := failed.FindStringSubmatch(string(said))
-	switch {
-	case err == nil || ctx.Err() != nil || m == nil:
+	if err == nil || ctx.Err() != nil || m == nil {
 		return err
-	case strings.Contains(m[1], fmt.Sprintf("(%d: ", unix.ENOSPC)):
-		return fmt.Errorf("%s: %w", url, unix.ENOSPC)
 	}
 	return &failure{
 		error: fmt.Errorf("%s: %s", url, m[1]),

@@ -184,14 +184,17 @@ func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, par
 // unpack unpacks the kernel in an archive into the directory tmp of the cache,
 // and verifies it.
 func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archive, tmp string) (err error) {
-	u := unpacker{limits: kernelLimits, step: opts.Log.Step("unpack linux-" + p.Version)}
-	defer func() { u.step.End(err, "%d files", u.files) }()
+	step, files := opts.Log.Step("unpack linux-"+p.Version), 0
+	defer func() { step.End(err, "%d files", files) }()
 
 	dir := filepath.Join(tmp, treeName)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	if err := u.unpackArchive(ctx, archive, src.Member, dir); err != nil {
+	if err := unpack(ctx, archive, src.Member, dir, func(string) {
+		files++
+		step.Update("%d files", files)
+	}); err != nil {
 		return exit.With(exit.CheckFailed, fmt.Errorf("unpack %s: %w", src.base(), err))
 	}
 	version, err := Version(dir)
