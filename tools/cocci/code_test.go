@@ -55,24 +55,3 @@ func FuzzCode(f *testing.F) {
 		}
 	})
 }
-
-func TestBelow(t *testing.T) {
-	for name, c := range map[string]struct {
-		pattern, name string
-		want          bool
-	}{
-		"directory":   {"virt/kvm", "virt/kvm/kvm_main.c", true},
-		"deeper":      {"arch/*/kvm", "arch/x86/kvm/svm/sev.c", true},
-		"file":        {"arch/*/kvm/*.h", "arch/x86/kvm/x86.h", true},
-		"itself":      {"virt/kvm/a.c", "virt/kvm/a.c", true},
-		"above":       {"arch/*/kvm", "arch/x86", false},
-		"beside":      {"virt/kvm", "virt/lib/a.c", false},
-		"longer name": {"virt/kvm", "virt/kvm2/a.c", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := below(c.pattern, c.name); got != c.want {
-				t.Errorf("expected %v, found %v", c.want, got)
-			}
-		})
-	}
-}

@@ -118,7 +118,7 @@ type Conversion struct {
 // there, they are applied first, in memory.
 func (r *Rule) Convert(ctx context.Context, s *series.Series, base tree.Tree, opts RunOptions) (*Conversion, error) {
 	c := &Conversion{KernelSrc: base.Dir, Version: base.Version, Generated: Generated{Rule: r.Name, Subject: r.Subject, Status: Written}}
-	src := Source{Dir: base.Dir}
+	src := &tree.Overlay{Dir: base.Dir}
 	p, err := r.Patch(s)
 	if err == nil {
 		c.Patch, c.Number = p.Name, p.Number
@@ -126,7 +126,7 @@ func (r *Rule) Convert(ctx context.Context, s *series.Series, base tree.Tree, op
 	}
 	if c.Before = err == nil; !c.Before {
 		c.Why, _, _ = strings.Cut(err.Error(), "\n")
-		src = Source{Dir: base.Dir}
+		src = &tree.Overlay{Dir: base.Dir}
 	}
 
 	if c.Result, err = r.Run(ctx, src, opts); err != nil {
@@ -153,10 +153,10 @@ func (c *Conversion) WriteText(w io.Writer) {
 
 // before returns the tree with the patches before p; relocate is for trees that
 // the series was not made for.
-func before(s *series.Series, p *series.Patch, base tree.Tree, relocate bool) (src Source, err error) {
-	src.Dir = base.Dir
+func before(s *series.Series, p *series.Patch, base tree.Tree, relocate bool) (src *tree.Overlay, err error) {
+	src = &tree.Overlay{Dir: base.Dir}
 	if p.Number > 1 {
-		src.Overlay, _, err = s.Overlay(base, series.Options{Through: p.Number - 1, Relocate: relocate})
+		src.Over, _, err = s.Overlay(base, series.Options{Through: p.Number - 1, Relocate: relocate})
 	}
 	return src, err
 }

@@ -76,7 +76,7 @@ const (
 // Run runs the rule on a source. The source is only read: spatch works on
 // copies of the files. A file on which spatch fails is an error, and nothing is
 // kept.
-func (r *Rule) Run(ctx context.Context, src Source, opts RunOptions) (*Result, error) {
+func (r *Rule) Run(ctx context.Context, src *tree.Overlay, opts RunOptions) (*Result, error) {
 	w := work{rule: r, RunOptions: opts, result: Result{Files: []string{}, Left: []Place{}}}
 	result, err := w.run(ctx, src)
 	if err != nil {
@@ -86,7 +86,7 @@ func (r *Rule) Run(ctx context.Context, src Source, opts RunOptions) (*Result, e
 }
 
 // run makes the result, or finds it in the cache.
-func (w *work) run(ctx context.Context, src Source) (*Result, error) {
+func (w *work) run(ctx context.Context, src *tree.Overlay) (*Result, error) {
 	var err error
 	if w.result.Spatch, err = spatchVersion(ctx); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (w *work) run(ctx context.Context, src Source) (*Result, error) {
 	}
 	var found []Place
 	if w.files, found, w.attributes, err = w.rule.inputs(src); err != nil {
-		return nil, fmt.Errorf("%s: %w", src.Dir, err)
+		return nil, err
 	}
 	w.result.Places, w.result.In = len(found), len(w.files)
 

@@ -18,6 +18,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/program"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
 )
 
 var update = flag.Bool("update", false, "update the golden files")
@@ -123,7 +124,7 @@ func TestRun(t *testing.T) {
 	r, c := rule(t, "testdata/rename.cocci"), openCache(t)
 	dir := t.TempDir()
 	write(t, dir, tiny)
-	src := Source{Dir: dir, Overlay: map[string][]byte{
+	src := &tree.Overlay{Dir: dir, Over: map[string][]byte{
 		"arch/arm64/kvm/arm.c": []byte("void fifth(struct kvm *kvm)\n{\n\tuse(kvm->vcpus[5]);\n}\n"),
 		"virt/kvm/kvm_main.c":  []byte("void first(struct kvm *kvm)\n{\n\tuse(kvm->vcpus[10]);\n}\n"),
 	}}
@@ -168,7 +169,7 @@ func TestRun(t *testing.T) {
 	}
 	repo := t.TempDir()
 	write(t, repo, tiny)
-	for name, data := range src.Overlay {
+	for name, data := range src.Over {
 		write(t, repo, map[string]string{name: string(data)})
 	}
 	git := program.Program{Name: "git", Dir: repo, Env: []string{
@@ -221,7 +222,7 @@ func TestRunLeft(t *testing.T) {
 	write(t, dir, map[string]string{
 		"virt/kvm/a.c": "void first(struct kvm *kvm)\n{\n\tuse(kvm->vcpus[0]);\n}\n\nvoid second(struct kvm *kvm) {{{\n\tuse(kvm->vcpus[0]) +;\n}\n",
 	})
-	res, err := r.Run(t.Context(), Source{Dir: dir}, RunOptions{Cache: openCache(t)})
+	res, err := r.Run(t.Context(), &tree.Overlay{Dir: dir}, RunOptions{Cache: openCache(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +264,7 @@ func TestRunFails(t *testing.T) {
 				r.Text = append(r.Text, []byte("\n"+c.text+"\n")...)
 			}
 			cc := openCache(t)
-			_, err := r.Run(c.ctx, Source{Dir: dir}, RunOptions{Cache: cc})
+			_, err := r.Run(c.ctx, &tree.Overlay{Dir: dir}, RunOptions{Cache: cc})
 			if err == nil || !strings.Contains(err.Error(), c.want) || exit.Code(err) != c.code {
 				t.Errorf("expected exit code %d and %q, found %d and %v", c.code, c.want, exit.Code(err), err)
 			}

@@ -4,24 +4,11 @@ package cocci
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
-	"maps"
-	"os"
-	"path"
 	"regexp"
-	"slices"
 	"strings"
-)
 
-// Source is a kernel tree. Only the files that a rule is about are read.
-type Source struct {
-	// Dir is the tree's directory.
-	Dir string
-	// Overlay has files that replace those in Dir, by path; nil is a deleted
-	// file. Package series makes such.
-	Overlay map[string][]byte
-}
+	"vcpulab/tools/tree"
+)
 
 // attributes tells git how to find the names of functions for hunk headers.
 const attributes = ".gitattributes"
@@ -29,86 +16,16 @@ const attributes = ".gitattributes"
 // inputs returns the files of a source that a rule is to change, by path, the
 // places in them and the tree's .gitattributes, nil if it has none. A directory
 // that a pattern names is searched for C files; symbolic links are not followed.
-func (r *Rule) inputs(src Source) (files map[string][]byte, found []Place, attrs []byte, err error) {
-	root, err := os.OpenRoot(src.Dir)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer root.Close()
-	names, err := r.names(root.FS(), src.Overlay)
-	if err != nil {
-		return nil, nil, nil, err
-	}
+func (r *Rule) inputs(src *tree.Overlay) (files map[string][]byte, found []Place, attrs []byte, err error) {
 	files = make(map[string][]byte)
-	for _, name := range names {
-		data, err := src.read(root, name)
-		if err != nil {
-			return nil, nil, nil, err
-		}
+	for _, name := range src.Names(r.Paths, ".c", ".h") {
+		data := src.Read(name)
 		if in := places(name, data, r.Places); len(in) > 0 {
 			files[name] = data
 			found = append(found, in...)
 		}
 	}
-	attrs, err = src.read(root, attributes)
-	return files, found, attrs, err
-}
-
-// read returns a file of the source, nil if there is none.
-func (s Source) read(root *os.Root, name string) ([]byte, error) {
-	if data, ok := s.Overlay[name]; ok {
-		return data, nil
-	}
-	data, err := root.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
-}
-
-// names returns the paths of the C files that the rule's patterns name,
-// sorted.
-func (r *Rule) names(tree fs.FS, overlay map[string][]byte) ([]string, error) {
-	names := make(map[string]bool)
-	for _, pattern := range r.Paths {
-		tops, err := fs.Glob(tree, pattern)
-		if err != nil {
-			return nil, err
-		}
-		for _, top := range tops {
-			err := fs.WalkDir(tree, top, func(name string, d fs.DirEntry, err error) error {
-				if err == nil && d.Type().IsRegular() && isC(name) {
-					names[name] = true
-				}
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-		}
-		for name := range overlay {
-			if isC(name) && below(pattern, name) {
-				names[name] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names)), nil
-}
-
-func isC(name string) bool {
-	ext := path.Ext(name)
-	return ext == ".c" || ext == ".h"
-}
-
-// below reports whether name, or a directory that it is in, matches pattern.
-func below(pattern, name string) bool {
-	depth := strings.Count(pattern, "/") + 1
-	parts := strings.SplitN(name, "/", depth+1)
-	if len(parts) < depth {
-		return false
-	}
-	ok, _ := path.Match(pattern, strings.Join(parts[:depth], "/"))
-	return ok
+	return files, found, src.Read(attributes), src.Err
 }
 
 // Place is a place in a file that a rule is to change.

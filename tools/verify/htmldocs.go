@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -22,6 +21,7 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
+	"vcpulab/tools/tree"
 )
 
 // documentsDir has the kernel's documents, and sphinxWrapper is the tree's own
@@ -37,8 +37,8 @@ var htmlDocs = Check{
 		"A broken table is missing from the page, and the bots of linux-doc look.",
 	Needs: []string{"python3", "sphinx-build"},
 	Tree:  true,
-	Run: inTree(func(ctx context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
-		dirs := src.documentDirs()
+	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+		dirs := documentDirs(src)
 		if len(dirs) == 0 {
 			return nil, nil
 		}
@@ -51,7 +51,7 @@ var htmlDocs = Check{
 			return nil, nil // no need to know those without the series
 		}
 
-		known, err := s.htmlDocs(ctx, src.undone(), dirs)
+		known, err := s.htmlDocs(ctx, undone(src), dirs)
 		if err != nil {
 			return nil, err
 		}
@@ -68,16 +68,16 @@ var htmlDocs = Check{
 // documentDirs returns what SPHINXDIRS has to be for the documents that the
 // series touches: for each the subsystem's directory, "virt/kvm", where other
 // documents may refer to it; or one above, if that has no index.
-func (p *patched) documentDirs() []string {
+func documentDirs(p *tree.Overlay) []string {
 	found := make(map[string]bool)
-	for name, data := range p.over {
+	for name, data := range p.Over {
 		rest, ok := strings.CutPrefix(name, documentsDir+"/")
 		if !ok || path.Ext(name) != ".rst" || data == nil {
 			continue
 		}
 		parts := strings.Split(path.Dir(rest), "/")
 		dir := path.Join(parts[:min(2, len(parts))]...)
-		for dir != "." && p.read(path.Join(documentsDir, dir, "index.rst")) == nil {
+		for dir != "." && p.Read(path.Join(documentsDir, dir, "index.rst")) == nil {
 			dir = path.Dir(dir)
 		}
 		found[dir] = true
@@ -102,7 +102,7 @@ const (
 
 // htmlDocs returns what Sphinx says of the documents in directories of a tree, or
 // what it said when these were the same.
-func (s *Submission) htmlDocs(ctx context.Context, p *patched, dirs []string) ([]Finding, error) {
+func (s *Submission) htmlDocs(ctx context.Context, p *tree.Overlay, dirs []string) ([]Finding, error) {
 	key, err := s.documentsKey(ctx, p, dirs)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ var quoting = regexp.MustCompile(`(?m)^\s*\.\. (?:kernel-[a-z]+|include|literali
 // documentsKey returns what identifies the documents in directories of a tree, and
 // the programs that read them: another word in KVM's code is no reason to read them
 // again, unless one of them quotes code.
-func (s *Submission) documentsKey(ctx context.Context, p *patched, dirs []string) (string, error) {
+func (s *Submission) documentsKey(ctx context.Context, p *tree.Overlay, dirs []string) (string, error) {
 	version, err := program.Version(ctx, "sphinx-build", "--version")
 	if err != nil {
 		return "", err
@@ -135,24 +135,24 @@ func (s *Submission) documentsKey(ctx context.Context, p *patched, dirs []string
 	for i, dir := range dirs {
 		patterns[i] = path.Join(documentsDir, dir)
 	}
-	quotes := slices.ContainsFunc(p.names(patterns, ".rst"), func(name string) bool { return quoting.Match(p.read(name)) })
+	quotes := slices.ContainsFunc(p.Names(patterns, ".rst"), func(name string) bool { return quoting.Match(p.Read(name)) })
 
 	// All that may differ from the kernel that was fetched.
 	base, changed, err := s.Base.Root()
 	if err != nil {
 		return "", err
 	}
-	changed = slices.AppendSeq(changed, maps.Keys(p.over))
+	changed = slices.AppendSeq(changed, maps.Keys(p.Over))
 	slices.Sort(changed)
 	parts := []string{htmlDocsKind, htmlDocsHow, version, base.ID, strings.Join(dirs, " ")}
 	for _, name := range slices.Compact(changed) {
 		if !quotes && !strings.HasPrefix(name, documentsDir+"/") && !strings.HasPrefix(name, "tools/docs/") && !strings.HasPrefix(name, "tools/lib/python/") {
 			continue
 		}
-		data := p.read(name)
+		data := p.Read(name)
 		parts = append(parts, name, strconv.FormatBool(data == nil), string(data))
 	}
-	return cache.Key(parts...), p.err
+	return cache.Key(parts...), p.Err
 }
 
 // sphinxLine is a warning of Sphinx's that is about a place. Others are about the
@@ -160,7 +160,7 @@ func (s *Submission) documentsKey(ctx context.Context, p *patched, dirs []string
 var sphinxLine = regexp.MustCompile(`^(/[^\s:]+):(?:(\d+):)? (?:WARNING|ERROR|SEVERE|CRITICAL): (.*)$`)
 
 // runSphinx returns what Sphinx says of the documents in directories of a tree.
-func (s *Submission) runSphinx(ctx context.Context, p *patched, dirs []string) ([]Finding, error) {
+func (s *Submission) runSphinx(ctx context.Context, p *tree.Overlay, dirs []string) ([]Finding, error) {
 	wrapper := filepath.Join(s.Base.Dir, filepath.FromSlash(sphinxWrapper))
 	if _, err := os.Stat(wrapper); err != nil {
 		return nil, fmt.Errorf("run htmldocs: %w", err)
@@ -175,7 +175,7 @@ func (s *Submission) runSphinx(ctx context.Context, p *patched, dirs []string) (
 		return nil, err
 	}
 	src := filepath.Join(tmp, "linux")
-	if err := p.link(s.Base.Dir, src); err != nil {
+	if err := link(p, src); err != nil {
 		return nil, fmt.Errorf("run htmldocs: %w", err)
 	}
 
@@ -207,20 +207,20 @@ func sphinxWarnings(said, src string) []Finding {
 
 // undone returns the tree without the series, of which no more is known than what
 // the series changes.
-func (p *patched) undone() *patched {
-	old := &patched{base: p.base, over: make(map[string][]byte)}
-	for name := range p.over {
-		old.over[name] = p.before(name)
+func undone(p *tree.Overlay) *tree.Overlay {
+	old := &tree.Overlay{Dir: p.Dir, Over: make(map[string][]byte)}
+	for name := range p.Over {
+		old.Over[name] = p.Before(name)
 	}
 	return old
 }
 
-// link makes dst a tree of symbolic links to what is in base, the directory of the
-// base, but for the files that the series changes.
-func (p *patched) link(base, dst string) error {
+// link makes dst a tree of symbolic links to what is in the tree without the series, but
+// for the files that the series changes.
+func link(p *tree.Overlay, dst string) error {
 	// Directories with such a file somewhere below them cannot be links.
 	own := make(map[string]bool)
-	for name := range p.over {
+	for name := range p.Over {
 		for dir := path.Dir(name); !own[dir]; dir = path.Dir(dir) {
 			own[dir] = true
 		}
@@ -230,21 +230,21 @@ func (p *patched) link(base, dst string) error {
 		if err := os.MkdirAll(to, 0o755); err != nil {
 			return err
 		}
-		entries, err := fs.ReadDir(p.base, dir)
+		entries, err := os.ReadDir(filepath.Join(p.Dir, dir))
 		if err != nil && !os.IsNotExist(err) {
 			return err
 		}
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
-			if _, changed := p.over[name]; changed || own[name] {
+			if _, changed := p.Over[name]; changed || own[name] {
 				continue
 			}
-			if err := os.Symlink(filepath.Join(base, name), filepath.Join(to, e.Name())); err != nil {
+			if err := os.Symlink(filepath.Join(p.Dir, name), filepath.Join(to, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	for name, data := range p.over {
+	for name, data := range p.Over {
 		if data == nil {
 			continue
 		}

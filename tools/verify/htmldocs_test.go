@@ -122,7 +122,7 @@ func TestDocumentDirs(t *testing.T) {
 		t.Fatal(err)
 	}
 	// mm, for its slab, has mm/damon in it.
-	if diff := cmp.Diff([]string{"mm", "virt/kvm"}, src.documentDirs()); diff != "" {
+	if diff := cmp.Diff([]string{"mm", "virt/kvm"}, documentDirs(src)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -145,7 +145,7 @@ func TestLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	dst := filepath.Join(t.TempDir(), "linux")
-	if err := src.link(s.Base.Dir, dst); err != nil {
+	if err := link(src, dst); err != nil {
 		t.Fatal(err)
 	}
 	for name, expected := range map[string]string{

@@ -13,6 +13,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/ctoken"
+	"vcpulab/tools/tree"
 )
 
 var rules = Check{
@@ -22,7 +23,7 @@ var rules = Check{
 		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
 	Whole: true,
 	Tree:  true,
-	Run: inTree(func(_ context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
+	Run: inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
 		table, err := loadRules(s.table(rulesFile))
 		if err != nil {
 			return nil, err
@@ -35,11 +36,11 @@ var rules = Check{
 }
 
 // check looks at all files that the table is about.
-func (t *ruleTable) check(src *patched, log io.Writer, seen *sync.Map) []Finding {
+func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Finding {
 	var found []Finding
 	matched := make(map[string]int) // accesses, by field
-	for _, name := range src.names(t.In, ".c", ".h", ".S") {
-		in := t.fields(name, src.read(name), seen)
+	for _, name := range src.Names(t.In, ".c", ".h", ".S") {
+		in := t.fields(name, src.Read(name), seen)
 		for field, n := range in.matched {
 			matched[field] += n
 		}
@@ -251,8 +252,8 @@ func arguments(tokens []ctoken.Token) (args [][]ctoken.Token, statement []ctoken
 }
 
 // check looks whether the steps stand in the function, in their order.
-func (o *orderRule) check(src *patched) []Finding {
-	data := src.read(o.File)
+func (o *orderRule) check(src *tree.Overlay) []Finding {
+	data := src.Read(o.File)
 	body := ctoken.Scan(data).Function(o.Function)
 	if len(body) == 0 {
 		return []Finding{{
@@ -332,8 +333,8 @@ func tells(p form) bool {
 }
 
 // check looks whether the form stands in the file.
-func (x *textRule) check(src *patched) []Finding {
-	if at, _ := x.Form.Find(ctoken.Scan(src.read(x.File)).Tokens, 0); at >= 0 {
+func (x *textRule) check(src *tree.Overlay) []Finding {
+	if at, _ := x.Form.Find(ctoken.Scan(src.Read(x.File)).Tokens, 0); at >= 0 {
 		return nil
 	}
 	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}

@@ -24,6 +24,7 @@ import (
 	"vcpulab/tools/cache"
 	"vcpulab/tools/program"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
 )
 
 var checkpatch = Check{
@@ -102,14 +103,14 @@ var kernelDoc = Check{
 	Explain: "The tree's own kernel-doc -Wall says nothing of the files that the series touches that it does not say of them without it. " +
 		"What is described wrongly is worse than what is not, and the bots of linux-doc look.",
 	Needs: []string{"python3"},
-	Run: inTree(func(ctx context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
+	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
 		before, after := fstest.MapFS{}, fstest.MapFS{}
-		for name, data := range src.over {
+		for name, data := range src.Over {
 			if ext := path.Ext(name); ext != ".c" && ext != ".h" || data == nil {
 				continue
 			}
 			after[name] = &fstest.MapFile{Data: data}
-			if old := src.before(name); old != nil {
+			if old := src.Before(name); old != nil {
 				before[name] = &fstest.MapFile{Data: old}
 			}
 		}

@@ -126,31 +126,3 @@ func want(t *testing.T, found []Finding, words ...string) {
 		t.Errorf("expected a finding with all of %q, found %d others", words, len(found))
 	}
 }
-
-func TestNames(t *testing.T) {
-	s := sources(t, map[string]string{"arch/x86/kvm/a.c": "", "arch/x86/kvm/a.S": "", "arch/x86/mm/a.c": "", "virt/kvm/b.h": "", "include/linux/kvm_host.h": ""})
-	s.after.files["virt/kvm/gone.c"] = nil
-	for _, name := range []string{"virt/kvm/sub/c.c", "virt/kvm/gone.c", "virt/other.c", "virt/kvm/Makefile"} {
-		name = filepath.Join(s.Base.Dir, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	src, err := s.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := src.names([]string{"arch/*/kvm", "virt/kvm", "include/linux/kvm_host.h", "none"}, ".c", ".h")
-	want := []string{"arch/x86/kvm/a.c", "include/linux/kvm_host.h", "virt/kvm/b.h", "virt/kvm/sub/c.c"}
-	if src.err != nil || !slices.Equal(got, want) {
-		t.Errorf("expected %v, found %v, %v", want, got, src.err)
-	}
-	for _, bad := range []string{"../a", "/a", "[", ""} {
-		if src.err = nil; src.names([]string{bad}, ".c") != nil || src.err == nil {
-			t.Errorf("%q: expected an error, found none", bad)
-		}
-	}
-}

@@ -18,6 +18,7 @@ import (
 	"vcpulab/tools/program"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tomlfile"
+	"vcpulab/tools/tree"
 )
 
 var pairs = Check{
@@ -25,21 +26,21 @@ var pairs = Check{
 	Explain: "Where a comment that the series adds says that a barrier pairs with another, in a function that it names, that function is there and has that barrier. " +
 		"Whoever changes one of the two goes by such comments.",
 	Whole: true,
-	Run: inTree(func(_ context.Context, _ *Submission, src *patched, log io.Writer) ([]Finding, error) {
+	Run: inTree(func(_ context.Context, _ *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
 		files := make(map[string]*ctoken.File)
-		names := src.names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
-		for name, data := range src.over {
+		names := src.Names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
+		for name, data := range src.Over {
 			if ext := path.Ext(name); data != nil && (ext == ".c" || ext == ".h") {
 				names = append(names, name)
 			}
 		}
 		for _, name := range names {
-			files[name] = ctoken.Scan(src.read(name))
+			files[name] = ctoken.Scan(src.Read(name))
 		}
 		var found []Finding
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			known := make(map[string]bool)
-			for _, c := range ctoken.Scan(src.before(name)).Comments {
+			for _, c := range ctoken.Scan(src.Before(name)).Comments {
 				known[c.Text] = true
 			}
 			for _, c := range files[name].Comments {
@@ -149,7 +150,7 @@ var retired = Check{
 	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
 		"A user on an architecture that is rarely compiled breaks its build, and a comment that names what is gone misleads.",
 	Whole: true,
-	Run: inTree(func(_ context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
+	Run: inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
 		table, err := loadRetired(s.table(retiredFile))
 		if err != nil {
 			return nil, err
@@ -162,12 +163,12 @@ var retired = Check{
 			if len(in) == 0 {
 				in = table.In
 			}
-			for _, name := range src.names(in, extensions...) {
+			for _, name := range src.Names(in, extensions...) {
 				if e.leavesOut(name) {
 					continue
 				}
 				if _, known := contents[name]; !known {
-					contents[name] = src.read(name)
+					contents[name] = src.Read(name)
 				}
 				data := contents[name]
 				if !e.quick.Match(data) {
@@ -250,12 +251,12 @@ var selftests = Check{
 	Explain: "Each selftest that the series adds is in Makefile.kvm, for its architecture, each that is listed is there, and .gitignore leaves out the program but not the source. " +
 		"A test that is not listed is neither built nor run.",
 	Needs: []string{"git"},
-	Run: inTree(func(ctx context.Context, s *Submission, src *patched, log io.Writer) ([]Finding, error) {
-		listed, was := listedTests(src.read(selftestsMakefile)), listedTests(src.before(selftestsMakefile))
+	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+		listed, was := listedTests(src.Read(selftestsMakefile)), listedTests(src.Before(selftestsMakefile))
 		var found []Finding
-		names := src.names([]string{selftestsDir}, ".c", ".sh")
+		names := src.Names([]string{selftestsDir}, ".c", ".sh")
 		for _, name := range names {
-			if src.over[name] == nil || src.before(name) != nil {
+			if src.Over[name] == nil || src.Before(name) != nil {
 				continue
 			}
 			list, err := s.newTest(ctx, name, listed)
