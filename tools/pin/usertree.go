@@ -3,9 +3,11 @@
 package pin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -38,6 +40,9 @@ func UserTree(ctx context.Context, p *Pin, dir string, opts FetchOptions) (t tre
 		return t, err
 	}
 	entries, err := readUser(ctx, opts.Log, dir)
+	if err == nil {
+		err = p.checkMerged(dir, entries)
+	}
 	if err != nil {
 		// It is the user who has to mend the tree.
 		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
@@ -70,6 +75,34 @@ func UserTree(ctx context.Context, p *Pin, dir string, opts FetchOptions) (t tre
 		}
 	}
 	return load(ctx, entry, want)
+}
+
+// conflict is what a merge leaves in a file, without git, too.
+var conflict = regexp.MustCompile(`(?sm)^<{7}( |$).*^={7}$.*^>{7}( |$)`)
+
+// maxSource is how much of a file is looked at, in bytes: those that patches are for
+// are a tenth of it.
+const maxSource = 4 << 20
+
+// checkMerged looks for conflicts in those files that patches may be applied to.
+func (p *Pin) checkMerged(dir string, entries []tree.Entry) error {
+	for _, e := range entries {
+		if blob, pinned := p.BlobID(e.Path); !pinned || blob == e.Blob || e.Mode == tree.ModeSymlink {
+			continue
+		}
+		f, err := os.Open(filepath.Join(dir, filepath.FromSlash(e.Path)))
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(io.LimitReader(f, maxSource))
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		if at := conflict.FindIndex(text); at != nil {
+			return fmt.Errorf("%s:%d: a merge in it is not finished: resolve the conflict, and remove its markers", e.Path, 1+bytes.Count(text[:at[0]], []byte("\n")))
+		}
+	}
+	return nil
 }
 
 // readUser reads all files that belong to a user's tree.

@@ -186,6 +186,9 @@ func TestUserTreeRefuses(t *testing.T) {
 			gitDo(t, dir, "commit", "-qam", "one")
 			_ = exec.Command("git", "-C", dir, "-c", "user.name=A", "-c", "user.email=a@example.org", "merge", "-q", "two").Run()
 		},
+		"lib/xarray.c:2: a merge in it is not finished": func(dir string) {
+			writeTree(t, dir, map[string]string{"lib/xarray.c": "int a;\n<<<<<<< ours\nint b;\n=======\nint c;\n>>>>>>> theirs\n"})
+		},
 	} {
 		dir := filepath.Join(t.TempDir(), "linux")
 		writeTree(t, dir, kernelFiles())
