@@ -31,7 +31,7 @@ type Options struct {
 	// Log shows progress; nil is silent.
 	Log *progress.Log
 
-	each func(p *Patch, files map[string]*node) error
+	each func(p *Patch, files map[string]*File) error
 }
 
 // treeKind is the kind of patched trees in the cache, treeName the name of
@@ -139,7 +139,7 @@ func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts 
 	for _, name := range changed {
 		mode, id := "", ""
 		if n := img.now[name]; n != nil {
-			mode, id = n.mode, n.blobID()
+			mode, id = n.Mode, n.blobID()
 		}
 		parts = append(parts, name, mode, id)
 	}
@@ -184,7 +184,7 @@ func (m *image) write(dir string, changed []string) error {
 	}
 	for _, name := range changed {
 		if n := m.now[name]; n != nil && err == nil {
-			err = tree.Put(root, name, n.mode, n.data)
+			err = tree.Put(root, name, n.Mode, n.Data)
 		}
 	}
 	return err
@@ -212,31 +212,17 @@ func (s *Series) Overlay(base tree.Tree, opts Options) (map[string][]byte, *Repo
 	for _, name := range img.changed() {
 		files[name] = nil
 		if n := img.now[name]; n != nil {
-			files[name] = append([]byte{}, n.data...)
+			files[name] = append([]byte{}, n.Data...)
 		}
 	}
 	return files, report, nil
-}
-
-// File is what a patch makes of a file.
-type File struct {
-	Mode string // as git has it, octal
-	Data []byte
 }
 
 // Steps applies the series to base in memory, as Overlay does, and calls each with what
 // every patch makes of the files that it changes, by path; nil is removed. A patch that
 // is in base already is left out.
 func (s *Series) Steps(base tree.Tree, opts Options, each func(p *Patch, files map[string]*File) error) error {
-	opts.each = func(p *Patch, nodes map[string]*node) error {
-		files := make(map[string]*File)
-		for name, n := range nodes {
-			if files[name] = nil; n != nil {
-				files[name] = &File{n.mode, n.data}
-			}
-		}
-		return each(p, files)
-	}
+	opts.each = each
 	_, _, err := s.inMemory(base, opts)
 	return err
 }

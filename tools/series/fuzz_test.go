@@ -143,8 +143,8 @@ func FuzzApply(f *testing.F) {
 			if checkPath(name) != nil {
 				t.Fatalf("the path %q was taken", name)
 			}
-			if n != nil && n.mode == tree.ModeSymlink && img.base[name] == nil && checkTarget(name, string(n.data)) != nil {
-				t.Fatalf("the link %q to %q was taken", name, n.data)
+			if n != nil && n.Mode == tree.ModeSymlink && img.base[name] == nil && checkTarget(name, string(n.Data)) != nil {
+				t.Fatalf("the link %q to %q was taken", name, n.Data)
 			}
 		}
 		if err := report.WriteText(new(bytes.Buffer)); err != nil {
@@ -171,7 +171,7 @@ func undo(t *testing.T, img *image, p *Patch, report *Report) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	a := &applier{image: &image{root: root, base: img.base, now: map[string]*node{}}, report: new(Report)}
+	a := &applier{image: &image{root: root, base: img.base, now: map[string]*File{}}, report: new(Report)}
 	for name, n := range img.now {
 		a.image.now[name] = n
 	}

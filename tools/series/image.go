@@ -17,42 +17,43 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// node is a file as git sees it: its content, or where the link points to, and
+// File is a file as git sees it: its content, or where the link points to, and
 // one of three modes.
-type node struct {
-	data []byte
-	mode string // as package tree has it
-	id   string // blob id, when it was needed
+type File struct {
+	Data []byte
+	Mode string // as package tree has it
+
+	id string // blob id, when it was needed
 }
 
-func (n *node) blobID() string {
+func (n *File) blobID() string {
 	if n.id == "" {
-		n.id = tree.BlobID(n.data)
+		n.id = tree.BlobID(n.Data)
 	}
 	return n.id
 }
 
-func (n *node) same(o *node) bool {
-	return n == nil && o == nil || n != nil && o != nil && n.mode == o.mode && string(n.data) == string(o.data)
+func (n *File) same(o *File) bool {
+	return n == nil && o == nil || n != nil && o != nil && n.Mode == o.Mode && string(n.Data) == string(o.Data)
 }
 
 // image is the part of a tree that a series touches, in memory: the files of
-// the base as they were read and as the patches so far leave them. A nil node
+// the base as they were read and as the patches so far leave them. A nil File
 // is a file that does not exist.
 type image struct {
 	root *os.Root
-	base map[string]*node
-	now  map[string]*node
+	base map[string]*File
+	now  map[string]*File
 	read int64
 }
 
 func newImage(root *os.Root) *image {
-	return &image{root: root, base: make(map[string]*node), now: make(map[string]*node)}
+	return &image{root: root, base: make(map[string]*File), now: make(map[string]*File)}
 }
 
 // get returns the file as the patches so far leave it, nil if there is none.
 // Errors are for what a patch must not touch.
-func (m *image) get(name string) (*node, error) {
+func (m *image) get(name string) (*File, error) {
 	if n, ok := m.now[name]; ok {
 		return n, nil
 	}
@@ -74,7 +75,7 @@ func (m *image) get(name string) (*node, error) {
 }
 
 // load reads a file of the base tree.
-func (m *image) load(name string) (*node, error) {
+func (m *image) load(name string) (*File, error) {
 	info, err := m.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
@@ -93,15 +94,15 @@ func (m *image) load(name string) (*node, error) {
 	if m.read += info.Size(); m.read > MaxTouched {
 		return nil, errTouched
 	}
-	n := new(node)
-	n.mode, n.data, err = tree.ReadFile(m.root, name)
+	n := new(File)
+	n.Mode, n.Data, err = tree.ReadFile(m.root, name)
 	return n, err
 }
 
 var errTouched = fmt.Errorf("the touched files have more than %d bytes: %w", MaxTouched, ErrTooLarge)
 
 // put takes over what a patch makes of files, nil for those it removes.
-func (m *image) put(files map[string]*node) error {
+func (m *image) put(files map[string]*File) error {
 	next := image{root: m.root, now: maps.Clone(m.now)}
 	maps.Copy(next.now, files)
 	total := 0
@@ -109,7 +110,7 @@ func (m *image) put(files map[string]*node) error {
 		if n == nil {
 			continue
 		}
-		if total += len(n.data); total > MaxTouched {
+		if total += len(n.Data); total > MaxTouched {
 			return errTouched
 		}
 		// What is above has to be a directory.
@@ -124,7 +125,7 @@ func (m *image) put(files map[string]*node) error {
 				return fmt.Errorf("%q is a file, %q needs a directory there: %w", dir, name, ErrFile)
 			}
 		}
-		if n.mode == tree.ModeSymlink && !n.same(m.base[name]) {
+		if n.Mode == tree.ModeSymlink && !n.same(m.base[name]) {
 			if err := next.checkLink(name); err != nil {
 				return err
 			}
@@ -175,10 +176,10 @@ func (m *image) checkLink(name string) error {
 // is no link.
 func (m *image) readLink(name string) (target string, ok bool) {
 	if n, known := m.now[name]; known {
-		if n == nil || n.mode != tree.ModeSymlink {
+		if n == nil || n.Mode != tree.ModeSymlink {
 			return "", false
 		}
-		return string(n.data), true
+		return string(n.Data), true
 	}
 	target, err := m.root.Readlink(name)
 	return target, err == nil

@@ -66,7 +66,7 @@ func touched(t testing.TB, s *Series, base string) string {
 		}
 	}
 	base2 := maps.Clone(img.base)
-	img.base = map[string]*node{}
+	img.base = map[string]*File{}
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(base2)), func(n string) bool { return base2[n] == nil })
 	if err := img.write(dir, names); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestApplyOwnSeries(t *testing.T) {
 		var b strings.Builder
 		for _, name := range slices.Sorted(maps.Keys(img.now)) {
 			if n := img.now[name]; n != nil {
-				fmt.Fprintf(&b, "%s %s %q\n", n.mode, n.blobID(), name)
+				fmt.Fprintf(&b, "%s %s %q\n", n.Mode, n.blobID(), name)
 			}
 		}
 		// Files that only later patches touch.
@@ -130,7 +130,7 @@ func TestOwnSeriesOnAnotherTree(t *testing.T) {
 	}
 	for name, n := range strict.base {
 		if n != nil && strings.HasSuffix(name, ".c") {
-			above[name] = "/* one line more */\n/* and another */\n" + string(n.data)
+			above[name] = "/* one line more */\n/* and another */\n" + string(n.Data)
 		}
 	}
 	above.write(t, other)
@@ -139,11 +139,11 @@ func TestOwnSeriesOnAnotherTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, n := range strict.now {
-		want := string(n.data)
+		want := string(n.Data)
 		if above[name] != "" {
 			want = "/* one line more */\n/* and another */\n" + want
 		}
-		if diff := cmp.Diff(want, string(img.now[name].data)); diff != "" {
+		if diff := cmp.Diff(want, string(img.now[name].Data)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -24,7 +24,7 @@ type applier struct {
 	// undoing: patches are taken back, to see whether they are there.
 	undoing bool
 	// each is called after each patch, if set.
-	each func(p *Patch, files map[string]*node) error
+	each func(p *Patch, files map[string]*File) error
 }
 
 // applyAll applies patches, in order. Where one does not apply because it and some
@@ -113,7 +113,7 @@ func (p *Patch) Reversed() (*Patch, bool) {
 // its apply.c): renames and copies take their source as it was before the
 // patch, everything else goes on from what the patch has made so far.
 type change struct {
-	files map[string]*node // nil: the file is removed
+	files map[string]*File // nil: the file is removed
 	// doomed are files that the patch removes or renames somewhere.
 	doomed map[string]bool
 	shifts []Shift
@@ -121,7 +121,7 @@ type change struct {
 
 // applyPatch applies one patch to the image: all of it, or nothing and an error.
 func (a *applier) applyPatch(p *Patch) error {
-	c := &change{files: map[string]*node{}, doomed: map[string]bool{}}
+	c := &change{files: map[string]*File{}, doomed: map[string]bool{}}
 	for _, f := range p.Files {
 		if f.git.IsDelete || f.git.IsRename {
 			c.doomed[f.git.OldName] = true
@@ -194,13 +194,13 @@ func (a *applier) changeFile(f *FileDiff, c *change) (FileReport, error) {
 		r.Before = src.blobID()
 	}
 	if g.IsDelete {
-		if len(result.data) > 0 {
+		if len(result.Data) > 0 {
 			return r, &ApplyError{Reason: "the patch removes the file, but its hunks leave content in it", Err: ErrConflict}
 		}
 		c.files[g.OldName] = nil
 		return r, nil
 	}
-	r.After, r.Mode = result.blobID(), result.mode
+	r.After, r.Mode = result.blobID(), result.Mode
 	c.files[g.NewName] = result
 	if _, again := c.files[g.OldName]; g.IsRename && !again {
 		c.files[g.OldName] = nil
@@ -226,7 +226,7 @@ func (f *FileDiff) action() Action {
 
 // source returns the file that a diff starts from, nil for a new file. It
 // checks that files exist, or do not, as the diff expects.
-func (a *applier) source(f *FileDiff, c *change) (src *node, err error) {
+func (a *applier) source(f *FileDiff, c *change) (src *File, err error) {
 	g := f.git
 	// Both before anything is read: a patch with a bad path is bad as a whole.
 	for _, name := range []string{f.OldPath(), f.NewPath()} {
@@ -248,7 +248,7 @@ func (a *applier) source(f *FileDiff, c *change) (src *node, err error) {
 		if src == nil {
 			return nil, &ApplyError{File: g.OldName, Reason: "there is no such file in this tree", Err: ErrFile}
 		}
-		if a.undoing && g.OldMode != 0 && g.NewMode != 0 && src.mode != gitMode(g.OldMode) {
+		if a.undoing && g.OldMode != 0 && g.NewMode != 0 && src.Mode != gitMode(g.OldMode) {
 			return nil, &ApplyError{Reason: "the mode is not in this tree", Err: ErrFile}
 		}
 	}
@@ -275,13 +275,13 @@ func (a *applier) source(f *FileDiff, c *change) (src *node, err error) {
 
 // setMode gives the result of a patch its mode: the one that the patch says,
 // else the one that the file has.
-func setMode(f *FileDiff, src, result *node) error {
+func setMode(f *FileDiff, src, result *File) error {
 	g := f.git
-	result.mode = tree.ModeFile
+	result.Mode = tree.ModeFile
 	if src != nil {
-		result.mode = src.mode
-		if old := gitMode(g.OldMode); g.OldMode != 0 && old[:2] != src.mode[:2] {
-			return &ApplyError{Reason: "the file is of another kind than the patch says", Expected: "mode " + old, Found: "mode " + src.mode, Err: ErrFile}
+		result.Mode = src.Mode
+		if old := gitMode(g.OldMode); g.OldMode != 0 && old[:2] != src.Mode[:2] {
+			return &ApplyError{Reason: "the file is of another kind than the patch says", Expected: "mode " + old, Found: "mode " + src.Mode, Err: ErrFile}
 		}
 	}
 
@@ -289,16 +289,16 @@ func setMode(f *FileDiff, src, result *node) error {
 	switch mode := gitMode(g.NewMode); {
 	case g.NewMode == 0:
 	case mode == tree.ModeSymlink:
-		result.mode = mode
+		result.Mode = mode
 	case mode[:2] != tree.ModeFile[:2]:
 		return &ApplyError{Reason: fmt.Sprintf("the patch gives the file the mode %s, which is neither a file's nor a symbolic link's", mode), Err: ErrFile}
 	case g.NewMode&0o100 != 0:
-		result.mode = tree.ModeExecutable
+		result.Mode = tree.ModeExecutable
 	default:
-		result.mode = tree.ModeFile
+		result.Mode = tree.ModeFile
 	}
-	if result.mode == tree.ModeSymlink {
-		return checkTarget(g.NewName, string(result.data))
+	if result.Mode == tree.ModeSymlink {
+		return checkTarget(g.NewName, string(result.Data))
 	}
 	return nil
 }
@@ -308,11 +308,11 @@ func gitMode(mode os.FileMode) string { return fmt.Sprintf("%06o", uint32(mode))
 
 // makeContent works out the content that a diff makes of src, which is nil for
 // a new file. The result has no mode yet.
-func (a *applier) makeContent(f *FileDiff, src *node, c *change) (*node, error) {
+func (a *applier) makeContent(f *FileDiff, src *File, c *change) (*File, error) {
 	g := f.git
 	before := g.OldOIDPrefix == "" || src.is(g.OldOIDPrefix)
 	if src == nil {
-		src = new(node)
+		src = new(File)
 	}
 	if g.IsBinary && (len(g.OldOIDPrefix) != 40 || len(g.NewOIDPrefix) != 40) {
 		return nil, &ApplyError{Reason: "a binary patch without the whole blob ids; make it with git format-patch --binary --full-index", Err: ErrCorrupt}
@@ -322,7 +322,7 @@ func (a *applier) makeContent(f *FileDiff, src *node, c *change) (*node, error) 
 	exact := before && (!a.relocate || g.OldOIDPrefix != "")
 	hunks := g.TextFragments
 	if len(hunks) > 0 {
-		t := newTextFile(f, src.data)
+		t := newTextFile(f, src.Data)
 		var shifts []Shift
 		var err error
 		if exact || !a.relocate {
@@ -342,11 +342,11 @@ func (a *applier) makeContent(f *FileDiff, src *node, c *change) (*node, error) 
 		}
 	}
 
-	data, err := run(g, hunks, src.data)
+	data, err := run(g, hunks, src.Data)
 	if err != nil {
 		return nil, err
 	}
-	result := &node{data: data}
+	result := &File{Data: data}
 	if !g.IsDelete && exact && g.NewOIDPrefix != "" && !result.is(g.NewOIDPrefix) {
 		return nil, &ApplyError{
 			Reason:   "the patch makes another content than its index line says",
@@ -383,7 +383,7 @@ func run(g *gitdiff.File, hunks []*gitdiff.TextFragment, data []byte) (out []byt
 
 // is reports whether id, which may be abbreviated, is the file's blob id. Of a
 // file that does not exist, nil, git writes zeros.
-func (n *node) is(id string) bool {
+func (n *File) is(id string) bool {
 	if n == nil {
 		return strings.Trim(id, "0") == ""
 	}
@@ -392,6 +392,6 @@ func (n *node) is(id string) bool {
 
 // describeID returns a file's blob id as an index line would have it: as long
 // as the one that it is compared with.
-func describeID(n *node, like string) string {
+func describeID(n *File, like string) string {
 	return n.blobID()[:cmp.Or(len(like), 40)]
 }

@@ -192,7 +192,7 @@ func (c *randomCase) apply(t *testing.T, dir string) (moved int) {
 			}
 		}
 	}
-	c.got = append([]byte{}, img.now[c.file].data...)
+	c.got = append([]byte{}, img.now[c.file].Data...)
 	return len(report.Shifts)
 }
 
