@@ -48,14 +48,9 @@ const (
 // name returns the branch of a set.
 func name(set series.Set) string { return cmp.Or(set.Dir(), "series") }
 
-// git runs git in a repository, without any setting of the user's.
+// git runs git in a repository.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
-	p := program.Program{Name: "git", Dir: dir, Env: []string{
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=vcpulab", "GIT_AUTHOR_EMAIL=vcpulab@localhost", "GIT_AUTHOR_DATE=@0 +0000",
-		"GIT_COMMITTER_NAME=vcpulab", "GIT_COMMITTER_EMAIL=vcpulab@localhost", "GIT_COMMITTER_DATE=@0 +0000",
-	}}
-	out, _, err := p.Run(ctx, args...)
+	out, _, err := tree.OwnGit(dir).Run(ctx, args...)
 	return strings.TrimSpace(string(out)), err
 }
 

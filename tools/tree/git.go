@@ -4,6 +4,7 @@ package tree
 
 import (
 	"context"
+	"os"
 
 	"vcpulab/tools/program"
 )
@@ -19,4 +20,14 @@ func Git(ctx context.Context, dir string, env []string, args ...string) ([]byte,
 		"-C", dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "core.autocrlf=false",
 	}, args...)...)
 	return out, err
+}
+
+// OwnGit returns git for a repository that the program has made in dir. No setting of the
+// user's counts, and what it commits is of no time.
+func OwnGit(dir string) program.Program {
+	return program.Program{Name: "git", Dir: dir, Env: []string{
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=vcpulab", "GIT_AUTHOR_EMAIL=vcpulab@localhost", "GIT_AUTHOR_DATE=@0 +0000",
+		"GIT_COMMITTER_NAME=vcpulab", "GIT_COMMITTER_EMAIL=vcpulab@localhost", "GIT_COMMITTER_DATE=@0 +0000",
+	}}
 }

@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha1"
@@ -38,21 +39,13 @@ type Entry struct {
 // neither regular nor symbolic links are an error, empty directories are left
 // out.
 func Entries(ctx context.Context, dir string, keep func(name string, isDir bool) bool) ([]Entry, error) {
-	names, err := list(ctx, dir, keep)
-	if err != nil {
-		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
-	}
-	return ReadEntries(ctx, dir, names)
-}
-
-// list returns the paths of the files and symbolic links of the tree in dir, as
-// Entries does.
-func list(ctx context.Context, dir string, keep func(name string, isDir bool) bool) (names []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the tree: %w", err)
 	}
 	defer root.Close()
+
+	var names []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
@@ -71,7 +64,10 @@ func list(ctx context.Context, dir string, keep func(name string, isDir bool) bo
 		}
 		return nil
 	})
-	return names, err
+	if err != nil {
+		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
+	}
+	return ReadEntries(ctx, dir, names)
 }
 
 var errNoFile = errors.New("neither a file nor a symbolic link")
@@ -192,15 +188,9 @@ func fileMode(root *os.Root, name string) (string, error) {
 // ReadFile returns a file as git sees it: its mode and its content, which of a
 // symbolic link is the target.
 func ReadFile(root *os.Root, name string) (mode string, data []byte, err error) {
-	switch mode, err = fileMode(root, name); {
-	case err != nil:
-		return "", nil, err
-	case mode == ModeSymlink:
-		target, err := root.Readlink(name)
-		return mode, []byte(target), err
-	}
-	data, err = root.ReadFile(name)
-	return mode, data, err
+	var content bytes.Buffer
+	mode, _, err = copyFile(root, name, &content)
+	return mode, content.Bytes(), err
 }
 
 // GitID returns the id that git gives to a tree with these entries, which is

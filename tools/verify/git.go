@@ -18,6 +18,7 @@ import (
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
+	"vcpulab/tools/tree"
 )
 
 var gitAm = Check{
@@ -88,14 +89,6 @@ type commit struct {
 // noFile stands for the mode and blob of a file that is removed.
 const noFile = "no file"
 
-// identity is who applies the patches, and leaves out what the user has
-// configured.
-var identity = []string{
-	"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
-	"GIT_AUTHOR_NAME=vcpulab", "GIT_AUTHOR_EMAIL=series@vcpulab.invalid",
-	"GIT_COMMITTER_NAME=vcpulab", "GIT_COMMITTER_EMAIL=series@vcpulab.invalid",
-}
-
 // repository returns the repository, which is made once. Run removes it.
 func (s *Submission) repository(ctx context.Context) (*repository, error) {
 	if s.repo != nil {
@@ -105,7 +98,7 @@ func (s *Submission) repository(ctx context.Context) (*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &repository{dir: dir, git: program.Program{Name: "git", Dir: filepath.Join(dir, "tree"), Env: identity}}
+	r := &repository{dir: dir, git: tree.OwnGit(filepath.Join(dir, "tree"))}
 	if err := r.fill(ctx, s); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("apply the series with git: %w", err)
