@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	kongcompletion "github.com/jotaen/kong-completion"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"vcpulab/tools/arch"
@@ -48,6 +49,8 @@ type cli struct {
 	Test     testCmd     `cmd:"" help:"Run the project's own tests."`
 	Cache_   cacheCmd    `cmd:"" name:"cache" help:"Say what the cache takes, and make room."`
 	Pin      pinCmd      `cmd:"" name:"pin" help:"List the pinned kernels, add one, or update its blob ids."`
+
+	Completion kongcompletion.Completion `cmd:"" help:"Print what has your shell complete verbs and flags."`
 }
 
 func main() {
@@ -88,6 +91,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "vcpulab:", err)
 		return exit.Usage
+	}
+	kongcompletion.Register(parser)
+	if code >= 0 { // a shell was told how a line may go on
+		return code
 	}
 	parsed, err := parser.Parse(args)
 	if code >= 0 { // --help was printed
