@@ -60,63 +60,17 @@ const (
 	WithoutDevices Slot = "without-devices"
 )
 
+var slots = []Slot{AfterGrowth, AfterCreation, Control, AfterDevices, WithoutDevices}
+
 // VM returns a key of an operation on such a VM.
 func VM(op Op, vm measure.VM) Key { return Key{Op: op, VCPUs: vm.VCPUs, IDs: vm.IDs} }
 
-// dimension is a member of a Key that the names of operations can have.
-type dimension struct {
-	mark  string // in Operation.Name
-	text  func(Key) string
-	known func(Key) bool // the member is set to something that there is
-	clear func(*Key)
-}
-
-// dim is the dimension of a member.
-func dim[T comparable](mark string, member func(*Key) *T, text func(T) string, known func(T) bool) dimension {
-	return dimension{
-		mark: mark,
-		text: func(k Key) string { return text(*member(&k)) }, known: func(k Key) bool { return known(*member(&k)) },
-		clear: func(k *Key) { *member(k) = *new(T) },
-	}
-}
-
-// one is whether a value is one of those that there are.
-func one[T comparable](of ...T) func(T) bool {
-	return func(v T) bool { return slices.Contains(of, v) }
-}
-
-// itself is the text of a member that is one.
-func itself[T ~string](v T) string { return string(v) }
-
-// unlessZero is a text with a prefix, "" for a member that is not set.
-func unlessZero[T ~string](prefix string) func(T) string {
-	return func(v T) string {
-		if v == "" {
-			return ""
-		}
-		return prefix + string(v)
-	}
-}
-
-// dimensions are all members but the operation.
-var dimensions = []dimension{
-	dim("{vcpus}", func(k *Key) *int { return &k.VCPUs }, func(n int) string { return fmt.Sprintf("vcpus=%d", n) }, func(n int) bool { return n > 0 }),
-	dim("{ids}", func(k *Key) *measure.IDs { return &k.IDs }, unlessZero[measure.IDs]("ids="), one(measure.AllIDs...)),
-	dim("{at}", func(k *Key) *int { return &k.At }, strconv.Itoa, func(n int) bool { return n >= 0 }),
-	dim("{order}", func(k *Key) *measure.Order { return &k.Order }, unlessZero[measure.Order]("/order="), one(append([]measure.Order{""}, measure.AllOrders...)...)),
-	dim("{missing}", func(k *Key) *bool { return &k.Missing }, func(missing bool) string {
-		if missing {
-			return "/missing"
-		}
+// after is a text with a prefix, "" for a member that is not set.
+func after[T ~string](prefix string, v T) string {
+	if v == "" {
 		return ""
-	}, one(false, true)),
-	dim("{phase}", func(k *Key) *measure.Phase { return &k.Phase }, itself, one(append([]measure.Phase{Idle}, measure.Phases...)...)),
-	dim("{slot}", func(k *Key) *Slot { return &k.Slot }, itself, one(AfterGrowth, AfterCreation, Control, AfterDevices, WithoutDevices)),
-	dim("{lookup}", func(k *Key) *measure.Op { return &k.Lookup }, itself, one(measure.Ops[1:]...)),
-	dim("{state}", func(k *Key) *measure.State { return &k.State }, itself, one(measure.States...)),
-	dim("{body}", func(k *Key) *measure.Body { return &k.Body }, unlessZero[measure.Body]("/body="), one(append([]measure.Body{""}, measure.Bodies...)...)),
-	dim("{path}", func(k *Key) *measure.Path { return &k.Path }, itself, one(measure.AllPaths...)),
-	dim("{object}", func(k *Key) *string { return &k.Object }, itself, IsWord),
+	}
+	return prefix + string(v)
 }
 
 // IsWord says that s can stand as one word in a line of text.
@@ -129,16 +83,12 @@ func IsWord(s string) bool {
 // Name is what benchstat and readers of JSON know the figure by:
 // operation/key=value/... It is "" if the operation is unknown.
 func (k Key) Name() string {
-	op, ok := operations[k.Op]
-	if !ok {
-		return ""
-	}
-
-	name := op.Name
-	for _, d := range dimensions {
-		name = strings.Replace(name, d.mark, d.text(k), 1)
-	}
-	return name
+	return strings.NewReplacer(
+		"{vcpus}", "vcpus="+strconv.Itoa(k.VCPUs), "{ids}", after("ids=", k.IDs), "{at}", strconv.Itoa(k.At),
+		"{order}", after("/order=", k.Order), "{missing}", map[bool]string{true: "/missing"}[k.Missing],
+		"{phase}", string(k.Phase), "{slot}", string(k.Slot), "{lookup}", string(k.Lookup),
+		"{state}", string(k.State), "{body}", after("/body=", k.Body), "{path}", string(k.Path), "{object}", k.Object,
+	).Replace(k.Operation().Name)
 }
 
 // Check returns an error if there can be no such figure.
@@ -147,15 +97,28 @@ func (k Key) Check() error {
 	if !ok {
 		return fmt.Errorf("unknown operation %q", k.Op)
 	}
-
-	for _, d := range dimensions {
-		without := k
-		d.clear(&without)
-		switch used := strings.Contains(op.Name, d.mark); {
-		case !used && without != k:
-			return fmt.Errorf("%s: not a member of figures of %q: %+v", d.mark, k.Op, k)
-		case used && !d.known(k):
-			return fmt.Errorf("%s: expected a known value for figures of %q: %+v", d.mark, k.Op, k)
+	for _, m := range []struct {
+		mark       string // in Operation.Name
+		set, known bool   // to something, and to what there is
+	}{
+		{"{vcpus}", k.VCPUs != 0, k.VCPUs > 0},
+		{"{ids}", k.IDs != "", slices.Contains(measure.AllIDs, k.IDs)},
+		{"{at}", k.At != 0, k.At >= 0},
+		{"{order}", k.Order != "", k.Order == "" || slices.Contains(measure.AllOrders, k.Order)},
+		{"{missing}", k.Missing, true},
+		{"{phase}", k.Phase != "", k.Phase == Idle || slices.Contains(measure.Phases, k.Phase)},
+		{"{slot}", k.Slot != "", slices.Contains(slots, k.Slot)},
+		{"{lookup}", k.Lookup != "", slices.Contains(measure.Ops[1:], k.Lookup)},
+		{"{state}", k.State != "", slices.Contains(measure.States, k.State)},
+		{"{body}", k.Body != "", k.Body == "" || slices.Contains(measure.Bodies, k.Body)},
+		{"{path}", k.Path != "", slices.Contains(measure.AllPaths, k.Path)},
+		{"{object}", k.Object != "", IsWord(k.Object)},
+	} {
+		switch used := strings.Contains(op.Name, m.mark); {
+		case !used && m.set:
+			return fmt.Errorf("%s: not a member of figures of %q: %+v", m.mark, k.Op, k)
+		case used && !m.known:
+			return fmt.Errorf("%s: expected a known value for figures of %q: %+v", m.mark, k.Op, k)
 		}
 	}
 	return nil

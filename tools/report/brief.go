@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/figure"
@@ -78,28 +79,21 @@ func (s *sheet) mainTable(p *paper) {
 
 // picked are those of a curve's rows that the main table has.
 func picked(rows []row, which figure.Selection) []row {
-	switch {
-	case len(rows) == 0 || which == figure.Never:
+	if len(rows) == 0 || which == figure.Never {
 		return nil
-	case which == figure.LargestSize:
-		return rows[len(rows)-1:]
 	}
-
-	var out []row
-	for i, r := range rows {
-		if r.key.VCPUs == 1 || r.key.VCPUs == 64 || i == len(rows)-1 {
-			out = append(out, r)
-		}
-	}
-	return out
+	last := rows[len(rows)-1]
+	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		few := which == figure.FewSizes && (r.key.VCPUs == 1 || r.key.VCPUs == 64)
+		return r.key != last.key && !few
+	})
 }
 
 // rowsOf returns the rows of a curve, from the smallest to the largest.
 func (s *sheet) rowsOf(series figure.Key) []row {
-	for _, c := range s.curves() {
-		if c.rows[0].key.Series() == series {
-			return c.rows
-		}
+	all := s.curves()
+	if i := slices.IndexFunc(all, func(c *curve) bool { return c.rows[0].key.Series() == series }); i >= 0 {
+		return all[i].rows
 	}
 	return nil
 }
@@ -134,12 +128,12 @@ func (s *sheet) Sentence() string {
 // "" if it was not measured.
 func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 	rows := s.rowsOf(line.Of)
+	if len(rows) == 0 {
+		return ""
+	}
 	subject := line.Subject
 	if line.Main == figure.LargestSize {
-		if len(rows) == 0 {
-			return ""
-		}
-		rows = rows[len(rows)-1:]
+		rows = picked(rows, line.Main)
 		subject = fmt.Sprintf(subject, rows[0].key.VCPUs)
 	}
 	base, now := joinQuoted(s.over(rows, cell{m, s.base}), " to "), ""

@@ -171,12 +171,9 @@ func (c difference) page() string {
 
 func (c difference) short() string { return strings.Replace(c.amount, "x", "×", 1) }
 
-// look is how a verdict is shown: a class for the colour, and a sign for
-// those who do not see it. What is within noise says so itself.
-func (v Verdict) look() (class, sign string) {
-	look := map[Verdict][2]string{Better: {"better", "▼"}, Worse: {"worse", "▲"}, Same: {"same", "="}, WithinNoise: {"same", ""}}[v]
-	return look[0], look[1]
-}
+// looks are how verdicts are shown: a class for the colour, and a sign for those who
+// do not see it. What is within noise says so itself.
+var looks = map[Verdict]struct{ class, sign string }{Better: {"better", "▼"}, Worse: {"worse", "▲"}, Same: {"same", "="}, WithinNoise: {"same", ""}}
 
 // noise is what measuring the same thing again gave.
 type noise struct {

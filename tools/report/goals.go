@@ -151,29 +151,25 @@ func (s *sheet) Goals() goalCount {
 	for _, c := range s.curves() {
 		held, known, why, at := false, true, "", []int(nil)
 		for _, r := range c.rows {
-			held = held || slices.ContainsFunc(s.methods, func(m figure.Method) bool {
-				return s.judge(r, m).Outcome != figure.NoGoal && r.number(cell{m, s.against[0]}) != ""
-			})
 			for _, m := range s.methods {
-				if g := s.judge(r, m); g.Outcome == figure.Missed {
+				g := s.judge(r, m)
+				held = held || g.Outcome != figure.NoGoal && r.number(cell{m, s.against[0]}) != ""
+				if g.Outcome == figure.Missed {
 					at = append(at, r.sizes...)
 					known = known && (g.Why != "" || !m.Exact())
 					why = cmp.Or(why, g.Why)
 				}
 			}
 		}
-		if held {
-			out.all++
-		}
-		if len(at) == 0 {
-			if held {
-				out.met++
-			}
+		if !held {
 			continue
 		}
+
+		out.all++
 		slices.Sort(at)
-		missed := c.missedAt(slices.Compact(at))
-		switch {
+		switch missed := c.missedAt(slices.Compact(at)); {
+		case len(at) == 0:
+			out.met++
 		case !known:
 			out.Unexplained = append(out.Unexplained, missed)
 		case why != "":

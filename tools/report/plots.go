@@ -57,7 +57,14 @@ func (s *sheet) curvePlot(m figure.Method, title string, curves []*curve, n int)
 		return p, false
 	}
 
-	sizes := measuredSizes(p.Series)
+	var sizes []int
+	for _, line := range p.Series {
+		for _, at := range line.Points {
+			sizes = append(sizes, int(at.X))
+		}
+	}
+	slices.Sort(sizes)
+	sizes = slices.Compact(sizes)
 	p.X = sizesAxis("vCPUs of the VM, logarithmic", sizes[len(sizes)-1])
 	first := curves[0].rows[0]
 	p.Caption = first.op().Plot.Caption(first.key) + " in VMs of " + enumerate(sizes) + " vCPUs. "
@@ -129,17 +136,6 @@ func (p plot) describe() string {
 		out = append(out, s.Name+": "+strings.Join(parts, ", ")+".")
 	}
 	return strings.Join(out, " ")
-}
-
-func measuredSizes(all []series) []int {
-	var sizes []int
-	for _, s := range all {
-		for _, at := range s.Points {
-			sizes = append(sizes, int(at.X))
-		}
-	}
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
 }
 
 // picture is one SVG, which needs nothing else.

@@ -66,12 +66,11 @@ func (s *sheet) Repeated() string {
 	}
 
 	thing := "boot"
-	for i, m := range s.methods {
-		if i > 0 && m.Repeated() != thing {
-			thing = "run"
-			break
-		}
-		thing = m.Repeated()
+	if len(s.methods) > 0 {
+		thing = s.methods[0].Repeated()
+	}
+	if slices.ContainsFunc(s.methods, func(m figure.Method) bool { return m.Repeated() != thing }) {
+		thing = "run"
 	}
 	text := progress.Count(len(s.Boots), thing)
 	if len(parts) > 0 {

@@ -139,12 +139,12 @@ func (s *sheet) changesOver(rows []row, c cell) (text, class, sign string) {
 
 	slices.SortStableFunc(all, func(a, b difference) int { return cmp.Compare(b.order(), a.order()) })
 	worst, best := all[0], all[len(all)-1]
-	class, sign = worst.look()
+	look := looks[worst.Verdict]
 	if w, b := worst.Verdict, best.Verdict; w != b && (b == Better || b == Worse) {
-		class, sign = best.look()
+		look = looks[best.Verdict]
 		if w == Worse {
-			class, sign = "mixed", "◆"
+			look.class, look.sign = "mixed", "◆"
 		}
 	}
-	return spanOf(worst, best), class, sign
+	return spanOf(worst, best), look.class, look.sign
 }
