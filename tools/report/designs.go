@@ -116,7 +116,7 @@ func NewDesigns(r *results.Results) (*Designs, error) {
 			d.Rows[i].Cells[c].Best = true
 		}
 	}
-	d.Sentence, d.Answer, d.Notes = d.sentence(), d.answer(), d.notes()
+	d.Sentence, d.Answer, d.Notes = d.sentence(), d.answer(), sentences("designs", d)
 	return d, nil
 }
 
@@ -225,9 +225,8 @@ func (d *Designs) winners(column int) []int {
 	return out
 }
 
-// notes say what was not measured, and what the numbers are.
-func (d *Designs) notes() []string {
-	var out []string
+// Missing is what was not measured, and why.
+func (d *Designs) Missing() []string {
 	var missing ordered[string] // designs by reason
 	for _, r := range d.Rows {
 		for i, c := range r.Cells {
@@ -236,29 +235,20 @@ func (d *Designs) notes() []string {
 			}
 		}
 	}
-	for _, why := range missing.keys {
-		out = append(out, fmt.Sprintf("Not measured: %s: %s.", strings.Join(firstOf(4, missing.of[why]), ", "), why))
-	}
 	for _, c := range figure.Columns {
 		if c.Why != "" {
-			out = append(out, fmt.Sprintf("Not measured: %s: %s.", c.Title(c.Of), c.Why))
+			missing.add(c.Why, c.Title(c.Of))
 		}
 	}
-	if larger := d.largerVCPUs(); len(larger) > 0 {
-		out = append(out, "Not in these bytes: the object of a vCPU is "+list(larger)+".")
+	var out []string
+	for _, why := range missing.keys {
+		out = append(out, strings.Join(firstOf(4, missing.of[why]), ", ")+": "+why)
 	}
-	for _, r := range d.Rows {
-		if r.Limit {
-			out = append(out, r.Name+" is a limit, not a candidate: no sentence compares it.")
-		}
-	}
-	return append(out,
-		"Bytes are of what holds vCPUs, and what struct kvm takes more than "+d.Rows[0].Name+"'s. Lines are those that a design's own patches add and remove, without selftests and documentation. "+
-			"The longest wait is from an exit of a running vCPU to its next entry; interrupts decide it as much as designs do.")
+	return out
 }
 
-// largerVCPUs says by how much each vCPU's object is larger than the baseline's.
-func (d *Designs) largerVCPUs() []string {
+// LargerVCPUs says by how much each vCPU's object is larger than the baseline's.
+func (d *Designs) LargerVCPUs() []string {
 	key := figure.Key{Op: figure.MemoryObject, Object: "kvm_vcpu"}
 	base, ok := d.of.Find(key, d.of.Kernels[0].Name, figure.ICount)
 	var out []string

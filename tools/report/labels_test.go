@@ -56,7 +56,7 @@ type meaning struct {
 func meaningOf(r *results.Results) meaning {
 	s := newSheet(r)
 	var out meaning
-	out.Explanations, _ = s.Explanations()
+	out.Explanations = s.Explanations()
 	for _, g := range s.groups {
 		for _, row := range g.allRows() {
 			for _, m := range s.methods {
@@ -163,11 +163,7 @@ func TestExplanations(t *testing.T) {
 		}, []string{"Shuffled IDs", "In user space", "The running kernel", "a thread on a processor of its own"}},
 		"races": {withRaces(t, upTo(t, readFixture(t), 8)), []string{"In user space", "a thread on a processor of its own"}, []string{"The last over the first"}},
 	} {
-		explanations, err := newSheet(tt.r).Explanations()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := strings.Join(explanations, " ")
+		text := strings.Join(newSheet(tt.r).Explanations(), " ")
 		for _, want := range tt.has {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: expected %q in %s", name, want, text)

@@ -49,13 +49,9 @@ func Markdown(w io.Writer, r *results.Results) error {
 			para(k.Name + ": " + k.About + ".")
 		}
 	}
-	explanations, err := s.Explanations()
-	if err != nil {
-		return err
-	}
-	para(strings.Join(explanations, " "))
+	para(strings.Join(s.Explanations(), " "))
 	para("Measured with " + strings.Join(s.where(), ", ") + ". " + s.Repeated())
-	_, err = io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
+	_, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n")
 	return err
 }
 

@@ -130,20 +130,7 @@ func (s *sheet) where() []string {
 }
 
 // Surroundings is what the running kernel was measured in.
-func (s *sheet) Surroundings() []string {
-	r := s.Host.Running
-	if r == nil {
-		return nil
-	}
-	out := []string{
-		r.Version, fmt.Sprintf("on CPU %d of %s", r.CPU, r.Online), "governor " + r.Governor, "turbo " + r.Turbo,
-		"virtualized: " + r.Virtualized, fmt.Sprintf("load %s before, %s after", r.Load[0], r.Load[1]),
-	}
-	if r.NoMemory != "" {
-		out = append(out, "memory not counted: "+r.NoMemory)
-	}
-	return out
-}
+func (s *sheet) Surroundings() []string { return sentences("surroundings", s) }
 
 // short is the beginning of a hash.
 func short(hash string) string { return hash[:min(len(hash), 12)] }
@@ -154,18 +141,23 @@ func shortQEMU(line string) string {
 	return strings.TrimSpace(strings.Replace(line, "QEMU emulator version", "QEMU", 1))
 }
 
-//go:embed explain.txt.tmpl
-var explainSource string
+//go:embed sentences.txt.tmpl
+var sentenceSource string
 
-// explain has a line for each explanation, in the order in which they are given.
-var explain = template.Must(template.New("explain").Parse(explainSource))
+var sentenceTemplates = template.Must(template.New("").Funcs(template.FuncMap{"list": list}).Parse(sentenceSource))
+
+// sentences are the lines of a template. One that cannot be executed is a mistake in
+// it, which tests find: they execute all.
+func sentences(name string, of any) []string {
+	var b strings.Builder
+	if err := sentenceTemplates.ExecuteTemplate(&b, name, of); err != nil {
+		panic(err)
+	}
+	return slices.DeleteFunc(strings.Split(b.String(), "\n"), func(line string) bool { return line == "" })
+}
 
 // Explanations say what the words in the sheet mean.
-func (s *sheet) Explanations() ([]string, error) {
-	var b strings.Builder
-	err := explain.Execute(&b, s)
-	return slices.DeleteFunc(strings.Split(b.String(), "\n"), func(line string) bool { return line == "" }), err
-}
+func (s *sheet) Explanations() []string { return sentences("explanations", s) }
 
 // has says that such a figure is shown.
 func (s *sheet) has(of func(figure.Key) bool) bool {

@@ -42,9 +42,7 @@ func Table(w io.Writer, r *results.Results, colour bool) error {
 	}
 
 	p.line("", "")
-	if err := s.notes(p); err != nil {
-		return err
-	}
+	s.notes(p)
 	return p.writeTo(w)
 }
 
@@ -169,7 +167,7 @@ func (s *sheet) variantTable(p *paper, m figure.Method) {
 }
 
 // notes writes what the numbers need to be read right.
-func (s *sheet) notes(p *paper) error {
+func (s *sheet) notes(p *paper) {
 	p.wrapped(red, s.Finding())
 	for _, m := range s.methods {
 		text := s.noiseSentence(m)
@@ -184,10 +182,8 @@ func (s *sheet) notes(p *paper) error {
 	if len(s.methods) == 1 {
 		p.wrapped("", s.TargetSentence())
 	}
-	explanations, err := s.Explanations()
-	p.wrapped("", strings.Join(explanations, " "))
+	p.wrapped("", strings.Join(s.Explanations(), " "))
 	p.wrapped("", s.Repeated()+" Measured with "+strings.Join(s.where(), ", ")+".")
-	return err
 }
 
 const uncertainSentence = "~ is within what the baseline differs from itself, between boots or in A/A."
