@@ -29,45 +29,45 @@ type part struct {
 	title, caption string
 	ids            measure.IDs
 	// of is the part of each creation, by ordinal, nil if it was not measured.
-	of func(measure.Create) []int64
+	of  func(measure.Create) []int64
+	sum bool // of all so far
 }
 
 // creationParts are what is drawn by ordinal.
 var creationParts = []part{
-	{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl},
-	{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl},
+	{"KVM_CREATE_VCPU by ordinal, dense IDs", "The whole ioctl", measure.Dense, wholeIoctl, false},
+	{"KVM_CREATE_VCPU by ordinal, sparse IDs", "The whole ioctl", measure.Sparse, wholeIoctl, false},
 	{"KVM_CREATE_VCPU less kvm_arch_vcpu_create()", "What is not the architecture's", measure.Dense, func(c measure.Create) []int64 {
 		var out []int64
 		for i, arch := range c.ArchNanos {
 			out = append(out, c.Nanos[i]-arch)
 		}
 		return out
-	}},
-	{"kvm_arch_vcpu_create() by ordinal", "The architecture's part", measure.Dense, func(c measure.Create) []int64 { return c.ArchNanos }},
+	}, false},
+	{"kvm_arch_vcpu_create() by ordinal", "The architecture's part", measure.Dense, func(c measure.Create) []int64 { return c.ArchNanos }, false},
+	{"Building a VM: all its KVM_CREATE_VCPU", "", measure.Dense, func(c measure.Create) []int64 {
+		sum := slices.Clone(c.Nanos)
+		for i := 1; i < len(sum); i++ {
+			sum[i] += sum[i-1]
+		}
+		return sum
+	}, true},
 }
 
 func wholeIoctl(c measure.Create) []int64 { return c.Nanos }
-
-// building is the sum of all creations so far.
-var building = part{"Building a VM: all its KVM_CREATE_VCPU", "", measure.Dense, func(c measure.Create) []int64 {
-	sum := slices.Clone(c.Nanos)
-	for i := 1; i < len(sum); i++ {
-		sum[i] += sum[i-1]
-	}
-	return sum
-}}
 
 // Creations draw the raw samples of KVM_CREATE_VCPU of the largest VM: each one
 // by ordinal, and their sum.
 func (p methodPart) Creations() []plot {
 	var out []plot
 	for _, of := range creationParts {
-		if drawn := p.creations(p.M, of); len(drawn) > 0 {
-			out = append(out, p.ordinalPlot(p.M, of, drawn, len(out)))
+		draw := p.ordinalPlot
+		if of.sum {
+			draw = p.buildPlot
 		}
-	}
-	if drawn := p.creations(p.M, building); len(drawn) > 0 {
-		out = append(out, p.buildPlot(p.M, drawn, len(out)))
+		if drawn := p.creations(p.M, of); len(drawn) > 0 {
+			out = append(out, draw(p.M, of, drawn, len(out)))
+		}
 	}
 	return out
 }
@@ -166,8 +166,8 @@ func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) 
 
 // buildPlot draws what all creations of a VM cost together, against their
 // number.
-func (s *sheet) buildPlot(m figure.Method, drawn []created, n int) plot {
-	p := plot{Title: building.title, X: countAxis("vCPUs of the VM", s.Largest)}
+func (s *sheet) buildPlot(m figure.Method, want part, drawn []created, n int) plot {
+	p := plot{Title: want.title, X: countAxis("vCPUs of the VM", s.Largest)}
 	top, growth := 0.0, []string(nil)
 	for _, c := range drawn {
 		line := c.line(func(i int) point { return point{float64(i + 1), c.costs[i]} })

@@ -27,6 +27,7 @@ var (
 // page is parsed at start, so that every test finds a broken template.
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"style":   func() template.CSS { return template.CSS(pageStyle) },
+	"count":   progress.Count,
 	"typeset": func(text string) string { return strings.ReplaceAll(text, "<=", "≤") },
 }).Parse(pageSource))
 
@@ -170,20 +171,20 @@ func figureID(n int) string { return fmt.Sprintf("f%d", n) }
 // Unbroken is the text as it must stay in one line.
 func (q quoted) Unbroken() string { return strings.ReplaceAll(q.Text, " ", "\u00a0") }
 
-// rawGroup are the samples of the figures of one group by one method: those of
-// each name, a column each.
+// rawGroup are the samples of the figures of one group by one method.
 type rawGroup struct {
-	Title, Count string
-	Names        [][]rawFigure
+	Title   string
+	Figures []rawFigure
 }
 
-// rawFigure is the samples of one figure.
+// rawFigure is the samples of one figure, the Nth of all.
 type rawFigure struct {
 	results.Figure
-	ID string
-	// Pointer is where the figure stands in the JSON, From where in each boot
-	// the samples stand that it is drawn from, both as JSON pointers.
-	Pointer, From string
+	N     int
+	First bool // of its name
+	// From is where in each boot the samples stand that it is drawn from, as a JSON
+	// pointer.
+	From string
 }
 
 // Samples are the figure's members "boots" and "values", as in the JSON: numbers
@@ -196,43 +197,34 @@ func (f rawFigure) Samples() (template.HTML, error) {
 	return template.HTML(samples), err
 }
 
-// RawGroups are the samples of all figures that were quoted before.
+// RawGroups are the samples of all figures that were quoted before, those of a name
+// by column.
 func (s *sheet) RawGroups() []rawGroup {
 	sources := make([]map[figure.Key]string, len(s.Boots))
 	for i, b := range s.Boots {
 		sources[i], _ = b.Sources() // boots that contradict themselves have none
 	}
-	var out []rawGroup
-	for _, m := range s.methods {
-		for _, g := range s.groups {
-			of, n := rawGroup{Title: g.Title + ", " + m.Title()}, 0
-			for _, c := range g.curves {
-				for _, r := range c.rows {
-					if figures := s.rawFigures(r, m, sources); len(figures) > 0 {
-						of.Names = append(of.Names, figures)
-						n += len(figures)
-					}
-				}
-			}
-			if of.Count = progress.Count(n, "figure"); n > 0 {
-				out = append(out, of)
-			}
-		}
-	}
-	return out
-}
-
-// rawFigures are the samples of a row by a method, of the columns that were quoted.
-func (s *sheet) rawFigures(r row, m figure.Method, sources []map[figure.Key]string) []rawFigure {
 	columns := slices.Clone(s.kernels)
 	if len(columns) > 0 {
 		columns = slices.Insert(columns, 1, again(columns[0]))
 	}
-	var out []rawFigure
-	for _, column := range columns {
-		f, ok := r.cells[cell{m, column}]
-		if n := s.index[f.Place]; ok && s.shown[n] {
-			out = append(out, rawFigure{f, figureID(n), fmt.Sprintf("/figures/%d", n), from(f, sources)})
+	var out []rawGroup
+	for _, m := range s.methods {
+		for _, g := range s.groups {
+			of := rawGroup{Title: g.Title + ", " + m.Title()}
+			for _, r := range g.rows() {
+				first := true
+				for _, column := range columns {
+					f, ok := r.cells[cell{m, column}]
+					if n := s.index[f.Place]; ok && s.shown[n] {
+						of.Figures = append(of.Figures, rawFigure{f, n, first, from(f, sources)})
+						first = false
+					}
+				}
+			}
+			if len(of.Figures) > 0 {
+				out = append(out, of)
+			}
 		}
 	}
 	return out

@@ -15,15 +15,6 @@ import (
 	"vcpulab/tools/results"
 )
 
-// allRows are those of all curves.
-func (g *group) allRows() []row {
-	var out []row
-	for _, c := range g.curves {
-		out = append(out, c.rows...)
-	}
-	return out
-}
-
 // relabel changes what people are shown until the test ends.
 func relabel(t *testing.T, change func(string) string) {
 	t.Helper()
@@ -58,7 +49,7 @@ func meaningOf(r *results.Results) meaning {
 	var out meaning
 	out.Explanations = s.Explanations()
 	for _, g := range s.groups {
-		for _, row := range g.allRows() {
+		for _, row := range g.rows() {
 			for _, m := range s.methods {
 				for _, k := range s.against {
 					d := s.change(row, cell{m, k})
@@ -109,7 +100,7 @@ func TestGoals(t *testing.T) {
 	s := newSheet(r)
 	found := make(map[figure.Key]string)
 	for _, g := range s.groups {
-		for _, row := range g.allRows() {
+		for _, row := range g.rows() {
 			found[row.key] = s.target(row, figure.ICount).String()
 		}
 	}
@@ -146,7 +137,7 @@ func TestGoals(t *testing.T) {
 	}
 	r.Kernels[0].RCU = "non-preemptible"
 	s = newSheet(r)
-	if got := s.target(s.groups[0].allRows()[0], figure.ICount).String(); got != "<= 12" {
+	if got := s.target(s.groups[0].rows()[0], figure.ICount).String(); got != "<= 12" {
 		t.Errorf("without preemptible RCU: expected <= 12, found %q", got)
 	}
 }

@@ -179,7 +179,7 @@ func TestWritersShowEverything(t *testing.T) {
 	r := withStalls(t, withPaths(t, readFixture(t)), "")
 	shown := make(map[figure.Key]bool)
 	for _, g := range newSheet(r).groups {
-		for _, row := range g.allRows() {
+		for _, row := range g.rows() {
 			shown[row.key] = true
 		}
 	}

@@ -68,6 +68,15 @@ type cell struct {
 	column string
 }
 
+// rows are those of all curves.
+func (g *group) rows() []row {
+	var out []row
+	for _, c := range g.curves {
+		out = append(out, c.rows...)
+	}
+	return out
+}
+
 func (r row) op() *figure.Operation { return r.key.Operation() }
 
 func (r row) label() string { return r.op().LabelOf(r.key) }
@@ -94,11 +103,9 @@ func newSheet(r *results.Results) *sheet {
 		s.against = []string{namePatched}
 	}
 
-	for _, m := range figure.Methods {
-		if slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Method == m }) {
-			s.methods = append(s.methods, m)
-		}
-	}
+	s.methods = slices.DeleteFunc(slices.Clone(figure.Methods), func(m figure.Method) bool {
+		return !slices.ContainsFunc(r.Figures, func(f results.Figure) bool { return f.Method == m })
+	})
 	for _, f := range r.Figures {
 		switch f.Key.Op {
 		case figure.Get, figure.ByID, figure.Walk, figure.Create, figure.CreateAll:

@@ -191,8 +191,8 @@ const uncertainSentence = "~ is within what the baseline differs from itself, be
 // Uncertain says that a change lies within the noise.
 func (s *sheet) Uncertain() bool {
 	columns := s.columns(false, false, s.methods...)
-	for _, c := range s.curves() {
-		for _, r := range c.rows {
+	for _, g := range s.groups {
+		for _, r := range g.rows() {
 			if slices.ContainsFunc(columns, func(c column) bool { return c.what == change && s.change(r, c.cell).Verdict == WithinNoise }) {
 				return true
 			}
