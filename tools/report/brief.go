@@ -161,9 +161,5 @@ func (s *sheet) clause(line figure.Line, m figure.Method, first bool) string {
 
 // joinQuoted is a span as text.
 func joinQuoted(span []quoted, separator string) string {
-	var texts []string
-	for _, q := range span {
-		texts = append(texts, q.Text)
-	}
-	return strings.Join(texts, separator)
+	return strings.Join(each(span, func(q quoted) string { return q.Text }), separator)
 }

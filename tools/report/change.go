@@ -297,9 +297,8 @@ func (n noise) Finding() string {
 	if len(n.varied) == 0 {
 		return ""
 	}
-	var names []string
-	for _, f := range n.varied {
-		names = append(names, fmt.Sprintf("%s of %s (%s to %s)", f.Name(), f.Column, number(f.Low, 2), number(f.High, 2)))
-	}
+	names := each(n.varied, func(f results.Figure) string {
+		return fmt.Sprintf("%s of %s (%s to %s)", f.Name(), f.Column, number(f.Low, 2), number(f.High, 2))
+	})
 	return "Not the same in every boot, although exact: " + strings.Join(firstOf(4, names), ", ") + "."
 }

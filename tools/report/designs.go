@@ -240,11 +240,7 @@ func (d *Designs) Missing() []string {
 			missing.add(c.Why, c.Title(c.Of))
 		}
 	}
-	var out []string
-	for _, why := range missing.keys {
-		out = append(out, strings.Join(firstOf(4, missing.of[why]), ", ")+": "+why)
-	}
-	return out
+	return each(missing.keys, func(why string) string { return strings.Join(firstOf(4, missing.of[why]), ", ") + ": " + why })
 }
 
 // LargerVCPUs says by how much each vCPU's object is larger than the baseline's.

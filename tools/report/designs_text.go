@@ -167,15 +167,8 @@ func (s *sheet) Designs() *Designs {
 // heads says in a sentence what the numbers of the columns are, where there is no
 // room above them.
 func (d *Designs) heads() string {
-	var parts []string
-	for _, g := range d.Groups() {
-		var titles []string
-		for _, c := range g.Columns {
-			titles = append(titles, c.Title)
-		}
-		parts = append(parts, fmt.Sprintf("%s: %s", list(titles), g.Group))
-	}
-	return strings.Join(parts, "; ") + "."
+	title := func(c DesignColumn) string { return c.Title }
+	return strings.Join(each(d.Groups(), func(g DesignGroup) string { return list(each(g.Columns, title)) + ": " + g.Group }), "; ") + "."
 }
 
 // with is a column with a number in it: "walks in the caches (0.6 ns a vCPU)".
@@ -211,19 +204,12 @@ func (d *Designs) sentence() string {
 			won.add(list(names)+" are first at", column.with(best.number()))
 		}
 	}
-	var clauses, names []string
-	for _, who := range won.keys {
-		clauses = append(clauses, who+" "+list(won.of[who]))
-	}
-	for _, r := range d.Rows {
-		if !r.Limit {
-			names = append(names, r.Name)
-		}
-	}
+	clauses := each(won.keys, func(who string) string { return who + " " + list(won.of[who]) })
 	if len(clauses) == 0 {
-		return fmt.Sprintf("Of %s, none is ahead of the others in anything that was measured.", list(names))
+		clauses = []string{"none is ahead of the others in anything that was measured"}
 	}
-	return fmt.Sprintf("Of %s, %s.", list(names), strings.Join(clauses, "; "))
+	candidates := slices.DeleteFunc(slices.Clone(d.Rows), func(r DesignRow) bool { return r.Limit })
+	return fmt.Sprintf("Of %s, %s.", list(each(candidates, func(r DesignRow) string { return r.Name })), strings.Join(clauses, "; "))
 }
 
 // answer says which designs other than the baseline's the figures favour, those that

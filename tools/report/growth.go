@@ -103,9 +103,7 @@ func (s *sheet) creations(m figure.Method, want part) []created {
 		if of.boots == 0 {
 			continue
 		}
-		for _, costs := range byOrdinal {
-			of.costs = append(of.costs, results.Median(costs))
-		}
+		of.costs = each(byOrdinal, results.Median)
 		out = append(out, of)
 	}
 	return out

@@ -49,11 +49,7 @@ type methodPart struct {
 
 // Methods are the parts of the page.
 func (s *sheet) Methods() []methodPart {
-	var out []methodPart
-	for _, m := range s.methods {
-		out = append(out, methodPart{s, m})
-	}
-	return out
+	return each(s.methods, func(m figure.Method) methodPart { return methodPart{s, m} })
 }
 
 // answerTable has the answers on the first screen, or those that are folded.
@@ -77,11 +73,7 @@ func (p methodPart) AllAnswers() []answer {
 
 // Values are what all kernels gave.
 func (p methodPart) Values(a answer) [][]quoted {
-	var out [][]quoted
-	for _, k := range p.kernels {
-		out = append(out, p.over(a.rows, cell{p.M, k}))
-	}
-	return out
+	return each(p.kernels, func(k string) []quoted { return p.over(a.rows, cell{p.M, k}) })
 }
 
 // Noise is what repetition gave.

@@ -82,6 +82,15 @@ func sizeList(sizes []int) string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(sizes), "[]"), " ", ", ")
 }
 
+// each is what a function makes of each value.
+func each[T, U any](in []T, of func(T) U) []U {
+	out := make([]U, 0, len(in))
+	for _, v := range in {
+		out = append(out, of(v))
+	}
+	return out
+}
+
 // list joins words: a, b and c.
 func list(words []string) string {
 	if n := len(words); n > 1 {

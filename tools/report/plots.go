@@ -121,18 +121,14 @@ func (s *sheet) finish(p plot, m figure.Method, n int) plot {
 
 // describe lists the marked points in words.
 func (p plot) describe() string {
-	var out []string
-	for _, b := range p.Bars {
-		out = append(out, fmt.Sprintf("%s, %s: %s.", b.Name, p.X.Tick(math.Round(b.At)), number(b.Value, 1)))
-	}
+	out := each(p.Bars, func(b bar) string {
+		return fmt.Sprintf("%s, %s: %s.", b.Name, p.X.Tick(math.Round(b.At)), number(b.Value, 1))
+	})
 	for _, s := range p.Series {
 		if !s.Marks || s.Name == "" {
 			continue
 		}
-		var parts []string
-		for _, at := range s.Points {
-			parts = append(parts, fmt.Sprintf("%s at %.0f", number(at.Y, 1), at.X))
-		}
+		parts := each(s.Points, func(at point) string { return fmt.Sprintf("%s at %.0f", number(at.Y, 1), at.X) })
 		out = append(out, s.Name+": "+strings.Join(parts, ", ")+".")
 	}
 	return strings.Join(out, " ")

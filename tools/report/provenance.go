@@ -60,10 +60,8 @@ func (s *sheet) Repeated() string {
 	for _, b := range s.Boots {
 		counts[b.Column()]++
 	}
-	var parts []string
-	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return s.rank(a) - s.rank(b) }) {
-		parts = append(parts, fmt.Sprintf("%d of %s", counts[c], c))
-	}
+	columns := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return s.rank(a) - s.rank(b) })
+	parts := each(columns, func(c string) string { return fmt.Sprintf("%d of %s", counts[c], c) })
 
 	thing := "boot"
 	if len(s.methods) > 0 {

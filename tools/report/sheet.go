@@ -211,11 +211,7 @@ func (s *sheet) columns(repetition, goals bool, methods ...figure.Method) []colu
 
 // everyKernel are the columns of a table that has all kernels side by side.
 func (s *sheet) everyKernel(m figure.Method) []column {
-	var out []column
-	for _, k := range s.kernels {
-		out = append(out, column{cell{m, k}, value})
-	}
-	return out
+	return each(s.kernels, func(k string) column { return column{cell{m, k}, value} })
 }
 
 // Compared are the baseline and the kernels that are compared with it.

@@ -53,13 +53,11 @@ func (s *sheet) answers(m figure.Method) []answer {
 
 // others are what the kernels that are compared gave.
 func (s *sheet) others(rows []row, m figure.Method) []other {
-	var out []other
-	for _, k := range s.against {
+	return each(s.against, func(k string) other {
 		o := other{Kernel: k, Value: s.over(rows, cell{m, k})}
 		o.Change, o.Class, o.Sign = s.changesOver(rows, cell{m, k})
-		out = append(out, o)
-	}
-	return out
+		return o
+	})
 }
 
 // summed returns the rows that each line of the answers sums up.
