@@ -175,17 +175,9 @@ type Plot struct {
 	Of Condition
 }
 
-// LabelOf is the label of a figure's row in its group.
-func (o *Operation) LabelOf(k Key) string {
-	if o.Label == nil {
-		return ""
-	}
-	return o.Label(k)
-}
-
 // Shown says that the figure has a row in the tables for people.
 func (o *Operation) Shown(k Key) bool {
-	return !o.Group.Programs && (o.Hidden == nil || !o.Hidden(k))
+	return !o.Group.Programs && !o.Hidden.Or(false, k)
 }
 
 // IsExact says that any variation of the figure is a finding.
@@ -264,7 +256,7 @@ type miss struct {
 // a pass does not count.
 func Judge(c Case, patched float64) Goal {
 	op := c.Operation()
-	i := slices.IndexFunc(op.Goal, func(r rule) bool { return r.When == nil || r.When(c) })
+	i := slices.IndexFunc(op.Goal, func(r rule) bool { return r.When.Or(true, c) })
 	if i < 0 || op.Goal[i].Counted != 0 && c.Method != ICount {
 		return Goal{}
 	}

@@ -104,9 +104,7 @@ var operations = make(map[Op]*Operation)
 
 func init() {
 	for _, source := range [][]byte{wordsSource, operationsSource} {
-		if err := tomlfile.Decode(source, &table); err != nil {
-			panic("the table of operations: " + err.Error())
-		}
+		tomlfile.Embedded("the table of operations", source, &table)
 	}
 	Groups, Columns = table.Groups, table.Columns
 	for i := range Groups {
@@ -123,6 +121,14 @@ func init() {
 // Text is what the table says of a key, nil if it says nothing.
 type Text func(Key) string
 
+// Of is the text, "" if there is none.
+func (t Text) Of(k Key) string {
+	if t == nil {
+		return ""
+	}
+	return t(k)
+}
+
 // UnmarshalText parses a template over a Key.
 func (t *Text) UnmarshalText(text []byte) error {
 	of, err := parsed(string(text))
@@ -135,6 +141,9 @@ type Condition = predicate[Key]
 
 // predicate is of which values something is said.
 type predicate[T any] func(T) bool
+
+// Or says whether it holds, or what is meant where nothing is said.
+func (p predicate[T]) Or(unsaid bool, v T) bool { return p == nil && unsaid || p != nil && p(v) }
 
 // UnmarshalText parses an expression of a template over a T.
 func (p *predicate[T]) UnmarshalText(text []byte) error {

@@ -89,7 +89,7 @@ func TestTable(t *testing.T) {
 			if strings.HasPrefix(op.Unit.On(ICount), "ns") || op.Unit.Cost != strings.HasPrefix(op.Unit.On(KVM), "ns/") {
 				t.Errorf("%s: %s and %s", op.Op, op.Unit.On(ICount), op.Unit.On(KVM))
 			}
-			if len(g.Operations) > 1 && !g.Programs && op.LabelOf(k) == "" {
+			if len(g.Operations) > 1 && !g.Programs && op.Label.Of(k) == "" {
 				t.Errorf("%s: expected a label that tells it from the others of its group", op.Op)
 			}
 			if op.Unit.Cost != g.Operations[0].Unit.Cost && !g.Programs {

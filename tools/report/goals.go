@@ -44,7 +44,7 @@ func (s *sheet) judge(r row, m figure.Method) figure.Goal {
 // target returns what a row is held to.
 func (s *sheet) target(r row, m figure.Method) target {
 	// An array is the fastest way from an index to a vCPU, and nothing else.
-	if byIndex := r.op().ByIndex; s.hasGoals() && s.fastest != "" && byIndex != nil && byIndex(r.key) {
+	if s.hasGoals() && s.fastest != "" && r.op().ByIndex.Or(false, r.key) {
 		if f, ok := r.cells[cell{m, s.fastest}]; ok {
 			return target{figure.Goal{Value: f.Value}, true, r.decimals[m]}
 		}

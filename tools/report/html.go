@@ -90,14 +90,7 @@ type figureTable struct {
 	Unit     string
 	Again    bool
 	Labelled bool
-	Parts    [][]figureRow // rows of the same label
-}
-
-type figureRow struct {
-	Label, Sizes string
-	Base         quoted
-	Again        quoted // without a text if it looks like Base
-	Others       []other
+	Parts    [][]answer // rows of the same label
 }
 
 // Tables are those of all figures.
@@ -106,16 +99,17 @@ func (p methodPart) Tables() []figureTable {
 	for _, g := range p.groups {
 		t := figureTable{group: g, Unit: g.PerUnit(p.M)}
 		for _, r := range p.merged(g, p.columns(true, true, p.methods...)) {
-			line := figureRow{r.label(), r.sizeText(), p.quote(r, cell{p.M, p.base}), p.quote(r, cell{p.M, again(p.base)}), p.others([]row{r}, p.M)}
-			if line.Again.Text == line.Base.Text {
+			line := answer{What: r.label(), Sizes: r.sizeText(), Base: p.over([]row{r}, cell{p.M, p.base}), Others: p.others([]row{r}, p.M)}
+			line.Again = p.quote(r, cell{p.M, again(p.base)})
+			if line.Again.Text == r.number(cell{p.M, p.base}) {
 				line.Again.Text = ""
 			}
 			t.Again = t.Again || line.Again.Text != ""
-			t.Labelled = t.Labelled || line.Label != ""
-			if n := len(t.Parts); n > 0 && t.Parts[n-1][0].Label == line.Label {
+			t.Labelled = t.Labelled || line.What != ""
+			if n := len(t.Parts); n > 0 && t.Parts[n-1][0].What == line.What {
 				t.Parts[n-1] = append(t.Parts[n-1], line)
 			} else {
-				t.Parts = append(t.Parts, []figureRow{line})
+				t.Parts = append(t.Parts, []answer{line})
 			}
 		}
 		out = append(out, t)

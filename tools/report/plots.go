@@ -26,7 +26,7 @@ func (s *sheet) curvePlots(m figure.Method, paths bool) []plot {
 		var plots ordered[*curve] // by title
 		for _, c := range g.curves {
 			op, key := c.rows[0].op(), c.rows[0].key
-			if op.Plot == nil || paths != (op.Op == figure.PathCall) || op.Plot.Of != nil && !op.Plot.Of(key) ||
+			if op.Plot == nil || paths != (op.Op == figure.PathCall) || !op.Plot.Of.Or(true, key) ||
 				onlySparse && key.Op == figure.ByID && key.IDs != measure.Sparse {
 				continue
 			}

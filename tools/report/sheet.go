@@ -79,7 +79,7 @@ func (g *group) rows() []row {
 
 func (r row) op() *figure.Operation { return r.key.Operation() }
 
-func (r row) label() string { return r.op().LabelOf(r.key) }
+func (r row) label() string { return r.op().Label.Of(r.key) }
 
 // again is the column of a kernel's repetition.
 func again(column string) string { return results.Which{Kernel: column, Again: true}.Column() }

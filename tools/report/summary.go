@@ -10,14 +10,15 @@ import (
 	"vcpulab/tools/figure"
 )
 
-// answer is one line of the page's first tables: an operation over all sizes
-// that were measured.
+// answer is one line of the page's tables: in the first ones an operation over all
+// sizes that were measured.
 type answer struct {
 	First  bool   // it is on the first screen
 	Code   string // a name of C, "" for what is none
 	What   string
 	Sizes  string
 	Base   []quoted
+	Again  quoted // of the baseline again, without a text if it looks the same
 	Others []other
 	Target targetSpan
 	rows   []row
@@ -38,14 +39,10 @@ func (s *sheet) answers(m figure.Method) []answer {
 	for _, g := range s.groups {
 		for _, rows := range s.summed(g) {
 			of, key := rows[0].op().Summary, rows[0].key
-			a := answer{
-				First: of.First != nil && of.First(key), What: of.What(key), Sizes: sizesOver(rows),
+			out = append(out, answer{
+				First: of.First.Or(false, key), Code: of.Code.Of(key), What: of.What(key), Sizes: sizesOver(rows),
 				Base: s.over(rows, cell{m, s.base}), Others: s.others(rows, m), Target: s.targetOver(rows, m), rows: rows,
-			}
-			if of.Code != nil {
-				a.Code = of.Code(key)
-			}
-			out = append(out, a)
+			})
 		}
 	}
 	return out
@@ -66,7 +63,7 @@ func (s *sheet) summed(g *group) [][]row {
 	for _, c := range g.curves {
 		rows := slices.Clone(c.rows)
 		of := rows[0].op().Summary
-		if of == nil || of.Of != nil && !of.Of(rows[0].key) {
+		if of == nil || !of.Of.Or(true, rows[0].key) {
 			continue
 		}
 		if of.Largest {
