@@ -18,7 +18,6 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
@@ -69,8 +68,6 @@ const (
 	// package makes something else of the same input.
 	kind     = "cocci"
 	revision = "2"
-
-	resultFile = "result.json"
 )
 
 // Run runs the rule on a source. The source is only read: spatch works on
@@ -100,14 +97,12 @@ func (w *work) run(ctx context.Context, src *tree.Overlay) (*Result, error) {
 	}
 	w.result.Places, w.result.In = len(found), len(w.files)
 
-	dir, _, err := w.Cache.Populate(ctx, kind, w.key(), w.fill)
+	k, _, err := cache.Result(ctx, w.Cache, kind, w.key(), w.find)
 	if err != nil {
 		return nil, err
 	}
-	k := kept{Result: new(Result)}
-	err = jsonfile.Load(filepath.Join(dir, resultFile), &k)
 	k.Result.Change = k.Change
-	return k.Result, err
+	return k.Result, nil
 }
 
 // spatchVersion returns the version of spatch. If it is not installed the
@@ -139,71 +134,62 @@ func (w *work) key() string {
 	return cache.Key(parts...)
 }
 
-// fill makes the result in the directory dir of the cache.
-func (w *work) fill(ctx context.Context, dir string) (err error) {
+// find makes the result.
+func (w *work) find(ctx context.Context) (k kept, err error) {
 	step := w.Log.Step("run " + w.rule.Name)
 	defer func() {
 		step.End(err, "%d of %d places, files changed: %d", w.result.Converted(), w.result.Places, len(w.result.Files))
 	}()
-	// Outside of the files, where git does not see them.
-	tmp := filepath.Join(dir, "tmp")
+	tmp, err := os.MkdirTemp("", "vcpulab-cocci-")
+	if err != nil {
+		return k, err
+	}
+	defer os.RemoveAll(tmp)
+	// Outside of the files, where git does not see it.
 	files, rule := filepath.Join(tmp, "files"), filepath.Join(tmp, w.rule.Name)
 	if err := w.copyFiles(files); err != nil {
-		return err
+		return k, err
 	}
 	if err := os.WriteFile(rule, w.rule.Text, 0o644); err != nil {
-		return err
+		return k, err
 	}
-	if _, err := git(ctx, files, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
-		return err
+	git := tree.OwnGit(files)
+	if _, _, err := git.Run(ctx, "init", "--quiet", "--template=", "--object-format=sha1"); err != nil {
+		return k, err
 	}
 	// Without --force, a kernel's .gitignore would have a say.
-	if _, err := git(ctx, files, "add", "--all", "--force"); err != nil {
-		return err
+	if _, _, err := git.Run(ctx, "add", "--all", "--force"); err != nil {
+		return k, err
 	}
 
 	if err := w.spatch(ctx, step, rule, files, tmp); err != nil {
-		return err
+		return k, err
 	}
 	if err := w.compare(files); err != nil {
-		return err
+		return k, err
 	}
 	// As git format-patch, which takes commits.
-	change, err := git(ctx, files, "diff", "--patch-with-stat", "--stat=72", "--summary", "--abbrev=12")
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.RemoveAll(tmp), jsonfile.Save(filepath.Join(dir, resultFile), kept{&w.result, change}))
+	k.Result = &w.result
+	k.Change, _, err = git.Run(ctx, "diff", "--patch-with-stat", "--stat=72", "--summary", "--abbrev=12")
+	return k, err
 }
 
 // copyFiles writes the files to dir.
 func (w *work) copyFiles(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+	all := maps.Clone(w.files)
 	if w.attributes != nil {
-		if err := root.WriteFile(attributes, w.attributes, 0o644); err != nil {
+		all[attributes] = w.attributes
+	}
+	for name, data := range all {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}
-	}
-	for name, data := range w.files {
-		if err := tree.Replace(root, name, data, 0o644); err != nil {
+		if err := os.WriteFile(name, data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// git runs git without the user's settings and returns what it prints.
-func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
-	p := program.Program{Name: "git", Dir: dir, Env: []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}}
-	out, _, err := p.Run(ctx, args...)
-	return out, err
 }
 
 // broken are lines that spatch prints when it gives up on a file, or on a part

@@ -64,7 +64,9 @@ func Unedited(ctx context.Context, c *cache.Cache, t Tree) error {
 			return nil
 		}
 		entry := filepath.Dir(t.Dir)
-		err = c.Remove(ctx, filepath.Base(filepath.Dir(entry)), filepath.Base(entry))
+		if kind, key := filepath.Base(filepath.Dir(entry)), filepath.Base(entry); entry == c.Path(kind, key) {
+			err = c.Remove(ctx, kind, key)
+		}
 		return exit.With(exit.CheckFailed, errors.Join(err, fmt.Errorf(
 			"%s was edited: other trees share it, so they are removed. Run the command again. To edit a tree, copy it: vcpulab apply --out DIR", edited)))
 	})
