@@ -50,11 +50,29 @@ func (s *sheet) answers(m figure.Method) []answer {
 
 // others are what the kernels that are compared gave.
 func (s *sheet) others(rows []row, m figure.Method) []other {
-	return each(s.against, func(k string) other {
-		o := other{Kernel: k, Value: s.over(rows, cell{m, k})}
-		o.Change, o.Class, o.Sign = s.changesOver(rows, cell{m, k})
-		return o
-	})
+	return each(s.against, func(k string) other { return s.other(rows, cell{m, k}) })
+}
+
+// other is what a kernel gave over the rows, with the span of its changes from the
+// worst to the best.
+func (s *sheet) other(rows []row, c cell) other {
+	out := other{Kernel: c.column, Value: s.over(rows, c)}
+	all := slices.DeleteFunc(each(rows, func(r row) difference { return s.change(r, c) }), func(d difference) bool { return d.Verdict == unknown })
+	if len(all) == 0 {
+		return out
+	}
+
+	slices.SortStableFunc(all, func(a, b difference) int { return cmp.Compare(b.order(), a.order()) })
+	worst, best := all[0], all[len(all)-1]
+	look := looks[worst.Verdict]
+	if w, b := worst.Verdict, best.Verdict; w != b && (b == Better || b == Worse) {
+		look = looks[best.Verdict]
+		if w == Worse {
+			look.class, look.sign = "mixed", "◆"
+		}
+	}
+	out.Change, out.Class, out.Sign = spanOf(worst, best), look.class, look.sign
+	return out
 }
 
 // summed returns the rows that each line of the answers sums up.
@@ -117,29 +135,4 @@ func (s *sheet) over(rows []row, c cell) []quoted {
 		return []quoted{s.quote(lo, c)}
 	}
 	return []quoted{s.quote(lo, c), s.quote(hi, c)}
-}
-
-// changesOver is the span of a kernel's changes over the rows, from the
-// worst to the best.
-func (s *sheet) changesOver(rows []row, c cell) (text, class, sign string) {
-	var all []difference
-	for _, r := range rows {
-		if d := s.change(r, c); d.Verdict != unknown {
-			all = append(all, d)
-		}
-	}
-	if len(all) == 0 {
-		return "", "", ""
-	}
-
-	slices.SortStableFunc(all, func(a, b difference) int { return cmp.Compare(b.order(), a.order()) })
-	worst, best := all[0], all[len(all)-1]
-	look := looks[worst.Verdict]
-	if w, b := worst.Verdict, best.Verdict; w != b && (b == Better || b == Worse) {
-		look = looks[best.Verdict]
-		if w == Worse {
-			look.class, look.sign = "mixed", "◆"
-		}
-	}
-	return spanOf(worst, best), look.class, look.sign
 }

@@ -17,38 +17,24 @@ import (
 // their samples, and the baseline its repetition. It is kept beside the documents.
 func (r *Results) Quoted() *Results {
 	out := *r
-	out.Boots, out.Figures = nil, nil
+	out.Boots = nil
 	for _, b := range r.Boots {
 		out.Boots = append(out.Boots, Boot{Which: b.Which, Command: b.Command, BootID: b.BootID, Release: b.Release, Cmdline: b.Cmdline, Clock: b.Clock, Seconds: b.Seconds})
 	}
-	for _, f := range r.Figures {
+	out.Figures = slices.DeleteFunc(slices.Clone(r.Figures), func(f Figure) bool {
 		op := f.Key.Operation()
-		if r.Boots[f.Boots[0]].Again {
-			continue
-		}
-		if r.HasDesigns() && slices.ContainsFunc(figure.Columns, func(c figure.Column) bool { return c.Has(f.Key, f.Method) }) {
-			out.Figures = append(out.Figures, f)
-			continue
-		}
-		if op.Compare == figure.Chance || op.Chancy && f.Method == ICount {
-			continue
-		}
-		if op.Summary != nil || len(op.Lines) > 0 {
-			out.Figures = append(out.Figures, f)
-		}
-	}
+		ofDesigns := r.HasDesigns() && slices.ContainsFunc(figure.Columns, func(c figure.Column) bool { return c.Has(f.Key, f.Method) })
+		chance := op.Compare == figure.Chance || op.Chancy && f.Method == ICount
+		summed := op.Summary != nil || len(op.Lines) > 0
+		return r.Boots[f.Boots[0]].Again || !ofDesigns && (chance || !summed)
+	})
 	return &out
 }
 
 // HasDesigns says that there are designs to compare, the baseline's and another.
 func (r *Results) HasDesigns() bool {
-	n := 0
-	for _, k := range r.Kernels {
-		if k.Design != nil {
-			n++
-		}
-	}
-	return n > 1 && r.Kernels[0].Design != nil
+	has := func(k Kernel) bool { return k.Design != nil }
+	return len(r.Kernels) > 0 && has(r.Kernels[0]) && slices.ContainsFunc(r.Kernels[1:], has)
 }
 
 // Beside adds to what is quoted of r what was kept of methods that r lacks, if
