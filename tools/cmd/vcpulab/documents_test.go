@@ -21,7 +21,10 @@ import (
 )
 
 // documents are the pages whose commands are run and whose links are followed.
-var documents = []string{"README.md", "patches/README.md", "ebpf/README.md", "ci/README.md", "tools/README.md"}
+var documents = []string{"README.md", "patches/README.md", "ebpf/README.md", "ci/README.md", "tools/README.md", workflow}
+
+// workflow is what has a CI run the program for a repository with a series.
+const workflow = "ci/series.yml"
 
 // covered says what runs a command of the documents.
 type covered struct {
@@ -48,6 +51,9 @@ const copyTouched = `mkdir -p ~/linux && touched=$(sed -n 's,^--- a/,,p' patches
 // copyThread makes ~/v3.mbx of a set.
 const copyThread = `cat patches/generic/*.patch > ~/v3.mbx`
 
+// copySeries has a series be beside the clone.
+const copySeries = `mkdir -p ../series && cp patches/generic/*.patch ../series`
+
 // copyDesigns has results of bench --designs be there.
 const copyDesigns = `mkdir -p out/designs && cp ci/verify/figures-rivals.json out/designs/results.json`
 
@@ -62,6 +68,11 @@ var documentCommands = []documentCommand{
 	}},
 	{"bin/vcpulab apply --series ~/v3.mbx", covered{prepare: copyThread, run: `(?m)^ *4/4 +KVM: (?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab verify --series ~/v3.mbx --only applies", covered{prepare: copyThread, run: `(?m)^4 patches, 1 check, 0 findings: good$`}},
+	{"make bin/vcpulab", covered{ci: `^\ttest$`, why: "each goal of the Makefile begins with it"}},
+	{"bin/vcpulab install verify build boot selftests", covered{ci: `^\ttest$`, why: "make test begins with these groups and more"}},
+	{"bin/vcpulab verify --series ../series", covered{prepare: copySeries, run: `(?m)^4 patches, [0-9]+ checks, 0 findings: good$`}},
+	{"bin/vcpulab build --objects --each --series ../series", covered{ci: `^\ttest$`, why: "the script build_objects.txtar compiles each patch of the series of its own"}},
+	{"bin/vcpulab selftest --quick --series ../series", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "it is the same with the project's own series"}},
 	{"bin/vcpulab apply --set generic --base ~/linux", covered{prepare: copyTouched, run: `(?m)^ *4/4 +(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab checkout ~/work", covered{run: `(?m)^generic +4 commits$`}},
 	{"bin/vcpulab checkin ~/work", covered{prepare: `test -d ~/work || bin/vcpulab checkout ~/work`, run: `(?m)^generic +4 patches, 0 changed, 0 gone$`}},
@@ -111,7 +122,11 @@ func TestDocuments(t *testing.T) {
 	for _, name := range documents {
 		t.Run(name, func(t *testing.T) {
 			text := readRoot(t, name)
-			for _, line := range commandLines(text) {
+			lines := commandLines(text)
+			if name == workflow {
+				lines = stepLines(text)
+			}
+			for _, line := range lines {
 				found[line] = true
 				if !slices.ContainsFunc(documentCommands, func(c documentCommand) bool { return c.line == line }) {
 					t.Errorf("%q: nothing runs it: add it to documentCommands", line)
@@ -212,6 +227,14 @@ func commandLines(text string) []string {
 		}
 		command, _, _ = strings.Cut(command, "  #")
 		lines = append(lines, strings.TrimSpace(command))
+	}
+	return lines
+}
+
+// stepLines returns the commands of a workflow's steps.
+func stepLines(text string) (lines []string) {
+	for _, m := range regexp.MustCompile(`(?m)^ *- run: (.+)$`).FindAllStringSubmatch(text, -1) {
+		lines = append(lines, m[1])
 	}
 	return lines
 }
