@@ -241,17 +241,9 @@ func LoadStack(dir, name string) (*Series, error) {
 	return sets.Load(name)
 }
 
-// Load reads the patches of [Sets.Stack] as one series.
-func (s *Sets) Load(name string) (*Series, error) {
-	stack, err := s.Stack(name)
-	if err != nil {
-		return nil, err
-	}
-	return s.join(stack)
-}
-
-// LoadThese reads the patches of some sets and of all that they need as one series.
-func (s *Sets) LoadThese(names []string) (*Series, error) {
+// Load reads the patches of some sets or rivals and of all that they need, see
+// [Sets.Stack], as one series.
+func (s *Sets) Load(names ...string) (*Series, error) {
 	in := make(map[string]bool)
 	for _, name := range names {
 		stack, err := s.Stack(name)
@@ -262,7 +254,7 @@ func (s *Sets) LoadThese(names []string) (*Series, error) {
 			in[set.Name] = true
 		}
 	}
-	return s.join(slices.DeleteFunc(slices.Clone(s.All), func(o Set) bool { return !in[o.Name] }))
+	return s.join(slices.DeleteFunc(slices.Concat(s.All, s.Rivals), func(o Set) bool { return !in[o.Name] }))
 }
 
 // LoadOwn reads the patches of sets and rivals as one series, without what they

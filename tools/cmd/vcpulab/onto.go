@@ -195,7 +195,7 @@ func (l *lab) compileMoved(ctx context.Context, sets *series.Sets, base tree.Tre
 		return nil, nil
 	}
 	all := func(ctx context.Context) (tree.Tree, error) {
-		s, err := sets.LoadThese(names)
+		s, err := sets.Load(names...)
 		return apply(ctx, s, err)
 	}
 	return matrix.Elsewhere(ctx, l.builder(), columns, base, all, list, parallelColumns)
