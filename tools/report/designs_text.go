@@ -75,15 +75,18 @@ func (d *Designs) grid(groups []DesignGroup) *grid {
 	for _, group := range groups {
 		over := &g.rows[0]
 		over.cells = slices.Concat(over.cells, []string{group.Group}, make([]string, len(group.Columns)-1))
-		for i, c := range group.Columns {
+		for _, c := range group.Columns {
 			g.left = append(g.left, false)
 			g.rows[1].cells = append(g.rows[1].cells, c.Title)
-			for n, r := range d.Rows {
-				row, style := &g.rows[n+2], ""
-				if r.Cells[group.from+i].Best {
+		}
+		for n, r := range d.Rows {
+			row := &g.rows[n+2]
+			for _, c := range group.Cells(r) {
+				style := ""
+				if c.Best {
 					style = green
 				}
-				row.cells, row.styles = append(row.cells, r.Cells[group.from+i].Text), append(row.styles, style)
+				row.cells, row.styles = append(row.cells, c.Text), append(row.styles, style)
 			}
 		}
 	}
@@ -133,6 +136,9 @@ type DesignGroup struct {
 	Columns []DesignColumn
 	from    int // place of the first one
 }
+
+// Cells are those of a row in these columns.
+func (g DesignGroup) Cells(r DesignRow) []DesignCell { return r.Cells[g.from:][:len(g.Columns)] }
 
 // Groups are the columns by what stands over them.
 func (d *Designs) Groups() []DesignGroup {
@@ -184,9 +190,12 @@ func (c DesignCell) number() string {
 	return c.Text
 }
 
-// sentence says which designs are ahead in which columns.
+// sentence says which designs are ahead in which columns. Where most are, it does not
+// list them.
 func (d *Designs) sentence() string {
 	var won ordered[string] // columns by who is first
+	var level []string      // those that most designs share
+	candidates := slices.DeleteFunc(slices.Clone(d.Rows), func(r DesignRow) bool { return r.Limit })
 	for c, column := range d.Columns {
 		var names []string
 		var best DesignCell
@@ -196,19 +205,23 @@ func (d *Designs) sentence() string {
 				best = own
 			}
 		}
-		switch len(names) {
-		case 0:
-		case 1:
+		switch {
+		case len(names) == 0:
+		case len(names) == 1:
 			won.add(names[0]+" is first at", column.with(best.number()))
+		case len(names) > 2 && 2*len(names) > len(candidates):
+			level = append(level, column.Wins)
 		default:
 			won.add(list(names)+" are first at", column.with(best.number()))
 		}
 	}
 	clauses := each(won.keys, func(who string) string { return who + " " + list(won.of[who]) })
+	if len(level) > 0 {
+		clauses = append(clauses, "most are level at "+list(level))
+	}
 	if len(clauses) == 0 {
 		clauses = []string{"none is ahead of the others in anything that was measured"}
 	}
-	candidates := slices.DeleteFunc(slices.Clone(d.Rows), func(r DesignRow) bool { return r.Limit })
 	return fmt.Sprintf("Of %s, %s.", list(each(candidates, func(r DesignRow) string { return r.Name })), strings.Join(clauses, "; "))
 }
 
