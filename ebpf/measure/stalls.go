@@ -102,6 +102,8 @@ type Call struct {
 	Waits     map[string]uint64 `json:"waits,omitempty"`
 	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
 	Deferred  map[string]uint64 `json:"deferred,omitempty"`
+	// Kicks is how often the call woke up a vCPU or made it leave the guest.
+	Kicks uint64 `json:"kicks,omitempty"`
 }
 
 // On returns the time that the call was on a processor.

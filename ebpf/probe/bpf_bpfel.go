@@ -68,6 +68,7 @@ type bpfSpan struct {
 	Waits          [4]uint64
 	WaitNanos      [4]uint64
 	Deferred       [3]uint64
+	Kicks          uint64
 	LongestNanos   uint64
 	Frames         uint64
 	Stack          [24]uint64
@@ -127,6 +128,7 @@ const (
 	bpfMapThreads                        = "threads"
 	bpfProgKvmIrqDeliveryToApicEntry     = "__kvm_irq_delivery_to_apic_entry"
 	bpfProgKvmIrqDeliveryToApicExit      = "__kvm_irq_delivery_to_apic_exit"
+	bpfProgKvmVcpuKickEntry              = "__kvm_vcpu_kick_entry"
 	bpfProgArchCreateEntry               = "arch_create_entry"
 	bpfProgArchCreateExit                = "arch_create_exit"
 	bpfProgByIdEntry                     = "by_id_entry"
@@ -229,6 +231,7 @@ type bpfSpecs struct {
 type bpfProgramSpecs struct {
 	KvmIrqDeliveryToApicEntry     *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_entry"`
 	KvmIrqDeliveryToApicExit      *ebpf.ProgramSpec `ebpf:"__kvm_irq_delivery_to_apic_exit"`
+	KvmVcpuKickEntry              *ebpf.ProgramSpec `ebpf:"__kvm_vcpu_kick_entry"`
 	ArchCreateEntry               *ebpf.ProgramSpec `ebpf:"arch_create_entry"`
 	ArchCreateExit                *ebpf.ProgramSpec `ebpf:"arch_create_exit"`
 	ByIdEntry                     *ebpf.ProgramSpec `ebpf:"by_id_entry"`
@@ -359,6 +362,7 @@ type bpfVariables struct {
 type bpfPrograms struct {
 	KvmIrqDeliveryToApicEntry     *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_entry"`
 	KvmIrqDeliveryToApicExit      *ebpf.Program `ebpf:"__kvm_irq_delivery_to_apic_exit"`
+	KvmVcpuKickEntry              *ebpf.Program `ebpf:"__kvm_vcpu_kick_entry"`
 	ArchCreateEntry               *ebpf.Program `ebpf:"arch_create_entry"`
 	ArchCreateExit                *ebpf.Program `ebpf:"arch_create_exit"`
 	ByIdEntry                     *ebpf.Program `ebpf:"by_id_entry"`
@@ -409,6 +413,7 @@ func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.KvmIrqDeliveryToApicEntry,
 		p.KvmIrqDeliveryToApicExit,
+		p.KvmVcpuKickEntry,
 		p.ArchCreateEntry,
 		p.ArchCreateExit,
 		p.ByIdEntry,

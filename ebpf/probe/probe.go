@@ -58,7 +58,7 @@ var (
 		[]string{"sched_switch", "contention_end", "vcpu_entry"},
 		Creations.programs,
 		[]string{
-			"call_rcu_entry", "call_srcu_entry", "kvfree_call_rcu_entry", "contention_begin",
+			"call_rcu_entry", "call_srcu_entry", "kvfree_call_rcu_entry", "__kvm_vcpu_kick_entry", "contention_begin",
 			"userspace_exit", "vcpu_halt_entry", "vcpu_exit",
 		},
 	)}

@@ -102,7 +102,7 @@ func NewCall(s Span, symbols Symbols) measure.Call {
 		Nanos: int64(s.Nanos), ArchNanos: int64(s.ArchNanos),
 		Preempted: s.Preempted, PreemptedNanos: int64(s.PreemptedNanos),
 		Blocked: s.Blocked, BlockedNanos: int64(s.BlockedNanos), LongestNanos: int64(s.LongestNanos),
-		Contended: s.Contended, ContendedNanos: int64(s.ContendedNanos),
+		Contended: s.Contended, ContendedNanos: int64(s.ContendedNanos), Kicks: s.Kicks,
 	}
 	if s.Blocked > 0 {
 		c.Stack = symbols.Names(s.Stack[:min(int(s.Frames), len(s.Stack))])

@@ -19,14 +19,14 @@ func TestNewCall(t *testing.T) {
 	symbols := Symbols(nil)
 	s := Span{
 		Nanos: 1000, ArchNanos: 300, Preempted: 1, PreemptedNanos: 100, Blocked: 2, BlockedNanos: 250, LongestNanos: 200,
-		Contended: 1, ContendedNanos: 60, Frames: 1, Stack: [24]uint64{0x20},
+		Contended: 1, ContendedNanos: 60, Kicks: 4, Frames: 1, Stack: [24]uint64{0x20},
 	}
 	s.Waits[bpfWaitWAIT_SRCU], s.WaitNanos[bpfWaitWAIT_SRCU] = 2, 240
 	s.Waits[bpfWaitWAIT_RCU], s.WaitNanos[bpfWaitWAIT_RCU] = 1, 10
 	s.Deferred[bpfDeferralDEFER_RCU] = 3
 	got := NewCall(s, symbols)
 	want := measure.Call{
-		Nanos: 1000, ArchNanos: 300, Contended: 1, ContendedNanos: 60,
+		Nanos: 1000, ArchNanos: 300, Contended: 1, ContendedNanos: 60, Kicks: 4,
 		Preempted: 1, PreemptedNanos: 100, Blocked: 2, BlockedNanos: 250, LongestNanos: 200, Stack: []string{"0x20"},
 		Waits:     map[string]uint64{"synchronize_srcu": 2, "synchronize_rcu": 1},
 		WaitNanos: map[string]int64{"synchronize_srcu": 240, "synchronize_rcu": 10},

@@ -54,6 +54,7 @@ enum deferral {
  * @waits: number of waits for a grace period, by enum wait
  * @wait_nanos: time of these waits
  * @deferred: number of deferred frees, by enum deferral
+ * @kicks: how often a vCPU was kicked, i.e. woken up or made to leave the guest
  * @longest_nanos: the longest time that the thread was blocked
  * @frames: number of entries in @stack
  * @stack: where the thread was when it began to be blocked longest
@@ -74,6 +75,7 @@ struct span {
 	u64 waits[NR_WAITS];
 	u64 wait_nanos[NR_WAITS];
 	u64 deferred[NR_DEFERRALS];
+	u64 kicks;
 	u64 longest_nanos;
 	u64 frames;
 	u64 stack[NR_FRAMES];
@@ -306,6 +308,16 @@ int fn##_entry(u64 *ctx)						\
 DEFER(call_rcu, DEFER_RCU)
 DEFER(call_srcu, DEFER_SRCU)
 DEFER(kvfree_call_rcu, DEFER_KVFREE)
+
+SEC("fentry/__kvm_vcpu_kick")
+int __kvm_vcpu_kick_entry(u64 *ctx)
+{
+	struct thread *t = current_span();
+
+	if (t)
+		t->span.kicks++;
+	return 0;
+}
 
 /* Arguments: lock, flags. */
 SEC("raw_tp/contention_begin")

@@ -143,8 +143,6 @@ type Column struct {
 	// Wins is what a sentence calls the column, "" if it says nothing of it, and
 	// Unit what the numbers are in there.
 	Wins, Unit string
-	// Why is why it is not measured, "" if it is.
-	Why string
 }
 
 // Has says that a figure of the key, by the method, is in the column, or what is
@@ -154,7 +152,7 @@ func (c Column) Has(k Key, m Method) bool {
 	if of.VCPUs == 0 {
 		of.VCPUs = k.VCPUs
 	}
-	return c.Why == "" && m == c.Method && (k == of || k == c.Beyond)
+	return m == c.Method && (k == of || k == c.Beyond)
 }
 
 // Selection is at which of the measured sizes a line is in the main table.

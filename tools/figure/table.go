@@ -57,6 +57,7 @@ const (
 	GrowBlocked     Op = "grow-blocked"
 	GrowContended   Op = "grow-contended"
 	GrowDeferred    Op = "grow-deferred"
+	GrowKicks       Op = "grow-kicks"
 	GrowSlotWaits   Op = "grow-slot-waits"
 	GrowSlotOn      Op = "grow-slot-on"
 	GrowSlotBlocked Op = "grow-slot-blocked"

@@ -89,9 +89,7 @@ func NewDesigns(r *results.Results) (*Designs, error) {
 	}
 	d := &Designs{of: r}
 	for _, c := range figure.Columns {
-		if c.Why == "" {
-			d.Columns = append(d.Columns, d.column(c))
-		}
+		d.Columns = append(d.Columns, d.column(c))
 	}
 	d.Columns = append(d.Columns,
 		DesignColumn{Group: "patches", Title: "lines", Column: figure.Column{Wins: "lines to review"}},
@@ -233,11 +231,6 @@ func (d *Designs) Missing() []string {
 			if c.Text == notMeasured {
 				missing.add(c.Why, fmt.Sprintf("%s (%s, %s)", r.Name, d.Columns[i].Group, d.Columns[i].Title))
 			}
-		}
-	}
-	for _, c := range figure.Columns {
-		if c.Why != "" {
-			missing.add(c.Why, c.Title(c.Of))
 		}
 	}
 	return each(missing.keys, func(why string) string { return strings.Join(firstOf(4, missing.of[why]), ", ") + ": " + why })

@@ -34,9 +34,6 @@ func compared(t testing.TB) *results.Results {
 	}
 	for _, c := range figure.Columns {
 		for _, k := range r.Kernels {
-			if c.Why != "" {
-				continue
-			}
 			key := c.Of
 			if key.VCPUs == 0 {
 				key.VCPUs = 1024
@@ -145,6 +142,22 @@ func TestDesignsAlike(t *testing.T) {
 	r.Figures[i].High = 10.4
 	if s := designs(t, r).Sentence; strings.Contains(s, "are first at") {
 		t.Errorf("expected no design to share anything, found %q", s)
+	}
+}
+
+// TestDesignsLevel: what most designs share is said once, without a list of them.
+func TestDesignsLevel(t *testing.T) {
+	r := compared(t)
+	create := figure.Key{Op: figure.CreateAll, VCPUs: 1024, IDs: measure.Dense}
+	for i := range r.Kernels {
+		r.Kernels[i].Limit = false
+	}
+	for _, name := range []string{"patched", "kept", "array"} {
+		set(t, r, create, name, figure.ICount, 10)
+	}
+	s := designs(t, r).Sentence
+	if !strings.Contains(s, "; most are level at creating all vCPUs.") || strings.Contains(s, "creating all vCPUs (") {
+		t.Errorf("expected most to be level at creating all vCPUs, found %q", s)
 	}
 }
 

@@ -226,8 +226,8 @@ func TestWritersSayWhatWasThrownAway(t *testing.T) {
 
 // FuzzWriters shows whatever results.Parse accepts.
 func FuzzWriters(f *testing.F) {
-	f.Add([]byte(`{"format": 10}`))
-	f.Add([]byte(`{"format": 10, "kernels": [{"name": "base"}, {"name": "new"}], "boots": [{"kernel": "base", "method": "kvm",
+	f.Add([]byte(`{"format": 11}`))
+	f.Add([]byte(`{"format": 11, "kernels": [{"name": "base"}, {"name": "new"}], "boots": [{"kernel": "base", "method": "kvm",
 		"creates": [{"vm": {"vcpus": 2, "ids": "dense"}, "ns": [5, 7], "arch_ns": [1, 2]}]}], "figures": [
 		{"key": {"op": "get", "vcpus": 2, "ids": "dense"}, "column": "base", "method": "kvm", "value": 1.5, "boots": [0], "values": [1.5]},
 		{"key": {"op": "create", "vcpus": 2, "ids": "dense"}, "column": "new", "method": "tcg-icount", "value": -1e300, "boots": [0], "values": [1]}]}`))

@@ -20,7 +20,7 @@ import (
 )
 
 // Format is the version of the JSON. Files of other versions are refused.
-const Format = 10
+const Format = 11
 
 // maxFile bounds a file of results, in bytes.
 const maxFile = 256 << 20

@@ -122,7 +122,7 @@ func TestWriteFails(t *testing.T) {
 
 func TestReadNamesTheFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "other.json")
-	if err := os.WriteFile(name, []byte(`{"format": 109}`), 0o644); err != nil {
+	if err := os.WriteFile(name, []byte(`{"format": 119}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Read(name)
@@ -151,13 +151,13 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"nothing":         {"", "unexpected end"},
 		"no JSON":         {"goos: linux\n", "invalid character"},
-		"cut off":         {`{"format": 10, "boots": [`, "unexpected end"},
-		"two values":      {`{"format": 10} {}`, "after top-level value"},
+		"cut off":         {`{"format": 11, "boots": [`, "unexpected end"},
+		"two values":      {`{"format": 11} {}`, "after top-level value"},
 		"no version":      {`{}`, fmt.Sprintf("expected format %d, found 0", Format)},
 		"other version":   {fmt.Sprintf(`{"format": %d}`, Format+1), fmt.Sprintf("expected format %d, found %d", Format, Format+1)},
 		"discarded of no": {changed(func(r *Results) { r.Discarded = []Discarded{{Which: Which{Kernel: "new"}}} }), "discarded boot 0: kernel \"new\""},
-		"other type":      {`{"format": 10, "boots": {}}`, "cannot unmarshal"},
-		"number too big":  {`{"format": 10, "figures": [{"value": 1e999}]}`, "cannot unmarshal"},
+		"other type":      {`{"format": 11, "boots": {}}`, "cannot unmarshal"},
+		"number too big":  {`{"format": 11, "figures": [{"value": 1e999}]}`, "cannot unmarshal"},
 		"kernel twice":    {changed(func(r *Results) { r.Kernels[1].Name = "base" }), "a name of its own"},
 		"kernel nameless": {changed(func(r *Results) { r.Kernels[0].Name = "" }), "a name of its own"},
 		"boot of another": {changed(func(r *Results) { r.Boots[0].Kernel = "new" }), `boot 0: kernel "new" is not listed`},
@@ -225,8 +225,8 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Add([]byte(`{"format": 10}`))
-	f.Add([]byte(`{"format": 10, "kernels": [{"name": "k"}], "boots": [{"kernel": "k", "method": "kvm", "creates": [{"vm": {"vcpus": 1}, "ns": [1]}]}]}`))
+	f.Add([]byte(`{"format": 11}`))
+	f.Add([]byte(`{"format": 11, "kernels": [{"name": "k"}], "boots": [{"kernel": "k", "method": "kvm", "creates": [{"vm": {"vcpus": 1}, "ns": [1]}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := Parse(bytes.NewReader(data))
 		if err != nil {

@@ -142,11 +142,12 @@ func growthValues(g measure.Growth) ([]value, error) {
 		key.Phase = figure.Idle
 	}
 
-	var waits, blocked, contended, deferred uint64
+	var waits, blocked, contended, deferred, kicks uint64
 	for _, c := range g.Create {
 		waits += c.GracePeriods()
 		blocked += c.Blocked
 		contended += c.Contended
+		kicks += c.Kicks
 		for _, n := range c.Deferred {
 			deferred += n
 		}
@@ -156,6 +157,7 @@ func growthValues(g measure.Growth) ([]value, error) {
 		counted(as(key, figure.GrowBlocked), float64(blocked)),
 		counted(as(key, figure.GrowContended), float64(contended)),
 		counted(as(key, figure.GrowDeferred), float64(deferred)),
+		counted(as(key, figure.GrowKicks), float64(kicks)),
 	}
 
 	calls := map[figure.Slot][]measure.Call{}

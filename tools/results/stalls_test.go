@@ -111,6 +111,7 @@ func TestStallValues(t *testing.T) {
 	g := &b.Growths[0]
 	g.Create[8].Waits = map[string]uint64{"synchronize_rcu": 1} // the 9th
 	g.Create[8].Blocked, g.Create[8].Deferred = 2, map[string]uint64{"call_rcu": 1}
+	g.Create[8].Kicks, g.Create[9].Kicks = 3, 1
 	for i := range g.Slots {
 		if g.Slots[i].VCPU == 9 {
 			g.Slots[i].After.Waits = map[string]uint64{"synchronize_srcu": 1, "synchronize_srcu_expedited": 1}
@@ -135,6 +136,7 @@ func TestStallValues(t *testing.T) {
 		"grow/vcpus=20/while=idle/create-waits":                   {"grace-periods", 1, 1, 1},
 		"grow/vcpus=20/while=idle/create-blocked":                 {"blocks", 2, 2, 2},
 		"grow/vcpus=20/while=idle/create-deferred":                {"deferred-frees", 1, 1, 1},
+		"grow/vcpus=20/while=idle/create-kicks":                   {"kicks", 4, 4, 4},
 		"grow/vcpus=20/while=during/create-waits":                 {"grace-periods", 0, 0, 0},
 		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"grace-periods", 2, 2, 2},
 		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"grace-periods", 1, 1, 1},
