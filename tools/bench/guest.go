@@ -22,26 +22,18 @@ import (
 
 // Candidate is a kernel to measure.
 type Candidate struct {
-	// Name is "base", "patched" or a variant's. About and Limit are as in
-	// variant.Variant.
-	Name  string
-	About string
-	Limit bool
-	// Design is nil unless it is compared with other designs.
-	Design *results.Design
-	Kernel *kbuild.Kernel
-	// Loops is the path of vcpuloops.ko, built against Kernel.
+	// Kernel is what results say of it. Name, About, Limit, Design, Series and Patches
+	// come from who makes the candidate, the rest from what was built.
+	results.Kernel
+	Built *kbuild.Kernel
+	// Loops is the path of vcpuloops.ko, built against the kernel.
 	Loops string
-	// Series identifies the patches in Kernel's tree, and Patches are their
-	// subjects; empty for the baseline.
-	Series  string
-	Patches []string
 }
 
 // modules are the modules that a measurement loads, in addition to those
 // that they depend on.
 func (c Candidate) modules(accel vm.Accel) ([]vm.Module, error) {
-	kvm, err := c.Kernel.ModulePath(vm.KVMModule(arch.X86_64(), accel))
+	kvm, err := c.Built.ModulePath(vm.KVMModule(arch.X86_64(), accel))
 	if err != nil {
 		return nil, err
 	}
@@ -51,30 +43,17 @@ func (c Candidate) modules(accel vm.Accel) ([]vm.Module, error) {
 // describe says in the results what was measured.
 func describe(candidates []Candidate, out *results.Results) error {
 	for _, c := range candidates {
-		config, err := c.Kernel.Config()
+		config, err := c.Built.Config()
 		if err != nil {
 			return fmt.Errorf("%s: configuration: %w", c.Name, err)
 		}
-		hz, preemption, rcu := running.Scheduling(config)
-		if hz == 0 {
+		k := c.Kernel
+		k.Release, k.Tree, k.Config = c.Built.Release, c.Built.Tree.ID, c.Built.ConfigHash
+		k.Compiler, k.Image = c.Built.Toolchain.Compiler, c.Built.SHA256[c.Built.Image]
+		if k.HZ, k.Preemption, k.RCU = running.Scheduling(config); k.HZ == 0 {
 			return fmt.Errorf("%s: configuration: CONFIG_HZ: expected a number, found %q", c.Name, config.Value("CONFIG_HZ"))
 		}
-		out.Kernels = append(out.Kernels, results.Kernel{
-			Name:       c.Name,
-			About:      c.About,
-			Limit:      c.Limit,
-			Design:     c.Design,
-			Release:    c.Kernel.Release,
-			Series:     c.Series,
-			Patches:    c.Patches,
-			Tree:       c.Kernel.Tree.ID,
-			Config:     c.Kernel.ConfigHash,
-			Compiler:   c.Kernel.Toolchain.Compiler,
-			Image:      c.Kernel.SHA256[c.Kernel.Image],
-			HZ:         hz,
-			Preemption: preemption,
-			RCU:        rcu,
-		})
+		out.Kernels = append(out.Kernels, k)
 	}
 	return nil
 }
@@ -128,7 +107,7 @@ func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boo
 		keep = filepath.Join(g.KeepDir, fmt.Sprintf("%s-%d", b.Column(), b.Round))
 	}
 	res, err := vm.Boot(ctx, g.Cache, m,
-		vm.Guest{Job: job, Modules: modules, ModuleDir: filepath.Join(c.Kernel.Dir, "modules"), Source: g.Source},
+		vm.Guest{Job: job, Modules: modules, ModuleDir: filepath.Join(c.Built.Dir, "modules"), Source: g.Source},
 		vm.Options{
 			Timeout: bootTimeout, Silence: bootSilence, KeepDir: keep,
 			OnRecord: func(rec wire.Record) error { addSample(b, step, rec); return nil },
@@ -155,7 +134,7 @@ func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boo
 // machine is the guest that measures a kernel.
 func machine(c Candidate, plan Plan) vm.Machine {
 	m := vm.Machine{
-		Arch: arch.X86_64(), Accel: vm.TCG, Kernel: c.Kernel.ImagePath(), MemMiB: guestMemMiB,
+		Arch: arch.X86_64(), Accel: vm.TCG, Kernel: c.Built.ImagePath(), MemMiB: guestMemMiB,
 		ICount: plan.Method == results.ICount,
 		Append: []string{"clocksource=tsc", "tsc=reliable"},
 	}

@@ -57,7 +57,7 @@ func TestRunRefuses(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return Candidate{Name: "base", Kernel: &kbuild.Kernel{Dir: dir}}
+		return Candidate{Kernel: results.Kernel{Name: "base"}, Built: &kbuild.Kernel{Dir: dir}}
 	}
 	good := "CONFIG_HZ=1000\n"
 	for name, tt := range map[string]struct {
@@ -66,7 +66,7 @@ func TestRunRefuses(t *testing.T) {
 		says       string
 	}{
 		"no kernel":         {nil, NewPlan(results.ICount, DefaultAxes), "no kernel to measure"},
-		"no configuration":  {[]Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes), "base: configuration: "},
+		"no configuration":  {[]Candidate{{Kernel: results.Kernel{Name: "base"}, Built: &kbuild.Kernel{Dir: t.TempDir()}}}, NewPlan(results.ICount, DefaultAxes), "base: configuration: "},
 		"no timer":          {[]Candidate{kernel("CONFIG_KVM=m\n")}, NewPlan(results.ICount, DefaultAxes), `base: configuration: CONFIG_HZ: expected a number, found "n"`},
 		"kernel has no KVM": {[]Candidate{kernel(good)}, NewPlan(results.ICount, DefaultAxes), "has no module kvm-amd"},
 	} {
@@ -96,7 +96,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := Measure(ctx, &Guests{Cache: c, Candidates: []Candidate{{Name: "base", Kernel: &kbuild.Kernel{Dir: dir, Release: "7.9.1"}}}}, NewPlan(results.ICount, DefaultAxes), nil)
+	r, err := Measure(ctx, &Guests{Cache: c, Candidates: []Candidate{{Kernel: results.Kernel{Name: "base"}, Built: &kbuild.Kernel{Dir: dir, Release: "7.9.1"}}}}, NewPlan(results.ICount, DefaultAxes), nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("expected the context's error, found %v", err)
 	}

@@ -79,7 +79,7 @@ func buildLoops(t *testing.T, c *cache.Cache, k *kbuild.Kernel, edit func(string
 
 // guests measures a kernel in guests, as base.
 func guests(c *cache.Cache, k *kbuild.Kernel, loops string) *Guests {
-	return &Guests{Cache: c, Candidates: []Candidate{{Name: "base", Kernel: k, Loops: loops}}}
+	return &Guests{Cache: c, Candidates: []Candidate{{Kernel: results.Kernel{Name: "base"}, Built: k, Loops: loops}}}
 }
 
 // smallPlan measures no more than a few loops over one VM.

@@ -89,15 +89,15 @@ func (p *Plan) leaveOut(kernel string, err error, out *results.Results) error {
 
 // build builds the program of a candidate.
 func (n *Native) build(ctx context.Context, c Candidate) (string, error) {
-	module, err := c.Kernel.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
+	module, err := c.Built.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
 	if err != nil {
 		return "", err
 	}
-	layout, err := native.ReadLayout(c.Kernel.Vmlinux(), module)
+	layout, err := native.ReadLayout(c.Built.Vmlinux(), module)
 	if err != nil {
 		return "", err
 	}
-	return native.Build(ctx, n.Cache, c.Kernel.Tree, layout)
+	return native.Build(ctx, n.Cache, c.Built.Tree, layout)
 }
 
 // Boot is part of Runner.
@@ -107,7 +107,7 @@ func (n *Native) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boo
 	if err != nil {
 		return err
 	}
-	b.Command, b.Release = "lookups", n.Candidates[kernel].Kernel.Release
+	b.Command, b.Release = "lookups", n.Candidates[kernel].Built.Release
 	b.Loops, b.Races, b.Cached = measured.Loops, measured.Races, measured.Cached
 	b.Seconds = time.Since(start).Seconds()
 	return b.Check()

@@ -49,7 +49,7 @@ done
 			plan.Params.LoopNanos = 4000 // 16 passes
 			plan.Params.Cycles, plan.Params.Caches = false, nil
 			n := &Native{
-				Candidates: []Candidate{{Kernel: &kbuild.Kernel{}}},
+				Candidates: []Candidate{{Built: &kbuild.Kernel{}}},
 				programs:   []string{program},
 			}
 			boot, discarded, err := tryBoot(t.Context(), n, plan, boot{Which: results.Which{Kernel: "base", Method: plan.Method}}, nil)

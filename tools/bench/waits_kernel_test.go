@@ -37,7 +37,7 @@ func TestNestedWaitsKernel(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 
-	s := Candidate{Name: "base", Kernel: k, Loops: built[0]}
+	s := Candidate{Built: k, Loops: built[0]}
 	modules, err := s.modules(vm.TCG)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestNestedWaitsKernel(t *testing.T) {
 			_, err = vm.Boot(t.Context(), c,
 				vm.Machine{Arch: arch.X86_64(), Kernel: k.ImagePath(), Append: parameters},
 				vm.Guest{
-					Job: job, Modules: modules, ModuleDir: filepath.Join(s.Kernel.Dir, "modules"),
+					Job: job, Modules: modules, ModuleDir: filepath.Join(s.Built.Dir, "modules"),
 					Files: []vm.File{{Path: "tests/probe", Mode: 0o755, Host: program}},
 				},
 				vm.Options{Timeout: bootTimeout, Silence: bootSilence, KeepDir: t.TempDir(), OnRecord: func(r wire.Record) error {

@@ -216,7 +216,7 @@ func (l *lab) showBrief(r *results.Results, files report.Files) error {
 
 // measure measures with each method that the accelerator allows.
 func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Candidate, keep string) (*results.Results, error) {
-	methods, found, err := c.methods(ctx, l, candidates[0].Kernel)
+	methods, found, err := c.methods(ctx, l, candidates[0].Built)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +225,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 		return nil, err
 	}
 	host := l.host(ctx)
-	host.QEMU, host.Accel, host.Pahole = qemu, found, candidates[0].Kernel.Toolchain.Pahole
+	host.QEMU, host.Accel, host.Pahole = qemu, found, candidates[0].Built.Toolchain.Pahole
 
 	var all *results.Results
 	for _, method := range methods {

@@ -199,7 +199,7 @@ func (c bisectCmd) selftest(ctx context.Context, l *lab, k *kbuild.Kernel, tests
 
 // figure measures a kernel.
 func (c bisectCmd) figure(ctx context.Context, l *lab, k *kbuild.Kernel) (f found, err error) {
-	one := []bench.Candidate{{Name: k.Release, Kernel: k}}
+	one := []bench.Candidate{{Kernel: results.Kernel{Name: k.Release}, Built: k}}
 	if err := l.addLoops(ctx, one); err != nil {
 		return f, err
 	}

@@ -51,11 +51,11 @@ func (c buildCmd) Run(ctx context.Context, l *lab) error {
 	}
 	kernels := make(map[string]*kbuild.Kernel)
 	for _, b := range built {
-		kernels[b.Name] = b.Kernel
+		kernels[b.Name] = b.Built
 	}
 	return l.show(kernels, func(w io.Writer) error {
 		for _, b := range built {
-			k := b.Kernel
+			k := b.Built
 			fmt.Fprintf(w, "%-8s %s  %s, %d steps in %s\n", b.Name, k.ImagePath(), k.Release, k.Steps, k.Elapsed().Round(time.Second))
 		}
 		return nil

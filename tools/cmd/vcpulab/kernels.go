@@ -16,6 +16,7 @@ import (
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/results"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/tree"
 	"vcpulab/tools/variant"
@@ -168,13 +169,13 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	if err != nil {
 		return nil, err
 	}
-	whole := bench.Candidate{Name: variant.Patched, Series: s.ID}
+	whole := bench.Candidate{Kernel: results.Kernel{Name: variant.Patched, Series: s.ID}}
 	for _, p := range s.Patches[:through] {
 		whole.Patches = append(whole.Patches, p.Subject)
 	}
 
 	// A patch that does not apply is found before the first kernel is built.
-	milestones := []bench.Candidate{{Name: variant.Base}}
+	milestones := []bench.Candidate{{Kernel: results.Kernel{Name: variant.Base}}}
 	var comparators []bench.Candidate
 	trees := map[string]tree.Tree{variant.Base: w.base, variant.Patched: patched}
 	for _, v := range variants {
@@ -183,7 +184,7 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 			return nil, err
 		}
 		trees[v.Name] = made.Tree
-		c := bench.Candidate{Name: v.Name, About: v.About, Limit: v.Limit, Series: made.Series, Patches: made.Subjects}
+		c := bench.Candidate{Kernel: results.Kernel{Name: v.Name, About: v.About, Limit: v.Limit, Series: made.Series, Patches: made.Subjects}}
 		if v.Through != "" {
 			milestones = append(milestones, c)
 		} else {
@@ -193,7 +194,7 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 
 	all := slices.Concat(milestones, []bench.Candidate{whole}, comparators)
 	for i, c := range all {
-		if all[i].Kernel, err = l.builder().Build(ctx, c.Name, trees[c.Name], spec); err != nil {
+		if all[i].Built, err = l.builder().Build(ctx, c.Name, trees[c.Name], spec); err != nil {
 			return nil, err
 		}
 	}
@@ -212,7 +213,7 @@ func (l *lab) addLoops(ctx context.Context, candidates []bench.Candidate) error 
 		return fmt.Errorf("write the loops' source: %w", err)
 	}
 	for i := range candidates {
-		built, err := l.builder().BuildModule(ctx, candidates[i].Kernel, src)
+		built, err := l.builder().BuildModule(ctx, candidates[i].Built, src)
 		if err != nil {
 			return err
 		}

@@ -96,7 +96,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	base, patched := built[0].Kernel, built[1].Kernel
+	base, patched := built[0].Built, built[1].Built
 	v, err := l.accel(ctx, c.Accel, base)
 	if err != nil {
 		return nil, err
