@@ -42,9 +42,6 @@ import (
 // Ext is how the names of semantic patches end.
 const Ext = ".cocci"
 
-// maxRule is the largest semantic patch that is read, in bytes.
-const maxRule = 1 << 20
-
 // Rule is a semantic patch and what its leading comment says.
 type Rule struct {
 	// Name is the name of the file, File its path.
@@ -85,9 +82,6 @@ func Load(dir string) ([]*Rule, error) {
 			continue
 		}
 		file := filepath.Join(dir, e.Name())
-		if info, err := e.Info(); err == nil && info.Size() > maxRule {
-			return nil, wrong(file, 0, fmt.Errorf("has %d bytes, more than %d", info.Size(), maxRule))
-		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, wrong(file, 0, err)

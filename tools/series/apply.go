@@ -3,6 +3,7 @@
 package series
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 
 	"vcpulab/tools/cache"
-	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
@@ -59,9 +59,6 @@ func (s *Series) Try(base tree.Tree, opts Options) (*Report, error) {
 // Where the patches change nothing, because base has them all, the result is
 // base.
 func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (t tree.Tree, report *Report, err error) {
-	if opts.Cache == nil {
-		return tree.Tree{}, nil, errors.New("apply the series: no cache to make the patched tree in")
-	}
 	step := opts.Log.Step("apply the series")
 	done := ""
 	defer func() { step.End(err, "%s", done) }()
@@ -83,13 +80,7 @@ func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (t tre
 
 // inMemory applies the series to what it touches of base.
 func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error) {
-	through := opts.Through
-	if through == 0 {
-		through = len(s.Patches)
-	}
-	if through < 0 || through > len(s.Patches) {
-		return nil, nil, exit.With(exit.Usage, fmt.Errorf("apply the series through patch %d: it has patches 1 to %d", through, len(s.Patches)))
-	}
+	through := cmp.Or(opts.Through, len(s.Patches))
 	root, err := os.OpenRoot(base.Dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("apply the series: open the tree: %w", err)

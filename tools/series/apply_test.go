@@ -109,16 +109,6 @@ func TestReportText(t *testing.T) {
 	compareGolden(t, "testdata/series/report-user.txt", text.String())
 }
 
-func TestThroughOutOfRange(t *testing.T) {
-	s := loadTest(t)
-	for _, n := range []int{-1, 4} {
-		_, _, err := s.Apply(t.Context(), testBase(t), Options{Through: n, Cache: openCache(t)})
-		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), "patches 1 to 3") {
-			t.Errorf("--through %d: exit code %d, %v", n, exit.Code(err), err)
-		}
-	}
-}
-
 // TestSameTreeByOtherMails: a tree made by patches with other messages is the
 // same tree.
 func TestSameTreeByOtherMails(t *testing.T) {
@@ -252,9 +242,6 @@ func TestOverlay(t *testing.T) {
 				t.Errorf("through %d: %s: %v: %s", through, name, err, diff)
 			}
 		}
-	}
-	if _, _, err := s.Overlay(base, Options{Through: len(s.Patches) + 1}); err == nil {
-		t.Error("more patches than there are: expected an error, found none")
 	}
 }
 
