@@ -140,10 +140,10 @@ func (a *area) save() error {
 }
 
 // switchTo makes src a copy of the tree t, of which changed are the paths that
-// differ from the base, and returns how many files were replaced. Replaced
+// differ from base, and returns how many files were replaced. Replaced
 // files are new files with the current time: what was made of the old ones is
 // older, whatever the times in t.
-func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (replaced int, err error) {
+func (a *area) switchTo(ctx context.Context, base, t tree.Tree, changed []string) (replaced int, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("switch the work area %s to the tree %s: %w", a.dir, t.Dir, err)
@@ -153,10 +153,6 @@ func (a *area) switchTo(ctx context.Context, t tree.Tree, changed []string) (rep
 		return 0, a.clone(ctx, t, changed)
 	}
 	// A tree that was made again had been edited, and the area may share the files.
-	base, _, err := t.Root()
-	if err != nil {
-		return 0, err
-	}
 	if again, err := a.olderThan(base); again || err != nil {
 		return 0, cmp.Or(err, a.clone(ctx, t, changed))
 	}

@@ -140,7 +140,7 @@ func (g *testTrees) switchTo(t *testing.T, a *area, name string) int {
 	if err != nil || base.ID != "id-base" {
 		t.Fatalf("Root of %s = %s, %v", name, base.ID, err)
 	}
-	n, err := a.switchTo(t.Context(), g.trees[name], changed)
+	n, err := a.switchTo(t.Context(), base, g.trees[name], changed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,7 +222,7 @@ func (b *build) populate(ctx context.Context, fill func(ctx context.Context, a *
 		defer a.close()
 
 		step.Update("preparing the source tree")
-		if _, err := a.switchTo(ctx, b.tree, b.changed); err != nil {
+		if _, err := a.switchTo(ctx, b.base, b.tree, b.changed); err != nil {
 			return err
 		}
 		m.dir = a.src
@@ -233,7 +233,7 @@ func (b *build) populate(ctx context.Context, fill func(ctx context.Context, a *
 	if err != nil {
 		return "", false, b.Cache.Full(b.doing(), err)
 	}
-	return dir, hit, b.markUsed(b.kind, b.key)
+	return dir, hit, nil
 }
 
 // finalConfig reads the configuration that Kconfig made, in which nothing that
@@ -243,15 +243,14 @@ func (b *build) finalConfig(a *area) (Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	dropped := b.config.dropped(final)
+	asked := b.config
 	if b.elsewhere {
-		dropped = slices.DeleteFunc(dropped, func(d Dropped) bool { return d.Symbol != "CONFIG_KVM" })
+		asked = slices.DeleteFunc(slices.Clone(asked), func(s Setting) bool { return s.Symbol != "CONFIG_KVM" })
 	}
-	if len(dropped) == 0 {
-		return final, nil
+	if err := asked.checkKept(final, os.DirFS(a.src), b.Arch.Source); err != nil {
+		return nil, fmt.Errorf("configure %s: %w", b.Arch.Name, err)
 	}
-	explain(dropped, os.DirFS(a.src), b.Arch.Source, final)
-	return nil, dropError(b.Arch, dropped)
+	return final, nil
 }
 
 // lockArea opens the work area, and makes room for it and for another result.
@@ -264,24 +263,11 @@ func (b *build) lockArea(ctx context.Context) (*area, error) {
 		return nil, err
 	}
 
-	err = b.markUsed(b.areaKind, b.areaKey)
-	if err == nil {
-		err = b.trim(ctx, b.areaKind, keep[b.areaKind]) // this one is locked and stays
-	}
-	if err != nil {
+	if err := b.trim(ctx, b.areaKind, keep[b.areaKind]); err != nil { // this one is locked and stays
 		a.close()
 		return nil, err
 	}
 	return a, nil
-}
-
-// markUsed records that an entry was used now.
-func (b *Builder) markUsed(kind, key string) error {
-	now := time.Now()
-	if err := os.Chtimes(b.Cache.Path(kind, key), now, now); err != nil {
-		return fmt.Errorf("record the use of %s/%s: %w", kind, key, err)
-	}
-	return nil
 }
 
 // trimPatience is how long trim waits for an entry that is in use before it
@@ -295,9 +281,10 @@ func (b *Builder) trim(ctx context.Context, kind string, n int) error {
 	if err != nil || len(keys) <= n {
 		return err
 	}
+	// The cache sets the time of entries that are used, and the state of a work area
+	// is replaced when it is. One that was just removed counts as oldest.
 	used := make(map[string]time.Time, len(keys))
 	for _, key := range keys {
-		// One that another process has just removed counts as oldest.
 		if info, err := os.Stat(b.Cache.Path(kind, key)); err == nil {
 			used[key] = info.ModTime()
 		}

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 )
 
@@ -138,37 +137,28 @@ func (c Config) Hash() string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(c.String())))
 }
 
-// Dropped is a setting that Kconfig did not keep.
-type Dropped struct {
-	Setting
-	Got  string // the value in the final configuration
-	Hint string // the reason, as far as the Kconfig files tell; may be empty
-}
-
-// dropped returns the settings of c that the final configuration does not
-// have.
-func (c Config) dropped(final Config) []Dropped {
-	var list []Dropped
+// checkKept returns an error that names the settings of c that the final configuration
+// of a tree does not have, with the reason as far as its Kconfig files tell: the kernel
+// would not be the one that was asked for. Source is the architecture's directory.
+func (c Config) checkKept(final Config, fsys fs.FS, source string) error {
+	var list strings.Builder
+	n := 0
 	for _, s := range c {
-		if got := final.Value(s.Symbol); got != s.Value {
-			list = append(list, Dropped{Setting: s, Got: got})
+		got := final.Value(s.Symbol)
+		if got == s.Value {
+			continue
+		}
+		n++
+		fmt.Fprintf(&list, "\n  %s: %s=%s became %s", s.Where, s.Symbol, s.Value, got)
+		// An error here must not hide the error that is explained.
+		if h, err := hint(fsys, source, strings.TrimPrefix(s.Symbol, "CONFIG_"), final); err == nil {
+			fmt.Fprintf(&list, " (%s)", h)
 		}
 	}
-	return list
-}
-
-// dropError says that Kconfig dropped settings that a fragment asks for: the
-// kernel would not be the one that was asked for.
-func dropError(a arch.Arch, dropped []Dropped) error {
-	var b strings.Builder
-	for _, d := range dropped {
-		fmt.Fprintf(&b, "\n  %s: %s=%s became %s", d.Where, d.Symbol, d.Value, d.Got)
-		if d.Hint != "" {
-			fmt.Fprintf(&b, " (%s)", d.Hint)
-		}
+	if n == 0 {
+		return nil
 	}
-	return exit.With(exit.BuildFailed, fmt.Errorf("configure %s: Kconfig did not keep %d of the settings:%s\nset what they depend on in the same fragment, or remove them from it",
-		a.Name, len(dropped), &b))
+	return exit.With(exit.BuildFailed, fmt.Errorf("Kconfig did not keep %d of the settings:%s\nset what they depend on in the same fragment, or remove them from it", n, &list))
 }
 
 var (
@@ -183,17 +173,6 @@ var (
 	kconfigText   = regexp.MustCompile(`"[^"]*"|\$\([^)]*\)`)
 	kconfigSymbol = regexp.MustCompile(`\b[A-Z0-9_]*[A-Z][A-Z0-9_]*\b`)
 )
-
-// explain adds hints to the settings that Kconfig of a tree did not keep; source
-// is the architecture's directory.
-func explain(dropped []Dropped, fsys fs.FS, source string, final Config) {
-	for i, d := range dropped {
-		// An error here must not hide the error that is explained.
-		if h, err := hint(fsys, source, strings.TrimPrefix(d.Symbol, "CONFIG_"), final); err == nil {
-			dropped[i].Hint = h
-		}
-	}
-}
 
 // hint tells where a symbol (without its prefix) is defined in a tree and what it
 // depends on. The files of other architectures than source are left out.

@@ -77,18 +77,15 @@ func libraryOf(header string) string {
 
 // Hint returns how to repair a fault of the machine, "" for other faults.
 func (f Fault) Hint() string {
-	switch f.Kind {
-	case MissingProgram:
-		return "install it: ci/packages.toml lists the packages to install"
-	case MissingLibrary:
+	if f.Kind == MissingLibrary {
 		header, _, _ := strings.Cut(f.Message, ":")
 		return "install the package " + libraryOf(header)
-	case DiskFull:
-		return "free some space, or set VCPULAB_CACHE to a directory on another disk"
-	case OutOfMemory:
-		return "a compiler was killed: free some memory, or build with fewer jobs"
 	}
-	return ""
+	return map[Kind]string{
+		MissingProgram: "install it: ci/packages.toml lists the packages to install",
+		DiskFull:       "free some space, or set VCPULAB_CACHE to a directory on another disk",
+		OutOfMemory:    "a compiler was killed: free some memory, or build with fewer jobs",
+	}[f.Kind]
 }
 
 // Error is a build that failed.
@@ -122,8 +119,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // ExitCode is that of a failed build, or of a machine that lacks something if
 // that is the reason.
 func (e *Error) ExitCode() int {
-	switch e.Fault.Kind {
-	case MissingProgram, MissingLibrary, DiskFull, OutOfMemory:
+	if e.Fault.Hint() != "" {
 		return exit.MachineLacks
 	}
 	return exit.BuildFailed

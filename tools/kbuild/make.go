@@ -133,6 +133,7 @@ func (m *makeRun) explain(log io.ReadSeeker, start int64, err error) error {
 }
 
 // stepLine is what kbuild prints for each command that it runs: "  CC      kernel/fork.o".
+// The programs below tools/ are built with absolute paths.
 var stepLine = regexp.MustCompile(`^  ([A-Z][A-Z0-9_]*)(?: \[[MU]\])? +(\S+)`)
 
 // stepCheck is the step that runs sparse.
@@ -145,23 +146,13 @@ func (m *makeRun) countStep(line string) {
 		return
 	}
 	m.steps++
-	what := found[1] + " " + shortPath(found[2])
+	of := ""
 	if m.expected > 0 {
 		// The estimate may be too low; it never says that more was done than
 		// there is to do.
-		m.step.Update("%d of about %d, %s", m.steps, max(m.expected, m.steps), what)
-		return
+		of = fmt.Sprintf(" of about %d", max(m.expected, m.steps))
 	}
-	m.step.Update("%d, %s", m.steps, what)
-}
-
-// shortPath takes the absolute part off the paths that the programs below
-// tools/ are built with.
-func shortPath(p string) string {
-	if i := strings.LastIndex(p, "/tools/"); filepath.IsAbs(p) && i >= 0 {
-		return p[i+1:]
-	}
-	return p
+	m.step.Update("%d%s, %s %s", m.steps, of, found[1], strings.TrimPrefix(found[2], m.dir+"/out/"))
 }
 
 // GCC is the name of the default compiler in a [Spec]. Clang is called "clang",
@@ -247,26 +238,20 @@ func missingPrograms(programs ...string) []string {
 // MAKEFLAGS, KCFLAGS or ARCH.
 const locale = "LC_ALL=C"
 
-// checker is sparse, as a command for kbuild's CHECK=.
-type checker struct {
-	Command string
-	Version string
-}
-
-// checkCommand makes sparse 0.6.4 understand the kernel's headers, which since
+// checkCommand is sparse, for kbuild's CHECK=. It makes sparse 0.6.4 understand the kernel's headers, which since
 // Linux 7.0 have __typeof_unqual__(): a qualifier that stays causes at most a
 // warning, which is the same in all kernels. kbuild asks whether sparse does, and
 // if not goes on without it.
 const checkCommand = "sparse -D__typeof_unqual__=__typeof__"
 
-// findChecker finds sparse.
-func findChecker(ctx context.Context) (checker, error) {
+// sparseVersion finds sparse and asks for its version.
+func sparseVersion(ctx context.Context) (string, error) {
 	if err := need("check with sparse", "sparse"); err != nil {
-		return checker{}, err
+		return "", err
 	}
 	version, err := program.Version(ctx, "sparse", "--version")
 	if err != nil {
-		return checker{}, exit.With(exit.MachineLacks, fmt.Errorf("ask sparse for its version: %w", err))
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("ask sparse for its version: %w", err))
 	}
-	return checker{Command: checkCommand, Version: "sparse " + version}, nil
+	return "sparse " + version, nil
 }

@@ -81,7 +81,7 @@ type Installed struct {
 }
 
 // BuildInstalled builds the kernel module in srcDir against an installed kernel,
-// below work, an existing directory, and returns the absolute path of the
+// below the directory work, and returns the absolute path of the
 // module. srcDir and the kernel's own directories are only read; only the log
 // goes to the cache.
 func (b *Builder) BuildInstalled(ctx context.Context, k Installed, srcDir, work string) (ko string, err error) {
@@ -131,7 +131,7 @@ func readModule(dir string) (*moduleSource, error) {
 
 	m := &moduleSource{dir: dir}
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !isModuleSource(name) {
+		if err != nil || !d.Type().IsRegular() || !moduleFile.MatchString(name) || strings.HasSuffix(name, ".mod.c") {
 			return err
 		}
 		data, err := root.ReadFile(name)
@@ -144,14 +144,9 @@ func readModule(dir string) (*moduleSource, error) {
 	return m, err
 }
 
-func isModuleSource(name string) bool {
-	switch base := filepath.Base(name); filepath.Ext(base) {
-	case ".c", ".h", ".S":
-		return !strings.HasSuffix(base, ".mod.c") // left by an earlier build by hand
-	default:
-		return base == "Kbuild" || base == "Makefile"
-	}
-}
+// moduleFile is a name of such a file, but for those that an earlier build by hand left,
+// *.mod.c.
+var moduleFile = regexp.MustCompile(`(^|/)(Kbuild|Makefile|[^/]*\.[chS])$`)
 
 // build builds the module in work, a new directory, with a run of make that knows
 // the kernel, and returns the paths of its modules.

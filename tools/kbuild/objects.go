@@ -73,8 +73,9 @@ const (
 // objectBuild is one compilation.
 type objectBuild struct {
 	*build
-	spec    ObjectSpec
-	checker checker
+	spec ObjectSpec
+	// checker is sparse's version, and check how it is called; "" without it.
+	checker, check string
 }
 
 // CanBuildObjects says what the machine lacks to compile a specification, nil if
@@ -83,17 +84,11 @@ func (b *Builder) CanBuildObjects(ctx context.Context, spec ObjectSpec) error {
 	if _, err := findToolchain(ctx, spec.Arch, spec.Compiler); err != nil {
 		return err
 	}
-	_, err := spec.checker(ctx)
-	return err
-}
-
-// checker returns sparse for the specification, the zero value if that does
-// without.
-func (s ObjectSpec) checker(ctx context.Context) (checker, error) {
-	if s.WithoutSparse != "" {
-		return checker{}, nil
+	if spec.WithoutSparse != "" {
+		return nil
 	}
-	return findChecker(ctx)
+	_, err := sparseVersion(ctx)
+	return err
 }
 
 // Objects compiles KVM of a tree, or returns what was found when that was
@@ -110,8 +105,11 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	}
 	common.elsewhere = spec.Elsewhere
 	o := objectBuild{build: common, spec: spec}
-	if o.checker, err = spec.checker(ctx); err != nil {
-		return nil, err
+	if spec.WithoutSparse == "" {
+		o.check = checkCommand
+		if o.checker, err = sparseVersion(ctx); err != nil {
+			return nil, err
+		}
 	}
 	seen, err := identify(o.base, t, o.changed, o.matters)
 	if err != nil {
@@ -120,7 +118,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	// The keys of the cache have uname's name of the architecture.
 	setup := []string{
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
-		o.toolchain.Compiler, o.toolchain.Linker, o.checker.Version, o.checker.Command,
+		o.toolchain.Compiler, o.toolchain.Linker, o.checker, o.check,
 	}
 	areaKind := kindObjectArea
 	if spec.Elsewhere {
@@ -165,8 +163,8 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 	// kernel-doc, which W=1 has kbuild run for each object, says the same for
 	// all architectures: it is a check of package verify.
 	m.vars = slices.Concat(m.vars, settled, []string{"W=1", "cmd_checkdoc=", "--output-sync=target"})
-	if o.checker.Command != "" {
-		m.vars = append(m.vars, "C=1", "CHECK="+o.checker.Command)
+	if o.check != "" {
+		m.vars = append(m.vars, "C=1", "CHECK="+o.check)
 	}
 	final, err := o.configure(ctx, a, *m)
 	if err != nil {
@@ -187,7 +185,7 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 		Warnings: sorted(slices.Concat(append(slices.Collect(maps.Values(all)), hidden)...)),
 		Made:     count(m.said.made, o.directories()), All: count(all, o.directories()),
 		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
-		Checker: o.checker.Version, CheckCommand: o.checker.Command, ConfigHash: final.Hash(),
+		Checker: o.checker, CheckCommand: o.check, ConfigHash: final.Hash(),
 	}
 	if spec := o.spec; spec.Elsewhere && found.All == 0 {
 		return exit.With(exit.BuildFailed, fmt.Errorf("%s: no object of KVM was made: the configuration of %s leaves it out", m.doing, spec.Name))

@@ -5,6 +5,7 @@ package kbuild
 import (
 	"cmp"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -32,14 +33,11 @@ func (w Warning) String() string {
 	return w.File + ": " + w.Message
 }
 
-func compareWarnings(a, b Warning) int {
-	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Message, b.Message))
-}
-
 // sorted returns warnings in order, each once.
 func sorted(list []Warning) []Warning {
-	list = slices.SortedFunc(slices.Values(list), compareWarnings)
-	return slices.Compact(list)
+	return slices.Compact(slices.SortedFunc(slices.Values(list), func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Message, b.Message))
+	}))
 }
 
 var (
@@ -122,9 +120,6 @@ func count(targets map[string][]Warning, directories []string) int {
 // kin leave for modpost.
 const exportMark = "__export_symbol_"
 
-// symbolUse is a symbol that an object takes from elsewhere.
-type symbolUse struct{ object, symbol string }
-
 // unexported returns a warning for each symbol that a module below the
 // directories takes from another of them that does not export it. modpost would
 // find it, but needs the whole kernel; and a patch in the middle of a series can
@@ -133,7 +128,7 @@ type symbolUse struct{ object, symbol string }
 func unexported(out string, directories []string) ([]Warning, error) {
 	owner := make(map[string]string) // object that defines a symbol
 	exported := make(map[string]bool)
-	var uses []symbolUse
+	var uses [][2]string // an object, and a symbol that it takes from elsewhere
 	for _, dir := range directories {
 		names, err := filepath.Glob(filepath.Join(out, filepath.FromSlash(dir), "*.mod"))
 		if err != nil {
@@ -141,8 +136,12 @@ func unexported(out string, directories []string) ([]Warning, error) {
 		}
 		for _, name := range names {
 			object := dir + "/" + strings.TrimSuffix(filepath.Base(name), ".mod") + ".o"
-			symbols, err := elfSymbols(filepath.Join(out, filepath.FromSlash(object)))
+			f, err := elf.Open(filepath.Join(out, filepath.FromSlash(object)))
 			if err != nil {
+				return nil, fmt.Errorf("read what %s exports: %w", object, err)
+			}
+			symbols, err := f.Symbols()
+			if err = errors.Join(err, f.Close()); err != nil {
 				return nil, fmt.Errorf("read what %s exports: %w", object, err)
 			}
 			for _, s := range symbols {
@@ -151,7 +150,7 @@ func unexported(out string, directories []string) ([]Warning, error) {
 				case mark:
 					exported[name] = true
 				case s.Section == elf.SHN_UNDEF && global:
-					uses = append(uses, symbolUse{object, name})
+					uses = append(uses, [2]string{object, name})
 				case global:
 					owner[name] = object
 				}
@@ -161,18 +160,9 @@ func unexported(out string, directories []string) ([]Warning, error) {
 
 	var found []Warning
 	for _, u := range uses {
-		if from := owner[u.symbol]; from != "" && !exported[u.symbol] {
-			found = append(found, Warning{File: u.object, Message: fmt.Sprintf("error: %q is in %s, which does not export it", u.symbol, from)})
+		if from := owner[u[1]]; from != "" && !exported[u[1]] {
+			found = append(found, Warning{File: u[0], Message: fmt.Sprintf("error: %q is in %s, which does not export it", u[1], from)})
 		}
 	}
 	return sorted(found), nil
-}
-
-func elfSymbols(name string) ([]elf.Symbol, error) {
-	f, err := elf.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return f.Symbols()
 }
