@@ -248,7 +248,8 @@ func (s *Splat) detail(text string) (more bool) {
 		return len(s.By) < 2
 	}
 	if m := oopsAt.FindStringSubmatch(text); m != nil {
-		if !strings.Contains(s.Title, m[1]) {
+		// Where a lock is known, that is what was interrupted.
+		if s.About == "" && !strings.Contains(s.Title, m[1]) {
 			s.Title += " in " + m[1]
 		}
 		return false

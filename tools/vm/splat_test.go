@@ -175,7 +175,9 @@ func TestSame(t *testing.T) {
 		"numbers in a text":       {warn("vcpu 7 of 8", file, f, "CPU#0: a/1"), warn("vcpu 1 of 4", file, f, "CPU#0: a/1"), true},
 		"a warning and a heading": {base, "WARNING: suspicious RCU usage\n", false},
 
-		"lockdep, another task":     {circular("a b/101", "&kvm->lock", f), circular("worker/7", "&kvm->lock", f), true},
+		"lockdep, another task": {circular("a b/101", "&kvm->lock", f), circular("worker/7", "&kvm->lock", f), true},
+		"lockdep, another interrupted function": {
+			circular("a/101", "&gpc->lock", f) + "RIP: 0010:lock_acquire+0x191/0x310\n", circular("swapper/1/0", "&gpc->lock", f) + "RIP: 0010:default_idle+0x13/0x20\n", true},
 		"lockdep, another lock":     {circular("a/101", "&kvm->lock", f), circular("a/101", "&kvm->slots_lock", f), false},
 		"lockdep, another function": {circular("a/101", "&kvm->lock", f), circular("a/101", "&kvm->lock", "kvm_free"), false},
 		"RCU, another place": {"WARNING: suspicious RCU usage\n-----\nvirt/kvm/a.c:12 suspicious rcu_dereference_check() usage!\n",
