@@ -158,7 +158,7 @@ func (c Config) checkKept(final Config, fsys fs.FS, source string) error {
 	if n == 0 {
 		return nil
 	}
-	return exit.With(exit.BuildFailed, fmt.Errorf("Kconfig did not keep %d of the settings:%s\nset what they depend on in the same fragment, or remove them from it", n, &list))
+	return exit.With(exit.BuildFailed, fmt.Errorf("%d of the settings were not kept by Kconfig:%s\nset what they depend on in the same fragment, or remove them from it", n, &list))
 }
 
 var (

@@ -130,7 +130,7 @@ func TestDropped(t *testing.T) {
 	asked := parse("CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n# CONFIG_D is not set\nCONFIG_N=4096\n")
 	final := parse("CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_N=1024\n")
 	err := asked.checkKept(final, os.DirFS("testdata/kconfig"), "x86")
-	if exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "did not keep 2 of the settings:\n  f:2: CONFIG_B=m became y (this kernel has no symbol B)\n  f:5: CONFIG_N=4096 became 1024 (") {
+	if exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "2 of the settings were not kept by Kconfig:\n  f:2: CONFIG_B=m became y (this kernel has no symbol B)\n  f:5: CONFIG_N=4096 became 1024 (") {
 		t.Errorf("%d %v", exit.Code(err), err)
 	}
 	if err := final.checkKept(final, nil, ""); err != nil {
