@@ -117,6 +117,17 @@ func lookAt(root string, names []string) ([]wire.Checker, error) {
 	return all, nil
 }
 
+// wentOff tells whether checkers went off during a program, and notes it in now.
+func wentOff(before, now []wire.Checker, program string) bool {
+	off := false
+	for i := range now {
+		if before[i].Wrong == "" && now[i].Wrong != "" {
+			now[i].After, off = program, true
+		}
+	}
+	return off
+}
+
 // gaveUp tells whether kmemleak refused a command because it has given up, which
 // is no error of the job if the host is told at its end.
 func gaveUp(err error, job wire.Exec) bool {

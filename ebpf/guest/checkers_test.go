@@ -90,6 +90,37 @@ func TestCheckers(t *testing.T) {
 	}
 }
 
+// TestWentOff: a program is blamed for those that went off while it ran.
+func TestWentOff(t *testing.T) {
+	state := func(wrong ...string) (all []wire.Checker) {
+		for _, w := range wrong {
+			all = append(all, wire.Checker{Wrong: w})
+		}
+		return all
+	}
+	for name, tc := range map[string]struct {
+		before, now []wire.Checker
+		after       string // of each, by commas
+		off         bool
+	}{
+		"on":          {state("", ""), state("", ""), ",", false},
+		"never on":    {state("x", ""), state("x", ""), ",", false},
+		"went off":    {state("", ""), state("", "x"), ",a", true},
+		"both":        {state("", ""), state("x", "x"), "a,a", true},
+		"the other":   {state("x", ""), state("x", "x"), ",a", true},
+		"no checkers": {nil, nil, "", false},
+	} {
+		off := wentOff(tc.before, tc.now, "a")
+		var after []string
+		for _, c := range tc.now {
+			after = append(after, c.After)
+		}
+		if got := strings.Join(after, ","); off != tc.off || got != tc.after {
+			t.Errorf("%s: expected %v, %q, found %v, %q", name, tc.off, tc.after, off, got)
+		}
+	}
+}
+
 // FuzzExpectField: files of the kernel in another format are no proof.
 func FuzzExpectField(f *testing.F) {
 	for _, text := range alive() {

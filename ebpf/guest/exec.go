@@ -32,19 +32,26 @@ func execPrograms(out *wire.Encoder, job wire.Exec) error {
 			return err
 		}
 	}
+	state, err := lookAt("", job.Checkers)
+	if err != nil {
+		return err
+	}
 	for _, p := range job.Programs {
 		if err := execProgram(out, p, job.Leaks); err != nil && !gaveUp(err, job) {
 			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		before := state
+		if state, err = lookAt("", job.Checkers); err != nil {
+			return err
+		}
+		if wentOff(before, state, p.Name) {
+			break // a fresh kernel has it on for the others
 		}
 	}
 	if len(job.Checkers) == 0 {
 		return nil
 	}
-	all, err := lookAt("", job.Checkers)
-	if err != nil {
-		return err
-	}
-	return out.Send(wire.Record{Checkers: all})
+	return out.Send(wire.Record{Checkers: state})
 }
 
 // execProgram runs one program. The host and the kernel's log are told before: the

@@ -18,7 +18,7 @@ import (
 
 // Version is the version of the record format. Hello carries it, and a host
 // refuses a guest of another version.
-const Version = 5
+const Version = 6
 
 // Record is one line from the guest. At most one of the fields after Nanos is set; a
 // record with none says that the guest is alive.
@@ -39,7 +39,8 @@ type Record struct {
 	// and the name.
 	Start string `json:"start,omitempty"`
 	Test  *Test  `json:"test,omitempty"`
-	// Checkers are all of Exec.Checkers, after the programs.
+	// Checkers are all of Exec.Checkers, after the programs: all of them, or those
+	// up to the one during which a checker gave up.
 	Checkers []Checker `json:"checkers,omitempty"`
 	// End is the last record.
 	End *End `json:"end,omitempty"`
@@ -144,7 +145,8 @@ type Exec struct {
 	// Leaks has kmemleak look for leaks after each program, and logs its report
 	// in the kernel's log.
 	Leaks bool `json:"leaks,omitempty"`
-	// Checkers are those of the kernel's that have to be on after the programs.
+	// Checkers are those of the kernel's that have to be on after each program. The
+	// programs after one during which a checker gave up are not run.
 	Checkers []string `json:"checkers,omitempty"`
 }
 
@@ -168,6 +170,8 @@ type Checker struct {
 	// Wrong is what shows that it is off, "" if it is on: that it is silent means
 	// nothing then.
 	Wrong string `json:"wrong,omitempty"`
+	// After is the program after which it was off, "" if it never was on.
+	After string `json:"after,omitempty"`
 }
 
 // Program is one static program to run in the guest.

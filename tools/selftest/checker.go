@@ -18,11 +18,14 @@ const checkerPrefix = "checker: "
 func IsChecker(name string) bool { return strings.HasPrefix(name, checkerPrefix) }
 
 // takeCheckers takes what a guest says of its checkers. It has to be what it was
-// asked for.
+// asked for, and a test that it blames has to have ended.
 func (g *guest) takeCheckers(all []wire.Checker) error {
 	var names []string
 	for _, c := range all {
 		names = append(names, c.Name)
+		if c.After != "" && (c.Wrong == "" || g.result(c.After) == nil) {
+			return fmt.Errorf("the guest reports that %s was off after %q, of which it has no result", c.Name, c.After)
+		}
 	}
 	if !slices.Equal(names, g.r.opts.Checkers) || g.checkers != nil {
 		return fmt.Errorf("the guest reports on %q, expected %q once", names, g.r.opts.Checkers)
@@ -31,17 +34,31 @@ func (g *guest) takeCheckers(all []wire.Checker) error {
 	return nil
 }
 
+// cutShort tells whether the guest ended before its last test because a checker gave
+// up during the one before.
+func (g *guest) cutShort() bool {
+	return slices.ContainsFunc(g.checkers, func(c wire.Checker) bool { return c.After != "" })
+}
+
 // finishCheckers takes what the checkers of a guest that has ended have come to. The
-// first that was off counts.
+// first that was off for no reason counts.
 func (r *runner) finishCheckers(g *guest) {
 	for _, c := range g.checkers {
-		old, known := r.checkers[c.Name]
-		if known && old.Outcome == Fail {
+		res, known := r.checkers[c.Name]
+		if known && res.Outcome == Fail {
 			continue
 		}
-		res := Result{Name: checkerPrefix + c.Name, Outcome: Pass}
-		if c.Wrong != "" {
-			res.Outcome, res.Reason = Fail, fmt.Sprintf("it was off at the end of guest %d, after %s: %s", g.number, g.tests[len(g.tests)-1].Name, c.Wrong)
+		res.Name, res.Outcome = checkerPrefix+c.Name, Pass
+		switch last := g.result(c.After); {
+		case c.Wrong == "":
+		case last == nil:
+			res.Outcome, res.Reason = Fail, fmt.Sprintf("it was never on in guest %d: %s", g.number, c.Wrong)
+		case len(last.Splats) == 0:
+			res.Outcome, res.Reason = Fail, fmt.Sprintf("%s turned it off in guest %d without a report of the kernel: %s", c.After, g.number, c.Wrong)
+		default:
+			// The report counts for the test, on both kernels.
+			text := fmt.Sprintf("a report of the kernel during %s turned it off; the tests after it had a new guest", c.After)
+			res.Reason = strings.TrimPrefix(res.Reason+"; "+text, "; ")
 		}
 		r.checkers[c.Name] = res
 	}

@@ -4,11 +4,13 @@ package selftest
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
+	"vcpulab/tools/vm"
 )
 
 // Kernels that look for faults of their own; vcpulab test names those that are built.
@@ -20,22 +22,30 @@ const (
 func TestCheckerResults(t *testing.T) {
 	on := []wire.Checker{{Name: wire.Lockdep}, {Name: wire.KASAN}}
 	off := []wire.Checker{{Name: wire.Lockdep, Wrong: "debug_locks: 0"}, {Name: wire.KASAN}}
+	after := func(test string) []wire.Checker {
+		return []wire.Checker{{Name: wire.Lockdep, Wrong: "debug_locks: 0", After: test}, {Name: wire.KASAN}}
+	}
 	for name, tc := range map[string]struct {
 		guests [][]wire.Checker // nil is one that died
 		want   string           // of lockdep
 	}{
 		"on":                     {[][]wire.Checker{on, on}, "pass: "},
-		"off in the first guest": {[][]wire.Checker{off, on}, "fail: it was off at the end of guest 1, after b: debug_locks: 0"},
-		"off in the second":      {[][]wire.Checker{on, off}, "fail: it was off at the end of guest 2, after b: debug_locks: 0"},
-		"one guest died":         {[][]wire.Checker{nil, on}, "pass: "},
-		"all guests died":        {[][]wire.Checker{nil}, "fail: no guest came to its end, where it had to prove that it is on"},
+		"off in the first guest": {[][]wire.Checker{off, on}, "fail: it was never on in guest 1: debug_locks: 0"},
+		"off in the second":      {[][]wire.Checker{on, off}, "fail: it was never on in guest 2: debug_locks: 0"},
+		"turned off":             {[][]wire.Checker{on, after("silent")}, "fail: silent turned it off in guest 2 without a report of the kernel: debug_locks: 0"},
+		"by a report":            {[][]wire.Checker{on, after("loud")}, "pass: a report of the kernel during loud turned it off; the tests after it had a new guest"},
+		"by two, then by none": {[][]wire.Checker{after("loud"), after("loud"), off},
+			"fail: it was never on in guest 3: debug_locks: 0"},
+		"one guest died":  {[][]wire.Checker{nil, on}, "pass: "},
+		"all guests died": {[][]wire.Checker{nil}, "fail: no guest came to its end, where it had to prove that it is on"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reported := 0
+			reported := map[string]bool{}
 			r := &runner{results: map[string]Result{}, checkers: map[string]Result{}, running: map[int]string{}, opts: Options{
-				Checkers: []string{wire.Lockdep, wire.KASAN}, OnResult: func(Result) { reported++ }}}
+				Checkers: []string{wire.Lockdep, wire.KASAN}, OnResult: func(res Result) { reported[res.Name] = true }}}
 			for i, all := range tc.guests {
-				g := &guest{r: r, number: i + 1, tests: named("a", "b")}
+				g := &guest{r: r, number: i + 1, tests: named("silent", "loud"), results: []Result{
+					{Name: "silent", Outcome: Pass}, {Name: "loud", Outcome: Pass, Splats: []vm.Splat{{Kind: vm.KernelWarning, Title: "WARNING: x"}}}}}
 				if all != nil {
 					if err := g.follow(wire.Record{Checkers: all}); err != nil {
 						t.Fatal(err)
@@ -45,14 +55,14 @@ func TestCheckerResults(t *testing.T) {
 			}
 			r.endCheckers()
 			got := r.results["checker: lockdep"]
-			if text := string(got.Outcome) + ": " + got.Reason; text != tc.want || reported != 2 || len(r.results) != 2 {
-				t.Errorf("expected %q and two results, found %q and %v", tc.want, text, r.results)
+			if text := string(got.Outcome) + ": " + got.Reason; text != tc.want || len(reported) != 4 || len(r.results) != 4 {
+				t.Errorf("expected %q and four results, found %q and %v", tc.want, text, r.results)
 			}
 		})
 	}
 
 	g := guest{r: &runner{opts: Options{Checkers: []string{wire.Lockdep}}}}
-	for name, all := range map[string][]wire.Checker{"another": {{Name: wire.KCSAN}}, "one more": on, "none": {}} {
+	for name, all := range map[string][]wire.Checker{"another": {{Name: wire.KCSAN}}, "one more": on, "none": {}, "of another test": {{Name: wire.Lockdep, Wrong: "debug_locks: 0", After: "a"}}} {
 		if err := g.follow(wire.Record{Checkers: all}); err == nil {
 			t.Errorf("%s: expected an error", name)
 		}
@@ -84,28 +94,33 @@ func TestCompareCheckers(t *testing.T) {
 }
 
 // TestCheckersOff switches each checker off in a guest, or has it in no kernel, and
-// nowhere else.
+// nowhere else. After a report that turns one off, a guest has all on for the rest.
 func TestCheckersOff(t *testing.T) {
 	debug := []string{wire.Lockdep, wire.DebugObjects, wire.Kmemleak, wire.KASAN, wire.FaultInjection}
 	for name, tc := range map[string]struct {
 		kernel   string
 		checkers []string
-		how      string
+		hows     string
 		append   []string
 		off      []string
+		guests   int
 	}{
-		"none in the kernel":  {envKernel, append(debug, wire.KCSAN), "pass", nil, append(debug, wire.KCSAN)},
-		"debug, on":           {envDebugKernel, debug, "pass", []string{wire.KASANMultiShot}, nil},
-		"debug, switched off": {envDebugKernel, debug, "blind", []string{"no_debug_objects"}, []string{wire.Lockdep, wire.DebugObjects, wire.Kmemleak, wire.KASAN}},
-		"KCSAN, on":           {envKCSANKernel, []string{wire.KCSAN}, "pass", nil, nil},
-		"KCSAN, switched off": {envKCSANKernel, []string{wire.KCSAN}, "blind", nil, []string{wire.KCSAN}},
+		"none in the kernel":  {envKernel, append(debug, wire.KCSAN), "pass", nil, append(debug, wire.KCSAN), 1},
+		"debug, a report":     {envDebugKernel, debug, "report pass", []string{wire.KASANMultiShot}, nil, 2},
+		"debug, switched off": {envDebugKernel, debug, "blind", []string{"no_debug_objects"}, []string{wire.Lockdep, wire.DebugObjects, wire.Kmemleak, wire.KASAN}, 1},
+		"KCSAN, on":           {envKCSANKernel, []string{wire.KCSAN}, "pass", nil, nil, 1},
+		"KCSAN, switched off": {envKCSANKernel, []string{wire.KCSAN}, "blind", nil, []string{wire.KCSAN}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.kernel != envKernel && os.Getenv(tc.kernel) == "" {
 				t.Skip("NOT TESTED: no such kernel is built; make test-kernel-debug and test-kernel-kcsan build them")
 			}
-			s := Kernel{Name: "base", Arch: arch.X86_64(), Image: need(t, tc.kernel), Tests: faulty(t, tc.how)}
-			got, err := Run(t.Context(), testCache(t), s, Options{MemMiB: 2048, Checkers: tc.checkers, Append: tc.append, Leaks: tc.kernel == envDebugKernel})
+			s := Kernel{Name: "base", Arch: arch.X86_64(), Image: need(t, tc.kernel), Tests: faulty(t, strings.Fields(tc.hows)...)}
+			keep := t.TempDir()
+			got, err := Run(t.Context(), testCache(t), s, Options{
+				MemMiB: 2048, Checkers: tc.checkers, Append: tc.append, Leaks: tc.kernel == envDebugKernel, KeepDir: keep, Parallel: 1,
+				Elsewhere: took(map[string]float64{"report": 2, "pass": 1}), // the order
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +131,11 @@ func TestCheckersOff(t *testing.T) {
 					off = append(off, strings.TrimPrefix(r.Name, checkerPrefix))
 				}
 			}
-			if len(got) != len(tc.checkers)+1 || !sameElements(off, tc.off) {
+			guests, err := os.ReadDir(filepath.Join(keep, guestsDir))
+			if err != nil || len(guests) != tc.guests {
+				t.Errorf("expected %d guests, found %v, %v", tc.guests, guests, err)
+			}
+			if len(got) != len(tc.checkers)+len(s.Tests) || !sameElements(off, tc.off) {
 				t.Errorf("expected %d checkers of which %q are off, found %q", len(tc.checkers), tc.off, off)
 			}
 		})

@@ -77,9 +77,6 @@ type Expectations struct {
 	History History
 	// Known are failures that the user expects.
 	Known []KnownFailure
-	// Silent requires that the patched kernel has no splats, not even those
-	// of the base kernel.
-	Silent bool
 }
 
 // decide compares one test. known are the splats of the base kernel.
@@ -106,8 +103,6 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 			why = append(why, fmt.Sprintf("%s: that it is silent means nothing: %s", s.Kind, title))
 		case !slices.ContainsFunc(known, s.Same):
 			why = append(why, fmt.Sprintf("%s, which the base kernel did not have: %s", s.Kind, title))
-		case e.Silent:
-			why = append(why, fmt.Sprintf("%s, as on the base kernel: %s", s.Kind, title))
 		}
 	}
 	complaints := len(why)

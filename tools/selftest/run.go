@@ -5,7 +5,8 @@
 //
 // [Run] spreads the tests of a [Kernel] over guests, the longest first. How
 // a test ended is an [Outcome]; a guest that dies takes with it the test that
-// was running and no other: the rest goes on in a fresh guest. [Compare] puts
+// was running and no other: the rest goes on in a fresh guest, as after a test during
+// which one of the kernel's checkers gave up. [Compare] puts
 // two lists of results side by side. A test or subtest that was good on the
 // base kernel and is not on the patched one is a regression, and so is one
 // that is missing.
@@ -129,7 +130,8 @@ type Options struct {
 	// seconds; the kernel must have it. A leak is a splat.
 	Leaks bool
 	// Checkers are those of the kernel's, as wire.Lockdep, that each guest has to
-	// prove on after its tests. Each has a result of its own, see IsChecker.
+	// prove on after each test. Each has a result of its own, see IsChecker: one that
+	// a report of the kernel turned off, as lockdep's own does, has not failed.
 	Checkers []string
 	// Overlook tells which complaints are not about what is tested; nil is
 	// none. They are kept in Result.Overlooked.

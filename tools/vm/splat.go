@@ -32,7 +32,8 @@ type Splat struct {
 	Func  string `json:"func,omitempty"`
 	Where string `json:"where,omitempty"`
 	// About tells it from others of its title: the condition or the text of a
-	// WARN_ON(), the lock of a report of lockdep. "" is not known.
+	// WARN_ON(), the lock of a report of lockdep, who allocated what leaked. "" is
+	// not known.
 	About string `json:"about,omitempty"`
 }
 
@@ -69,8 +70,14 @@ func lasting(text string) string {
 	return digits.ReplaceAllString(ofTask.ReplaceAllString(text, "$1"), "N")
 }
 
-// kcsanTitle begins the report of a data race.
-const kcsanTitle = "BUG: KCSAN: "
+const (
+	// kcsanTitle begins the report of a data race.
+	kcsanTitle = "BUG: KCSAN: "
+	// leakTitle begins that of a leak.
+	leakTitle = "kmemleak: unreferenced object "
+	// lockdepOff is in place of the locks that a task holds.
+	lockdepOff = "INFO: lockdep is turned off"
+)
 
 //go:embed splats.toml
 var splatsText []byte
@@ -106,6 +113,8 @@ var (
 	// protection by RCU.
 	lockAt = regexp.MustCompile(`^[0-9a-f]{8,} (\(.+?\))\{.*\}-\{\d+:\d+\}, at: ([\w.]+)\+0x`)
 	rcuAt  = regexp.MustCompile(`^(\S+):\d+ (suspicious .*!)$`)
+	// calledAt is a line of the backtrace of a leak.
+	calledAt = regexp.MustCompile(`^    ([A-Za-z_][\w.]*)\+0x[0-9a-f]+/`)
 )
 
 // message is one of the kernel's, or what a program printed.
@@ -214,8 +223,10 @@ func (s *splatFinder) condition(m message) string {
 // add looks at a message.
 func (s *splatFinder) add(m message) {
 	if kind, ok := findSplat(m.text); ok {
-		// An oops is announced by several lines, such as BUG: and Oops:.
-		if n := len(s.found); kind == KernelOops && n > 0 && s.found[n-1].Kind == KernelOops && s.open {
+		// An oops is announced by several lines, such as BUG: and Oops:. What turned
+		// lockdep off was said when it did.
+		n := len(s.found)
+		if kind == KernelOops && n > 0 && s.found[n-1].Kind == KernelOops && s.open || n > 0 && strings.HasPrefix(m.text, lockdepOff) {
 			return
 		}
 		count := &s.fatal
@@ -246,6 +257,13 @@ func (s *Splat) detail(text string) (more bool) {
 			s.By = append(s.By, m[1])
 		}
 		return len(s.By) < 2
+	}
+	if strings.HasPrefix(s.Title, leakTitle) {
+		m := calledAt.FindStringSubmatch(text)
+		if m != nil {
+			s.About = strings.TrimPrefix(s.About+" < "+m[1], " < ")
+		}
+		return m != nil || s.About == ""
 	}
 	if m := oopsAt.FindStringSubmatch(text); m != nil {
 		// Where a lock is known, that is what was interrupted.

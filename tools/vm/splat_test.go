@@ -151,6 +151,10 @@ func TestSame(t *testing.T) {
 		return "WARNING: possible circular locking dependency detected\n------\n" + task + " is trying to acquire lock:\n" +
 			"ffff888003c10a58 (" + lock + "){+.+.}-{4:4}, at: " + function + "+0x1a4/0x2310\n"
 	}
+	leak := func(at, alloc, caller string) string {
+		return "kmemleak: unreferenced object " + at + " (size 512) after a\n  comm \"a\", pid 52, jiffies 4294944017\n" +
+			"  backtrace (crc 0):\n    " + alloc + "+0x2b1/0x350\n    " + caller + "+0x5d/0xb0 [kvm]\n"
+	}
 	const file, f = "virt/kvm/kvm_main.c:4412", "kvm_vm_ioctl"
 	base := warn("online != created", file, f, "CPU#0: vcpu_id_test/61")
 	for name, tc := range map[string]struct {
@@ -184,6 +188,10 @@ func TestSame(t *testing.T) {
 			"WARNING: suspicious RCU usage\n-----\nvirt/kvm/b.c:12 suspicious rcu_dereference_check() usage!\n", false},
 		"RCU, another line": {"WARNING: suspicious RCU usage\n-----\nvirt/kvm/a.c:12 suspicious rcu_dereference_check() usage!\n",
 			"WARNING: suspicious RCU usage\n-----\nvirt/kvm/a.c:13 suspicious rcu_dereference_check() usage!\n", true},
+
+		"a leak":           {leak("0xffff88800a5c2000", "kmalloc", f), leak("0xffff88800a5d4000", "kmalloc", f) + "other\n    kfree+0x1/0x2\n", true},
+		"another's leak":   {leak("0xffff88800a5c2000", "kmalloc", f), leak("0xffff88800a5c2000", "kmalloc", "kvm_create"), false},
+		"allocated by one": {leak("0xffff88800a5c2000", "kmalloc", f), leak("0xffff88800a5c2000", "kvmalloc", f), false},
 
 		"a task hangs":    {"INFO: task CPU 0/KVM:412 blocked for more than 120 seconds.", "INFO: task init:1 blocked for more than 143 seconds.", true},
 		"atomic":          {"BUG: scheduling while atomic: a b/88/0x00000002", "BUG: scheduling while atomic: kworker/0:1/9/0x00000003", true},

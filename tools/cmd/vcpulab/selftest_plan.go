@@ -80,7 +80,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	var plans []selftestPlan
 	for _, a := range arches {
 		p := selftestPlan{arch: a}
-		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Known: known, Silent: c.Config == configDebug}
+		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Known: known}
 		if p.expect.Proofs, err = c.proofs(l, ser, p); err != nil {
 			return nil, err
 		}

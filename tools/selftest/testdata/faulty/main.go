@@ -47,6 +47,10 @@ func main() {
 		time.Sleep(time.Minute)
 	case "reset":
 		must(syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART))
+	case "report":
+		// As lockdep does.
+		write("/dev/kmsg", "<4>WARNING: possible circular locking dependency detected")
+		write("/sys/module/lockdep/parameters/prove_locking", "0")
 	case "blind":
 		// Switches off what the kernel looks for faults with, as far as it has it.
 		for file, text := range map[string]string{
