@@ -134,13 +134,17 @@ type selftestCheck struct {
 	guests Guests
 }
 
-func (c selftestCheck) parts(*Specimen, pair) ([]string, error) {
+func (c selftestCheck) parts(s *Specimen, p pair) ([]string, error) {
 	cfg, err := kbuild.ReadFragments(c.guests.Spec.Fragments...)
 	if err != nil {
 		return nil, err
 	}
 	text, err := sources(c.Root, "tools/selftest", "tools/vm", "ebpf/guest", "ebpf/wire")
-	return append([]string{cfg.String(), text, c.guests.Overlooked, c.guests.Machines[c.k.Test]}, c.guests.Options.Append...), err
+	parts := append([]string{cfg.String(), text, c.guests.Overlooked, c.guests.Machines[c.k.Test]}, c.guests.Options.Append...)
+	if s.base {
+		parts = append(parts, p.series.id) // whose tests it runs
+	}
+	return parts, err
 }
 
 // inspect builds the kernel and the tests, and runs the test. A mutant has to
@@ -156,6 +160,12 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 	}
 	if s.Mutant != nil {
 		defer func() { err = errors.Join(err, c.Builder.Forget(context.WithoutCancel(ctx), k)) }()
+	}
+	if s.base {
+		// The tests of the series run on the base kernel, too.
+		if t, err = p.series.Tree(ctx); err != nil {
+			return nil, err
+		}
 	}
 	built, err := c.Builder.BuildSelftests(ctx, t, c.guests.Spec, c.tests())
 	if err != nil {
@@ -237,7 +247,7 @@ func (c selftestCheck) found(results []selftest.Result) (*observation, error) {
 	}
 	for _, s := range r.Splats {
 		if !strings.Contains(r.Reason, s.Title) {
-			o.Findings = append(o.Findings, Complaint{r.Name, fmt.Sprintf("%s: %s", s.Kind, s.Title)})
+			o.Splats = append(o.Splats, s)
 		}
 	}
 	// The file itself is removed with its guest's directory.

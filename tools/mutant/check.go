@@ -21,6 +21,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/verify"
+	"vcpulab/tools/vm"
 )
 
 // A Complaint is something that a check finds wrong.
@@ -40,6 +41,9 @@ type pair struct{ series, mutant *Specimen }
 // observation is what a check found in a specimen.
 type observation struct {
 	Findings []Complaint `json:"findings"`
+	// Splats are what the kernel complained of. What it complains of without a
+	// mutant, too, kills no mutant.
+	Splats []vm.Splat `json:"splats,omitempty"`
 	// Details is for people, such as a test's output.
 	Details string `json:"details,omitempty"`
 	// Seconds includes all that had to be built, Took is a test's own time.
@@ -47,6 +51,17 @@ type observation struct {
 	Took    float64 `json:"took,omitempty"`
 
 	cached bool
+}
+
+// beyond returns all findings, but for complaints of the kernel that are known.
+func (o *observation) beyond(known []vm.Splat, where string) []Complaint {
+	all := slices.Clip(o.Findings)
+	for _, s := range o.Splats {
+		if !slices.ContainsFunc(known, s.Same) {
+			all = append(all, Complaint{where, fmt.Sprintf("%s: %s", s.Kind, s.Title)})
+		}
+	}
+	return all
 }
 
 // check inspects specimens.
@@ -61,11 +76,11 @@ type check interface {
 // kindResult is the kind of the cache entries with the results of slow checks.
 const kindResult = "mutant"
 
-// run has a check inspect a specimen, the sets as they are once in a run.
+// run has a check inspect a specimen, one without a mutant once in a run.
 func (r *Runner) run(ctx context.Context, k Killer, c check, s *Specimen, p pair) (*observation, error) {
 	look := func() (*observation, error) { return r.look(ctx, k, c, s, p) }
 	if s.Mutant == nil {
-		key := k.String()
+		key := k.String() + " of " + s.Name
 		if m := p.mutant.Mutant; m.OfSeries {
 			key += " for " + m.Name // or for its set
 		}
@@ -101,7 +116,7 @@ func (r *Runner) look(ctx context.Context, k Killer, c check, s *Specimen, p pai
 	if err != nil {
 		return nil, err
 	}
-	key := cache.Key(append([]string{kindResult, "1", id, k.String()}, parts...)...)
+	key := cache.Key(append([]string{kindResult, "2", id, k.String()}, parts...)...)
 	if r.Again {
 		if err := r.Cache.Remove(ctx, kindResult, key); err != nil {
 			return nil, err

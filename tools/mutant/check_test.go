@@ -83,16 +83,17 @@ func TestFound(t *testing.T) {
 	for name, c := range map[string]struct {
 		result selftest.Result
 		want   []Complaint
+		splats []vm.Splat
 	}{
-		"passed":  {selftest.Result{Outcome: selftest.Pass}, nil},
-		"failed":  {selftest.Result{Outcome: selftest.Fail, Reason: "a.c:1: 2 < 1"}, []Complaint{{"t", "fail: a.c:1: 2 < 1"}}},
-		"skipped": {selftest.Result{Outcome: selftest.Skip, Reason: "no KVM"}, []Complaint{{"t", "skip: no KVM"}}},
-		"warned":  {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{splat}}, []Complaint{{"t", "kernel warning: " + splat.Title}}},
+		"passed":  {selftest.Result{Outcome: selftest.Pass}, nil, nil},
+		"failed":  {selftest.Result{Outcome: selftest.Fail, Reason: "a.c:1: 2 < 1"}, []Complaint{{"t", "fail: a.c:1: 2 < 1"}}, nil},
+		"skipped": {selftest.Result{Outcome: selftest.Skip, Reason: "no KVM"}, []Complaint{{"t", "skip: no KVM"}}, nil},
+		"warned":  {selftest.Result{Outcome: selftest.Pass, Splats: []vm.Splat{splat}}, nil, []vm.Splat{splat}},
 		"said once": {
 			selftest.Result{Outcome: selftest.Crash, Reason: "kernel warning: " + splat.Title, Splats: []vm.Splat{splat}},
-			[]Complaint{{"t", "crash: kernel warning: " + splat.Title}},
+			[]Complaint{{"t", "crash: kernel warning: " + splat.Title}}, nil,
 		},
-		"overlooked": {selftest.Result{Outcome: selftest.Pass, Overlooked: []vm.Splat{splat}}, nil},
+		"overlooked": {selftest.Result{Outcome: selftest.Pass, Overlooked: []vm.Splat{splat}}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check := selftestCheck{}
@@ -101,7 +102,7 @@ func TestFound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, l.Findings); diff != "" || l.Took != 2 {
+			if diff := cmp.Diff(c.want, l.Findings) + cmp.Diff(c.splats, l.Splats); diff != "" || l.Took != 2 {
 				t.Error(l.Took, diff)
 			}
 			dead := selftest.Result{Name: "checker: lockdep", Outcome: selftest.Fail, Reason: "debug_locks: 0"}

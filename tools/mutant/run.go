@@ -190,18 +190,22 @@ func (r *Runner) judge(ctx context.Context, c check, p pair, res *Result) (detai
 		if err != nil {
 			return "", err
 		}
-		if len(clean.Findings) > 0 {
-			res.Fate, res.Findings = Unfounded, clean.Findings
+		wrong, err := r.beyondBase(ctx, c, p, res.KilledBy, clean)
+		if err != nil {
+			return "", err
+		}
+		if len(wrong) > 0 {
+			res.Fate, res.Findings = Unfounded, wrong
 			return clean.Details, nil
 		}
 		found, err := r.run(ctx, res.KilledBy, c, p.mutant, p)
 		if err != nil {
 			return "", err
 		}
-		res.Seconds, res.Cached, res.Findings, details = found.Seconds, found.cached, found.Findings, found.Details
+		res.Seconds, res.Cached, res.Findings, details = found.Seconds, found.cached, found.beyond(clean.Splats, res.KilledBy.Test), found.Details
 		res.Fate = Survived
-		if i := slices.IndexFunc(found.Findings, func(c Complaint) bool { return res.Finds.MatchString(c.String()) }); i >= 0 {
-			res.Fate, res.Found = Killed, &found.Findings[i]
+		if i := slices.IndexFunc(res.Findings, func(c Complaint) bool { return res.Finds.MatchString(c.String()) }); i >= 0 {
+			res.Fate, res.Found = Killed, &res.Findings[i]
 			return details, nil
 		}
 	}
@@ -212,6 +216,19 @@ func (r *Runner) judge(ctx context.Context, c check, p pair, res *Result) (detai
 		res.Fate = Otherwise
 	}
 	return details, err
+}
+
+// beyondBase returns what a check found in the sets as they are, but for what the
+// base kernel complains of, too.
+func (r *Runner) beyondBase(ctx context.Context, c check, p pair, k Killer, clean *observation) ([]Complaint, error) {
+	known := &observation{}
+	if len(clean.Splats) > 0 {
+		var err error
+		if known, err = r.run(ctx, k, c, &Specimen{Name: "the base", base: true, r: r}, p); err != nil {
+			return nil, err
+		}
+	}
+	return clean.beyond(known.Splats, k.Test), nil
 }
 
 // keep writes the log of a mutant.

@@ -24,6 +24,7 @@ import (
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 	"vcpulab/tools/verify"
+	"vcpulab/tools/vm"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected files")
@@ -292,6 +293,57 @@ func (c wordCheck) inspect(ctx context.Context, s *Specimen, _ pair) (*observati
 		l.Findings = append(l.Findings, Complaint{c.file, "it has " + c.word})
 	}
 	return l, nil
+}
+
+// splatCheck has the kernels complain of different things.
+type splatCheck struct{ base, series, mutant []vm.Splat }
+
+func (splatCheck) parts(*Specimen, pair) ([]string, error) { return nil, nil }
+
+func (c splatCheck) inspect(_ context.Context, s *Specimen, _ pair) (*observation, error) {
+	switch {
+	case s.base:
+		return &observation{Splats: c.base}, nil
+	case s.Mutant == nil:
+		return &observation{Splats: c.series}, nil
+	}
+	return &observation{Splats: c.mutant}, nil
+}
+
+// TestKnownSplats: a mutant is killed by what it adds, also where the base kernel
+// complains of something, but not where the series does.
+func TestKnownSplats(t *testing.T) {
+	one := func(processor int) []vm.Splat {
+		return []vm.Splat{{Kind: vm.KernelWarning, Title: fmt.Sprintf("WARNING: a.c:1 at f+0x1/0x2, CPU#%d: t/1", processor), Func: "f"}}
+	}
+	other := []vm.Splat{{Kind: vm.KernelWarning, Title: "WARNING: a.c:9 at g+0x1/0x2, CPU#0: t/1", Func: "g"}}
+	for name, tc := range map[string]struct {
+		check splatCheck
+		finds string
+		want  Fate
+		found []Complaint
+	}{
+		"adds one":             {splatCheck{nil, nil, one(0)}, "at f", Killed, []Complaint{{"a_test", "kernel warning: " + one(0)[0].Title}}},
+		"adds one to the base": {splatCheck{one(0), one(1), slices.Concat(one(0), other)}, "at g", Killed, []Complaint{{"a_test", "kernel warning: " + other[0].Title}}},
+		"only the base's":      {splatCheck{one(0), one(1), one(0)}, "at f", Survived, nil},
+		"the series adds one":  {splatCheck{one(0), slices.Concat(one(1), other), other}, "at g", Unfounded, []Complaint{{"a_test", "kernel warning: " + other[0].Title}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newLab(t)
+			m := r.change(t, "x", "selftest debug a_test", tc.finds, labC, "return -EEXIST;", "return -EBUSY;")
+			original, err := r.original(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := r.runMutant(t.Context(), m, tc.check, original)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.found, res.Findings); res.Fate != tc.want || diff != "" {
+				t.Errorf("expected %s, found %s %s", tc.want, res.Fate, diff)
+			}
+		})
+	}
 }
 
 // TestResultsAreKept: what takes long is looked at once, as long as the mutant

@@ -18,7 +18,8 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// A Specimen is what a check inspects: the sets as they are, or with a mutant.
+// A Specimen is what a check inspects: the sets as they are, or with a mutant, or
+// the base.
 type Specimen struct {
 	// Name is the mutant's, or says that there is none.
 	Name string
@@ -27,6 +28,7 @@ type Specimen struct {
 	// Mutant is nil for the sets as they are.
 	Mutant *Mutant
 
+	base bool // without any patch
 	r    *Runner
 	all  *series.Series // the sets as one series
 	err  error          // why there is none
@@ -90,9 +92,12 @@ func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, er
 	return s, remove, s.err
 }
 
-// ID tells specimens apart by the tree that all sets make: another word in a
+// ID tells specimens apart by the tree that they make: another word in a
 // message is no reason to boot anything again.
 func (s *Specimen) ID() (string, error) {
+	if s.base {
+		return s.r.Verify.Base.ID, nil
+	}
 	if s.id != "" || s.err != nil {
 		return s.id, s.err
 	}
@@ -108,8 +113,11 @@ func (s *Specimen) ID() (string, error) {
 	return s.id, nil
 }
 
-// Tree returns the tree that all sets make.
+// Tree returns the tree that all sets make, or that of the base.
 func (s *Specimen) Tree(ctx context.Context) (tree.Tree, error) {
+	if s.base {
+		return s.r.Verify.Base, nil
+	}
 	if s.err != nil {
 		return tree.Tree{}, s.err
 	}
