@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -63,7 +64,15 @@ func execProgram(out *wire.Encoder, p wire.Program, leaks bool) error {
 	if err := out.Send(wire.Record{Start: p.Name}); err != nil {
 		return err
 	}
-	t := runProgram(p)
+	if p.Clock != 0 {
+		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &unix.Timespec{Sec: p.Clock}); err != nil {
+			return fmt.Errorf("set the clock to %d: %w", p.Clock, err)
+		}
+	}
+	t, err := runProgram(p)
+	if err != nil {
+		return err
+	}
 	if err := out.Send(wire.Record{Test: &t}); err != nil || !leaks {
 		return err
 	}
@@ -87,10 +96,15 @@ func logKernel(lines ...string) error {
 	return nil
 }
 
-// runProgram runs one program and waits for it and its process group.
-func runProgram(p wire.Program) wire.Test {
+// runProgram runs one program and waits for it and its process group. The error is
+// of the kernel's that does not let allocations fail.
+func runProgram(p wire.Program) (wire.Test, error) {
 	t := wire.Test{Name: p.Name}
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(p.Timeout, math.MaxInt64))
+	limit, late := cmp.Or(p.Timeout, math.MaxInt64), wire.OutcomeTimeout
+	if p.Kill > 0 && p.Kill < limit {
+		limit, late = p.Kill, wire.OutcomeKilled
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	out := wire.NewExcerpt(p.MaxOutput)
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
@@ -102,18 +116,24 @@ func runProgram(p wire.Program) wire.Test {
 	cmd.WaitDelay = killGrace
 
 	start := monotonic()
-	err := cmd.Run()
+	err, faultsErr := startFailing(cmd, p.FailEvery)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	t.Nanos = monotonic() - start
 	if cmd.Process != nil {
 		// Processes that the program left behind must not disturb the next one.
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	}
+	if p.FailEvery > 0 {
+		faultsErr = errors.Join(faultsErr, set("0", failProbability))
 	}
 
 	t.Output, t.Dropped = out.String(), out.Dropped()
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case ctx.Err() != nil:
-		t.Outcome = wire.OutcomeTimeout
+		t.Outcome = late
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		t.Outcome = wire.OutcomeExit
 	case !exited:
@@ -124,8 +144,32 @@ func runProgram(p wire.Program) wire.Test {
 		signal := exit.Sys().(syscall.WaitStatus).Signal()
 		t.Outcome, t.Signal = wire.OutcomeSignal, cmp.Or(unix.SignalName(signal), fmt.Sprintf("signal %d", signal))
 	}
-	return t
+	return t, faultsErr
 }
+
+// Files of the kernel's by which allocations fail.
+const (
+	failDir         = "/sys/kernel/debug/failslab/"
+	failProbability = failDir + "probability"
+	failTask        = "/proc/thread-self/make-it-fail"
+)
+
+// startFailing starts a program, of whose allocations one in every is to fail from
+// then on, and those of no other process; 0 has none fail.
+func startFailing(cmd *exec.Cmd, every int) (started, faults error) {
+	if every == 0 {
+		return cmd.Start(), nil
+	}
+	// The program inherits it from the thread that starts it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	faults = errors.Join(set("Y", failDir+"task-filter"), set("N", failDir+"ignore-gfp-wait"), set("0", failDir+"verbose"),
+		set("-1", failDir+"times"), set(fmt.Sprint(every), failDir+"interval"), set("1", failTask))
+	started = cmd.Start()
+	return started, errors.Join(faults, set("0", failTask), set("100", failProbability))
+}
+
+func set(value, file string) error { return os.WriteFile(file, []byte(value), 0) }
 
 const (
 	kmemleakFile = "/sys/kernel/debug/kmemleak"

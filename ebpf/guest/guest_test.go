@@ -21,6 +21,10 @@ func TestRunProgram(t *testing.T) {
 	}
 	limited := sh("echo begin; sleep 60 & sleep 60")
 	limited.Timeout = 200 * time.Millisecond
+	killed := limited
+	killed.Timeout, killed.Kill = time.Minute, 200*time.Millisecond
+	early := killed
+	early.Timeout, early.Kill = 200*time.Millisecond, time.Minute
 	long := sh("printf first; head -c 100000 /dev/zero; printf last")
 	long.MaxOutput = 10
 	env := sh("echo $A")
@@ -34,6 +38,8 @@ func TestRunProgram(t *testing.T) {
 		"status":   {program: sh("exit 4"), want: wire.Test{Outcome: wire.OutcomeExit, Code: 4}},
 		"signal":   {program: sh("kill -SEGV $$"), want: wire.Test{Outcome: wire.OutcomeSignal, Signal: "SIGSEGV"}},
 		"timeout":  {program: limited, want: wire.Test{Outcome: wire.OutcomeTimeout, Output: "begin\n"}},
+		"killed":   {program: killed, want: wire.Test{Outcome: wire.OutcomeKilled, Output: "begin\n"}},
+		"not late": {program: early, want: wire.Test{Outcome: wire.OutcomeTimeout, Output: "begin\n"}},
 		"variable": {program: env, want: wire.Test{Outcome: wire.OutcomeExit, Output: "from the job\n"}},
 		"long": {program: long, want: wire.Test{
 			Outcome: wire.OutcomeExit, Output: "first\n[... 99999 bytes left out ...]\n\x00last", Dropped: 99999}},
@@ -41,7 +47,10 @@ func TestRunProgram(t *testing.T) {
 			want: wire.Test{Outcome: wire.OutcomeError}, message: "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := runProgram(tt.program)
+			got, err := runProgram(tt.program)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got.Nanos <= 0 && got.Outcome != wire.OutcomeError {
 				t.Errorf("it took %d ns", got.Nanos)
 			}
@@ -59,9 +68,12 @@ func TestRunProgram(t *testing.T) {
 // TestProgramLeavesNothing: a process that a program left behind is ended
 // before the next program starts.
 func TestProgramLeavesNothing(t *testing.T) {
-	out := runProgram(wire.Program{
+	out, err := runProgram(wire.Program{
 		Path: "/bin/sh", Args: []string{"-c", "sleep 60 >/dev/null 2>&1 & echo $!"}, MaxOutput: 1 << 10,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	pid := strings.TrimSpace(out.Output)
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))

@@ -72,6 +72,7 @@ const (
 	OutcomeExit    Outcome = "exit"    // by itself; see Test.Code
 	OutcomeSignal  Outcome = "signal"  // by a signal; see Test.Signal
 	OutcomeTimeout Outcome = "timeout" // ended by the guest's program
+	OutcomeKilled  Outcome = "killed"  // the same, as Program.Kill asks for
 	OutcomeError   Outcome = "error"   // it could not be started
 )
 
@@ -183,6 +184,14 @@ type Program struct {
 	// Timeout ends the program after that much time of the guest's clock; 0
 	// means never.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
+	// Kill ends it in the same way, and is what it is run for; 0 does not.
+	Kill time.Duration `json:"kill_ns,omitempty"`
+	// Clock is what the guest's clock is set to before, in seconds since 1970; 0
+	// leaves it. KVM's selftests take the seed of their random numbers from it.
+	Clock int64 `json:"clock,omitempty"`
+	// FailEvery has one in so many allocations of the program's fail in the kernel
+	// (CONFIG_FAILSLAB); 0 has none.
+	FailEvery int `json:"fail_every,omitempty"`
 	// MaxOutput bounds the output that is kept, in bytes: the first half
 	// and the last half of it.
 	MaxOutput int `json:"max_output"`

@@ -137,7 +137,7 @@ func (c *Comparison) add(p TestPair) {
 		c.Failed++
 	case p.Change == Known:
 		c.Known++
-	case p.Patched.Outcome == Pass:
+	case p.Patched.Outcome == Pass, p.Patched.Outcome == Interrupted:
 		c.Passed++
 	case p.Patched.Outcome == Skip:
 		c.Skipped++
@@ -152,7 +152,7 @@ func compareOutcomes(base, patched Outcome) Change {
 	switch {
 	case base == Timeout && patched != Crash:
 		return Incomparable // how it would have ended is unknown
-	case base == patched:
+	case base == patched, min(base.rank(), patched.rank()) == Pass.rank():
 		return Same
 	case patched == Pass && base == Skip:
 		return New

@@ -28,8 +28,6 @@ const (
 	heartbeat = time.Second
 	// silence is how long it may say nothing.
 	silence = 45 * time.Second
-	// cpus is how many processors it has.
-	cpus = 2
 	// bootAllowance is for booting and shutting down.
 	bootAllowance = 2 * time.Minute
 	// killAllowance is how long after its time a test may take to die. One
@@ -70,7 +68,7 @@ type guest struct {
 func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	job, files, total := g.job()
 	s, o := g.r.subject, g.r.opts
-	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: cpus, MemMiB: o.MemMiB, Options: g.tests[0].Machine, Kernel: s.Image, Append: o.Append}
+	m := vm.Machine{Arch: s.Arch, Accel: o.Accel, CPUs: o.CPUs, MemMiB: o.MemMiB, Options: g.tests[0].Machine, Kernel: s.Image, Append: o.Append}
 	if s.Arch.Name == arch.X86_64().Name {
 		// On a busy host TCG's time stamp counter looks unstable, and KVM
 		// works in another way with one that is.
@@ -131,13 +129,14 @@ func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
 	var total time.Duration
 	for _, t := range g.tests {
 		limit := g.r.opts.limit(t.Name)
-		total += limit + killAllowance
+		total += g.allowed(t.Name) + killAllowance
 		if g.r.opts.Leaks {
 			total += leakAllowance
 		}
 		in := path.Join("/tests", t.Name)
 		params.Programs = append(params.Programs, wire.Program{
 			Name: t.Name, Path: in, Args: t.Args, Timeout: limit, MaxOutput: maxOutput,
+			Kill: t.Kill, Clock: t.Clock, FailEvery: t.FailEvery,
 		})
 		files = append(files, vm.File{Path: strings.TrimPrefix(in, "/"), Mode: 0o755, Host: t.Path})
 	}
@@ -154,7 +153,7 @@ func (g *guest) follow(rec wire.Record) error {
 			return fmt.Errorf("the guest starts %q, which it was not to do now", name)
 		}
 		g.running, g.since = rec.Start, time.Now()
-		g.overdue = time.AfterFunc(g.r.opts.limit(g.running)+killAllowance, func() { g.stop(errStuck) })
+		g.overdue = time.AfterFunc(g.allowed(g.running)+killAllowance, func() { g.stop(errStuck) })
 		g.r.started(g.number, g.running)
 	case rec.Test != nil:
 		if name := rec.Test.Name; name != g.running {
@@ -163,6 +162,9 @@ func (g *guest) follow(rec wire.Record) error {
 		g.overdue.Stop()
 		g.running = ""
 		r := classify(*rec.Test)
+		if g.test(r.Name).FailEvery > 0 {
+			r.excuse()
+		}
 		if r.Outcome == Fail || r.Outcome == Timeout {
 			loadavg, _ := os.ReadFile("/proc/loadavg")
 			r.Reason += busyAt(string(loadavg), runtime.NumCPU())
@@ -173,6 +175,20 @@ func (g *guest) follow(rec wire.Record) error {
 		return g.takeCheckers(rec.Checkers)
 	}
 	return nil
+}
+
+// test returns a test of this guest, which it has to have.
+func (g *guest) test(name string) Test {
+	return g.tests[slices.IndexFunc(g.tests, func(t Test) bool { return t.Name == name })]
+}
+
+// allowed is the time after which a test of this guest is killed.
+func (g *guest) allowed(name string) time.Duration {
+	limit := g.r.opts.limit(name)
+	if kill := g.test(name).Kill; kill > 0 {
+		limit = min(limit, kill)
+	}
+	return limit
 }
 
 // result returns the result of a test of this guest, nil if there is none.
@@ -210,7 +226,7 @@ func (g *guest) blame(err error) error {
 	switch {
 	case errors.Is(err, errStuck):
 		blamed.Outcome = Timeout
-		blamed.Reason = fmt.Sprintf("it had not ended after %v and could not be killed", g.r.opts.limit(g.running))
+		blamed.Reason = fmt.Sprintf("it had not ended after %v and could not be killed", g.allowed(g.running))
 	case !isFault || fault.Infrastructure() || fault.Kind == vm.JobFailed || fault.Kind == vm.GuestFailed:
 		return err
 	case fault.Kind == vm.Deadline:

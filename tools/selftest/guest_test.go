@@ -127,6 +127,60 @@ func TestRunFaulty(t *testing.T) {
 	}
 }
 
+// TestRunInOrder: tests run as they stand, each at its time, and those that are killed
+// are not for that worse than others.
+func TestRunInOrder(t *testing.T) {
+	tests := faulty(t, "pass", "endless", "clock", "fail")
+	tests[1].Kill, tests[2].Clock, tests[3].Kill = 300*time.Millisecond, 1_700_000_000, time.Minute
+	s := Kernel{Name: "base", Arch: arch.X86_64(), Image: need(t, envKernel), Tests: tests}
+	var order []string
+	results := make(map[string]Result)
+	_, err := Run(t.Context(), testCache(t), s, Options{
+		MemMiB: 256, CPUs: 3, InOrder: true, Retries: -1,
+		Elsewhere: took(map[string]float64{"fail": 100, "clock": 50}),
+		OnResult: func(r Result) {
+			order = append(order, r.Name)
+			results[r.Name] = r
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(names(tests), strings.Join(order, " ")); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+	for name, want := range map[string]string{
+		"pass": "pass: ", "endless": "interrupted: killed after 0.", "clock": "pass: ", "fail": "fail: exit status 1",
+	} {
+		if said := string(results[name].Outcome) + ": " + results[name].Reason; !strings.HasPrefix(said, want) {
+			t.Errorf("%s: expected %q, found %q", name, want, said)
+		}
+	}
+	if got := results["clock"].Output; got != "Random seed: 1700000000\n" {
+		t.Errorf("expected the time that was set, found %q", got)
+	}
+}
+
+// TestRunFailing: allocations fail of the test of which they are to, and of no other.
+func TestRunFailing(t *testing.T) {
+	if os.Getenv(envDebugKernel) == "" {
+		t.Skip("NOT TESTED: no such kernel is built; make test-kernel-debug builds it")
+	}
+	tests := faulty(t, "open", "open again")
+	tests[0].FailEvery, tests[0].Kill = 50, 30*time.Second
+	s := Kernel{Name: "base", Arch: arch.X86_64(), Image: need(t, envDebugKernel), Tests: tests}
+	got, err := Run(t.Context(), testCache(t), s, Options{MemMiB: 2048, InOrder: true, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := got[0]; r.Outcome != Interrupted || !strings.Contains(r.Reason, "its allocations were to fail: ") {
+		t.Errorf("expected that it fails for lack of memory, found %s: %s", r.Outcome, r.Reason)
+	}
+	if r := got[1]; r.Outcome != Pass {
+		t.Errorf("without such failures: found %s: %s", r.Outcome, r.Reason)
+	}
+}
+
 // TestRunNoKernel checks that a kernel that does not boot is not a result.
 func TestRunNoKernel(t *testing.T) {
 	need(t, envKernel)

@@ -24,12 +24,16 @@ const (
 	Fail    Outcome = "fail"    // the test failed, died by a signal or could not be started
 	Timeout Outcome = "timeout" // it did not end in time
 	Crash   Outcome = "crash"   // it took the guest with it
+	// Interrupted is a test that was killed, or whose allocations failed, as
+	// Test.Kill and Test.FailEvery have it: what counts is that the kernel had
+	// nothing to complain of.
+	Interrupted Outcome = "interrupted"
 )
 
 // rank orders outcomes: a smaller one is worse.
 func (o Outcome) rank() int {
 	switch o {
-	case Pass:
+	case Pass, Interrupted:
 		return 3
 	case Skip:
 		return 2
@@ -112,6 +116,8 @@ func classify(t wire.Test) Result {
 		if why := assertion(t.Output); why != "" {
 			r.Reason += ": " + why
 		}
+	case wire.OutcomeKilled:
+		r.Outcome, r.Reason = Interrupted, fmt.Sprintf("killed after %.2f s, as it was to be", r.Seconds)
 	case wire.OutcomeTimeout:
 		r.Outcome, r.Reason = Timeout, fmt.Sprintf("it had not ended after %.0f s", r.Seconds)
 	default:
@@ -120,6 +126,14 @@ func classify(t wire.Test) Result {
 	}
 	r.Reason = clip(r.Reason, maxReason)
 	return r
+}
+
+// excuse makes a result of a test whose allocations were to fail, which may have the
+// test fail, too.
+func (r *Result) excuse() {
+	if r.Outcome == Fail && r.Seconds > 0 || r.Outcome == Skip {
+		r.Outcome, r.Reason = Interrupted, "its allocations were to fail: "+r.Reason
+	}
 }
 
 // judge tells how a test ended that exited by itself. Its status alone is

@@ -70,6 +70,11 @@ type Test struct {
 	Args []string
 	// Machine is what the machine has to be like, as in vm.Machine.Options.
 	Machine string
+	// Clock, Kill and FailEvery are as in wire.Program. A test that is killed, or
+	// fails because its allocations do, is Interrupted.
+	Clock     int64
+	Kill      time.Duration
+	FailEvery int
 }
 
 // NewKernel returns a kernel with tests that were built from its tree.
@@ -94,6 +99,7 @@ func NewKernel(name string, built *kbuild.Kernel, tests *kbuild.Selftests, accel
 const (
 	DefaultParallel = 2
 	DefaultMemMiB   = 2048
+	DefaultCPUs     = 2
 	DefaultRetries  = 2
 )
 
@@ -105,6 +111,11 @@ type Options struct {
 	Parallel int
 	// MemMiB is the memory of each guest; 0 is DefaultMemMiB.
 	MemMiB int
+	// CPUs are the processors of each guest; 0 is DefaultCPUs.
+	CPUs int
+	// InOrder has the tests run in the order in which Kernel.Tests has them, in one
+	// guest as long as none takes it down.
+	InOrder bool
 	// Params are parameters of KVM's modules, or of a kernel that has none.
 	Params []vm.Param
 	// Append are further arguments of the kernel.
@@ -163,6 +174,10 @@ func (o Options) withDefaults() Options {
 	o.Accel = cmp.Or(o.Accel, vm.TCG)
 	o.Parallel = cmp.Or(o.Parallel, DefaultParallel)
 	o.MemMiB = cmp.Or(o.MemMiB, DefaultMemMiB)
+	o.CPUs = cmp.Or(o.CPUs, DefaultCPUs)
+	if o.InOrder {
+		o.Parallel = 1
+	}
 	o.Retries = max(0, cmp.Or(o.Retries, DefaultRetries))
 	return o
 }
@@ -314,7 +329,7 @@ func tally(results []Result) string {
 		count[r.Outcome]++
 	}
 	var parts []string
-	for _, o := range []Outcome{Pass, Fail, Timeout, Crash, Skip} {
+	for _, o := range []Outcome{Pass, Interrupted, Fail, Timeout, Crash, Skip} {
 		if count[o] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count[o], o))
 		}

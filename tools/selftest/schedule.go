@@ -126,6 +126,9 @@ type queue struct {
 
 func newQueue(tests []Test, guests int, o Options) *queue {
 	q := &queue{guests: guests, opts: o, tests: slices.Clone(tests)}
+	if o.InOrder {
+		return q
+	}
 	slices.SortStableFunc(q.tests, func(a, b Test) int {
 		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(o.expected(b.Name), o.expected(a.Name)), cmp.Compare(a.Name, b.Name))
 	})
@@ -144,7 +147,7 @@ func (q *queue) next() []Test {
 	}
 	share := max(batchSeconds, left/float64(2*q.guests))
 	n := 0
-	for got := 0.0; n < len(q.tests) && q.tests[n].Machine == q.tests[0].Machine && (got < share || left-got < leftSeconds); n++ {
+	for got := 0.0; n < len(q.tests) && q.tests[n].Machine == q.tests[0].Machine && (q.opts.InOrder || got < share || left-got < leftSeconds); n++ {
 		got += q.opts.expected(q.tests[n].Name)
 	}
 	batch := q.tests[:n:n]

@@ -62,6 +62,7 @@ func TestQueue(t *testing.T) {
 		"known times": {named("a", "b", "c"), 1, Options{Elsewhere: took(map[string]float64{"a": 1, "b": 30, "c": 20})}, []string{"b", "c a"}},
 		"the times of the last run": {named("a", "b", "c"), 1, Options{History: History{"a": {1, true, nil}, "b": {30, false, nil}}, Elsewhere: took(map[string]float64{"c": 20})},
 			[]string{"b", "c a"}},
+		"in order":        {named("a", "b", "rseq_test", "c"), 1, Options{InOrder: true, Elsewhere: took(map[string]float64{"c": 60})}, []string{"a b rseq_test c"}},
 		"endless first":   {named("kvm_create_max_vcpus", "a", "rseq_test"), 2, Options{}, []string{"rseq_test", "kvm_create_max_vcpus a"}},
 		"another machine": {append(named("a"), Test{Name: "b", Machine: "m"}, Test{Name: "c"}), 1, Options{}, []string{"a c", "b"}},
 		"many":            {many, 2, Options{Elsewhere: took(expect)}, nil},

@@ -28,6 +28,14 @@ func main() {
 		time.Sleep(time.Minute)
 	case "endless":
 		time.Sleep(time.Hour)
+	case "clock":
+		fmt.Println("Random seed:", time.Now().Unix())
+	case "open", "open again":
+		for range 2000 {
+			f, err := os.Open("/dev/null")
+			must(err)
+			must(f.Close())
+		}
 	case "panic":
 		// The kernel is told to panic when memory runs out, that of a cgroup
 		// too; then it does.
