@@ -96,6 +96,7 @@ var documentCommands = []documentCommand{
 		prepare: `mkdir ~/linux-7.2 && cd "$TREE" && cp -r --parents Makefile Kconfig Kbuild virt/kvm arch/x86/kvm include/linux/kvm_host.h ~/linux-7.2`,
 		run:     `changes [1-9][0-9]+ of [1-9][0-9]+ places, in [1-9][0-9]* files`,
 	}},
+	{"bin/vcpulab soak --rounds 3 --plan", covered{run: `(?m)^seed [0-9]+, (debug|kcsan), [234] processors: `}},
 	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
 	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with one round"}},
 	{"bin/vcpulab bench --quick --variant fixed-array", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with another kernel"}},
