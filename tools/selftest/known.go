@@ -75,6 +75,8 @@ type Expectations struct {
 	Incomplete string
 	// History is how the tests ended in earlier runs.
 	History History
+	// Splats are complaints of the base kernel that may be missing in its results.
+	Splats []vm.Splat
 	// Known are failures that the user expects.
 	Known []KnownFailure
 }

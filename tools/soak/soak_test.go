@@ -35,8 +35,9 @@ type ends struct {
 // passes.
 type guests struct {
 	base, patched ends
-	ran           []string // kernels and seeds
-	err           error    // from the second run on
+	whole         []vm.Splat // of the base kernel, in a run of all tests
+	ran           []string   // kernels and seeds
+	err           error      // from the second run on
 }
 
 func (g *guests) run(_ context.Context, kernel string, r Round, _ string) ([]selftest.Result, error) {
@@ -45,6 +46,9 @@ func (g *guests) run(_ context.Context, kernel string, r Round, _ string) ([]sel
 		return nil, g.err
 	}
 	how := map[string]ends{variant.Base: g.base, variant.Patched: g.patched}[kernel]
+	if r.Seed == 0 {
+		return []selftest.Result{{Name: r.Steps[6].Test, Outcome: selftest.Pass, Splats: g.whole}}, nil
+	}
 	results := []selftest.Result{{Name: "checker: KASAN", Outcome: selftest.Pass}}
 	for _, s := range r.Steps {
 		res := selftest.Result{Name: s.Test, Outcome: selftest.Pass, Seconds: 1}
@@ -131,6 +135,31 @@ func repeat(t *testing.T, d *Difference, base, patched ends) {
 	}
 	if diff := cmp.Diff(d, again.Difference, cmp.AllowUnexported(selftest.Expectations{})); again.Rounds != 1 || diff != "" {
 		t.Errorf("%s: expected the same in its only round (-first +again):\n%s", d.Command, diff)
+	}
+}
+
+// TestRunWhole: what the base kernel complains of in another test is no difference, and a
+// failure is one nonetheless.
+func TestRunWhole(t *testing.T) {
+	for name, tc := range map[string]struct {
+		patched ends
+		whole   []vm.Splat
+		want    bool
+	}{
+		"the same":               {ends{selftest.Interrupted, []vm.Splat{warning}}, []vm.Splat{other, warning}, false},
+		"another":                {ends{selftest.Interrupted, []vm.Splat{warning}}, []vm.Splat{other}, true},
+		"none":                   {ends{selftest.Interrupted, []vm.Splat{warning}}, nil, true},
+		"the same, and it fails": {ends{selftest.Fail, []vm.Splat{warning}}, []vm.Splat{warning}, true},
+	} {
+		g := &guests{base: ends{outcome: selftest.Interrupted}, patched: tc.patched, whole: tc.whole}
+		r, err := Run(t.Context(), options(g))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs := len(slices.DeleteFunc(slices.Clone(g.ran), func(s string) bool { return s != "base 0" }))
+		if r.Difference != nil != tc.want || runs != 2 && !tc.want || runs != 1 && tc.want {
+			t.Errorf("%s: a difference: expected %t, and a run of all tests a configuration, found %+v after %v", name, tc.want, r.Difference, g.ran)
+		}
 	}
 }
 
