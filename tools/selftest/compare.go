@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/results"
 )
 
 // Change is how the result of a test changed from the base to the patched
@@ -74,12 +75,24 @@ type Comparison struct {
 	Arch string `json:"arch,omitempty"`
 	// Params are the parameters of KVM's modules, or of a kernel that has none.
 	Params string `json:"params,omitempty"`
+	// Setting is what they ran on, nil if that was not kept.
+	Setting *Setting `json:"setting,omitempty"`
 	// Tests are all tests of both kernels, sorted by name.
 	Tests []TestPair `json:"tests"`
 	// Incomplete says why the run ended early, "" if it did not. Then some
 	// tests have no result, and the comparison is not good.
 	Incomplete string `json:"incomplete,omitempty"`
 	Counts
+}
+
+// Setting is what tests ran on, for those who are shown the results elsewhere.
+type Setting struct {
+	// Command is the command line, quoted for a shell.
+	Command string `json:"command"`
+	// Base and Patched are the IDs of both trees.
+	Base    string       `json:"base"`
+	Patched string       `json:"patched"`
+	Host    results.Host `json:"host"`
 }
 
 // Counts are the numbers of tests, which add up to all of them.

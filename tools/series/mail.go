@@ -155,7 +155,7 @@ func withoutPrefix(s string) string {
 // setNumbers reads the words in brackets at the start of a subject, such as
 // "[RFC PATCH v2 03/10]".
 func (p *Patch) setNumbers(subject string) {
-	p.Number, p.Version = -1, 1
+	p.Number, p.Version, p.prefix = -1, 1, strings.TrimSpace(beforeSubject.FindString(subject))
 	for _, w := range strings.FieldsFunc(beforeSubject.FindString(subject), func(r rune) bool { return strings.ContainsRune(space+"[],", r) }) {
 		switch m, v := fractionWord.FindStringSubmatch(w), versionWord.FindStringSubmatch(w); {
 		case m != nil && p.Number < 0:
@@ -165,6 +165,12 @@ func (p *Patch) setNumbers(subject string) {
 			p.Version, _ = strconv.Atoi(v[1])
 		}
 	}
+}
+
+// setSent reads how a mail was sent, of its header.
+func (p *Patch) setSent(fields map[string]string) {
+	p.id = messageID.FindString(fields["message-id"])
+	p.recipients = strings.Trim(fields["to"]+", "+fields["cc"], ", ")
 }
 
 // messageEnd is the line that ends the message: git's rule (patchbreak() in
@@ -182,6 +188,7 @@ func parseMail(data []byte) (*Patch, error) {
 		return nil, err
 	}
 	p := &Patch{Mail: data}
+	p.setSent(fields)
 
 	// Fields at the start of the body override those of the mail: a mail has
 	// them that was sent for another person.

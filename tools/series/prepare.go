@@ -233,7 +233,7 @@ func stamp(p *Patch, total int, o PrepareOptions) ([]byte, error) {
 
 	var mail bytes.Buffer
 	mail.Write(separator)
-	fmt.Fprintf(&mail, "From: %s <%s>\n", mailName(o.Submitter.Name), o.Submitter.Email)
+	fmt.Fprintf(&mail, "From: %s\n", o.Submitter.address())
 	if d := fields["date"]; d != "" {
 		fmt.Fprintf(&mail, "Date: %s\n", d)
 	}

@@ -75,9 +75,12 @@ type Patch struct {
 	// Mail is the mail as it stands in the file.
 	Mail []byte `json:"-"`
 
-	file string // the path that it was read from
-	diff []byte // from the end of the message on
-	tail []byte // what follows the last change
+	prefix     string // what stands before Subject, such as [PATCH v2 0/3]
+	id         string // Message-ID, "" of a patch that was not sent
+	recipients string // To and Cc
+	file       string // the path that it was read from
+	diff       []byte // from the end of the message on
+	tail       []byte // what follows the last change
 }
 
 // Below returns what stands below the message: notes, diffstat and diff, and

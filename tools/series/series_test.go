@@ -48,7 +48,7 @@ func TestLoad(t *testing.T) {
 	}
 	got := *p
 	got.Date = got.Date.UTC()
-	got.Files, got.Mail, got.diff, got.tail, got.file = nil, nil, nil, nil, ""
+	got.Files, got.Mail, got.diff, got.tail, got.file, got.prefix = nil, nil, nil, nil, "", ""
 	if diff := cmp.Diff(want, &got, cmp.AllowUnexported(Patch{})); diff != "" {
 		t.Errorf("patch 1 (-want +got):\n%s", diff)
 	}
@@ -174,6 +174,9 @@ func TestSubject(t *testing.T) {
 	for subject, want := range tests {
 		got := Patch{Subject: withoutPrefix(subject)}
 		got.setNumbers(subject)
+		if whole := strings.TrimSpace(got.prefix + " " + got.Subject); whole != subject {
+			t.Errorf("%q: its parts make %q", subject, whole)
+		}
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Patch{})); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", subject, diff)
 		}

@@ -49,7 +49,7 @@ func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said st
 	if err != nil {
 		return nil, "", &FormatError{File: name, Reason: err.Error(), Err: ErrCorrupt}
 	}
-	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("mbox", "1", string(data)), func(ctx context.Context, tmp string) error {
+	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("mbox", "2", string(data)), func(ctx context.Context, tmp string) error {
 		if err := writeThread(ctx, tmp, chosen); err != nil {
 			return &FormatError{File: name, Reason: err.Error(), Err: ErrCorrupt}
 		}

@@ -22,7 +22,6 @@ import (
 // threadMail is a mail of a thread, as far as it tells what the mail is.
 type threadMail struct {
 	Patch           // Number, Total and Version; Subject without its prefix
-	id     string   // Message-ID
 	refs   []string // the mails that it answers
 	answer bool     // neither a patch nor a cover letter
 }
@@ -65,7 +64,8 @@ func readThread(data []byte) ([]*threadMail, error) {
 		if err != nil {
 			subject = fields["subject"] // of an answer, hopefully
 		}
-		m := &threadMail{id: messageID.FindString(fields["message-id"])}
+		m := &threadMail{}
+		m.setSent(fields)
 		m.setNumbers(subject)
 		m.Line, m.Subject, m.Mail = raw.line, withoutPrefix(subject), quotedFrom.ReplaceAll(raw.data, []byte("$1"))
 		m.refs = messageID.FindAllString(fields["in-reply-to"]+" "+fields["references"], -1)
@@ -157,12 +157,14 @@ func writeThread(ctx context.Context, dir string, mails []*threadMail) error {
 		}
 
 		var b bytes.Buffer
-		number := ""
-		if m.Total > 0 {
-			number = fmt.Sprintf(" %d/%d", m.Number, m.Total)
+		fmt.Fprintf(&b, "From %040d Mon Sep 17 00:00:00 2001\nFrom: %s\nDate: %s\nSubject: %s %s\n",
+			0, Person{fields["author"], fields["email"]}, fields["date"], m.prefix, cmp.Or(fields["subject"], m.Subject))
+		for _, f := range [][2]string{{"Cc", m.recipients}, {"Message-ID", m.id}} {
+			if f[1] != "" {
+				fmt.Fprintf(&b, "%s: %s\n", f[0], f[1])
+			}
 		}
-		fmt.Fprintf(&b, "From %040d Mon Sep 17 00:00:00 2001\nFrom: %s\nDate: %s\nSubject: [PATCH v%d%s] %s\n\n",
-			0, Person{fields["author"], fields["email"]}, fields["date"], m.Version, number, cmp.Or(fields["subject"], m.Subject))
+		b.WriteString("\n")
 		for _, name := range []string{msg, patch} {
 			data, err := os.ReadFile(name)
 			if err := cmp.Or(err, os.Remove(name)); err != nil {

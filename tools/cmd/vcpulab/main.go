@@ -47,6 +47,7 @@ type cli struct {
 	Bench    benchCmd    `cmd:"" help:"Measure both kernels and report."`
 	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`
 	Prepare  prepareCmd  `cmd:"" help:"Make a set of patches ready to send in your name."`
+	Reply    replyCmd    `cmd:"" help:"Answer a series with what was tested."`
 	Test     testCmd     `cmd:"" help:"Run the project's own tests."`
 	Cache_   cacheCmd    `cmd:"" name:"cache" help:"Say what the cache takes, and make room."`
 	Pin      pinCmd      `cmd:"" name:"pin" help:"List the pinned kernels, add one, or update its blob ids."`

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
@@ -113,6 +115,15 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err := l.guestOptions(c.Config, &opts); err != nil {
 		return nil, err
 	}
+	qemu, err := vm.QEMUVersion(ctx, p.arch)
+	if err != nil {
+		return nil, err
+	}
+	p.setting = selftest.Setting{
+		Command: shellescape.QuoteCommand(append([]string{"vcpulab"}, os.Args[1:]...)),
+		Base:    base.Tree.ID, Patched: patched.Tree.ID, Host: l.host(ctx),
+	}
+	p.setting.Host.QEMU, p.setting.Host.Accel = qemu, fmt.Sprintf("%s: %s", v.Accel, v.Reason)
 	return c.compare(ctx, l, p, kernels, opts, out)
 }
 
@@ -158,7 +169,7 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernel
 		e.Incomplete = inOneLine(runErr)
 	}
 	compared := selftest.Compare(results[0], results[1], e)
-	compared.Arch, compared.Params = p.arch.Name, vm.JoinParams(p.params)
+	compared.Arch, compared.Params, compared.Setting = p.arch.Name, vm.JoinParams(p.params), &p.setting
 	err := errors.Join(runErr, c.show(l, p, out, compared))
 	if runErr == nil {
 		err = errors.Join(err, compared.Err())

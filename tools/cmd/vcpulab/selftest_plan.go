@@ -31,6 +31,8 @@ type selftestPlan struct {
 	// all says that these are all tests of both trees.
 	all    bool
 	expect selftest.Expectations
+	// setting is what they run on, once that is known.
+	setting selftest.Setting
 }
 
 // String names the plan among those of a run.
