@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -31,12 +32,20 @@ const (
 var ErrNoSource = errors.New("the source of " + moduleGo + " was not found")
 
 // SourceRoot finds the directory of this project's go.mod: above the working
-// directory, else above the running program.
+// directory, above the running program, or where the program was compiled, from which
+// go install takes it elsewhere.
 func SourceRoot() (string, error) {
-	// What is unknown is "".
+	// What is unknown is "". With -trimpath the file's path is relative.
 	wd, _ := os.Getwd()
 	exe, _ := os.Executable()
-	for _, dir := range []string{wd, filepath.Dir(exe)} {
+	_, file, _, _ := runtime.Caller(0)
+	return rootAbove(wd, filepath.Dir(exe), filepath.Dir(file))
+}
+
+// rootAbove finds the first directory in and above which there is the go.mod.
+func rootAbove(dirs ...string) (string, error) {
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool { return !filepath.IsAbs(dir) })
+	for _, dir := range dirs {
 		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 			if isRoot(dir) {
 				return dir, nil
@@ -44,8 +53,17 @@ func SourceRoot() (string, error) {
 		}
 	}
 	return "", exit.With(exit.MachineLacks, fmt.Errorf(
-		"%w: looked for a go.mod with \"module %s\" in and above %s and %s; run the command inside a clone of the repository",
-		ErrNoSource, moduleGo, wd, filepath.Dir(exe)))
+		"%w: looked for a go.mod with \"module %s\" in and above %s; run the command inside a clone of the repository, or name one with --root DIR or VCPULAB_ROOT=DIR",
+		ErrNoSource, moduleGo, strings.Join(dirs, " and ")))
+}
+
+// CheckRoot returns an error unless root is the directory of this project's go.mod.
+func CheckRoot(root string) error {
+	if isRoot(root) {
+		return nil
+	}
+	return exit.With(exit.Usage, fmt.Errorf("%w: expected a go.mod with \"module %s\" in %s; --root or VCPULAB_ROOT has to name a clone of the repository",
+		ErrNoSource, moduleGo, root))
 }
 
 var moduleLine = regexp.MustCompile(`(?m)^\s*module\s+` + moduleGo + `\s*$`)
@@ -71,9 +89,8 @@ func GuestProgram(ctx context.Context, c *cache.Cache, a arch.Arch, root string)
 			return "", err
 		}
 	}
-	if !isRoot(root) {
-		return "", exit.With(exit.Usage, fmt.Errorf("%w: expected a go.mod with \"module %s\" in %s; --root has to name a clone of the repository",
-			ErrNoSource, moduleGo, root))
+	if err := CheckRoot(root); err != nil {
+		return "", err
 	}
 
 	version, err := runGo(ctx, root, nil, "env", "GOVERSION")

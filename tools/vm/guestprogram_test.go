@@ -116,21 +116,39 @@ func TestSourceHash(t *testing.T) {
 	}
 }
 
+// TestSourceRoot: the first of several places counts that has the source.
 func TestSourceRoot(t *testing.T) {
 	if _, err := SourceRoot(); err != nil {
 		t.Fatal(err)
 	}
-	other := t.TempDir()
-	if err := os.WriteFile(filepath.Join(other, "go.mod"), []byte("module example.com/vcpulab\n"), 0o644); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for name, module := range map[string]string{"a": "vcpulab", "b": "vcpulab", "other": "example.com/vcpulab"} {
+		if err := os.MkdirAll(filepath.Join(dir, name, "below"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "go.mod"), []byte("module "+module+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if isRoot(other) {
-		t.Error("another module was taken for the source")
-	}
-	t.Chdir(other)
-	_, err := SourceRoot()
-	if exit.Code(err) != exit.MachineLacks || !errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), other) {
-		t.Errorf("expected an error that names the directory, found %v", err)
+	a, b, other := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "other")
+	for name, tc := range map[string]struct {
+		places []string
+		want   string
+	}{
+		"there":                 {[]string{a, b, other}, a},
+		"above":                 {[]string{filepath.Join(b, "below"), a}, b},
+		"the second":            {[]string{other, filepath.Join(b, "below"), a}, b},
+		"where it was compiled": {[]string{other, dir, filepath.Join(a, "tools", "vm")}, a},
+		"nowhere":               {[]string{other, dir, filepath.Join(dir, "gone", "tools", "vm")}, ""},
+		"a relative path":       {[]string{other, "", "vcpulab/tools/vm", "."}, ""},
+	} {
+		got, err := rootAbove(tc.places...)
+		if got != tc.want || (err != nil) != (tc.want == "") {
+			t.Errorf("%s: expected %q, found %q and %v", name, tc.want, got, err)
+		}
+		if tc.want == "" && (exit.Code(err) != exit.MachineLacks || !errors.Is(err, ErrNoSource) || !strings.Contains(err.Error(), other) || !strings.Contains(err.Error(), "VCPULAB_ROOT=DIR")) {
+			t.Errorf("%s: expected an error that names the directory and what to type, found %v", name, err)
+		}
 	}
 }
 

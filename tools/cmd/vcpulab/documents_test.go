@@ -75,6 +75,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab selftest --quick --series ../series", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "it is the same with the project's own series"}},
 	{"bin/vcpulab selftest --series ~/v3.mbx --only 'x86/*'", covered{ci: `^\t"test-kernel-quick ARCH=x86_64"$`, why: "it is the same with the project's own series"}},
 	{"bin/vcpulab reply --series ~/v3.mbx", covered{ci: `^\ttest$`, why: "the script reply.txtar does it, with results of tests that it does not have to run"}},
+	{"go install ./tools/cmd/vcpulab", covered{ci: `^\ttest$`, why: "the script root.txtar does it"}},
 	{"bin/vcpulab apply --set generic --base ~/linux", covered{prepare: copyTouched, run: `(?m)^ *4/4 +(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
 	{"bin/vcpulab checkout ~/work", covered{run: `(?m)^generic +4 commits$`}},
 	{"bin/vcpulab checkin ~/work", covered{prepare: `test -d ~/work || bin/vcpulab checkout ~/work`, run: `(?m)^generic +4 patches, 0 changed, 0 gone$`}},

@@ -23,7 +23,7 @@ import (
 
 // globals are the flags that every verb has.
 type globals struct {
-	Root  string `help:"The clone of the repository to work in (default: found from the working directory, else from the program)." placeholder:"DIR" type:"existingdir"`
+	Root  string `help:"The clone of the repository to work in (default: the one that the working directory, else the program is in, else the one that it was compiled in)." placeholder:"DIR" type:"existingdir" env:"VCPULAB_ROOT"`
 	Cache string `help:"Where trees and kernels are kept." placeholder:"DIR" env:"VCPULAB_CACHE"`
 	Base  string `help:"What to work on: a pinned kernel (vcpulab pin list), a version that Debian packages, or your own kernel tree or git repository, which is only read, as DIR or DIR@REVISION (default: the default pin)." placeholder:"BASE" env:"KERNEL_SRC,VCPULAB_PIN" aliases:"pin,kernel-src"`
 	JSON  bool   `name:"json" help:"Print the result as JSON."`
@@ -45,9 +45,12 @@ func newLab(g globals, stdout, stderr io.Writer) (*lab, error) {
 	l := &lab{globals: g, stdout: stdout, stderr: stderr}
 	var err error
 	if l.root = g.Root; l.root == "" {
-		if l.root, err = vm.SourceRoot(); err != nil {
-			return nil, err
-		}
+		l.root, err = vm.SourceRoot()
+	} else {
+		err = vm.CheckRoot(l.root)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if l.cache, err = cache.Open(g.Cache); err != nil {
 		return nil, err

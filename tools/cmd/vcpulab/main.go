@@ -63,7 +63,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	// An empty variable counts as unset: scripts and make pass on empty ones.
-	for _, name := range []string{"ACCEL", envKernelSrc, "VCPULAB_PIN", cache.EnvDir} {
+	for _, name := range []string{"ACCEL", envKernelSrc, "VCPULAB_PIN", "VCPULAB_ROOT", cache.EnvDir} {
 		if os.Getenv(name) == "" {
 			os.Unsetenv(name)
 		}

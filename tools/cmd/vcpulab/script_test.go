@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +43,7 @@ func TestMain(m *testing.M) {
 //	real              use the cache with the pinned kernel
 //	[tree]            there is the pinned tree, in $TREE
 //	[kernel]          there is the unpatched kernel, too
+//	[trimpath]        the command does not know where it was compiled
 func TestScript(t *testing.T) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {
@@ -124,6 +127,9 @@ func condition(cond string) (bool, error) {
 		return os.Getenv(envTree) != "", nil
 	case "kernel":
 		return os.Getenv(envTree) != "" && os.Getenv(envKernel) != "", nil
+	case "trimpath":
+		info, ok := debug.ReadBuildInfo()
+		return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-trimpath", Value: "true"}), nil
 	case "root":
 		return os.Geteuid() == 0, nil
 	}
