@@ -39,7 +39,7 @@ bench-full: $(VCPULAB)
 
 ## make test           run the project's own tests
 test: $(VCPULAB)
-	$(VCPULAB) install build boot bpf verify generate selftests test
+	$(VCPULAB) install build boot shell bpf verify generate selftests test
 	$(VCPULAB) test
 
 ## make fuzz           run each fuzz target of the parsers for a minute

@@ -110,7 +110,7 @@ func runProgram(p wire.Program) (wire.Test, error) {
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir = "/"
-	cmd.Env = append([]string{"PATH=/bin:/sbin", "HOME=/", "TMPDIR=/tmp"}, p.Env...)
+	cmd.Env = append(programEnv(), p.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = killGrace
@@ -130,6 +130,21 @@ func runProgram(p wire.Program) (wire.Test, error) {
 	}
 
 	t.Output, t.Dropped = out.String(), out.Dropped()
+	setOutcome(ctx, &t, err, late)
+	return t, faultsErr
+}
+
+// programEnv is the environment of all programs.
+func programEnv() []string {
+	return []string{"PATH=" + programPath, "HOME=/", "TMPDIR=/tmp"}
+}
+
+// programPath is where programs are looked up.
+const programPath = "/bin:/sbin"
+
+// setOutcome says how a program ended that was run with that error: late if its context
+// ended before.
+func setOutcome(ctx context.Context, t *wire.Test, err error, late wire.Outcome) {
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case ctx.Err() != nil:
@@ -144,7 +159,6 @@ func runProgram(p wire.Program) (wire.Test, error) {
 		signal := exit.Sys().(syscall.WaitStatus).Signal()
 		t.Outcome, t.Signal = wire.OutcomeSignal, cmp.Or(unix.SignalName(signal), fmt.Sprintf("signal %d", signal))
 	}
-	return t, faultsErr
 }
 
 // Files of the kernel's by which allocations fail.

@@ -63,7 +63,7 @@ func boot() error {
 	if err := mountAll(basics...); err != nil {
 		return err
 	}
-	port, err := openPort()
+	port, err := openPort(wire.Port, unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func doRunning(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if job.Measure == nil || job.Exec != nil || len(job.Mounts) > 0 || len(job.Modules) > 0 {
+	if job.Measure == nil || job.Exec != nil || job.Shell != nil || len(job.Mounts) > 0 || len(job.Modules) > 0 {
 		return fmt.Errorf("%w: expected one that measures and neither mounts nor loads anything", wire.ErrInvalid)
 	}
 	return serve(out, job)
@@ -151,6 +151,8 @@ func do(out *wire.Encoder, job wire.Job) error {
 	switch {
 	case job.Exec != nil:
 		return execPrograms(out, *job.Exec)
+	case job.Shell != nil:
+		return runShell(out, *job.Shell, job.Modules)
 	case job.Measure != nil:
 		return measureVMs(out, *job.Measure)
 	}
@@ -246,17 +248,25 @@ const (
 	portPoll = 10 * time.Millisecond
 )
 
-func openPort() (io.Writer, error) {
-	// Blocking, i.e. unknown to Go's poller: writes are few.
-	fd, err := unix.Open(wire.Port, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+func openPort(name string, flags int) (port *os.File, err error) {
+	port, err = openDevice(name, flags)
 	for waited := time.Duration(0); errors.Is(err, unix.ENOENT) && waited < portWait; waited += portPoll {
 		time.Sleep(portPoll)
-		fd, err = unix.Open(wire.Port, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		port, err = openDevice(name, flags)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open virtio-serial port %s: %w: is CONFIG_VIRTIO_CONSOLE in the kernel?", wire.Port, err)
+		return nil, fmt.Errorf("open virtio-serial port: %w: is CONFIG_VIRTIO_CONSOLE in the kernel?", err)
 	}
-	return os.NewFile(uintptr(fd), wire.Port), nil
+	return port, nil
+}
+
+// openDevice opens a device so that its calls block, unknown to Go's poller.
+func openDevice(name string, flags int) (*os.File, error) {
+	fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // readLine returns the first line of a file, "" if it cannot be read.

@@ -17,7 +17,8 @@ import (
 // the host's memory.
 const MaxLine = 4 << 20
 
-// MaxStream bounds all records of a run together, in bytes.
+// MaxStream bounds all records of a run together, in bytes, without Output, of which
+// none is kept.
 const MaxStream = 256 << 20
 
 // Errors of a Decoder. All but ErrTooLong mean that there is no result.
@@ -88,7 +89,7 @@ func (e *Encoder) Send(r Record) error {
 // Hello first, End last.
 type Decoder struct {
 	lines *bufio.Scanner
-	read  int // bytes of the stream so far
+	read  int // bytes of the stream so far, see MaxStream
 	seq   uint64
 	ended bool
 }
@@ -134,9 +135,6 @@ func (d *Decoder) next() (r Record, err error) {
 			return r, cmp.Or(err, ErrNoEnd)
 		}
 	}
-	if d.read += len(d.lines.Bytes()) + 1; d.read > MaxStream {
-		return r, fmt.Errorf("all records: %w of %d bytes", ErrTooLong, MaxStream)
-	}
 	if d.ended {
 		return r, fmt.Errorf("%w: a line follows the end record", ErrLost)
 	}
@@ -151,6 +149,12 @@ func (d *Decoder) next() (r Record, err error) {
 	}
 	if err := r.check(); err != nil {
 		return r, err
+	}
+	if r.Output == nil {
+		d.read += len(d.lines.Bytes()) + 1
+	}
+	if d.read > MaxStream {
+		return r, fmt.Errorf("all records: %w of %d bytes", ErrTooLong, MaxStream)
 	}
 	if r.Seq != d.seq+1 {
 		return r, fmt.Errorf("%w: expected record %d, found %d", ErrLost, d.seq+1, r.Seq)

@@ -22,7 +22,9 @@ func records() []Record {
 		{},
 		{Log: "two\nlines \u2028 and \"quotes\""},
 		{Sample: &measure.Sample{Sizes: &measure.Sizes{KVM: 75}}},
+		{Loaded: &Loaded{Path: "/modules/kvm.ko", Text: "0xffffffffa0001000"}},
 		{Start: "max_vcpuid_cap_test"},
+		{Output: &Output{Stderr: true, Data: []byte("\x00\xff\r\n")}},
 		{Test: &Test{Name: "max_vcpuid_cap_test", Outcome: OutcomeSignal, Signal: "SIGSEGV", Output: "ok 1\r\n\x00\xff"}},
 		{Checkers: []Checker{{Name: KASAN, Wrong: "off"}, {Name: Lockdep}}},
 		{End: &End{Message: "no such device", Code: ErrAttach}},
@@ -65,7 +67,7 @@ func TestRoundTrip(t *testing.T) {
 		want[i].Seq, want[i].Nanos = uint64(i+1), int64(i+1)*10
 	}
 	// JSON holds text, not bytes: what is no UTF-8 is replaced.
-	want[5].Test.Output = strings.ToValidUTF8(want[5].Test.Output, "\ufffd")
+	want[7].Test.Output = strings.ToValidUTF8(want[7].Test.Output, "\ufffd")
 	got, err := readAll(stream(t))
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 
 // Version is the version of the record format. Hello carries it, and a host
 // refuses a guest of another version.
-const Version = 6
+const Version = 7
 
 // Record is one line from the guest. At most one of the fields after Nanos is set; a
 // record with none says that the guest is alive.
@@ -38,7 +38,11 @@ type Record struct {
 	// one a guest died of. The same is written to the kernel's log, as StartMark
 	// and the name.
 	Start string `json:"start,omitempty"`
-	Test  *Test  `json:"test,omitempty"`
+	// Loaded is a module that a guest with a Shell has loaded, and Output what its
+	// program prints without a terminal.
+	Loaded *Loaded `json:"loaded,omitempty"`
+	Output *Output `json:"output,omitempty"`
+	Test   *Test   `json:"test,omitempty"`
 	// Checkers are all of Exec.Checkers, after the programs: all of them, or those
 	// up to the one during which a checker gave up.
 	Checkers []Checker `json:"checkers,omitempty"`
@@ -91,7 +95,7 @@ type Test struct {
 // check tells whether r is well formed, without its place among the others.
 func (r *Record) check() error {
 	set := 0
-	for _, is := range []bool{r.Hello != nil, r.Log != "", r.Sample != nil, r.Start != "", r.Test != nil, r.Checkers != nil, r.End != nil} {
+	for _, is := range []bool{r.Hello != nil, r.Log != "", r.Sample != nil, r.Start != "", r.Loaded != nil, r.Output != nil, r.Test != nil, r.Checkers != nil, r.End != nil} {
 		if is {
 			set++
 		}
@@ -117,10 +121,12 @@ const (
 	RunningArg = "running"
 )
 
-// Job is the task of a guest: Exec, Measure, or with neither to say hello and end.
+// Job is the task of a guest: Exec, Shell, Measure, or with none to say hello and end.
 type Job struct {
 	// Exec is programs to run.
 	Exec *Exec `json:"exec,omitempty"`
+	// Shell is a program that somebody talks to.
+	Shell *Shell `json:"shell,omitempty"`
 	// Measure is what to measure.
 	Measure *measure.Params `json:"measure,omitempty"`
 	// Mounts names the file systems to mount besides proc, sys and dev:
@@ -139,6 +145,9 @@ type Module struct {
 	Path string `json:"path"`           // absolute path in the guest
 	Args string `json:"args,omitempty"` // module parameters, as for insmod
 }
+
+// TestsDir is where the kernel's selftests are in a guest.
+const TestsDir = "/tests"
 
 // Exec is programs that run one after the other, a Start and a Test record each.
 type Exec struct {

@@ -7,6 +7,7 @@ package exit
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // The exit codes of the command. Scripts and CI depend on them: a number
@@ -26,7 +27,8 @@ const (
 // Coder is an error that knows which exit code it stands for.
 type Coder interface {
 	error
-	// ExitCode returns one of the constants of this package, never Good.
+	// ExitCode returns one of the constants of this package, never Good, but for a
+	// Status.
 	ExitCode() int
 }
 
@@ -52,6 +54,15 @@ func Code(err error) int {
 	}
 	return CheckFailed
 }
+
+// Status is how a program ended that the user had run, other than with 0. It is the
+// command's own exit code then, and nothing is said of it.
+type Status int
+
+func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// ExitCode returns the status.
+func (s Status) ExitCode() int { return int(s) }
 
 // coded gives an exit code to an error that has none.
 type coded struct {

@@ -29,6 +29,7 @@ func TestCode(t *testing.T) {
 		"canceled":                {fmt.Errorf("build: %w", context.Canceled), Interrupted},
 		"coder around a deadline": {With(BootFailed, context.DeadlineExceeded), BootFailed},
 		"with":                    {fmt.Errorf("doctor: %w", With(MachineLacks, errors.New("no qemu"))), MachineLacks},
+		"status of a program":     {fmt.Errorf("shell: %w", Status(139)), 139},
 		"with nil":                {With(Usage, nil), Good},
 	}
 	for name, tc := range tests {

@@ -67,44 +67,84 @@ func (s *Selftests) Path(name string) string { return filepath.Join(s.Dir, filep
 // unless spec names another: Debian has C libraries for its cross compilers.
 //
 // Trees whose difference cannot be seen from user space share the result.
-func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (built *Selftests, err error) {
+func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (*Selftests, error) {
+	s, err := b.newSelftestBuild(ctx, t, spec, names)
+	if err != nil {
+		return nil, err
+	}
+	dir, ok := s.lookup()
+	if !ok {
+		if dir, _, err = b.Cache.Populate(ctx, kindSelftests, s.key, s.fill); err != nil {
+			return nil, b.Cache.Full(s.doing(), err)
+		}
+	}
+	return s.load(dir)
+}
+
+// BuiltSelftests returns KVM selftests if they are in the cache, otherwise nil.
+func (b *Builder) BuiltSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (*Selftests, error) {
+	s, err := b.newSelftestBuild(ctx, t, spec, names)
+	if err != nil {
+		return nil, err
+	}
+	dir, ok := s.lookup()
+	if !ok {
+		return nil, nil
+	}
+	return s.load(dir)
+}
+
+// selftestBuild is one build of tests.
+type selftestBuild struct {
+	*build
+	names []string
+	all   string // key of all tests of the tree
+}
+
+func (b *Builder) newSelftestBuild(ctx context.Context, t tree.Tree, spec Spec, names []string) (*selftestBuild, error) {
 	spec.Compiler, spec.Fragments = cmp.Or(spec.Compiler, GCC), nil
 	what := fmt.Sprintf("the KVM selftests of linux %s for %s", t.Version, spec.Arch.Name)
 	common, err := b.newBuild(ctx, kindSelftests, "build", what, t, spec)
 	if err != nil {
 		return nil, err
 	}
-	s := selftestBuild{common, slices.Sorted(slices.Values(names))}
-	doing := s.doing()
+	s := &selftestBuild{build: common, names: slices.Sorted(slices.Values(names))}
 	seen, err := identify(s.base, t, s.changed, seenByTests)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s: %w", s.doing(), err)
 	}
-
-	// The keys of the cache have uname's name of the architecture. Tests that
-	// were built together with all others need not be built again.
+	// The keys of the cache have uname's name of the architecture.
 	parts := append([]string{kindSelftests, version, spec.Arch.Uname, s.toolchain.Compiler, s.toolchain.Linker}, seen...)
-	dir, ok := b.Cache.Lookup(kindSelftests, cache.Key(parts...))
-	if !ok {
-		s.key = cache.Key(append(parts, s.names...)...)
-		if dir, _, err = b.Cache.Populate(ctx, kindSelftests, s.key, s.fill); err != nil {
-			return nil, b.Cache.Full(doing, err)
-		}
+	s.all, s.key = cache.Key(parts...), cache.Key(append(parts, s.names...)...)
+	return s, nil
+}
+
+// lookup finds the tests in the cache. Those that were built together with all
+// others need not be built again.
+func (s *selftestBuild) lookup() (dir string, ok bool) {
+	if dir, ok = s.Cache.Lookup(kindSelftests, s.all); !ok {
+		dir, ok = s.Cache.Lookup(kindSelftests, s.key)
 	}
-	if built, err = loadSelftests(dir); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+	return dir, ok
+}
+
+// load chooses the tests of an entry of the cache.
+func (s *selftestBuild) load(dir string) (*Selftests, error) {
+	built, err := loadSelftests(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.doing(), err)
 	}
-	if len(names) == 0 {
+	if len(s.names) == 0 {
 		return built, nil
 	}
 
 	for _, n := range s.names {
 		if why, ok := built.Unbuilt[n]; ok {
-			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", doing, n, why))
+			return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s: %s: %s", s.doing(), n, why))
 		}
 	}
 	built.Unbuilt = nil
-	built.Names, err = chooseTests(doing, built.Names, s.names)
+	built.Names, err = chooseTests(s.doing(), built.Names, s.names)
 	return built, err
 }
 
@@ -155,12 +195,6 @@ var unseen = regexp.MustCompile(`^(Documentation|block|drivers|fs|include/kvm|in
 	`^(include/linux|arch/[^/]+/include/asm)/kvm_`)
 
 func seenByTests(name string) bool { return !unseen.MatchString(name) }
-
-// selftestBuild is one build of tests.
-type selftestBuild struct {
-	*build
-	names []string
-}
 
 // fill builds the tests in a directory of tmp and moves the programs to tmp.
 func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {

@@ -133,7 +133,7 @@ func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
 		if g.r.opts.Leaks {
 			total += leakAllowance
 		}
-		in := path.Join("/tests", t.Name)
+		in := path.Join(wire.TestsDir, t.Name)
 		params.Programs = append(params.Programs, wire.Program{
 			Name: t.Name, Path: in, Args: t.Args, Timeout: limit, MaxOutput: maxOutput,
 			Kill: t.Kill, Clock: t.Clock, FailEvery: t.FailEvery,

@@ -53,6 +53,8 @@ type Fault struct {
 	Stderr string
 	// Console is the path of the kept console, "" if none was kept.
 	Console string
+	// Core is the path of the guest's memory, "" if it was not kept.
+	Core string `json:",omitempty"`
 	// Command repeats the run, quoted for a shell.
 	Command string
 	// Err is the error underneath, nil if there is none: of the record stream,
@@ -78,6 +80,9 @@ func (f *Fault) Error() string {
 	}
 	if f.Console != "" {
 		b.WriteString("\n  all of the console: " + f.Console)
+	}
+	if f.Core != "" {
+		b.WriteString("\n  the guest's memory: " + f.Core)
 	}
 	if f.Command != "" {
 		b.WriteString("\n  to repeat it: " + f.Command)

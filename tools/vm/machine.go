@@ -48,9 +48,15 @@ type Machine struct {
 	Options string
 	// Append are further kernel arguments. They come last and win.
 	Append []string
+	// GDB, if set, is a socket that listens, at which QEMU waits for gdb before the
+	// first instruction.
+	GDB *os.File
 
 	// initramfs, if set, is what QEMU reads instead of Initrd.
 	initramfs *os.File
+	// terminal and input, if set, are QEMU's ends of the connections with whoever
+	// talks to the guest.
+	terminal, input *os.File
 }
 
 // channels are the files through which a machine talks to its host.
@@ -58,6 +64,9 @@ type channels struct {
 	records string // path that QEMU writes records to
 	qmp     string // number of the inherited monitor socket; "" for none
 	initrd  string // path that QEMU reads the initramfs from; "" is Machine.Initrd
+	// Numbers of inherited sockets, "" for none: of the guest's wire.TerminalDevice,
+	// its wire.InputPort, and for gdb.
+	terminal, input, gdb string
 }
 
 func (m Machine) withDefaults() Machine {
@@ -148,6 +157,15 @@ func (m Machine) args(ch channels) []string {
 	} else {
 		args = append(append(args, "-device", "virtio-serial-pci,id=serial0"), records...)
 		args = append(args, "-device", "virtserialport,bus=serial0.0,chardev=records,nr=1")
+	}
+	if ch.terminal != "" {
+		args = append(args, "-chardev", "socket,id=terminal,fd="+ch.terminal, "-device", "virtconsole,bus=serial0.0,chardev=terminal,nr=0")
+	}
+	if ch.input != "" {
+		args = append(args, "-chardev", "socket,id=input,fd="+ch.input, "-device", "virtserialport,bus=serial0.0,chardev=input,nr=2")
+	}
+	if ch.gdb != "" {
+		args = append(args, "-chardev", "socket,id=gdb,server=on,wait=off,fd="+ch.gdb, "-gdb", "chardev:gdb", "-S")
 	}
 	if ch.qmp != "" {
 		args = append(args, "-chardev", "socket,id=qmp,fd="+ch.qmp, "-mon", "chardev=qmp,mode=control")

@@ -34,14 +34,22 @@ type process struct {
 	qmp     *os.File // our end of the monitor's socket
 }
 
-// inherited are the channels of a machine that is started here: file
-// descriptors in the order of startProcess, with no name in the file system.
-func (m Machine) inherited() channels {
-	ch := channels{records: "/dev/fd/3", qmp: "4"}
-	if m.initramfs != nil {
-		ch.initrd = "/dev/fd/5"
+// inherit returns the channels of a machine that is started here, and the files that
+// QEMU inherits for them, as file descriptors from 3 on: none has a name.
+func (m Machine) inherit(records, qmp *os.File) (ch channels, files []*os.File) {
+	number := func(f *os.File) string {
+		if f == nil {
+			return ""
+		}
+		files = append(files, f)
+		return strconv.Itoa(2 + len(files))
 	}
-	return ch
+	ch.records, ch.qmp = "/dev/fd/"+number(records), number(qmp)
+	if m.initramfs != nil {
+		ch.initrd = "/dev/fd/" + number(m.initramfs)
+	}
+	ch.terminal, ch.input, ch.gdb = number(m.terminal), number(m.input), number(m.GDB)
+	return ch, files
 }
 
 // startProcess starts QEMU, whose console goes to stdout. Call Kill and close in
@@ -54,23 +62,17 @@ func startProcess(m Machine, stdout, stderr io.Writer) (*process, error) {
 	defer recordsEnd.Close()
 	// A smaller pipe works too, and unprivileged users have a limit.
 	_, _ = unix.FcntlInt(recordsEnd.Fd(), unix.F_SETPIPE_SZ, pipeSize)
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	qmp, qmpEnd, err := socketPair("qmp")
 	if err != nil {
 		records.Close()
 		return nil, err
 	}
-	qmpEnd := os.NewFile(uintptr(fds[1]), "qmp of QEMU")
 	defer qmpEnd.Close()
 
-	p := &process{records: records, qmp: os.NewFile(uintptr(fds[0]), "qmp")}
-	qemu := program.Program{
-		Name: m.Arch.QEMU.Program, InheritEnv: true, Stdout: stdout, Stderr: stderr,
-		ExtraFiles: []*os.File{recordsEnd, qmpEnd},
-	}
-	if m.initramfs != nil {
-		qemu.ExtraFiles = append(qemu.ExtraFiles, m.initramfs)
-	}
-	p.Process, err = qemu.Start(context.Background(), m.args(m.inherited())...)
+	p := &process{records: records, qmp: qmp}
+	ch, files := m.inherit(recordsEnd, qmpEnd)
+	qemu := program.Program{Name: m.Arch.QEMU.Program, InheritEnv: true, Stdout: stdout, Stderr: stderr, ExtraFiles: files}
+	p.Process, err = qemu.Start(context.Background(), m.args(ch)...)
 	if err != nil {
 		p.close()
 		return nil, explainMissing(m.Arch, err)
@@ -121,7 +123,10 @@ type qmpMessage struct {
 	ID     string          `json:"id"` // of the command that is answered
 	Event  string          `json:"event"`
 	Return json.RawMessage `json:"return"`
-	Data   struct {
+	Error  struct {
+		Desc string `json:"desc"`
+	} `json:"error"`
+	Data struct {
 		Reason string `json:"reason"`
 	} `json:"data"`
 }
@@ -133,22 +138,32 @@ func startMonitor(f *os.File) *qmpMonitor {
 	return &qmpMonitor{f: f, in: json.NewDecoder(f)}
 }
 
-// read reads messages until the answer with this id, or until none comes in time
+// answer reads messages until the answer with this id, or until none comes in time
 // or QEMU has closed its end. Of events it keeps why the guest ended.
-func (m *qmpMonitor) read(id string) json.RawMessage {
-	_ = m.f.SetReadDeadline(time.Now().Add(monitorWait))
+func (m *qmpMonitor) answer(id string, wait time.Duration) (json.RawMessage, error) {
+	_ = m.f.SetReadDeadline(time.Now().Add(wait))
 	for {
 		var msg qmpMessage
-		if m.in.Decode(&msg) != nil {
-			return nil
+		if err := m.in.Decode(&msg); err != nil {
+			return nil, fmt.Errorf("QEMU's monitor: %w", err)
 		}
 		if msg.Event == "SHUTDOWN" {
 			m.shutdown = msg.Data.Reason
 		}
-		if msg.ID == id && id != "" {
-			return msg.Return
+		switch {
+		case msg.ID != id || id == "":
+		case msg.Error.Desc != "":
+			return nil, fmt.Errorf("QEMU's monitor: %s", msg.Error.Desc)
+		default:
+			return msg.Return, nil
 		}
 	}
+}
+
+// read is answer for what QEMU need not know.
+func (m *qmpMonitor) read(id string) json.RawMessage {
+	said, _ := m.answer(id, monitorWait)
+	return said
 }
 
 // ask sends a command and puts its answer into v, if one comes in time.
@@ -156,6 +171,24 @@ func (m *qmpMonitor) ask(id, command string, v any) {
 	if _, err := fmt.Fprintf(m.f, `{"id":%q,"execute":%s}`+"\n", id, command); err == nil {
 		_ = json.Unmarshal(m.read(id), v)
 	}
+}
+
+// dumpWait bounds how long QEMU may write a guest's memory.
+const dumpWait = 10 * time.Minute
+
+// dump writes the guest's memory to a file. gdb finds it by virtual addresses.
+func (m *qmpMonitor) dump(file string) error {
+	file, err := filepath.Abs(file)
+	if err == nil {
+		_, err = fmt.Fprintf(m.f, `{"id":"dump","execute":"dump-guest-memory","arguments":{"paging":true,"protocol":%q}}`+"\n", "file:"+file)
+	}
+	if err == nil {
+		_, err = m.answer("dump", dumpWait)
+	}
+	if err != nil {
+		return fmt.Errorf("write the guest's memory to %s: %w", file, err)
+	}
+	return nil
 }
 
 // describe returns what QEMU knows of a guest that is silent: its state and the

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vcpulab/ebpf/wire"
@@ -47,6 +48,14 @@ type Options struct {
 	OnRecord func(wire.Record) error
 	// Console gets the console as it comes, unless it is nil.
 	Console io.Writer
+	// Terminal is the other side of the guest's wire.TerminalDevice, and Input has
+	// what is told to it, a wire.Input a line. nil is neither. They are read until
+	// they end, which may be after the guest.
+	Terminal io.ReadWriter
+	Input    io.Reader
+	// Core is a file that the guest's memory is written to, as an ELF file for gdb and
+	// crash, if its kernel panics; "" is none.
+	Core string
 	// KeepDir is a directory of this run's own, created if needed, in which
 	// console.log is kept and, by Boot after a fault, the initramfs, so that
 	// the run can be repeated by hand. "" keeps nothing.
@@ -62,7 +71,8 @@ type Result struct {
 	Splats []Splat
 	// Console is the kept part of the console.
 	Console string
-	// Command repeats the run, quoted for a shell.
+	// Command repeats the run, quoted for a shell; "" if somebody talked to the
+	// guest.
 	Command string
 	Timing  Timing
 }
@@ -82,7 +92,7 @@ type Timing struct {
 // failed. QEMU has ended and left nothing behind in every case.
 func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
 	defer func() {
-		if _, explained := err.(*Fault); err != nil && !explained {
+		if _, explained := errors.AsType[*Fault](err); err != nil && !explained {
 			err = fmt.Errorf("boot %s: %w", m.Arch.Name, err)
 		}
 	}()
@@ -96,13 +106,19 @@ func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
 			return nil, err
 		}
 	}
+	if o.Core != "" {
+		m.Append = append(slices.Clip(m.Append), "panic=0") // it does not reset
+	}
 	r := &run{
 		m:        m,
 		o:        o,
 		console:  newConsole(maxConsole, o.Console),
 		stderr:   wire.NewExcerpt(stderrLimit),
 		progress: make(chan struct{}, 1),
-		res:      &Result{Command: m.Command(filepath.Join(o.KeepDir, "records.jsonl"))},
+		res:      &Result{},
+	}
+	if o.Terminal == nil && o.Input == nil {
+		r.res.Command = m.Command(filepath.Join(o.KeepDir, "records.jsonl"))
 	}
 	return r.start(ctx)
 }
@@ -143,10 +159,16 @@ func (r *run) alive() {
 
 func (r *run) start(ctx context.Context) (*Result, error) {
 	r.started = time.Now()
+	t, err := r.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
 	p, err := startProcess(r.m, r, r.stderr)
 	if err != nil {
 		return nil, err
 	}
+	t.started()
 	defer p.close()
 	defer p.Kill()
 
@@ -158,6 +180,14 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 	where := ""
 	if stopped == stopHang {
 		where = mon.describe(r.m.Arch, r.m.Kernel)
+	}
+	core := ""
+	if r.o.Core != "" && r.console.fatal() {
+		stop := context.AfterFunc(ctx, p.Kill)
+		if err = mon.dump(r.o.Core); err == nil {
+			core = r.o.Core
+		}
+		stop()
 	}
 	p.Kill()
 	<-r.drained
@@ -188,7 +218,10 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 	if fault == nil {
 		return r.res, nil
 	}
-	fault.Arch, fault.Console = r.m.Arch.Name, kept
+	fault.Arch, fault.Console, fault.Core = r.m.Arch.Name, kept, core
+	if err != nil {
+		return r.res, errors.Join(fault, err)
+	}
 	return r.res, fault
 }
 

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"time"
 
-	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
@@ -152,14 +151,7 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	spec, err := l.spec(c.kernelFlags, c.Arch)
-	if err != nil {
-		return err
-	}
-	if !spec.Arch.Boots() {
-		return exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", c.Arch, arch.Names(arch.Bootable())))
-	}
-	k, err := l.kernel(ctx, c.kernelFlags, c.Kernel, spec)
+	k, err := l.bootable(ctx, c.kernelFlags, c.Kernel, c.Arch)
 	if err != nil {
 		return err
 	}
@@ -169,13 +161,11 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	}
 
 	for _, params := range combined {
-		guest := vm.Guest{Source: l.root, Params: params}
-		if module := vm.KVMModule(k.Arch, choice.Accel); module != "" && len(params) > 0 {
-			file, err := k.ModulePath(module)
-			if err != nil {
+		guest := vm.Guest{Source: l.root}
+		if len(params) > 0 {
+			if guest, err = l.kvmGuest(k, choice.Accel, params); err != nil {
 				return err
 			}
-			guest.Modules, guest.ModuleDir = []vm.Module{{Host: file}}, filepath.Join(k.Dir, "modules")
 		}
 		res, err := vm.Boot(ctx, l.cache, vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath()},
 			guest, vm.Options{KeepDir: filepath.Join(out, c.Kernel)})

@@ -18,7 +18,7 @@ func (l *lab) packages() (*host.List, error) { return host.Load(l.path("ci", "pa
 
 // installCmd installs packages.
 type installCmd struct {
-	Groups []string `arg:"" help:"What for: build, boot, bpf, verify, generate, selftests, test, matrix, which implies its architectures, clang, or an architecture: ${groups}."`
+	Groups []string `arg:"" help:"What for: build, boot, shell, bpf, verify, generate, selftests, test, matrix, which implies its architectures, clang, or an architecture: ${groups}."`
 	Arch   string   `help:"Also what it takes to build for ${bootable}, or all of them." placeholder:"ARCH"`
 }
 

@@ -108,6 +108,31 @@ func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuil
 	return l.builder().Build(ctx, name, t, spec)
 }
 
+// bootable builds one of the two kernels for an architecture that boots.
+func (l *lab) bootable(ctx context.Context, f kernelFlags, name, archName string) (*kbuild.Kernel, error) {
+	spec, err := l.spec(f, archName)
+	if err != nil {
+		return nil, err
+	}
+	if !spec.Arch.Boots() {
+		return nil, exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", archName, arch.Names(arch.Bootable())))
+	}
+	return l.kernel(ctx, f, name, spec)
+}
+
+// kvmGuest is a guest that has KVM, with parameters of its modules.
+func (l *lab) kvmGuest(k *kbuild.Kernel, accel vm.Accel, params []vm.Param) (vm.Guest, error) {
+	g := vm.Guest{Source: l.root, Params: params}
+	if module := vm.KVMModule(k.Arch, accel); module != "" {
+		file, err := k.ModulePath(module)
+		if err != nil {
+			return g, err
+		}
+		g.Modules, g.ModuleDir = []vm.Module{{Host: file}}, filepath.Join(k.Dir, "modules")
+	}
+	return g, nil
+}
+
 // accel returns the accelerator to use for ordinary guests of this kernel's
 // architecture: the one that was asked for, or one that works.
 func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choice, error) {

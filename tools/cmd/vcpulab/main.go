@@ -39,6 +39,7 @@ type cli struct {
 	Generate generateCmd `cmd:"" help:"Make the patches that are generated from a semantic patch, and compare."`
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the patches."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
+	Shell    shellCmd    `cmd:"" help:"Open a shell in a guest, or run a command there."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
 	Soak     soakCmd     `cmd:"" help:"Run selftests in ever new ways until one is worse with the patches."`
 	Bisect   bisectCmd   `cmd:"" help:"Find the patch with which a test fails, a kernel complains, a compiler warns or a figure changes."`
@@ -120,6 +121,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "vcpulab: interrupted")
 		return exit.Interrupted
+	}
+	if status, ok := errors.AsType[exit.Status](err); ok {
+		return int(status)
 	}
 	fmt.Fprintln(stderr, "vcpulab:", err)
 	return exit.Code(err)

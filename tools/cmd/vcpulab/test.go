@@ -39,7 +39,7 @@ const (
 )
 
 // testGroups are the packages that the tests need; "make test" installs them.
-var testGroups = []string{"build", "boot", "bpf", "verify", "generate", "selftests", "test"}
+var testGroups = []string{"build", "boot", "shell", "bpf", "verify", "generate", "selftests", "test"}
 
 // testSilence is how long the tests may show no progress. A kernel that is
 // built on a slow machine takes this long at most.

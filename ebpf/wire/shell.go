@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package wire
+
+const (
+	// TerminalDevice is the guest's end of the terminal of a Shell.
+	TerminalDevice = "/dev/hvc0"
+	// InputPort is the device that a guest with a Shell reads Inputs from, a
+	// line of JSON each: the second port of the virtio-serial device.
+	InputPort = "/dev/vport0p2"
+)
+
+// Shell is a program that somebody talks to, with a Loaded record for each module, a
+// Start and a Test record. The programs of busybox are beside it in /bin.
+type Shell struct {
+	// Args are the program, looked up in PATH, and its arguments.
+	Args []string `json:"args"`
+	Env  []string `json:"env,omitempty"` // NAME=value, besides PATH, HOME and TMPDIR
+	// Terminal is the size of the terminal that it is on; with nil what it prints
+	// comes as Output, and it reads Input.Data.
+	Terminal *Size `json:"terminal,omitempty"`
+}
+
+// Loaded is where a module is in memory, for a debugger.
+type Loaded struct {
+	Path string `json:"path"` // Module.Path
+	Text string `json:"text"` // address of its code, in hexadecimal with 0x
+}
+
+// Size is that of a terminal.
+type Size struct {
+	Rows uint16 `json:"rows"`
+	Cols uint16 `json:"cols"`
+}
+
+// Output is what a program has printed.
+type Output struct {
+	Stderr bool   `json:"stderr,omitempty"` // not standard output
+	Data   []byte `json:"data"`
+}
+
+// Input is what the host tells a guest with a Shell.
+type Input struct {
+	// Data is for the program's standard input, which ends with EOF.
+	Data []byte `json:"data,omitempty"`
+	EOF  bool   `json:"eof,omitempty"`
+	// Resize is the new size of the terminal.
+	Resize *Size `json:"resize,omitempty"`
+	// Done says that all records have arrived, so that the guest may end.
+	Done bool `json:"done,omitempty"`
+}
