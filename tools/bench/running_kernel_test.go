@@ -54,6 +54,7 @@ func TestRunningInGuest(t *testing.T) {
 	files := []vm.File{
 		{Path: "bin/vcpulab", Mode: 0o755, Host: goBuild(t, "vcpulab/tools/cmd/vcpulab", "build")},
 		{Path: "bin/within", Mode: 0o755, Host: goBuild(t, ".", "test", "-c")},
+		{Path: "go.mod", Mode: 0o644, Data: []byte("module vcpulab\n")}, // of a clone
 		{Path: "boot/config-" + k.Release, Mode: 0o644, Host: k.ConfigPath()},
 	}
 	for name, edit := range map[string]func(string) string{
