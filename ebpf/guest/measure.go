@@ -39,21 +39,10 @@ func measureVMs(out *wire.Encoder, p measure.Params) error {
 	samples := &sender{out: out}
 	samples.send(measure.Sample{Sizes: &sizes})
 	clock := measure.Clock{Before: settledClock()}
-	m := &meter{sender: samples, params: p, dev: dev}
-	if m.probe, err = probe.Attach(probe.Lookups, measure.Break{}); err != nil {
-		return err
-	}
-	if err := m.probe.Watch(unix.Gettid()); err != nil {
-		return err
-	}
-
-	for i, vm := range slices.Concat(p.VMs, p.Counted) {
-		if err := withVM(func(v *virtualMachine) error { return m.measureVM(v, vm, i < len(p.VMs)) }); err != nil {
-			return fmt.Errorf("%v: %w", vm, err)
+	if vms := slices.Concat(p.VMs, p.Counted); len(vms) > 0 {
+		if err := (&meter{sender: samples, params: p, dev: dev}).measure(vms); err != nil {
+			return err
 		}
-	}
-	if err := errors.Join(m.probe.Check(), m.probe.Close()); err != nil {
-		return err
 	}
 	if p.Stalls != nil {
 		if err := measureStalls(samples, *p.Stalls); err != nil {
@@ -77,6 +66,22 @@ type meter struct {
 	params measure.Params
 	dev    *loops.Device
 	probe  *probe.Probe
+}
+
+// measure creates VMs, of which those that are only to be counted come last.
+func (m *meter) measure(vms []measure.VM) (err error) {
+	if m.probe, err = probe.Attach(probe.Lookups, measure.Break{}); err != nil {
+		return err
+	}
+	if err := m.probe.Watch(unix.Gettid()); err != nil {
+		return err
+	}
+	for i, vm := range vms {
+		if err := withVM(func(v *virtualMachine) error { return m.measureVM(v, vm, i < len(m.params.VMs)) }); err != nil {
+			return fmt.Errorf("%v: %w", vm, err)
+		}
+	}
+	return errors.Join(m.probe.Check(), m.probe.Close())
 }
 
 // measureVM creates the VM's vCPUs, counts its memory and, unless that is all that

@@ -27,6 +27,7 @@ func unseen(source string) string {
 // TestKernelBroken measures with loops that are broken on purpose, on a real
 // kernel with the real probes: nothing of it is a result, and why is said.
 func TestKernelBroken(t *testing.T) {
+	t.Parallel()
 	c, k := pinnedKernel(t)
 	inGet := func(old, new string) func(string) string {
 		return func(source string) string {
@@ -34,6 +35,7 @@ func TestKernelBroken(t *testing.T) {
 		}
 	}
 	const begin = "u32 pass, i;\n"
+	var all []broken
 	for name, tt := range map[string]struct {
 		edit func(string) string
 		says string
@@ -62,12 +64,10 @@ func TestKernelBroken(t *testing.T) {
 		OPTIMIZER_HIDE_VAR(sum);
 `), "expected the same count every time"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			plan := smallPlan(measure.VM{VCPUs: 8, IDs: measure.Dense})
-			bootBroken(t, guests(c, k, buildLoops(t, c, k, tt.edit)), plan, tt.says)
-		})
+		plan := smallPlan(measure.VM{VCPUs: 8, IDs: measure.Dense})
+		all = append(all, broken{name, buildLoops(t, c, k, tt.edit), plan.Params, tt.says})
 	}
+	measureBroken(t, c, k, all)
 }
 
 // healing is a Runner whose first boot is with loops that no probe sees.
@@ -134,8 +134,10 @@ func checkStalls(t *testing.T, r *results.Results) {
 // TestStallsBroken looks for who waits with programs that are broken on purpose:
 // nothing of it is a result, and why is said.
 func TestStallsBroken(t *testing.T) {
+	t.Parallel()
 	c, k := pinnedKernel(t)
 	good := buildLoops(t, c, k, nil)
+	var all []broken
 	without := func(programs ...string) measure.Break {
 		return measure.Break{Without: programs}
 	}
@@ -152,23 +154,11 @@ func TestStallsBroken(t *testing.T) {
 		"the vCPU does not run":    {measure.Break{Idle: true}, "the vCPU does not run"},
 		"there is no such program": {without("vcpu_sleep"), "no program vcpu_sleep"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			plan := smallPlan(measure.VM{VCPUs: 1, IDs: measure.Dense})
-			plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: tt.broken}
-			bootBroken(t, guests(c, k, good), plan, tt.says)
-		})
+		plan := smallPlan()
+		plan.Params.Stalls = &measure.Stalls{VCPUs: 18, QuietNanos: 1_000_000, Break: tt.broken}
+		all = append(all, broken{name, good, plan.Params, tt.says})
 	}
-}
-
-// pathPlan measures paths alone, on VMs with so many vCPUs.
-func pathPlan(vcpus ...int) Plan {
-	a := DefaultAxes
-	a.Growth, a.Paths = 0, vcpus
-	plan := NewPlan(results.ICount, a)
-	plan.Params.VMs = []measure.VM{{VCPUs: 1, IDs: measure.Dense}}
-	plan.Params.LoopNanos = 100_000
-	return plan
+	measureBroken(t, c, k, all)
 }
 
 // checkPaths looks at what functions cost that look vCPUs up.
@@ -202,8 +192,12 @@ func checkPaths(t *testing.T, r *results.Results) {
 // TestPathsBroken measures with something that is broken on purpose: nothing of
 // it is a result, and why is said.
 func TestPathsBroken(t *testing.T) {
+	t.Parallel()
 	c, k := pinnedKernel(t)
 	good := buildLoops(t, c, k, nil)
+	axes := DefaultAxes
+	axes.Growth, axes.Paths = 0, []int{8}
+	var all []broken
 	for name, tt := range map[string]struct {
 		broken measure.Break
 		says   string
@@ -213,11 +207,10 @@ func TestPathsBroken(t *testing.T) {
 		"operations are left out":     {measure.Break{Lazy: true}, "80 operations called kvm_make_all_cpus_request 75 times"},
 		"a vCPU does not get its IPI": {measure.Break{Deaf: 3}, "ipi-broadcast: the VM's payload failed: vCPU 3: expected interrupts"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			plan := pathPlan(8)
-			plan.Params.Paths.Break = tt.broken
-			bootBroken(t, guests(c, k, good), plan, tt.says)
-		})
+		plan := smallPlan()
+		plan.Params.Paths = NewPlan(results.ICount, axes).Params.Paths
+		plan.Params.Paths.Break = tt.broken
+		all = append(all, broken{name, good, plan.Params, tt.says})
 	}
+	measureBroken(t, c, k, all)
 }

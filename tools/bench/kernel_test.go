@@ -4,17 +4,14 @@ package bench
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"vcpulab/ebpf/loops"
 	"vcpulab/ebpf/measure"
-	"vcpulab/ebpf/wire"
 	"vcpulab/tools/cache"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/results"
@@ -89,34 +86,6 @@ func smallPlan(vms ...measure.VM) Plan {
 	plan.Params.LoopNanos = 100_000
 	plan.Params.Stalls, plan.Params.Paths = nil, nil
 	return plan
-}
-
-// bootBroken runs a boot that has to fail with a text, and draws its figures. A
-// probe may miss calls by accident: then it is another boot that tells.
-func bootBroken(t *testing.T, g *Guests, plan Plan, says string) {
-	t.Helper()
-	var err error
-	for range 4 {
-		err = bootOnce(t, g, plan)
-		if err != nil && strings.Contains(err.Error(), says) {
-			return
-		}
-		if !errors.Is(err, wire.ErrProbeMissed) {
-			break
-		}
-	}
-	t.Errorf("expected an error that says %q, found %v", says, err)
-}
-
-// bootOnce runs a single boot and draws its figures.
-func bootOnce(t *testing.T, g *Guests, plan Plan) error {
-	t.Helper()
-	b := results.Boot{Which: results.Which{Kernel: "base", Method: plan.Method}}
-	if err := g.Boot(t.Context(), 0, plan, &b, nil); err != nil {
-		return err
-	}
-	r := results.Results{Kernels: []results.Kernel{{Name: "base"}}, Boots: []results.Boot{b}}
-	return r.Draw()
 }
 
 // TestKernel measures the pinned kernel, twice, and looks at what came out: guests

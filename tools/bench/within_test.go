@@ -14,6 +14,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/running"
 )
 
 // TestMain is, in a guest and under another name, the program that does there what
@@ -48,6 +53,8 @@ func within(what, arg string, more []string) (int, error) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
+	case "measure": // as a job says, with a module for that alone
+		return measureWith(arg, more[0])
 	case "as": // another user
 		uid, err := strconv.Atoi(arg)
 		if err != nil {
@@ -81,6 +88,26 @@ func within(what, arg string, more []string) (int, error) {
 		}
 	}
 	return 0, fmt.Errorf("%s: it does not know how to", what)
+}
+
+// measureWith has the guest's program do a job on the running kernel.
+func measureWith(module, job string) (_ int, err error) {
+	file, err := os.Open(module)
+	if err == nil {
+		err = unix.FinitModule(int(file.Fd()), "", 0)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("load %s: %w", module, err)
+	}
+	defer func() { err = errors.Join(err, unix.DeleteModule(running.ModuleName, 0)) }()
+
+	cmd := exec.Command("/init", wire.RunningArg)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if cmd.Stdin, err = os.Open(job); err != nil {
+		return 0, err
+	}
+	err = cmd.Run()
+	return cmd.ProcessState.ExitCode(), err
 }
 
 // interrupt presses Ctrl-C, and returns the exit code.
