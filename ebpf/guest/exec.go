@@ -37,8 +37,12 @@ func execPrograms(out *wire.Encoder, job wire.Exec) error {
 	if err != nil {
 		return err
 	}
+	meter, err := newFunctionMeter(job.Function)
+	if err != nil {
+		return err
+	}
 	for _, p := range job.Programs {
-		if err := execProgram(out, p, job.Leaks); err != nil && !gaveUp(err, job) {
+		if err := execProgram(out, p, job.Leaks, meter); err != nil && !gaveUp(err, job) {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 		before := state
@@ -57,7 +61,7 @@ func execPrograms(out *wire.Encoder, job wire.Exec) error {
 
 // execProgram runs one program. The host and the kernel's log are told before: the
 // log has it in order with what the kernel logs.
-func execProgram(out *wire.Encoder, p wire.Program, leaks bool) error {
+func execProgram(out *wire.Encoder, p wire.Program, leaks bool, meter *functionMeter) error {
 	if err := logKernel(wire.StartMark + p.Name); err != nil {
 		return err
 	}
@@ -69,10 +73,12 @@ func execProgram(out *wire.Encoder, p wire.Program, leaks bool) error {
 			return fmt.Errorf("set the clock to %d: %w", p.Clock, err)
 		}
 	}
-	t, err := runProgram(p)
+	var t wire.Test
+	calls, err := meter.during(func() (err error) { t, err = runProgram(p); return err })
 	if err != nil {
 		return err
 	}
+	t.Calls = calls
 	if err := out.Send(wire.Record{Test: &t}); err != nil || !leaks {
 		return err
 	}

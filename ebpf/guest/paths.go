@@ -38,8 +38,12 @@ func measurePaths(s *sender, dev *loops.Device, p measure.Paths) (err error) {
 		return err
 	}
 
-	if m.bracket, err = m.measureEmpty(dev); err != nil {
+	begin := func() error { return m.probe.Bracket(probe.EmptyFunction, unix.Gettid(), nil) }
+	if m.bracket, err = measureEmpty(dev, begin, m.probe.Calls); err != nil {
 		return fmt.Errorf("an empty bracket: %w", err)
+	}
+	if err := m.probe.Release(); err != nil {
+		return err
 	}
 	for _, vm := range p.VMs {
 		if err := m.measureVM(vm); err != nil {
@@ -53,8 +57,9 @@ func measurePaths(s *sender, dev *loops.Device, p measure.Paths) (err error) {
 const emptyRuns = 15
 
 // measureEmpty returns what a bracket takes around a function that does nothing:
-// the loop that looks nothing up, extrapolated to no pass.
-func (m *pathMeter) measureEmpty(dev *loops.Device) (int64, error) {
+// the loop that looks nothing up, extrapolated to no pass. From begin on that is
+// bracketed, and calls returns how long each took.
+func measureEmpty(dev *loops.Device, begin func() error, calls func() ([]int64, error)) (int64, error) {
 	vm, err := newVM()
 	if err != nil {
 		return 0, err
@@ -66,7 +71,7 @@ func (m *pathMeter) measureEmpty(dev *loops.Device) (int64, error) {
 		return 0, err
 	}
 
-	if err := m.probe.Bracket(probe.EmptyFunction, unix.Gettid(), nil); err != nil {
+	if err := begin(); err != nil {
 		return 0, err
 	}
 	for range emptyRuns {
@@ -76,20 +81,20 @@ func (m *pathMeter) measureEmpty(dev *loops.Device) (int64, error) {
 			}
 		}
 	}
-	calls, err := m.probe.Calls()
+	nanos, err := calls()
 	if err != nil {
 		return 0, err
 	}
-	if len(calls) != 2*emptyRuns {
-		return 0, fmt.Errorf("%w: expected %d calls, found %d", wire.ErrProbeMissed, 2*emptyRuns, len(calls))
+	if len(nanos) != 2*emptyRuns {
+		return 0, fmt.Errorf("%w: expected %d calls, found %d", wire.ErrProbeMissed, 2*emptyRuns, len(nanos))
 	}
 
 	var empty []int64
-	for pair := range slices.Chunk(calls, 2) {
+	for pair := range slices.Chunk(nanos, 2) {
 		empty = append(empty, 2*pair[0]-pair[1])
 	}
 	slices.Sort(empty)
-	return empty[len(empty)/2], errors.Join(m.probe.Release(), dev.Bind(loops.Unbind), vm.close())
+	return empty[len(empty)/2], errors.Join(dev.Bind(loops.Unbind), vm.close())
 }
 
 func pin() error {

@@ -260,5 +260,13 @@ type Start struct {
 	Restored int64 `json:"restored_ns,omitempty"`
 }
 
+// Calls are all calls of a function while a program ran, in nanoseconds from entry to
+// return. What interrupts and other tasks took meanwhile is in them.
+type Calls struct {
+	Nanos []int64 `json:"ns"`
+	// Bracket is the cost of a bracket around a function that does nothing.
+	Bracket int64 `json:"bracket_ns"`
+}
+
 // MaxCalls is the most calls that a sample has: as many as the probes keep.
 const MaxCalls = 256

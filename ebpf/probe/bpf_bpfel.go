@@ -124,6 +124,7 @@ const (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	bpfMapEvents                         = "events"
+	bpfMapFunctionStarts                 = "function_starts"
 	bpfMapPhases                         = "phases"
 	bpfMapThreads                        = "threads"
 	bpfProgKvmIrqDeliveryToApicEntry     = "__kvm_irq_delivery_to_apic_entry"
@@ -137,6 +138,8 @@ const (
 	bpfProgCallSrcuEntry                 = "call_srcu_entry"
 	bpfProgContentionBegin               = "contention_begin"
 	bpfProgContentionEnd                 = "contention_end"
+	bpfProgFunctionEntry                 = "function_entry"
+	bpfProgFunctionExit                  = "function_exit"
 	bpfProgGetEntry                      = "get_entry"
 	bpfProgGetExit                       = "get_exit"
 	bpfProgKvfreeCallRcuEntry            = "kvfree_call_rcu_entry"
@@ -177,6 +180,9 @@ const (
 	bpfVarCallNanos                      = "call_nanos"
 	bpfVarCaller                         = "caller"
 	bpfVarCalls                          = "calls"
+	bpfVarFunctionEntries                = "function_entries"
+	bpfVarFunctionNested                 = "function_nested"
+	bpfVarFunctionReturns                = "function_returns"
 	bpfVarLostEvents                     = "lost_events"
 	bpfVarPhase                          = "phase"
 	bpfVarUnusedDeferral                 = "unused_deferral"
@@ -240,6 +246,8 @@ type bpfProgramSpecs struct {
 	CallSrcuEntry                 *ebpf.ProgramSpec `ebpf:"call_srcu_entry"`
 	ContentionBegin               *ebpf.ProgramSpec `ebpf:"contention_begin"`
 	ContentionEnd                 *ebpf.ProgramSpec `ebpf:"contention_end"`
+	FunctionEntry                 *ebpf.ProgramSpec `ebpf:"function_entry"`
+	FunctionExit                  *ebpf.ProgramSpec `ebpf:"function_exit"`
 	GetEntry                      *ebpf.ProgramSpec `ebpf:"get_entry"`
 	GetExit                       *ebpf.ProgramSpec `ebpf:"get_exit"`
 	KvfreeCallRcuEntry            *ebpf.ProgramSpec `ebpf:"kvfree_call_rcu_entry"`
@@ -282,9 +290,10 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
-	Events  *ebpf.MapSpec `ebpf:"events"`
-	Phases  *ebpf.MapSpec `ebpf:"phases"`
-	Threads *ebpf.MapSpec `ebpf:"threads"`
+	Events         *ebpf.MapSpec `ebpf:"events"`
+	FunctionStarts *ebpf.MapSpec `ebpf:"function_starts"`
+	Phases         *ebpf.MapSpec `ebpf:"phases"`
+	Threads        *ebpf.MapSpec `ebpf:"threads"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -295,6 +304,9 @@ type bpfVariableSpecs struct {
 	CallNanos       *ebpf.VariableSpec `ebpf:"call_nanos"`
 	Caller          *ebpf.VariableSpec `ebpf:"caller"`
 	Calls           *ebpf.VariableSpec `ebpf:"calls"`
+	FunctionEntries *ebpf.VariableSpec `ebpf:"function_entries"`
+	FunctionNested  *ebpf.VariableSpec `ebpf:"function_nested"`
+	FunctionReturns *ebpf.VariableSpec `ebpf:"function_returns"`
 	LostEvents      *ebpf.VariableSpec `ebpf:"lost_events"`
 	Phase           *ebpf.VariableSpec `ebpf:"phase"`
 	UnusedDeferral  *ebpf.VariableSpec `ebpf:"unused_deferral"`
@@ -325,14 +337,16 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
-	Events  *ebpf.Map `ebpf:"events"`
-	Phases  *ebpf.Map `ebpf:"phases"`
-	Threads *ebpf.Map `ebpf:"threads"`
+	Events         *ebpf.Map `ebpf:"events"`
+	FunctionStarts *ebpf.Map `ebpf:"function_starts"`
+	Phases         *ebpf.Map `ebpf:"phases"`
+	Threads        *ebpf.Map `ebpf:"threads"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Events,
+		m.FunctionStarts,
 		m.Phases,
 		m.Threads,
 	)
@@ -346,6 +360,9 @@ type bpfVariables struct {
 	CallNanos       *ebpf.Variable `ebpf:"call_nanos"`
 	Caller          *ebpf.Variable `ebpf:"caller"`
 	Calls           *ebpf.Variable `ebpf:"calls"`
+	FunctionEntries *ebpf.Variable `ebpf:"function_entries"`
+	FunctionNested  *ebpf.Variable `ebpf:"function_nested"`
+	FunctionReturns *ebpf.Variable `ebpf:"function_returns"`
 	LostEvents      *ebpf.Variable `ebpf:"lost_events"`
 	Phase           *ebpf.Variable `ebpf:"phase"`
 	UnusedDeferral  *ebpf.Variable `ebpf:"unused_deferral"`
@@ -371,6 +388,8 @@ type bpfPrograms struct {
 	CallSrcuEntry                 *ebpf.Program `ebpf:"call_srcu_entry"`
 	ContentionBegin               *ebpf.Program `ebpf:"contention_begin"`
 	ContentionEnd                 *ebpf.Program `ebpf:"contention_end"`
+	FunctionEntry                 *ebpf.Program `ebpf:"function_entry"`
+	FunctionExit                  *ebpf.Program `ebpf:"function_exit"`
 	GetEntry                      *ebpf.Program `ebpf:"get_entry"`
 	GetExit                       *ebpf.Program `ebpf:"get_exit"`
 	KvfreeCallRcuEntry            *ebpf.Program `ebpf:"kvfree_call_rcu_entry"`
@@ -422,6 +441,8 @@ func (p *bpfPrograms) Close() error {
 		p.CallSrcuEntry,
 		p.ContentionBegin,
 		p.ContentionEnd,
+		p.FunctionEntry,
+		p.FunctionExit,
 		p.GetEntry,
 		p.GetExit,
 		p.KvfreeCallRcuEntry,

@@ -10,6 +10,7 @@
  *   meanwhile.
  * - gaps.bpf.h does the same from the exit of a vCPU to its next entry.
  * - paths.bpf.h brackets functions of KVM that look vCPUs up.
+ * - function.bpf.h brackets one function, which user space names.
  *
  * A clock starts with the last thing that the program at the beginning does and
  * stops with the first thing that the program at the end does.  The rest of the
@@ -40,5 +41,6 @@ u64 lost_events;
 #include "spans.bpf.h"
 #include "gaps.bpf.h"
 #include "paths.bpf.h"
+#include "function.bpf.h"
 
 char _license[] SEC("license") = "GPL";

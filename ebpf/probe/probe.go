@@ -5,7 +5,7 @@
 //
 // A Probe has the programs of one Group: Creations brackets the ioctls of a VM,
 // Lookups the loops of vcpuloops.ko too, Stalls says what threads waited for, and
-// Paths brackets functions of KVM one at a time.
+// Paths brackets functions of KVM one at a time. AttachFunction brackets any other.
 //
 // The generated files are committed: building the project takes no clang. They have
 // no build constraint, so that the program of the guest builds for big-endian
@@ -17,6 +17,7 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -66,6 +67,9 @@ var (
 	// Paths brackets one function at a time, see Probe.Bracket. KVM and
 	// vcpuloops.ko must be loaded.
 	Paths = Group{"functions of KVM", brackets(pathFunctions...)}
+
+	// function brackets a function that is named later, see AttachFunction.
+	function = Group{"a function", brackets("function")}
 )
 
 // The ends of the names of programs that bracket a function.
@@ -118,7 +122,11 @@ func Attach(g Group, broken measure.Break) (*Probe, error) {
 // Load loads the programs of a group, and the maps that they use, and attaches
 // none. Ring is the size of the ring buffer, 0 means that of the object. The error
 // is wire.ErrAttach.
-func Load(g Group, ring int) (_ *Probe, err error) {
+func Load(g Group, ring int) (*Probe, error) { return load(g, ring, "") }
+
+// load is Load, for programs that are attached to a function of that name unless it
+// is "".
+func load(g Group, ring int, to string) (_ *Probe, err error) {
 	p := &Probe{}
 	defer func() {
 		if err != nil {
@@ -132,6 +140,9 @@ func Load(g Group, ring int) (_ *Probe, err error) {
 	}
 	if err := choose(spec, g); err != nil {
 		return nil, err
+	}
+	for _, program := range spec.Programs {
+		program.AttachTo = cmp.Or(to, program.AttachTo)
 	}
 	events := spec.Maps[bpfMapEvents]
 	if events != nil && ring != 0 {

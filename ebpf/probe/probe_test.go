@@ -105,6 +105,7 @@ var groups = map[*Group][]string{
 	&Lookups:   {".bss", "events", "threads"},
 	&Stalls:    {".bss", "events", "phases", "threads"},
 	&Paths:     {".bss"},
+	&function:  {".bss", "events", "function_starts"},
 }
 
 // TestGroups looks whether each program is in a group, whether what is at an end is
@@ -113,6 +114,7 @@ func TestGroups(t *testing.T) {
 	// Programs of functions whose name is another.
 	functions := map[string]string{
 		"nop": "vcpuloops_nop", "get": "vcpuloops_get", "by_id": "vcpuloops_by_id", "walk": "vcpuloops_walk",
+		"function": EmptyFunction,
 		"vm_ioctl": "kvm_vm_ioctl", "arch_create": "kvm_arch_vcpu_create", "vcpu_halt": "kvm_vcpu_halt",
 	}
 	used := make(map[string]bool)

@@ -90,6 +90,8 @@ type Test struct {
 	Output  string  `json:"output,omitempty"`  // standard output and error, as they came
 	Dropped int64   `json:"dropped,omitempty"` // bytes left out of the middle of Output
 	Message string  `json:"message,omitempty"` // why it could not be started
+	// Calls are those of Exec.Function.
+	Calls *measure.Calls `json:"calls,omitempty"`
 }
 
 // check tells whether r is well formed, without its place among the others.
@@ -155,6 +157,9 @@ type Exec struct {
 	// Leaks has kmemleak look for leaks after each program, and logs its report
 	// in the kernel's log.
 	Leaks bool `json:"leaks,omitempty"`
+	// Function is one of the kernel's or of a module's, of which each call counts
+	// while a program runs, as in Test.Calls; "" is none.
+	Function string `json:"function,omitempty"`
 	// Checkers are those of the kernel's that have to be on after each program. The
 	// programs after one during which a checker gave up are not run.
 	Checkers []string `json:"checkers,omitempty"`

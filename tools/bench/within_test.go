@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,7 +25,7 @@ import (
 // TestMain is, in a guest and under another name, the program that does there what
 // a test of the running kernel takes and a shell would do: a guest has none.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "within" {
+	if name := filepath.Base(os.Args[0]); name != "within" && name != "workload" {
 		os.Exit(m.Run())
 	}
 	code, err := within(os.Args[1], os.Args[2], os.Args[3:])
@@ -43,6 +44,15 @@ func within(what, arg string, more []string) (int, error) {
 			_, err = os.Stdout.Write(data)
 		}
 		return 0, err
+	case "getpriority": // so often
+		for n, err := strconv.Atoi(arg); n > 0 || err != nil; n-- {
+			if _, callErr := syscall.Getpriority(syscall.PRIO_PROCESS, 0); cmp.Or(err, callErr) != nil {
+				return 0, cmp.Or(err, callErr)
+			}
+		}
+		return 0, nil
+	case "epoll": // so many, each in the next one
+		return 0, nestEpolls(arg)
 	case "write":
 		return 0, os.WriteFile(arg, []byte(more[0]), 0)
 	case "until": // a file says it
@@ -117,4 +127,18 @@ func interrupt(cmd *exec.Cmd, ended <-chan error) (int, error) {
 	}
 	<-ended
 	return cmd.ProcessState.ExitCode(), nil
+}
+
+// nestEpolls makes so many epoll instances, each of which the next one watches. The kernel
+// looks for a circle whenever it is given one, and calls itself for each below.
+func nestEpolls(count string) error {
+	n, err := strconv.Atoi(count)
+	for last := -1; n > 0 && err == nil; n-- {
+		var fd int
+		if fd, err = syscall.EpollCreate1(0); err == nil && last >= 0 {
+			err = syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, last, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(last)})
+		}
+		last = fd
+	}
+	return err
 }

@@ -110,6 +110,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab report --quoted ci/verify/figures.json out/results.json", covered{ci: `^\tcompare-figures$`, why: "that reads what it wrote; TestScript/report runs it on results of its own, because it refuses those of other kernels"}},
 	{"bin/vcpulab report --into README.md out/results.json", covered{run: `^$`}},
 	{"bin/vcpulab report --svg patches/lookups.svg out/results.json", covered{run: `^$`}},
+	{"bin/vcpulab bench func kvm_arch_vcpu_create --workload kvm_create_max_vcpus", covered{ci: `^\ttest$`, why: "TestFunctionInGuest measures functions of the unpatched kernel"}},
 	{"bin/vcpulab bench --designs", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf measures two kernels in the same way"}},
 	{"bin/vcpulab report --quoted ci/verify/figures-rivals.json out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
 	{"bin/vcpulab report --into patches/README.md out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},

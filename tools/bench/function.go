@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"vcpulab/ebpf/measure"
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/results"
+	"vcpulab/tools/vm"
+)
+
+// Workload is a static program that runs while the calls of a function are measured.
+type Workload struct {
+	Name string
+	Path string
+	Args []string
+}
+
+// Function is what the calls of a function cost on a kernel, in instructions or
+// nanoseconds from entry to return, less what an empty bracket costs.
+type Function struct {
+	Kernel string `json:"kernel"`
+	// Refused says why there is no result, "" if there is one.
+	Refused string `json:"refused,omitempty"`
+	Calls   int    `json:"calls"`
+	Least   int64  `json:"least"`
+	Median  int64  `json:"median"`
+	P99     int64  `json:"p99"`
+	Most    int64  `json:"most"`
+	Sum     int64  `json:"sum"`
+	Bracket int64  `json:"bracket"`
+}
+
+const (
+	// workloadLimit is how long a workload may run. Under icount the guest sends nothing
+	// meanwhile.
+	workloadLimit = 20 * time.Minute
+	// workloadClock is the time at which it starts, from which KVM's selftests take the seed
+	// of their random numbers.
+	workloadClock = 1_577_836_800
+	// workloadOutput bounds what is kept of what it prints, in bytes.
+	workloadOutput = 16 << 10
+)
+
+// Function measures a function on the kernel with this index. What cannot be measured is no
+// error, see Function.Refused.
+func (g *Guests) Function(ctx context.Context, kernel int, method results.Method, function string, w Workload) (Function, error) {
+	c := g.Candidates[kernel]
+	f := Function{Kernel: c.Name}
+	m := machine(c, Plan{Method: method})
+	modules, err := c.modules(m.Accel)
+	if err != nil {
+		return f, err
+	}
+	program := wire.Program{Name: w.Name, Path: "/workload", Args: w.Args, Clock: workloadClock, Timeout: workloadLimit, MaxOutput: workloadOutput}
+	job := wire.Job{
+		Exec:   &wire.Exec{Programs: []wire.Program{program}, Function: function},
+		Mounts: []string{"tmpfs", "shm", "debugfs", "tracefs", "cgroup2"},
+	}
+
+	var test *wire.Test
+	_, err = vm.Boot(ctx, g.Cache, m,
+		vm.Guest{
+			Job: job, Modules: modules, ModuleDir: filepath.Join(c.Built.Dir, "modules"), Source: g.Source,
+			Files: []vm.File{{Path: strings.TrimPrefix(program.Path, "/"), Mode: 0o755, Host: w.Path}},
+		},
+		vm.Options{
+			Timeout: workloadLimit + bootTimeout, Silence: workloadLimit + bootTimeout,
+			OnRecord: func(rec wire.Record) error {
+				if rec.Test != nil {
+					test = rec.Test
+				}
+				return nil
+			},
+		})
+	if errors.Is(err, wire.ErrAttach) || errors.Is(err, wire.ErrProbeMissed) {
+		f.Refused = reason(err)
+		return f, nil
+	}
+	if err != nil {
+		return f, err
+	}
+	if test == nil || test.Calls == nil {
+		return f, fmt.Errorf("%s: the guest ended well and gave no calls of %s", c.Name, function)
+	}
+	f.take(*test, function)
+	return f, nil
+}
+
+// take takes the calls that a test has made.
+func (f *Function) take(t wire.Test, function string) {
+	switch {
+	case t.Outcome != wire.OutcomeExit || t.Code != 0:
+		last := strings.TrimSpace(t.Output)
+		last = last[strings.LastIndexByte(last, '\n')+1:]
+		how := fmt.Sprintf("exit status %d", t.Code)
+		if t.Outcome != wire.OutcomeExit {
+			how = strings.TrimSpace(fmt.Sprintf("%s %s", t.Outcome, t.Signal))
+		}
+		f.Refused = strings.TrimSuffix(fmt.Sprintf("%s did not pass: %s: %s", t.Name, how, last), ": ")
+	case len(t.Calls.Nanos) == 0:
+		f.Refused = fmt.Sprintf("%s was never called while %s ran, or is inlined where it was", function, t.Name)
+	default:
+		f.summarize(*t.Calls)
+	}
+}
+
+func (f *Function) summarize(c measure.Calls) {
+	nanos := slices.Clone(c.Nanos)
+	slices.Sort(nanos)
+	for i := range nanos {
+		nanos[i] -= c.Bracket
+		f.Sum += nanos[i]
+	}
+	n := len(nanos)
+	f.Calls, f.Bracket = n, c.Bracket
+	f.Least, f.Median, f.P99, f.Most = nanos[0], nanos[n/2], nanos[n*99/100], nanos[n-1]
+}
