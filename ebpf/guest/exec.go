@@ -41,8 +41,9 @@ func execPrograms(out *wire.Encoder, job wire.Exec) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range job.Programs {
-		if err := execProgram(out, p, job.Leaks, meter); err != nil && !gaveUp(err, job) {
+	for i, p := range job.Programs {
+		leaks := job.Leaks && (!job.LeaksLast || i == len(job.Programs)-1)
+		if err := execProgram(out, p, leaks, meter); err != nil && !gaveUp(err, job) {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 		before := state

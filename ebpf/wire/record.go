@@ -157,6 +157,8 @@ type Exec struct {
 	// Leaks has kmemleak look for leaks after each program, and logs its report
 	// in the kernel's log.
 	Leaks bool `json:"leaks,omitempty"`
+	// LeaksLast has it look after the last program only.
+	LeaksLast bool `json:"leaks_last,omitempty"`
 	// Function is one of the kernel's or of a module's, of which each call counts
 	// while a program runs, as in Test.Calls; "" is none.
 	Function string `json:"function,omitempty"`

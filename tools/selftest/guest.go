@@ -124,7 +124,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 // job returns what the guest is to do, the files that it needs and how long
 // the tests may take together.
 func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
-	params := &wire.Exec{Leaks: g.r.opts.Leaks, Checkers: g.r.opts.Checkers}
+	params := &wire.Exec{Leaks: g.r.opts.Leaks, LeaksLast: g.r.opts.LeaksLast, Checkers: g.r.opts.Checkers}
 	var files []vm.File
 	var total time.Duration
 	for _, t := range g.tests {

@@ -140,6 +140,8 @@ type Options struct {
 	// Leaks has kmemleak look for leaks after each test, which takes some
 	// seconds; the kernel must have it. A leak is a splat.
 	Leaks bool
+	// LeaksLast has it do so after the last test of a guest only.
+	LeaksLast bool
 	// Checkers are those of the kernel's, as wire.Lockdep, that each guest has to
 	// prove on after each test. Each has a result of its own, see IsChecker: one that
 	// a report of the kernel turned off, as lockdep's own does, has not failed.

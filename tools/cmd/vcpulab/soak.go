@@ -103,8 +103,9 @@ func (c soakCmd) guest(ctx context.Context, l *lab, sel selftestCmd, p selftestP
 		if kernels[config], err = sel.kernels(ctx, l, p, built[0].Built, built[1].Built, v.Accel); err != nil {
 			return nil, err
 		}
-		// Of what is found in one of many rounds, another try would not have it again.
-		opts := selftest.Options{Accel: v.Accel, InOrder: true, Retries: -1, Log: l.log, Source: l.root}
+		// Of what is found in one of many rounds, another try would not have it again. Looking
+		// for leaks takes longer than most tests.
+		opts := selftest.Options{Accel: v.Accel, InOrder: true, LeaksLast: true, Retries: -1, Log: l.log, Source: l.root}
 		if err := l.guestOptions(config, &opts); err != nil {
 			return nil, err
 		}
