@@ -35,6 +35,10 @@ type soakCmd struct {
 // soakFile says which numbers tests take.
 const soakFile = "soak.toml"
 
+// soakSilence is how long a guest may be silent. One that only boots slowly, as beside other
+// work, must not end hours of rounds.
+const soakSilence = 5 * time.Minute
+
 // Run prints the first difference, and what was run.
 func (c soakCmd) Run(ctx context.Context, l *lab) error {
 	if c.Minutes < 0 || c.Rounds < 0 || c.Minutes+c.Rounds == 0 {
@@ -105,7 +109,7 @@ func (c soakCmd) guest(ctx context.Context, l *lab, sel selftestCmd, p selftestP
 		}
 		// Of what is found in one of many rounds, another try would not have it again. Looking
 		// for leaks takes longer than most tests.
-		opts := selftest.Options{Accel: v.Accel, InOrder: true, LeaksLast: true, Retries: -1, Log: l.log, Source: l.root}
+		opts := selftest.Options{Accel: v.Accel, InOrder: true, LeaksLast: true, Retries: -1, Silence: soakSilence, Log: l.log, Source: l.root}
 		if err := l.guestOptions(config, &opts); err != nil {
 			return nil, err
 		}
