@@ -248,9 +248,9 @@ func (w *writer) commit(ref string, p *series.Patch, message string, parents []s
 	w.marks++
 	mark := fmt.Sprintf(":%d", w.marks)
 	person := fmt.Sprintf("%s %d %s", p.Author, max(p.Date.Unix(), 0), p.Date.Format("-0700"))
-	fmt.Fprintf(&w.stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\ndata %d\n%s\nfrom %s\n", ref, mark, person, person, len(message), message, parents[0])
-	for _, parent := range parents[1:] {
-		fmt.Fprintf(&w.stream, "merge %s\n", parent)
+	fmt.Fprintf(&w.stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\ndata %d\n%s\n", ref, mark, person, person, len(message), message)
+	for i, parent := range parents {
+		fmt.Fprintf(&w.stream, "%s %s\n", map[bool]string{true: "from", false: "merge"}[i == 0], parent)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		f := files[name]

@@ -65,6 +65,39 @@ func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said st
 	return &Sets{Dir: dir, All: []Set{{}}}, name + ": " + said, nil
 }
 
+// OpenRevision returns the sets that a directory of a git repository had at a revision,
+// and says which. Errors stand for exit.Usage.
+func OpenRevision(ctx context.Context, repo, rev, dir string, c *cache.Cache) (sets *Sets, said string, err error) {
+	git := func(env []string, args ...string) (string, error) {
+		out, err := tree.Git(ctx, repo, env, args...)
+		return strings.TrimSpace(string(out)), err
+	}
+	commit, err := git(nil, "rev-parse", "--verify", "--end-of-options", rev+"^{commit}")
+	var id string
+	if err == nil {
+		id, err = git(nil, "rev-parse", "--verify", commit+":./"+dir)
+	}
+	if err != nil {
+		return nil, "", exit.With(exit.Usage, fmt.Errorf("%s is neither a directory of patches, an mbox, TREE@A..B, nor a revision with %s: %w", rev, dir, err))
+	}
+	at, _, err := c.Populate(ctx, sourceKind, cache.Key("tree", "1", id), func(ctx context.Context, tmp string) error {
+		// With an index of its own nothing of the repository is changed.
+		index := []string{"GIT_INDEX_FILE=" + filepath.Join(tmp, ".index")}
+		if _, err := git(index, "read-tree", id); err != nil {
+			return err
+		}
+		if _, err := git(index, "checkout-index", "--all", "--prefix="+tmp+"/"); err != nil {
+			return err
+		}
+		return os.Remove(filepath.Join(tmp, ".index"))
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	sets, err = LoadSets(at)
+	return sets, fmt.Sprintf("%s: %s of commit %.12s", rev, dir, commit), err
+}
+
 // FormatPatch is how git writes patches here, whatever is configured.
 var FormatPatch = []string{
 	"format-patch", "--quiet", "--no-signature", "--no-base", "--abbrev=12", "--zero-commit", "--numbered", "--subject-prefix=PATCH",

@@ -77,6 +77,11 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab reply --series ~/v3.mbx", covered{ci: `^\ttest$`, why: "the script reply.txtar does it, with results of tests that it does not have to run"}},
 	{"go install ./tools/cmd/vcpulab", covered{ci: `^\ttest$`, why: "the script root.txtar does it"}},
 	{"bin/vcpulab apply --set generic --base ~/linux", covered{prepare: copyTouched, run: `(?m)^ *4/4 +(?s:.*)^/.*/patched/[0-9a-f]+/linux$`}},
+	{"bin/vcpulab versions HEAD", covered{
+		prepare: `git init -q && git add patches && git -c user.name=A -c user.email=a@example.org commit -q -m now`,
+		run:     `(?m)^[1-9][0-9]* patches: [1-9][0-9]* same$`,
+	}},
+	{"bin/vcpulab versions --no-diff ~/v2.mbx ~/v3.mbx", covered{prepare: copyThread + ` && cp ~/v3.mbx ~/v2.mbx`, run: `(?m)^4 patches: 4 same$`}},
 	{"bin/vcpulab checkout ~/work", covered{run: `(?m)^generic +4 commits$`}},
 	{"bin/vcpulab checkin ~/work", covered{prepare: `test -d ~/work || bin/vcpulab checkout ~/work`, run: `(?m)^generic +4 patches, 0 changed, 0 gone$`}},
 	{"bin/vcpulab bisect --set generic --run 'test ! -e $VCPULAB_TREE/tools/testing/selftests/kvm/vcpu_create_race_test.c'", covered{run: `(?m)^patch 4 makes it so: generic/0004-`}},

@@ -44,6 +44,7 @@ type cli struct {
 	Soak     soakCmd     `cmd:"" help:"Run selftests in ever new ways until one is worse with the patches."`
 	Bisect   bisectCmd   `cmd:"" help:"Find the patch with which a test fails, a kernel complains, a compiler warns or a figure changes."`
 	Onto     ontoCmd     `cmd:"" help:"Say on which other kernels the sets apply, or put one there."`
+	Versions versionsCmd `cmd:"" help:"Say what is different between two versions of a series."`
 	Mutants  mutantsCmd  `cmd:"" help:"Test the checks: each fault of ci/mutants must be caught."`
 	Bench    benchCmd    `cmd:"" help:"Measure both kernels and report."`
 	Report   reportCmd   `cmd:"" help:"Report results that were measured before."`

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"vcpulab/tools/branch"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/jsonfile"
+	"vcpulab/tools/pin"
+	"vcpulab/tools/report"
+	"vcpulab/tools/results"
+	"vcpulab/tools/selftest"
+	"vcpulab/tools/series"
+	"vcpulab/tools/variant"
+)
+
+// versionsCmd tells two versions of a series apart. It builds and runs nothing.
+type versionsCmd struct {
+	Old       string   `arg:"" help:"The old version: a directory of patches, an mbox, commits, TREE@A..B, or a revision of this repository."`
+	New       string   `arg:"" optional:"" help:"The new one (default: the project's own patches)."`
+	Set       string   `help:"Only this set or rival of both, and what it needs (default: all sets)." placeholder:"NAME"`
+	NoDiff    bool     `help:"Do not show how patches have changed."`
+	Figures   []string `help:"What bench measured of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
+	Selftests []string `help:"What selftest wrote of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
+}
+
+// versions is what is different.
+type versions struct {
+	Patches   []branch.Pair        `json:"patches"`
+	Figures   *report.Comparison   `json:"figures,omitempty"`
+	Selftests *selftest.Comparison `json:"selftests,omitempty"` // base is the old version
+}
+
+// Run prints what has become of each patch, then of figures and tests.
+func (c versionsCmd) Run(ctx context.Context, l *lab) error {
+	for flag, files := range map[string][]string{"--figures": c.Figures, "--selftests": c.Selftests} {
+		if len(files) != 0 && len(files) != 2 {
+			return exit.With(exit.Usage, fmt.Errorf("%s %s: expected two files, OLD,NEW", flag, strings.Join(files, ",")))
+		}
+	}
+	var found versions
+	old, err := l.version(ctx, c.Old, c.Set)
+	if err != nil {
+		return err
+	}
+	new, err := l.version(ctx, c.New, c.Set)
+	if err != nil {
+		return err
+	}
+	if len(c.Figures) > 0 {
+		if found.Figures, err = c.compareFigures(l, old.Series, new.Series); err != nil {
+			return err
+		}
+	}
+	if len(c.Selftests) > 0 {
+		if found.Selftests, err = c.compareSelftests(); err != nil {
+			return err
+		}
+	}
+	if found.Patches, err = branch.RangeDiff(ctx, old, new); err != nil {
+		return err
+	}
+	return l.show(found, func(w io.Writer) error { return c.write(w, found) })
+}
+
+// version opens a version of a series; "" is the project's own.
+func (l *lab) version(ctx context.Context, name, set string) (v branch.Version, err error) {
+	flags := seriesFlags{Series: name, Set: set}
+	l.opened = nil
+	if name != "" && !isSeries(inHome(name)) {
+		var said string
+		if l.opened, said, err = series.OpenRevision(ctx, l.root, name, "patches", l.cache); err != nil {
+			return v, err
+		}
+		fmt.Fprintln(l.stderr, said)
+	}
+	w, err := l.open(ctx, flags)
+	if err != nil {
+		return v, err
+	}
+	v = branch.Version{Base: w.base, Options: w.options}
+	v.Series, _, err = l.series(ctx, flags)
+	return v, err
+}
+
+// isSeries tells a series of the user's from a revision of this repository.
+func isSeries(name string) bool {
+	_, err := os.Stat(name)
+	_, _, isTree := pin.CutTree(name)
+	return err == nil || isTree
+}
+
+// compareFigures says, too, which results are of other patches than these.
+func (c versionsCmd) compareFigures(l *lab, versions ...*series.Series) (*report.Comparison, error) {
+	var measured []*results.Results
+	for i, file := range c.Figures {
+		r, err := results.Read(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range r.Kernels {
+			if k.Name == variant.Patched && k.Series != versions[i].ID {
+				fmt.Fprintf(l.stderr, "%s: measured with other patches, series %.12s, not %.12s\n", file, k.Series, versions[i].ID)
+			}
+		}
+		measured = append(measured, r)
+	}
+	return report.Compare(measured[0], measured[1]), nil
+}
+
+// compareSelftests compares what the tests did on the kernels with the two versions.
+func (c versionsCmd) compareSelftests() (*selftest.Comparison, error) {
+	var patched [2][]selftest.Result
+	var arches [2]string
+	for i, file := range c.Selftests {
+		var wrote selftest.Comparison
+		if err := jsonfile.Load(file, &wrote); err != nil {
+			return nil, exit.With(exit.Usage, err)
+		}
+		arches[i] = strings.TrimSpace(wrote.Arch + " " + wrote.Params)
+		for _, t := range wrote.Tests {
+			if t.Patched != nil {
+				patched[i] = append(patched[i], *t.Patched)
+			}
+		}
+	}
+	if arches[0] != arches[1] {
+		return nil, exit.With(exit.Usage, fmt.Errorf("--selftests: expected results of the same kind, found %s and %s", arches[0], arches[1]))
+	}
+	compared := selftest.Compare(patched[0], patched[1], selftest.Expectations{})
+	compared.Arch = arches[0]
+	return &compared, nil
+}
+
+// write writes what is different for people: first what has become of the patches.
+func (c versionsCmd) write(w io.Writer, v versions) error {
+	for _, p := range v.Patches {
+		fmt.Fprintf(w, "%-8s %-12s %-12s %s\n", p.Fate, place(p.Old), place(p.New), p.Subject)
+		if !c.NoDiff && p.Diff != "" {
+			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(strings.TrimSuffix(p.Diff, "\n"), "\n", "\n    "))
+		}
+	}
+	fmt.Fprintln(w, branch.Summary(v.Patches))
+	var err error
+	if v.Figures != nil {
+		fmt.Fprintln(w)
+		err = v.Figures.WriteText(w, false, report.Colours(w))
+	}
+	if v.Selftests != nil {
+		fmt.Fprintln(w, "\nselftests, with the old version (base) and with the new one (patched):")
+		err = errors.Join(err, v.Selftests.WriteText(w, "bin/vcpulab selftest --only %s"))
+	}
+	return err
+}
+
+// place is the set and the number in the name of a patch, as walks/3.
+func place(name string) string {
+	if at := strings.LastIndexByte(name, '/'); at >= 0 {
+		set, number := name[:at+1], strings.TrimLeft(name[at+1:], "0")
+		number, _, _ = strings.Cut(number, "-")
+		return set + number
+	}
+	number, _, _ := strings.Cut(strings.TrimLeft(name, "0"), "-")
+	return number
+}
