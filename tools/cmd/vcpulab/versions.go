@@ -3,17 +3,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/branch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/jsonfile"
+	"vcpulab/tools/kbuild"
+	"vcpulab/tools/matrix"
 	"vcpulab/tools/pin"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/report"
 	"vcpulab/tools/results"
 	"vcpulab/tools/selftest"
@@ -29,6 +37,8 @@ type versionsCmd struct {
 	NoDiff    bool     `help:"Do not show how patches have changed."`
 	Figures   []string `help:"What bench measured of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
 	Selftests []string `help:"What selftest wrote of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
+	Objects   []string `help:"What build --objects wrote of the old and of the new version, to compare the warnings." placeholder:"OLD,NEW"`
+	Sizes     bool     `help:"Compare the sizes of the kernels for x86_64, which have to be built."`
 }
 
 // versions is what is different.
@@ -36,16 +46,24 @@ type versions struct {
 	Patches   []branch.Pair        `json:"patches"`
 	Figures   *report.Comparison   `json:"figures,omitempty"`
 	Selftests *selftest.Comparison `json:"selftests,omitempty"` // base is the old version
+	Objects   *[]matrix.Difference `json:"objects,omitempty"`
+	Sizes     []resized            `json:"sizes,omitempty"`
+}
+
+// resized is a kernel or a module in both versions.
+type resized struct {
+	Name string      `json:"name"`
+	Old  kbuild.Size `json:"old"`
+	New  kbuild.Size `json:"new"`
 }
 
 // Run prints what has become of each patch, then of figures and tests.
 func (c versionsCmd) Run(ctx context.Context, l *lab) error {
-	for flag, files := range map[string][]string{"--figures": c.Figures, "--selftests": c.Selftests} {
+	for flag, files := range map[string][]string{"--figures": c.Figures, "--selftests": c.Selftests, "--objects": c.Objects} {
 		if len(files) != 0 && len(files) != 2 {
 			return exit.With(exit.Usage, fmt.Errorf("%s %s: expected two files, OLD,NEW", flag, strings.Join(files, ",")))
 		}
 	}
-	var found versions
 	old, err := l.version(ctx, c.Old, c.Set)
 	if err != nil {
 		return err
@@ -54,20 +72,39 @@ func (c versionsCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
+	found, err := c.compare(ctx, l, old, new)
+	if err != nil {
+		return err
+	}
+	return l.show(found, func(w io.Writer) error { return c.write(w, found) })
+}
+
+// compare compares all that was asked for: first what takes no time.
+func (c versionsCmd) compare(ctx context.Context, l *lab, old, new branch.Version) (found versions, err error) {
 	if len(c.Figures) > 0 {
 		if found.Figures, err = c.compareFigures(l, old.Series, new.Series); err != nil {
-			return err
+			return found, err
 		}
 	}
 	if len(c.Selftests) > 0 {
 		if found.Selftests, err = c.compareSelftests(); err != nil {
-			return err
+			return found, err
 		}
 	}
-	if found.Patches, err = branch.RangeDiff(ctx, old, new); err != nil {
-		return err
+	if len(c.Objects) > 0 {
+		var reports [2]matrix.Report
+		for i, file := range c.Objects {
+			if err := jsonfile.Load(file, &reports[i]); err != nil {
+				return found, exit.With(exit.Usage, err)
+			}
+		}
+		differ := matrix.Versions(&reports[0], &reports[1])
+		found.Objects = &differ
 	}
-	return l.show(found, func(w io.Writer) error { return c.write(w, found) })
+	if found.Patches, err = branch.RangeDiff(ctx, old, new); err == nil && c.Sizes {
+		found.Sizes, err = l.compareSizes(ctx, old, new)
+	}
+	return found, err
 }
 
 // version opens a version of a series; "" is the project's own.
@@ -139,6 +176,39 @@ func (c versionsCmd) compareSelftests() (*selftest.Comparison, error) {
 	return &compared, nil
 }
 
+// compareSizes compares the kernels with two versions. It builds none.
+func (l *lab) compareSizes(ctx context.Context, versions ...branch.Version) ([]resized, error) {
+	var sizes [2]map[string]kbuild.Size
+	spec, err := l.spec(kernelFlags{}, arch.X86_64().Name)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range versions {
+		t, _, err := v.Series.Apply(ctx, v.Base, v.Options)
+		var k *kbuild.Kernel
+		if err == nil {
+			k, err = l.builder().Built(ctx, t, spec)
+		}
+		if err == nil && k == nil {
+			err = exit.With(exit.Usage, fmt.Errorf("--sizes: the kernel with %s is not built: vcpulab build --series %[1]s", v.Series.Dir))
+		}
+		if err == nil {
+			sizes[i], err = k.Sizes()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+
+	var all []resized
+	both := maps.Clone(sizes[0])
+	maps.Copy(both, sizes[1])
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		all = append(all, resized{name, sizes[0][name], sizes[1][name]})
+	}
+	return all, nil
+}
+
 // write writes what is different for people: first what has become of the patches.
 func (c versionsCmd) write(w io.Writer, v versions) error {
 	for _, p := range v.Patches {
@@ -156,6 +226,27 @@ func (c versionsCmd) write(w io.Writer, v versions) error {
 	if v.Selftests != nil {
 		fmt.Fprintln(w, "\nselftests, with the old version (base) and with the new one (patched):")
 		err = errors.Join(err, v.Selftests.WriteText(w, "bin/vcpulab selftest --only %s"))
+	}
+	if v.Objects != nil {
+		fmt.Fprintf(w, "\nwarnings differ in %s\n", progress.Count(len(*v.Objects), "column"))
+		for _, d := range *v.Objects {
+			fmt.Fprintf(w, "%s: %s, was %s\n", d.Column, cmp.Or(d.New, "not compiled"), cmp.Or(d.Old, "not compiled"))
+			for _, warning := range d.Added {
+				fmt.Fprintf(w, "  new: %s\n", warning)
+			}
+			for _, warning := range d.Removed {
+				fmt.Fprintf(w, "  gone: %s\n", warning)
+			}
+		}
+	}
+	if len(v.Sizes) > 0 {
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(table, "\nbytes\ttext\t\tdata\t\tbss\t\t")
+		for _, s := range v.Sizes {
+			fmt.Fprintf(table, "%s\t%d\t%+d\t%d\t%+d\t%d\t%+d\t\n", s.Name, s.New.Text, s.New.Text-s.Old.Text,
+				s.New.Data, s.New.Data-s.Old.Data, s.New.BSS, s.New.BSS-s.Old.BSS)
+		}
+		err = errors.Join(err, table.Flush())
 	}
 	return err
 }
