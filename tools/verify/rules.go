@@ -54,17 +54,31 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 			})
 		}
 	}
+	files := scans{src, make(map[string]*ctoken.File)}
 	for _, o := range t.Orders {
-		list := o.check(src)
+		list := o.check(files)
 		fmt.Fprintf(log, "%s() of %s: %d steps, %d findings\n", o.Function, o.File, len(o.Steps), len(list))
 		found = append(found, list...)
 	}
 	for _, x := range t.Texts {
-		list := x.check(src)
+		list := x.check(files)
 		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
 		found = append(found, list...)
 	}
 	return found
+}
+
+// scans are the tokens of files, each of which is split once.
+type scans struct {
+	src   *tree.Overlay
+	files map[string]*ctoken.File
+}
+
+func (s scans) scan(name string) *ctoken.File {
+	if s.files[name] == nil {
+		s.files[name] = ctoken.Scan(s.src.Read(name))
+	}
+	return s.files[name]
 }
 
 // accesses are those to fields in a file.
@@ -252,9 +266,9 @@ func arguments(tokens []ctoken.Token) (args [][]ctoken.Token, statement []ctoken
 }
 
 // check looks whether the steps stand in the function, in their order.
-func (o *orderRule) check(src *tree.Overlay) []Finding {
-	data := src.Read(o.File)
-	body := ctoken.Scan(data).Function(o.Function)
+func (o *orderRule) check(files scans) []Finding {
+	data := files.src.Read(o.File)
+	body := files.scan(o.File).Function(o.Function)
 	if len(body) == 0 {
 		return []Finding{{
 			File: o.File, Message: "there is no function " + o.Function + "(), which " + rulesFile + " is about", Do: "mend the function's name in the table",
@@ -333,8 +347,8 @@ func tells(p form) bool {
 }
 
 // check looks whether the form stands in the file.
-func (x *textRule) check(src *tree.Overlay) []Finding {
-	if at, _ := x.Form.Find(ctoken.Scan(src.Read(x.File)).Tokens, 0); at >= 0 {
+func (x *textRule) check(files scans) []Finding {
+	if at, _ := x.Form.Find(files.scan(x.File).Tokens, 0); at >= 0 {
 		return nil
 	}
 	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}

@@ -152,32 +152,28 @@ func newFindings(now, known []Finding) []Finding {
 
 var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)
 
-// kernelDoc returns what kernel-doc says of files.
+// kernelDocKind is the kind of what the cache has of kernel-doc.
+const kernelDocKind = "kernel-doc"
+
+// kernelDoc returns what kernel-doc says of files. It takes long, so that the cache has
+// what it prints of the same files and the same tree.
 func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]Finding, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	script := filepath.Join(s.Base.Dir, filepath.FromSlash(kernelDocScript))
-	if _, err := os.Stat(script); err != nil {
-		return nil, fmt.Errorf("run kernel-doc: %w", err)
+	parts := []string{kernelDocKind, "1", s.Base.ID}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		parts = append(parts, name, string(files[name].Data))
 	}
-	dir, err := os.MkdirTemp("", "vcpulab-verify-")
+	printed, _, err := cache.Result(ctx, s.Cache, kernelDocKind, cache.Key(parts...), func(ctx context.Context) (string, error) {
+		return s.runKernelDoc(ctx, files)
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	if err := os.CopyFS(dir, files); err != nil {
-		return nil, err
-	}
-	// Python is not to leave compiled files in the tree.
-	p := program.Program{Name: "python3", Dir: dir, Env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
-	_, errs, err := p.Run(ctx, append([]string{script, "-none", "-Wall"}, slices.Sorted(maps.Keys(files))...)...)
-	// It may count its warnings in its exit status.
-	if _, ok := errors.AsType[*program.StatusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
-		return nil, err
-	}
+
 	var found []Finding
-	for line := range strings.Lines(string(errs)) {
+	for line := range strings.Lines(printed) {
 		m := docLine.FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			continue
@@ -187,8 +183,32 @@ func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]Findi
 			found = append(found, f)
 		}
 	}
-	if len(found) == 0 && len(strings.TrimSpace(string(errs))) > 0 {
-		return nil, fmt.Errorf("run kernel-doc: it says what cannot be read: %s", strings.TrimSpace(string(errs)))
+	if len(found) == 0 && len(strings.TrimSpace(printed)) > 0 {
+		return nil, fmt.Errorf("run kernel-doc: it says what cannot be read: %s", strings.TrimSpace(printed))
 	}
 	return found, nil
+}
+
+// runKernelDoc returns what kernel-doc prints of files.
+func (s *Submission) runKernelDoc(ctx context.Context, files fstest.MapFS) (string, error) {
+	script := filepath.Join(s.Base.Dir, filepath.FromSlash(kernelDocScript))
+	if _, err := os.Stat(script); err != nil {
+		return "", fmt.Errorf("run kernel-doc: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "vcpulab-verify-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.CopyFS(dir, files); err != nil {
+		return "", err
+	}
+	// Python is not to leave compiled files in the tree.
+	p := program.Program{Name: "python3", Dir: dir, Env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
+	_, errs, err := p.Run(ctx, append([]string{script, "-none", "-Wall"}, slices.Sorted(maps.Keys(files))...)...)
+	// It may count its warnings in its exit status.
+	if _, ok := errors.AsType[*program.StatusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
+		return "", err
+	}
+	return string(errs), nil
 }

@@ -84,7 +84,11 @@ func edited(t *testing.T, s *Submission, file, old, new string) *Submission {
 // sources returns a subject whose tree has these files, and none of a series.
 func sources(t *testing.T, files map[string]string) *Submission {
 	t.Helper()
-	s := &Submission{Series: new(series.Series), Base: tree.Tree{Dir: t.TempDir()}, Tables: t.TempDir(), after: &after{files: map[string][]byte{}}}
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Submission{Series: new(series.Series), Base: tree.Tree{Dir: t.TempDir()}, Tables: t.TempDir(), Cache: c, after: &after{files: map[string][]byte{}}}
 	for name, text := range files {
 		if table, ok := strings.CutPrefix(name, "ci/verify/"); ok {
 			if err := os.WriteFile(s.table(table), []byte(text), 0o644); err != nil {

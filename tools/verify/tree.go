@@ -40,6 +40,9 @@ var pairs = Check{
 		var found []Finding
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			known := make(map[string]bool)
+			if _, changed := src.Over[name]; !changed {
+				continue // it has no new comment
+			}
 			for _, c := range ctoken.Scan(src.Before(name)).Comments {
 				known[c.Text] = true
 			}
