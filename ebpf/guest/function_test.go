@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,31 @@ import (
 
 	"vcpulab/ebpf/wire"
 )
+
+// TestUnmissed: a run that missed calls is made again, a few times.
+func TestUnmissed(t *testing.T) {
+	broken := errors.New("no such program")
+	for name, tc := range map[string]struct {
+		errs []error // of the runs, the last one for ever
+		runs int
+		want error
+	}{
+		"at once":    {[]error{nil}, 1, nil},
+		"the third":  {[]error{wire.ErrProbeMissed, fmt.Errorf("%w: 3", wire.ErrProbeMissed), nil}, 3, nil},
+		"never":      {[]error{wire.ErrProbeMissed}, wire.MaxRuns, wire.ErrProbeMissed},
+		"no program": {[]error{broken}, 1, broken},
+	} {
+		runs := 0
+		nanos, err := unmissed(func() ([]int64, error) {
+			err := tc.errs[min(runs, len(tc.errs)-1)]
+			runs++
+			return []int64{int64(runs)}, err
+		})
+		if runs != tc.runs || !errors.Is(err, tc.want) || tc.want == nil && nanos[0] != int64(runs) {
+			t.Errorf("%s: expected %d runs and %v, found %d, %v and %v", name, tc.runs, tc.want, runs, nanos, err)
+		}
+	}
+}
 
 // TestAttachable says why nothing can be attached to a function.
 func TestAttachable(t *testing.T) {

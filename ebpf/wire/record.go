@@ -160,12 +160,16 @@ type Exec struct {
 	// LeaksLast has it look after the last program only.
 	LeaksLast bool `json:"leaks_last,omitempty"`
 	// Function is one of the kernel's or of a module's, of which each call counts
-	// while a program runs, as in Test.Calls; "" is none.
+	// while a program runs, as in Test.Calls; "" is none. After a run that missed
+	// calls the program runs again, MaxRuns times at most.
 	Function string `json:"function,omitempty"`
 	// Checkers are those of the kernel's that have to be on after each program. The
 	// programs after one during which a checker gave up are not run.
 	Checkers []string `json:"checkers,omitempty"`
 }
+
+// MaxRuns is how often a program runs at most, see Exec.Function.
+const MaxRuns = 5
 
 // The kernel's checkers.
 const (

@@ -40,9 +40,10 @@ type Function struct {
 }
 
 const (
-	// workloadLimit is how long a workload may run. Under icount the guest sends nothing
-	// meanwhile.
-	workloadLimit = 20 * time.Minute
+	// workloadLimit is how long a workload may run, guestLimit how long the guest may be
+	// silent: under icount it sends nothing while programs run.
+	workloadLimit = 10 * time.Minute
+	guestLimit    = wire.MaxRuns*workloadLimit + bootTimeout
 	// workloadClock is the time at which it starts, from which KVM's selftests take the seed
 	// of their random numbers.
 	workloadClock = 1_577_836_800
@@ -73,7 +74,7 @@ func (g *Guests) Function(ctx context.Context, kernel int, method results.Method
 			Files: []vm.File{{Path: strings.TrimPrefix(program.Path, "/"), Mode: 0o755, Host: w.Path}},
 		},
 		vm.Options{
-			Timeout: workloadLimit + bootTimeout, Silence: workloadLimit + bootTimeout,
+			Timeout: guestLimit, Silence: guestLimit,
 			OnRecord: func(rec wire.Record) error {
 				if rec.Test != nil {
 					test = rec.Test
