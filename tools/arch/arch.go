@@ -86,10 +86,9 @@ type QEMU struct {
 	Console string
 	// TCG and KVM are the virtual hardware with each accelerator.
 	TCG, KVM Hardware
-	// Append are kernel arguments, AppendTCG further ones under TCG, and
-	// AppendICount further ones when instructions are counted.
+	// Append are kernel arguments, and AppendICount further ones when
+	// instructions are counted.
 	Append       []string
-	AppendTCG    []string
 	AppendICount []string
 	// PC finds the program counter in `info registers`: a regular expression,
 	// of which the value is what follows.

@@ -108,9 +108,6 @@ var commonAppend = [...]string{
 func (m Machine) append() string {
 	q := m.Arch.QEMU
 	args := append(commonAppend[:len(commonAppend):len(commonAppend)], q.Append...)
-	if m.Accel == TCG {
-		args = append(args, q.AppendTCG...)
-	}
 	if m.ICount {
 		args = append(args, q.AppendICount...)
 	}
