@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # For test-kernel: an architecture that can be booted, or all of them.
 ARCH ?= x86_64
 
-.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params apply-patches \
+.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params test-kvm apply-patches \
 	verify onto build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -78,6 +78,15 @@ test-kernel-params: $(VCPULAB)
 	$(VCPULAB) selftest --quick --param kvm_amd.nested=0
 	$(VCPULAB) selftest --quick --param kvm.tdp_mmu=0
 	$(VCPULAB) selftest --quick --arch arm64 --param kvm-arm.mode=nvhe
+
+## make test-kvm       boot, measure and test with KVM: in a guest that has one, if this machine's does not work
+test-kvm: $(VCPULAB)
+	$(VCPULAB) install build boot selftests
+	$(VCPULAB) bench --quick --out out/quick
+	$(VCPULAB) selftest --only vcpu_id_test --out out/quick
+	$(VCPULAB) nested -- $(VCPULAB) boot base --accel kvm
+	$(VCPULAB) nested -- $(VCPULAB) bench --quick --accel kvm --rounds 1 --out out/kvm
+	$(VCPULAB) nested -- $(VCPULAB) selftest --only vcpu_id_test --accel kvm --out out/kvm
 
 ## make apply-patches  apply the patches and print where the patched tree is
 apply-patches: $(VCPULAB)

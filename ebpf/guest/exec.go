@@ -75,7 +75,7 @@ func execProgram(out *wire.Encoder, p wire.Program, leaks bool, meter *functionM
 		}
 	}
 	var t wire.Test
-	calls, err := meter.during(func() (err error) { t, err = runProgram(p); return err })
+	calls, err := meter.during(func() (err error) { t, err = runProgram(p, out); return err })
 	if err != nil {
 		return err
 	}
@@ -103,9 +103,10 @@ func logKernel(lines ...string) error {
 	return nil
 }
 
-// runProgram runs one program and waits for it and its process group. The error is
-// of the kernel's that does not let allocations fail.
-func runProgram(p wire.Program) (wire.Test, error) {
+// runProgram runs one program and waits for it and its process group. A program that
+// is Live has its output sent to live. The error is of the kernel's that does not let allocations
+// fail.
+func runProgram(p wire.Program, live *wire.Encoder) (wire.Test, error) {
 	t := wire.Test{Name: p.Name}
 	limit, late := cmp.Or(p.Timeout, math.MaxInt64), wire.OutcomeTimeout
 	if p.Kill > 0 && p.Kill < limit {
@@ -116,9 +117,12 @@ func runProgram(p wire.Program) (wire.Test, error) {
 	out := wire.NewExcerpt(p.MaxOutput)
 	cmd := exec.CommandContext(ctx, p.Path, p.Args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Dir = "/"
+	if p.Live {
+		cmd.Stdout, cmd.Stderr = printer{live, false}, printer{live, true}
+	}
+	cmd.Dir = cmp.Or(p.Dir, "/")
 	cmd.Env = append(programEnv(), p.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Chroot: p.Root}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = killGrace
 

@@ -47,7 +47,7 @@ func TestRunProgram(t *testing.T) {
 			want: wire.Test{Outcome: wire.OutcomeError}, message: "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := runProgram(tt.program)
+			got, err := runProgram(tt.program, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestRunProgram(t *testing.T) {
 func TestProgramLeavesNothing(t *testing.T) {
 	out, err := runProgram(wire.Program{
 		Path: "/bin/sh", Args: []string{"-c", "sleep 60 >/dev/null 2>&1 & echo $!"}, MaxOutput: 1 << 10,
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

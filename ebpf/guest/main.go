@@ -63,16 +63,21 @@ func boot() error {
 	if err := mountAll(basics...); err != nil {
 		return err
 	}
-	port, err := openPort(wire.Port, unix.O_WRONLY)
-	if err != nil {
-		return err
-	}
 	in, err := os.Open(wire.JobPath)
 	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
 	defer in.Close()
 	job, err := readJob(in)
+	if err != nil {
+		return err
+	}
+	for _, m := range job.Drivers {
+		if err := loadModule(m); err != nil {
+			return err
+		}
+	}
+	port, err := openPort(wire.Port, unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -98,7 +103,7 @@ func doRunning(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if job.Measure == nil || job.Exec != nil || job.Shell != nil || len(job.Mounts) > 0 || len(job.Modules) > 0 {
+	if job.Measure == nil || job.Exec != nil || job.Shell != nil || len(job.Mounts)+len(job.Drivers)+len(job.Modules) > 0 {
 		return fmt.Errorf("%w: expected one that measures and neither mounts nor loads anything", wire.ErrInvalid)
 	}
 	return serve(out, job)
@@ -131,6 +136,12 @@ func protect(f func() error) (err error) {
 // do does the job. It streams what it finds; its error becomes that of End.
 func do(out *wire.Encoder, job wire.Job) error {
 	for _, name := range job.Mounts {
+		if name == wire.HostMount {
+			if err := mountHost(job.Emptied); err != nil {
+				return err
+			}
+			continue
+		}
 		m, ok := named[name]
 		if !ok {
 			return fmt.Errorf("%w: mount %q: unknown to this guest program", wire.ErrInvalid, name)
@@ -226,6 +237,50 @@ var (
 	}
 )
 
+// hostMounts are what a program sees that takes the host's root for its own.
+var hostMounts = []mount{
+	{wire.HostTag, "/lower", "trans=virtio,version=9p2000.L,cache=loose,msize=512000"},
+	{"tmpfs", "/upper", ""},
+	{"overlay", wire.HostRoot, ""},
+	{"proc", wire.HostRoot + "/proc", ""},
+	{"sysfs", wire.HostRoot + "/sys", ""},
+	{"devtmpfs", wire.HostRoot + "/dev", ""},
+	{"tmpfs", wire.HostRoot + "/dev/shm", "mode=1777"},
+	{"debugfs", wire.HostRoot + "/sys/kernel/debug", ""},
+	{"tracefs", wire.HostRoot + "/sys/kernel/tracing", ""},
+	{"bpf", wire.HostRoot + "/sys/fs/bpf", ""},
+}
+
+// mountHost mounts the host's root, in which some directories are empty, and links
+// what programs expect in /dev and no kernel makes.
+func mountHost(emptied []string) error {
+	const written, work = "/upper/written", "/upper/work"
+	for _, m := range hostMounts {
+		if m.fstype == "overlay" {
+			m.data = "lowerdir=/lower,upperdir=" + written + ",workdir=" + work
+			if err := errors.Join(os.Mkdir(written, 0o755), os.Mkdir(work, 0o755)); err != nil {
+				return err
+			}
+			for _, dir := range emptied {
+				err := os.MkdirAll(written+dir, 0o755)
+				if err == nil {
+					err = os.NewSyscallError("hide "+dir, unix.Setxattr(written+dir, "trusted.overlay.opaque", []byte("y"), 0))
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}
+		if err := mountAll(m); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink("/proc/self/fd", wire.HostRoot+"/dev/fd"); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
 // mountAll mounts file systems. One that is mounted there already, such as the
 // devtmpfs that the kernel may mount by itself, is fine.
 func mountAll(mounts ...mount) error {
@@ -250,7 +305,9 @@ const (
 
 func openPort(name string, flags int) (port *os.File, err error) {
 	port, err = openDevice(name, flags)
-	for waited := time.Duration(0); errors.Is(err, unix.ENOENT) && waited < portWait; waited += portPoll {
+	// There is a moment in which it has a name and is not yet in the driver's list.
+	absent := func() bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENXIO) }
+	for waited := time.Duration(0); absent() && waited < portWait; waited += portPoll {
 		time.Sleep(portPoll)
 		port, err = openDevice(name, flags)
 	}

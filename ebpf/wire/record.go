@@ -39,7 +39,7 @@ type Record struct {
 	// and the name.
 	Start string `json:"start,omitempty"`
 	// Loaded is a module that a guest with a Shell has loaded, and Output what its
-	// program prints without a terminal.
+	// program prints without a terminal, or one that is Live.
 	Loaded *Loaded `json:"loaded,omitempty"`
 	Output *Output `json:"output,omitempty"`
 	Test   *Test   `json:"test,omitempty"`
@@ -132,8 +132,13 @@ type Job struct {
 	// Measure is what to measure.
 	Measure *measure.Params `json:"measure,omitempty"`
 	// Mounts names the file systems to mount besides proc, sys and dev:
-	// tmpfs, debugfs, tracefs, bpf, cgroup2.
+	// tmpfs, debugfs, tracefs, bpf, cgroup2; or HostMount.
 	Mounts []string `json:"mounts,omitempty"`
+	// Emptied are directories of the host's that HostMount has empty.
+	Emptied []string `json:"emptied,omitempty"`
+	// Drivers are modules that are loaded in this order before the port is opened
+	// and anything is mounted.
+	Drivers []Module `json:"drivers,omitempty"`
 	// Modules are loaded in this order before the job starts.
 	Modules []Module `json:"modules,omitempty"`
 	// HeartbeatMillis is the time between two heartbeats, in milliseconds
@@ -195,12 +200,28 @@ type Checker struct {
 	After string `json:"after,omitempty"`
 }
 
-// Program is one static program to run in the guest.
+// HostMount is what Job.Mounts has for the root of the machine that the guest
+// runs on: the guest sees it at HostRoot, and what it writes is gone with it.
+// HostTag is the tag by which the guest finds it, over 9p.
+const (
+	HostMount = "host"
+	HostRoot  = "/host"
+	HostTag   = "9p"
+)
+
+// Program is one program to run in the guest, static unless it has a Root.
 type Program struct {
 	Name string   `json:"name"`           // the name of the Test record
 	Path string   `json:"path"`           // absolute path in the guest
 	Args []string `json:"args,omitempty"` // without the program's own name
 	Env  []string `json:"env,omitempty"`  // NAME=value, besides PATH, HOME and TMPDIR
+	// Root is the directory that the program takes for the root, "" is that of
+	// the initramfs, and Dir the one that it starts in, seen from there.
+	Root string `json:"root,omitempty"`
+	Dir  string `json:"dir,omitempty"`
+	// Live has what it prints sent as it comes, in Output records instead of in
+	// the Test record.
+	Live bool `json:"live,omitempty"`
 	// Timeout ends the program after that much time of the guest's clock; 0
 	// means never.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`

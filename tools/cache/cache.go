@@ -97,6 +97,9 @@ func Open(dir string) (*Cache, error) {
 // Dir returns the absolute path of the cache directory.
 func (c *Cache) Dir() string { return c.dir }
 
+// TmpDir returns the absolute path of the directory of entries that are being made.
+func (c *Cache) TmpDir() string { return filepath.Join(c.dir, tmpDir) }
+
 // CheckOutside returns an error if the cache is in dir, a directory that is to
 // be copied to the cache: each copy would hold the ones before it.
 func (c *Cache) CheckOutside(dir string) error {

@@ -45,6 +45,9 @@ type Guest struct {
 	// Modules are loaded before the job starts, each after those that it
 	// depends on.
 	Modules []Module
+	// Drivers are modules that are loaded before anything is mounted and the
+	// host is told, for kernels in which what that takes is not built in.
+	Drivers []Module
 	// ModuleDir is where modules that others depend on are looked for, unless
 	// it is "".
 	ModuleDir string
@@ -103,13 +106,24 @@ func (g Guest) files(program string) (files []File, line []string, err error) {
 		return nil, nil, err
 	}
 
-	files = []File{{Path: "init", Mode: 0o755, Host: program}}
-	job := g.Job
-	for _, m := range modules {
-		name := guestModules + "/" + filepath.Base(m.Host)
-		files = append(files, File{Path: name, Host: m.Host})
-		job.Modules = append(job.Modules, wire.Module{Path: "/" + name, Args: m.Args})
+	drivers, err := OrderModules(g.Drivers, g.ModuleDir)
+	if err != nil {
+		return nil, nil, err
 	}
+
+	files = []File{{Path: "init", Mode: 0o755, Host: program}}
+	add := func(modules []Module) (list []wire.Module) {
+		for _, m := range modules {
+			f := File{Path: guestModules + "/" + filepath.Base(m.Host), Host: m.Host}
+			if !slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path }) {
+				files = append(files, f)
+			}
+			list = append(list, wire.Module{Path: "/" + f.Path, Args: m.Args})
+		}
+		return list
+	}
+	job := g.Job
+	job.Drivers, job.Modules = add(drivers), add(modules)
 	data, err := json.Marshal(job)
 	if err != nil {
 		return nil, nil, err

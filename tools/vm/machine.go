@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vcpulab/ebpf/wire"
 	"vcpulab/tools/arch"
 	"vcpulab/tools/program"
 )
@@ -43,6 +44,8 @@ type Machine struct {
 	Kernel string
 	// Initrd is the path of the initramfs. Boot makes one.
 	Initrd string
+	// HostRoot lets the guest read this machine's files, for wire.HostMount.
+	HostRoot bool
 	// Options are further options of QEMU's -machine, such as gic-version=2.
 	// They win.
 	Options string
@@ -166,6 +169,12 @@ func (m Machine) args(ch channels) []string {
 	}
 	if ch.qmp != "" {
 		args = append(args, "-chardev", "socket,id=qmp,fd="+ch.qmp, "-mon", "chardev=qmp,mode=control")
+	}
+
+	if m.HostRoot {
+		args = append(args,
+			"-fsdev", "local,id=host,path=/,readonly=on,security_model=none,multidevs=remap",
+			"-device", "virtio-9p-pci,fsdev=host,mount_tag="+wire.HostTag)
 	}
 
 	args = append(args, "-kernel", m.Kernel)

@@ -106,6 +106,7 @@ var documentCommands = []documentCommand{
 	}},
 	{"bin/vcpulab soak --rounds 3 --plan", covered{run: `(?m)^seed [0-9]+, (debug|kcsan), [234] processors: `}},
 	{"bin/vcpulab boot base", covered{run: `(?m)^base x86_64: Linux 7\.3\.4 with `, kernel: true}},
+	{"bin/vcpulab nested -- uname -r", covered{ci: `^\ttest$`, why: "the script nested.txtar does it"}},
 	{"bin/vcpulab shell patched", covered{ci: `^\ttest$`, why: "TestShellTerminal does it on the unpatched kernel"}},
 	{"bin/vcpulab shell base -- dmesg", covered{run: `(?m)Linux version 7\.3\.4 `, kernel: true}},
 	{"bin/vcpulab bench --rounds 3 --out /tmp/bench", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf is the same with one round"}},

@@ -40,6 +40,7 @@ type cli struct {
 	Build    buildCmd    `cmd:"" help:"Build the kernel without and with the patches."`
 	Boot     bootCmd     `cmd:"" help:"Boot a kernel and say how long that took."`
 	Shell    shellCmd    `cmd:"" help:"Open a shell in a guest, or run a command there."`
+	Nested   nestedCmd   `cmd:"" help:"Run a command where there is a working KVM: in a guest, if need be."`
 	Selftest selftestCmd `cmd:"" help:"Run KVM's selftests on both kernels and compare."`
 	Soak     soakCmd     `cmd:"" help:"Run selftests in ever new ways until one is worse with the patches."`
 	Bisect   bisectCmd   `cmd:"" help:"Find the patch with which a test fails, a kernel complains, a compiler warns or a figure changes."`

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
+	"vcpulab/tools/distro"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/host"
+	"vcpulab/tools/program"
+	"vcpulab/tools/variant"
+	"vcpulab/tools/vm"
+)
+
+// nestedCmd runs a command where there is a KVM.
+type nestedCmd struct {
+	Memory  int      `help:"Memory of the guest in MiB, of which what the command writes is a part." default:"4096" placeholder:"MIB"`
+	Always  bool     `help:"Also where this machine's own KVM works."`
+	Out     string   `help:"Directory for the console, and for what repeats a boot that failed." default:"out/nested" placeholder:"DIR"`
+	Command []string `arg:"" passthrough:"" help:"The command and its arguments."`
+}
+
+// nestedCPU has AMD's virtualization and no extended state beyond SSE: with a newer
+// processor QEMU 7.2 gives guests of its guests another layout of that state than it
+// says, and they die of it.
+const nestedCPU = "Opteron_G3,+svm,+npt"
+
+// Bounds of the guest. The command has limits of its own, and may be silent for long.
+const (
+	nestedLimit     = 24 * time.Hour
+	nestedHeartbeat = time.Second
+	nestedSilence   = 2 * time.Minute
+)
+
+// Run runs the command on this machine if its KVM boots a kernel, otherwise in a guest
+// that sees this machine's files and keeps to itself what is written to them.
+func (c nestedCmd) Run(ctx context.Context, l *lab) error {
+	if c.Command[0] == "--" {
+		c.Command = c.Command[1:]
+	}
+	if len(c.Command) == 0 {
+		return exit.With(exit.Usage, errors.New("which command? vcpulab nested --help has examples"))
+	}
+	here, why, err := ownKVM(ctx, l)
+	if err != nil {
+		return err
+	}
+	if !here || c.Always {
+		l.log.Printf("in a guest that has KVM, as for this machine: %s", why)
+		return c.boot(ctx, l)
+	}
+	l.log.Printf("this machine's own KVM works: %s", why)
+	command := program.Program{Name: c.Command[0], InheritEnv: true, Stdout: l.stdout, Stderr: l.stderr, Foreground: true}
+	_, _, err = command.Run(ctx, c.Command[1:]...)
+	if status, ok := errors.AsType[*program.StatusError](err); ok {
+		return exit.With(status.Status, err)
+	}
+	return err
+}
+
+// ownKVM tells whether this machine's KVM boots the pinned kernel, and what shows it.
+func ownKVM(ctx context.Context, l *lab) (works bool, why string, err error) {
+	if kvm := host.ReadKVM("/dev/kvm"); !kvm.Opens {
+		return false, kvm.Why, nil
+	}
+	spec, err := l.spec(kernelFlags{}, arch.X86_64().Name)
+	if err != nil {
+		return false, "", err
+	}
+	k, err := l.kernel(ctx, kernelFlags{}, variant.Base, spec)
+	if err != nil {
+		return false, "", err
+	}
+	choice, err := l.accel(ctx, "", k)
+	return choice.Accel == vm.KVM, choice.Reason, err
+}
+
+// boot runs the command in a guest.
+func (c nestedCmd) boot(ctx context.Context, l *lab) error {
+	command, err := c.inGuest()
+	if err != nil {
+		return err
+	}
+	k, err := distro.Fetch(ctx, l.cache, l.log)
+	if err != nil {
+		return err
+	}
+	out, err := outDir(c.Out)
+	if err != nil {
+		return err
+	}
+	drivers, err := k.Find("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "kvm-amd")
+	if err != nil {
+		return err
+	}
+	m := vm.Machine{Arch: arch.X86_64(), Kernel: k.Image, MemMiB: c.Memory, HostRoot: true}
+	m.Arch.QEMU.TCG.CPU = nestedCPU
+	guest := vm.Guest{
+		Source: l.root, Drivers: drivers, ModuleDir: k.Modules,
+		Job: wire.Job{
+			Mounts: []string{wire.HostMount},
+			// The guest does not see who locks what here, and would remove what is
+			// half done.
+			Emptied:         []string{l.cache.TmpDir()},
+			HeartbeatMillis: nestedHeartbeat.Milliseconds(),
+			Exec:            &wire.Exec{Programs: []wire.Program{command}},
+		},
+	}
+
+	var ended wire.Test
+	o := vm.Options{Timeout: nestedLimit, Silence: nestedSilence, AllowWarnings: true, KeepDir: out}
+	o.OnRecord = func(r wire.Record) error {
+		if r.Test != nil {
+			ended = *r.Test
+		}
+		if r.Output == nil {
+			return nil
+		}
+		to := l.stdout
+		if r.Output.Stderr {
+			to = l.stderr
+		}
+		_, err := to.Write(r.Output.Data)
+		return err
+	}
+	if _, err := vm.Boot(ctx, l.cache, m, guest, o); err != nil {
+		return err
+	}
+	switch {
+	case ended.Outcome != wire.OutcomeExit:
+		return fmt.Errorf("%s: %s %s%s", command.Name, ended.Outcome, ended.Signal, ended.Message)
+	case ended.Code != exit.Good:
+		return exit.With(ended.Code, fmt.Errorf("%s: exit status %d", command.Name, ended.Code))
+	}
+	return nil
+}
+
+// inGuest is the command as the guest runs it: as here, in this directory.
+func (c nestedCmd) inGuest() (p wire.Program, err error) {
+	p = wire.Program{Name: c.Command[0], Args: c.Command[1:], Env: os.Environ(), Root: wire.HostRoot, Live: true}
+	if p.Path, err = exec.LookPath(p.Name); err != nil {
+		return p, exit.With(exit.Usage, err)
+	}
+	if p.Path, err = filepath.Abs(p.Path); err != nil {
+		return p, err
+	}
+	p.Dir, err = os.Getwd()
+	return p, err
+}

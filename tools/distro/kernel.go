@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// Package distro gets the kernel that the machine's distribution has built. It is
+// only unpacked: nothing is installed.
+package distro
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
+	"vcpulab/tools/vm"
+)
+
+// Kernel is a kernel for x86_64.
+type Kernel struct {
+	Image   string // path of a bzImage
+	Modules string // directory with its modules, not compressed
+}
+
+// meta is the Debian package that depends on the newest kernel.
+const meta = "linux-image-amd64"
+
+// cacheKind is the kind of the cache entries that hold unpacked packages.
+const cacheKind = "distro"
+
+// Fetch returns the newest kernel that apt can get. apt verifies it, by the lists
+// that the machine has.
+func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, error) {
+	name, sum, err := newest(ctx)
+	if err != nil {
+		return Kernel{}, exit.With(exit.MachineLacks, fmt.Errorf("find the distribution's kernel: %w\napt-get update fetches apt's lists", err))
+	}
+	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name, sum), func(ctx context.Context, tmp string) error {
+		step := log.Step("fetch " + name)
+		err := unpack(ctx, name, tmp)
+		step.End(err, "")
+		return err
+	})
+	if err != nil {
+		return Kernel{}, fmt.Errorf("fetch %s: %w", name, err)
+	}
+	images, _ := filepath.Glob(filepath.Join(dir, "boot", "vmlinuz-*"))
+	if len(images) != 1 {
+		return Kernel{}, fmt.Errorf("%s: expected one boot/vmlinuz-*, found %d", name, len(images))
+	}
+	return Kernel{Image: images[0], Modules: filepath.Join(dir, "lib", "modules")}, nil
+}
+
+// Find returns modules by their names, "9p", in this order.
+func (k Kernel) Find(names ...string) ([]vm.Module, error) {
+	found := make([]vm.Module, len(names))
+	err := filepath.WalkDir(k.Modules, func(file string, _ fs.DirEntry, err error) error {
+		if name, ok := strings.CutSuffix(filepath.Base(file), ".ko"); ok && slices.Contains(names, name) {
+			found[slices.Index(names, name)].Host = file
+		}
+		return err
+	})
+	if i := slices.IndexFunc(found, func(m vm.Module) bool { return m.Host == "" }); err == nil && i >= 0 {
+		err = fmt.Errorf("%s: no %s.ko, which the guest needs", k.Modules, names[i])
+	}
+	return found, err
+}
+
+// newest returns the name of the package with the kernel and its checksum.
+func newest(ctx context.Context) (name, sum string, err error) {
+	out, err := apt(ctx, "", "apt-cache", "depends", "--important", meta)
+	if err != nil {
+		return "", "", err
+	}
+	if name = parseDepends(out); name == "" {
+		return "", "", fmt.Errorf("%s depends on no kernel: %q", meta, out)
+	}
+	if out, err = apt(ctx, "", "apt-get", "download", "--print-uris", name); err != nil {
+		return "", "", err
+	}
+	fields := strings.Fields(out)
+	if len(fields) < 4 {
+		return "", "", fmt.Errorf("expected a checksum of %s, found %q", name, out)
+	}
+	return name, fields[3], nil
+}
+
+// parseDepends returns the first package that apt-cache says a package depends on.
+func parseDepends(out string) string {
+	for line := range strings.Lines(out) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: "); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// unpack downloads a package and unpacks it into a directory.
+func unpack(ctx context.Context, name, dir string) error {
+	// As root apt downloads as another user, unless that may not write there.
+	if _, err := apt(ctx, dir, "apt-get", "--quiet", "-o", "APT::Sandbox::User=root", "download", name); err != nil {
+		return err
+	}
+	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err == nil && len(debs) != 1 {
+		err = errors.New("apt-get download left no package")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = apt(ctx, dir, "dpkg-deb", "--extract", debs[0], dir)
+	return err
+}
+
+// apt runs a program of the package manager.
+func apt(ctx context.Context, dir, name string, args ...string) (string, error) {
+	out, _, err := program.Program{Name: name, Dir: dir}.Run(ctx, args...)
+	return string(out), err
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package distro
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vcpulab/tools/cache"
+)
+
+// packageManager puts programs of Debian's package manager into PATH that know one
+// kernel. Each line of log is a package that was downloaded.
+func packageManager(t *testing.T, depends string) (log string) {
+	dir := t.TempDir()
+	log = filepath.Join(dir, "log")
+	for name, script := range map[string]string{
+		"apt-cache": "echo linux-image-amd64; echo '  " + depends + "'",
+		"apt-get": `case "$*" in
+*--print-uris*) echo "'http://mirror/k.deb' k.deb 70225828 SHA256:6aeb" ;;
+*) echo "$*" >>` + log + `; : >k.deb ;;
+esac`,
+		"dpkg-deb": `mkdir -p "$3/boot" "$3/lib/modules/6.1/kernel/fs/9p"
+: >"$3/boot/vmlinuz-6.1"
+: >"$3/lib/modules/6.1/kernel/fs/9p/9p.ko"`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nset -e\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return log
+}
+
+// TestFetch fetches a kernel once and finds its modules.
+func TestFetch(t *testing.T) {
+	log := packageManager(t, "Depends: linux-image-6.1")
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var k Kernel
+	for range 2 {
+		if k, err = Fetch(t.Context(), c, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(log); err != nil || strings.Count(string(got), "download linux-image-6.1\n") != 1 {
+		t.Errorf("expected one download, found %q (%v)", got, err)
+	}
+	if filepath.Base(k.Image) != "vmlinuz-6.1" {
+		t.Errorf("expected vmlinuz-6.1, found %s", k.Image)
+	}
+	if found, err := k.Find("9p"); err != nil || filepath.Base(found[0].Host) != "9p.ko" {
+		t.Errorf("expected 9p.ko, found %v (%v)", found, err)
+	}
+	if _, err := k.Find("9p", "overlay"); err == nil || !strings.Contains(err.Error(), "no overlay.ko") {
+		t.Errorf("expected an error about overlay.ko, found %v", err)
+	}
+}
+
+// TestFetchFails: where apt knows no kernel, that is said, and what may help.
+func TestFetchFails(t *testing.T) {
+	log := packageManager(t, "Suggests: firmware")
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Fetch(t.Context(), c, nil); err == nil || !strings.Contains(err.Error(), "linux-image-amd64 depends on no kernel") || !strings.Contains(err.Error(), "apt-get update") {
+		t.Errorf("expected what is missing and what to do, found %v", err)
+	}
+	if got, err := os.ReadFile(log); err == nil {
+		t.Errorf("expected no download, found %q", got)
+	}
+}
