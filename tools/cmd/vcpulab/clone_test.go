@@ -15,6 +15,7 @@ import (
 // repository, as a reader would.
 func TestDocumentCommands(t *testing.T) {
 	clone := cloneRoot(t)
+	env := cloneEnv(t, clone)
 	t.Chdir(clone)
 	for _, c := range documentCommands {
 		t.Run(c.line, func(t *testing.T) {
@@ -35,7 +36,7 @@ func TestDocumentCommands(t *testing.T) {
 			}
 			shell := func(line string) string {
 				cmd := exec.Command("bash", "-c", line)
-				cmd.Dir, cmd.Env = clone, cloneEnv(t, clone)
+				cmd.Dir, cmd.Env = clone, env
 				var stderr strings.Builder
 				cmd.Stderr = &stderr
 				out, err := cmd.Output()

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -101,15 +102,16 @@ func setup(e *testscript.Env, root string) error {
 }
 
 // goEnv returns what the go command otherwise finds by HOME, which is another
-// one in tests.
-func goEnv() (map[string]string, error) {
+// one in tests: it asks once, before any of them changes that. With the caches of
+// another home all of Go's library would be compiled again.
+var goEnv = sync.OnceValues(func() (map[string]string, error) {
 	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 	var vars map[string]string
 	return vars, json.Unmarshal(out, &vars)
-}
+})
 
 // state is what the commands of one script remember.
 type state struct {
