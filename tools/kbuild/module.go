@@ -22,6 +22,24 @@ import (
 	"vcpulab/tools/program"
 )
 
+// StripModules returns a directory with the modules of a kernel without what only
+// debuggers read, which is most of them: a guest loads them sooner.
+func (b *Builder) StripModules(ctx context.Context, k *Kernel) (dir string, err error) {
+	dir, _, err = b.Cache.Populate(ctx, kindModule, cache.Key(kindModule, "stripped", "1", k.Key), func(ctx context.Context, tmp string) error {
+		for _, name := range k.Modules {
+			strip := program.Program{Name: k.Arch.CrossPrefix() + "strip"}
+			if _, _, err := strip.Run(ctx, "--strip-debug", "-o", filepath.Join(tmp, filepath.Base(name)), filepath.Join(k.Dir, name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("strip the modules of linux %s: %w", k.Release, b.Cache.Full("strip modules", err))
+	}
+	return dir, nil
+}
+
 // BuildModule builds the kernel module in srcDir, a directory with a Kbuild file
 // or Makefile for kbuild, against a kernel and returns the absolute paths of
 // the modules, sorted. The directory and the kernel are only read.

@@ -76,6 +76,12 @@ func (c shellCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
+	if len(g.Modules) > 0 {
+		if g.ModuleDir, err = l.builder().StripModules(ctx, k); err != nil {
+			return err
+		}
+		g.Modules[0].Host = filepath.Join(g.ModuleDir, filepath.Base(g.Modules[0].Host))
+	}
 	if g.Job.Mounts, err = mounts(k); err != nil {
 		return err
 	}
