@@ -53,6 +53,10 @@ func (p *Probe) FunctionCalls() ([]int64, error) {
 		return nil, err
 	}
 
+	// The programs wake nobody up.
+	if err := p.reader.Flush(); err != nil {
+		return nil, fmt.Errorf("read the calls: %w", err)
+	}
 	nanos := make([]int64, c.returns)
 	for i := range nanos {
 		if err := p.next(&nanos[i]); err != nil {
