@@ -77,7 +77,7 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	m.Append = append(slices.Clip(m.Append), line...)
+	m.Append = slices.Concat(tscArgs(m.Accel), m.Append, line)
 	var initramfs bytes.Buffer
 	if err := WriteInitramfs(&initramfs, files); err != nil {
 		return nil, fmt.Errorf("boot %s: %w", m.Arch.Name, err)
