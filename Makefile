@@ -85,7 +85,7 @@ test-kvm: $(VCPULAB)
 	$(VCPULAB) bench --quick --out out/quick
 	$(VCPULAB) selftest --only vcpu_id_test --out out/quick
 	$(VCPULAB) nested -- $(VCPULAB) boot base --accel kvm
-	$(VCPULAB) nested -- $(VCPULAB) bench --quick --accel kvm --rounds 1 --out out/kvm
+	$(VCPULAB) nested -- $(VCPULAB) bench --quick --accel kvm --rounds 1 --trial --out out/kvm
 	$(VCPULAB) nested -- $(VCPULAB) selftest --only vcpu_id_test --accel kvm --out out/kvm
 
 ## make apply-patches  apply the patches and print where the patched tree is

@@ -66,6 +66,9 @@ func Measure(ctx context.Context, r Runner, plan Plan, log *progress.Log) (_ *re
 		return nil, stop
 	}
 	out.Interrupted = stop != nil
+	if plan.Trial {
+		return out, stop
+	}
 	if err := out.Draw(); err != nil {
 		return nil, err // samples that contradict each other are no results
 	}

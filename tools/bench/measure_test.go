@@ -133,3 +133,28 @@ func TestMeasureOrder(t *testing.T) {
 		}
 	}
 }
+
+// contradictory is a Runner whose loops cost less for 2N passes than for N.
+type contradictory struct{ scriptedRunner }
+
+func (r *contradictory) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error {
+	b.Loops = []measure.Loop{{
+		VM: measure.VM{VCPUs: 1, IDs: measure.Dense}, Shape: measure.Shape{Op: measure.Nop},
+		Numbers: 1, Passes: 10, Once: []int64{200}, Twice: []int64{100},
+	}}
+	return r.scriptedRunner.Boot(ctx, kernel, plan, b, step)
+}
+
+// TestTrial: a trial draws no figures, and so does not mind what none can be drawn from.
+func TestTrial(t *testing.T) {
+	plan := NewPlan(results.ICount, QuickAxes)
+	plan.Parallel = 1
+	if _, err := Measure(t.Context(), &contradictory{}, plan, nil); !errors.Is(err, results.ErrInvalid) {
+		t.Fatalf("expected the samples to be refused, found %v", err)
+	}
+	plan.Trial = true
+	got, err := Measure(t.Context(), &contradictory{}, plan, nil)
+	if err != nil || len(got.Boots) != 3 || len(got.Figures) != 0 {
+		t.Errorf("expected three boots and no figures, found %+v (%v)", got, err)
+	}
+}

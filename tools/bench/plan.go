@@ -27,6 +27,9 @@ type Plan struct {
 	Parallel int
 	// Seed shuffles the order of the boots.
 	Seed uint64
+	// Trial draws no figures from what was measured, whose times may contradict each
+	// other.
+	Trial bool
 	// Optional says that a kernel that cannot be measured in this way is left out,
 	// and a boot that has to be discarded each time as well. Without are the names of
 	// those kernels.

@@ -53,6 +53,7 @@ type benchRunCmd struct {
 	Native  bool     `help:"Time lookups in user space on this processor, too, also while vCPUs' cache lines are another processor's, or in no cache."`
 	Out     string   `help:"Directory for the results (default: out; out/running with --running)." placeholder:"DIR"`
 	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
+	Trial   bool     `help:"Do all of it and report no figure: times are none where an emulator makes them."`
 	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
 
@@ -181,6 +182,9 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	failed := filepath.Join(out, "failed")
 	r, runErr := c.measure(ctx, l, candidates, failed)
 	_ = os.Remove(failed) // unless there is something in it
+	if c.Trial {
+		return cmp.Or(runErr, l.showTrial(r))
+	}
 	if err := l.deliver(out, r, show, runErr); err != nil || c.Designs || c.seriesFlags != (seriesFlags{}) {
 		return err
 	}
@@ -213,6 +217,15 @@ func (l *lab) deliver(out string, r *results.Results, show func(*results.Results
 // showBrief prints the main table, or all figures for programs.
 func (l *lab) showBrief(r *results.Results, files report.Files) error {
 	return l.show(r.Figures, func(w io.Writer) error { return report.Brief(w, r, files, report.Colours(w)) })
+}
+
+// showTrial says that everything was done.
+func (l *lab) showTrial(r *results.Results) error {
+	did := struct {
+		Boots   int `json:"boots"`
+		Kernels int `json:"kernels"`
+	}{len(r.Boots), len(r.Kernels)}
+	return l.print(did, "{{.Boots}} boots of {{.Kernels}} kernels did all of it. No figure is reported: it was a trial.\n")
 }
 
 // measure measures with each method that the accelerator allows.
@@ -261,7 +274,7 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 
 // complete sets what the flags say in the plan.
 func (c benchRunCmd) complete(plan bench.Plan) bench.Plan {
-	plan.Seed = c.Seed
+	plan.Seed, plan.Trial = c.Seed, c.Trial
 	if c.Rounds > 0 {
 		plan.Rounds = c.Rounds
 	}

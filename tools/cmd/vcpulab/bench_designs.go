@@ -27,6 +27,7 @@ func (c benchRunCmd) validateDesigns() error {
 		{c.Through != "", "--through", "all sets are compared with the rivals"},
 		{c.Series != "", "--series", "all sets are compared with the rivals"},
 		{c.Accel == "kvm", "--accel kvm", "the table has instructions, and times of user space"},
+		{c.Trial, "--trial", "the table is made of figures"},
 		{c.Max, "--max", ownSizes},
 		{len(c.Sizes) > 0, "--sizes", ownSizes},
 		{len(c.IDs) > 0, "--ids", ownSizes},
