@@ -19,7 +19,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultTimeout = 2 * time.Minute
-	DefaultSilence = 10 * time.Second
+	DefaultSilence = 45 * time.Second
 )
 
 // Bounds of how long QEMU may take to end after it has no more to do.
