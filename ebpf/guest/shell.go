@@ -26,7 +26,7 @@ const busybox = "/bin/busybox"
 // powerSignals are what busybox's reboot, halt and poweroff send to init.
 var powerSignals = []os.Signal{unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2}
 
-// runShell runs the program that somebody talks to.
+// runShell runs an interactive program.
 func runShell(out *wire.Encoder, job wire.Shell, modules []wire.Module) error {
 	in, err := openPort(wire.InputPort, unix.O_RDONLY)
 	if err != nil {
@@ -83,7 +83,7 @@ func runShell(out *wire.Encoder, job wire.Shell, modules []wire.Module) error {
 	return nil
 }
 
-// shell is a program that somebody talks to.
+// shell is an interactive program.
 type shell struct {
 	cmd      *exec.Cmd
 	terminal *os.File       // nil without one

@@ -58,7 +58,7 @@ func TestShellStreams(t *testing.T) {
 	}
 }
 
-// TestShellListens ends with what is no input, and with what nobody reads any more.
+// TestShellListens ends with what is no input, and with what is read no more.
 func TestShellListens(t *testing.T) {
 	for name, said := range map[string]string{
 		"not JSON":          "Data\n",

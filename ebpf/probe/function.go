@@ -53,7 +53,7 @@ func (p *Probe) FunctionCalls() ([]int64, error) {
 		return nil, err
 	}
 
-	// The programs wake nobody up.
+	// The programs wake no reader up.
 	if err := p.reader.Flush(); err != nil {
 		return nil, fmt.Errorf("read the calls: %w", err)
 	}

@@ -127,7 +127,7 @@ const (
 type Job struct {
 	// Exec is programs to run.
 	Exec *Exec `json:"exec,omitempty"`
-	// Shell is a program that somebody talks to.
+	// Shell is an interactive program.
 	Shell *Shell `json:"shell,omitempty"`
 	// Measure is what to measure.
 	Measure *measure.Params `json:"measure,omitempty"`

@@ -10,7 +10,7 @@ const (
 	InputPort = "/dev/vport0p2"
 )
 
-// Shell is a program that somebody talks to, with a Loaded record for each module, a
+// Shell is an interactive program, with a Loaded record for each module, a
 // Start and a Test record. The programs of busybox are beside it in /bin.
 type Shell struct {
 	// Args are the program, looked up in PATH, and its arguments.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package shell lets somebody talk to a guest: over their terminal, or with a
+// Package shell lets the user talk to a guest: over a terminal, or with a
 // program whose input and output are streams.
 package shell
 
@@ -93,7 +93,7 @@ func (s Session) Run(ctx context.Context, c *cache.Cache, m vm.Machine, g vm.Gue
 	return res, ended(t.test)
 }
 
-// Check refuses a shell that nobody can talk to.
+// Check refuses a shell whose input is a terminal and whose output is none.
 func (s Session) Check() error {
 	if len(s.Args) > 0 || s.onTerminal() || !isTerminal(s.Stdin) {
 		return nil

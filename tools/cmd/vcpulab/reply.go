@@ -68,7 +68,7 @@ func (c replyCmd) Run(ctx context.Context, l *lab) error {
 	return l.show(answer, answer.WriteText)
 }
 
-// person is who answers. What git would guess of the machine's name is nobody's.
+// person is who answers, as git is configured: an address that git guesses is not taken.
 func (c replyCmd) person(ctx context.Context) (series.Person, error) {
 	if c.From != "" {
 		return series.ParsePerson(c.From)

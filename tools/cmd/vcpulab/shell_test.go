@@ -148,7 +148,7 @@ func TestShellGDB(t *testing.T) {
 	}
 }
 
-// user is somebody at a terminal.
+// user sits at a terminal.
 type user struct {
 	t              *testing.T
 	keyboard, side *os.File // the user's side, and that of programs
