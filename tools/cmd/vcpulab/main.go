@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -100,6 +101,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	kongcompletion.Register(parser)
 	if code >= 0 { // a shell was told how a line may go on
 		return code
+	}
+	if len(args) > 0 && args[0] == "help" { // as other commands of many verbs have it
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
 	if code >= 0 { // --help was printed
