@@ -187,7 +187,7 @@ func (w *writer) set(sets *series.Sets, set series.Set) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	own, err := series.Load(filepath.Join(sets.Dir, set.Dir()))
+	own, err := sets.LoadAlone(set)
 	if err != nil {
 		return 0, err
 	}

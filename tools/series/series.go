@@ -4,10 +4,8 @@ package series
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -97,11 +95,24 @@ type Trailer struct {
 // .eml, in the order of their names; other files and directories are left alone.
 // dir may also be one file. Errors are *[FormatError].
 func Load(dir string) (*Series, error) {
+	mails, err := readMails(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Series{Dir: dir}
+	if err := s.arrange(mails); err != nil {
+		return nil, err
+	}
+	s.identify()
+	return s, nil
+}
+
+// readMails reads all mails of a directory, or of one file.
+func readMails(dir string) (mails []*Patch, err error) {
 	names, err := mailFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	var mails []*Patch
 	size := 0
 	for _, name := range names {
 		data, err := readLimited(name, MaxMailFile)
@@ -118,17 +129,16 @@ func Load(dir string) (*Series, error) {
 			return nil, &FormatError{File: dir, Reason: reason, Err: ErrTooLarge}
 		}
 	}
+	return mails, nil
+}
 
-	s := &Series{Dir: dir}
-	if err := s.arrange(mails); err != nil {
-		return nil, err
-	}
+// identify sets the series' ID.
+func (s *Series) identify() {
 	var parts []string
 	for _, p := range s.mails() {
 		parts = append(parts, string(p.Mail))
 	}
 	s.ID = cache.Key(parts...)
-	return s, nil
 }
 
 // mails returns the cover letter, if any, and the patches.
@@ -149,47 +159,6 @@ func (s *Series) Paths() []string {
 	}
 	delete(paths, "")
 	return slices.Sorted(maps.Keys(paths))
-}
-
-// mailFiles returns the files of a series, in order.
-func mailFiles(dir string) ([]string, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return nil, &FormatError{File: dir, Reason: "cannot be opened; name a directory of patches or an mbox", Err: err}
-	}
-	if !info.IsDir() {
-		return []string{dir}, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, &FormatError{File: dir, Reason: "cannot be listed", Err: err}
-	}
-	var names []string
-	for _, e := range entries {
-		ext := filepath.Ext(e.Name())
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && slices.Contains([]string{".patch", ".mbox", ".eml"}, ext) {
-			names = append(names, filepath.Join(dir, e.Name()))
-		}
-	}
-	if len(names) == 0 {
-		return nil, &FormatError{File: dir, Reason: "holds no *.patch, *.mbox or *.eml file", Err: fs.ErrNotExist}
-	}
-	slices.SortStableFunc(names, byNumber)
-	return names, nil
-}
-
-// leadingNumber is what the names of patches are numbered with.
-var leadingNumber = regexp.MustCompile(`^(?:v\d+-)?(\d{1,9})`)
-
-// byNumber compares the names of two files: 9-a.patch is before 10-b.patch.
-func byNumber(a, b string) int {
-	m, n := leadingNumber.FindStringSubmatch(filepath.Base(a)), leadingNumber.FindStringSubmatch(filepath.Base(b))
-	if m == nil || n == nil {
-		return strings.Compare(a, b)
-	}
-	i, _ := strconv.Atoi(m[1]) // at most nine digits
-	j, _ := strconv.Atoi(n[1])
-	return cmp.Or(cmp.Compare(i, j), strings.Compare(a, b))
 }
 
 // readLimited reads a regular file of at most limit bytes.

@@ -82,6 +82,9 @@ type Sets struct {
 	Rivals []Set
 	// Base is the kernel without patches, and Main that with all sets.
 	Base, Main Main
+
+	// part: the one set is the patches of a directory that are no whole series.
+	part bool
 }
 
 // LoadSets reads the list of the sets in dir. A directory without a list is one
@@ -271,10 +274,22 @@ func (s *Sets) LoadOwn(names ...string) (*Series, error) {
 	return s.join(own)
 }
 
+// LoadAlone reads the patches of a set as the series that they are in their directory,
+// with its cover letter.
+func (s *Sets) LoadAlone(set Set) (*Series, error) {
+	dir := filepath.Join(s.Dir, set.Dir())
+	if s.part {
+		if own, _, ok := loadPart(dir); ok {
+			return own, nil
+		}
+	}
+	return Load(dir)
+}
+
 // LoadOn reads the patches of a set alone, and makes the tree that they are for:
 // base with what the set needs.
 func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (own *Series, on tree.Tree, err error) {
-	if own, err = Load(filepath.Join(s.Dir, set.Dir())); err != nil || len(set.Needs) == 0 {
+	if own, err = s.LoadAlone(set); err != nil || len(set.Needs) == 0 {
 		return own, base, err
 	}
 	stack, err := s.Stack(set.Name)
@@ -295,7 +310,7 @@ func (s *Sets) join(stack []Set) (*Series, error) {
 	all := &Series{Dir: s.Dir, Version: 1, stacked: len(stack) > 1}
 	var ids []string
 	for _, set := range stack {
-		part, err := Load(filepath.Join(s.Dir, set.Dir()))
+		part, err := s.LoadAlone(set)
 		if err != nil {
 			return nil, err
 		}

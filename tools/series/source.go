@@ -30,8 +30,7 @@ const sourceKind = "series"
 // *[FormatError].
 func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said string, err error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		sets, err := LoadSets(name)
-		return sets, "", err
+		return openDirectory(name)
 	}
 	if dir, span, ok := pin.CutTree(name); ok {
 		return openRange(ctx, dir, span, c)
@@ -54,7 +53,9 @@ func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said st
 			return &FormatError{File: name, Reason: err.Error(), Err: ErrCorrupt}
 		}
 		_, err := Load(tmp)
-		if e, ok := errors.AsType[*FormatError](err); ok {
+		if e, ok := errors.AsType[*FormatError](err); ok && e.File == tmp {
+			e.File = name
+		} else if ok {
 			e.File = name + ": " + filepath.Base(e.File)
 		}
 		return err
@@ -63,6 +64,17 @@ func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said st
 		return nil, "", err
 	}
 	return &Sets{Dir: dir, All: []Set{{}}}, name + ": " + said, nil
+}
+
+// openDirectory opens a directory of patches, or one with a list of sets.
+func openDirectory(dir string) (sets *Sets, said string, err error) {
+	if sets, err = LoadSets(dir); err != nil || sets.All[0].Name != "" {
+		return sets, "", err
+	}
+	if _, err := Load(dir); err != nil {
+		_, said, sets.part = loadPart(dir)
+	}
+	return sets, said, nil
 }
 
 // OpenRevision returns the sets that a directory of a git repository had at a revision,

@@ -9,14 +9,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"vcpulab/tools/program"
-	"vcpulab/tools/progress"
 )
 
 // threadMail is a mail of a thread, as far as it tells what the mail is.
@@ -67,78 +66,38 @@ func readThread(data []byte) ([]*threadMail, error) {
 		m := &threadMail{}
 		m.setSent(fields)
 		m.setNumbers(subject)
+		m.Date, _ = mail.ParseDate(fields["date"]) // zero where there is none
 		m.Line, m.Subject, m.Mail = raw.line, withoutPrefix(subject), quotedFrom.ReplaceAll(raw.data, []byte("$1"))
 		m.refs = messageID.FindAllString(fields["in-reply-to"]+" "+fields["references"], -1)
 		m.answer = answered.MatchString(subject) || !patchWord.MatchString(subject)
 		mails = append(mails, m)
 	}
+	followRefs(mails)
 	return mails, nil
 }
 
-// newest chooses the mails of the newest version of the one series of a thread, the cover
-// letter first, and says what it has left out. The mails of two series are an error.
-func newest(mails []*threadMail) (chosen []*threadMail, said string, err error) {
-	versions := make(map[int][]*threadMail)
-	answers, twice := 0, 0
+// followRefs adds to the mails that each answers those that they answer: some programs
+// name the last one only.
+func followRefs(mails []*threadMail) {
+	byID := make(map[string]*threadMail)
 	for _, m := range mails {
-		if m.answer {
-			answers++
-			continue
+		byID[m.id] = m
+	}
+	for _, m := range mails {
+		known := make(map[string]bool)
+		for _, ref := range m.refs {
+			known[ref] = true
 		}
-		same := versions[m.Version]
-		at := slices.IndexFunc(same, func(o *threadMail) bool { return o.Number == m.Number || o.Total != m.Total })
-		switch {
-		case at < 0:
-			versions[m.Version] = append(same, m)
-		case same[at].Number == m.Number && same[at].Total == m.Total && (m.id != "" && m.id == same[at].id || m.Subject == same[at].Subject):
-			twice++ // it went to several lists, or was sent again
-		default:
-			return nil, "", fmt.Errorf("two series: %q at line %d and %q at line %d are not of one; save the mails of one thread", same[at].Subject, same[at].Line, m.Subject, m.Line)
+		// Up from one to the next, unless they go in a circle.
+		visited := map[*threadMail]bool{nil: true}
+		for to := m; !visited[to] && len(to.refs) > 0; to = byID[to.refs[0]] {
+			visited[to] = true
+			if id := to.refs[0]; id != m.id && !known[id] {
+				known[id] = true
+				m.refs = append(m.refs, id)
+			}
 		}
 	}
-	if len(versions) == 0 {
-		return nil, "", fmt.Errorf("no patch among %s: expected subjects with [PATCH]", progress.Count(len(mails), "mail"))
-	}
-
-	// Versions of one series have a subject in common, or one answers the other.
-	var numbers []int
-	for n := range versions {
-		numbers = append(numbers, n)
-	}
-	slices.Sort(numbers)
-	last := numbers[len(numbers)-1]
-	kin := slices.Clone(versions[last])
-	for _, n := range slices.Backward(numbers[:len(numbers)-1]) {
-		if !related(kin, versions[n]) {
-			return nil, "", fmt.Errorf("two series: %q at line %d is version %d, and no other one of %q at line %d; save the mails of one thread",
-				versions[n][0].Subject, versions[n][0].Line, n, versions[last][0].Subject, versions[last][0].Line)
-		}
-		kin = append(kin, versions[n]...)
-	}
-
-	chosen = versions[last]
-	slices.SortStableFunc(chosen, func(a, b *threadMail) int { return cmp.Compare(a.Number, b.Number) })
-	patches, cover := len(chosen), "no cover letter"
-	if chosen[0].Number == 0 {
-		patches, cover = patches-1, fmt.Sprintf("cover letter %q", chosen[0].Subject)
-	}
-	said = fmt.Sprintf("%s: version %d taken, %s, %s; left out: %s", progress.Count(len(mails), "mail"), last, progress.Count(patches, "patch"), cover, progress.Count(answers, "answer"))
-	if twice > 0 {
-		said += fmt.Sprintf(", %s that came twice", progress.Count(twice, "mail"))
-	}
-	for _, n := range numbers[:len(numbers)-1] {
-		said += fmt.Sprintf(", version %d", n)
-	}
-	return chosen, said, nil
-}
-
-// related tells whether one of some mails has the subject of one of others, or answers it.
-func related(mails, others []*threadMail) bool {
-	return slices.ContainsFunc(mails, func(m *threadMail) bool {
-		return slices.ContainsFunc(others, func(o *threadMail) bool {
-			return m.Subject == o.Subject || slices.Contains(m.refs, o.id) || slices.Contains(o.refs, m.id) && m.id != ""
-		})
-	})
 }
 
 // writeThread writes mails as git format-patch would have, to files in dir: git mailinfo

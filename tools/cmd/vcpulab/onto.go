@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -181,7 +180,7 @@ func (l *lab) compileMoved(ctx context.Context, sets *series.Sets, base tree.Tre
 		if !m.Applies() {
 			continue
 		}
-		own, err := series.Load(filepath.Join(sets.Dir, m.Set))
+		own, err := sets.LoadOwn(m.Set)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"vcpulab/tools/exit"
@@ -44,7 +43,7 @@ func (c replyCmd) Run(ctx context.Context, l *lab) error {
 	if len(w.sets.All) > 1 {
 		return exit.With(exit.Usage, fmt.Errorf("%s has several sets, and a reply is to one: name its directory", c.Series))
 	}
-	if r.Series, err = series.Load(filepath.Join(w.sets.Dir, w.sets.All[0].Dir())); err != nil {
+	if r.Series, err = w.sets.LoadAlone(w.sets.All[0]); err != nil {
 		return err
 	}
 	if _, r.Patched, _, err = l.trees(ctx, flags); err != nil {
