@@ -79,42 +79,79 @@ func touched(t testing.TB, s *Series, base string) string {
 func TestApplyOwnSeries(t *testing.T) {
 	base, s := pinned(t), ownSeries(t)
 	repo := repository(t, touched(t, s, base.Dir))
+	am := []string{"am", "-q"}
 	for _, p := range s.Patches {
 		abs, err := filepath.Abs(p.file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustGit(t, repo, "am", "-q", abs)
-		img, report, err := s.inMemory(base, Options{Through: p.Number})
-		if err != nil {
-			t.Fatal(err)
+		am = append(am, abs)
+	}
+	mustGit(t, repo, am...)
+	compareLog(t, repo, s)
+
+	// The files that each patch changes, and then all files.
+	want := gitChanges(t, repo)
+	number := 0
+	each := func(p *Patch, changed map[string]*File) error {
+		if number++; p.Number != number || number >= len(want) {
+			return fmt.Errorf("expected patch %d of %d, found %d", number, len(want)-1, p.Number)
 		}
-		var b strings.Builder
-		for _, name := range slices.Sorted(maps.Keys(img.now)) {
-			if n := img.now[name]; n != nil {
-				fmt.Fprintf(&b, "%s %s %q\n", n.Mode, n.blobID(), name)
-			}
+		if diff := cmp.Diff(want[number], fileLines(changed)); diff != "" {
+			t.Errorf("patch %d (-git am +ours):\n%s", number, diff)
 		}
-		// Files that only later patches touch.
-		got, want := b.String(), gitList(t, repo)
-		for line := range strings.Lines(want) {
-			if !strings.Contains(got, line) {
-				name := strings.Trim(strings.Fields(line)[2], `"`)
-				if _, read := img.now[name]; read {
-					t.Errorf("through patch %d: git am has %sours is\n%s", p.Number, line, got)
-				}
-			}
-		}
-		for line := range strings.Lines(got) {
-			if !strings.Contains(want, line) {
-				t.Errorf("through patch %d: git am has not %s", p.Number, line)
-			}
-		}
-		if !report.Differences.None() || len(report.Patches) != p.Number {
-			t.Errorf("through patch %d: unexpected report: %+v", p.Number, report)
+		return nil
+	}
+	img, report, err := s.inMemory(base, Options{each: each})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if number != len(s.Patches) || len(report.Patches) != number || !report.Differences.None() {
+		t.Errorf("after %d patches: unexpected report: %+v", number, report)
+	}
+	var left []string
+	for _, line := range fileLines(img.now) {
+		if !strings.HasPrefix(line, removed) {
+			left = append(left, line)
 		}
 	}
-	compareLog(t, repo, s)
+	if diff := cmp.Diff(slices.Collect(strings.Lines(gitList(t, repo))), left); diff != "" {
+		t.Errorf("through all patches (-git am +ours):\n%s", diff)
+	}
+}
+
+// removed is what git has in the place of mode and blob of a file that is removed.
+const removed = "000000 0000000000000000000000000000000000000000 "
+
+// fileLines lists files as [gitList] does, and those that are removed.
+func fileLines(files map[string]*File) (lines []string) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if n := files[name]; n != nil {
+			lines = append(lines, fmt.Sprintf("%s %s %q\n", n.Mode, n.blobID(), name))
+		} else {
+			lines = append(lines, fmt.Sprintf("%s%q\n", removed, name))
+		}
+	}
+	return lines
+}
+
+// gitChanges lists the files that each commit of a repository changes, from the first
+// commit on, as [fileLines] does.
+func gitChanges(t testing.TB, repo string) (commits [][]string) {
+	t.Helper()
+	log := string(mustGit(t, repo, "log", "--reverse", "--root", "--raw", "--no-abbrev", "--no-renames", "--format=tformat:commit"))
+	for line := range strings.Lines(log) {
+		info, name, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		switch {
+		case line == "commit\n":
+			commits = append(commits, nil)
+		case ok:
+			f := strings.Fields(info) // ":mode mode blob blob M"
+			last := &commits[len(commits)-1]
+			*last = append(*last, fmt.Sprintf("%s %s %q\n", f[1], f[3], name))
+		}
+	}
+	return commits
 }
 
 // TestOwnSeriesOnAnotherTree applies the project's series to the same files
