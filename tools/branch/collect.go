@@ -27,9 +27,13 @@ type Collected struct {
 	// Changed and Gone are the files of patches, by their names after and before.
 	Changed []string `json:"changed,omitempty"`
 	Gone    []string `json:"gone,omitempty"`
-	// Generate says that the set has semantic patches, and that it was changed.
+	// Generate says that the set has semantic patches: what they generate changes with
+	// the set, and with those that it needs.
 	Generate bool `json:"generate,omitempty"`
 }
+
+// IsChanged returns whether any patch of the set is another one than before.
+func (c Collected) IsChanged() bool { return len(c.Changed)+len(c.Gone) > 0 }
 
 // Collect makes patches of the branches in dir, which Make has made of sets on base, and
 // replaces those of sets with them, all or nothing: also the tables of cover letters, and
@@ -97,6 +101,22 @@ func Collect(ctx context.Context, dir string, base tree.Tree, sets *series.Sets,
 		list = append(list, c)
 	}
 	return list, os.NewSyscallError("replace "+sets.Dir, unix.Renameat2(unix.AT_FDCWD, out, unix.AT_FDCWD, sets.Dir, unix.RENAME_EXCHANGE))
+}
+
+// Refresh makes the tables of cover letters those of the patches again, as Collect does,
+// after patches of sets were written by something else.
+func Refresh(ctx context.Context, base tree.Tree, sets *series.Sets, o series.Options) error {
+	tmp, err := os.MkdirTemp(o.Cache.Dir(), ".checkin-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	dir := filepath.Join(tmp, "branches")
+	if _, err := Make(ctx, dir, base, sets, o); err != nil {
+		return err
+	}
+	_, err = Collect(ctx, dir, base, sets, o)
+	return err
 }
 
 // clean says what in a repository is in no commit yet.
@@ -225,8 +245,8 @@ func replace(ctx context.Context, repo string, set series.Set, dir string) (c Co
 		}
 	}
 	rules, globErr := filepath.Glob(filepath.Join(dir, "*.cocci"))
-	c.Generate = len(rules) > 0 && len(c.Changed)+len(c.Gone) > 0
-	if err = errors.Join(err, globErr); err != nil || was.Cover == nil || len(c.Changed)+len(c.Gone) == 0 {
+	c.Generate = len(rules) > 0
+	if err = errors.Join(err, globErr); err != nil || was.Cover == nil || !c.Generate && !c.IsChanged() {
 		return c, err
 	}
 	letter, coverErr := coverOf(was, len(now.Patches), git)

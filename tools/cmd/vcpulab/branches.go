@@ -74,10 +74,13 @@ func (c checkinCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 
-	if c.Series == "" && slices.ContainsFunc(list, func(b branch.Collected) bool { return b.Generate }) {
-		if err := (generateCmd{Write: true}).Run(ctx, l, w.sets); err != nil {
-			return exit.With(exit.Code(err), fmt.Errorf("the patches are back, but not all that are generated are as they should be: %w", err))
-		}
+	if c.Series != "" || !slices.ContainsFunc(list, branch.Collected.IsChanged) ||
+		!slices.ContainsFunc(list, func(b branch.Collected) bool { return b.Generate }) {
+		return nil
 	}
-	return nil
+	if err := (generateCmd{Write: true}).Run(ctx, l, w.sets); err != nil {
+		return exit.With(exit.Code(err), fmt.Errorf("the patches are back, but not all that are generated are as they should be: %w", err))
+	}
+	// What was generated may change more than before.
+	return branch.Refresh(ctx, w.base, w.sets, w.options)
 }
