@@ -50,13 +50,21 @@ func (c nestedCmd) Run(ctx context.Context, l *lab) error {
 	if len(c.Command) == 0 {
 		return exit.With(exit.Usage, errors.New("which command? vcpulab nested --help has examples"))
 	}
+	// Whether this machine's KVM works takes a kernel, i.e. may take long.
+	inGuest, err := c.inGuest()
+	if err != nil {
+		return err
+	}
+	if c.Always {
+		return c.boot(ctx, l, inGuest)
+	}
 	here, why, err := ownKVM(ctx, l)
 	if err != nil {
 		return err
 	}
-	if !here || c.Always {
+	if !here {
 		l.log.Printf("in a guest that has KVM, as for this machine: %s", why)
-		return c.boot(ctx, l)
+		return c.boot(ctx, l, inGuest)
 	}
 	l.log.Printf("this machine's own KVM works: %s", why)
 	command := program.Program{Name: c.Command[0], InheritEnv: true, Stdout: l.stdout, Stderr: l.stderr, Foreground: true}
@@ -85,11 +93,7 @@ func ownKVM(ctx context.Context, l *lab) (works bool, why string, err error) {
 }
 
 // boot runs the command in a guest.
-func (c nestedCmd) boot(ctx context.Context, l *lab) error {
-	command, err := c.inGuest()
-	if err != nil {
-		return err
-	}
+func (c nestedCmd) boot(ctx context.Context, l *lab, command wire.Program) error {
 	k, err := distro.Fetch(ctx, l.cache, l.log)
 	if err != nil {
 		return err
