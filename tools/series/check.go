@@ -124,7 +124,11 @@ func (p *Patch) check(author Person, add addObjection) {
 		}
 	}
 	for line := range strings.Lines(string(p.tail)) {
-		if line = strings.TrimRight(line, "\r\n"); !tailLine.MatchString(line) {
+		line = strings.TrimRight(line, "\r\n")
+		if author == (Person{}) && (line == "-- " || line == "--") {
+			break // the signature of another person, or of a list
+		}
+		if !tailLine.MatchString(line) {
 			add("tail", "after the patch there is %q", clip([]byte(line)))
 			break
 		}

@@ -71,6 +71,25 @@ func TestCheck(t *testing.T) {
 	if f := s.Check(Placeholder()); len(f) != 1 || f[0].String() != "cover letter: there is none" {
 		t.Errorf("without a cover letter: %v", f)
 	}
+
+	// What is wrong in the project's own is the signature of others.
+	s = loadTest(t)
+	s.Patches[0] = edit(s.Patches[0], "\n-- \n2.39.5\n", "\n-- \nA, Inc.\n\n_____\nhttps://lists.example.org\n")
+	s.Patches[1] = edit(s.Patches[1], "\n-- \n2.39.5\n", "\nand so on\n-- \n2.39.5\n")
+	tails := func(author Person) (patches []string) {
+		for _, f := range s.Check(author) {
+			if f.Check == "tail" {
+				patches = append(patches, f.Patch)
+			}
+		}
+		return patches
+	}
+	if diff := cmp.Diff([]string{s.Patches[0].Name, s.Patches[1].Name}, tails(Placeholder())); diff != "" {
+		t.Errorf("patches with text after them, own (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{s.Patches[1].Name}, tails(Person{})); diff != "" {
+		t.Errorf("patches with text after them, of others (-want +got):\n%s", diff)
+	}
 }
 
 func TestParseCheckpatch(t *testing.T) {

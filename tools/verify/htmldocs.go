@@ -51,9 +51,16 @@ var htmlDocs = Check{
 			return nil, nil // no need to know those without the series
 		}
 
-		known, err := s.htmlDocs(ctx, undone(src), dirs)
-		if err != nil {
-			return nil, err
+		// A directory that the series adds has no pages without it.
+		old := undone(src)
+		there := slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
+			return old.Read(path.Join(documentsDir, dir, "index.rst")) == nil
+		})
+		var known []Finding
+		if len(there) > 0 {
+			if known, err = s.htmlDocs(ctx, old, there); err != nil {
+				return nil, err
+			}
 		}
 		fmt.Fprintf(log, "%d warnings without the series\n", len(known))
 		var found []Finding
@@ -146,7 +153,7 @@ func (s *Submission) documentsKey(ctx context.Context, p *tree.Overlay, dirs []s
 	slices.Sort(changed)
 	parts := []string{htmlDocsKind, htmlDocsHow, version, base.ID, strings.Join(dirs, " ")}
 	for _, name := range slices.Compact(changed) {
-		if !quotes && !strings.HasPrefix(name, documentsDir+"/") && !strings.HasPrefix(name, "tools/docs/") && !strings.HasPrefix(name, "tools/lib/python/") {
+		if !quotes && !strings.HasPrefix(name, documentsDir+"/") && !strings.HasPrefix(name, "tools/docs/") && !strings.HasPrefix(name, "tools/lib/python/") && !strings.HasPrefix(name, "scripts/kernel-doc") {
 			continue
 		}
 		data := p.Read(name)
@@ -161,10 +168,6 @@ var sphinxLine = regexp.MustCompile(`^(/[^\s:]+):(?:(\d+):)? (?:WARNING|ERROR|SE
 
 // runSphinx returns what Sphinx says of the documents in directories of a tree.
 func (s *Submission) runSphinx(ctx context.Context, p *tree.Overlay, dirs []string) ([]Finding, error) {
-	wrapper := filepath.Join(s.Base.Dir, filepath.FromSlash(sphinxWrapper))
-	if _, err := os.Stat(wrapper); err != nil {
-		return nil, fmt.Errorf("run htmldocs: %w", err)
-	}
 	tmp, err := os.MkdirTemp("", "vcpulab-verify-")
 	if err != nil {
 		return nil, err
@@ -179,16 +182,51 @@ func (s *Submission) runSphinx(ctx context.Context, p *tree.Overlay, dirs []stri
 		return nil, fmt.Errorf("run htmldocs: %w", err)
 	}
 
-	// Python is not to leave compiled files in the tree.
-	run := program.Program{Name: "python3", Dir: src, Env: []string{
-		"srctree=" + src, "KERNELVERSION=" + s.Base.Version, "KBUILD_VERBOSE=0", "PYTHONDONTWRITEBYTECODE=1",
-	}}
-	args := []string{wrapper, "htmldocs", "--builddir", filepath.Join(tmp, "out"), "--jobs", strconv.Itoa(cmp.Or(s.Jobs, runtime.NumCPU())), "--sphinxdirs"}
-	_, said, err := run.Run(ctx, append(args, dirs...)...)
-	if err != nil {
-		return nil, fmt.Errorf("run htmldocs: %w\n%s", err, bytes.TrimSpace(said))
+	var found []Finding
+	for _, run := range s.sphinxRuns(src, filepath.Join(tmp, "out"), dirs) {
+		_, said, err := run.Run(ctx, run.args...)
+		if err != nil {
+			return nil, fmt.Errorf("run htmldocs: %w\n%s", err, bytes.TrimSpace(said))
+		}
+		found = append(found, sphinxWarnings(string(said), src)...)
 	}
-	return sphinxWarnings(string(said), src), nil
+	return found, nil
+}
+
+// sphinxRun is a call of Sphinx.
+type sphinxRun struct {
+	program.Program
+	args []string
+}
+
+// sphinxRuns returns the calls that make pages of directories: one of the tree's own
+// program, or what the Makefile of kernels before 6.19 does in its place, for each.
+func (s *Submission) sphinxRuns(src, out string, dirs []string) []sphinxRun {
+	jobs := strconv.Itoa(cmp.Or(s.Jobs, runtime.NumCPU()))
+	// Python is not to leave compiled files in the tree.
+	env := []string{"srctree=" + src, "KERNELVERSION=" + s.Base.Version, "KBUILD_VERBOSE=0", "PYTHONDONTWRITEBYTECODE=1"}
+	wrapper := filepath.Join(s.Base.Dir, filepath.FromSlash(sphinxWrapper))
+	if _, err := os.Stat(wrapper); err == nil {
+		args := append([]string{wrapper, "htmldocs", "--builddir", out, "--jobs", jobs, "--sphinxdirs"}, dirs...)
+		return []sphinxRun{{program.Program{Name: "python3", Dir: src, Env: env}, args}}
+	}
+
+	documents := filepath.Join(src, documentsDir)
+	_, script, err := findKernelDoc(s.Base.Dir)
+	if err != nil {
+		script = kernelDocScripts[len(kernelDocScripts)-1] // only documents that quote code need it
+	}
+	var runs []sphinxRun
+	for _, dir := range dirs {
+		own := slices.Concat(env, []string{"BUILDDIR=" + out, "SPHINX_CONF=" + filepath.Join(documents, dir, "conf.py")})
+		runs = append(runs, sphinxRun{program.Program{Name: "sphinx-build", Dir: src, Env: own}, []string{
+			"-b", "html", "-j", jobs, "-c", documents, "-d", filepath.Join(out, ".doctrees", dir),
+			"-D", "version=" + s.Base.Version, "-D", "release=",
+			"-D", "kerneldoc_srctree=" + src, "-D", "kerneldoc_bin=" + filepath.Join(src, filepath.FromSlash(script)),
+			filepath.Join(documents, dir), filepath.Join(out, dir),
+		}})
+	}
+	return runs
 }
 
 // sphinxWarnings returns the warnings in what Sphinx says of a tree in src.

@@ -37,6 +37,26 @@ func TestOwnHTMLDocs(t *testing.T) {
 	}
 }
 
+// TestHTMLDocsOfOldTrees runs Sphinx itself in a tree without a program of its own for
+// that, with the configuration that is there.
+func TestHTMLDocsOfOldTrees(t *testing.T) {
+	if _, err := exec.LookPath("sphinx-build"); err != nil {
+		t.Skip("NOT TESTED: there is no sphinx-build; install it with vcpulab install verify")
+	}
+	s := sources(t, map[string]string{
+		"Documentation/virt/kvm/a.rst":     "A\n=\n\n== ==\nbroken table\n== ==\n",
+		"Documentation/virt/kvm/index.rst": "B\n=\n\n.. toctree::\n\n   a\n",
+	})
+	if err := os.MkdirAll(filepath.Join(s.Base.Dir, "Documentation"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const conf = "import os\nassert os.environ['srctree'] and os.environ['SPHINX_CONF'].endswith('/virt/kvm/conf.py')\n"
+	if err := os.WriteFile(filepath.Join(s.Base.Dir, "Documentation/conf.py"), []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want(t, findings(t, htmlDocs, s), "Documentation/virt/kvm/a.rst:", "Malformed table", "make htmldocs SPHINXDIRS='virt/kvm'")
+}
+
 // TestHTMLDocsFails has the tree's program say nothing, and end in other ways than
 // it should.
 func TestHTMLDocsFails(t *testing.T) {

@@ -95,8 +95,24 @@ func (s *Submission) checkpatch(ctx context.Context, p *series.Patch) (*series.C
 	return r, err
 }
 
-// kernelDocScript is the tree's own program.
-const kernelDocScript = "tools/docs/kernel-doc"
+// kernelDocScripts are the places of the tree's own program, the newest first.
+var kernelDocScripts = []string{"tools/docs/kernel-doc", "scripts/kernel-doc.py", "scripts/kernel-doc"}
+
+// findKernelDoc returns the program of a tree, by its path there, and what runs it: up to
+// Linux 6.15 it was written in Perl.
+func findKernelDoc(dir string) (language, script string, err error) {
+	for _, script = range kernelDocScripts {
+		data, missing := os.ReadFile(filepath.Join(dir, filepath.FromSlash(script)))
+		if missing == nil {
+			if first, _, _ := strings.Cut(string(data), "\n"); strings.HasPrefix(first, "#!") && strings.Contains(first, "perl") {
+				return "perl", script, nil
+			}
+			return "python3", script, nil
+		}
+		err = cmp.Or(err, missing)
+	}
+	return "", "", fmt.Errorf("run kernel-doc: %w", err)
+}
 
 var kernelDoc = Check{
 	Name: "kernel-doc",
@@ -123,10 +139,14 @@ var kernelDoc = Check{
 			return nil, err
 		}
 		fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
+		language, script, err := findKernelDoc(s.Base.Dir)
+		if err != nil {
+			return nil, err
+		}
 		var found []Finding
 		for _, f := range newFindings(now, known) {
 			fmt.Fprintln(log, f)
-			f.Do = "python3 " + kernelDocScript + " -none -Wall " + f.File
+			f.Do = language + " " + script + " -none -Wall " + f.File
 			found = append(found, f)
 		}
 		return found, nil
@@ -150,7 +170,8 @@ func newFindings(now, known []Finding) []Finding {
 	return fresh
 }
 
-var docLine = regexp.MustCompile(`^(?:Warning|Error|Info): ([^\s:]+):(\d+):? (.*)$`)
+// docLine is a warning of kernel-doc's, as the programs in Python and in Perl print it.
+var docLine = regexp.MustCompile(`^(?:(?:Warning|Error|Info): )?([^\s:]+):(\d+):? (?:(?:warning|error|info): )?(.*)$`)
 
 // kernelDocKind is the kind of what the cache has of kernel-doc.
 const kernelDocKind = "kernel-doc"
@@ -191,9 +212,9 @@ func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]Findi
 
 // runKernelDoc returns what kernel-doc prints of files.
 func (s *Submission) runKernelDoc(ctx context.Context, files fstest.MapFS) (string, error) {
-	script := filepath.Join(s.Base.Dir, filepath.FromSlash(kernelDocScript))
-	if _, err := os.Stat(script); err != nil {
-		return "", fmt.Errorf("run kernel-doc: %w", err)
+	language, script, err := findKernelDoc(s.Base.Dir)
+	if err != nil {
+		return "", err
 	}
 	dir, err := os.MkdirTemp("", "vcpulab-verify-")
 	if err != nil {
@@ -204,8 +225,8 @@ func (s *Submission) runKernelDoc(ctx context.Context, files fstest.MapFS) (stri
 		return "", err
 	}
 	// Python is not to leave compiled files in the tree.
-	p := program.Program{Name: "python3", Dir: dir, Env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
-	_, errs, err := p.Run(ctx, append([]string{script, "-none", "-Wall"}, slices.Sorted(maps.Keys(files))...)...)
+	p := program.Program{Name: language, Dir: dir, Env: []string{"PYTHONDONTWRITEBYTECODE=1", "KBUILD_VERBOSE=0"}}
+	_, errs, err := p.Run(ctx, append([]string{filepath.Join(s.Base.Dir, filepath.FromSlash(script)), "-none", "-Wall"}, slices.Sorted(maps.Keys(files))...)...)
 	// It may count its warnings in its exit status.
 	if _, ok := errors.AsType[*program.StatusError](err); err != nil && (!ok || strings.Contains(string(errs), "Traceback")) {
 		return "", err

@@ -245,9 +245,18 @@ func loadRetired(name string) (*retiredTable, error) {
 
 // Where KVM's selftests are, and what lists them.
 const (
-	selftestsDir      = "tools/testing/selftests/kvm"
-	selftestsMakefile = selftestsDir + "/Makefile.kvm"
+	selftestsDir         = "tools/testing/selftests/kvm"
+	selftestsMakefile    = selftestsDir + "/Makefile.kvm"
+	oldSelftestsMakefile = selftestsDir + "/Makefile" // up to Linux 6.13
 )
+
+// testsMakefile returns the file that lists the selftests of a tree.
+func testsMakefile(src *tree.Overlay) string {
+	if src.Read(selftestsMakefile) == nil {
+		return oldSelftestsMakefile
+	}
+	return selftestsMakefile
+}
 
 var selftests = Check{
 	Name: "selftests",
@@ -255,14 +264,15 @@ var selftests = Check{
 		"A test that is not listed is neither built nor run.",
 	Needs: []string{"git"},
 	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		listed, was := listedTests(src.Read(selftestsMakefile)), listedTests(src.Before(selftestsMakefile))
+		makefile := testsMakefile(src)
+		listed, was := listedTests(src.Read(makefile)), listedTests(src.Before(makefile))
 		var found []Finding
 		names := src.Names([]string{selftestsDir}, ".c", ".sh")
 		for _, name := range names {
 			if src.Over[name] == nil || src.Before(name) != nil {
 				continue
 			}
-			list, err := s.newTest(ctx, name, listed)
+			list, err := s.newTest(ctx, name, makefile, listed)
 			if err != nil {
 				return nil, err
 			}
@@ -275,7 +285,7 @@ var selftests = Check{
 			}
 			source := path.Join(selftestsDir, test)
 			if !slices.Contains(names, source) && !slices.Contains(names, source+".c") {
-				found = append(found, Finding{File: selftestsMakefile, Message: "listed test does not exist", Found: test, Expected: "a file " + source + ".c"})
+				found = append(found, Finding{File: makefile, Message: "listed test does not exist", Found: test, Expected: "a file " + source + ".c"})
 			}
 		}
 		return found, nil
@@ -283,7 +293,7 @@ var selftests = Check{
 }
 
 // newTest looks at a test that the series adds.
-func (s *Submission) newTest(ctx context.Context, name string, listed map[string][]string) ([]Finding, error) {
+func (s *Submission) newTest(ctx context.Context, name, makefile string, listed map[string][]string) ([]Finding, error) {
 	var found []Finding
 	test := strings.TrimPrefix(strings.TrimSuffix(name, ".c"), selftestsDir+"/")
 	if !strings.HasPrefix(test, "lib/") {
@@ -292,15 +302,15 @@ func (s *Submission) newTest(ctx context.Context, name string, listed map[string
 		switch {
 		case len(in) == 0:
 			found = append(found, Finding{
-				File: name, Message: "it is not in " + selftestsMakefile, Do: "add a line TEST_GEN_PROGS_... += " + test,
+				File: name, Message: "it is not in " + makefile, Do: "add a line TEST_GEN_PROGS_... += " + test,
 			})
 		case arch != test && !slices.ContainsFunc(in, func(v string) bool { return strings.HasSuffix(v, "_"+arch) }):
 			found = append(found, Finding{
-				File: selftestsMakefile, Message: test + " is listed for another architecture than it is for", Expected: "TEST_GEN_PROGS_" + arch, Found: strings.Join(in, ", "),
+				File: makefile, Message: test + " is listed for another architecture than it is for", Expected: "TEST_GEN_PROGS_" + arch, Found: strings.Join(in, ", "),
 			})
 		}
 	} else if in := listed[test+".c"]; len(in) == 0 {
-		found = append(found, Finding{File: name, Message: "it is not in " + selftestsMakefile, Do: "add a line LIBKVM... += " + test + ".c"})
+		found = append(found, Finding{File: name, Message: "it is not in " + makefile, Do: "add a line LIBKVM... += " + test + ".c"})
 	}
 	r, err := s.repository(ctx)
 	if err != nil {

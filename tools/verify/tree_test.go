@@ -4,6 +4,7 @@ package verify
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestKernelDocFails(t *testing.T) {
 	if _, err := kernelDoc.Run(t.Context(), s, new(strings.Builder)); err == nil || !strings.Contains(err.Error(), "kernel-doc") {
 		t.Errorf("no script: expected an error, found %v", err)
 	}
-	script := filepath.Join(s.Base.Dir, kernelDocScript)
+	script := filepath.Join(s.Base.Dir, kernelDocScripts[0])
 	if err := os.MkdirAll(filepath.Dir(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +63,35 @@ func TestKernelDocFails(t *testing.T) {
 		if _, err := kernelDoc.Run(t.Context(), s, new(strings.Builder)); err == nil {
 			t.Errorf("%q: a script that broke off has passed", text)
 		}
+	}
+}
+
+// TestKernelDocOfOldTrees runs the program where older kernels have it, in the language
+// that it was written in there.
+func TestKernelDocOfOldTrees(t *testing.T) {
+	for name, c := range map[string]struct{ script, text, want string }{
+		"Perl":   {"scripts/kernel-doc", "#!/usr/bin/env perl\nprint STDERR \"$_:1: warning: '$_' is bad\\n\" for grep { !/^-/ } @ARGV; exit 1;\n", "perl scripts/kernel-doc -none -Wall a.c"},
+		"Python": {"scripts/kernel-doc.py", "import sys\nfor a in sys.argv[3:]: print('Warning: %s:1 it is bad' % a, file=sys.stderr)\n", "python3 scripts/kernel-doc.py -none -Wall a.c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			language, _, _ := strings.Cut(c.want, " ")
+			if _, err := exec.LookPath(language); err != nil {
+				t.Skip(err)
+			}
+			s := sources(t, map[string]string{"a.c": "int a;\n"})
+			script := filepath.Join(s.Base.Dir, c.script)
+			if err := os.MkdirAll(filepath.Dir(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(script, []byte(c.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			found := findings(t, kernelDoc, s)
+			want(t, found, "is bad")
+			if found[0].File != "a.c" || found[0].Line != 1 || found[0].Do != c.want {
+				t.Errorf("found %+v", found[0])
+			}
+		})
 	}
 }
 
@@ -160,4 +190,34 @@ func TestOwnSelftests(t *testing.T) {
 			want(t, findings(t, selftests, other), message)
 		}
 	})
+}
+
+// TestSelftestsOfOldTrees adds tests to a tree in which another file lists them.
+func TestSelftestsOfOldTrees(t *testing.T) {
+	for name, c := range map[string]struct {
+		makefile string
+		want     []string
+	}{
+		"listed":     {"TEST_GEN_PROGS_x86_64 += x86_64/new_test\n", nil},
+		"not listed": {"LIBKVM += lib/kvm_util.c\n", []string{"new_test.c: it is not in " + oldSelftestsMakefile}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := sources(t, map[string]string{
+				oldSelftestsMakefile:                c.makefile,
+				selftestsDir + "/x86_64/new_test.c": "int main(void) { return 0; }\n",
+			})
+			t.Cleanup(func() { s.forget() })
+			r, err := s.repository(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(filepath.Join(r.git.Dir, selftestsDir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(r.git.Dir, selftestsDir, ".gitignore"), []byte("*\n!/**/\n!*.c\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			want(t, findings(t, selftests, s), c.want...)
+		})
+	}
 }
