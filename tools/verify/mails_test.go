@@ -193,3 +193,36 @@ func TestGenerated(t *testing.T) {
 	}
 	want(t, findings(t, generated, smallIn(t, dir)), labLast, "it is not what rule.cocci generates", "expected:  virt/kvm/kvm_main.c | 2 +-", "vcpulab generate --write")
 }
+
+// TestDiffstatOfOthers takes diffstats as several programs write them.
+func TestDiffstatOfOthers(t *testing.T) {
+	const diff = "diff --git a/dir/f b/dir/f\nindex 0123456..1234567 100644\n--- a/dir/f\n+++ b/dir/f\n@@ -1,2 +1,3 @@\n a\n-b\n+c\n+d\n" +
+		"diff --git a/g b/g\nindex 0123456..1234567 100644\n--- a/g\n+++ b/g\n@@ -1,2 +1,1 @@\n a\n-b\n"
+	for name, c := range map[string]struct {
+		stat string
+		want []string
+	}{
+		"narrow":         {" dir/f | 3 +\n g | 1 -\n 2 files changed, 2 insertions(+), 2 deletions(-)\n", nil},
+		"wide, shorter":  {" .../f                       |    3 ++-\n g                            |    1 -\n 2 files changed, 2 insertions(+), 2 deletions(-)\n", nil},
+		"none":           {"", nil},
+		"notes alone":    {"v2: a | 3\nless of it\n", nil},
+		"after notes":    {"Notes:\n a | 7\n\n dir/f | 3 ++-\n g     | 1 -\n 2 files changed, 2 insertions(+), 2 deletions(-)\n create mode 100644 h\n", nil},
+		"another number": {" dir/f | 4 ++--\n g | 1 -\n 2 files changed, 2 insertions(+), 2 deletions(-)\n", []string{"1.patch", "not that of the diff", " dir/f | 3", " dir/f | 4 ++--"}},
+		"a file less":    {" dir/f | 3 ++-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n", []string{"1.patch", " g | 1", " 1 file changed"}},
+		"other totals":   {" dir/f | 3 ++-\n g | 1 -\n 2 files changed, 2 insertions(+)\n", []string{"1.patch", "2 deletions(-)", " 2 files changed, 2 insertions(+)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "1.patch")
+			mail := "From: A <a@vcpulab.invalid>\nDate: Mon, 2 Mar 2026 10:00:00 +0100\nSubject: [PATCH] KVM: One\n\nWhy.\n---\n" + c.stat + "\n" + diff
+			if err := os.WriteFile(file, []byte(mail), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s := sources(t, nil)
+			var err error
+			if s.Series, err = series.Load(file); err != nil {
+				t.Fatal(err)
+			}
+			want(t, findings(t, diffstat, s), c.want...)
+		})
+	}
+}
