@@ -35,11 +35,11 @@ var gitAm = Check{
 		a := s.apply()
 		var found []Finding
 		for i, c := range r.commits {
-			if i >= len(s.Series.Patches) {
+			if i >= len(r.patches) {
 				found = append(found, Finding{Message: "git am makes more commits than there are patches", Found: c.subject})
 				break
 			}
-			p := s.Series.Patches[i]
+			p := r.patches[i]
 			fmt.Fprintf(log, "%s: %d files\n", p.Name, len(c.files))
 			compare := func(file, what, expected, is string) {
 				if expected != is {
@@ -51,7 +51,7 @@ var gitAm = Check{
 			if a.err != nil {
 				continue
 			}
-			tested := files(a.report.Patches[i])
+			tested := files(a.report.Patches[p.Number-1])
 			all := maps.Clone(tested)
 			maps.Copy(all, c.files)
 			for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -60,8 +60,8 @@ var gitAm = Check{
 		}
 		if r.failed != "" {
 			f := Finding{Message: "git am does not take it", Found: r.failed, Do: "git am --show-current-patch=diff, in a tree of your own"}
-			if n := len(r.commits); n < len(s.Series.Patches) {
-				f.Patch = s.Series.Patches[n].Name
+			if n := len(r.commits); n < len(r.patches) {
+				f.Patch = r.patches[n].Name
 			}
 			found = append(found, f)
 		}
@@ -74,6 +74,8 @@ var gitAm = Check{
 type repository struct {
 	dir string
 	git program.Program
+	// patches are those that git am was given: all that are not in the base already.
+	patches []*series.Patch
 	// commits are what git am has made, in order. failed is why it has made
 	// no more; "" if it has made all.
 	commits []commit
@@ -139,12 +141,20 @@ func (r *repository) fill(ctx context.Context, s *Submission) error {
 		}
 	}
 	args := []string{"am", "--quiet"}
-	for _, p := range s.Series.Patches {
+	a := s.apply()
+	for i, p := range s.Series.Patches {
+		if a.err == nil && a.report != nil && a.report.Patches[i].Status == series.Already {
+			continue
+		}
+		r.patches = append(r.patches, p)
 		name := filepath.Join(r.dir, fmt.Sprintf("%04d.patch", p.Number))
 		if err := os.WriteFile(name, p.Mail, 0o644); err != nil {
 			return err
 		}
 		args = append(args, name)
+	}
+	if len(r.patches) == 0 {
+		return nil
 	}
 	_, errs, err := r.git.Run(ctx, args...)
 	if _, ok := errors.AsType[*program.StatusError](err); ok {

@@ -125,6 +125,34 @@ func TestMails(t *testing.T) {
 	}
 }
 
+// TestGitAmOfSome gives git am no patch that is in the base already.
+func TestGitAmOfSome(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("no git")
+	}
+	for _, already := range []int{1, 2} {
+		s := small(t, "", "", "")
+		files, _, err := s.Series.Overlay(s.Base, series.Options{Through: already})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(s.Base.Dir)); err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Base, s.Relocate = tree.Tree{Dir: dir, ID: "some"}, true
+		want(t, findings(t, gitAm, s))
+		if got := len(s.repo.commits); got != 2-already {
+			t.Errorf("%d patches are there already: git am has made %d commits", already, got)
+		}
+	}
+}
+
 // TestGitAmAgainst looks whether the check sees that git makes something else
 // than was tested: here what was tested is falsified.
 func TestGitAmAgainst(t *testing.T) {
