@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,11 +18,11 @@ import (
 	"vcpulab/tools/cache"
 )
 
-// envKernel names a kernel for x86_64 that these tests boot, envBuild the
-// directory that it was built in, with what is needed to build a module.
+// envKernel names a kernel for x86_64 that these tests boot, envFaulty a module for it
+// that breaks it, made of testdata/faulty.
 const (
 	envKernel = "VCPULAB_TEST_KERNEL"
-	envBuild  = "VCPULAB_TEST_KBUILD"
+	envFaulty = "VCPULAB_TEST_FAULTY"
 )
 
 // realMachine returns a machine with the kernel that the environment names.
@@ -185,11 +184,10 @@ func checkFault(t *testing.T, run func(t *testing.T) (*Result, error), kind Faul
 // TestModuleFaults has a module break the kernel from the inside.
 func TestModuleFaults(t *testing.T) {
 	m, c := realMachine(t), testCache(t)
-	build := os.Getenv(envBuild)
-	if build == "" {
-		t.Skipf("SKIPPED FOR LACK OF A BUILD DIRECTORY: set %s to the directory that the kernel of %s was built in", envBuild, envKernel)
+	module := os.Getenv(envFaulty)
+	if module == "" {
+		t.Skipf("SKIPPED FOR LACK OF A MODULE: set %s to what testdata/faulty becomes with the kernel of %s, or run \"make test\", which does", envFaulty, envKernel)
 	}
-	module := buildFaulty(t, build)
 	for fault, want := range map[string]struct {
 		kind  FaultKind
 		title string
@@ -228,20 +226,6 @@ func keepConsole(t *testing.T, from, name string) {
 	if err := os.WriteFile(filepath.Join("testdata", "console", name+".log"), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// buildFaulty builds testdata/faulty against a kernel, outside the source.
-func buildFaulty(t *testing.T, build string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata/faulty")); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), "make", "-s", "-C", build, "M="+dir, "modules").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the module: %v\n%s", err, out)
-	}
-	return filepath.Join(dir, "faulty.ko")
 }
 
 // TestKVMIsProved compares the choice with what happens: when KVM was chosen, a

@@ -33,6 +33,7 @@ const (
 	envTree        = "VCPULAB_TEST_TREE"         // directory of the pinned kernel's tree
 	envKernel      = "VCPULAB_TEST_KERNEL"       // image of the unpatched kernel
 	envModules     = "VCPULAB_TEST_MODULES"      // directory of its modules
+	envFaulty      = "VCPULAB_TEST_FAULTY"       // a module for it that breaks it
 	envDebugKernel = "VCPULAB_TEST_DEBUG_KERNEL" // image of one that looks for faults, if it is built
 	envKCSANKernel = "VCPULAB_TEST_KCSAN_KERNEL" // and of one that looks for data races
 	envSelftests   = "VCPULAB_TEST_SELFTESTS"    // directory of KVM's selftests, built from its tree
@@ -198,11 +199,16 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	faulty, err := l.builder().BuildModule(ctx, k, l.path("tools", "vm", "testdata", "faulty"))
+	if err != nil {
+		return nil, err
+	}
 	env := []string{
 		envSelftests + "=" + tests.Dir,
 		envTree + "=" + k.Tree.Dir,
 		envKernel + "=" + k.ImagePath(),
 		envModules + "=" + filepath.Join(k.Dir, "modules"),
+		envFaulty + "=" + faulty[0],
 	}
 	// These take long to build: make test-kernel-debug and test-kernel-kcsan do.
 	for name, config := range map[string]string{envDebugKernel: configDebug, envKCSANKernel: configKCSAN} {

@@ -12,7 +12,7 @@
 #include <linux/delay.h>
 
 static char *fault = "none";
-module_param(fault, charp, 0);
+module_param(fault, charp, 0444);
 MODULE_PARM_DESC(fault, "null, bug, warn, gp, panic, hang, atomic or reset");
 
 static DEFINE_SPINLOCK(faulty_lock);
