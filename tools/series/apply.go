@@ -89,8 +89,8 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 
 	a := &applier{image: newImage(root), relocate: opts.Relocate || s.stacked, report: s.newReport(base, through), each: opts.each}
 	if err := a.applyAll(s.Patches[:through]); err != nil {
-		if e, ok := errors.AsType[*ApplyError](err); ok && s.foreign(root) {
-			e.Hint = "none of the files that the series changes is in this tree: is it for another project, or for another version?"
+		if e, ok := errors.AsType[*ApplyError](err); ok {
+			a.advise(s, e)
 		}
 		return nil, nil, err
 	}
@@ -98,23 +98,6 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 		return nil, nil, err
 	}
 	return a.image, a.report, nil
-}
-
-// foreign tells whether the series changes files, and the tree has none of them.
-func (s *Series) foreign(root *os.Root) bool {
-	changes := false
-	for _, p := range s.Patches {
-		for _, f := range p.Files {
-			if f.OldPath() == "" {
-				continue
-			}
-			changes = true
-			if _, err := root.Lstat(f.OldPath()); err == nil {
-				return false
-			}
-		}
-	}
-	return changes
 }
 
 // makeTree puts the patched tree into the cache, or finds it there. Its key is

@@ -3,6 +3,7 @@
 package series
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -103,6 +104,9 @@ func (t *textFile) fail(hunk, line int, err error, reason string) *ApplyError {
 
 const linesAround = 3
 
+// anotherLine is the reason where two lines differ.
+const anotherLine = "the tree has another line than the patch expects"
+
 // misfit says why a hunk cannot stand at a line (from 0), nil if it can: a line
 // of it is not there, or one of the file's ends is not where it has to be.
 func (t *textFile) misfit(hunk, at int) *ApplyError {
@@ -113,7 +117,7 @@ func (t *textFile) misfit(hunk, at int) *ApplyError {
 			continue
 		}
 		if line < 0 || line >= len(t.lines) || t.lines[line] != l.Line {
-			e := t.fail(hunk, max(0, min(line, len(t.lines))), ErrConflict, "the tree has another line than the patch expects")
+			e := t.fail(hunk, max(0, min(line, len(t.lines))), ErrConflict, anotherLine)
 			e.PatchLine = t.diff.patchLine(hunk, i)
 			t.show(e, l.Line, line)
 			return e
@@ -152,7 +156,11 @@ func (t *textFile) mayStand(h *gitdiff.TextFragment, at int) bool {
 	return h.OldPosition > 1 || at == 0
 }
 
-const endOfFile = "(end of file)"
+// What a message has for the end of a file, and for a line without anything.
+const (
+	endOfFile = "(end of file)"
+	blankLine = "(blank line)"
+)
 
 // show adds what was expected at a line of the file (from 0), and what is there.
 // Where the two look alike they are quoted, so that the difference can be seen.
@@ -162,6 +170,12 @@ func (t *textFile) show(e *ApplyError, expected string, line int) {
 		found = t.lines[line]
 	}
 	e.Expected, e.Found = strings.TrimRight(expected, "\n"), strings.TrimRight(found, "\n")
+	if e.Expected == "" {
+		e.Expected = blankLine
+	}
+	if e.Found == "" {
+		e.Found = blankLine
+	}
 	if slices.Equal(strings.Fields(expected), strings.Fields(found)) || !strconv.CanBackquote(e.Expected) || !strconv.CanBackquote(e.Found) {
 		e.Expected, e.Found = strconv.Quote(expected), strconv.Quote(found)
 	}
@@ -201,32 +215,64 @@ func (t *textFile) unplaced(hunk int, err error) error {
 		return t.fail(hunk, found[0], err, "the lines that the hunk expects are here, but that is not after the hunk before it")
 	}
 	// Nowhere: show the place that comes nearest.
-	e := t.misfit(hunk, t.nearest(h, at))
-	if e.Expected != "" && e.Expected != endOfFile {
+	near, most := t.nearest(h, at)
+	e := t.misfit(hunk, near)
+	switch {
+	case most == 0:
+		e = t.fail(hunk, at, err, "none of the lines that the patch expects is in the file")
+		e.Around = nil
+	case e.Reason == anotherLine && e.Expected != endOfFile:
 		e.Reason = "the lines that the patch expects are nowhere in the file; this comes nearest"
 	}
 	return t.explain(e, hunk)
 }
 
-// nearest returns the 0-based line at which most of a hunk's old lines, from
-// its first on, are there: where to look when it fits nowhere. Among equals it
-// is the one nearest to line at.
-func (t *textFile) nearest(h *gitdiff.TextFragment, at int) int {
-	const enough = 10000 // lines compared; this is for a message only
+// nearest returns the 0-based line from which on most of a hunk's old lines are there, in
+// their order, long ones above all, and how much of them: where to look when it fits
+// nowhere. Among equals it is the one from which on more are there without a gap, then
+// the one with fewer others in between, or nearest to line at.
+func (t *textFile) nearest(h *gitdiff.TextFragment, at int) (best, most int) {
+	const (
+		enough = 50_000_000 // lines compared; this is for a message only
+		gap    = 8          // lines that may have been added in between
+	)
 	distance := func(line int) int { return max(line-at, at-line) }
 	want := oldLines(h)
-	best, most, compared := at, -1, 0
-	for from := 0; from < len(t.lines) && compared <= enough; from++ {
-		n := 0
-		for n < len(want) && from+n < len(t.lines) && t.lines[from+n] == want[n] {
-			n++
+	width := len(want) + gap
+	best = at
+	run := 0
+	for from := 0; from < len(t.lines) && from*len(want)*width <= enough; from++ {
+		window := t.lines[from:min(from+width, len(t.lines))]
+		n, first := common(want, window), 0
+		for first < len(want) && first < len(window) && window[first] == want[first] {
+			first++
 		}
-		compared += n
-		if n > most || n == most && distance(from) < distance(best) {
-			best, most = from, n
+		closer := distance(from) < distance(best)
+		if from-best < width {
+			closer = true // the same lines, and fewer in between
+		}
+		if order := cmp.Or(cmp.Compare(n, most), cmp.Compare(first, run)); order > 0 || order == 0 && closer {
+			best, most, run = from, n, first
 		}
 	}
-	return best
+	return best, most
+}
+
+// common returns how much two pieces of text have in common: the bytes of the lines that
+// are in both in the same order, white space apart.
+func common(a, b []string) int {
+	above := make([]int, len(b)+1)
+	for _, line := range a {
+		left, corner := 0, 0
+		for j, other := range b {
+			n := max(left, above[j+1])
+			if line == other {
+				n = max(n, corner+len(strings.TrimSpace(line)))
+			}
+			corner, above[j+1], left = above[j+1], n, n
+		}
+	}
+	return above[len(b)]
 }
 
 // oldLines returns the lines that a hunk expects.
