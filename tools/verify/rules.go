@@ -5,13 +5,13 @@ package verify
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
 
-	"vcpulab/tools/cache"
 	"vcpulab/tools/ctoken"
 	"vcpulab/tools/tree"
 )
@@ -38,9 +38,11 @@ var rules = Check{
 // check looks at all files that the table is about.
 func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Finding {
 	var found []Finding
+	files := scans{src, make(map[string]*scan)}
 	matched := make(map[string]int) // accesses, by field
 	for _, name := range src.Names(t.In, ".c", ".h", ".S") {
-		in := t.fields(name, src.Read(name), seen)
+		f := files.of(name)
+		in := once(seen, seenKey{t.id, name, f.sum, "fields", 0}, func() accesses { return t.fields(name, f.data) })
 		for field, n := range in.matched {
 			matched[field] += n
 		}
@@ -54,31 +56,66 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 			})
 		}
 	}
-	files := scans{src, make(map[string]*ctoken.File)}
-	for _, o := range t.Orders {
-		list := o.check(files)
+	for i, o := range t.Orders {
+		f := files.of(o.File)
+		list := once(seen, seenKey{t.id, o.File, f.sum, "order", i}, func() []Finding { return o.check(f) })
 		fmt.Fprintf(log, "%s() of %s: %d steps, %d findings\n", o.Function, o.File, len(o.Steps), len(list))
 		found = append(found, list...)
 	}
-	for _, x := range t.Texts {
-		list := x.check(files)
+	for i, x := range t.Texts {
+		f := files.of(x.File)
+		list := once(seen, seenKey{t.id, x.File, f.sum, "text", i}, func() []Finding { return x.check(f) })
 		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
 		found = append(found, list...)
 	}
 	return found
 }
 
-// scans are the tokens of files, each of which is split once.
-type scans struct {
-	src   *tree.Overlay
-	files map[string]*ctoken.File
+// seenKey is what findings in one file depend on: the table, the file's name and
+// content, and which of the table's rules were looked at.
+type seenKey struct {
+	table, name string
+	sum         [sha256.Size]byte
+	kind        string
+	rule        int // of the kind
 }
 
-func (s scans) scan(name string) *ctoken.File {
+// once returns what is found in a file, unless seen has it already.
+func once[T any](seen *sync.Map, key seenKey, find func() T) T {
+	if known, ok := seen.Load(key); ok {
+		return known.(T)
+	}
+	found := find()
+	seen.Store(key, found)
+	return found
+}
+
+// scans are the files of a tree, each of which is read once.
+type scans struct {
+	src   *tree.Overlay
+	files map[string]*scan
+}
+
+func (s scans) of(name string) *scan {
 	if s.files[name] == nil {
-		s.files[name] = ctoken.Scan(s.src.Read(name))
+		data := s.src.Read(name)
+		s.files[name] = &scan{data: data, sum: sha256.Sum256(data)}
 	}
 	return s.files[name]
+}
+
+// scan is a file and, when they were needed, its tokens.
+type scan struct {
+	data   []byte
+	sum    [sha256.Size]byte
+	tokens *ctoken.File
+}
+
+func (s *scan) scan() *ctoken.File {
+	if s.tokens == nil {
+		s.tokens = ctoken.Scan(s.data)
+	}
+	return s.tokens
 }
 
 // accesses are those to fields in a file.
@@ -87,35 +124,25 @@ type accesses struct {
 	found   []Finding
 }
 
-// fields looks at the accesses in a file, unless seen has what was found in it.
-func (t *ruleTable) fields(name string, data []byte, seen *sync.Map) accesses {
-	key := cache.Key(t.text, name, string(data))
-	if known, ok := seen.Load(key); ok {
-		return known.(accesses)
-	}
+// fields looks at the accesses in a file. Its tokens are not kept: there are many
+// files, and hardly any is looked at again.
+func (t *ruleTable) fields(name string, data []byte) accesses {
 	in := accesses{matched: make(map[string]int)}
-	var tokens []ctoken.Token
+	file := &scan{data: data}
 	for i := range t.Fields {
 		f := &t.Fields[i]
 		if !bytes.Contains(data, []byte(f.Name)) {
 			continue
 		}
-		if tokens == nil {
-			tokens = ctoken.Scan(data).Tokens
-		}
-		n, list := f.check(name, data, tokens)
+		n, list := f.check(name, data, file.scan().Tokens)
 		in.matched[f.Name] += n
 		in.found = append(in.found, list...)
 	}
 	for _, w := range t.Walks {
 		if bytes.Contains(data, []byte(w.Name)) {
-			if tokens == nil {
-				tokens = ctoken.Scan(data).Tokens
-			}
-			in.found = append(in.found, w.check(name, data, tokens)...)
+			in.found = append(in.found, w.check(name, data, file.scan().Tokens)...)
 		}
 	}
-	seen.Store(key, in)
 	return in
 }
 
@@ -266,9 +293,9 @@ func arguments(tokens []ctoken.Token) (args [][]ctoken.Token, statement []ctoken
 }
 
 // check looks whether the steps stand in the function, in their order.
-func (o *orderRule) check(files scans) []Finding {
-	data := files.src.Read(o.File)
-	body := files.scan(o.File).Function(o.Function)
+func (o *orderRule) check(file *scan) []Finding {
+	data := file.data
+	body := file.scan().Function(o.Function)
 	if len(body) == 0 {
 		return []Finding{{
 			File: o.File, Message: "there is no function " + o.Function + "(), which " + rulesFile + " is about", Do: "mend the function's name in the table",
@@ -347,8 +374,8 @@ func tells(p form) bool {
 }
 
 // check looks whether the form stands in the file.
-func (x *textRule) check(files scans) []Finding {
-	if at, _ := x.Form.Find(files.scan(x.File).Tokens, 0); at >= 0 {
+func (x *textRule) check(file *scan) []Finding {
+	if at, _ := x.Form.Find(file.scan().Tokens, 0); at >= 0 {
 		return nil
 	}
 	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
+	"vcpulab/tools/cache"
 	"vcpulab/tools/ctoken"
 	"vcpulab/tools/tomlfile"
 )
@@ -43,7 +43,7 @@ type ruleTable struct {
 	Orders []orderRule `toml:"order"`
 	Texts  []textRule  `toml:"text"`
 
-	text string // of the file, and what else tells which rules these are
+	id string // tells which rules these are
 }
 
 // fieldRule says how a field of a structure may be accessed, or a function called.
@@ -116,7 +116,7 @@ func (t *ruleTable) of(s *Submission) *ruleTable {
 	own.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f fieldRule) bool { return !s.has(f.Sets) })
 	own.Orders = slices.DeleteFunc(slices.Clone(t.Orders), func(o orderRule) bool { return !s.has(o.Sets) })
 	own.Texts = slices.DeleteFunc(slices.Clone(t.Texts), func(x textRule) bool { return !s.has(x.Sets) })
-	own.text += strings.Join(s.Sets, " ")
+	own.id = cache.Key(append([]string{t.id}, s.Sets...)...)
 	return &own
 }
 
@@ -130,7 +130,7 @@ func loadRules(name string) (*ruleTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.text = string(text)
+	t.id = cache.Key(string(text))
 	var errs []error
 	need := func(rule, key, text string) {
 		if text == "" {
