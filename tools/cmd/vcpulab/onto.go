@@ -16,6 +16,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/matrix"
+	"vcpulab/tools/pin"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 )
@@ -64,9 +65,18 @@ func (c ontoCmd) Run(ctx context.Context, l *lab) error {
 			return exit.With(exit.Usage, err)
 		}
 	}
+	// A wrong name is said before the others are fetched, and compiled.
+	var found []*pin.Base
 	for _, name := range c.Bases {
 		l.Base = name
-		base, err := l.base(ctx, seriesFlags{})
+		b, err := l.findBase(ctx, seriesFlags{})
+		if err != nil {
+			return err
+		}
+		found = append(found, b)
+	}
+	for _, b := range found {
+		base, err := b.Fetch(ctx, l.fetchOptions())
 		if err != nil {
 			return err
 		}
