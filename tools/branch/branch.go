@@ -292,6 +292,8 @@ type Picked struct {
 	// Commits is how many there are to pick, and Picked how many were.
 	Commits int `json:"commits"`
 	Picked  int `json:"picked"`
+	// Already is how many change nothing there: git was told to skip them.
+	Already int `json:"already,omitempty"`
 	// Said is what git says of the one that conflicts; "" if none does.
 	Said string `json:"said,omitempty"`
 }
@@ -335,11 +337,20 @@ func Pick(ctx context.Context, dir string, base, onto tree.Tree, sets *series.Se
 	}
 	p.Commits = len(args) - 1
 	_, err = git(ctx, dir, args...)
-	if status, ok := errors.AsType[*program.StatusError](err); ok {
-		p.Said, err = status.Said+"\n", nil
-	}
-	if err != nil {
-		return nil, err
+	for err != nil {
+		status, ok := errors.AsType[*program.StatusError](err)
+		if !ok {
+			return nil, err
+		}
+		// Git stops at a commit that is there already, too.
+		_, stopped := git(ctx, dir, "rev-parse", "--quiet", "--verify", "CHERRY_PICK_HEAD")
+		left, err2 := git(ctx, dir, "status", "--porcelain", "--untracked-files=no")
+		if stopped != nil || err2 != nil || left != "" {
+			p.Said = status.Said + "\n"
+			break
+		}
+		p.Already++
+		_, err = git(ctx, dir, "cherry-pick", "--skip")
 	}
 	n, err := git(ctx, dir, "rev-list", "--count", id+"..HEAD")
 	if err == nil {

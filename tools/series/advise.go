@@ -91,7 +91,7 @@ func (a *applier) moved(f *FileDiff) []string {
 		switch fit, there := t.count(); {
 		case path.Base(at) == path.Base(name) && (missing || fit+there > 0):
 			same = append(same, at)
-		case fit == len(t.hunks):
+		case fit+there == len(t.hunks):
 			other = append(other, at)
 		}
 		return nil

@@ -166,13 +166,52 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 	if n > MaxMails {
 		return fail("%d commits, expected at most %d", n, MaxMails)
 	}
-	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("range", "1", a, b), func(ctx context.Context, tmp string) error {
+	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("range", "2", a, b), func(ctx context.Context, tmp string) error {
 		_, err := git(append(slices.Clone(FormatPatch), "--no-cover-letter", "--output-directory="+tmp, a+".."+b)...)
-		return err
+		if err != nil {
+			return err
+		}
+		return withoutEmpty(tmp)
 	})
 	if err != nil {
 		return fail("%w", err)
 	}
-	said = fmt.Sprintf("%s@%s: %s, after %.12s", repo, span, progress.Count(n, "commit"), from)
-	return &Sets{Dir: dir, All: []Set{{}}, From: repo + "@" + from}, said, nil
+	names, err := mailFiles(dir)
+	if err != nil {
+		return fail("expected commits that change something, found %s without", progress.Count(n, "commit"))
+	}
+	said = fmt.Sprintf("%s@%s: %s, after %.12s", repo, span, progress.Count(len(names), "commit"), from)
+	if empty := n - len(names); empty > 0 {
+		said += fmt.Sprintf(", without %s of no change", progress.Count(empty, "commit"))
+	}
+	return &Sets{Dir: dir, All: []Set{{}}, From: repo + "@" + from, part: len(names) < n}, said, nil
+}
+
+// withoutEmpty removes the patches of commits that change nothing, as that of a cover
+// letter of b4, and numbers the files of the others through.
+func withoutEmpty(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(names, byNumber)
+	left := 0
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return err
+		}
+		if info.Size() == 0 {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+			continue
+		}
+		left++
+		to := fmt.Sprintf("%04d%s", left, strings.TrimLeft(filepath.Base(name), "0123456789"))
+		if err := os.Rename(name, filepath.Join(dir, to)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

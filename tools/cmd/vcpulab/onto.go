@@ -160,11 +160,15 @@ func (c ontoCmd) checkout(ctx context.Context, l *lab, sets *series.Sets) error 
 		return err
 	}
 	err = l.show(p, func(out io.Writer) error {
-		_, err := fmt.Fprintf(out, "%s: %d of %d commits are on Linux %s, on the branch %s\n%s", c.Checkout, p.Picked, p.Commits, onto.Version, p.Branch, p.Said)
+		already := ""
+		if p.Already > 0 {
+			already = fmt.Sprintf(", %d there already", p.Already)
+		}
+		_, err := fmt.Fprintf(out, "%s: %d of %d commits are on Linux %s%s, on the branch %s\n%s", c.Checkout, p.Picked, p.Commits, onto.Version, already, p.Branch, p.Said)
 		return err
 	})
 	if err == nil && p.Said != "" {
-		err = exit.With(exit.PatchFailed, fmt.Errorf("onto: commit %d of %d conflicts; resolve that in %s, git add what was resolved, and git cherry-pick --continue", p.Picked+1, p.Commits, c.Checkout))
+		err = exit.With(exit.PatchFailed, fmt.Errorf("onto: commit %d of %d conflicts; resolve that in %s, git add what was resolved, and git cherry-pick --continue", p.Picked+p.Already+1, p.Commits, c.Checkout))
 	}
 	return err
 }
