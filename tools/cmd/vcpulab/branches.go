@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"vcpulab/tools/branch"
@@ -35,11 +36,24 @@ func (c checkoutCmd) Run(ctx context.Context, l *lab) error {
 		}
 		_, err := fmt.Fprintf(out, `
 %s has the directories that the patches change; git sparse-checkout disable gets all others.
-Leave branches that need one that you change as they are. Bring all of them back with
-  vcpulab checkin %[1]s
-`, c.Dir)
+%s
+`, c.Dir, c.back(l.Base))
 		return err
 	})
+}
+
+// back says how patches are made of the branches.
+func (c checkoutCmd) back(base string) string {
+	flags := ""
+	if base != "" {
+		flags += " --base " + base
+	}
+	if info, err := os.Stat(inHome(c.Series)); c.Series != "" && (err != nil || !info.IsDir()) {
+		return "Make patches of what the branch becomes with\n  git -C " + c.Dir + " format-patch base..series"
+	} else if c.Series != "" {
+		flags += " --series " + c.Series
+	}
+	return "Leave branches that need one that you change as they are. Bring all of them back with\n  vcpulab checkin" + flags + " " + c.Dir
 }
 
 // checkinCmd makes patches of the branches.
