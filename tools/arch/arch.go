@@ -201,10 +201,11 @@ func (a Arch) Fragments(dir string) []string {
 	return []string{filepath.Join(dir, "common.config"), filepath.Join(dir, a.Name+".config")}
 }
 
-// HasTest tells whether a selftest is for all architectures or for this one.
+// HasTest tells whether a selftest is for all architectures or for this one, by the name
+// of its directory: up to Linux 6.13 that was uname's.
 func (a Arch) HasTest(test string) bool {
 	dir := filepath.Dir(test)
-	return dir == "." || dir == a.Source
+	return dir == "." || dir == a.Source || dir == a.Uname
 }
 
 // UnmarshalJSON finds the architecture by its name.

@@ -81,7 +81,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestHasTest(t *testing.T) {
-	for test, want := range map[string]bool{"steal_time": true, "x86/smm_test": true, "arm64/psci_test": false} {
+	for test, want := range map[string]bool{"steal_time": true, "x86/smm_test": true, "x86_64/smm_test": true, "arm64/psci_test": false, "aarch64/psci_test": false} {
 		if X86_64().HasTest(test) != want {
 			t.Errorf("%s: expected %v", test, want)
 		}

@@ -44,6 +44,24 @@ func HasSelftest(t tree.Tree, name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// FindSelftests returns those of some KVM selftests that a tree has, by the names that they
+// have there: up to Linux 6.13 their directories were named as uname names architectures.
+func FindSelftests(t tree.Tree, a arch.Arch, names []string) []string {
+	var found []string
+	for _, name := range names {
+		old := name
+		if dir, base := path.Split(name); dir != "" {
+			old = path.Join(a.Uname, base)
+		}
+		if HasSelftest(t, name) {
+			found = append(found, name)
+		} else if HasSelftest(t, old) {
+			found = append(found, old)
+		}
+	}
+	return found
+}
+
 // Selftests are KVM selftests that were built: an entry of the cache.
 type Selftests struct {
 	// Dir is the absolute path of the entry.

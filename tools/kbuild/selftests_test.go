@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"vcpulab/tools/arch"
 	"vcpulab/tools/tree"
 )
 
@@ -44,6 +45,23 @@ func TestSelftestName(t *testing.T) {
 		if HasSelftest(tree.Tree{Dir: dir}, name) {
 			t.Errorf("%s is found in a tree without it", name)
 		}
+	}
+}
+
+func TestFindSelftests(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"steal_time", "x86_64/smm_test", "x86/xapic_ipi_test", "x86_64/xapic_ipi_test"} {
+		full := filepath.Join(dir, selftestsDir, name+".c")
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := FindSelftests(tree.Tree{Dir: dir}, arch.X86_64(), []string{"x86/xapic_ipi_test", "x86/smm_test", "x86/steal_time", "x86/none", "steal_time"})
+	if want := []string{"x86/xapic_ipi_test", "x86_64/smm_test", "steal_time"}; !slices.Equal(got, want) {
+		t.Errorf("expected %v, found %v", want, got)
 	}
 }
 

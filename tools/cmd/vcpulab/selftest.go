@@ -241,14 +241,19 @@ func (c selftestCmd) show(l *lab, p selftestPlan, out string, compared selftest.
 	err := compared.Save(out)
 	if !l.JSON {
 		l.printf("logs: %s\n\n", out)
-		err = errors.Join(err, compared.WriteText(l.stdout, c.again(p)))
+		err = errors.Join(err, compared.WriteText(l.stdout, c.again(l.Base, p)))
 	}
 	return selftest.DiskFull(err)
 }
 
 // again is the command that runs a test again, with %s for its name.
-func (c selftestCmd) again(p selftestPlan) string {
+func (c selftestCmd) again(base string, p selftestPlan) string {
 	again := "bin/vcpulab selftest"
+	for _, flag := range [][2]string{{"--series", c.Series}, {"--base", base}, {"--set", c.Set}, {"--through", c.Through}} {
+		if flag[1] != "" {
+			again += " " + flag[0] + " " + strings.ReplaceAll(shellescape.Quote(flag[1]), "%", "%%")
+		}
+	}
 	if p.arch.Name != arch.X86_64().Name {
 		again += " --arch " + p.arch.Name
 	}

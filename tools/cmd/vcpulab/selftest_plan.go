@@ -87,7 +87,15 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 			return nil, err
 		}
 		if c.quick() {
-			if p.patched, err = c.selected(slices.Concat(a.QuickTests, p.expect.Added)); err != nil {
+			tests := slices.Concat(a.QuickTests, p.expect.Added)
+			if c.Series != "" || l.Base != "" { // a kernel that may have other ones
+				_, patched, _, err := l.trees(ctx, c.seriesFlags)
+				if err != nil {
+					return nil, err
+				}
+				tests = kbuild.FindSelftests(patched, a, tests)
+			}
+			if p.patched, err = c.selected(tests); err != nil {
 				return nil, err
 			}
 		}

@@ -3,19 +3,28 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
-	"vcpulab/tools/exit"
+	"vcpulab/tools/arch"
 )
 
-// TestAddedBuilt: a test of the kernel's may be skipped that cannot be built, one
-// of the series may not.
-func TestAddedBuilt(t *testing.T) {
-	unbuilt := map[string]string{"memslot_perf_test": "a.c:1: no"}
-	if err := addedBuilt([]string{"vcpu_id_test"}, unbuilt); err != nil {
-		t.Error(err)
+// TestAgain: the command that runs a test again is for the same kernels.
+func TestAgain(t *testing.T) {
+	p := selftestPlan{arch: arch.X86_64()}
+	for base, want := range map[string]string{
+		"":       "bin/vcpulab selftest --series '~/my v3.mbx' --set a --through 3 --only x86/smm_test",
+		"7.2.13": "bin/vcpulab selftest --series '~/my v3.mbx' --base 7.2.13 --set a --through 3 --only x86/smm_test",
+	} {
+		var c selftestCmd
+		c.Series, c.Set, c.Through = "~/my v3.mbx", "a", "3"
+		if got := fmt.Sprintf(c.again(base, p), "x86/smm_test"); got != want {
+			t.Errorf("expected %s\nfound    %s", want, got)
+		}
 	}
-	if err := addedBuilt([]string{"vcpu_id_test", "memslot_perf_test"}, unbuilt); exit.Code(err) != exit.BuildFailed {
-		t.Errorf("expected code %d, found %v", exit.BuildFailed, err)
+	var c selftestCmd
+	c.Series = "100%"
+	if got, want := fmt.Sprintf(c.again("", p), "a"), "bin/vcpulab selftest --series 100% --only a"; got != want {
+		t.Errorf("expected %s, found %s", want, got)
 	}
 }

@@ -156,7 +156,7 @@ func (c shellCmd) tests(ctx context.Context, l *lab, k *kbuild.Kernel) (*kbuild.
 		}
 		quick = append(quick, addedTests(s, through, k.Arch)...)
 	}
-	quick = slices.DeleteFunc(quick, func(name string) bool { return !kbuild.HasSelftest(k.Tree, name) })
+	quick = kbuild.FindSelftests(k.Tree, k.Arch, quick)
 	built, err := l.builder().BuiltSelftests(ctx, k.Tree, spec, quick)
 	if err == nil && built == nil {
 		built = &kbuild.Selftests{}
