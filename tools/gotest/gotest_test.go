@@ -38,7 +38,9 @@ func writeModule(t *testing.T, bodies map[string]string) Options {
 			t.Fatal(err)
 		}
 	}
-	return Options{Dir: dir, Env: []string{"GOFLAGS=-mod=mod", "GOWORK=off"}, Packages: []string{"./..."}}
+	// With other flags of the compiler Go's library would be compiled once more.
+	flags := strings.TrimSpace(os.Getenv("GOFLAGS") + " -mod=mod")
+	return Options{Dir: dir, Env: []string{"GOFLAGS=" + flags, "GOWORK=off"}, Packages: []string{"./..."}}
 }
 
 func TestRun(t *testing.T) {
