@@ -76,8 +76,8 @@ var element = regexp.MustCompile(`^(?:([ \t\r\f\v]+|\\\n)|(//[^\n]*|/\*(?s:.*?)(
 	`\.\.\.|<<=|>>=|->|\+\+|--|<<|>>|&&|\|\||##|[-+*/%&|^<>=!]=|(?s:.)))`)
 
 // simple returns the length of the blanks, the word or the punctuator that a text begins
-// with, as most elements are, 0 if it begins with something else: the expression takes
-// ten times as long.
+// with, as most elements are, 0 if it begins with something else: element takes ten times
+// as long.
 func simple(text string) (n int, isToken bool) {
 	if n = len(text) - len(strings.TrimLeft(text, " \t")); n > 0 || '0' <= text[0] && text[0] <= '9' {
 		return n, false
@@ -88,8 +88,20 @@ func simple(text string) (n int, isToken bool) {
 	for n < len(text) && wordByte[text[n]] {
 		n++
 	}
-	return n, true
+	if n > 0 || strings.HasPrefix(text, "//") || strings.HasPrefix(text, "/*") {
+		return n, n > 0
+	}
+	for _, operator := range operators {
+		if strings.HasPrefix(text, operator) {
+			return len(operator), true
+		}
+	}
+	return 0, false
 }
+
+// operators are the punctuators that an expression may have, those first that begin
+// with others.
+var operators = strings.Fields("... <<= >>= -> ++ -- << >> && || -= += *= /= %= &= |= ^= <= >= == != - + * / % & | ^ < > = ! ~ ? : .")
 
 // wordByte tells which bytes an identifier has.
 var wordByte = func() (in [256]bool) {

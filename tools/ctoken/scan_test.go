@@ -59,6 +59,31 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// TestSimple holds simple against the expression, for all texts of three bytes that
+// could matter.
+func TestSimple(t *testing.T) {
+	const bytes = "<>=+-*/%&|^!~?:.,;#(\\\"' \t\na_$0\xff"
+	found := 0
+	for i := range len(bytes) * len(bytes) * len(bytes) {
+		text := string([]byte{bytes[i%len(bytes)], bytes[i/len(bytes)%len(bytes)], bytes[i/len(bytes)/len(bytes)]})
+		if text[0] == '\n' {
+			continue // the scanner does not ask of it
+		}
+		n, isToken := simple(text)
+		if n == 0 {
+			continue
+		}
+		found++
+		// Blanks are not taken together with those that simple does not know.
+		if m := element.FindStringSubmatch(text); len(m[0]) != n && isToken || (m[3] != "") != isToken {
+			t.Errorf("%q: expected %q, found %d bytes, a token: %t", text, m[0], n, isToken)
+		}
+	}
+	if found < 10000 {
+		t.Errorf("expected most texts to be simple, found %d", found)
+	}
+}
+
 func TestComments(t *testing.T) {
 	got := Scan([]byte("/**\n * f - do it\n * @a: this\n */\nvoid f(int a)\n{\n\t/* Pairs with g(). */\n}\n// last\n")).Comments
 	want := []Comment{{"f - do it\n@a: this", 1, ""}, {"Pairs with g().", 7, "f"}, {"last", 9, ""}}
