@@ -41,12 +41,7 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 	files := scans{src, make(map[string]*scan)}
 	matched := make(map[string]int) // accesses, by field
 	for _, name := range src.Names(t.In, ".c", ".h", ".S") {
-		f := files.of(name)
-		in := once(seen, seenKey{t.id, name, f.sum, "fields", 0}, func() accesses { return t.fields(name, f.data) })
-		for field, n := range in.matched {
-			matched[field] += n
-		}
-		found = append(found, in.found...)
+		found = append(found, t.fields(name, files.of(name), matched, seen)...)
 	}
 	for _, f := range t.Fields {
 		fmt.Fprintf(log, "%s: %d accesses\n", f.Name, matched[f.Name])
@@ -56,31 +51,29 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 			})
 		}
 	}
-	for i, o := range t.Orders {
+	for _, o := range t.Orders {
 		f := files.of(o.File)
-		list := once(seen, seenKey{t.id, o.File, f.sum, "order", i}, func() []Finding { return o.check(f) })
+		list := once(seen, seenKey{t.id, o.id, o.File, f.sum}, func() []Finding { return o.check(f) })
 		fmt.Fprintf(log, "%s() of %s: %d steps, %d findings\n", o.Function, o.File, len(o.Steps), len(list))
 		found = append(found, list...)
 	}
-	for i, x := range t.Texts {
+	for _, x := range t.Texts {
 		f := files.of(x.File)
-		list := once(seen, seenKey{t.id, x.File, f.sum, "text", i}, func() []Finding { return x.check(f) })
+		list := once(seen, seenKey{t.id, x.id, x.File, f.sum}, func() []Finding { return x.check(f) })
 		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
 		found = append(found, list...)
 	}
 	return found
 }
 
-// seenKey is what findings in one file depend on: the table, the file's name and
-// content, and which of the table's rules were looked at.
+// seenKey is what a rule finds in a file depends on: the table, the rule in it, and
+// the file's name and content.
 type seenKey struct {
-	table, name string
-	sum         [sha256.Size]byte
-	kind        string
-	rule        int // of the kind
+	table, rule, name string
+	sum               [sha256.Size]byte
 }
 
-// once returns what is found in a file, unless seen has it already.
+// once returns what seen has, or what is found, and keeps that.
 func once[T any](seen *sync.Map, key seenKey, find func() T) T {
 	if known, ok := seen.Load(key); ok {
 		return known.(T)
@@ -118,32 +111,37 @@ func (s *scan) scan() *ctoken.File {
 	return s.tokens
 }
 
-// accesses are those to fields in a file.
+// accesses are those to a field in a file.
 type accesses struct {
-	matched map[string]int // by field
+	matched int
 	found   []Finding
 }
 
-// fields looks at the accesses in a file. Its tokens are not kept: there are many
-// files, and hardly any is looked at again.
-func (t *ruleTable) fields(name string, data []byte) accesses {
-	in := accesses{matched: make(map[string]int)}
-	file := &scan{data: data}
+// fields looks at the accesses and the walks in a file, and counts accesses by field.
+// The file's tokens are not kept: there are many files, and hardly any is looked at
+// again.
+func (t *ruleTable) fields(name string, file *scan, matched map[string]int, seen *sync.Map) (found []Finding) {
+	own := &scan{data: file.data}
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		if !bytes.Contains(data, []byte(f.Name)) {
-			continue
-		}
-		n, list := f.check(name, data, file.scan().Tokens)
-		in.matched[f.Name] += n
-		in.found = append(in.found, list...)
+		in := once(seen, seenKey{t.id, f.id, name, file.sum}, func() (in accesses) {
+			if bytes.Contains(own.data, []byte(f.Name)) {
+				in.matched, in.found = f.check(name, own.data, own.scan().Tokens)
+			}
+			return in
+		})
+		matched[f.Name] += in.matched
+		found = append(found, in.found...)
 	}
 	for _, w := range t.Walks {
-		if bytes.Contains(data, []byte(w.Name)) {
-			in.found = append(in.found, w.check(name, data, file.scan().Tokens)...)
-		}
+		found = append(found, once(seen, seenKey{t.id, w.id, name, file.sum}, func() []Finding {
+			if !bytes.Contains(own.data, []byte(w.Name)) {
+				return nil
+			}
+			return w.check(name, own.data, own.scan().Tokens)
+		})...)
 	}
-	return in
+	return found
 }
 
 // writers are the punctuators that write what stands before them.

@@ -52,7 +52,7 @@ type Submission struct {
 	// Jobs is how many programs are run at a time; 0 is one a processor.
 	Jobs int
 	// Seen keeps what was found in single files, for who looks at almost the same
-	// tree again; nil keeps nothing.
+	// tree again, as those that OfSets returns do; nil keeps nothing.
 	Seen *sync.Map
 
 	after *after
@@ -73,6 +73,9 @@ func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) 
 		chosen = []series.Set{set}
 	}
 
+	if s.Seen == nil {
+		s.Seen = new(sync.Map)
+	}
 	var list []*Submission
 	for _, set := range chosen {
 		one := s

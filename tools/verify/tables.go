@@ -43,7 +43,7 @@ type ruleTable struct {
 	Orders []orderRule `toml:"order"`
 	Texts  []textRule  `toml:"text"`
 
-	id string // tells which rules these are
+	id string // of the file's content
 }
 
 // fieldRule says how a field of a structure may be accessed, or a function called.
@@ -62,6 +62,8 @@ type fieldRule struct {
 	Call   bool         `toml:"call"`
 	Why    string       `toml:"why"`
 	Access []accessRule `toml:"access"`
+
+	id string // in the table, as those of other rules
 }
 
 // accessRule is a form that accesses may have.
@@ -80,6 +82,8 @@ func (a *accessRule) may(function string) bool {
 type walkRule struct {
 	Name string `toml:"name"`
 	Why  string `toml:"why"`
+
+	id string
 }
 
 // orderRule says what a function has to do, in which order.
@@ -93,6 +97,8 @@ type orderRule struct {
 	// Last: the function ends with the last step.
 	Last bool      `toml:"last"`
 	Gaps []gapRule `toml:"gap"`
+
+	id string
 }
 
 // gapRule says what must not stand between two patterns.
@@ -108,6 +114,8 @@ type textRule struct {
 	Form form     `toml:"form"`
 	Why  string   `toml:"why"`
 	Sets []string `toml:"sets"` // as those of a field
+
+	id string
 }
 
 // of returns the rules that are about the tree of a submission.
@@ -116,7 +124,6 @@ func (t *ruleTable) of(s *Submission) *ruleTable {
 	own.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f fieldRule) bool { return !s.has(f.Sets) })
 	own.Orders = slices.DeleteFunc(slices.Clone(t.Orders), func(o orderRule) bool { return !s.has(o.Sets) })
 	own.Texts = slices.DeleteFunc(slices.Clone(t.Texts), func(x textRule) bool { return !s.has(x.Sets) })
-	own.id = cache.Key(append([]string{t.id}, s.Sets...)...)
 	return &own
 }
 
@@ -131,6 +138,19 @@ func loadRules(name string) (*ruleTable, error) {
 		return nil, err
 	}
 	t.id = cache.Key(string(text))
+	for i := range t.Fields {
+		t.Fields[i].id = fmt.Sprintf("field %d", i)
+	}
+	for i := range t.Walks {
+		t.Walks[i].id = fmt.Sprintf("walk %d", i)
+	}
+	for i := range t.Orders {
+		t.Orders[i].id = fmt.Sprintf("order %d", i)
+	}
+	for i := range t.Texts {
+		t.Texts[i].id = fmt.Sprintf("text %d", i)
+	}
+
 	var errs []error
 	need := func(rule, key, text string) {
 		if text == "" {
