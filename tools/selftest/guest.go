@@ -125,17 +125,17 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 // the tests may take together.
 func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
 	params := &wire.Exec{Leaks: g.r.opts.Leaks, LeaksLast: g.r.opts.LeaksLast, Checkers: g.r.opts.Checkers}
-	var files []vm.File
+	files := slices.Clone(g.r.opts.Files)
 	var total time.Duration
 	for _, t := range g.tests {
-		limit := g.r.opts.limit(t.Name)
+		limit := g.limit(t)
 		total += g.allowed(t.Name) + killAllowance
 		if g.r.opts.Leaks {
 			total += leakAllowance
 		}
 		in := path.Join(wire.TestsDir, t.Name)
 		params.Programs = append(params.Programs, wire.Program{
-			Name: t.Name, Path: in, Args: t.Args, Timeout: limit, MaxOutput: maxOutput,
+			Name: t.Name, Path: cmp.Or(t.Runner, in), Args: t.Args, Timeout: limit, MaxOutput: maxOutput,
 			Kill: t.Kill, Clock: t.Clock, FailEvery: t.FailEvery,
 		})
 		files = append(files, vm.File{Path: strings.TrimPrefix(in, "/"), Mode: 0o755, Host: t.Path})
@@ -161,6 +161,9 @@ func (g *guest) follow(rec wire.Record) error {
 		}
 		g.overdue.Stop()
 		g.running = ""
+		if status := g.test(rec.Test.Name).Status; status != nil {
+			rec.Test.Code = status(rec.Test.Code)
+		}
 		r := classify(*rec.Test)
 		if g.test(r.Name).FailEvery > 0 {
 			r.excuse()
@@ -182,9 +185,12 @@ func (g *guest) test(name string) Test {
 	return g.tests[slices.IndexFunc(g.tests, func(t Test) bool { return t.Name == name })]
 }
 
+// limit is the time that a test is given.
+func (g *guest) limit(t Test) time.Duration { return cmp.Or(t.Limit, g.r.opts.limit(t.Name)) }
+
 // allowed is the time after which a test of this guest is killed.
 func (g *guest) allowed(name string) time.Duration {
-	limit := g.r.opts.limit(name)
+	limit := g.limit(g.test(name))
 	if kill := g.test(name).Kill; kill > 0 {
 		limit = min(limit, kill)
 	}

@@ -95,7 +95,8 @@ type Subtest struct {
 const (
 	statusPass  = 0
 	statusXFail = 2 // it failed, as is known
-	statusSkip  = 4
+	// StatusSkip says that a test cannot be run here.
+	StatusSkip = 4
 )
 
 // classify makes a result of what the guest says of a test.
@@ -143,7 +144,7 @@ func judge(t wire.Test, tap TAP) (Outcome, string) {
 	status := fmt.Sprintf("exit status %d", t.Code)
 	failed, said := failedSubs(tap.Tests), assertion(t.Output)
 	switch {
-	case t.Code == statusPass, t.Code == statusSkip, t.Code == statusXFail && tap.Speaks:
+	case t.Code == statusPass, t.Code == StatusSkip, t.Code == statusXFail && tap.Speaks:
 		// A program that does not know its arguments returns statusXFail, too.
 		switch {
 		case tap.Bailed:
@@ -154,7 +155,7 @@ func judge(t wire.Test, tap TAP) (Outcome, string) {
 			return Fail, status + ", but " + said
 		case t.Code == statusXFail:
 			return Skip, "expected to fail"
-		case t.Code == statusSkip:
+		case t.Code == StatusSkip:
 			return Skip, skipReason(t.Output, tap)
 		case len(tap.Problems) > 0 && t.Dropped == 0:
 			return Fail, status + ", but " + strings.Join(tap.Problems, "; ")

@@ -52,9 +52,8 @@ type Kernel struct {
 	Modules   []vm.Module
 	ModuleDir string
 	Tests     []Test
-	// Unbuilt are tests that the compiler cannot build, and why: they are
-	// skipped.
-	Unbuilt map[string]string
+	// Skipped are tests that are not run, and why.
+	Skipped map[string]string
 	// Decode, unless nil, adds source lines to what this kernel prints on the
 	// console.
 	Decode func(ctx context.Context, console string) (string, error)
@@ -66,6 +65,13 @@ type Test struct {
 	Name string
 	// Path is the path of the program, linked statically.
 	Path string
+	// Runner is the program of Options.Files that is run instead, "" is none. Path is
+	// in the guest all the same, in wire.TestsDir by its name.
+	Runner string
+	// Status, unless nil, turns a runner's exit status into that of a selftest.
+	Status func(code int) int
+	// Limit is the time that it is given in place of what is usual; 0 is that.
+	Limit time.Duration
 	// Args are its arguments.
 	Args []string
 	// Machine is what the machine has to be like, as in vm.Machine.Options.
@@ -79,7 +85,10 @@ type Test struct {
 
 // NewKernel returns a kernel with tests that were built from its tree.
 func NewKernel(name string, built *kbuild.Kernel, tests *kbuild.Selftests, accel vm.Accel) (Kernel, error) {
-	k := Kernel{Name: name, Arch: built.Arch, Tree: built.Tree.Dir, Image: built.ImagePath(), Unbuilt: tests.Unbuilt, Decode: built.Decode}
+	k := Kernel{Name: name, Arch: built.Arch, Tree: built.Tree.Dir, Image: built.ImagePath(), Decode: built.Decode, Skipped: make(map[string]string)}
+	for name, why := range tests.Unbuilt {
+		k.Skipped[name] = "it does not build: " + why
+	}
 	if mod := vm.KVMModule(built.Arch, accel); mod != "" {
 		file, err := built.ModulePath(mod)
 		if err != nil {
@@ -160,6 +169,8 @@ type Options struct {
 	Log *progress.Log
 	// Source is as in vm.Guest.
 	Source string
+	// Files are what tests need in each guest.
+	Files []vm.File
 	// KeepDir is a directory for a log of every test and for what it takes to
 	// start a guest again that died; "" keeps nothing.
 	KeepDir string
@@ -206,8 +217,8 @@ type runner struct {
 func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, err error) {
 	o = o.withDefaults()
 	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}, checkers: map[string]Result{}}
-	for name, why := range s.Unbuilt {
-		r.results[name] = Result{Name: name, Outcome: Skip, Reason: "it does not build: " + why}
+	for name, why := range s.Skipped {
+		r.results[name] = Result{Name: name, Outcome: Skip, Reason: why}
 	}
 	r.step = o.Log.Step("selftests on " + s.Name)
 	defer func() { r.step.End(err, "%s", tally(r.sorted())) }()
@@ -317,7 +328,7 @@ func (r *runner) started(number int, name string) {
 func (r *runner) show() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	text := fmt.Sprintf("%d of %d", len(r.results), len(r.subject.Tests)+len(r.subject.Unbuilt))
+	text := fmt.Sprintf("%d of %d", len(r.results), len(r.subject.Tests)+len(r.subject.Skipped))
 	if names := slices.Sorted(maps.Values(r.running)); len(names) > 0 {
 		text += ", running " + strings.Join(names, " and ")
 	}

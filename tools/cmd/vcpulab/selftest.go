@@ -18,6 +18,7 @@ import (
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
+	"vcpulab/tools/unittests"
 	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
@@ -30,8 +31,9 @@ type selftestCmd struct {
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	paramFlag
-	Known string `help:"A list of yours, in TOML, of tests that are known to fail and why, as [[known]] test = 'x86/*' why = '...': they do not fail the run, but for what the kernel complains of." placeholder:"FILE" type:"existingfile"`
-	Out   string `help:"Directory for logs, JSON, JUnit and KTAP; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
+	Known     string `help:"A list of yours, in TOML, of tests that are known to fail and why, as [[known]] test = 'x86/*' why = '...': they do not fail the run, but for what the kernel complains of." placeholder:"FILE" type:"existingfile"`
+	UnitTests string `name:"kvm-unit-tests" help:"Run those of this tree of kvm-unit-tests instead, with this machine's QEMU in guests with both kernels, on x86_64. The tree is only read." placeholder:"DIR" type:"existingdir"`
+	Out       string `help:"Directory for logs, JSON, JUnit and KTAP; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
 }
 
 // maxGuests bounds how many guests run at a time.
@@ -103,11 +105,16 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	kernels, err := c.kernels(ctx, l, p, base, patched, v.Accel)
+	opts := selftest.Options{Accel: v.Accel, Params: p.params, Parallel: l.guestsAtOnce(), Log: l.log, Source: l.root}
+	var kernels []selftest.Kernel
+	if c.UnitTests == "" {
+		kernels, err = c.kernels(ctx, l, p, base, patched, v.Accel)
+	} else {
+		kernels, err = c.unitTests(ctx, l, base, patched, v.Accel, &opts)
+	}
 	if err != nil {
 		return nil, err
 	}
-	opts := selftest.Options{Accel: v.Accel, Params: p.params, Parallel: l.guestsAtOnce(), Log: l.log, Source: l.root}
 	if v.Accel == vm.KVM {
 		// Times matter more than throughput where tests have deadlines.
 		opts.Parallel = 1
@@ -143,6 +150,9 @@ func (l *lab) guestsAtOnce() int {
 // that of the base kernel does, or if ctx ends, there is none.
 func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernels []selftest.Kernel, opts selftest.Options, out string) (*selftest.Comparison, error) {
 	id := fmt.Sprintf("%s-%s-%s", p.arch.Name, opts.Accel, c.Config)
+	if c.UnitTests != "" {
+		id += "-unit-tests"
+	}
 	if len(p.params) > 0 {
 		id += "-" + vm.JoinParams(p.params)
 	}
@@ -225,6 +235,26 @@ func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, 
 	return []selftest.Kernel{without, withSeries}, nil
 }
 
+// unitTests returns both kernels, each with the same unit tests, and has options bring what
+// these need.
+func (c selftestCmd) unitTests(ctx context.Context, l *lab, base, patched *kbuild.Kernel, accel vm.Accel, opts *selftest.Options) ([]selftest.Kernel, error) {
+	suite, err := unittests.Build(ctx, l.cache, c.UnitTests, c.Only)
+	if err != nil {
+		return nil, err
+	}
+	opts.Files = suite.Files
+	var kernels []selftest.Kernel
+	for i, built := range []*kbuild.Kernel{base, patched} {
+		k, err := selftest.NewKernel([]string{variant.Base, variant.Patched}[i], built, &kbuild.Selftests{}, accel)
+		if err != nil {
+			return nil, err
+		}
+		k.Tests, k.Skipped = suite.Tests, suite.Skipped
+		kernels = append(kernels, k)
+	}
+	return kernels, nil
+}
+
 // addedBuilt refuses to skip a test that the series adds and that does not
 // build: that is a fault of the series.
 func addedBuilt(added []string, unbuilt map[string]string) error {
@@ -262,6 +292,9 @@ func (c selftestCmd) again(base string, p selftestPlan) string {
 	}
 	if c.searching() {
 		again += " --config " + c.Config
+	}
+	if c.UnitTests != "" {
+		again += " --kvm-unit-tests " + shellescape.Quote(c.UnitTests)
 	}
 	return again + " --only %s"
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,9 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	if c.searching() && (len(arches) > 1 || arches[0].Name != arch.X86_64().Name) {
 		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", c.Config, c.Arch))
 	}
+	if c.UnitTests != "" && (c.Quick || len(arches) > 1 || arches[0].Name != arch.X86_64().Name) {
+		return nil, exit.With(exit.Usage, errors.New("--kvm-unit-tests is for x86_64, and not to be had with --quick: choose with --only"))
+	}
 	if err := pattern.Check(c.Only); err != nil {
 		return nil, fmt.Errorf("select selftests: %w", err)
 	}
@@ -80,6 +84,13 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	}
 
 	var plans []selftestPlan
+	if c.UnitTests != "" {
+		p := selftestPlan{arch: arches[0], all: len(c.Only) == 0, expect: selftest.Expectations{Known: known}}
+		for _, p.params = range combined {
+			plans = append(plans, p)
+		}
+		return plans, nil
+	}
 	for _, a := range arches {
 		p := selftestPlan{arch: a}
 		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Known: known}

@@ -123,7 +123,7 @@ func (c soakCmd) guest(ctx context.Context, l *lab, sel selftestCmd, p selftestP
 		if k.Tests, err = r.On(k.Tests); err != nil {
 			return nil, err
 		}
-		k.Name, k.Unbuilt = fmt.Sprintf("%s, %s, seed %d, %s", kernel, r.Config, r.Seed, left), nil
+		k.Name, k.Skipped = fmt.Sprintf("%s, %s, seed %d, %s", kernel, r.Config, r.Seed, left), nil
 		opts.CPUs, opts.KeepDir = r.CPUs, filepath.Join(out, kernel)
 		return selftest.Run(ctx, l.cache, k, opts)
 	}, nil
