@@ -247,8 +247,16 @@ func (b *build) finalConfig(a *area) (Config, error) {
 	if b.elsewhere {
 		asked = slices.DeleteFunc(slices.Clone(asked), func(s Setting) bool { return s.Symbol != "CONFIG_KVM" })
 	}
-	if err := asked.checkKept(final, os.DirFS(a.src), b.Arch.Source); err != nil {
+	others, err := asked.checkKept(final, os.DirFS(a.src), b.Arch.Source, b.ForAnother)
+	if err != nil {
 		return nil, fmt.Errorf("configure %s: %w", b.Arch.Name, err)
+	}
+	var list []string
+	for _, s := range others {
+		list = append(list, strings.TrimPrefix(s.Symbol, "CONFIG_")+"="+s.Value)
+	}
+	if len(list) > 0 {
+		b.Progress.Printf("linux %s for %s is configured otherwise: %s", b.tree.Version, b.Arch.Name, strings.Join(list, " "))
 	}
 	return final, nil
 }

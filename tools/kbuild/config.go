@@ -137,15 +137,24 @@ func (c Config) Hash() string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(c.String())))
 }
 
+// kvmSymbols are what a kernel without is of no use.
+var kvmSymbols = []string{"CONFIG_KVM", "CONFIG_KVM_AMD", "CONFIG_KVM_INTEL"}
+
 // checkKept returns an error that names the settings of c that the final configuration
 // of a tree does not have, with the reason as far as its Kconfig files tell: the kernel
-// would not be the one that was asked for. Source is the architecture's directory.
-func (c Config) checkKept(final Config, fsys fs.FS, source string) error {
+// would not be the one that was asked for. Source is the architecture's directory. What
+// these fragments set, which are for another kernel, it returns instead, as the tree has
+// it, but for KVM itself.
+func (c Config) checkKept(final Config, fsys fs.FS, source string, forAnother []string) (others Config, err error) {
 	var list strings.Builder
 	n := 0
 	for _, s := range c {
 		got := final.Value(s.Symbol)
 		if got == s.Value {
+			continue
+		}
+		if !slices.Contains(kvmSymbols, s.Symbol) && slices.ContainsFunc(forAnother, func(file string) bool { return strings.HasPrefix(s.Where, file+":") }) {
+			others = append(others, Setting{s.Symbol, got, s.Where})
 			continue
 		}
 		n++
@@ -156,9 +165,9 @@ func (c Config) checkKept(final Config, fsys fs.FS, source string) error {
 		}
 	}
 	if n == 0 {
-		return nil
+		return others, nil
 	}
-	return exit.With(exit.BuildFailed, fmt.Errorf("%d of the settings were not kept by Kconfig:%s\nset what they depend on in the same fragment, or remove them from it", n, &list))
+	return nil, exit.With(exit.BuildFailed, fmt.Errorf("%d of the settings were not kept by Kconfig:%s\nset what they depend on in the same fragment, or remove them from it", n, &list))
 }
 
 var (

@@ -129,12 +129,30 @@ func TestDropped(t *testing.T) {
 	}
 	asked := parse("CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n# CONFIG_D is not set\nCONFIG_N=4096\n")
 	final := parse("CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_N=1024\n")
-	err := asked.checkKept(final, os.DirFS("testdata/kconfig"), "x86")
+	kconfig := os.DirFS("testdata/kconfig")
+	_, err := asked.checkKept(final, kconfig, "x86", []string{"g"})
 	if exit.Code(err) != exit.BuildFailed || !strings.Contains(err.Error(), "2 of the settings were not kept by Kconfig:\n  f:2: CONFIG_B=m became y (this kernel has no symbol B)\n  f:5: CONFIG_N=4096 became 1024 (") {
 		t.Errorf("%d %v", exit.Code(err), err)
 	}
-	if err := final.checkKept(final, nil, ""); err != nil {
+	if _, err := final.checkKept(final, nil, "", nil); err != nil {
 		t.Error(err)
+	}
+
+	// What is for another kernel may set what this one cannot have, KVM apart.
+	other, err := ParseConfig("g", strings.NewReader("CONFIG_B=m\nCONFIG_KVM_XEN=y\nCONFIG_A=y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := other.checkKept(final, kconfig, "x86", []string{"e", "g"})
+	if got := left.String(); err != nil || got != "CONFIG_B=y\n# CONFIG_KVM_XEN is not set\n" {
+		t.Errorf("for another kernel: found %q, %v", got, err)
+	}
+	if left, err = append(other, asked...).checkKept(final, kconfig, "x86", []string{"g"}); err == nil || left != nil || !strings.Contains(err.Error(), "2 of the settings") {
+		t.Errorf("besides what is for another kernel: found %v, %v", left, err)
+	}
+	other[1].Symbol = "CONFIG_KVM"
+	if left, err = other.checkKept(final, kconfig, "x86", []string{"g"}); err == nil || !strings.Contains(err.Error(), "CONFIG_KVM=y became n") {
+		t.Errorf("KVM itself: found %v, %v", left, err)
 	}
 }
 

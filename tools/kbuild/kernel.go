@@ -26,6 +26,10 @@ type Spec struct {
 	// Fragments are the paths of configuration fragments on top of
 	// allnoconfig; a later one overrides those before it.
 	Fragments []string
+	// ForAnother are those of Fragments that were made for another kernel than the
+	// tree may be. What they set and it cannot have, KVM itself apart, is no error,
+	// and said.
+	ForAnother []string
 	// Compiler is GCC, "clang" or "clang-<version>"; "" is the architecture's.
 	Compiler string
 }

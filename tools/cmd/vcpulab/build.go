@@ -75,6 +75,11 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	if columns, err = matrix.Choose(columns, c.Arch); err != nil {
 		return err
 	}
+	if l.another(c.seriesFlags) {
+		for i := range columns {
+			columns[i].ForAnother = columns[i].Fragments
+		}
+	}
 	s, through, err := l.series(ctx, c.seriesFlags)
 	if err != nil {
 		return err

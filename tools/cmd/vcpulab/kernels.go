@@ -89,6 +89,9 @@ func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 	if f.Config != "" && f.Config != configDefault {
 		s.Fragments = append(s.Fragments, filepath.Join(dir, f.Config+".config"))
 	}
+	if l.another(f.seriesFlags) {
+		s.ForAnother = slices.Clone(s.Fragments)
+	}
 	s.Fragments = append(s.Fragments, f.ConfigFragment...)
 	return s, nil
 }

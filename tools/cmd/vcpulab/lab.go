@@ -120,6 +120,9 @@ func (l *lab) findBase(ctx context.Context, f seriesFlags) (*pin.Base, error) {
 	return pin.FindBase(ctx, l.path(pinDir), inHome(name), l.fetchOptions())
 }
 
+// another tells whether the base may be another kernel than the default pin.
+func (l *lab) another(f seriesFlags) bool { return l.Base != "" || f.Series != "" }
+
 // inHome is for a name of which the shell has left a ~ at its start, as in --base=~/linux.
 func inHome(name string) string {
 	if rest, ok := strings.CutPrefix(name, "~/"); ok {

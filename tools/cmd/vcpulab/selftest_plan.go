@@ -99,7 +99,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 		}
 		if c.quick() {
 			tests := slices.Concat(a.QuickTests, p.expect.Added)
-			if c.Series != "" || l.Base != "" { // a kernel that may have other ones
+			if l.another(c.seriesFlags) { // a kernel that may have other ones
 				_, patched, _, err := l.trees(ctx, c.seriesFlags)
 				if err != nil {
 					return nil, err
