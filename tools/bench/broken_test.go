@@ -58,7 +58,7 @@ func runInGuest(t *testing.T, c *cache.Cache, k *kbuild.Kernel, all []broken) (o
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := []vm.File{{Path: "bin/within", Mode: 0o755, Host: goBuild(t, ".", "test", "-c")}}
+	files := []vm.File{withinFile(t)}
 	job := wire.Job{Exec: &wire.Exec{}, Mounts: []string{"tmpfs", "tracefs", "debugfs"}}
 	for i, b := range all {
 		measured, err := json.Marshal(wire.Job{Measure: &b.params})

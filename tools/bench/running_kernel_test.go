@@ -27,15 +27,13 @@ import (
 
 // goBuild has go build a static program, or go test -c one that has the tests of a
 // package.
-func goBuild(t *testing.T, pkg string, verb ...string) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
+func goBuild(program, pkg string, verb ...string) error {
 	cmd := exec.Command("go", append(verb, "-o", program, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch.X86_64().GoArch)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
-	return program
+	return nil
 }
 
 // TestRunningInGuest has the command measure the kernel that runs, which is that of
@@ -51,9 +49,13 @@ func TestRunningInGuest(t *testing.T) {
 	replaced := func(old, new string) func(string) string {
 		return func(s string) string { return strings.ReplaceAll(s, old, new) }
 	}
+	command := filepath.Join(t.TempDir(), "vcpulab")
+	if err := goBuild(command, "vcpulab/tools/cmd/vcpulab", "build"); err != nil {
+		t.Fatal(err)
+	}
 	files := []vm.File{
-		{Path: "bin/vcpulab", Mode: 0o755, Host: goBuild(t, "vcpulab/tools/cmd/vcpulab", "build")},
-		{Path: "bin/within", Mode: 0o755, Host: goBuild(t, ".", "test", "-c")},
+		{Path: "bin/vcpulab", Mode: 0o755, Host: command},
+		withinFile(t),
 		{Path: "go.mod", Mode: 0o644, Data: []byte("module vcpulab\n")}, // of a clone
 		{Path: "boot/config-" + k.Release, Mode: 0o644, Host: k.ConfigPath()},
 	}

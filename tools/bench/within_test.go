@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,13 +21,16 @@ import (
 
 	"vcpulab/ebpf/wire"
 	"vcpulab/tools/running"
+	"vcpulab/tools/vm"
 )
 
 // TestMain is, in a guest and under another name, the program that does there what
 // a test of the running kernel takes and a shell would do: a guest has none.
 func TestMain(m *testing.M) {
 	if name := filepath.Base(os.Args[0]); name != "within" && name != "workload" {
-		os.Exit(m.Run())
+		code := m.Run()
+		os.RemoveAll(withinDir)
+		os.Exit(code)
 	}
 	code, err := within(os.Args[1], os.Args[2], os.Args[3:])
 	if err != nil {
@@ -34,6 +38,29 @@ func TestMain(m *testing.M) {
 		os.Exit(99)
 	}
 	os.Exit(code)
+}
+
+// withinDir has the program that TestMain is in a guest, once a test has asked for it.
+var withinDir string
+
+// withinProgram builds that program, once for all tests: it takes longer to link than
+// most of them.
+var withinProgram = sync.OnceValues(func() (program string, err error) {
+	if withinDir, err = os.MkdirTemp("", "vcpulab-bench-"); err != nil {
+		return "", err
+	}
+	program = filepath.Join(withinDir, "within")
+	return program, goBuild(program, ".", "test", "-c")
+})
+
+// withinFile is the program as a file of a guest.
+func withinFile(t *testing.T) vm.File {
+	t.Helper()
+	program, err := withinProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm.File{Path: "bin/within", Mode: 0o755, Host: program}
 }
 
 func within(what, arg string, more []string) (int, error) {
