@@ -136,10 +136,10 @@ func (p Probe) boot(ctx context.Context, c *cache.Cache) (Choice, error) {
 // "" if it did, which does not prove that a kernel boots; see ChooseAccel.
 // Errors are not the accelerator's.
 func ProbeWithoutKernel(ctx context.Context, accel Accel) (why string, err error) {
-	return probeWithoutKernel(ctx, accel, bareguest.Record)
+	return probeWithoutKernel(ctx, accel, bareguest.Record, probeSilence)
 }
 
-func probeWithoutKernel(ctx context.Context, accel Accel, say func(string) bareguest.Code) (string, error) {
+func probeWithoutKernel(ctx context.Context, accel Accel, say func(string) bareguest.Code, silence time.Duration) (string, error) {
 	dir, err := os.MkdirTemp("", "vcpulab-")
 	if err != nil {
 		return "", err
@@ -158,7 +158,7 @@ func probeWithoutKernel(ctx context.Context, accel Accel, say func(string) bareg
 	}
 
 	start := time.Now()
-	_, err = Run(ctx, m, Options{Timeout: probeTimeout, Silence: probeSilence})
+	_, err = Run(ctx, m, Options{Timeout: probeTimeout, Silence: silence})
 	if fault, ok := errors.AsType[*Fault](err); ok {
 		return fmt.Sprintf("a guest of a few instructions does not run: %s: %s (%v)", fault.Kind, fault.Title, time.Since(start).Round(time.Millisecond)), nil
 	}

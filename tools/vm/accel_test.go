@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
@@ -58,15 +59,16 @@ func TestProgramCounters(t *testing.T) {
 func TestProbeWithoutKernel(t *testing.T) {
 	needQEMU(t, arch.X86_64())
 	for name, tt := range map[string]struct {
-		say  func(string) bareguest.Code
-		says string
+		say     func(string) bareguest.Code
+		silence time.Duration // a guest that hangs does so however short it is
+		says    string
 	}{
-		"it runs":  {bareguest.Record, ""},
-		"it hangs": {func(string) bareguest.Code { return bareguest.Spin }, "a guest of a few instructions does not run: hang"},
-		"it stops": {func(s string) bareguest.Code { return bareguest.Record(s[:len(s)/2]) }, "does not run"},
+		"it runs":  {bareguest.Record, probeSilence, ""},
+		"it hangs": {func(string) bareguest.Code { return bareguest.Spin }, time.Second, "a guest of a few instructions does not run: hang"},
+		"it stops": {func(s string) bareguest.Code { return bareguest.Record(s[:len(s)/2]) }, probeSilence, "does not run"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			why, err := probeWithoutKernel(t.Context(), TCG, tt.say)
+			why, err := probeWithoutKernel(t.Context(), TCG, tt.say, tt.silence)
 			if err != nil || (why == "") != (tt.says == "") || !strings.Contains(why, tt.says) {
 				t.Errorf("expected %q, found %q, %v", tt.says, why, err)
 			}

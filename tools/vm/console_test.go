@@ -78,7 +78,7 @@ var errTest = iotest.ErrTimeout
 func TestConsoleIsBounded(t *testing.T) {
 	c := newConsole(1000, nil)
 	line := strings.Repeat("x", 99) + "\n"
-	for range 10000 {
+	for range 20 * maxSplats {
 		_, _ = c.Write([]byte(line))
 		_, _ = c.Write([]byte("WARNING: CPU: 0 PID: 1 at x\n"))
 		_, _ = c.Write([]byte(strings.Repeat("y", 10000)))
