@@ -51,8 +51,9 @@ type Submission struct {
 	Log *progress.Log
 	// Jobs is how many programs are run at a time; 0 is one a processor.
 	Jobs int
-	// Seen keeps what was found in single files, for who looks at almost the same
-	// tree again, as those that OfSets returns do; nil keeps nothing.
+	// Seen keeps what was found in single files, and which version Sphinx has, for who
+	// looks at almost the same tree again, as those that OfSets returns do; nil keeps
+	// nothing.
 	Seen *sync.Map
 
 	after *after
