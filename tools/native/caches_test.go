@@ -52,8 +52,8 @@ func undisturbed(t *testing.T, program string, p measure.Params) []measure.Cache
 // TestCaches measures every tree that can be measured in all states.
 func TestCaches(t *testing.T) {
 	twoCores(t)
-	c, base := pinned(t)
-	for name, tr := range variants(t, c, base) {
+	_, base := pinned(t)
+	for name, tr := range variants(t, base) {
 		t.Run(name, func(t *testing.T) {
 			program, err := build(t, tr)
 			if err != nil {

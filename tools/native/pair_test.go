@@ -31,8 +31,8 @@ func twoProcessors(t *testing.T) {
 // created. That all are found is what the program verifies.
 func TestRace(t *testing.T) {
 	twoProcessors(t)
-	c, base := pinned(t)
-	for name, tr := range variants(t, c, base) {
+	_, base := pinned(t)
+	for name, tr := range variants(t, base) {
 		t.Run(name, func(t *testing.T) {
 			program, err := build(t, tr)
 			if err != nil {
