@@ -43,8 +43,8 @@ type Suite struct {
 }
 
 // Build builds the tests for x86_64 in dir, a tree of kvm-unit-tests, which is only read,
-// and returns those whose names match patterns.
-func Build(ctx context.Context, c *cache.Cache, dir string, patterns []string) (*Suite, error) {
+// and returns those whose names match patterns, for guests that are run by accel.
+func Build(ctx context.Context, c *cache.Cache, dir string, patterns []string, accel vm.Accel) (*Suite, error) {
 	list, err := os.Open(filepath.Join(dir, config))
 	if err != nil {
 		return nil, exit.With(exit.Usage, fmt.Errorf("%s is no tree of kvm-unit-tests: %w", dir, err))
@@ -76,7 +76,7 @@ func Build(ctx context.Context, c *cache.Cache, dir string, patterns []string) (
 			s.Skipped[e.Name] = e.Skip
 			continue
 		}
-		s.Tests = append(s.Tests, e.test(file))
+		s.Tests = append(s.Tests, e.test(file, accel))
 	}
 	return s, nil
 }
@@ -122,7 +122,11 @@ func compile(ctx context.Context, c *cache.Cache, dir string) (string, error) {
 }
 
 // test is how a guest runs the program in file, as x86/run does.
-func (e Entry) test(file string) selftest.Test {
+func (e Entry) test(file string, accel vm.Accel) selftest.Test {
+	limit := e.Timeout
+	if accel != vm.KVM {
+		limit *= slackTCG
+	}
 	args := []string{
 		"-L", firmwareDir, "--no-reboot", "-nodefaults", "-global", "kvm-pit.lost_tick_policy=discard",
 		"-device", "pc-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-device", "pci-testdev",
@@ -134,12 +138,13 @@ func (e Entry) test(file string) selftest.Test {
 	}
 	return selftest.Test{
 		Name: e.Name, Path: file, Runner: qemuPath, Args: append(args, e.Params...), Status: status,
-		Limit: slack * e.Timeout,
+		Limit: limit,
 	}
 }
 
-// slack is how many times as long as on real hardware a test may take: KVM is emulated.
-const slack = 4
+// slackTCG is how many times as long as on real hardware a test may take if the KVM that
+// runs it is emulated.
+const slackTCG = 8
 
 // status is that of a selftest for one of QEMU's, which isa-debug-exit makes odd of what
 // the program ends with: 77 says that all of it was skipped.

@@ -238,7 +238,7 @@ func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, 
 // unitTests returns both kernels, each with the same unit tests, and has options bring what
 // these need.
 func (c selftestCmd) unitTests(ctx context.Context, l *lab, base, patched *kbuild.Kernel, accel vm.Accel, opts *selftest.Options) ([]selftest.Kernel, error) {
-	suite, err := unittests.Build(ctx, l.cache, c.UnitTests, c.Only)
+	suite, err := unittests.Build(ctx, l.cache, c.UnitTests, c.Only, accel)
 	if err != nil {
 		return nil, err
 	}
