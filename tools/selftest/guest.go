@@ -162,7 +162,7 @@ func (g *guest) follow(rec wire.Record) error {
 		g.overdue.Stop()
 		g.running = ""
 		if status := g.test(rec.Test.Name).Status; status != nil {
-			rec.Test.Code = status(rec.Test.Code)
+			rec.Test.Code = status(rec.Test.Code, rec.Test.Output)
 		}
 		r := classify(*rec.Test)
 		if g.test(r.Name).FailEvery > 0 {

@@ -68,8 +68,9 @@ type Test struct {
 	// Runner is the program of Options.Files that is run instead, "" is none. Path is
 	// in the guest all the same, in wire.TestsDir by its name.
 	Runner string
-	// Status, unless nil, turns a runner's exit status into that of a selftest.
-	Status func(code int) int
+	// Status, unless nil, turns a runner's exit status, and what it printed, into the
+	// status of a selftest.
+	Status func(code int, output string) int
 	// Limit is the time that it is given in place of what is usual; 0 is that.
 	Limit time.Duration
 	// Args are its arguments.

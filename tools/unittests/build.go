@@ -27,16 +27,16 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// kind is what these tests are called in the cache.
+// kind is the name of these builds in the cache.
 const kind = "unittests"
 
 // config is where x86's tests are listed.
 const config = "x86/unittests.cfg"
 
-// Suite are tests that were built, and what a guest needs to run them.
+// Suite is a set of built tests and the files that a guest needs to run them.
 type Suite struct {
 	Tests []selftest.Test
-	// Skipped are those that cannot be run here, and why.
+	// Skipped maps tests that cannot run here to the reason.
 	Skipped map[string]string
 	// Files are QEMU and what it loads.
 	Files []vm.File
@@ -47,7 +47,7 @@ type Suite struct {
 func Build(ctx context.Context, c *cache.Cache, dir string, patterns []string, accel vm.Accel) (*Suite, error) {
 	list, err := os.Open(filepath.Join(dir, config))
 	if err != nil {
-		return nil, exit.With(exit.Usage, fmt.Errorf("%s is no tree of kvm-unit-tests: %w", dir, err))
+		return nil, exit.With(exit.Usage, fmt.Errorf("%s is not a kvm-unit-tests tree: %w", dir, err))
 	}
 	defer list.Close()
 	entries, err := Read(list)
@@ -81,8 +81,7 @@ func Build(ctx context.Context, c *cache.Cache, dir string, patterns []string, a
 	return s, nil
 }
 
-// source tells what of a tree of kvm-unit-tests goes into a build: not what an earlier
-// build has left there.
+// source reports whether a file is source, not left there by an earlier build.
 func source(name string, isDir bool) bool {
 	switch path.Ext(name) {
 	case ".o", ".d", ".a", ".elf", ".flat", ".efi", ".aux":
@@ -97,11 +96,15 @@ func compile(ctx context.Context, c *cache.Cache, dir string) (string, error) {
 	if err != nil {
 		return "", exit.With(exit.Usage, err)
 	}
-	gcc, err := exec.LookPath("gcc")
+	if _, err := exec.LookPath("make"); err != nil {
+		return "", exit.With(exit.MachineLacks, err)
+	}
+	gcc := program.Program{Name: "gcc"}
+	compiler, _, err := gcc.Run(ctx, "--version")
 	if err != nil {
 		return "", exit.With(exit.MachineLacks, err)
 	}
-	built, _, err := c.Populate(ctx, kind, cache.Key(kind, "1", gcc, tree.GitID(from)), func(ctx context.Context, tmp string) error {
+	built, _, err := c.Populate(ctx, kind, cache.Key(kind, "1", string(compiler), tree.GitID(from)), func(ctx context.Context, tmp string) error {
 		src := filepath.Join(tmp, "src")
 		if err := tree.CopyEntries(ctx, dir, src, from); err != nil {
 			return err
@@ -142,22 +145,30 @@ func (e Entry) test(file string, accel vm.Accel) selftest.Test {
 	}
 }
 
-// slackTCG is how many times as long as on real hardware a test may take if the KVM that
-// runs it is emulated.
+// slackTCG is the factor by which a test may be slower than on real hardware if KVM is
+// emulated.
 const slackTCG = 8
 
-// status is that of a selftest for one of QEMU's, which isa-debug-exit makes odd of what
-// the program ends with: 77 says that all of it was skipped.
-func status(code int) int {
-	const skipped = 77
+// complaint is a line that QEMU writes of its own.
+var complaint = regexp.MustCompile(`(?m)^qemu-system-x86_64: (.*)$`)
+
+// status is the exit status of a selftest for one of QEMU's, which isa-debug-exit makes odd
+// of what the program ends with; 77 says that all of it was skipped. QEMU itself fails
+// with 1, too, and says why: then the program has not run.
+func status(code int, output string) int {
+	const good, failed, skipped = 1, 1, 77
 	switch {
-	case code&1 == 0:
-		// The program has not ended QEMU, or not by itself.
-		return max(code, 1)
-	case code>>1 == skipped:
+	case code == good:
+		for _, m := range complaint.FindAllStringSubmatch(output, -1) {
+			if !strings.Contains(strings.ToLower(m[1]), "warning") {
+				return failed
+			}
+		}
+		return 0
+	case code == skipped<<1|1:
 		return selftest.StatusSkip
 	}
-	return code >> 1
+	return failed
 }
 
 // Where QEMU is in the guest, and what it loads into guests of its own.
@@ -169,7 +180,7 @@ const (
 // firmware is what a PC needs that starts a program by multiboot.
 var firmware = []string{"bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "multiboot.bin", "multiboot_dma.bin"}
 
-// library is a line of ldd, which has a path but for what the kernel brings.
+// library matches a line of ldd that has a path, i.e. not the vDSO.
 var library = regexp.MustCompile(`(?m)(?:=> |^\s+)(/\S+) \(0x`)
 
 // qemuFiles are this machine's QEMU and what it loads, for a guest.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package unittests makes tests of package selftest of KVM's unit tests, kvm-unit-tests:
-// guests without an operating system, each run by QEMU with KVM, i.e. here by a QEMU in
-// the guest with the kernel that is tested.
+// Package unittests builds kvm-unit-tests and describes each as a test of package selftest:
+// a guest without an operating system, run by QEMU with KVM, i.e. here by a QEMU in the
+// guest with the kernel that is tested.
 //
-// See docs/unittests.md in their tree for what they are configured by.
+// See docs/unittests.md in their tree for the format of what they are configured by.
 package unittests
 
 import (
@@ -40,11 +40,13 @@ const (
 	maxLine        = 1 << 16
 	maxCPUs        = 512
 	defaultTimeout = 90 * time.Second
+	maxTimeout     = 24 * time.Hour
 )
 
 var (
 	section  = regexp.MustCompile(`^\[([A-Za-z0-9_][A-Za-z0-9_.-]*)\]$`)
 	setting  = regexp.MustCompile(`^([a-z_]+) *= *(.*)$`)
+	duration = regexp.MustCompile(`^([0-9]{1,9})([smhd]?)$`)
 	fileName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 )
 
@@ -60,26 +62,33 @@ func Read(r io.Reader) ([]Entry, error) {
 		return lines.Text(), more
 	}
 	for line, more := next(); more; line, more = next() {
-		if m := section.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "[") {
+			m := section.FindStringSubmatch(line)
+			if m == nil {
+				return nil, fmt.Errorf("line %d: invalid section %q", at, line)
+			}
 			if slices.ContainsFunc(entries, func(e Entry) bool { return e.Name == m[1] }) {
-				return nil, fmt.Errorf("line %d: there are two of %s", at, m[1])
+				return nil, fmt.Errorf("line %d: duplicate section %q", at, m[1])
 			}
 			entries = append(entries, Entry{Name: m[1], CPUs: 1, Timeout: defaultTimeout})
 			continue
 		}
-		m := setting.FindStringSubmatch(strings.TrimSpace(line))
+		m := setting.FindStringSubmatch(line)
 		if m == nil || len(entries) == 0 {
 			continue
 		}
-		value := m[2]
+		value, start := m[2], at
 		if rest, block := strings.CutPrefix(value, `"""`); block {
 			for value = rest; more && !strings.Contains(value, `"""`); value += "\n" + line {
 				line, more = next()
 			}
-			value, _, _ = strings.Cut(value, `"""`)
+			var closed bool
+			if value, _, closed = strings.Cut(value, `"""`); !closed {
+				return nil, fmt.Errorf(`line %d: no closing """`, start)
+			}
 		}
 		if err := entries[len(entries)-1].set(m[1], value); err != nil {
-			return nil, fmt.Errorf("line %d: %w", at, err)
+			return nil, fmt.Errorf("line %d: %w", start, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -93,7 +102,7 @@ func Read(r io.Reader) ([]Entry, error) {
 	return entries, nil
 }
 
-// set takes a setting. Those that are not known say nothing of how the program is run.
+// set takes a setting. A test with one that is not known is not run.
 func (e *Entry) set(key, value string) error {
 	skip := func(why string) {
 		if e.Skip == "" {
@@ -110,7 +119,7 @@ func (e *Entry) set(key, value string) error {
 		// $MAX_SMP and "4,sockets=2" are for the machine that the tests know.
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 || n > maxCPUs {
-			skip("its guest has processors that are not a number: " + value)
+			skip("unsupported number of processors: " + value)
 		}
 		e.CPUs = n
 	case "test_args":
@@ -125,16 +134,22 @@ func (e *Entry) set(key, value string) error {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 		if strings.ContainsAny(value, "$`") {
-			skip("a shell is to make up its parameters: " + value)
+			skip("its parameters need a shell: " + value)
 		}
 		e.Params = words
 	case "timeout":
-		d, err := time.ParseDuration(strings.TrimRight(value, "s") + "s")
-		if err != nil || d < 0 {
-			return fmt.Errorf("timeout: expected seconds, found %q", value)
+		m := duration.FindStringSubmatch(value)
+		if m == nil {
+			return fmt.Errorf("timeout: expected a number and s, m, h or d, found %q", value)
 		}
-		if d > 0 {
-			e.Timeout = d
+		// 0 is no limit.
+		n, _ := strconv.Atoi(m[1])
+		unit := map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
+		if n > 0 {
+			e.Timeout = maxTimeout
+		}
+		if n > 0 && n <= int(maxTimeout/unit) {
+			e.Timeout = time.Duration(n) * unit
 		}
 	case "arch":
 		if value != "x86_64" {
@@ -147,16 +162,18 @@ func (e *Entry) set(key, value string) error {
 	case "check":
 		skip("it needs " + value)
 	case "disabled_if":
-		skip("a shell is to tell whether it can be run: " + value)
+		skip("its disabled_if needs a shell: " + value)
 	case "groups":
 		for _, group := range strings.Fields(value) {
 			switch group {
 			case "nodefault":
-				skip("its authors have it run by hand only")
+				skip("not run by default (group nodefault)")
 			case "migration", "panic", "pv-host":
-				skip("it needs more than one QEMU: " + group)
+				skip("its group needs another runner: " + group)
 			}
 		}
+	default:
+		skip("unknown setting: " + key)
 	}
 	return nil
 }

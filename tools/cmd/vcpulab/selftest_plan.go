@@ -61,7 +61,7 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 		return nil, exit.With(exit.Usage, fmt.Errorf("--config %s is for x86_64, not for %s", c.Config, c.Arch))
 	}
 	if c.UnitTests != "" && (c.Quick || len(arches) > 1 || arches[0].Name != arch.X86_64().Name) {
-		return nil, exit.With(exit.Usage, errors.New("--kvm-unit-tests is for x86_64, and not to be had with --quick: choose with --only"))
+		return nil, exit.With(exit.Usage, errors.New("--kvm-unit-tests is for x86_64 and cannot be combined with --quick: choose with --only"))
 	}
 	if err := pattern.Check(c.Only); err != nil {
 		return nil, fmt.Errorf("select selftests: %w", err)
