@@ -52,6 +52,8 @@ type Prepared struct {
 	Recipients []Recipient `json:"recipients"`
 	// LeftOut are the subjects of the patches that are not among the mails.
 	LeftOut []string `json:"left_out,omitempty"`
+	// WaitsFor are the sets that have to be public before this one is.
+	WaitsFor []string `json:"waits_for,omitempty"`
 	// Command is the git send-email command, by words, that sends them.
 	Command []string `json:"command"`
 }

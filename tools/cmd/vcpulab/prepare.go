@@ -63,6 +63,9 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if err != nil {
 		return err
 	}
+	if p.WaitsFor, err = waitsFor(sets, set); err != nil {
+		return err
+	}
 
 	if l.JSON {
 		return l.printJSON(p)
@@ -76,8 +79,26 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if o.Private {
 		l.printf("\nThis set is private: it goes to the following addresses, and to no list.\n")
 	}
+	for _, name := range p.WaitsFor {
+		l.printf("\nIt needs %s, which is private: send it to a list only once %[1]s is public.\n", name)
+	}
 	l.printf("\nRead them, then send them with\n\n  %s\n", shellescape.QuoteCommand(p.Command))
 	return nil
+}
+
+// waitsFor returns the private sets that a set needs that is not: its patches show what
+// those change.
+func waitsFor(sets *series.Sets, set series.Set) (names []string, err error) {
+	if set.Private || len(sets.All) == 1 {
+		return nil, nil
+	}
+	stack, err := sets.Stack(set.Name)
+	for _, s := range stack {
+		if s.Private {
+			names = append(names, s.Name)
+		}
+	}
+	return names, err
 }
 
 // choose returns the set to send. No maintainer takes several at once.
