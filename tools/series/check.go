@@ -44,7 +44,7 @@ var (
 	unfilled = regexp.MustCompile(`\*\*\* (SUBJECT|BLURB) HERE \*\*\*`)
 )
 
-// Check looks at how the mails are written: author everywhere (nobody is whoever has
+// Check looks at how the mails are written: author everywhere (if it is empty, whoever has
 // written each, who need not be the last to sign off, and one patch needs no letter), signed off by
 // the author last, subjects in the kernel's style, Fixes tags well formed,
 // blob ids in index lines, nothing after the patch, and a cover letter that

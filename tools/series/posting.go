@@ -15,7 +15,7 @@ import (
 )
 
 // posting is what was sent of a series at a time: one version of it, some of its patches
-// again, or patches that somebody sent in answer to it.
+// again, or patches that a reader sent in answer to it.
 type posting struct {
 	version, total int // total is 0 for a patch without a number
 	mails          []*threadMail
@@ -92,7 +92,7 @@ func (g *posting) again(o *posting) bool {
 	return !slices.ContainsFunc(g.mails, func(m *threadMail) bool { return m.Number != 0 && m.replaces(o) == nil })
 }
 
-// beside tells whether g is what somebody sent in answer to o and no version of it: a
+// beside tells whether g is what a reader sent in answer to o and no version of it: a
 // patch to go on top, or another way to do it. What follows a version for comments has
 // a subject of that.
 func (g *posting) beside(o *posting) bool {

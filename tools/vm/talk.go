@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// talk are the connections with a guest that somebody talks to, see Options.
+// talk are the connections with a guest that a user talks to, see Options.
 type talk struct {
 	ours, theirs []*os.File
 	heard        sync.WaitGroup // until all that the guest said has been written
