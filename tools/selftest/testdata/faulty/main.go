@@ -30,11 +30,14 @@ func main() {
 		time.Sleep(time.Hour)
 	case "clock":
 		fmt.Println("Random seed:", time.Now().Unix())
-	case "open", "open again":
+	case "open":
+		// Until an allocation fails: that begins some time after this has.
+		for {
+			open()
+		}
+	case "open again":
 		for range 2000 {
-			f, err := os.Open("/dev/null")
-			must(err)
-			must(f.Close())
+			open()
 		}
 	case "panic":
 		// The kernel is told to panic when memory runs out, that of a cgroup
@@ -78,6 +81,12 @@ func main() {
 }
 
 func write(file, text string) { must(os.WriteFile(file, []byte(text), 0)) }
+
+func open() {
+	f, err := os.Open("/dev/null")
+	must(err)
+	must(f.Close())
+}
 
 func must(err error) {
 	if err != nil {
