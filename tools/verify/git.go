@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -257,72 +256,6 @@ var diffstat = Check{
 		}
 		return found, nil
 	},
-}
-
-var (
-	statLine  = regexp.MustCompile(`^ \S.* \| +(?:(\d+)(?: [+-]*)?|Bin.*)$`)
-	statTotal = regexp.MustCompile(`^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?$`)
-)
-
-// ofOthers compares the numbers of diffstats with the diffs below them. People and their
-// programs have them as wide as they like, or none, and have diffs made in other ways
-// than git's own.
-func ofOthers(patches []*series.Patch, log io.Writer) (found []Finding) {
-	for _, p := range patches {
-		var is []string // a line a file, and the totals
-		complete := false
-		for line := range strings.Lines(above(p.Below())) {
-			line = strings.TrimRight(line, " \r\n")
-			if complete = statTotal.MatchString(line); complete || statLine.MatchString(line) {
-				is = append(is, line)
-			} else {
-				is = nil // that was of the notes
-			}
-			if complete {
-				break
-			}
-		}
-		if !complete {
-			continue
-		}
-
-		var want []string
-		insertions, deletions := 0, 0
-		for _, f := range p.Files {
-			removed, added := f.Lines()
-			insertions, deletions = insertions+len(added), deletions+len(removed)
-			want = append(want, fmt.Sprintf(" %s | %d", cmp.Or(f.NewPath(), f.OldPath()), len(added)+len(removed)))
-		}
-		want = append(want, fmt.Sprintf(" %d files changed, %d insertions(+), %d deletions(-)", len(p.Files), insertions, deletions))
-		fmt.Fprintf(log, "%s\n%s\n", p.Name, strings.Join(want, "\n"))
-		for i := range max(len(is), len(want)) {
-			if i < len(is) && i < len(want) && slices.Equal(numbers(is[i]), numbers(want[i])) {
-				continue
-			}
-			f := Finding{Patch: p.Name, Message: "the diffstat is not that of the diff", Do: "make the patch again with git format-patch"}
-			if i < len(want) {
-				f.Expected = want[i]
-			}
-			if i < len(is) {
-				f.Found = is[i]
-			}
-			found = append(found, f)
-			break
-		}
-	}
-	return found
-}
-
-// numbers returns what a line of a diffstat counts; nil for a binary file.
-func numbers(line string) (n []string) {
-	m := statTotal.FindStringSubmatch(line)
-	if m == nil {
-		m = statLine.FindStringSubmatch(line)
-	}
-	for _, number := range m[1:] {
-		n = append(n, cmp.Or(number, "0"))
-	}
-	return n
 }
 
 var cover = Check{
