@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package distro gets the kernel that the machine's distribution has built. It is
-// only unpacked: nothing is installed.
+// Package distro gets what the machine's distribution has built for guests: its
+// kernel, and a busybox. It is only unpacked: nothing is installed.
 package distro
 
 import (
@@ -99,10 +99,12 @@ func parseDepends(out string) string {
 	return ""
 }
 
-// unpack downloads a package and unpacks it into a directory.
-func unpack(ctx context.Context, name, dir string) error {
+// unpack downloads a package, with further options for apt, and unpacks it into a
+// directory.
+func unpack(ctx context.Context, name, dir string, options ...string) error {
 	// As root apt downloads as another user, unless that may not write there.
-	if _, err := apt(ctx, dir, "apt-get", "--quiet", "-o", "APT::Sandbox::User=root", "download", name); err != nil {
+	args := append([]string{"download", "--quiet", "-o", "APT::Sandbox::User=root", name}, options...)
+	if _, err := apt(ctx, dir, "apt-get", args...); err != nil {
 		return err
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))

@@ -17,6 +17,8 @@ import (
 	"al.essio.dev/pkg/shellescape"
 
 	"vcpulab/ebpf/wire"
+	"vcpulab/tools/arch"
+	"vcpulab/tools/distro"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/pattern"
@@ -37,19 +39,22 @@ type shellCmd struct {
 	Memory  int      `help:"Its memory, in MiB." default:"2048" placeholder:"MIB"`
 	GDB     bool     `name:"gdb" help:"Stop before the first instruction, and say how to attach gdb."`
 	VMCore  string   `name:"vmcore" help:"If the kernel panics, write the guest's memory there, for gdb and crash." placeholder:"FILE" type:"path"`
-	Busybox string   `help:"A static busybox for the guest (default: this machine's)." placeholder:"FILE" type:"existingfile"`
+	Param   []string `help:"A parameter of KVM's modules, or of a kernel without modules, as kvm_amd.npt=0. May be repeated." placeholder:"MODULE.NAME=VALUE" sep:"none"`
+	Busybox string   `help:"A static busybox for the guest (default: this machine's, or Debian's for another architecture)." placeholder:"FILE" type:"existingfile"`
 	Out     string   `help:"Directory for the kernel's console." default:"out/shell" placeholder:"DIR"`
 }
 
 // Run ends as the program in the guest did.
 func (c shellCmd) Run(ctx context.Context, l *lab) error {
 	s := shell.Session{Args: c.Command, Name: c.Kernel, Busybox: c.Busybox, Stdin: os.Stdin, Stdout: l.stdout, Stderr: l.stderr}
-	err := errors.Join(s.Check(), c.check())
-	if err == nil && s.Busybox == "" {
-		s.Busybox, err = shell.FindBusybox()
-	}
-	if err != nil {
+	params, err := c.params()
+	if err := errors.Join(s.Check(), c.check(), err); err != nil {
 		return err
+	}
+	if s.Busybox == "" {
+		if s.Busybox, err = l.busybox(ctx, c.Arch); err != nil {
+			return err
+		}
 	}
 	out, err := outDir(c.Out)
 	if err != nil {
@@ -72,7 +77,7 @@ func (c shellCmd) Run(ctx context.Context, l *lab) error {
 	}
 
 	m := vm.Machine{Arch: k.Arch, Accel: choice.Accel, Kernel: k.ImagePath(), CPUs: c.CPUs, MemMiB: c.Memory}
-	g, err := l.kvmGuest(k, choice.Accel, nil)
+	g, err := l.kvmGuest(k, choice.Accel, params)
 	if err != nil {
 		return err
 	}
@@ -115,6 +120,32 @@ func (c shellCmd) check() error {
 		return exit.With(exit.Usage, fmt.Errorf("--cpus %d --memory %d: expected 1 or more", c.CPUs, c.Memory))
 	}
 	return nil
+}
+
+// params returns the parameters of the guest's modules: there is one guest, so each has
+// one value.
+func (c shellCmd) params() ([]vm.Param, error) {
+	combined, err := paramFlag{c.Param}.combineParams()
+	if err != nil {
+		return nil, err
+	}
+	if len(combined) > 1 {
+		return nil, exit.With(exit.Usage, fmt.Errorf("--param %s: expected one value of each, for one guest", strings.Join(c.Param, " --param ")))
+	}
+	return combined[0], nil
+}
+
+// busybox returns the path of a busybox for guests of an architecture.
+func (l *lab) busybox(ctx context.Context, name string) (string, error) {
+	a, err := arch.Find(name)
+	if err != nil || a.IsHost() || !a.Boots() { // what cannot be booted is told later
+		return shell.FindBusybox()
+	}
+	file, err := distro.FetchBusybox(ctx, l.cache, l.log, a)
+	if err != nil {
+		return "", fmt.Errorf("%w\ngive one with --busybox", err)
+	}
+	return file, nil
 }
 
 // mounts returns the file systems that a guest mounts: those that its kernel has.

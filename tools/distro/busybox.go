@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package distro
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"vcpulab/tools/arch"
+	"vcpulab/tools/cache"
+	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
+)
+
+// busybox is the Debian package of a busybox that needs no libraries.
+const busybox = "busybox-static"
+
+// FetchBusybox returns the path of a busybox for guests of an architecture that
+// need not be this machine's. apt verifies it, by lists of its own: those of the
+// machine have only the packages that can be installed.
+func FetchBusybox(ctx context.Context, c *cache.Cache, log *progress.Log, a arch.Arch) (string, error) {
+	const file = "busybox"
+	name := busybox + ":" + a.Debian
+	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name), func(ctx context.Context, tmp string) error {
+		step := log.Step("fetch " + name)
+		err := fetchForeign(ctx, name, a.Debian, filepath.Join(tmp, "work"))
+		if err == nil {
+			err = os.Rename(filepath.Join(tmp, "work", "bin", "busybox"), filepath.Join(tmp, file))
+		}
+		err = errors.Join(err, os.RemoveAll(filepath.Join(tmp, "work")))
+		step.End(err, "")
+		return err
+	})
+	if err != nil {
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("fetch %s: %w", name, err))
+	}
+	return filepath.Join(dir, file), nil
+}
+
+// fetchForeign unpacks a package for an architecture into a new directory, where apt
+// keeps its lists meanwhile.
+func fetchForeign(ctx context.Context, name, architecture, dir string) error {
+	state, archives := filepath.Join(dir, "state"), filepath.Join(dir, "cache")
+	for _, d := range []string{filepath.Join(state, "lists", "partial"), filepath.Join(archives, "archives", "partial")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	options := []string{
+		"-o", "Dir::State=" + state, "-o", "Dir::Cache=" + archives,
+		"-o", "APT::Architectures::=" + architecture, "-o", "Acquire::Languages=none",
+	}
+	update := append([]string{"update", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)
+	if _, err := apt(ctx, dir, "apt-get", update...); err != nil {
+		return err
+	}
+	return unpack(ctx, name, dir, options...)
+}
