@@ -29,7 +29,8 @@ import (
 	"vcpulab/tools/variant"
 )
 
-// versionsCmd tells two versions of a series apart. It builds and runs nothing.
+// versionsCmd tells two versions of a series apart. Without --run it builds and runs
+// nothing.
 type versionsCmd struct {
 	Old       string   `arg:"" help:"The old version: a directory of patches, an mbox, commits, TREE@A..B, or a revision of this repository."`
 	New       string   `arg:"" optional:"" help:"The new one (default: the project's own patches)."`
@@ -39,6 +40,8 @@ type versionsCmd struct {
 	Selftests []string `help:"What selftest wrote of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
 	Objects   []string `help:"What build --objects wrote of the old and of the new version, to compare the warnings." placeholder:"OLD,NEW"`
 	Sizes     bool     `help:"Compare the sizes of the kernels for x86_64, which have to be built."`
+	Runs      []string `name:"run" help:"Find out first, of both versions on x86_64: sizes, of the kernels; objects, what compilers warn of with the last patch; selftests, the quick ones; figures, bench --quick." enum:"sizes,objects,selftests,figures" placeholder:"WHAT,..."`
+	Out       string   `help:"With --run: directory for the results." default:"out/versions" placeholder:"DIR"`
 }
 
 // versions is what is different.
@@ -63,6 +66,9 @@ func (c versionsCmd) Run(ctx context.Context, l *lab) error {
 		if len(files) != 0 && len(files) != 2 {
 			return exit.With(exit.Usage, fmt.Errorf("%s %s: expected two files, OLD,NEW", flag, strings.Join(files, ",")))
 		}
+	}
+	if err := c.run(ctx, l); err != nil {
+		return err
 	}
 	old, err := l.version(ctx, c.Old, c.Set)
 	if err != nil {
