@@ -19,20 +19,22 @@ import (
 // good is a machine whose kernel can be measured, file by file.
 func good() map[string]string {
 	return map[string]string{
-		"proc/self/status":                                       "Name:\tx\nCapEff:\t000001ffffffffff\n",
-		"proc/sys/kernel/osrelease":                              "6.12.9\n",
-		"proc/sys/kernel/modules_disabled":                       "0\n",
-		"proc/sys/kernel/ftrace_enabled":                         "1\n",
-		"proc/modules":                                           "kvm_amd 200704 0 - Live 0x0\nkvm 1400832 1 kvm_amd, Live 0x0\n",
-		"dev/kvm":                                                "",
-		"sys/module/module/parameters/sig_enforce":               "N\n",
-		"sys/kernel/security/lockdown":                           "[none] integrity confidentiality\n",
-		"sys/kernel/btf/vmlinux":                                 "",
-		"sys/kernel/btf/kvm":                                     "",
-		clockFolder + "current_clocksource":                      "tsc\n",
-		clockFolder + "available_clocksource":                    "tsc hpet acpi_pm \n",
-		"lib/modules/6.12.9/build/Makefile":                      "",
-		"lib/modules/6.12.9/build/include/config/kernel.release": "6.12.9\n",
+		"proc/self/status":                                        "Name:\tx\nCapEff:\t000001ffffffffff\n",
+		"proc/sys/kernel/osrelease":                               "6.12.9\n",
+		"proc/sys/kernel/modules_disabled":                        "0\n",
+		"proc/sys/kernel/ftrace_enabled":                          "1\n",
+		"proc/modules":                                            "kvm_amd 200704 0 - Live 0x0\nkvm 1400832 1 kvm_amd, Live 0x0\n",
+		"dev/kvm":                                                 "",
+		"sys/module/module/parameters/sig_enforce":                "N\n",
+		"sys/kernel/security/lockdown":                            "[none] integrity confidentiality\n",
+		"sys/kernel/btf/vmlinux":                                  "",
+		"sys/kernel/btf/kvm":                                      "",
+		clockFolder + "current_clocksource":                       "tsc\n",
+		clockFolder + "available_clocksource":                     "tsc hpet acpi_pm \n",
+		"lib/modules/6.12.9/build/Makefile":                       "",
+		"lib/modules/6.12.9/build/include/generated/utsrelease.h": "#define UTS_RELEASE \"6.12.9\"\n",
+		// As in Debian's headers.
+		"lib/modules/6.12.9/build/include/config/kernel.release": "6.12.172\n",
 	}
 }
 
@@ -92,8 +94,8 @@ func TestCheck(t *testing.T) {
 		"another clock":     {changes: map[string]string{clockFolder + "current_clocksource": "hpet\n"}, why: `expected the clock source tsc, found "hpet"`, next: "echo tsc > /sys/"},
 		"no clock":          {changes: map[string]string{clockFolder + "current_clocksource": "hpet\n", clockFolder + "available_clocksource": "hpet tsc-early\n"}, why: `found "hpet"`, next: "tsc=reliable"},
 		"nothing to build":  {changes: map[string]string{"lib/modules/6.12.9/build/Makefile": ""}, why: "nothing to build modules with", next: "install linux-headers-6.12.9"},
-		"nothing built":     {changes: map[string]string{"lib/modules/6.12.9/build/include/config/kernel.release": ""}, why: "no kernel was built in", next: "--kernel-build"},
-		"built for another": {changes: map[string]string{"lib/modules/6.12.9/build/include/config/kernel.release": "6.12.8\n"}, why: "is for Linux 6.12.8 and not for the one that runs, 6.12.9", next: "--kernel-build"},
+		"nothing built":     {changes: map[string]string{"lib/modules/6.12.9/build/include/generated/utsrelease.h": ""}, why: "no kernel was built in", next: "--kernel-build"},
+		"built for another": {changes: map[string]string{"lib/modules/6.12.9/build/include/generated/utsrelease.h": "#define UTS_RELEASE \"6.12.8\"\n"}, why: "is for Linux 6.12.8 and not for the one that runs, 6.12.9", next: "--kernel-build"},
 		"other directory":   {build: "/none", why: "nothing to build modules with in /none", next: "--kernel-build"},
 	} {
 		t.Run(name, func(t *testing.T) {
