@@ -87,6 +87,7 @@ test-kvm: $(VCPULAB)
 	$(VCPULAB) nested -- $(VCPULAB) boot base --accel kvm
 	$(VCPULAB) nested -- $(VCPULAB) bench --quick --accel kvm --rounds 1 --trial --out out/kvm
 	$(VCPULAB) nested -- $(VCPULAB) selftest --only vcpu_id_test --accel kvm --out out/kvm
+	$(VCPULAB) nested --always --headers -- $(VCPULAB) bench --running --quick --rounds 1 --trial
 
 ## make apply-patches  apply the patches and print where the patched tree is
 apply-patches: $(VCPULAB)

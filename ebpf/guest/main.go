@@ -137,7 +137,7 @@ func protect(f func() error) (err error) {
 func do(out *wire.Encoder, job wire.Job) error {
 	for _, name := range job.Mounts {
 		if name == wire.HostMount {
-			if err := mountHost(job.Emptied); err != nil {
+			if err := mountHost(job.Emptied, job.Layered); err != nil {
 				return err
 			}
 			continue
@@ -237,9 +237,12 @@ var (
 	}
 )
 
+// by9p says how the guest gets the host's files.
+const by9p = "trans=virtio,version=9p2000.L,cache=loose,msize=512000"
+
 // hostMounts are what a program sees that takes the host's root for its own.
 var hostMounts = []mount{
-	{wire.HostTag, "/lower", "trans=virtio,version=9p2000.L,cache=loose,msize=512000"},
+	{wire.HostTag, "/lower", by9p},
 	{"tmpfs", "/upper", ""},
 	{"overlay", wire.HostRoot, ""},
 	{"proc", wire.HostRoot + "/proc", ""},
@@ -251,13 +254,25 @@ var hostMounts = []mount{
 	{"bpf", wire.HostRoot + "/sys/fs/bpf", ""},
 }
 
-// mountHost mounts the host's root, in which some directories are empty, and links
-// what programs expect in /dev and no kernel makes.
-func mountHost(emptied []string) error {
-	const written, work = "/upper/written", "/upper/work"
+// mountHost mounts the host's root, in which some directories are empty and over which
+// files of a layer may be laid, and links what programs expect in /dev and no kernel
+// makes.
+func mountHost(emptied []string, layered bool) error {
+	const written, work, layer = "/upper/written", "/upper/work", "/layer"
+	lower := "/lower"
+	if layered {
+		lower = layer + ":" + lower
+		err := os.Mkdir(layer, 0o755)
+		if err == nil {
+			err = os.NewSyscallError("mount "+wire.LayerTag, unix.Mount(wire.LayerTag, layer, wire.HostTag, 0, by9p))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for _, m := range hostMounts {
 		if m.fstype == "overlay" {
-			m.data = "lowerdir=/lower,upperdir=" + written + ",workdir=" + work
+			m.data = "lowerdir=" + lower + ",upperdir=" + written + ",workdir=" + work
 			if err := errors.Join(os.Mkdir(written, 0o755), os.Mkdir(work, 0o755)); err != nil {
 				return err
 			}

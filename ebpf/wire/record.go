@@ -136,6 +136,9 @@ type Job struct {
 	Mounts []string `json:"mounts,omitempty"`
 	// Emptied are directories of the host's that HostMount has empty.
 	Emptied []string `json:"emptied,omitempty"`
+	// Layered says that HostMount has the files that the guest finds by LayerTag,
+	// too; they win.
+	Layered bool `json:"layered,omitempty"`
 	// Drivers are modules that are loaded in this order before the port is opened
 	// and anything is mounted.
 	Drivers []Module `json:"drivers,omitempty"`
@@ -202,11 +205,13 @@ type Checker struct {
 
 // HostMount is what Job.Mounts has for the root of the machine that the guest
 // runs on: the guest sees it at HostRoot, and what it writes is gone with it.
-// HostTag is the tag by which the guest finds it, over 9p.
+// HostTag is the tag by which the guest finds it, over 9p, and LayerTag that of a
+// directory of which the files are laid over it.
 const (
 	HostMount = "host"
 	HostRoot  = "/host"
 	HostTag   = "9p"
+	LayerTag  = "layer"
 )
 
 // Program is one program to run in the guest, static unless it has a Root.

@@ -57,7 +57,7 @@ esac`,
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "update ") || !strings.Contains(lines[1], " busybox-static:arm64 ") {
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "update ") || !strings.HasSuffix(lines[1], " busybox-static:arm64") {
 		t.Fatalf("expected an update and a download, found %q", lines)
 	}
 	for _, line := range lines {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 type Kernel struct {
 	Image   string // path of a bzImage
 	Modules string // directory with its modules, not compressed
+	Release string // as uname -r has it
 }
 
 // meta is the Debian package that depends on the newest kernel.
@@ -52,7 +54,8 @@ func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, erro
 	if len(images) != 1 {
 		return Kernel{}, fmt.Errorf("%s: expected one boot/vmlinuz-*, found %d", name, len(images))
 	}
-	return Kernel{Image: images[0], Modules: filepath.Join(dir, "lib", "modules")}, nil
+	_, release, _ := strings.Cut(filepath.Base(images[0]), "-")
+	return Kernel{Image: images[0], Modules: filepath.Join(dir, "lib", "modules"), Release: release}, nil
 }
 
 // Find returns modules by their names, "9p", in this order.
@@ -76,9 +79,11 @@ func newest(ctx context.Context) (name, sum string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if name = parseDepends(out); name == "" {
+	depends := parseDepends(out)
+	if len(depends) == 0 {
 		return "", "", fmt.Errorf("%s depends on no kernel: %q", meta, out)
 	}
+	name = depends[0]
 	if out, err = apt(ctx, "", "apt-get", "download", "--print-uris", name); err != nil {
 		return "", "", err
 	}
@@ -89,21 +94,22 @@ func newest(ctx context.Context) (name, sum string, err error) {
 	return name, fields[3], nil
 }
 
-// parseDepends returns the first package that apt-cache says a package depends on.
-func parseDepends(out string) string {
+// parseDepends returns the packages that apt-cache says a package depends on.
+func parseDepends(out string) (names []string) {
 	for line := range strings.Lines(out) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: "); ok {
-			return name
+			names = append(names, name)
 		}
 	}
-	return ""
+	return names
 }
 
 // unpack downloads a package, with further options for apt, and unpacks it into a
 // directory.
 func unpack(ctx context.Context, name, dir string, options ...string) error {
 	// As root apt downloads as another user, unless that may not write there.
-	args := append([]string{"download", "--quiet", "-o", "APT::Sandbox::User=root", name}, options...)
+	args := append([]string{"download", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)
+	args = append(args, name)
 	if _, err := apt(ctx, dir, "apt-get", args...); err != nil {
 		return err
 	}
@@ -115,7 +121,7 @@ func unpack(ctx context.Context, name, dir string, options ...string) error {
 		return err
 	}
 	_, err = apt(ctx, dir, "dpkg-deb", "--extract", debs[0], dir)
-	return err
+	return errors.Join(err, os.Remove(debs[0]))
 }
 
 // apt runs a program of the package manager.

@@ -46,6 +46,9 @@ type Machine struct {
 	Initrd string
 	// HostRoot lets the guest read this machine's files, for wire.HostMount.
 	HostRoot bool
+	// HostLayer is a directory with files that the guest sees there, too, for
+	// wire.Job.Layered; "" is none.
+	HostLayer string
 	// Options are further options of QEMU's -machine, such as gic-version=2.
 	// They win.
 	Options string
@@ -175,6 +178,11 @@ func (m Machine) args(ch channels) []string {
 		args = append(args,
 			"-fsdev", "local,id=host,path=/,readonly=on,security_model=none,multidevs=remap",
 			"-device", "virtio-9p-pci,fsdev=host,mount_tag="+wire.HostTag)
+	}
+	if m.HostLayer != "" {
+		args = append(args,
+			"-fsdev", "local,id=layer,path="+strings.ReplaceAll(m.HostLayer, ",", ",,")+",readonly=on,security_model=none",
+			"-device", "virtio-9p-pci,fsdev=layer,mount_tag="+wire.LayerTag)
 	}
 
 	args = append(args, "-kernel", m.Kernel)

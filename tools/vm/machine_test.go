@@ -20,6 +20,7 @@ func TestCommands(t *testing.T) {
 		{"x86_64, counting", Machine{Arch: arch.X86_64(), Kernel: "vmlinux", ICount: true, MemMiB: 2048}},
 		{"x86_64, four CPUs", Machine{Arch: arch.X86_64(), Kernel: "vmlinux", CPUs: 4, Append: []string{"loglevel=8"}}},
 		{"x86_64, files of the host", Machine{Arch: arch.X86_64(), Kernel: "bzImage", HostRoot: true}},
+		{"x86_64, files of the host and others", Machine{Arch: arch.X86_64(), Kernel: "bzImage", HostRoot: true, HostLayer: "/a, b"}},
 		{"x86_64, KVM", Machine{Arch: arch.X86_64(), Accel: KVM, Kernel: "a kernel"}},
 		{"arm64", Machine{Arch: testArch("arm64"), Kernel: "Image", Initrd: "initramfs.cpio"}},
 		{"arm64, GICv2", Machine{Arch: testArch("arm64"), Kernel: "Image", Options: "gic-version=2"}},

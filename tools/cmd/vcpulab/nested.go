@@ -24,6 +24,7 @@ import (
 // nestedCmd runs a command where there is a KVM.
 type nestedCmd struct {
 	Memory  int      `help:"Memory of the guest in MiB, of which what the command writes is a part." default:"4096" placeholder:"MIB"`
+	Headers bool     `help:"In a guest, have what it takes to build modules for its kernel, as bench --running does."`
 	Always  bool     `help:"Also where this machine's own KVM works."`
 	Out     string   `help:"Directory for the console, and for what repeats a boot that failed." default:"out/nested" placeholder:"DIR"`
 	Command []string `arg:"" passthrough:"" help:"The command and its arguments."`
@@ -108,10 +109,16 @@ func (c nestedCmd) boot(ctx context.Context, l *lab, command wire.Program) error
 	}
 	m := vm.Machine{Arch: arch.X86_64(), Kernel: k.Image, MemMiB: c.Memory, HostRoot: true}
 	m.Arch.QEMU.TCG.CPU = nestedCPU
+	if c.Headers {
+		if m.HostLayer, err = distro.FetchHeaders(ctx, l.cache, l.log, k); err != nil {
+			return err
+		}
+	}
 	guest := vm.Guest{
 		Source: l.root, Drivers: drivers, ModuleDir: k.Modules,
 		Job: wire.Job{
-			Mounts: []string{wire.HostMount},
+			Mounts:  []string{wire.HostMount},
+			Layered: m.HostLayer != "",
 			// The guest does not see who locks what here, and would remove what is
 			// half done.
 			Emptied:         []string{l.cache.TmpDir()},
