@@ -54,8 +54,10 @@ func fetchForeign(ctx context.Context, name, architecture, dir string) error {
 		"-o", "APT::Architectures::=" + architecture, "-o", "Acquire::Languages=none",
 	}
 	update := append([]string{"update", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)
-	if _, err := apt(ctx, dir, "apt-get", update...); err != nil {
-		return err
+	// A list that could not be had, as of updates alone, may not be the one that counts.
+	_, updateErr := apt(ctx, dir, "apt-get", update...)
+	if err := unpack(ctx, name, dir, options...); err != nil {
+		return errors.Join(err, updateErr)
 	}
-	return unpack(ctx, name, dir, options...)
+	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// TestFetchBusybox fetches a package once, with lists that are gone afterwards, or
-// says what apt said.
+// TestFetchBusybox fetches a package once, with lists that are gone afterwards, also if
+// one of them is missing, or says what apt said.
 func TestFetchBusybox(t *testing.T) {
 	arm64, err := arch.Find("arm64")
 	if err != nil {
@@ -25,6 +25,7 @@ func TestFetchBusybox(t *testing.T) {
 	for name, script := range map[string]string{
 		"apt-get": `echo "$*" >>` + log + `
 case "$*" in
+update*Architectures::=arm64*) echo "E: Some index files failed to download" >&2; exit 100 ;;
 *Architectures::=riscv64*) echo "E: Unable to locate package" >&2; exit 100 ;;
 download*) : >b.deb ;;
 esac`,
