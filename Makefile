@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # For test-kernel: an architecture that can be booted, or all of them.
 ARCH ?= x86_64
 
-.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params test-kvm apply-patches \
+.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params test-powerpc test-kvm apply-patches \
 	verify onto build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -78,6 +78,16 @@ test-kernel-params: $(VCPULAB)
 	$(VCPULAB) selftest --quick --param kvm_amd.nested=0
 	$(VCPULAB) selftest --quick --param kvm.tdp_mmu=0
 	$(VCPULAB) selftest --quick --arch arm64 --param kvm-arm.mode=nvhe
+
+## make test-powerpc   look vCPUs up by ID on powerpc, for which the kernel has no selftests: fails without the patches
+test-powerpc: $(VCPULAB)
+	$(VCPULAB) install build boot shell --arch ppc64le
+	GOARCH=ppc64le go build -o out/powerpc ./ci/powerpc
+	$(VCPULAB) shell patched --arch ppc64le -- $(IN_GUEST) <out/powerpc
+	$(VCPULAB) shell base --arch ppc64le -- $(IN_GUEST) <out/powerpc; test $$? -eq 1
+
+# What runs a program in a guest that comes as its standard input.
+IN_GUEST = sh -c 'cat >/tmp/program && chmod +x /tmp/program && exec /tmp/program'
 
 ## make test-kvm       boot, measure and test with KVM: in a guest that has one, if this machine's does not work
 test-kvm: $(VCPULAB)

@@ -122,6 +122,11 @@ func Bootable() []Arch {
 	return slices.DeleteFunc(Arches(), func(a Arch) bool { return !a.Boots() })
 }
 
+// Tested returns those of them whose kernels have selftests of KVM.
+func Tested() []Arch {
+	return slices.DeleteFunc(Bootable(), func(a Arch) bool { return !a.Selftests })
+}
+
 // Names returns the names of architectures, separated by commas.
 func Names(arches []Arch) string {
 	names := make([]string, len(arches))
@@ -152,13 +157,13 @@ func Find(name string) (Arch, error) {
 	return find(table, name)
 }
 
-// FindBootable is Find for kernels that are to be booted. name may be [All].
-func FindBootable(name string) ([]Arch, error) {
-	bootable := Bootable()
+// FindAmong is Find for one of some architectures, [Bootable] or [Tested]. name may
+// be [All].
+func FindAmong(among []Arch, name string) ([]Arch, error) {
 	if name == All {
-		return bootable, nil
+		return among, nil
 	}
-	a, err := find(bootable, name)
+	a, err := find(among, name)
 	if err != nil {
 		return nil, fmt.Errorf("%w, %s", err, All)
 	}

@@ -27,11 +27,21 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestFindBootable(t *testing.T) {
-	for name, want := range map[string]string{All: "x86_64, arm64, riscv64", "aarch64": "arm64", "s390x": ""} {
-		found, err := FindBootable(name)
-		if Names(found) != want || (err != nil) != (want == "") {
-			t.Errorf("%s: expected %q, found %q, %v", name, want, Names(found), err)
+func TestFindAmong(t *testing.T) {
+	for name, want := range map[string]struct{ bootable, tested string }{
+		All:       {"x86_64, arm64, riscv64, ppc64le", "x86_64, arm64, riscv64"},
+		"aarch64": {"arm64", "arm64"},
+		"ppc64le": {"ppc64le", ""},
+		"s390x":   {},
+	} {
+		for _, tt := range []struct {
+			among []Arch
+			want  string
+		}{{Bootable(), want.bootable}, {Tested(), want.tested}} {
+			found, err := FindAmong(tt.among, name)
+			if Names(found) != tt.want || (err != nil) != (tt.want == "") {
+				t.Errorf("%s: expected %q, found %q, %v", name, tt.want, Names(found), err)
+			}
 		}
 	}
 }

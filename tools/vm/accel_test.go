@@ -44,6 +44,7 @@ func TestProgramCounters(t *testing.T) {
 		"i386":   {"x86_64", "EAX=00000000 EIP=0010005c EFL=00000046", "0x0010005c"},
 		"arm64":  {"arm64", " PC=ffff800080a1b2c4 X00=0000000000000000", "0xffff800080a1b2c4"},
 		"riscv":  {"riscv64", " V      =   0\r\n pc       ffffffff80a1b2c4\r\n mhartid  0000000000000000", "0xffffffff80a1b2c4"},
+		"ppc":    {"ppc64le", "NIP c0000000000e7b34   LR c0000000000e7b30 CTR c0000000001060a0 XER 0000000020040000 CPU#0\r\nMSR 8000000000009033\r\n", "0xc0000000000e7b34"},
 		"two":    {"x86_64", "CPU#0\nRIP=01\nCPU#1\nRIP=02", "0x01 0x02"},
 		"none":   {"x86_64", "", ""},
 	} {

@@ -57,7 +57,7 @@ func needQEMU(t testing.TB, a arch.Arch) {
 
 // testArch finds an architecture that can be booted.
 func testArch(name string) arch.Arch {
-	found, err := arch.FindBootable(name)
+	found, err := arch.FindAmong(arch.Bootable(), name)
 	if err != nil {
 		panic(err)
 	}

@@ -25,6 +25,7 @@ func TestCommands(t *testing.T) {
 		{"arm64", Machine{Arch: testArch("arm64"), Kernel: "Image", Initrd: "initramfs.cpio"}},
 		{"arm64, GICv2", Machine{Arch: testArch("arm64"), Kernel: "Image", Options: "gic-version=2"}},
 		{"arm64, KVM", Machine{Arch: testArch("arm64"), Accel: KVM, Kernel: "Image"}},
+		{"ppc64le", Machine{Arch: testArch("ppc64le"), Kernel: "vmlinux", Initrd: "initramfs.cpio"}},
 		{"riscv64", Machine{Arch: testArch("riscv64"), Kernel: "Image", Initrd: "initramfs.cpio"}},
 	} {
 		out.WriteString(tt.name + "\n" + tt.m.Command("records, all.jsonl") + "\n\n")

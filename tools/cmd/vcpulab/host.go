@@ -49,7 +49,7 @@ func (c installCmd) groups(l *lab) ([]string, error) {
 		}
 	}
 	if c.Arch != "" {
-		arches, err := arch.FindBootable(c.Arch)
+		arches, err := arch.FindAmong(arch.Bootable(), c.Arch)
 		if err != nil {
 			return nil, exit.With(exit.Usage, err)
 		}

@@ -83,7 +83,7 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		kong.Writers(stdout, stderr), kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 90}),
 		kong.Help(printHelp),
-		kong.Vars{"bootable": arch.Names(arch.Bootable()), "groups": arch.Groups()},
+		kong.Vars{"bootable": arch.Names(arch.Bootable()), "tested": arch.Names(arch.Tested()), "groups": arch.Groups()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		// What verbs take besides a lab is read for those that do.
 		kong.BindToProvider((*lab).sets), kong.BindToProvider((*lab).packages))

@@ -181,7 +181,7 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	}
 	name := arch.X86_64().Name
 	if !slices.Contains([]string{configDefault, configDebug, configKCSAN}, config) {
-		if _, err := arch.FindBootable(config); err != nil || config == name {
+		if _, err := arch.FindAmong(arch.Tested(), config); err != nil || config == name {
 			return g, exit.With(exit.Usage, fmt.Errorf("unknown configuration %q for kernels: expected %s, %s, %s or the name of another architecture",
 				config, configDefault, configDebug, configKCSAN))
 		}

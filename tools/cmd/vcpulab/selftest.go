@@ -26,7 +26,7 @@ import (
 // selftestCmd runs KVM's selftests on both kernels.
 type selftestCmd struct {
 	kernelFlags
-	Arch  string   `help:"${bootable}, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`
+	Arch  string   `help:"${tested}, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`
 	Quick bool     `help:"Only the tests that touch the lookup of vCPUs, and those that the series adds: minutes (the default with --config debug and kcsan)."`
 	Only  []string `help:"Names of tests; * and ? are wild. May be given again." placeholder:"PATTERN"`
 	Accel string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`

@@ -53,7 +53,7 @@ func (c selftestCmd) quick() bool { return c.Quick || c.searching() && len(c.Onl
 // plans decides what to run. Errors come before a kernel is built, and as far
 // as possible before one is fetched.
 func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) {
-	arches, err := arch.FindBootable(c.Arch)
+	arches, err := arch.FindAmong(arch.Tested(), c.Arch)
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
