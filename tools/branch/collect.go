@@ -92,9 +92,15 @@ func Collect(ctx context.Context, dir string, base tree.Tree, sets *series.Sets,
 	if err := os.CopyFS(out, os.DirFS(sets.Dir)); err != nil {
 		return nil, err
 	}
+	before := *sets
+	before.Dir = out
 	var list []Collected
 	for _, set := range all {
-		c, err := replace(ctx, again, set, filepath.Join(out, set.Dir()))
+		was, err := before.LoadAlone(set)
+		if err != nil {
+			return nil, err
+		}
+		c, err := replace(ctx, again, set, was)
 		if err != nil {
 			return nil, err
 		}
@@ -204,12 +210,9 @@ func format(ctx context.Context, repo, span, dir string, cover bool) error {
 	return nil
 }
 
-// replace replaces the patches of a set in dir with those of its branch.
-func replace(ctx context.Context, repo string, set series.Set, dir string) (c Collected, err error) {
-	was, err := series.Load(dir)
-	if err != nil {
-		return c, err
-	}
+// replace replaces the patches of a set in its directory with those of its branch.
+func replace(ctx context.Context, repo string, set series.Set, was *series.Series) (c Collected, err error) {
+	dir := was.Dir
 	fresh, err := os.MkdirTemp(repo, "patches-")
 	if err == nil {
 		err = format(ctx, repo, startRefs+name(set)+".."+name(set), fresh, true)
