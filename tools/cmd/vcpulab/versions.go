@@ -35,6 +35,7 @@ type versionsCmd struct {
 	Old       string   `arg:"" help:"The old version: a directory of patches, an mbox, commits, TREE@A..B, or a revision of this repository."`
 	New       string   `arg:"" optional:"" help:"The new one (default: the project's own patches)."`
 	Set       string   `help:"Only this set or rival of both, and what it needs (default: all sets)." placeholder:"NAME"`
+	OldBase   string   `help:"What the old version is for, as --base, if that is for the new one alone." placeholder:"BASE"`
 	NoDiff    bool     `help:"Do not show how patches have changed."`
 	Figures   []string `help:"What bench measured of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
 	Selftests []string `help:"What selftest wrote of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
@@ -70,7 +71,7 @@ func (c versionsCmd) Run(ctx context.Context, l *lab) error {
 	if err := c.run(ctx, l); err != nil {
 		return err
 	}
-	old, err := l.version(ctx, c.Old, c.Set)
+	old, err := c.labOf(l, c.Old).version(ctx, c.Old, c.Set)
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,15 @@ func (c versionsCmd) compare(ctx context.Context, l *lab, old, new branch.Versio
 		found.Sizes, err = l.compareSizes(ctx, old, new)
 	}
 	return found, err
+}
+
+// labOf is the lab for a version, of which the old one may have a base of its own.
+func (c versionsCmd) labOf(l *lab, name string) *lab {
+	own := *l
+	if name == c.Old && c.OldBase != "" {
+		own.Base = c.OldBase
+	}
+	return &own
 }
 
 // version opens a version of a series; "" is the project's own.

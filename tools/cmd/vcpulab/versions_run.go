@@ -40,10 +40,11 @@ func (c *versionsCmd) run(ctx context.Context, l *lab) error {
 		return err
 	}
 	for _, v := range []struct{ which, name string }{{"old", c.Old}, {"new", c.New}} {
-		if _, err := l.version(ctx, v.name, c.Set); err != nil {
+		own := c.labOf(l, v.name)
+		if _, err := own.version(ctx, v.name, c.Set); err != nil {
 			return err
 		}
-		if err := c.runVersion(ctx, l, v.name, filepath.Join(out, v.which)); err != nil {
+		if err := c.runVersion(ctx, own, v.name, filepath.Join(out, v.which)); err != nil {
 			return fmt.Errorf("the %s version: %w", v.which, err)
 		}
 	}
