@@ -53,7 +53,7 @@ type benchRunCmd struct {
 	Native  bool     `help:"Time lookups in user space on this processor, too, also while vCPUs' cache lines are another processor's, or in no cache."`
 	Out     string   `help:"Directory for the results (default: out; out/running with --running)." placeholder:"DIR"`
 	Count   []int    `name:"memory-at" help:"Count the memory of VMs with so many vCPUs, too. 4096 take the unpatched kernel some ten seconds each." placeholder:"N"`
-	Trial   bool     `help:"Do all of it and report no figure: times are none where an emulator makes them."`
+	Trial   bool     `help:"Run everything and report no figures, where times mean nothing, as in an emulator's guests."`
 	Seed    uint64   `help:"Shuffles the order of the boots." default:"1" placeholder:"N"`
 }
 
@@ -183,7 +183,7 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	r, runErr := c.measure(ctx, l, candidates, failed)
 	_ = os.Remove(failed) // unless there is something in it
 	if c.Trial {
-		return cmp.Or(runErr, l.showTrial(r))
+		return l.showTrial(r, runErr)
 	}
 	if err := l.deliver(out, r, show, runErr); err != nil || c.Designs || c.seriesFlags != (seriesFlags{}) {
 		return err
@@ -219,13 +219,16 @@ func (l *lab) showBrief(r *results.Results, files report.Files) error {
 	return l.show(r.Figures, func(w io.Writer) error { return report.Brief(w, r, files, report.Colours(w)) })
 }
 
-// showTrial says that everything was done.
-func (l *lab) showTrial(r *results.Results) error {
+// showTrial says that everything was done, unless runErr says that it was not.
+func (l *lab) showTrial(r *results.Results, runErr error) error {
+	if runErr != nil {
+		return runErr
+	}
 	did := struct {
 		Boots   int `json:"boots"`
 		Kernels int `json:"kernels"`
 	}{len(r.Boots), len(r.Kernels)}
-	return l.print(did, "{{.Boots}} boots of {{.Kernels}} kernels did all of it. No figure is reported: it was a trial.\n")
+	return l.print(did, "the trial is complete, runs: {{.Boots}}, kernels: {{.Kernels}}; no figure is reported\n")
 }
 
 // measure measures with each method that the accelerator allows.

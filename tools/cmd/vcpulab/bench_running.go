@@ -129,7 +129,7 @@ func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
 		r.Host.Running.Load[1] = s.Load()
 	}
 	if c.Trial {
-		return cmp.Or(runErr, l.showTrial(r))
+		return l.showTrial(r, runErr)
 	}
 	return l.deliver(out, r, l.showBrief, runErr)
 }
