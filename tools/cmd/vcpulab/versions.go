@@ -35,13 +35,13 @@ type versionsCmd struct {
 	Old       string   `arg:"" help:"The old version: a directory of patches, an mbox, commits, TREE@A..B, or a revision of this repository."`
 	New       string   `arg:"" optional:"" help:"The new one (default: the project's own patches)."`
 	Set       string   `help:"Only this set or rival of both, and what it needs (default: all sets)." placeholder:"NAME"`
-	OldBase   string   `help:"What the old version is for, as --base, if that is for the new one alone." placeholder:"BASE"`
+	OldBase   string   `help:"Base of the old version (default: that of --base)." placeholder:"BASE"`
 	NoDiff    bool     `help:"Do not show how patches have changed."`
 	Figures   []string `help:"What bench measured of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
 	Selftests []string `help:"What selftest wrote of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
 	Objects   []string `help:"What build --objects wrote of the old and of the new version, to compare the warnings." placeholder:"OLD,NEW"`
 	Sizes     bool     `help:"Compare the sizes of the kernels for x86_64, which have to be built."`
-	Runs      []string `name:"run" help:"Find out first, of both versions on x86_64: sizes, of the kernels; objects, what compilers warn of with the last patch; selftests, the quick ones; figures, bench --quick." enum:"sizes,objects,selftests,figures" placeholder:"WHAT,..."`
+	Runs      []string `name:"run" help:"Make these results of both versions first, on x86_64, and compare them: sizes (of the kernels), objects (warnings with the last patch), selftests (the quick ones), figures (bench --quick)." enum:"sizes,objects,selftests,figures" placeholder:"WHAT,..."`
 	Out       string   `help:"With --run: directory for the results." default:"out/versions" placeholder:"DIR"`
 }
 
@@ -71,7 +71,7 @@ func (c versionsCmd) Run(ctx context.Context, l *lab) error {
 	if err := c.run(ctx, l); err != nil {
 		return err
 	}
-	old, err := c.labOf(l, c.Old).version(ctx, c.Old, c.Set)
+	old, err := c.oldLab(l).version(ctx, c.Old, c.Set)
 	if err != nil {
 		return err
 	}
@@ -114,12 +114,10 @@ func (c versionsCmd) compare(ctx context.Context, l *lab, old, new branch.Versio
 	return found, err
 }
 
-// labOf is the lab for a version, of which the old one may have a base of its own.
-func (c versionsCmd) labOf(l *lab, name string) *lab {
+// oldLab is the lab for the old version, which may have a base of its own.
+func (c versionsCmd) oldLab(l *lab) *lab {
 	own := *l
-	if name == c.Old && c.OldBase != "" {
-		own.Base = c.OldBase
-	}
+	own.Base = cmp.Or(c.OldBase, l.Base)
 	return &own
 }
 
@@ -206,7 +204,7 @@ func (l *lab) compareSizes(ctx context.Context, versions ...branch.Version) ([]r
 			k, err = l.builder().Built(ctx, t, spec)
 		}
 		if err == nil && k == nil {
-			err = exit.With(exit.Usage, fmt.Errorf("--sizes: the kernel with %s is not built: vcpulab build --series %[1]s", v.Series.Dir))
+			err = exit.With(exit.Usage, fmt.Errorf("--sizes: the kernel with %s is not built: use --run sizes", v.Series.Dir))
 		}
 		if err == nil {
 			sizes[i], err = k.Sizes()
