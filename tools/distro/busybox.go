@@ -19,8 +19,8 @@ import (
 const busybox = "busybox-static"
 
 // FetchBusybox returns the path of a busybox for guests of an architecture that
-// need not be this machine's. apt verifies it, by lists of its own: those of the
-// machine have only the packages that can be installed.
+// need not be this machine's. apt verifies it with lists of its own: the
+// machine's cover only the architectures that it installs.
 func FetchBusybox(ctx context.Context, c *cache.Cache, log *progress.Log, a arch.Arch) (string, error) {
 	const file = "busybox"
 	name := busybox + ":" + a.Debian
@@ -54,7 +54,7 @@ func fetchForeign(ctx context.Context, name, architecture, dir string) error {
 		"-o", "APT::Architectures::=" + architecture, "-o", "Acquire::Languages=none",
 	}
 	update := append([]string{"update", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)
-	// A list that could not be had, as of updates alone, may not be the one that counts.
+	// A list that failed, say of updates alone, may not be the one that is needed.
 	_, updateErr := apt(ctx, dir, "apt-get", update...)
 	if err := unpack(ctx, name, dir, options...); err != nil {
 		return errors.Join(err, updateErr)

@@ -14,18 +14,22 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// FetchHeaders returns a directory with what it takes to build modules for a kernel,
-// with the paths that the packages install it at.
+// FetchHeaders returns a directory with what is needed to build modules for a kernel,
+// at the paths where the packages install it.
 func FetchHeaders(ctx context.Context, c *cache.Cache, log *progress.Log, k Kernel) (string, error) {
 	name := "linux-headers-" + k.Release
-	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name), func(ctx context.Context, tmp string) error {
+	sum, err := checksum(ctx, name)
+	if err != nil {
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("find %s: %w\napt-get update fetches apt's lists", name, err))
+	}
+	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name, sum), func(ctx context.Context, tmp string) error {
 		step := log.Step("fetch " + name)
 		err := fetchHeaders(ctx, name, tmp)
 		step.End(err, "")
 		return err
 	})
 	if err != nil {
-		return "", exit.With(exit.MachineLacks, fmt.Errorf("fetch %s: %w", name, err))
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("fetch %s: %w\napt-get update fetches apt's lists", name, err))
 	}
 	return dir, nil
 }
@@ -50,8 +54,8 @@ func fetchHeaders(ctx context.Context, name, dir string) error {
 	return mergeUsr(dir)
 }
 
-// mergeUsr moves what is in /lib to /usr/lib, of which /lib is a link in the system that
-// the files are laid over.
+// mergeUsr moves /lib/modules to /usr/lib/modules: in the system below, which has a
+// merged /usr, /lib is a link that a directory would hide.
 func mergeUsr(dir string) error {
 	modules, err := filepath.Glob(filepath.Join(dir, "lib", "modules", "*"))
 	if err != nil || len(modules) == 0 {

@@ -18,7 +18,10 @@ func TestFetchHeaders(t *testing.T) {
 	dir := t.TempDir()
 	for name, script := range map[string]string{
 		"apt-cache": `for name in linux-headers-6.1-common linux-kbuild-6.1 linux-compiler-gcc; do echo "  Depends: $name"; done`,
-		"apt-get":   `for last; do :; done; : >"$last.deb"`,
+		"apt-get":   `case "$*" in
+*--print-uris*) echo "'http://mirror/h.deb' h.deb 8225828 SHA256:6aeb" ;;
+*) for last; do :; done; : >"$last.deb" ;;
+esac`,
 		"dpkg-deb": `mkdir -p "$3/usr/src"; : >"$3/usr/src/$(basename "$2" .deb)"
 case "$2" in
 */linux-headers-6.1.deb) mkdir -p "$3/lib/modules/6.1"; ln -s /usr/src/linux-headers-6.1 "$3/lib/modules/6.1/build" ;;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package distro gets what the machine's distribution has built for guests: its
-// kernel, and a busybox. It is only unpacked: nothing is installed.
+// Package distro gets packages of the machine's distribution for guests: its kernel,
+// the headers of that, and a busybox. They are only unpacked, not installed.
 package distro
 
 import (
@@ -83,15 +83,21 @@ func newest(ctx context.Context) (name, sum string, err error) {
 	if len(depends) == 0 {
 		return "", "", fmt.Errorf("%s depends on no kernel: %q", meta, out)
 	}
-	name = depends[0]
-	if out, err = apt(ctx, "", "apt-get", "download", "--print-uris", name); err != nil {
-		return "", "", err
+	sum, err = checksum(ctx, depends[0])
+	return depends[0], sum, err
+}
+
+// checksum returns that of a package as apt can get it now.
+func checksum(ctx context.Context, name string) (string, error) {
+	out, err := apt(ctx, "", "apt-get", "download", "--print-uris", name)
+	if err != nil {
+		return "", err
 	}
 	fields := strings.Fields(out)
 	if len(fields) < 4 {
-		return "", "", fmt.Errorf("expected a checksum of %s, found %q", name, out)
+		return "", fmt.Errorf("expected a checksum of %s, found %q", name, out)
 	}
-	return name, fields[3], nil
+	return fields[3], nil
 }
 
 // parseDepends returns the packages that apt-cache says a package depends on.
