@@ -122,7 +122,7 @@ func Bootable() []Arch {
 	return slices.DeleteFunc(Arches(), func(a Arch) bool { return !a.Boots() })
 }
 
-// Tested returns those of them whose kernels have selftests of KVM.
+// Tested returns the bootable architectures that KVM has selftests for.
 func Tested() []Arch {
 	return slices.DeleteFunc(Bootable(), func(a Arch) bool { return !a.Selftests })
 }
@@ -164,6 +164,9 @@ func FindAmong(among []Arch, name string) ([]Arch, error) {
 		return among, nil
 	}
 	a, err := find(among, name)
+	if other, known := Find(name); err != nil && known == nil {
+		return nil, fmt.Errorf("architecture %s cannot be used here: expected one of %s, %s", other.Name, Names(among), All)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w, %s", err, All)
 	}

@@ -42,6 +42,9 @@ func TestFindAmong(t *testing.T) {
 			if Names(found) != tt.want || (err != nil) != (tt.want == "") {
 				t.Errorf("%s: expected %q, found %q, %v", name, tt.want, Names(found), err)
 			}
+			if err != nil && !strings.Contains(err.Error(), "architecture "+name+" cannot be used here: expected one of x86_64, ") {
+				t.Errorf("%s: expected what can be used, found %v", name, err)
+			}
 		}
 	}
 }
