@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // The powerpc program tests how KVM finds vCPUs on powerpc, for which the kernel has no
-// selftests: it creates vCPUs with IDs that are not their indices, and has a guest of one
-// instruction wake each by its ID, and others that do not exist.
+// selftests: it creates vCPUs most of whose IDs differ from their indices, and has a guest
+// of four instructions call H_PROD for each ID, and for IDs that no vCPU has.
 //
 // It runs in a guest of QEMU's pseries machine, which is little endian and has KVM in
 // hypervisor mode; its own guest is big endian.
@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Numbers of include/uapi/linux/kvm.h as powerpc encodes them, where no direction is a
-// direction of its own.
+// Numbers of include/uapi/linux/kvm.h in powerpc's encoding, where _IOC_NONE is a bit of
+// its own.
 const (
 	createVM     = none | 0x01
 	mmapSize     = none | 0x04
@@ -78,7 +78,7 @@ var instructions = []uint32{
 }
 
 func main() {
-	if err := test([]uint64{0, 8, 16, 3}, []uint64{1, 2, 5, 17, 1 << 20, 1 << 32, 1<<32 | 8}); err != nil {
+	if err := test([]uint64{0, 8, 16, 4}, []uint64{1, 2, 3, 5, 17, 1 << 20, 1 << 32, 1<<32 | 8}); err != nil {
 		fmt.Fprintln(os.Stderr, "powerpc:", err)
 		os.Exit(1)
 	}
@@ -149,7 +149,7 @@ func test(ids, missing []uint64) error {
 }
 
 // prod has a vCPU call H_PROD, and returns what that returns. From the second call on
-// KVM takes the registers from what userspace returns of the one before.
+// KVM loads r3 to r12 from what userspace returns for the previous hypercall.
 func prod(vcpu int, shared []byte, id uint64) (int64, error) {
 	r := registers{pc: code, msr: 1<<63 | 1<<12} // 64 bits, machine checks
 	r.gpr[3], r.gpr[4] = hProd, id
@@ -169,10 +169,17 @@ func prod(vcpu int, shared []byte, id uint64) (int64, error) {
 }
 
 // ioctl returns the file descriptor or the number that an ioctl returns.
+//
+//go:uintptrescapes
 func ioctl(doing string, fd int, request, arg uintptr) (int, error) {
-	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, arg)
-	if errno != 0 {
-		return 0, fmt.Errorf("%s: %w", doing, errno)
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, arg)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR: // by a signal of Go's scheduler
+		default:
+			return 0, fmt.Errorf("%s: %w", doing, errno)
+		}
 	}
-	return int(n), nil
 }
