@@ -117,7 +117,7 @@ func Check(s System) error {
 // kvmTypes is where KVM's types are if it is a module.
 const kvmTypes = "sys/kernel/btf/kvm"
 
-// utsRelease finds in a header what modules that are built with it are for.
+// utsRelease finds the release that modules built with a header are for.
 var utsRelease = regexp.MustCompile(`(?m)^#define UTS_RELEASE "(.*)"$`)
 
 // checkBuild says why no module can be built for the kernel that runs, "" if one
@@ -128,16 +128,13 @@ func (s System) checkBuild() (why, next string) {
 	if _, err := os.Stat(filepath.Join(dir, "Makefile")); err != nil {
 		return "nothing to build modules with in " + dir, next
 	}
-	// kernel.release is not it: Debian's headers have the version there that the source has.
+	// Debian's kernel.release has the version of the source, not what uname prints.
 	data, err := os.ReadFile(filepath.Join(dir, "include", "generated", "utsrelease.h"))
-	if err != nil {
+	m := utsRelease.FindSubmatch(data)
+	if err != nil || m == nil {
 		return "no kernel was built in " + dir, next
 	}
-	var release string
-	if m := utsRelease.FindSubmatch(data); m != nil {
-		release = string(m[1])
-	}
-	if release != s.Release() {
+	if release := string(m[1]); release != s.Release() {
 		return fmt.Sprintf("%s is for Linux %s and not for the one that runs, %s", dir, release, s.Release()), next
 	}
 	return s.otherBuild(filepath.Join(dir, "vmlinux")), "boot the kernel that was built there, or name another directory with --kernel-build"
