@@ -237,7 +237,7 @@ var (
 	}
 )
 
-// by9p says how the guest gets the host's files.
+// by9p are the mount options for the host's files.
 const by9p = "trans=virtio,version=9p2000.L,cache=loose,msize=512000"
 
 // hostMounts are what a program sees that takes the host's root for its own.
@@ -262,12 +262,11 @@ func mountHost(emptied []string, layered bool) error {
 	lower := "/lower"
 	if layered {
 		lower = layer + ":" + lower
-		err := os.Mkdir(layer, 0o755)
-		if err == nil {
-			err = os.NewSyscallError("mount "+wire.LayerTag, unix.Mount(wire.LayerTag, layer, wire.HostTag, 0, by9p))
-		}
-		if err != nil {
+		if err := os.Mkdir(layer, 0o755); err != nil {
 			return err
+		}
+		if err := unix.Mount(wire.LayerTag, layer, "9p", 0, by9p); err != nil {
+			return fmt.Errorf("mount %s on %s: %w", wire.LayerTag, layer, err)
 		}
 	}
 	for _, m := range hostMounts {

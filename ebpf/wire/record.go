@@ -136,8 +136,7 @@ type Job struct {
 	Mounts []string `json:"mounts,omitempty"`
 	// Emptied are directories of the host's that HostMount has empty.
 	Emptied []string `json:"emptied,omitempty"`
-	// Layered says that HostMount has the files that the guest finds by LayerTag,
-	// too; they win.
+	// Layered adds the files of LayerTag to HostMount; they hide the host's.
 	Layered bool `json:"layered,omitempty"`
 	// Drivers are modules that are loaded in this order before the port is opened
 	// and anything is mounted.
@@ -206,7 +205,7 @@ type Checker struct {
 // HostMount is what Job.Mounts has for the root of the machine that the guest
 // runs on: the guest sees it at HostRoot, and what it writes is gone with it.
 // HostTag is the tag by which the guest finds it, over 9p, and LayerTag that of a
-// directory of which the files are laid over it.
+// directory whose files are laid over it.
 const (
 	HostMount = "host"
 	HostRoot  = "/host"

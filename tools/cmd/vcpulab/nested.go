@@ -24,7 +24,7 @@ import (
 // nestedCmd runs a command where there is a KVM.
 type nestedCmd struct {
 	Memory  int      `help:"Memory of the guest in MiB, of which what the command writes is a part." default:"4096" placeholder:"MIB"`
-	Headers bool     `help:"In a guest, have what it takes to build modules for its kernel, as bench --running does."`
+	Headers bool     `help:"Give the guest the headers of its kernel, to build modules as bench --running does (ignored if the command runs on this machine)."`
 	Always  bool     `help:"Also where this machine's own KVM works."`
 	Out     string   `help:"Directory for the console, and for what repeats a boot that failed." default:"out/nested" placeholder:"DIR"`
 	Command []string `arg:"" passthrough:"" help:"The command and its arguments."`

@@ -40,7 +40,7 @@ type shellCmd struct {
 	GDB     bool     `name:"gdb" help:"Stop before the first instruction, and say how to attach gdb."`
 	VMCore  string   `name:"vmcore" help:"If the kernel panics, write the guest's memory there, for gdb and crash." placeholder:"FILE" type:"path"`
 	Param   []string `help:"A parameter of KVM's modules, or of a kernel without modules, as kvm_amd.npt=0. May be repeated." placeholder:"MODULE.NAME=VALUE" sep:"none"`
-	Busybox string   `help:"A static busybox for the guest (default: this machine's, or Debian's for another architecture)." placeholder:"FILE" type:"existingfile"`
+	Busybox string   `help:"A static busybox for the guest (default: this machine's; for arm64 and ppc64le Debian's, which is downloaded)." placeholder:"FILE" type:"existingfile"`
 	Out     string   `help:"Directory for the kernel's console." default:"out/shell" placeholder:"DIR"`
 }
 
@@ -130,7 +130,7 @@ func (c shellCmd) params() ([]vm.Param, error) {
 		return nil, err
 	}
 	if len(combined) > 1 {
-		return nil, exit.With(exit.Usage, fmt.Errorf("--param %s: expected one value of each, for one guest", strings.Join(c.Param, " --param ")))
+		return nil, exit.With(exit.Usage, fmt.Errorf("--param %s: expected one value for each parameter: a shell has one guest", strings.Join(c.Param, " --param ")))
 	}
 	return combined[0], nil
 }
@@ -143,7 +143,7 @@ func (l *lab) busybox(ctx context.Context, name string) (string, error) {
 	}
 	file, err := distro.FetchBusybox(ctx, l.cache, l.log, a)
 	if err != nil {
-		return "", fmt.Errorf("%w\ngive one with --busybox", err)
+		return "", fmt.Errorf("%w\ngive a static busybox for %s with --busybox", err, a.Name)
 	}
 	return file, nil
 }
