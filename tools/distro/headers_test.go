@@ -18,7 +18,7 @@ func TestFetchHeaders(t *testing.T) {
 	dir := t.TempDir()
 	for name, script := range map[string]string{
 		"apt-cache": `for name in linux-headers-6.1-common linux-kbuild-6.1 linux-compiler-gcc; do echo "  Depends: $name"; done`,
-		"apt-get":   `case "$*" in
+		"apt-get": `case "$*" in
 *--print-uris*) echo "'http://mirror/h.deb' h.deb 8225828 SHA256:6aeb" ;;
 *) for last; do :; done; : >"$last.deb" ;;
 esac`,
