@@ -32,7 +32,7 @@ func TestGuestProgram(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "riscv64": elf.EM_RISCV}[a.GoArch]
+			want := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "riscv64": elf.EM_RISCV, "ppc64le": elf.EM_PPC64}[a.GoArch]
 			if f.Machine != want {
 				t.Errorf("expected a program for %v, found one for %v", want, f.Machine)
 			}
