@@ -22,7 +22,7 @@ func TestFetchBusybox(t *testing.T) {
 	}
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
-	for name, script := range map[string]string{
+	putInPath(t, dir, map[string]string{
 		"apt-get": `echo "$*" >>` + log + `
 case "$*" in
 update*Architectures::=arm64*) echo "E: Some index files failed to download" >&2; exit 100 ;;
@@ -30,12 +30,7 @@ update*Architectures::=arm64*) echo "E: Some index files failed to download" >&2
 download*) : >b.deb ;;
 esac`,
 		"dpkg-deb": `mkdir -p "$3/bin"; echo program >"$3/bin/busybox"`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nset -e\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	})
 	c, err := cache.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

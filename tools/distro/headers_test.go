@@ -5,7 +5,6 @@ package distro
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -15,8 +14,7 @@ import (
 // TestFetchHeaders unpacks the headers and what they need, but no compiler, where a
 // system with a merged /usr has them.
 func TestFetchHeaders(t *testing.T) {
-	dir := t.TempDir()
-	for name, script := range map[string]string{
+	putInPath(t, t.TempDir(), map[string]string{
 		"apt-cache": `for name in linux-headers-6.1-common linux-kbuild-6.1 linux-compiler-gcc; do echo "  Depends: $name"; done`,
 		"apt-get": `case "$*" in
 *--print-uris*) echo "'http://mirror/h.deb' h.deb 8225828 SHA256:6aeb" ;;
@@ -26,12 +24,7 @@ esac`,
 case "$2" in
 */linux-headers-6.1.deb) mkdir -p "$3/lib/modules/6.1"; ln -s /usr/src/linux-headers-6.1 "$3/lib/modules/6.1/build" ;;
 esac`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nset -e\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	})
 	c, err := cache.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -11,12 +11,23 @@ import (
 	"vcpulab/tools/cache"
 )
 
+// putInPath makes shell scripts of the names in a directory the first in PATH.
+func putInPath(t *testing.T, dir string, scripts map[string]string) {
+	t.Helper()
+	for name, script := range scripts {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nset -e\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
 // packageManager puts programs of Debian's package manager into PATH that know one
 // kernel. Each line of log is a package that was downloaded.
 func packageManager(t *testing.T, depends string) (log string) {
 	dir := t.TempDir()
 	log = filepath.Join(dir, "log")
-	for name, script := range map[string]string{
+	putInPath(t, dir, map[string]string{
 		"apt-cache": "echo linux-image-amd64; echo '  " + depends + "'",
 		"apt-get": `case "$*" in
 *--print-uris*) echo "'http://mirror/k.deb' k.deb 70225828 SHA256:6aeb" ;;
@@ -25,12 +36,7 @@ esac`,
 		"dpkg-deb": `mkdir -p "$3/boot" "$3/lib/modules/6.1/kernel/fs/9p"
 : >"$3/boot/vmlinuz-6.1"
 : >"$3/lib/modules/6.1/kernel/fs/9p/9p.ko"`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nset -e\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	})
 	return log
 }
 
