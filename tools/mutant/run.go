@@ -27,7 +27,7 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// Runner runs mutants. All fields are needed but Rival, Again and Log.
+// Runner runs mutants. All fields are needed but Rival, Again, LargeGuests and Log.
 type Runner struct {
 	// Root is the repository, Patches the directory of the sets.
 	Root    string
@@ -52,6 +52,9 @@ type Runner struct {
 	Out string
 	// Again ignores the results in the cache.
 	Again bool
+	// LargeGuests is how many mutants run at a time whose kernels look for faults
+	// of their own: their guests have much memory. 0 is 1.
+	LargeGuests int
 	// Log shows progress; nil is silent.
 	Log *progress.Log
 
@@ -105,7 +108,7 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 		some := slices.DeleteFunc(slices.Clone(mutants), func(m *Mutant) bool { return m.KilledBy.cost() != cost })
 		results := make([]Result, len(some))
 		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(atOnce[cost])
+		g.SetLimit(r.atOnce(cost))
 		for i, m := range some {
 			g.Go(func() error {
 				if err := gctx.Err(); err != nil {
@@ -131,10 +134,18 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	return report, nil
 }
 
-// atOnce is how many mutants run at a time: one kernel is compiled while another
-// one runs, and what is read takes one processor. Other checks use all processors,
-// and larger guests all memory.
-var atOnce = [...]int{costRead: 2, costCompile: 1, costGuest: 2, costDebug: 1}
+// atOnce returns how many mutants whose checks take that much run at a time: one
+// kernel is compiled while another one runs, and what is read takes one processor.
+// To compile objects alone uses all processors.
+func (r *Runner) atOnce(cost int) int {
+	switch cost {
+	case costCompile:
+		return 1
+	case costDebug:
+		return min(2, max(1, r.LargeGuests))
+	}
+	return 2
+}
 
 // check returns the check that a killer names.
 func (r *Runner) check(k Killer) (check, error) {

@@ -5,11 +5,16 @@ package main
 import (
 	"testing"
 
+	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/selftest"
 )
 
 func TestGuestOptions(t *testing.T) {
+	store, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for config, want := range map[string]struct {
 		leaks, overlook, slow bool
 		checkers              int
@@ -18,11 +23,12 @@ func TestGuestOptions(t *testing.T) {
 		configDebug: {leaks: true, slow: true, checkers: 5},
 		configKCSAN: {overlook: true, slow: true, checkers: 1},
 	} {
-		o := selftest.Options{Parallel: 2}
-		if err := (&lab{root: "../../.."}).guestOptions(config, &o); err != nil {
+		const parallel = maxGuests + 1
+		o := selftest.Options{Parallel: parallel}
+		if err := (&lab{root: "../../..", cache: store}).guestOptions(config, &o); err != nil {
 			t.Fatal(err)
 		}
-		if o.Leaks != want.leaks || (o.Overlook != nil) != want.overlook || (o.Limit == searchLimit) != want.slow || (o.Parallel == 1) != want.slow || len(o.Checkers) != want.checkers {
+		if o.Leaks != want.leaks || (o.Overlook != nil) != want.overlook || (o.Limit == searchLimit) != want.slow || (o.Parallel < parallel) != want.slow || o.Parallel < 1 || len(o.Checkers) != want.checkers {
 			t.Errorf("%s: expected %v, found %+v", config, want, o)
 		}
 	}

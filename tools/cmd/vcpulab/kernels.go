@@ -71,7 +71,8 @@ func (l *lab) guestOptions(config string, o *selftest.Options) error {
 	default:
 		return nil
 	}
-	o.Parallel, o.MemMiB, o.Limit = 1, searchMemMiB, searchLimit
+	o.Parallel = min(max(1, o.Parallel), l.guestsAtOnce(searchMemMiB))
+	o.MemMiB, o.Limit = searchMemMiB, searchLimit
 	return nil
 }
 

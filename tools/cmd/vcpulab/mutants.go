@@ -154,7 +154,7 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab, sets *series.Sets, rival
 	}
 	return &mutant.Runner{
 		Root: l.root, Patches: l.path("patches"), Rival: rival, Cache: l.cache, Builder: l.builder(), Columns: columns,
-		Verify: *subject, Again: c.Again, Log: l.log,
+		Verify: *subject, Again: c.Again, Log: l.log, LargeGuests: l.guestsAtOnce(searchMemMiB),
 		Guests: func(config string) (mutant.Guests, error) { return c.guests(l, config) },
 		Accel: func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error) {
 			v, err := l.accel(ctx, c.Accel, k)

@@ -105,7 +105,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	opts := selftest.Options{Accel: v.Accel, Params: p.params, Parallel: l.guestsAtOnce(), Log: l.log, Source: l.root}
+	opts := selftest.Options{Accel: v.Accel, Params: p.params, Parallel: l.guestsAtOnce(selftest.DefaultMemMiB), Log: l.log, Source: l.root}
 	var kernels []selftest.Kernel
 	if c.UnitTests == "" {
 		kernels, err = c.kernels(ctx, l, p, base, patched, v.Accel)
@@ -134,13 +134,13 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	return c.compare(ctx, l, p, kernels, opts, out)
 }
 
-// guestsAtOnce is how many guests this machine runs at a time: under TCG each
-// keeps one processor busy, and QEMU needs some memory itself.
-func (l *lab) guestsAtOnce() int {
+// guestsAtOnce is how many guests with that much memory this machine runs at a time:
+// under TCG each keeps one processor busy, and QEMU needs some memory itself.
+func (l *lab) guestsAtOnce(memMiB int) int {
 	h := host.Read(l.cache.Dir())
 	n := min(h.Cores, maxGuests)
 	if h.Available > 0 {
-		n = min(n, int(h.Available>>20)/(selftest.DefaultMemMiB*5/4))
+		n = min(n, int(h.Available>>20)/(memMiB*5/4))
 	}
 	return max(1, n)
 }
