@@ -121,7 +121,11 @@ func (c prepareCmd) baseText(ctx context.Context, w work, set series.Set) (strin
 	if b.Tree == "" {
 		text += ", the tag v" + w.base.Version
 	}
-	if len(set.Needs) > 0 {
+	switch len(set.Needs) {
+	case 0:
+	case 1:
+		text += ", with the set " + set.Needs[0]
+	default:
 		text += ", with the sets " + strings.Join(set.Needs, ", ")
 	}
 	if text += ".\n"; b.Tree == "" {
