@@ -17,6 +17,10 @@ const checkerPrefix = "checker: "
 // IsChecker tells whether a result is that of one of Options.Checkers, by its name.
 func IsChecker(name string) bool { return strings.HasPrefix(name, checkerPrefix) }
 
+// lasting are the checkers that go on whatever the kernel reports: a report during
+// the test that turned one off is there by chance.
+var lasting = []string{wire.KCSAN, wire.FaultInjection}
+
 // takeCheckers takes what a guest says of its checkers. It has to be what it was
 // asked for, and a test that it blames has to have ended.
 func (g *guest) takeCheckers(all []wire.Checker) error {
@@ -53,6 +57,8 @@ func (r *runner) finishCheckers(g *guest) {
 		case c.Wrong == "":
 		case last == nil:
 			res.Outcome, res.Reason = Fail, fmt.Sprintf("it was never on in guest %d: %s", g.number, c.Wrong)
+		case slices.Contains(lasting, c.Name):
+			res.Outcome, res.Reason = Fail, fmt.Sprintf("%s turned it off in guest %d, which no report of the kernel does: %s", c.After, g.number, c.Wrong)
 		case len(last.Splats) == 0:
 			res.Outcome, res.Reason = Fail, fmt.Sprintf("%s turned it off in guest %d without a report of the kernel: %s", c.After, g.number, c.Wrong)
 		default:

@@ -75,6 +75,18 @@ func TestCheckerResults(t *testing.T) {
 	}
 }
 
+// TestLastingCheckers: no report is to blame for a checker that none turns off.
+func TestLastingCheckers(t *testing.T) {
+	for name, want := range map[string]Outcome{wire.KCSAN: Fail, wire.FaultInjection: Fail, wire.DebugObjects: Pass} {
+		r := &runner{checkers: map[string]Result{}}
+		r.finishCheckers(&guest{r: r, number: 1, checkers: []wire.Checker{{Name: name, Wrong: "enabled: 0", After: "loud"}},
+			results: []Result{{Name: "loud", Outcome: Pass, Splats: []vm.Splat{{Kind: vm.KernelWarning, Title: "BUG: KCSAN: x"}}}}})
+		if got := r.checkers[name]; got.Outcome != want || !strings.Contains(got.Reason, "loud turned it off in guest 1, which no report of the kernel does") != (want == Pass) {
+			t.Errorf("%s: expected %s, found %+v", name, want, got)
+		}
+	}
+}
+
 // TestCompareCheckers: a checker that is off fails the comparison whatever it did on
 // the base kernel.
 func TestCompareCheckers(t *testing.T) {
