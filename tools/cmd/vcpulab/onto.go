@@ -41,11 +41,8 @@ type ontoBase struct {
 	Compiled []matrix.Outcome `json:"compiled,omitempty"`
 }
 
-// The markers in a Markdown file, between which the table is put.
-const (
-	ontoBegin = "<!-- onto: vcpulab onto --compile --into patches/README.md BASE... -->\n"
-	ontoEnd   = "<!-- end of onto -->\n"
-)
+// ontoSection is where the table is put in a Markdown file.
+var ontoSection = section{"onto", "onto --compile --into patches/README.md BASE..."}
 
 // Run prints a table, a row for each set and a column for each kernel, or two.
 func (c ontoCmd) Run(ctx context.Context, l *lab) error {
@@ -92,14 +89,13 @@ func (c ontoCmd) Run(ctx context.Context, l *lab) error {
 		kernels = append(kernels, k)
 	}
 
+	rows := c.table(sets, kernels)
 	if c.Into != "" {
-		err = insert(c.Into, ontoBegin, markdown(c.table(sets, kernels)), ontoEnd)
+		err = ontoSection.insert(c.Into, func(w io.Writer) error { return writeMarkdown(w, rows) })
 	} else {
 		err = l.show(kernels, func(w io.Writer) error {
-			rows := c.table(sets, kernels)
 			if c.Markdown {
-				_, err := io.WriteString(w, markdown(rows))
-				return err
+				return writeMarkdown(w, rows)
 			}
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 			for _, row := range rows {
@@ -179,13 +175,14 @@ func (l *lab) compileMoved(ctx context.Context, sets *series.Sets, base tree.Tre
 	if err != nil {
 		return nil, err
 	}
-	o := series.Options{Relocate: true, Cache: l.cache, Log: l.log}
-	apply := func(ctx context.Context, s *series.Series, err error) (tree.Tree, error) {
-		if err != nil {
-			return tree.Tree{}, err
+	with := func(names ...string) func(context.Context) (tree.Tree, error) {
+		return func(ctx context.Context) (t tree.Tree, err error) {
+			stack, err := sets.Load(names...)
+			if err == nil {
+				t, _, err = stack.Apply(ctx, base, series.Options{Relocate: true, Cache: l.cache, Log: l.log})
+			}
+			return t, err
 		}
-		t, _, err := s.Apply(ctx, base, o)
-		return t, err
 	}
 
 	var names []string
@@ -199,19 +196,12 @@ func (l *lab) compileMoved(ctx context.Context, sets *series.Sets, base tree.Tre
 			return nil, err
 		}
 		names = append(names, m.Set)
-		list = append(list, matrix.Candidate{Set: m.Set, Paths: own.Paths(), Tree: func(ctx context.Context) (tree.Tree, error) {
-			stack, err := sets.Load(m.Set)
-			return apply(ctx, stack, err)
-		}})
+		list = append(list, matrix.Candidate{Set: m.Set, Paths: own.Paths(), Tree: with(m.Set)})
 	}
 	if len(list) == 0 {
 		return nil, nil
 	}
-	all := func(ctx context.Context) (tree.Tree, error) {
-		s, err := sets.Load(names...)
-		return apply(ctx, s, err)
-	}
-	return matrix.Elsewhere(ctx, l.builder(), columns, base, all, list, parallelColumns)
+	return matrix.Elsewhere(ctx, l.builder(), columns, base, with(names...), list, parallelColumns)
 }
 
 // table returns the rows of the table, its head first.
@@ -240,17 +230,16 @@ func (c ontoCmd) table(sets *series.Sets, kernels []ontoBase) [][]string {
 	return rows
 }
 
-// markdown returns a table in Markdown.
-func markdown(rows [][]string) string {
-	var b strings.Builder
+// writeMarkdown writes a table in Markdown.
+func writeMarkdown(w io.Writer, rows [][]string) error {
 	for i, row := range rows {
 		for _, cell := range row {
-			b.WriteString(strings.TrimRight("| "+strings.ReplaceAll(cell, "|", "\\|"), " ") + " ")
+			fmt.Fprint(w, strings.TrimRight("| "+strings.ReplaceAll(cell, "|", "\\|"), " ")+" ")
 		}
-		b.WriteString("|\n")
+		fmt.Fprintln(w, "|")
 		if i == 0 {
-			b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+			fmt.Fprintln(w, strings.Repeat("|---", len(row))+"|")
 		}
 	}
-	return b.String()
+	return nil
 }

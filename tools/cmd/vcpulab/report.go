@@ -123,96 +123,66 @@ func quote(name string, r *results.Results) error {
 	return quoted.Write(name)
 }
 
-// section is a place in a Markdown file: figures are put between its markers.
-type section struct {
-	begin, end string
-	write      func(io.Writer, *results.Results) error
-}
+// section is a place in a Markdown file, between a line that names it and the command that
+// fills it, and one that ends it.
+type section struct{ name, command string }
 
-// The sections: what Digest writes, what instruction counts do not tell, and the
-// comparison of designs.
+// timesSection is for what instruction counts do not tell.
 var (
-	figuresSection = section{
-		"<!-- figures: vcpulab report --into README.md out/results.json -->\n", "<!-- end of figures -->\n", report.Digest,
-	}
-	timesSection = section{
-		"<!-- times: vcpulab report --into README.md out/results.json -->\n", "<!-- end of times -->\n", report.TimedDigest,
-	}
-	designsSection = section{
-		"<!-- designs: vcpulab report --into patches/README.md out/designs/results.json -->\n", "<!-- end of designs -->\n", report.DesignsMarkdown,
-	}
+	figuresSection = section{"figures", "report --into README.md out/results.json"}
+	timesSection   = section{"times", "report --into README.md out/results.json"}
+	designsSection = section{"designs", "report --into patches/README.md out/designs/results.json"}
 )
 
-// insertFigures puts the figures of r between the markers of a file: the comparison
-// of designs if r has one. If it has a
-// place for times, too, what r does not have stays as it is.
+func (s section) begin() string { return "<!-- " + s.name + ": vcpulab " + s.command + " -->\n" }
+
+// insertFigures puts the figures of r into a file: the comparison of designs if r has one.
+// If the file has a place for times, too, what r does not have stays as it is.
 func insertFigures(name string, r *results.Results) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
+	insert := func(s section, write func(io.Writer, *results.Results) error) error {
+		return s.insert(name, func(w io.Writer) error { return write(w, r) })
+	}
+	if r.HasDesigns() {
+		return insert(designsSection, report.DesignsMarkdown)
+	}
 	measured := func(m results.Method) bool {
 		return slices.ContainsFunc(r.Boots, func(b results.Boot) bool { return b.Method == m })
 	}
-	if r.HasDesigns() {
-		return designsSection.insert(name, r)
+	timed := strings.Contains(string(text), timesSection.begin()) && measured(results.Native)
+	if timed {
+		err = insert(timesSection, report.TimedDigest)
 	}
-	var sections []section
-	if strings.Contains(string(text), timesSection.begin) && measured(results.Native) {
-		sections = append(sections, timesSection)
+	if err == nil && (!timed || measured(results.ICount)) {
+		err = insert(figuresSection, report.Digest)
 	}
-	if len(sections) == 0 || measured(results.ICount) {
-		sections = append(sections, figuresSection)
-	}
-	for _, s := range sections {
-		if err := s.insert(name, r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
-// insert puts the section's figures of r between its markers of a file.
-func (s section) insert(name string, r *results.Results) error {
-	text, err := os.ReadFile(name)
-	if err == nil {
-		_, _, err = cutSection(name, string(text), s.begin, s.end)
-	}
-	var b strings.Builder
-	if err == nil {
-		err = s.write(&b, r)
-	}
-	if err != nil {
-		return err
-	}
-	return insert(name, s.begin, b.String(), s.end)
-}
-
-// insert puts what a command made between two marking lines of a file.
-func insert(name, begin, made, end string) error {
+// insert puts what write writes into the section of a file.
+func (s section) insert(name string, write func(io.Writer) error) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	before, after, err := cutSection(name, string(text), begin, end)
-	if err != nil {
+	begin, end := s.begin(), "<!-- end of "+s.name+" -->\n"
+	before, rest, begins := strings.Cut(string(text), begin)
+	_, after, ends := strings.Cut(rest, end)
+	if !begins || !ends {
+		return exit.With(exit.Usage, fmt.Errorf("%s: expected the lines %q and %q, between which it goes",
+			name, strings.TrimSpace(begin), strings.TrimSpace(end)))
+	}
+	var made strings.Builder
+	if err := write(&made); err != nil {
 		return err
 	}
 	return writeFile(name, func(w io.Writer) error {
-		_, err := io.WriteString(w, before+begin+made+end+after)
+		_, err := io.WriteString(w, before+begin+made.String()+end+after)
 		return err
 	})
-}
-
-// cutSection returns what stands before and after two marking lines.
-func cutSection(name, text, begin, end string) (before, after string, err error) {
-	before, rest, begins := strings.Cut(text, begin)
-	_, after, ends := strings.Cut(rest, end)
-	if !begins || !ends {
-		return "", "", exit.With(exit.Usage, fmt.Errorf("%s: expected the lines %q and %q, between which it goes",
-			name, strings.TrimSpace(begin), strings.TrimSpace(end)))
-	}
-	return before, after, nil
 }
 
 // writeResults writes the three files of a measurement into dir and returns
