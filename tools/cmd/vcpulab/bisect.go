@@ -72,11 +72,11 @@ func (c bisectCmd) Run(ctx context.Context, l *lab) error {
 		defer func() { step.End(err, "%s", map[bool]string{true: "yes", false: "no"}[st.Has]+st.Why) }()
 		f := c
 		f.Through = fmt.Sprint(patch)
-		_, t, _, err := l.trees(ctx, f.seriesFlags)
+		a, err := l.apply(ctx, f.seriesFlags)
 		if err != nil {
 			return st, err
 		}
-		got, err := look(ctx, patch, t)
+		got, err := look(ctx, patch, a.patched)
 		if code := exit.Code(err); ctx.Err() == nil && (errors.Is(err, errUnknown) || code == exit.BuildFailed || code == exit.BootFailed) {
 			st.Why, err = err.Error(), nil
 			got.log += "\n" + st.Why
@@ -139,9 +139,9 @@ func (c bisectCmd) judge(ctx context.Context, l *lab) (func(ctx context.Context,
 	}
 	var tests *kbuild.Selftests
 	if c.Selftest != "" {
-		_, all, _, err := l.trees(ctx, c.seriesFlags)
+		all, err := l.apply(ctx, c.seriesFlags)
 		if err == nil {
-			tests, err = l.builder().BuildSelftests(ctx, all, kbuild.Spec{Arch: spec.Arch}, []string{c.Selftest})
+			tests, err = l.builder().BuildSelftests(ctx, all.patched, kbuild.Spec{Arch: spec.Arch}, []string{c.Selftest})
 		}
 		if err != nil {
 			return nil, err

@@ -99,17 +99,18 @@ func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 
 // kernel builds one of the two kernels.
 func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuild.Spec) (*kbuild.Kernel, error) {
-	var t tree.Tree
-	var err error
 	if name == variant.Patched {
-		_, t, _, err = l.trees(ctx, f.seriesFlags)
-	} else {
-		t, err = l.base(ctx, f.seriesFlags)
+		a, err := l.apply(ctx, f.seriesFlags)
+		if err != nil {
+			return nil, err
+		}
+		return l.builder().Build(ctx, name, a.patched, spec)
 	}
+	base, err := l.base(ctx, f.seriesFlags)
 	if err != nil {
 		return nil, err
 	}
-	return l.builder().Build(ctx, name, t, spec)
+	return l.builder().Build(ctx, name, base, spec)
 }
 
 // bootable builds one of the two kernels for an architecture that boots.
@@ -159,11 +160,12 @@ func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := variant.Choose(list, names)
-	if err == nil && all {
-		return slices.DeleteFunc(list, func(v variant.Variant) bool { return v.Asked && !slices.Contains(names, v.Name) }), nil
+	for _, v := range list {
+		if all && !v.Asked {
+			names = append(names, v.Name)
+		}
 	}
-	return chosen, err
+	return variant.Choose(list, names)
 }
 
 // allVariants are those that can be measured, rivals among them.
@@ -182,46 +184,38 @@ func (l *lab) allVariants() ([]variant.Variant, error) {
 // kernels builds both kernels and those of the variants: first the base kernel,
 // then milestones, the whole series, comparators and rivals.
 func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants []variant.Variant) ([]bench.Candidate, error) {
-	s, through, err := l.series(ctx, f.seriesFlags)
-	if err != nil {
-		return nil, err
-	}
 	spec, err := l.spec(f, arch)
 	if err != nil {
 		return nil, err
 	}
-	w, err := l.open(ctx, f.seriesFlags)
+	a, err := l.apply(ctx, f.seriesFlags)
 	if err != nil {
 		return nil, err
 	}
-	_, patched, _, err := l.trees(ctx, f.seriesFlags)
-	if err != nil {
-		return nil, err
-	}
-	whole := bench.Candidate{Kernel: results.Kernel{Name: variant.Patched, Series: s.ID}}
-	for _, p := range s.Patches[:through] {
+	whole := bench.Candidate{Kernel: results.Kernel{Name: variant.Patched, Series: a.series.ID}}
+	for _, p := range a.series.Patches[:a.through] {
 		whole.Patches = append(whole.Patches, p.Subject)
 	}
 
 	// A patch that does not apply is found before the first kernel is built.
-	milestones := []bench.Candidate{{Kernel: results.Kernel{Name: variant.Base}}}
-	var comparators []bench.Candidate
-	trees := map[string]tree.Tree{variant.Base: w.base, variant.Patched: patched}
+	all := []bench.Candidate{{Kernel: results.Kernel{Name: variant.Base}}, whole}
+	milestones := 0
+	trees := map[string]tree.Tree{variant.Base: a.base, variant.Patched: a.patched}
 	for _, v := range variants {
-		made, err := v.Apply(ctx, w.base, s, w.options)
+		made, err := v.Apply(ctx, a.base, a.series, a.options)
 		if err != nil {
 			return nil, err
 		}
 		trees[v.Name] = made.Tree
-		c := bench.Candidate{Kernel: results.Kernel{Name: v.Name, About: v.About, Limit: v.Limit, Series: made.Series, Patches: made.Subjects}}
+		at := len(all)
 		if v.Through != "" {
-			milestones = append(milestones, c)
-		} else {
-			comparators = append(comparators, c)
+			milestones++
+			at = milestones
 		}
+		all = slices.Insert(all, at, bench.Candidate{
+			Kernel: results.Kernel{Name: v.Name, About: v.About, Limit: v.Limit, Series: made.Series, Patches: made.Subjects},
+		})
 	}
-
-	all := slices.Concat(milestones, []bench.Candidate{whole}, comparators)
 	for i, c := range all {
 		if all[i].Built, err = l.builder().Build(ctx, c.Name, trees[c.Name], spec); err != nil {
 			return nil, err

@@ -181,6 +181,15 @@ type work struct {
 	options series.Options
 }
 
+// applied is the series that was chosen, applied to its base up to a patch or all of it.
+type applied struct {
+	work
+	series  *series.Series
+	through int // its last patch that was applied, 0 for none
+	patched tree.Tree
+	report  *series.Report
+}
+
 // open fetches the base and reads the sets that were chosen. The project's own are made
 // for the default pin: otherwise hunks are found by their context.
 func (l *lab) open(ctx context.Context, f seriesFlags) (w work, err error) {
@@ -194,23 +203,25 @@ func (l *lab) open(ctx context.Context, f seriesFlags) (w work, err error) {
 	return w, err
 }
 
-// trees returns the unpatched tree, and the one with the series applied to it, up
-// to a patch or all of it.
-func (l *lab) trees(ctx context.Context, f seriesFlags) (base, patched tree.Tree, report *series.Report, err error) {
-	w, err := l.open(ctx, f)
+// apply makes the tree with the series that was chosen.
+func (l *lab) apply(ctx context.Context, f seriesFlags) (a applied, err error) {
+	// What is wrong is said before anything is fetched.
+	if _, err = l.findBase(ctx, f); err == nil {
+		a.series, a.through, err = l.series(ctx, f)
+	}
+	if err == nil {
+		a.work, err = l.open(ctx, f)
+	}
 	if err != nil {
-		return base, patched, nil, err
+		return a, err
 	}
-	s, through, err := l.series(ctx, f)
-	if err != nil {
-		return base, patched, nil, err
+	if a.through == 0 {
+		a.patched, a.report = a.base, a.series.NoneApplied(a.base)
+		return a, nil
 	}
-	if through == 0 {
-		return w.base, w.base, s.NoneApplied(w.base), nil
-	}
-	w.options.Through = through
-	patched, report, err = s.Apply(ctx, w.base, w.options)
-	return w.base, patched, report, err
+	a.options.Through = a.through
+	a.patched, a.report, err = a.series.Apply(ctx, a.base, a.options)
+	return a, err
 }
 
 // outDir makes the directory that results go to, and returns its absolute path.

@@ -46,9 +46,11 @@ func (c replyCmd) Run(ctx context.Context, l *lab) error {
 	if r.Series, err = w.sets.LoadAlone(w.sets.All[0]); err != nil {
 		return err
 	}
-	if _, r.Patched, _, err = l.trees(ctx, flags); err != nil {
+	made, err := l.apply(ctx, flags)
+	if err != nil {
 		return err
 	}
+	r.Patched = made.patched
 
 	if len(c.Selftests)+len(c.Figures) == 0 {
 		c.Selftests = []string{defaultSelftests}

@@ -100,11 +100,11 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 		if c.quick() {
 			tests := slices.Concat(a.QuickTests, p.expect.Added)
 			if l.another(c.seriesFlags) { // a kernel that may have other ones
-				_, patched, _, err := l.trees(ctx, c.seriesFlags)
+				applied, err := l.apply(ctx, c.seriesFlags)
 				if err != nil {
 					return nil, err
 				}
-				tests = kbuild.FindSelftests(patched, a, tests)
+				tests = kbuild.FindSelftests(applied.patched, a, tests)
 			}
 			if p.patched, err = c.selected(tests); err != nil {
 				return nil, err
@@ -122,17 +122,17 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 
 // list asks both trees for their tests.
 func (c selftestCmd) list(ctx context.Context, l *lab, plans []selftestPlan) error {
-	base, patched, _, err := l.trees(ctx, c.seriesFlags)
+	a, err := l.apply(ctx, c.seriesFlags)
 	if err != nil {
 		return err
 	}
 	for i := range plans {
 		p := &plans[i]
 		spec := kbuild.Spec{Arch: p.arch}
-		if p.base, err = l.builder().ListSelftests(ctx, base, spec); err != nil {
+		if p.base, err = l.builder().ListSelftests(ctx, a.base, spec); err != nil {
 			return err
 		}
-		if p.patched, err = l.builder().ListSelftests(ctx, patched, spec); err != nil {
+		if p.patched, err = l.builder().ListSelftests(ctx, a.patched, spec); err != nil {
 			return err
 		}
 		// A test that the series removes has to be missed.

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 
@@ -33,27 +35,28 @@ type applyCmd struct {
 
 // Run prints what each patch did and, last, where the patched tree is.
 func (c applyCmd) Run(ctx context.Context, l *lab) error {
-	base, t, report, err := l.trees(ctx, c.seriesFlags)
+	a, err := l.apply(ctx, c.seriesFlags)
 	if err == nil && c.Out != "" {
-		err = tree.Unedited(ctx, l.cache, base)
+		err = tree.Unedited(ctx, l.cache, a.base)
 	}
 	if err != nil {
 		return err
 	}
 	if c.Out != "" {
-		if t.Dir, err = filepath.Abs(c.Out); err == nil {
-			err = tree.Copy(ctx, report.TreeDir, t.Dir)
+		dir, err := filepath.Abs(c.Out)
+		if err == nil {
+			err = tree.Copy(ctx, a.report.TreeDir, dir)
 		}
 		if err != nil {
 			return exit.With(exit.Usage, err)
 		}
-		report.TreeDir = t.Dir
+		a.report.TreeDir = dir
 	}
-	if err := l.show(report, report.WriteText); err != nil || l.JSON {
+	return l.show(a.report, func(w io.Writer) error {
+		err := a.report.WriteText(w)
+		fmt.Fprintln(w, a.report.TreeDir)
 		return err
-	}
-	l.printf("%s\n", t.Dir)
-	return nil
+	})
 }
 
 // pinCmd is about the pinned kernels.
