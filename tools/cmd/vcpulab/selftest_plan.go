@@ -29,9 +29,7 @@ type selftestPlan struct {
 	// base and patched are the tests of each tree; a nil base is those of
 	// patched that it has.
 	base, patched []string
-	// all says that these are all tests of both trees.
-	all    bool
-	expect selftest.Expectations
+	expect        selftest.Expectations
 	// setting is what they run on, once that is known.
 	setting selftest.Setting
 }
@@ -46,9 +44,11 @@ func (p selftestPlan) dir() string {
 	return filepath.Join(p.arch.Name, strings.ReplaceAll(vm.JoinParams(p.params), " ", "_"))
 }
 
-// quick tells whether only the tests that use the lookups are run. On kernels
+// quick tells whether only the selftests that use the lookups are run. On kernels
 // that look for faults all tests would take days.
-func (c selftestCmd) quick() bool { return c.Quick || c.searching() && len(c.Only) == 0 }
+func (c selftestCmd) quick() bool {
+	return c.UnitTests == "" && (c.Quick || c.searching() && len(c.Only) == 0)
+}
 
 // plans decides what to run. Errors come before a kernel is built, and as far
 // as possible before one is fetched.
@@ -75,7 +75,6 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	if err != nil {
 		return nil, err
 	}
-
 	var known []selftest.KnownFailure
 	if c.Known != "" {
 		if known, err = selftest.LoadKnown(c.Known); err != nil {
@@ -84,40 +83,39 @@ func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) 
 	}
 
 	var plans []selftestPlan
-	if c.UnitTests != "" {
-		p := selftestPlan{arch: arches[0], all: len(c.Only) == 0, expect: selftest.Expectations{Known: known}}
-		for _, p.params = range combined {
-			plans = append(plans, p)
-		}
-		return plans, nil
-	}
 	for _, a := range arches {
-		p := selftestPlan{arch: a}
-		p.expect = selftest.Expectations{Added: addedTests(ser, last, a), Known: known}
-		if p.expect.Proofs, err = c.proofs(l, ser, p); err != nil {
+		p := selftestPlan{arch: a, expect: selftest.Expectations{Known: known}}
+		if c.UnitTests == "" {
+			p.expect.Added = addedTests(ser, last, a)
+			p.expect.Proofs, err = c.proofs(l, ser, p)
+		}
+		if err == nil && c.quick() {
+			p.patched, err = c.quickTests(ctx, l, p)
+		}
+		if err != nil {
 			return nil, err
 		}
-		if c.quick() {
-			tests := slices.Concat(a.QuickTests, p.expect.Added)
-			if l.another(c.seriesFlags) { // a kernel that may have other ones
-				applied, err := l.apply(ctx, c.seriesFlags)
-				if err != nil {
-					return nil, err
-				}
-				tests = kbuild.FindSelftests(applied.patched, a, tests)
-			}
-			if p.patched, err = c.selected(tests); err != nil {
-				return nil, err
-			}
-		}
 		for _, p.params = range combined {
 			plans = append(plans, p)
 		}
 	}
-	if c.quick() {
+	if c.quick() || c.UnitTests != "" {
 		return plans, nil
 	}
 	return plans, c.list(ctx, l, plans)
+}
+
+// quickTests returns the names of the tests that use the lookups, and those of the series.
+func (c selftestCmd) quickTests(ctx context.Context, l *lab, p selftestPlan) ([]string, error) {
+	tests := slices.Concat(p.arch.QuickTests, p.expect.Added)
+	if l.another(c.seriesFlags) { // a kernel that may have other ones
+		a, err := l.apply(ctx, c.seriesFlags)
+		if err != nil {
+			return nil, err
+		}
+		tests = kbuild.FindSelftests(a.patched, p.arch, tests)
+	}
+	return c.selected(tests)
 }
 
 // list asks both trees for their tests.
@@ -136,14 +134,12 @@ func (c selftestCmd) list(ctx context.Context, l *lab, plans []selftestPlan) err
 			return err
 		}
 		// A test that the series removes has to be missed.
-		names := slices.Concat(p.base, p.patched)
-		slices.Sort(names)
-		if names, err = c.selected(slices.Compact(names)); err != nil {
+		names, err := c.selected(slices.Compact(slices.Sorted(slices.Values(slices.Concat(p.base, p.patched)))))
+		if err != nil {
 			return err
 		}
 		unwanted := func(n string) bool { return !slices.Contains(names, n) }
 		p.base, p.patched = slices.DeleteFunc(p.base, unwanted), slices.DeleteFunc(p.patched, unwanted)
-		p.all = len(c.Only) == 0
 	}
 	return nil
 }
