@@ -97,22 +97,6 @@ func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 	return s, nil
 }
 
-// kernel builds one of the two kernels.
-func (l *lab) kernel(ctx context.Context, f kernelFlags, name string, spec kbuild.Spec) (*kbuild.Kernel, error) {
-	if name == variant.Patched {
-		a, err := l.apply(ctx, f.seriesFlags)
-		if err != nil {
-			return nil, err
-		}
-		return l.builder().Build(ctx, name, a.patched, spec)
-	}
-	base, err := l.base(ctx, f.seriesFlags)
-	if err != nil {
-		return nil, err
-	}
-	return l.builder().Build(ctx, name, base, spec)
-}
-
 // bootable builds one of the two kernels for an architecture that boots.
 func (l *lab) bootable(ctx context.Context, f kernelFlags, name, archName string) (*kbuild.Kernel, error) {
 	spec, err := l.spec(f, archName)
@@ -122,7 +106,16 @@ func (l *lab) bootable(ctx context.Context, f kernelFlags, name, archName string
 	if !spec.Arch.Boots() {
 		return nil, exit.With(exit.Usage, fmt.Errorf("architecture %q cannot be booted: expected one of %s", archName, arch.Names(arch.Bootable())))
 	}
-	return l.kernel(ctx, f, name, spec)
+	var a applied
+	if name == variant.Patched {
+		a, err = l.apply(ctx, f.seriesFlags)
+	} else {
+		a.patched, err = l.base(ctx, f.seriesFlags)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.builder().Build(ctx, name, a.patched, spec)
 }
 
 // kvmGuest is a guest that has KVM, with parameters of its modules.

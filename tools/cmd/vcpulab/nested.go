@@ -81,11 +81,7 @@ func ownKVM(ctx context.Context, l *lab) (works bool, why string, err error) {
 	if kvm := host.ReadKVM("/dev/kvm"); !kvm.Opens {
 		return false, kvm.Why, nil
 	}
-	spec, err := l.spec(kernelFlags{}, arch.X86_64().Name)
-	if err != nil {
-		return false, "", err
-	}
-	k, err := l.kernel(ctx, kernelFlags{}, variant.Base, spec)
+	k, err := l.bootable(ctx, kernelFlags{}, variant.Base, arch.X86_64().Name)
 	if err != nil {
 		return false, "", err
 	}

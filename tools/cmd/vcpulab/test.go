@@ -16,6 +16,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/gotest"
 	"vcpulab/tools/host"
+	"vcpulab/tools/kbuild"
 	"vcpulab/tools/program"
 	"vcpulab/tools/variant"
 )
@@ -195,15 +196,11 @@ func (l *lab) lint(ctx context.Context, args []string) (err error) {
 // testEnv builds what tests need that cannot be in the repository, and returns
 // the environment by which they find it.
 func (l *lab) testEnv(ctx context.Context) ([]string, error) {
-	spec, err := l.spec(kernelFlags{}, arch.X86_64().Name)
+	k, err := l.bootable(ctx, kernelFlags{}, variant.Base, arch.X86_64().Name)
 	if err != nil {
 		return nil, err
 	}
-	k, err := l.kernel(ctx, kernelFlags{}, variant.Base, spec)
-	if err != nil {
-		return nil, err
-	}
-	tests, err := l.builder().BuildSelftests(ctx, k.Tree, spec, spec.Arch.QuickTests)
+	tests, err := l.builder().BuildSelftests(ctx, k.Tree, kbuild.Spec{Arch: k.Arch}, k.Arch.QuickTests)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +217,7 @@ func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	}
 	// These take long to build: make test-kernel-debug and test-kernel-kcsan do.
 	for name, config := range map[string]string{envDebugKernel: configDebug, envKCSANKernel: configKCSAN} {
-		spec, err := l.spec(kernelFlags{Config: config}, arch.X86_64().Name)
+		spec, err := l.spec(kernelFlags{Config: config}, k.Arch.Name)
 		if err != nil {
 			return nil, err
 		}
