@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -18,11 +17,10 @@ import (
 	"vcpulab/tools/arch"
 	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
-	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
-	"vcpulab/tools/program"
 	"vcpulab/tools/report"
 	"vcpulab/tools/results"
+	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
 
@@ -82,16 +80,50 @@ func (c benchRunCmd) Validate() error {
 			}
 		}
 	}
-	if c.Accel == "none" && !c.Native && !c.Designs {
-		return errors.New("--accel none: nothing would be measured: expected --native with it")
+	return c.contradiction()
+}
+
+// contradiction refuses flags that contradict each other.
+func (c benchRunCmd) contradiction() error {
+	designs, running, variants := c.Designs, c.Running, c.Full || len(c.Variant) > 0
+	for _, wrong := range []struct {
+		given bool
+		text  string
+	}{
+		{c.Accel == "none" && !c.Native && !designs, "--accel none: nothing would be measured: expected --native with it"},
+		{c.Through != "" && variants, "--through: variants are milestones of the whole series and measured beside it: leave out one or the other"},
+		{c.Series != "" && variants, "--series: variants are of the project's own patches: leave out --full and --variant"},
+
+		{designs && c.Full, "--full: contradicts --designs: milestones are no designs"},
+		{designs && c.Set != "", "--set: contradicts --designs: all sets are compared with the rivals"},
+		{designs && c.Through != "", "--through: contradicts --designs: all sets are compared with the rivals"},
+		{designs && c.Series != "", "--series: contradicts --designs: all sets are compared with the rivals"},
+		{designs && c.Accel == "kvm", "--accel kvm: contradicts --designs: the table has instructions, and times of user space"},
+		{designs && c.Trial, "--trial: contradicts --designs: the table is made of figures"},
+		{designs && c.Max, "--max: contradicts --designs: the table has sizes of its own"},
+		{designs && len(c.Sizes) > 0, "--sizes: contradicts --designs: the table has sizes of its own"},
+		{designs && len(c.IDs) > 0, "--ids: contradicts --designs: the table has sizes of its own"},
+		{designs && len(c.Order) > 0, "--order: contradicts --designs: the table has lookups in one order"},
+		{designs && len(c.Paths) > 0, "--paths: contradicts --designs: the table has lookups alone"},
+		{designs && c.GrowTo != nil, "--grow-to: contradicts --designs: the table has sizes of its own"},
+
+		{!running && c.runningFlags != (runningFlags{}), "--kernel-build: expected --running with it"},
+		{running && len(c.Variant) > 0, "--variant: contradicts --running: no kernel is built"},
+		{running && c.Through != "", "--through: contradicts --running: no kernel is built"},
+		{running && c.Series != "", "--series: contradicts --running: no kernel is built"},
+		{running && c.HZ != nil, "--hz: contradicts --running: the running kernel ticks as it does"},
+		{running && c.Accel != "auto", "--accel (or ACCEL): contradicts --running: nothing is booted"},
+		{running && designs, "--designs: contradicts --running: no kernel is built"},
+		{running && c.Native, "--native: contradicts --running: no kernel's source is at hand"},
+		{running && c.GrowTo != nil && *c.GrowTo != 0, "--grow-to: contradicts --running: who waits is measured in guests alone"},
+		{running && len(c.Paths) > 0 && c.Paths[0] != 0, "--paths: contradicts --running: what lookups are worth is measured in guests alone"},
+		{running && c.Module != "" && c.KernelBuild != "", "--module: contradicts --running: nothing is built in --kernel-build then"},
+	} {
+		if wrong.given {
+			return errors.New(wrong.text)
+		}
 	}
-	if c.Through != "" && (c.Full || len(c.Variant) > 0) {
-		return errors.New("--through: variants are milestones of the whole series and measured beside it: leave out one or the other")
-	}
-	if c.Series != "" && (c.Full || len(c.Variant) > 0) {
-		return errors.New("--series: variants are of the project's own patches: leave out --full and --variant")
-	}
-	return cmp.Or(c.validateDesigns(), c.validateRunning())
+	return nil
 }
 
 // kernelFlags choose the kernels.
@@ -139,9 +171,7 @@ func (c benchRunCmd) axes() bench.Axes {
 
 // sorted returns each number once, the smallest first.
 func sorted(numbers []int) []int {
-	out := slices.Clone(numbers)
-	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Compact(slices.Sorted(slices.Values(numbers)))
 }
 
 // chosen returns those of all that have a name, in the order of all.
@@ -224,11 +254,42 @@ func (l *lab) showTrial(r *results.Results, runErr error) error {
 	if runErr != nil {
 		return runErr
 	}
-	did := struct {
-		Boots   int `json:"boots"`
-		Kernels int `json:"kernels"`
-	}{len(r.Boots), len(r.Kernels)}
-	return l.print(did, "the trial is complete, runs: {{.Boots}}, kernels: {{.Kernels}}; no figure is reported\n")
+	did := map[string]int{"boots": len(r.Boots), "kernels": len(r.Kernels)}
+	return l.print(did, "the trial is complete, runs: {{.boots}}, kernels: {{.kernels}}; no figure is reported\n")
+}
+
+// designs returns those with these names, or all of them.
+func (l *lab) designs(names []string, _ bool) ([]variant.Variant, error) {
+	all, err := l.allVariants()
+	if err != nil {
+		return nil, err
+	}
+	return variant.ChooseDesigns(all, names)
+}
+
+// showDesigns prints the comparison of designs, also for programs.
+func (l *lab) showDesigns(r *results.Results, files report.Files) error {
+	d, err := report.NewDesigns(r)
+	if err != nil {
+		return err
+	}
+	return l.show(d, func(w io.Writer) error { return d.WriteText(w, files, report.Colours(w)) })
+}
+
+// describe adds to the candidates what is compared of designs besides figures.
+func (l *lab) describe(candidates []bench.Candidate, chosen []variant.Variant) error {
+	sets, err := l.sets()
+	if err != nil {
+		return err
+	}
+	designs, err := variant.Designs(sets, chosen)
+	if err != nil {
+		return err
+	}
+	for i, c := range candidates {
+		candidates[i].Design = designs[c.Name]
+	}
+	return nil
 }
 
 // measure measures with each method that the accelerator allows.
@@ -255,15 +316,11 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 		r, err := bench.Measure(ctx, runner, plan, l.log)
 		switch {
 		case r == nil && all != nil:
-			// What was measured with other methods is kept.
-			all.Interrupted = true
-			return all, err
-		case r == nil:
-			return nil, err
-		case all == nil:
+			all.Interrupted = true // what was measured with other methods is kept
+		case r != nil && all == nil:
 			all = r
 			all.Host = host
-		default:
+		case r != nil:
 			if mergeErr := all.Add(r); mergeErr != nil {
 				return nil, mergeErr
 			}
@@ -309,19 +366,4 @@ func (c benchRunCmd) methods(ctx context.Context, l *lab, k *kbuild.Kernel) (met
 		methods = append(methods, results.Native)
 	}
 	return methods, found, nil
-}
-
-// host describes the machine, whatever is measured on it.
-func (l *lab) host(ctx context.Context) results.Host {
-	h := host.Read(l.cache.Dir())
-	// A tool that was unpacked from an archive has no commit.
-	git := program.Program{Name: "git", Dir: l.root, InheritEnv: true}
-	revision, _, _ := git.Run(ctx, "describe", "--always", "--dirty", "--abbrev=12")
-	return results.Host{
-		CPU:   cmp.Or(h.CPU, "unknown"),
-		Cores: h.Cores,
-		OS:    cmp.Or(h.OS, "unknown"),
-		Go:    runtime.Version(),
-		Tool:  cmp.Or(strings.TrimSpace(string(revision)), "unknown"),
-	}
 }

@@ -34,36 +34,6 @@ type runningFlags struct {
 	System string `help:"With --running: look at this directory instead of the machine, and do nothing." placeholder:"DIR" type:"existingdir" hidden:""`
 }
 
-// validateRunning refuses flags that contradict --running.
-func (c benchRunCmd) validateRunning() error {
-	if !c.Running {
-		if c.runningFlags != (runningFlags{}) {
-			return errors.New("--kernel-build: expected --running with it")
-		}
-		return nil
-	}
-	for _, f := range []struct {
-		given     bool
-		flag, why string
-	}{
-		{len(c.Variant) > 0, "--variant", "no kernel is built"},
-		{c.Through != "", "--through", "no kernel is built"},
-		{c.Series != "", "--series", "no kernel is built"},
-		{c.HZ != nil, "--hz", "the running kernel ticks as it does"},
-		{c.Accel != "auto", "--accel (or ACCEL)", "nothing is booted"},
-		{c.Designs, "--designs", "no kernel is built"},
-		{c.Native, "--native", "no kernel's source is at hand"},
-		{c.GrowTo != nil && *c.GrowTo != 0, "--grow-to", "who waits is measured in guests alone"},
-		{len(c.Paths) > 0 && c.Paths[0] != 0, "--paths", "what lookups are worth is measured in guests alone"},
-		{c.Module != "" && c.KernelBuild != "", "--module", "nothing is built in --kernel-build then"},
-	} {
-		if f.given {
-			return fmt.Errorf("%s: contradicts --running: %s", f.flag, f.why)
-		}
-	}
-	return nil
-}
-
 // measureRunning measures the running kernel.
 func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
 	if l.Base != "" {

@@ -3,14 +3,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"runtime"
 	"slices"
+	"strings"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
+	"vcpulab/tools/program"
+	"vcpulab/tools/results"
 	"vcpulab/tools/vm"
 )
 
@@ -117,4 +122,19 @@ func (l *lab) built(ctx context.Context, name string) (*kbuild.Kernel, error) {
 		return nil, err
 	}
 	return l.builder().Built(ctx, t, spec)
+}
+
+// host describes the machine, whatever is measured on it.
+func (l *lab) host(ctx context.Context) results.Host {
+	h := host.Read(l.cache.Dir())
+	// A tool that was unpacked from an archive has no commit.
+	git := program.Program{Name: "git", Dir: l.root, InheritEnv: true}
+	revision, _, _ := git.Run(ctx, "describe", "--always", "--dirty", "--abbrev=12")
+	return results.Host{
+		CPU:   cmp.Or(h.CPU, "unknown"),
+		Cores: h.Cores,
+		OS:    cmp.Or(h.OS, "unknown"),
+		Go:    runtime.Version(),
+		Tool:  cmp.Or(strings.TrimSpace(string(revision)), "unknown"),
+	}
 }
