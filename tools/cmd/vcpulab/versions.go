@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -63,9 +64,12 @@ type resized struct {
 
 // Run prints what has become of each patch, then of figures and tests.
 func (c versionsCmd) Run(ctx context.Context, l *lab) error {
-	for flag, files := range map[string][]string{"--figures": c.Figures, "--selftests": c.Selftests, "--objects": c.Objects} {
-		if len(files) != 0 && len(files) != 2 {
-			return exit.With(exit.Usage, fmt.Errorf("%s %s: expected two files, OLD,NEW", flag, strings.Join(files, ",")))
+	for _, k := range c.kinds() {
+		switch n := len(*k.files); {
+		case n > 0 && slices.Contains(c.Runs, k.name):
+			return exit.With(exit.Usage, fmt.Errorf("--run %s makes the results that --%[1]s names: leave out one or the other", k.name))
+		case n > 0 && n != 2:
+			return exit.With(exit.Usage, fmt.Errorf("--%s %s: expected two files, OLD,NEW", k.name, strings.Join(*k.files, ",")))
 		}
 	}
 	if err := c.run(ctx, l); err != nil {
@@ -267,11 +271,7 @@ func (c versionsCmd) write(w io.Writer, v versions) error {
 
 // place is the set and the number in the name of a patch, as walks/3.
 func place(name string) string {
-	if at := strings.LastIndexByte(name, '/'); at >= 0 {
-		set, number := name[:at+1], strings.TrimLeft(name[at+1:], "0")
-		number, _, _ = strings.Cut(number, "-")
-		return set + number
-	}
-	number, _, _ := strings.Cut(strings.TrimLeft(name, "0"), "-")
-	return number
+	set, file := path.Split(name)
+	number, _, _ := strings.Cut(strings.TrimLeft(file, "0"), "-")
+	return set + number
 }

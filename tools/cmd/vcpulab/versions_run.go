@@ -16,24 +16,35 @@ import (
 	"vcpulab/tools/exit"
 )
 
-// What --run makes of each version.
-const (
-	runSizes     = "sizes"
-	runObjects   = "objects"
-	runSelftests = "selftests"
-	runFigures   = "figures"
-)
+// kind is a kind of results that both versions have, in a file of each.
+type kind struct {
+	name  string    // for --run, and of the flag for the files
+	files *[]string // OLD, NEW
+	file  string    // below the directory that run writes to
+	run   func(ctx context.Context, l *lab, k kernelFlags, dir string) error
+}
+
+// kinds are those that are named, or made by --run.
+func (c *versionsCmd) kinds() []kind {
+	x86 := arch.X86_64().Name
+	return []kind{
+		{"objects", &c.Objects, "matrix.json", func(ctx context.Context, l *lab, k kernelFlags, dir string) error {
+			return buildCmd{kernelFlags: k, Arch: x86, Objects: true, Out: dir}.Run(ctx, l)
+		}},
+		{"selftests", &c.Selftests, x86 + "/selftests.json", func(ctx context.Context, l *lab, k kernelFlags, dir string) error {
+			return selftestCmd{kernelFlags: k, Arch: x86, Quick: true, Accel: "auto", Out: dir}.Run(ctx, l)
+		}},
+		{"figures", &c.Figures, "results.json", func(ctx context.Context, l *lab, k kernelFlags, dir string) error {
+			return benchRunCmd{seriesFlags: k.seriesFlags, Quick: true, Accel: "auto", Seed: 1, Out: dir}.Run(ctx, l)
+		}},
+	}
+}
 
 // run builds, tests and measures both versions as asked for, and compares what came of
 // it, as if the files had been named. A kernel that is built already is not built again.
 func (c *versionsCmd) run(ctx context.Context, l *lab) error {
 	if len(c.Runs) == 0 {
 		return nil
-	}
-	for what, named := range map[string][]string{runObjects: c.Objects, runSelftests: c.Selftests, runFigures: c.Figures} {
-		if slices.Contains(c.Runs, what) && len(named) > 0 {
-			return exit.With(exit.Usage, fmt.Errorf("--run %s makes the results that --%[1]s names: leave out one or the other", what))
-		}
 	}
 	out, err := outDir(c.Out)
 	if err != nil {
@@ -59,40 +70,23 @@ func (c *versionsCmd) run(ctx context.Context, l *lab) error {
 func (c *versionsCmd) runVersion(ctx context.Context, l *lab, name, dir string) error {
 	quiet := *l
 	quiet.stdout, quiet.JSON = io.Discard, false
-	flags := seriesFlags{Series: name, Set: c.Set}
-	kernel := kernelFlags{seriesFlags: flags, Config: configDefault}
-	x86 := arch.X86_64().Name
-
-	if slices.Contains(c.Runs, runSizes) {
+	flags := kernelFlags{seriesFlags: seriesFlags{Series: name, Set: c.Set}, Config: configDefault}
+	if slices.Contains(c.Runs, "sizes") {
 		c.Sizes = true
-		if err := (buildCmd{kernelFlags: kernel, Arch: x86}).Run(ctx, &quiet); err != nil {
+		if err := (buildCmd{kernelFlags: flags, Arch: arch.X86_64().Name}).Run(ctx, &quiet); err != nil {
 			return err
 		}
 	}
-	for _, v := range []struct {
-		what, file string
-		files      *[]string
-		run        func(dir string) error
-	}{
-		{runObjects, "matrix.json", &c.Objects, func(dir string) error {
-			return buildCmd{kernelFlags: kernel, Arch: x86, Objects: true, Out: dir}.Run(ctx, &quiet)
-		}},
-		{runSelftests, x86 + "/selftests.json", &c.Selftests, func(dir string) error {
-			return selftestCmd{kernelFlags: kernel, Arch: x86, Quick: true, Accel: "auto", Out: dir}.Run(ctx, &quiet)
-		}},
-		{runFigures, "results.json", &c.Figures, func(dir string) error {
-			return benchRunCmd{seriesFlags: flags, Quick: true, Accel: "auto", Seed: 1, Out: dir}.Run(ctx, &quiet)
-		}},
-	} {
-		if !slices.Contains(c.Runs, v.what) {
+	for _, k := range c.kinds() {
+		if !slices.Contains(c.Runs, k.name) {
 			continue
 		}
-		own := filepath.Join(dir, v.what)
-		file := filepath.Join(own, v.file)
+		own := filepath.Join(dir, k.name)
+		file := filepath.Join(own, k.file)
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier run's
 			return err
 		}
-		err := v.run(own)
+		err := k.run(ctx, &quiet, flags, own)
 		_, missing := os.Stat(file)
 		compared := slices.Contains([]int{exit.CheckFailed, exit.BootFailed}, exit.Code(err))
 		if err != nil && (missing != nil || ctx.Err() != nil || !compared) {
@@ -101,7 +95,7 @@ func (c *versionsCmd) runVersion(ctx context.Context, l *lab, name, dir string) 
 		if err != nil {
 			fmt.Fprintf(l.stderr, "%s: %v\n", own, err)
 		}
-		*v.files = append(*v.files, file)
+		*k.files = append(*k.files, file)
 	}
 	return nil
 }
