@@ -24,14 +24,12 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// benchCmd measures, or compares what was measured.
 type benchCmd struct {
 	Run     benchRunCmd     `cmd:"" default:"withargs" help:"Measure and report (what bench does if nothing else is said)."`
 	Compare benchCompareCmd `cmd:"" help:"Say what is different between two results."`
 	Func    benchFuncCmd    `cmd:"" help:"Measure the calls of any function while a program runs."`
 }
 
-// benchRunCmd measures.
 type benchRunCmd struct {
 	seriesFlags
 	runningFlags

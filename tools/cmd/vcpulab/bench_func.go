@@ -21,7 +21,6 @@ import (
 	"vcpulab/tools/results"
 )
 
-// benchFuncCmd measures the calls of any function.
 type benchFuncCmd struct {
 	seriesFlags
 	Function string   `arg:"" help:"A function of the kernel or of KVM's modules."`
@@ -74,7 +73,6 @@ func (c benchFuncCmd) Run(ctx context.Context, l *lab) error {
 	return err
 }
 
-// measure measures on one kernel after the other.
 func (c benchFuncCmd) measure(ctx context.Context, l *lab, g *bench.Guests, method results.Method, w bench.Workload) (all []bench.Function, err error) {
 	step := l.log.Step(fmt.Sprintf("measure %s while %s runs", c.Function, w.Name))
 	defer func() { step.End(err, "") }()

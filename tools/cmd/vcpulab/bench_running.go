@@ -34,7 +34,6 @@ type runningFlags struct {
 	System string `help:"With --running: look at this directory instead of the machine, and do nothing." placeholder:"DIR" type:"existingdir" hidden:""`
 }
 
-// measureRunning measures the running kernel.
 func (c benchRunCmd) measureRunning(ctx context.Context, l *lab) error {
 	if l.Base != "" {
 		return exit.With(exit.Usage, errors.New("--base (or KERNEL_SRC): contradicts --running: no kernel is built; --kernel-build is the build directory of the one that runs"))

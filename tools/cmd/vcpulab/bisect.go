@@ -23,7 +23,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// bisectCmd finds the patch that changes something.
 type bisectCmd struct {
 	kernelFlags
 	Selftest string `help:"Whether this selftest fails, built as after all patches." placeholder:"NAME"`
@@ -159,7 +158,6 @@ func (c bisectCmd) judge(ctx context.Context, l *lab) (func(ctx context.Context,
 	}, nil
 }
 
-// command runs the user's command.
 func (c bisectCmd) command(ctx context.Context, patch int, t tree.Tree) (found, error) {
 	p := program.Program{Name: "sh", InheritEnv: true, Env: []string{"VCPULAB_TREE=" + t.Dir, fmt.Sprintf("VCPULAB_PATCH=%d", patch)}}
 	out, errs, err := p.Run(ctx, "-c", c.Command)
@@ -172,7 +170,6 @@ func (c bisectCmd) command(ctx context.Context, patch int, t tree.Tree) (found, 
 	return f, err
 }
 
-// selftest runs the test on a kernel.
 func (c bisectCmd) selftest(ctx context.Context, l *lab, k *kbuild.Kernel, tests *kbuild.Selftests) (f found, err error) {
 	v, err := l.accel(ctx, "auto", k)
 	if err != nil {
@@ -197,7 +194,6 @@ func (c bisectCmd) selftest(ctx context.Context, l *lab, k *kbuild.Kernel, tests
 	return f, err
 }
 
-// figure measures a kernel.
 func (c bisectCmd) figure(ctx context.Context, l *lab, k *kbuild.Kernel) (f found, err error) {
 	one := []bench.Candidate{{Kernel: results.Kernel{Name: k.Release}, Built: k}}
 	if err := l.addLoops(ctx, one); err != nil {

@@ -14,7 +14,6 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// checkoutCmd makes branches of the sets.
 type checkoutCmd struct {
 	Dir    string `arg:"" help:"Directory to make, a git repository with a branch for each set, a commit a patch."`
 	Series string `help:"Your own series instead of the project's patches: a directory of patches, an mbox, or commits, TREE@A..B." placeholder:"SERIES"`
@@ -56,7 +55,6 @@ func (c checkoutCmd) back(base string) string {
 	return "Leave branches that need one that you change as they are. Bring all of them back with\n  vcpulab checkin" + flags + " " + c.Dir
 }
 
-// checkinCmd makes patches of the branches.
 type checkinCmd struct {
 	Dir    string `arg:"" help:"Directory that vcpulab checkout has made. It is only read." type:"existingdir"`
 	Series string `help:"Directory of patches that it was made of, and that is replaced (default: the project's patches)." placeholder:"DIR" type:"existingdir"`

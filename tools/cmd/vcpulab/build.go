@@ -18,7 +18,6 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// buildCmd builds both kernels.
 type buildCmd struct {
 	kernelFlags
 	Variant []string `help:"Build this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
@@ -122,7 +121,6 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	return errors.Join(l.show(r, r.WriteText), r.Err())
 }
 
-// bootCmd boots a kernel to its first record and ends it.
 type bootCmd struct {
 	kernelFlags
 	Kernel string `arg:"" optional:"" help:"base or patched." enum:"base,patched" default:"patched"`
@@ -184,7 +182,6 @@ func (c bootCmd) Run(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// report prints how long a boot took.
 func (c bootCmd) report(l *lab, res *vm.Result, accel vm.Accel, params []vm.Param) error {
 	with := string(accel)
 	if len(params) > 0 {

@@ -18,7 +18,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// cacheCmd is about the cache.
 type cacheCmd struct {
 	Size  cacheSizeCmd  `cmd:"" default:"1" help:"Say what takes how much (the default)."`
 	Prune cachePruneCmd `cmd:"" help:"Remove what was not used for long."`
@@ -34,7 +33,6 @@ type cacheUse struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-// entries returns what is in the cache.
 func (l *lab) entries(ctx context.Context) (all []cache.Entry, err error) {
 	step := l.log.Step("look at the cache")
 	defer func() { step.End(err, "%d entries", len(all)) }()

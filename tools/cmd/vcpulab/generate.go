@@ -19,7 +19,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// generateCmd makes patches from semantic patches.
 type generateCmd struct {
 	Patch  string `arg:"" optional:"" help:"Set and number of the patch, as walks/10, its file, or that of the semantic patch (default: all)."`
 	Check  bool   `help:"Compare with the patches in the series. This is the default." xor:"what"`

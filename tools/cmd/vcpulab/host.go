@@ -21,7 +21,6 @@ import (
 
 func (l *lab) packages() (*host.List, error) { return host.Load(l.path("ci", "packages.toml")) }
 
-// installCmd installs packages.
 type installCmd struct {
 	Groups []string `arg:"" help:"What for: build, boot, shell, bpf, verify, generate, selftests, test, matrix, which implies its architectures, clang, or an architecture: ${groups}."`
 	Arch   string   `help:"Also what it takes to build for ${bootable}, or all of them." placeholder:"ARCH"`
@@ -67,7 +66,6 @@ func (c installCmd) groups(l *lab) ([]string, error) {
 	return groups, nil
 }
 
-// doctorCmd describes the machine.
 type doctorCmd struct{}
 
 // Run prints what can be done on this machine, and what it lacks.

@@ -76,7 +76,6 @@ func (l *lab) guestOptions(config string, o *selftest.Options) error {
 	return nil
 }
 
-// builder builds kernels.
 func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
 
 // spec says how kernels of this architecture are configured.

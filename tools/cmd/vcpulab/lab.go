@@ -67,7 +67,6 @@ func (l *lab) path(elem ...string) string {
 	return filepath.Join(append([]string{l.root}, elem...)...)
 }
 
-// printf writes a line of the result.
 func (l *lab) printf(format string, args ...any) { fmt.Fprintf(l.stdout, format, args...) }
 
 // printJSON writes the result for programs.

@@ -21,7 +21,6 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// mutantsCmd tests the checks.
 type mutantsCmd struct {
 	Set     string   `help:"Only those of this set or rival of patches/sets.toml." placeholder:"NAME"`
 	Only    []string `help:"Names of mutants; * and ? are wild. May be given again." placeholder:"PATTERN"`
@@ -209,7 +208,6 @@ const mutantsText = `{{range .}}{{.Name}}
 {{end}}{{len .}} mutants
 `
 
-// refresh rewrites mutants.
 func (c mutantsCmd) refresh(ctx context.Context, l *lab, sets *series.Sets, mutants []*mutant.Mutant) error {
 	mutants = slices.DeleteFunc(mutants, func(m *mutant.Mutant) bool { return m.Revert })
 	var written []*mutant.Mutant

@@ -21,7 +21,6 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// nestedCmd runs a command where there is a KVM.
 type nestedCmd struct {
 	Memory  int      `help:"Memory of the guest in MiB, of which what the command writes is a part." default:"4096" placeholder:"MIB"`
 	Headers bool     `help:"Give the guest the headers of its kernel, to build modules as bench --running does (ignored if the command runs on this machine)."`

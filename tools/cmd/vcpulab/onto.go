@@ -21,7 +21,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// ontoCmd says on which kernels the sets apply, or puts one there.
 type ontoCmd struct {
 	Bases    []string `arg:"" help:"Bases to try them on: pins, versions that Debian packages, kernel trees or git repositories, as DIR or DIR@REVISION."`
 	Series   string   `help:"Try your own series: a directory of patches, an mbox, or commits, TREE@A..B." placeholder:"SERIES"`

@@ -20,7 +20,6 @@ import (
 	"vcpulab/tools/results"
 )
 
-// reportCmd shows results again.
 type reportCmd struct {
 	File   string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
 	Format string `help:"table, brief (as bench ends), markdown, mail (plain text), readme (a short table in Markdown), designs (as bench --designs ends), bench (for benchstat), html, or svg (a picture of the lookups, or of the designs)." enum:"table,brief,markdown,mail,readme,designs,bench,html,svg" default:"table"`

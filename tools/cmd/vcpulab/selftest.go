@@ -23,7 +23,6 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// selftestCmd runs KVM's selftests on both kernels.
 type selftestCmd struct {
 	kernelFlags
 	Arch  string   `help:"${tested}, or all of them, one after the other." default:"x86_64" placeholder:"ARCH"`

@@ -27,7 +27,6 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// shellCmd lets the user talk to a guest.
 type shellCmd struct {
 	kernelFlags
 	Kernel  string   `arg:"" help:"base or patched." enum:"base,patched"`

@@ -19,7 +19,6 @@ import (
 	"vcpulab/tools/soak"
 )
 
-// soakCmd runs selftests in ever new ways.
 type soakCmd struct {
 	seriesFlags
 	Minutes int      `help:"Start no round after so many minutes of them; 0 is no bound." default:"60" placeholder:"N"`
@@ -81,7 +80,6 @@ func (c soakCmd) Run(ctx context.Context, l *lab) error {
 	return errors.Join(err, l.show(res, res.WriteText), res.Err())
 }
 
-// plan prints rounds.
 func (c soakCmd) plan(l *lab, o soak.Options) error {
 	var rounds []soak.Round
 	for i := range max(1, c.Rounds) {

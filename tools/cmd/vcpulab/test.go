@@ -21,7 +21,6 @@ import (
 	"vcpulab/tools/variant"
 )
 
-// testCmd runs the project's own tests.
 type testCmd struct {
 	Packages []string      `arg:"" optional:"" help:"Packages to test (default: all)."`
 	Run_     string        `name:"run" help:"Only tests whose name matches, as for go test." placeholder:"REGEXP"`

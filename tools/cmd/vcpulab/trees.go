@@ -15,7 +15,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// fetchCmd fetches the pinned kernel.
 type fetchCmd struct{}
 
 // Run prints where the unpacked tree is.
@@ -27,7 +26,6 @@ func (fetchCmd) Run(ctx context.Context, l *lab) error {
 	return l.print(t, "{{.Dir}}\n")
 }
 
-// applyCmd applies the series.
 type applyCmd struct {
 	seriesFlags
 	Out string `help:"Copy the patched tree to this directory, which must not exist, to edit it: those in the cache share their files." placeholder:"DIR"`
@@ -59,7 +57,6 @@ func (c applyCmd) Run(ctx context.Context, l *lab) error {
 	})
 }
 
-// pinCmd is about the pinned kernels.
 type pinCmd struct {
 	List   pinListCmd   `cmd:"" help:"List the pinned kernels."`
 	New    pinNewCmd    `cmd:"" help:"Pin a kernel version that Debian packages."`

@@ -15,7 +15,6 @@ import (
 	"vcpulab/tools/verify"
 )
 
-// verifyCmd checks the sets of patches.
 type verifyCmd struct {
 	Series string   `help:"Check your own series: a directory of patches, an mbox as lists archive it, or commits, TREE@A..B; without the checks of the project's own." placeholder:"SERIES"`
 	Set    string   `help:"Check this set or rival of patches/sets.toml alone." placeholder:"NAME"`
