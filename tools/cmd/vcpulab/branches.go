@@ -60,6 +60,12 @@ type checkinCmd struct {
 	Series string `help:"Directory of patches that it was made of, and that is replaced (default: the project's patches)." placeholder:"DIR" type:"existingdir"`
 }
 
+// collectedText is what has become of the patches of each set.
+const collectedText = `{{range .}}{{printf "%-20s" .Name}} {{count .Patches "patch"}}, {{len .Changed}} changed, {{len .Gone}} gone
+{{range .Changed}}  {{.}}
+{{end}}{{range .Gone}}  gone: {{.}}
+{{end}}{{end}}`
+
 // Run prints what has become of the patches.
 func (c checkinCmd) Run(ctx context.Context, l *lab) error {
 	w, err := l.open(ctx, seriesFlags{Series: c.Series})
@@ -70,19 +76,7 @@ func (c checkinCmd) Run(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	err = l.show(list, func(out io.Writer) error {
-		for _, b := range list {
-			fmt.Fprintf(out, "%-20s %s, %d changed, %d gone\n", b.Name, progress.Count(b.Patches, "patch"), len(b.Changed), len(b.Gone))
-			for _, name := range b.Changed {
-				fmt.Fprintf(out, "  %s\n", name)
-			}
-			for _, name := range b.Gone {
-				fmt.Fprintf(out, "  gone: %s\n", name)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := l.print(list, collectedText); err != nil {
 		return err
 	}
 

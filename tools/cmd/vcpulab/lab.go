@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/template"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/pin"
@@ -87,7 +89,8 @@ func (l *lab) show(v any, text func(io.Writer) error) error {
 // print prints a result: for programs, or as a template says for people.
 func (l *lab) print(v any, text string) error {
 	return l.show(v, func(w io.Writer) error {
-		return template.Must(template.New("").Parse(text)).Execute(w, v)
+		funcs := template.FuncMap{"count": progress.Count, "words": shellescape.QuoteCommand}
+		return template.Must(template.New("").Funcs(funcs).Parse(text)).Execute(w, v)
 	})
 }
 

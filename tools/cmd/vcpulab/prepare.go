@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	"al.essio.dev/pkg/shellescape"
-
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
@@ -67,24 +65,24 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 		return err
 	}
 
-	if l.JSON {
-		return l.printJSON(p)
-	}
-	for _, m := range p.Mails {
-		l.printf("%s\n", m)
-	}
-	for _, subject := range p.LeftOut {
-		l.printf("left out: %s\n", subject)
-	}
-	if o.Private {
-		l.printf("\nThis set is private: it goes to the following addresses, and to no list.\n")
-	}
-	for _, name := range p.WaitsFor {
-		l.printf("\nIt needs %s, which is private: send it to a list only once %[1]s is public.\n", name)
-	}
-	l.printf("\nRead them, then send them with\n\n  %s\n", shellescape.QuoteCommand(p.Command))
-	return nil
+	return l.print(struct {
+		*series.Prepared
+		Private bool `json:"-"`
+	}{p, set.Private}, preparedText)
 }
+
+// preparedText says what is sent, and how.
+const preparedText = `{{range .Mails}}{{.}}
+{{end}}{{range .LeftOut}}left out: {{.}}
+{{end}}{{if .Private}}
+This set is private: it goes to the following addresses, and to no list.
+{{end}}{{range .WaitsFor}}
+It needs {{.}}, which is private: send it to a list only once {{.}} is public.
+{{end}}
+Read them, then send them with
+
+  {{words .Command}}
+`
 
 // waitsFor returns the private sets that a set needs that is not: its patches show what
 // those change.
