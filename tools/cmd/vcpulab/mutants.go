@@ -33,9 +33,6 @@ type mutantsCmd struct {
 	Out     string   `help:"Directory for logs, JSON and JUnit." default:"out/mutants" placeholder:"DIR"`
 }
 
-// revertsFile lists what notices that a patch is missing.
-const revertsFile = "reverts.toml"
-
 // Run prints which check catches each mutant.
 func (c mutantsCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	all, err := c.load(l, sets)
@@ -87,12 +84,8 @@ func (c mutantsCmd) load(l *lab, sets *series.Sets) ([]*mutant.Mutant, error) {
 			return nil, err
 		}
 	}
-	all, err := sets.Load("")
-	if err != nil {
-		return nil, err
-	}
-	of := []*series.Series{all}
-	for _, rival := range sets.Rivals {
+	var of []*series.Series
+	for _, rival := range append([]series.Set{{}}, sets.Rivals...) { // all sets first
 		s, err := sets.Load(rival.Name)
 		if err != nil {
 			return nil, err
@@ -103,7 +96,7 @@ func (c mutantsCmd) load(l *lab, sets *series.Sets) ([]*mutant.Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	reverts, err := mutant.LoadReverts(l.path("ci", revertsFile), all)
+	reverts, err := mutant.LoadReverts(l.path("ci", "reverts.toml"), of[0])
 	return append(mutants, reverts...), err
 }
 
@@ -186,15 +179,15 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 		}
 		name, config = config, configDefault
 	}
-	err = l.guestOptions(config, &g.Options)
-	if err == nil && g.Options.Overlook != nil {
-		var races []byte
-		races, err = os.ReadFile(l.path("ci", racesFile))
-		g.Overlooked = string(races)
-		g.Options.Append = []string{kcsanOften}
-	}
-	if err != nil {
+	if err := l.guestOptions(config, &g.Options); err != nil {
 		return g, err
+	}
+	if g.Options.Overlook != nil {
+		races, err := os.ReadFile(l.path("ci", racesFile))
+		if err != nil {
+			return g, err
+		}
+		g.Overlooked, g.Options.Append = string(races), []string{kcsanOften}
 	}
 	g.Spec, err = l.spec(kernelFlags{Config: config}, name)
 	return g, err

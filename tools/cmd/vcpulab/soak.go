@@ -31,9 +31,6 @@ type soakCmd struct {
 	Out     string   `help:"Directory for the logs of the last round." default:"out/soak" placeholder:"DIR"`
 }
 
-// soakFile says which numbers tests take.
-const soakFile = "soak.toml"
-
 // soakSilence is how long a guest may be silent. One that only boots slowly, as beside other
 // work, must not end hours of rounds.
 const soakSilence = 5 * time.Minute
@@ -55,14 +52,18 @@ func (c soakCmd) Run(ctx context.Context, l *lab) error {
 		c.Seed = uint64(rand.Uint32())
 	}
 	o := soak.Options{Seed: c.Seed, Time: time.Duration(c.Minutes) * time.Minute, Rounds: c.Rounds, Tests: p.patched, Expect: p.expect, Again: c.again(l)}
-	if o.Ranges, err = soak.LoadRanges(l.path("ci", soakFile)); err != nil {
+	if o.Ranges, err = soak.LoadRanges(l.path("ci", "soak.toml")); err != nil {
 		return err
 	}
 	for _, name := range c.Config {
 		o.Configs = append(o.Configs, soak.Config{Name: name, Faults: name == configDebug})
 	}
 	if c.Plan {
-		return c.plan(l, o)
+		var rounds []soak.Round
+		for i := range max(1, c.Rounds) {
+			rounds = append(rounds, soak.NewRound(o.Seed+uint64(i), o.Tests, o.Ranges, o.Configs))
+		}
+		return l.print(rounds, "{{range .}}{{.}}\n{{end}}")
 	}
 
 	out, err := outDir(c.Out)
@@ -78,14 +79,6 @@ func (c soakCmd) Run(ctx context.Context, l *lab) error {
 		l.printf("logs: %s\n\n", out)
 	}
 	return errors.Join(err, l.show(res, res.WriteText), res.Err())
-}
-
-func (c soakCmd) plan(l *lab, o soak.Options) error {
-	var rounds []soak.Round
-	for i := range max(1, c.Rounds) {
-		rounds = append(rounds, soak.NewRound(o.Seed+uint64(i), o.Tests, o.Ranges, o.Configs))
-	}
-	return l.print(rounds, "{{range .}}{{.}}\n{{end}}")
 }
 
 // guest builds the kernels and returns what runs rounds on them.
