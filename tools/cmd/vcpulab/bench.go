@@ -213,14 +213,14 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	if c.Trial {
 		return l.showTrial(r, runErr)
 	}
+	// A part of the series, and what others have made, is held to no goal.
 	if err := l.deliver(out, r, show, runErr); err != nil || c.Designs || c.seriesFlags != (seriesFlags{}) {
 		return err
 	}
 	return checkGoals(r)
 }
 
-// checkGoals returns an error if the series misses a goal for which no reason is known. A
-// part of it, and what others have made, is held to none.
+// checkGoals returns an error if the series misses a goal for no known reason.
 func checkGoals(r *results.Results) error {
 	missed := report.UnexplainedGoals(r)
 	if len(missed) == 0 {
@@ -342,9 +342,8 @@ func (c benchRunCmd) complete(plan bench.Plan) bench.Plan {
 	return plan
 }
 
-// methods returns the ways to measure on this machine, and says what was found
-// out about its accelerator. Instructions are counted unless only times were
-// asked for.
+// methods returns the ways to measure on this machine, and what was found out about its
+// accelerator. Instructions are counted unless only times were asked for.
 func (c benchRunCmd) methods(ctx context.Context, l *lab, k *kbuild.Kernel) (methods []results.Method, found string, err error) {
 	found = "none: nothing was booted"
 	if c.Accel != "none" {

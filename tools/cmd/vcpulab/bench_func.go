@@ -87,8 +87,7 @@ func (c benchFuncCmd) measure(ctx context.Context, l *lab, g *bench.Guests, meth
 	return all, nil
 }
 
-// staticProgram returns the absolute path of a program of the user's, "" if there is no such
-// file.
+// staticProgram returns the absolute path of the user's program, "" if there is no such file.
 func staticProgram(name string) (string, error) {
 	name = inHome(name)
 	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {

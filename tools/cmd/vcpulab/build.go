@@ -64,8 +64,7 @@ func (c buildCmd) Run(ctx context.Context, l *lab) error {
 // and the largest file of a column, keep one processor busy.
 const parallelColumns = 2
 
-// objects compiles KVM for one or all architectures, without and with the
-// series, or patch by patch.
+// objects compiles KVM without and with the series, or patch by patch.
 func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	columns, err := matrix.Load(l.path("ci", "matrix"))
 	if err != nil {

@@ -50,8 +50,7 @@ func (c generateCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	return c.convert(ctx, l, b, rules[0])
 }
 
-// ruleOf is a semantic patch and the series that its patch is in: a set after those
-// that it needs.
+// ruleOf is a semantic patch and the series of its patch: a set after those that it needs.
 type ruleOf struct {
 	*cocci.Rule
 	series *series.Series

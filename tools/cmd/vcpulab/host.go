@@ -39,8 +39,7 @@ func (c installCmd) Run(ctx context.Context, l *lab, list *host.List) error {
 	return l.print(got, "{{range .}}installed {{.Name}}: {{.Why}}\n{{end}}")
 }
 
-// groups returns the groups of packages that were asked for, and those that
-// they imply.
+// groups returns the groups of packages that were asked for, and those that they imply.
 func (c installCmd) groups(l *lab) ([]string, error) {
 	groups := slices.Clone(c.Groups)
 	if slices.Contains(groups, matrix.Group) {
@@ -77,8 +76,7 @@ func (doctorCmd) Run(ctx context.Context, l *lab, list *host.List) error {
 	return l.show(r, r.Text)
 }
 
-// probeKVM boots the unpatched kernel with KVM, as measuring does; or, as long
-// as it is not built, a guest of a few instructions.
+// probeKVM boots the unpatched kernel with KVM or, until that is built, a few instructions.
 func (l *lab) probeKVM(ctx context.Context) (works bool, why string) {
 	const later = "an ordinary kernel is tried once one is built: vcpulab build"
 	a, err := arch.Host()

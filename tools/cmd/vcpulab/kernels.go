@@ -23,15 +23,12 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// configDefault is the configuration that is measured; the others have a
-// fragment of their own in ci/config. configDebug and configKCSAN are those of
-// kernels that look for faults of their own, configHZ100 of kernels with a slow
-// tick.
+// The configurations of kernels. All but the default one have a fragment in ci/config.
 const (
 	configDefault = "default"
-	configDebug   = "debug"
+	configDebug   = "debug" // looks for faults of its own, as kcsan does
 	configKCSAN   = "kcsan"
-	configHZ100   = "hz100"
+	configHZ100   = "hz100" // has a slow tick
 )
 
 // kernelFlags choose the kernels to work on.
@@ -130,8 +127,7 @@ func (l *lab) kvmGuest(k *kbuild.Kernel, accel vm.Accel, params []vm.Param) (vm.
 	return g, nil
 }
 
-// accel returns the accelerator to use for ordinary guests of this kernel's
-// architecture: the one that was asked for, or one that works.
+// accel returns the accelerator for guests of a kernel: the one that is wanted, or one that works.
 func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choice, error) {
 	if want == "auto" {
 		want = ""
@@ -142,8 +138,7 @@ func (l *lab) accel(ctx context.Context, want string, k *kbuild.Kernel) (vm.Choi
 // variantsFile lists the kernels that can be measured besides base and patched.
 const variantsFile = "variants.toml"
 
-// variants returns those with these names, rivals among them, or all but those that have to be
-// asked for.
+// variants returns those with these names, also all but those that have to be asked for.
 func (l *lab) variants(names []string, all bool) ([]variant.Variant, error) {
 	if len(names) == 0 && !all {
 		return nil, nil

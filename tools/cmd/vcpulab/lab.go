@@ -162,8 +162,8 @@ func (l *lab) setsOf(ctx context.Context, f seriesFlags) (*series.Sets, error) {
 	return l.opened, nil
 }
 
-// series reads the series that the flags choose, all sets of patches, or a set or a
-// rival with those that it needs, and says which of its patches is the last one to apply.
+// series reads the series that was chosen: all sets, or one with those that it needs.
+// through is its last patch to apply.
 func (l *lab) series(ctx context.Context, f seriesFlags) (s *series.Series, through int, err error) {
 	sets, err := l.setsOf(ctx, f)
 	if err == nil {

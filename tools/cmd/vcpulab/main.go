@@ -75,8 +75,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// newParser returns the parser of the command line. Where it prints help it
-// calls exit.
+// newParser returns the parser of the command line. It calls exit where it prints help.
 func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("vcpulab"), kong.PostBuild(addHelp),
@@ -135,8 +134,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exit.Code(err)
 }
 
-// checkedWriter remembers the first error of writing, so that not every line
-// that is printed needs a check.
+// checkedWriter remembers the first error of writing: no line that is printed needs a check.
 type checkedWriter struct {
 	w   io.Writer
 	err error
@@ -150,8 +148,7 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Fd is the descriptor of the file that is written to, by which a terminal is
-// known; no file has the one that it returns if there is none.
+// Fd is the descriptor by which a terminal is known; no file has the one of other writers.
 func (c *checkedWriter) Fd() uintptr {
 	if f, ok := c.w.(*os.File); ok {
 		return f.Fd()

@@ -160,8 +160,7 @@ func (c mutantsCmd) runner(ctx context.Context, l *lab, sets *series.Sets, rival
 // part. All tests would take an hour that way.
 const kcsanOften = "kcsan.skip_watch=50"
 
-// guests says how the kernels of a configuration are built and run: of an x86-64
-// kernel, or the default one of another architecture.
+// guests says how the kernels of a configuration, or of another architecture, are built and run.
 func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	g := mutant.Guests{Options: selftest.Options{Parallel: 1, Source: l.root}, Machines: make(map[string]string)}
 	proofs, err := selftest.LoadProofs(l.path("ci", proofsFile))

@@ -84,8 +84,7 @@ Read them, then send them with
   {{words .Command}}
 `
 
-// waitsFor returns the private sets that a set needs that is not: its patches show what
-// those change.
+// waitsFor returns the private sets that a public one needs: its patches show what they change.
 func waitsFor(sets *series.Sets, set series.Set) (names []string, err error) {
 	if set.Private || len(sets.All) == 1 {
 		return nil, nil

@@ -69,8 +69,7 @@ func (c reportCmd) Run(l *lab) error {
 	return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.Colours(w)) })
 }
 
-// benchCompareCmd compares two results. It is a subcommand of bench because it
-// takes nothing but what bench wrote.
+// benchCompareCmd is a subcommand of bench because it takes nothing but what bench wrote.
 type benchCompareCmd struct {
 	Old  string `arg:"" help:"A results.json that bench wrote." type:"existingfile"`
 	New  string `arg:"" help:"Another."  type:"existingfile"`
@@ -184,8 +183,7 @@ func (s section) insert(name string, write func(io.Writer) error) error {
 	})
 }
 
-// writeResults writes the three files of a measurement into dir and returns
-// their paths.
+// writeResults writes the files of a measurement into dir.
 func writeResults(dir string, r *results.Results) (report.Files, error) {
 	files := report.Files{
 		JSON: filepath.Join(dir, "results.json"), Bench: filepath.Join(dir, "results.bench"), Page: filepath.Join(dir, "report.html"),

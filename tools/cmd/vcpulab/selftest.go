@@ -38,8 +38,7 @@ type selftestCmd struct {
 // maxGuests bounds how many guests run at a time.
 const maxGuests = 8
 
-// Run prints the results of both kernels side by side, and a line that counts
-// them.
+// Run prints the results of both kernels side by side, and a line that counts them.
 func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	plans, err := c.plans(ctx, l)
 	if err != nil {
@@ -84,9 +83,8 @@ func (c selftestCmd) Run(ctx context.Context, l *lab) error {
 	return errors.Join(errs...)
 }
 
-// run builds what a plan needs and runs it. The comparison is nil if there was
-// nothing to compare; else it was printed, and the error says what is wrong
-// with it.
+// run builds what a plan needs and runs it. The comparison was printed, and the error says
+// what is wrong with it; it is nil if there was nothing to compare.
 func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string) (*selftest.Comparison, error) {
 	// The results of an earlier run must not pass for those of this one.
 	for _, name := range selftest.Files {
@@ -144,9 +142,8 @@ func (l *lab) guestsAtOnce(memMiB int) int {
 	return max(1, n)
 }
 
-// compare runs the tests of both kernels, and prints and writes the comparison.
-// If the run of the patched kernel ends early, it is marked as incomplete; if
-// that of the base kernel does, or if ctx ends, there is none.
+// compare runs the tests of both kernels, and prints and writes the comparison. It is
+// incomplete if the patched kernel's run ends early; if the base's does, there is none.
 func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernels []selftest.Kernel, opts selftest.Options, out string) (*selftest.Comparison, error) {
 	id := fmt.Sprintf("%s-%s-%s", p.arch.Name, opts.Accel, c.Config)
 	if c.UnitTests != "" {
@@ -237,8 +234,7 @@ func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, 
 	return []selftest.Kernel{without, withSeries}, nil
 }
 
-// unitTests returns both kernels, each with the same unit tests, and has options bring what
-// these need.
+// unitTests returns both kernels with the same unit tests, and has options bring their files.
 func (c selftestCmd) unitTests(ctx context.Context, l *lab, base, patched *kbuild.Kernel, accel vm.Accel, opts *selftest.Options) ([]selftest.Kernel, error) {
 	suite, err := unittests.Build(ctx, l.cache, c.UnitTests, c.Only, accel)
 	if err != nil {

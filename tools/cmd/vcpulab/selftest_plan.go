@@ -26,8 +26,7 @@ const proofsFile = "proofs.toml"
 type selftestPlan struct {
 	arch   arch.Arch
 	params []vm.Param
-	// base and patched are the tests of each tree; a nil base is those of
-	// patched that it has.
+	// The tests of each tree; a nil base is those of patched that it has.
 	base, patched []string
 	expect        selftest.Expectations
 	// setting is what they run on, once that is known.
@@ -50,8 +49,7 @@ func (c selftestCmd) quick() bool {
 	return c.UnitTests == "" && (c.Quick || c.searching() && len(c.Only) == 0)
 }
 
-// plans decides what to run. Errors come before a kernel is built, and as far
-// as possible before one is fetched.
+// plans decides what to run. Errors come before a kernel is built or, if possible, fetched.
 func (c selftestCmd) plans(ctx context.Context, l *lab) ([]selftestPlan, error) {
 	arches, err := arch.FindAmong(arch.Tested(), c.Arch)
 	if err != nil {
@@ -153,8 +151,7 @@ func (c selftestCmd) selected(names []string) ([]string, error) {
 	return selected, nil
 }
 
-// addedTests returns the names of the tests for an architecture that the
-// series adds up to a patch.
+// addedTests returns the tests for an architecture that the series adds up to a patch.
 func addedTests(s *series.Series, through int, a arch.Arch) []string {
 	var names []string
 	for _, p := range s.Patches {

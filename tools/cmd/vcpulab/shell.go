@@ -121,8 +121,7 @@ func (c shellCmd) check() error {
 	return nil
 }
 
-// params returns the parameters of the guest's modules: there is one guest, so each has
-// one value.
+// params returns the parameters of the guest's modules, each with one value.
 func (c shellCmd) params() ([]vm.Param, error) {
 	combined, err := paramFlag{c.Param}.combineParams()
 	if err != nil {

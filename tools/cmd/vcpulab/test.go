@@ -128,9 +128,8 @@ func (t *testReport) add(name string, err error) {
 	t.lab.printf("FAIL %s\n%s\n", name, strings.TrimRight(err.Error(), "\n"))
 }
 
-// addSkipped prints the tests that were skipped and returns how many they are.
-// Those that were skipped for lack of a program that "vcpulab install" would
-// have brought have failed: on such a machine they prove nothing.
+// addSkipped prints and counts the tests that were skipped. For lack of a program that
+// "vcpulab install" brings they have failed: on such a machine they prove nothing.
 func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) (skipped int, err error) {
 	list, err := t.lab.packages()
 	if err != nil {
@@ -155,8 +154,7 @@ func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) (skipp
 // word is what may name a package, a program or a header.
 var word = regexp.MustCompile(`[\pL\pN_+.<>/-]+`)
 
-// lackingFor returns the missing package that a test was skipped for, nil if it
-// had another reason.
+// lackingFor returns the missing package that a test was skipped for, if that is the reason.
 func lackingFor(reason string, missing []host.Package) *host.Package {
 	for _, name := range word.FindAllString(reason, -1) {
 		name = strings.TrimRight(name, ".")
@@ -167,8 +165,7 @@ func lackingFor(reason string, missing []host.Package) *host.Package {
 	return nil
 }
 
-// linters must print nothing to their standard output: go says on its standard
-// error what it downloads.
+// linters must print nothing, but to standard error, where go says what it downloads.
 var linters = [][]string{
 	{"gofmt", "-l", "ci", "ebpf", "tools"},
 	{"go", "mod", "tidy", "-diff"},
@@ -192,8 +189,7 @@ func (l *lab) lint(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// testEnv builds what tests need that cannot be in the repository, and returns
-// the environment by which they find it.
+// testEnv builds what the environment above leads to.
 func (l *lab) testEnv(ctx context.Context) ([]string, error) {
 	k, err := l.bootable(ctx, kernelFlags{}, variant.Base, arch.X86_64().Name)
 	if err != nil {

@@ -107,8 +107,7 @@ func (pinUpdateCmd) Run(ctx context.Context, l *lab) error {
 	return l.printPin(p.File, changed, missing)
 }
 
-// printPin prints whether a pin file was written, and which files the series
-// touches that its kernel does not have.
+// printPin prints whether a pin file was written, and what the series lacks there.
 func (l *lab) printPin(file string, written bool, missing []string) error {
 	return l.print(struct {
 		File    string   `json:"file"`
@@ -119,8 +118,7 @@ func (l *lab) printPin(file string, written bool, missing []string) error {
 {{end}}`)
 }
 
-// touchedFiles returns the files of the kernel that the sets and the patches of the
-// variants change.
+// touchedFiles returns the files of the kernel that the sets and the variants' patches change.
 func (l *lab) touchedFiles(ctx context.Context) ([]string, error) {
 	s, _, err := l.series(ctx, seriesFlags{})
 	if err != nil {

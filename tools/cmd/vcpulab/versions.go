@@ -30,8 +30,7 @@ import (
 	"vcpulab/tools/variant"
 )
 
-// versionsCmd tells two versions of a series apart. Without --run it builds and runs
-// nothing.
+// versionsCmd builds and runs nothing without --run.
 type versionsCmd struct {
 	Old       string   `arg:"" help:"The old version: a directory of patches, an mbox, commits, TREE@A..B, or a revision of this repository."`
 	New       string   `arg:"" optional:"" help:"The new one (default: the project's own patches)."`
