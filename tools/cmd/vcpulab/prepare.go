@@ -61,8 +61,15 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if err != nil {
 		return err
 	}
-	if p.WaitsFor, err = waitsFor(sets, set); err != nil {
+	stack, err := sets.Stack(set.Name)
+	if err != nil {
 		return err
+	}
+	for _, needed := range stack {
+		// The patches of a public set show what those change.
+		if needed.Private && !set.Private {
+			p.WaitsFor = append(p.WaitsFor, needed.Name)
+		}
 	}
 
 	return l.print(struct {
@@ -83,20 +90,6 @@ Read them, then send them with
 
   {{words .Command}}
 `
-
-// waitsFor returns the private sets that a public one needs: its patches show what they change.
-func waitsFor(sets *series.Sets, set series.Set) (names []string, err error) {
-	if set.Private || len(sets.All) == 1 {
-		return nil, nil
-	}
-	stack, err := sets.Stack(set.Name)
-	for _, s := range stack {
-		if s.Private {
-			names = append(names, s.Name)
-		}
-	}
-	return names, err
-}
 
 // choose returns the set to send. No maintainer takes several at once.
 func (c prepareCmd) choose(sets *series.Sets) (series.Set, error) {
