@@ -98,13 +98,11 @@ func (c generateCmd) compare(ctx context.Context, l *lab, rules []ruleOf) error 
 			return err
 		}
 		g, patch, err := r.Generate(ctx, r.series, base, cocci.RunOptions{Cache: l.cache, Log: l.log})
+		if err == nil && g.Status == cocci.Different && c.Write {
+			err = g.Write(r.series.Dir, patch)
+		}
 		if err != nil {
 			return err
-		}
-		if g.Status == cocci.Different && c.Write {
-			if err := g.Write(r.series.Dir, patch); err != nil {
-				return err
-			}
 		}
 		if !g.Good() {
 			bad++

@@ -28,7 +28,7 @@ type reportCmd struct {
 	Quoted string `help:"Write into this file what documents quote, without samples: results to compare others with." placeholder:"FILE"`
 }
 
-// formats are those that need nothing but the results.
+// formats are those that need nothing but the results, and are the same for programs.
 var formats = map[string]func(io.Writer, *results.Results) error{
 	"markdown": report.Markdown, "mail": report.Mail, "readme": report.Digest, "html": report.HTML, "svg": report.Picture,
 	"bench": func(w io.Writer, r *results.Results) error { return r.WriteBench(w) },
@@ -41,32 +41,27 @@ func (c reportCmd) Run(l *lab) error {
 		return err
 	}
 	if c.SVG != "" {
-		if err := writeFile(c.SVG, func(w io.Writer) error { return report.Picture(w, r) }); err != nil {
-			return err
-		}
+		err = writeFile(c.SVG, func(w io.Writer) error { return report.Picture(w, r) })
 	}
-	if c.Quoted != "" {
-		if err := quote(c.Quoted, r); err != nil {
-			return err
-		}
+	if err == nil && c.Quoted != "" {
+		err = quote(c.Quoted, r)
 	}
-	if c.Into != "" {
-		return insertFigures(c.Into, r)
+	if err == nil && c.Into != "" {
+		err = insertFigures(c.Into, r)
 	}
-	if c.SVG != "" || c.Quoted != "" {
-		return nil
+	if err != nil || c.SVG+c.Quoted+c.Into != "" {
+		return err
 	}
 
-	if c.Format == "brief" {
-		return report.Brief(l.stdout, r, report.Files{JSON: c.File}, report.Colours(l.stdout))
+	switch files := (report.Files{JSON: c.File}); c.Format {
+	case "table":
+		return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.Colours(w)) })
+	case "brief":
+		return report.Brief(l.stdout, r, files, report.Colours(l.stdout))
+	case "designs":
+		return l.showDesigns(r, files)
 	}
-	if c.Format == "designs" {
-		return l.showDesigns(r, report.Files{JSON: c.File})
-	}
-	if write := formats[c.Format]; write != nil {
-		return write(l.stdout, r)
-	}
-	return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.Colours(w)) })
+	return formats[c.Format](l.stdout, r)
 }
 
 // benchCompareCmd is a subcommand of bench because it takes nothing but what bench wrote.

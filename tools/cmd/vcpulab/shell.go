@@ -45,15 +45,13 @@ type shellCmd struct {
 
 // Run ends as the program in the guest did.
 func (c shellCmd) Run(ctx context.Context, l *lab) error {
-	s := shell.Session{Args: c.Command, Name: c.Kernel, Busybox: c.Busybox, Stdin: os.Stdin, Stdout: l.stdout, Stderr: l.stderr}
+	s := shell.Session{Args: c.Command, Name: c.Kernel, Stdin: os.Stdin, Stdout: l.stdout, Stderr: l.stderr}
 	params, err := c.params()
 	if err := errors.Join(s.Check(), c.check(), err); err != nil {
 		return err
 	}
-	if s.Busybox == "" {
-		if s.Busybox, err = l.busybox(ctx, c.Arch); err != nil {
-			return err
-		}
+	if s.Busybox, err = c.busybox(ctx, l); err != nil {
+		return err
 	}
 	out, err := outDir(c.Out)
 	if err != nil {
@@ -133,10 +131,13 @@ func (c shellCmd) params() ([]vm.Param, error) {
 	return combined[0], nil
 }
 
-// busybox returns the path of a busybox for guests of an architecture.
-func (l *lab) busybox(ctx context.Context, name string) (string, error) {
-	a, err := arch.Find(name)
-	if err != nil || a.IsHost() || !a.Boots() { // what cannot be booted is told later
+// busybox returns the path of a busybox for the guest.
+func (c shellCmd) busybox(ctx context.Context, l *lab) (string, error) {
+	a, err := arch.Find(c.Arch)
+	switch {
+	case c.Busybox != "":
+		return c.Busybox, nil
+	case err != nil || a.IsHost() || !a.Boots(): // what cannot be booted is told later
 		return shell.FindBusybox()
 	}
 	file, err := distro.FetchBusybox(ctx, l.cache, l.log, a)
