@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -71,16 +73,20 @@ func (c versionsCmd) Run(ctx context.Context, l *lab) error {
 			return exit.With(exit.Usage, fmt.Errorf("--%s %s: expected two files, OLD,NEW", k.name, strings.Join(*k.files, ",")))
 		}
 	}
-	if err := c.run(ctx, l); err != nil {
-		return err
-	}
-	old, err := c.oldLab(l).version(ctx, c.Old, c.Set)
+	oldLab, newLab := *l, *l
+	oldLab.Base = cmp.Or(c.OldBase, l.Base)
+	old, err := oldLab.version(ctx, c.Old, c.Set)
 	if err != nil {
 		return err
 	}
-	new, err := l.version(ctx, c.New, c.Set)
+	new, err := newLab.version(ctx, c.New, c.Set)
 	if err != nil {
 		return err
+	}
+	if len(c.Runs) > 0 {
+		if err := c.run(ctx, &oldLab, &newLab); err != nil {
+			return err
+		}
 	}
 	found, err := c.compare(ctx, l, old, new)
 	if err != nil {
@@ -117,18 +123,13 @@ func (c versionsCmd) compare(ctx context.Context, l *lab, old, new branch.Versio
 	return found, err
 }
 
-// oldLab is the lab for the old version, which may have a base of its own.
-func (c versionsCmd) oldLab(l *lab) *lab {
-	own := *l
-	own.Base = cmp.Or(c.OldBase, l.Base)
-	return &own
-}
-
 // version opens a version of a series; "" is the project's own.
 func (l *lab) version(ctx context.Context, name, set string) (v branch.Version, err error) {
 	flags := seriesFlags{Series: name, Set: set}
 	l.opened = nil
-	if name != "" && !isSeries(inHome(name)) {
+	_, notThere := os.Stat(inHome(name))
+	_, _, isTree := pin.CutTree(inHome(name))
+	if name != "" && notThere != nil && !isTree {
 		var said string
 		if l.opened, said, err = series.OpenRevision(ctx, l.root, name, "patches", l.cache); err != nil {
 			return v, err
@@ -142,13 +143,6 @@ func (l *lab) version(ctx context.Context, name, set string) (v branch.Version, 
 	v = branch.Version{Base: w.base, Options: w.options}
 	v.Series, _, err = l.series(ctx, flags)
 	return v, err
-}
-
-// isSeries tells a series of the user's from a revision of this repository.
-func isSeries(name string) bool {
-	_, err := os.Stat(name)
-	_, _, isTree := pin.CutTree(name)
-	return err == nil || isTree
 }
 
 // compareFigures says, too, which results are of other patches than these.
@@ -273,4 +267,79 @@ func place(name string) string {
 	set, file := path.Split(name)
 	number, _, _ := strings.Cut(strings.TrimLeft(file, "0"), "-")
 	return set + number
+}
+
+// kind is a kind of results that both versions have, in a file of each.
+type kind struct {
+	name  string    // for --run, and of the flag for the files
+	files *[]string // OLD, NEW
+	file  string    // below the directory that run writes to
+	run   func(ctx context.Context, l *lab, k kernelFlags, dir string) error
+}
+
+// kinds are those that are named, or made by --run.
+func (c *versionsCmd) kinds() []kind {
+	x86 := arch.X86_64().Name
+	return []kind{
+		{"objects", &c.Objects, "matrix.json", func(ctx context.Context, l *lab, k kernelFlags, dir string) error {
+			return buildCmd{kernelFlags: k, Arch: x86, Objects: true, Out: dir}.Run(ctx, l)
+		}},
+		{"selftests", &c.Selftests, x86 + "/selftests.json", func(ctx context.Context, l *lab, k kernelFlags, dir string) error {
+			return selftestCmd{kernelFlags: k, Arch: x86, Quick: true, Accel: "auto", Out: dir}.Run(ctx, l)
+		}},
+		{"figures", &c.Figures, "results.json", func(ctx context.Context, l *lab, k kernelFlags, dir string) error {
+			return benchRunCmd{seriesFlags: k.seriesFlags, Quick: true, Accel: "auto", Seed: 1, Out: dir}.Run(ctx, l)
+		}},
+	}
+}
+
+// run builds, tests and measures both versions as asked for, and compares what came of
+// it, as if the files had been named. A kernel that is built already is not built again.
+func (c *versionsCmd) run(ctx context.Context, oldLab, newLab *lab) error {
+	out, err := outDir(c.Out)
+	if err != nil {
+		return err
+	}
+	if err := c.runVersion(ctx, oldLab, c.Old, filepath.Join(out, "old")); err != nil {
+		return fmt.Errorf("the old version: %w", err)
+	}
+	if err := c.runVersion(ctx, newLab, c.New, filepath.Join(out, "new")); err != nil {
+		return fmt.Errorf("the new version: %w", err)
+	}
+	return nil
+}
+
+// runVersion makes what was asked for of the version that a lab has opened. A test that fails
+// or a goal that is missed is not an error: it is what is compared.
+func (c *versionsCmd) runVersion(ctx context.Context, l *lab, name, dir string) error {
+	quiet := *l
+	quiet.stdout, quiet.JSON = io.Discard, false
+	flags := kernelFlags{seriesFlags: seriesFlags{Series: name, Set: c.Set}, Config: configDefault}
+	if slices.Contains(c.Runs, "sizes") {
+		c.Sizes = true
+		if err := (buildCmd{kernelFlags: flags, Arch: arch.X86_64().Name}).Run(ctx, &quiet); err != nil {
+			return err
+		}
+	}
+	for _, k := range c.kinds() {
+		if !slices.Contains(c.Runs, k.name) {
+			continue
+		}
+		own := filepath.Join(dir, k.name)
+		file := filepath.Join(own, k.file)
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier run's
+			return err
+		}
+		err := k.run(ctx, &quiet, flags, own)
+		_, missing := os.Stat(file)
+		compared := slices.Contains([]int{exit.CheckFailed, exit.BootFailed}, exit.Code(err))
+		if err != nil && (missing != nil || ctx.Err() != nil || !compared) {
+			return err
+		}
+		if err != nil {
+			fmt.Fprintf(l.stderr, "%s: %v\n", own, err)
+		}
+		*k.files = append(*k.files, file)
+	}
+	return nil
 }
