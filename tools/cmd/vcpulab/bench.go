@@ -81,7 +81,6 @@ func (c benchRunCmd) Validate() error {
 	return c.contradiction()
 }
 
-// contradiction refuses flags that contradict each other.
 func (c benchRunCmd) contradiction() error {
 	designs, running, variants := c.Designs, c.Running, c.Full || len(c.Variant) > 0
 	for _, wrong := range []struct {
@@ -124,7 +123,6 @@ func (c benchRunCmd) contradiction() error {
 	return nil
 }
 
-// kernelFlags choose the kernels.
 func (c benchRunCmd) kernelFlags() kernelFlags {
 	f := kernelFlags{seriesFlags: c.seriesFlags, Config: configDefault}
 	if c.HZ != nil && *c.HZ == "100" {
@@ -133,7 +131,6 @@ func (c benchRunCmd) kernelFlags() kernelFlags {
 	return f
 }
 
-// axes are what the flags say is to be measured.
 func (c benchRunCmd) axes() bench.Axes {
 	a := bench.DefaultAxes
 	switch {
@@ -330,7 +327,6 @@ func (c benchRunCmd) measure(ctx context.Context, l *lab, candidates []bench.Can
 	return all, nil
 }
 
-// complete sets what the flags say in the plan.
 func (c benchRunCmd) complete(plan bench.Plan) bench.Plan {
 	plan.Seed, plan.Trial = c.Seed, c.Trial
 	if c.Rounds > 0 {

@@ -132,7 +132,6 @@ func (l *lab) selftestProgram(ctx context.Context, kernels []bench.Candidate, na
 	return "", exit.With(exit.Usage, fmt.Errorf("--workload %s: no such file, and no such selftest of KVM's: vcpulab selftest --only NAME lists those that there are", name))
 }
 
-// writeFunctions writes a table of what a call costs on each kernel.
 func writeFunctions(w io.Writer, function string, method results.Method, all []bench.Function) error {
 	unit := "nanoseconds"
 	if method.Exact() {

@@ -115,7 +115,6 @@ func sizesOf(p measure.Params) (largest running.Sizes) {
 	return largest
 }
 
-// announce says what will be done to the running kernel, before it is.
 func (l *lab) announce(s running.System, plan bench.Plan) {
 	from := "builds it in " + s.BuildDir()
 	if s.Module != "" {
@@ -129,7 +128,6 @@ func (l *lab) announce(s running.System, plan bench.Plan) {
 `, s.Release(), loops.Module, from, 2*plan.Rounds, sizesOf(plan.Params).VCPUs)
 }
 
-// buildLoopsForRunning builds the module with the loops against the running kernel.
 func (l *lab) buildLoopsForRunning(ctx context.Context, s running.System, tmp string) (string, error) {
 	src, work := filepath.Join(tmp, running.ModuleName), filepath.Join(tmp, "work")
 	if err := os.CopyFS(src, loops.Source); err != nil {

@@ -60,7 +60,6 @@ type checkinCmd struct {
 	Series string `help:"Directory of patches that it was made of, and that is replaced (default: the project's patches)." placeholder:"DIR" type:"existingdir"`
 }
 
-// collectedText is what has become of the patches of each set.
 const collectedText = `{{range .}}{{printf "%-20s" .Name}} {{count .Patches "patch"}}, {{len .Changed}} changed, {{len .Gone}} gone
 {{range .Changed}}  {{.}}
 {{end}}{{range .Gone}}  gone: {{.}}

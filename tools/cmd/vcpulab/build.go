@@ -129,7 +129,6 @@ type bootCmd struct {
 	paramFlag
 }
 
-// paramFlag are parameters of the kernels that are booted.
 type paramFlag struct {
 	Param []string `help:"A parameter of KVM's modules, or of a kernel without modules, and its values, as kvm_amd.npt=0,1. Repeated, each combination is booted." placeholder:"MODULE.NAME=VALUE" sep:"none"`
 }

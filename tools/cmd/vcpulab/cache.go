@@ -26,7 +26,6 @@ type cacheCmd struct {
 
 const gigabyte = 1e9
 
-// cacheUse is what a kind of entry takes.
 type cacheUse struct {
 	Kind    string `json:"kind"`
 	Entries int    `json:"entries"`

@@ -56,7 +56,6 @@ type ruleOf struct {
 	series *series.Series
 }
 
-// rules returns those that are asked for.
 func (c generateCmd) rules(sets *series.Sets) ([]ruleOf, error) {
 	var rules []ruleOf
 	var known []string

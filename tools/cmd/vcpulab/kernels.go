@@ -31,7 +31,6 @@ const (
 	configHZ100   = "hz100" // has a slow tick
 )
 
-// kernelFlags choose the kernels to work on.
 type kernelFlags struct {
 	seriesFlags
 	Config         string   `help:"default; debug: with KASAN, lockdep, kmemleak and fault injection; or kcsan: with KCSAN. The last two are some ten times as slow." enum:"default,debug,kcsan" default:"default"`
@@ -75,7 +74,6 @@ func (l *lab) guestOptions(config string, o *selftest.Options) error {
 
 func (l *lab) builder() *kbuild.Builder { return &kbuild.Builder{Cache: l.cache, Progress: l.log} }
 
-// spec says how kernels of this architecture are configured.
 func (l *lab) spec(f kernelFlags, name string) (kbuild.Spec, error) {
 	a, err := arch.Find(name)
 	if err != nil {
@@ -211,7 +209,6 @@ func (l *lab) kernels(ctx context.Context, f kernelFlags, arch string, variants 
 	return all, nil
 }
 
-// addLoops builds the module with the loops against each kernel.
 func (l *lab) addLoops(ctx context.Context, candidates []bench.Candidate) error {
 	tmp, err := os.MkdirTemp("", "vcpulab-")
 	if err != nil {

@@ -94,17 +94,14 @@ func (l *lab) print(v any, text string) error {
 	})
 }
 
-// envKernelSrc names the base, see globals.
 const envKernelSrc = "KERNEL_SRC"
 
-// seriesFlags choose what to apply.
 type seriesFlags struct {
 	Series  string `help:"Your own series: a directory of patches, an mbox as lists archive it, or commits, TREE@A..B (default: the project's own patches)." placeholder:"SERIES"`
 	Set     string `help:"Work on this set or rival of patches/sets.toml and what it needs (default: all sets)." placeholder:"NAME"`
 	Through string `help:"Stop after this patch, by its number or by set and number there, as walks/3; 0 applies none." placeholder:"N"`
 }
 
-// pinDir is the directory of the pinned kernels.
 const pinDir = "kernel-src-pin"
 
 func (l *lab) fetchOptions() pin.FetchOptions { return pin.FetchOptions{Cache: l.cache, Log: l.log} }
@@ -142,7 +139,6 @@ func (l *lab) base(ctx context.Context, f seriesFlags) (tree.Tree, error) {
 	return b.Fetch(ctx, l.fetchOptions())
 }
 
-// sets reads the list of the project's own sets of patches.
 func (l *lab) sets() (*series.Sets, error) { return series.LoadSets(l.path("patches")) }
 
 // setsOf reads the sets of the series that was chosen, and says what it was made of.

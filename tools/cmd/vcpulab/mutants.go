@@ -192,7 +192,6 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 	return g, err
 }
 
-// mutantsText lists mutants for people.
 const mutantsText = `{{range .}}{{.Name}}
   {{.Fault}}
 {{with .Missed}}  {{.}}

@@ -88,7 +88,6 @@ func ownKVM(ctx context.Context, l *lab) (works bool, why string, err error) {
 	return choice.Accel == vm.KVM, choice.Reason, err
 }
 
-// boot runs the command in a guest.
 func (c nestedCmd) boot(ctx context.Context, l *lab, command wire.Program) error {
 	k, err := distro.Fetch(ctx, l.cache, l.log)
 	if err != nil {

@@ -229,7 +229,6 @@ func (c ontoCmd) table(sets *series.Sets, kernels []ontoBase) [][]string {
 	return rows
 }
 
-// writeMarkdown writes a table in Markdown.
 func writeMarkdown(w io.Writer, rows [][]string) error {
 	for i, row := range rows {
 		for _, cell := range row {

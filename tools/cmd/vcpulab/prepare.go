@@ -78,7 +78,6 @@ func (c prepareCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	}{p, set.Private}, preparedText)
 }
 
-// preparedText says what is sent, and how.
 const preparedText = `{{range .Mails}}{{.}}
 {{end}}{{range .LeftOut}}left out: {{.}}
 {{end}}{{if .Private}}

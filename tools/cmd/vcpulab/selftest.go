@@ -35,7 +35,6 @@ type selftestCmd struct {
 	Out       string `help:"Directory for logs, JSON, JUnit and KTAP; each architecture has its own in it." default:"out/selftests" placeholder:"DIR"`
 }
 
-// maxGuests bounds how many guests run at a time.
 const maxGuests = 8
 
 // Run prints the results of both kernels side by side, and a line that counts them.
@@ -253,7 +252,6 @@ func (c selftestCmd) unitTests(ctx context.Context, l *lab, base, patched *kbuil
 	return kernels, nil
 }
 
-// show prints the comparison and writes it for programs.
 func (c selftestCmd) show(l *lab, p selftestPlan, out string, compared selftest.Comparison) error {
 	err := compared.Save(out)
 	if !l.JSON {

@@ -142,7 +142,6 @@ func (c selftestCmd) list(ctx context.Context, l *lab, plans []selftestPlan) err
 	return nil
 }
 
-// selected returns the names of the tests to run.
 func (c selftestCmd) selected(names []string) ([]string, error) {
 	selected, err := pattern.Select(names, c.Only, func(name string) string { return name })
 	if err != nil {

@@ -108,7 +108,6 @@ func (c shellCmd) Run(ctx context.Context, l *lab) error {
 	return err
 }
 
-// check looks for wrong use before anything is built.
 func (c shellCmd) check() error {
 	if err := pattern.Check(c.Only); err != nil {
 		return fmt.Errorf("select selftests: %w", err)
@@ -131,7 +130,6 @@ func (c shellCmd) params() ([]vm.Param, error) {
 	return combined[0], nil
 }
 
-// busybox returns the path of a busybox for the guest.
 func (c shellCmd) busybox(ctx context.Context, l *lab) (string, error) {
 	a, err := arch.Find(c.Arch)
 	switch {
@@ -164,7 +162,6 @@ func mounts(k *kbuild.Kernel) ([]string, error) {
 	return names, nil
 }
 
-// tests returns the selftests to take along.
 func (c shellCmd) tests(ctx context.Context, l *lab, k *kbuild.Kernel) (*kbuild.Selftests, error) {
 	spec := kbuild.Spec{Arch: k.Arch}
 	if len(c.Only) > 0 {

@@ -112,7 +112,6 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// testReport prints and counts what failed.
 type testReport struct {
 	lab            *lab
 	passed, failed int

@@ -47,7 +47,6 @@ type versionsCmd struct {
 	Out       string   `help:"With --run: directory for the results." default:"out/versions" placeholder:"DIR"`
 }
 
-// versions is what is different.
 type versions struct {
 	Patches   []branch.Pair        `json:"patches"`
 	Figures   *report.Comparison   `json:"figures,omitempty"`
@@ -163,7 +162,6 @@ func (c versionsCmd) compareFigures(l *lab, versions ...*series.Series) (*report
 	return report.Compare(measured[0], measured[1]), nil
 }
 
-// compareSelftests compares what the tests did on the kernels with the two versions.
 func (c versionsCmd) compareSelftests() (*selftest.Comparison, error) {
 	var patched [2][]selftest.Result
 	var arches [2]string
