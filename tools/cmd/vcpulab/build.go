@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,10 +102,7 @@ func (c buildCmd) objects(ctx context.Context, l *lab) error {
 	}
 
 	b := l.builder()
-	b.Jobs = c.Jobs
-	if b.Jobs == 0 {
-		b.Jobs = runtime.NumCPU() // for each column
-	}
+	b.Jobs = cmp.Or(c.Jobs, runtime.NumCPU()) // for each column
 	r, err := matrix.Run(ctx, b, columns, rows, parallelColumns)
 	if err != nil {
 		return err

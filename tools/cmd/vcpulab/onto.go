@@ -134,12 +134,9 @@ func worse(was, is []ontoBase) error {
 
 // checkout picks a set onto the base, in a git repository.
 func (c ontoCmd) checkout(ctx context.Context, l *lab, sets *series.Sets) error {
-	set := sets.All[len(sets.All)-1]
-	if c.Set != "" {
-		var err error
-		if set, err = sets.Find(c.Set); err != nil {
-			return err
-		}
+	set, err := sets.Find(cmp.Or(c.Set, sets.All[len(sets.All)-1].Name))
+	if err != nil {
+		return err
 	}
 	w, err := l.open(ctx, seriesFlags{Series: c.Series})
 	if err != nil {

@@ -54,22 +54,23 @@ var slowest = []string{
 
 // Run prints what failed and, last, how many tests passed and failed.
 func (c testCmd) Run(ctx context.Context, l *lab) error {
+	var err error
 	t := testReport{lab: l}
+	o := gotest.Options{Dir: l.root, Packages: c.Packages, Silence: testSilence, Log: l.log}
+	if c.Run_ != "" {
+		o.Flags = []string{"-run", c.Run_}
+	}
 	run := gotest.Run
-	var env []string
 	if c.Fuzz > 0 {
 		run = func(ctx context.Context, o gotest.Options) (*gotest.Result, error) {
 			return gotest.Fuzz(ctx, o, c.Fuzz)
 		}
-	} else {
-		var err error
-		if env, err = l.testEnv(ctx); err != nil {
-			return err
-		}
+	} else if o.Env, err = l.testEnv(ctx); err != nil {
+		return err
 	}
 	all := len(c.Packages) == 0
 	if all {
-		c.Packages = []string{"./..."}
+		o.Packages = []string{"./..."}
 	}
 	if all && c.Fuzz == 0 {
 		for _, linter := range linters {
@@ -85,13 +86,9 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 		}
 		t.add("vcpulab verify", err)
 		// Go takes them in this order, and each once.
-		c.Packages = slices.Concat(slowest, c.Packages)
+		o.Packages = slices.Concat(slowest, o.Packages)
 	}
 
-	o := gotest.Options{Dir: l.root, Env: env, Packages: c.Packages, Silence: testSilence, Log: l.log}
-	if c.Run_ != "" {
-		o.Flags = []string{"-run", c.Run_}
-	}
 	r, err := run(ctx, o)
 	if err != nil {
 		return err
@@ -100,12 +97,11 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 		t.add(f.String(), errors.New(f.Output))
 	}
 	t.passed += r.Passed
-	skipped, err := t.addSkipped(ctx, r.Skipped)
-	if err != nil {
+	if err := t.addSkipped(ctx, r.Skipped); err != nil {
 		return err
 	}
 
-	l.printf("%d passed, %d failed, %d skipped\n", t.passed, t.failed, skipped)
+	l.printf("%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
 	if t.failed > 0 {
 		return exit.With(exit.CheckFailed, fmt.Errorf("test: %d failed", t.failed))
 	}
@@ -113,8 +109,8 @@ func (c testCmd) Run(ctx context.Context, l *lab) error {
 }
 
 type testReport struct {
-	lab            *lab
-	passed, failed int
+	lab                     *lab
+	passed, failed, skipped int
 }
 
 // add counts a check; err is nil if it passed.
@@ -129,14 +125,14 @@ func (t *testReport) add(name string, err error) {
 
 // addSkipped prints and counts the tests that were skipped. For lack of a program that
 // "vcpulab install" brings they have failed: on such a machine they prove nothing.
-func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) (skipped int, err error) {
+func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) error {
 	list, err := t.lab.packages()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	missing, err := list.Missing(ctx, testGroups...)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, test := range tests {
 		if lacking := lackingFor(test.Output, missing); lacking != nil {
@@ -144,10 +140,10 @@ func (t *testReport) addSkipped(ctx context.Context, tests []gotest.Test) (skipp
 				test.Output, lacking.Name, "bin/vcpulab install "+strings.Join(testGroups, " ")))
 			continue
 		}
-		skipped++
+		t.skipped++
 		t.lab.printf("SKIP %s\n%s", test, test.Output)
 	}
-	return skipped, nil
+	return nil
 }
 
 // word is what may name a package, a program or a header.
