@@ -37,8 +37,12 @@ func (c replyCmd) Run(ctx context.Context, l *lab) error {
 		return err
 	}
 	r := reply.Reply{Base: w.base}
-	if r.On, err = w.commit(ctx); err != nil {
-		return err
+	if w.from.Rev != "" {
+		id, err := tree.Git(ctx, w.from.Tree, nil, "rev-parse", w.from.Rev+"^{commit}")
+		if err != nil {
+			return err
+		}
+		r.On = fmt.Sprintf("commit %.12s", id)
 	}
 	if len(w.sets.All) > 1 {
 		return exit.With(exit.Usage, fmt.Errorf("%s has several sets, and a reply is to one: name its directory", c.Series))
@@ -81,13 +85,4 @@ func (c replyCmd) person(ctx context.Context) (series.Person, error) {
 	}
 	ident := string(out)
 	return series.ParsePerson(ident[:strings.LastIndex(ident, ">")+1])
-}
-
-// commit names the base's commit, "" for a base that is none.
-func (w work) commit(ctx context.Context) (string, error) {
-	if w.from.Rev == "" {
-		return "", nil
-	}
-	id, err := tree.Git(ctx, w.from.Tree, nil, "rev-parse", w.from.Rev+"^{commit}")
-	return fmt.Sprintf("commit %.12s", id), err
 }
