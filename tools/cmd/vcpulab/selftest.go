@@ -14,12 +14,12 @@ import (
 	"al.essio.dev/pkg/shellescape"
 
 	"vcpulab/tools/arch"
+	"vcpulab/tools/bench"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/host"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/unittests"
-	"vcpulab/tools/variant"
 	"vcpulab/tools/vm"
 )
 
@@ -96,17 +96,16 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	if err != nil {
 		return nil, err
 	}
-	base, patched := built[0].Built, built[1].Built
-	v, err := l.accel(ctx, c.Accel, base)
+	v, err := l.accel(ctx, c.Accel, built[0].Built)
 	if err != nil {
 		return nil, err
 	}
 	opts := selftest.Options{Accel: v.Accel, Params: p.params, Parallel: l.guestsAtOnce(selftest.DefaultMemMiB), Log: l.log, Source: l.root}
 	var kernels []selftest.Kernel
 	if c.UnitTests == "" {
-		kernels, err = c.kernels(ctx, l, p, base, patched, v.Accel)
+		kernels, err = c.kernels(ctx, l, p, built, v.Accel)
 	} else {
-		kernels, err = c.unitTests(ctx, l, base, patched, v.Accel, &opts)
+		kernels, err = c.unitTests(ctx, l, built, v.Accel, &opts)
 	}
 	if err != nil {
 		return nil, err
@@ -124,7 +123,7 @@ func (c selftestCmd) run(ctx context.Context, l *lab, p selftestPlan, out string
 	}
 	p.setting = selftest.Setting{
 		Command: shellescape.QuoteCommand(append([]string{"vcpulab"}, os.Args[1:]...)),
-		Base:    base.Tree.ID, Patched: patched.Tree.ID, Host: l.host(ctx),
+		Base:    built[0].Built.Tree.ID, Patched: built[1].Built.Tree.ID, Host: l.host(ctx),
 	}
 	p.setting.Host.QEMU, p.setting.Host.Accel = qemu, fmt.Sprintf("%s: %s", v.Accel, v.Reason)
 	return c.compare(ctx, l, p, kernels, opts, out)
@@ -175,7 +174,12 @@ func (c selftestCmd) compare(ctx context.Context, l *lab, p selftestPlan, kernel
 	}
 	compared := selftest.Compare(results[0], results[1], e)
 	compared.Arch, compared.Params, compared.Setting = p.arch.Name, vm.JoinParams(p.params), &p.setting
-	err := errors.Join(runErr, c.show(l, p, out, compared))
+	err := compared.Save(out)
+	if !l.JSON {
+		l.printf("logs: %s\n\n", out)
+		err = errors.Join(err, compared.WriteText(l.stdout, c.again(l.Base, p)))
+	}
+	err = errors.Join(runErr, selftest.DiskFull(err))
 	if runErr == nil {
 		err = errors.Join(err, compared.Err())
 	}
@@ -189,60 +193,57 @@ func inOneLine(err error) string {
 
 // kernels returns both kernels, each with the tests of its own tree. Tests that
 // only the series has run on the base kernel as well, as built with it.
-func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, base, patched *kbuild.Kernel, accel vm.Accel) ([]selftest.Kernel, error) {
+func (c selftestCmd) kernels(ctx context.Context, l *lab, p selftestPlan, built []bench.Candidate, accel vm.Accel) ([]selftest.Kernel, error) {
 	if p.base == nil {
-		p.base = slices.DeleteFunc(slices.Clone(p.patched), func(n string) bool { return !kbuild.HasSelftest(base.Tree, n) })
+		p.base = slices.DeleteFunc(slices.Clone(p.patched), func(n string) bool { return !kbuild.HasSelftest(built[0].Built.Tree, n) })
 	}
-	withTests := func(name string, k *kbuild.Kernel, tests []string) (selftest.Kernel, error) {
-		built := &kbuild.Selftests{}
-		if len(tests) > 0 {
+	var kernels []selftest.Kernel
+	for i, names := range [][]string{p.base, p.patched} {
+		var err error
+		tests := &kbuild.Selftests{}
+		if len(names) > 0 {
 			if !c.quick() && len(c.Only) == 0 {
-				tests = nil // so that the cache has them for any selection
+				names = nil // so that the cache has them for any selection
 			}
-			var err error
-			if built, err = l.builder().BuildSelftests(ctx, k.Tree, kbuild.Spec{Arch: p.arch}, tests); err != nil {
-				return selftest.Kernel{}, err
+			if tests, err = l.builder().BuildSelftests(ctx, built[i].Built.Tree, kbuild.Spec{Arch: p.arch}, names); err != nil {
+				return nil, err
 			}
 		}
 		for _, added := range p.expect.Added {
 			// That is a fault of the series: to skip the test would hide it.
-			if why, ok := built.Unbuilt[added]; ok {
-				return selftest.Kernel{}, exit.With(exit.BuildFailed, fmt.Errorf("%s, which comes with the series, cannot be built: %s", added, why))
+			if why, ok := tests.Unbuilt[added]; ok {
+				return nil, exit.With(exit.BuildFailed, fmt.Errorf("%s, which comes with the series, cannot be built: %s", added, why))
 			}
 		}
-		return selftest.NewKernel(name, k, built, accel)
+		k, err := selftest.NewKernel(built[i].Name, built[i].Built, tests, accel)
+		if err != nil {
+			return nil, err
+		}
+		kernels = append(kernels, k)
 	}
 
-	withSeries, err := withTests(variant.Patched, patched, p.patched)
-	if err != nil {
-		return nil, err
-	}
-	without, err := withTests(variant.Base, base, p.base)
-	if err != nil {
-		return nil, err
-	}
-	for i := range withSeries.Tests {
-		t := &withSeries.Tests[i]
+	for i := range kernels[1].Tests {
+		t := &kernels[1].Tests[i]
 		if j := slices.IndexFunc(p.expect.Proofs, func(q selftest.Proof) bool { return q.Test == t.Name }); j >= 0 {
 			t.Machine = p.expect.Proofs[j].Machine
 		}
 		if !slices.Contains(p.base, t.Name) {
-			without.Tests = append(without.Tests, *t)
+			kernels[0].Tests = append(kernels[0].Tests, *t)
 		}
 	}
-	return []selftest.Kernel{without, withSeries}, nil
+	return kernels, nil
 }
 
 // unitTests returns both kernels with the same unit tests, and has options bring their files.
-func (c selftestCmd) unitTests(ctx context.Context, l *lab, base, patched *kbuild.Kernel, accel vm.Accel, opts *selftest.Options) ([]selftest.Kernel, error) {
+func (c selftestCmd) unitTests(ctx context.Context, l *lab, built []bench.Candidate, accel vm.Accel, opts *selftest.Options) ([]selftest.Kernel, error) {
 	suite, err := unittests.Build(ctx, l.cache, c.UnitTests, c.Only, accel)
 	if err != nil {
 		return nil, err
 	}
 	opts.Files = suite.Files
 	var kernels []selftest.Kernel
-	for i, built := range []*kbuild.Kernel{base, patched} {
-		k, err := selftest.NewKernel([]string{variant.Base, variant.Patched}[i], built, &kbuild.Selftests{}, accel)
+	for _, b := range built {
+		k, err := selftest.NewKernel(b.Name, b.Built, &kbuild.Selftests{}, accel)
 		if err != nil {
 			return nil, err
 		}
@@ -250,15 +251,6 @@ func (c selftestCmd) unitTests(ctx context.Context, l *lab, base, patched *kbuil
 		kernels = append(kernels, k)
 	}
 	return kernels, nil
-}
-
-func (c selftestCmd) show(l *lab, p selftestPlan, out string, compared selftest.Comparison) error {
-	err := compared.Save(out)
-	if !l.JSON {
-		l.printf("logs: %s\n\n", out)
-		err = errors.Join(err, compared.WriteText(l.stdout, c.again(l.Base, p)))
-	}
-	return selftest.DiskFull(err)
 }
 
 // again is the command that runs a test again, with %s for its name.

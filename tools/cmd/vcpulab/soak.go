@@ -95,7 +95,7 @@ func (c soakCmd) guest(ctx context.Context, l *lab, sel selftestCmd, p selftestP
 		if err != nil {
 			return nil, err
 		}
-		if kernels[config], err = sel.kernels(ctx, l, p, built[0].Built, built[1].Built, v.Accel); err != nil {
+		if kernels[config], err = sel.kernels(ctx, l, p, built, v.Accel); err != nil {
 			return nil, err
 		}
 		// Of what is found in one of many rounds, another try would not have it again. Looking
