@@ -28,24 +28,11 @@ type installCmd struct {
 
 // Run prints what was installed. It asks nothing.
 func (c installCmd) Run(ctx context.Context, l *lab, list *host.List) error {
-	groups, err := c.groups(l)
-	if err != nil {
-		return err
-	}
-	got, err := list.Install(ctx, l.log, groups...)
-	if err != nil {
-		return err
-	}
-	return l.print(got, "{{range .}}installed {{.Name}}: {{.Why}}\n{{end}}")
-}
-
-// groups returns the groups of packages that were asked for, and those that they imply.
-func (c installCmd) groups(l *lab) ([]string, error) {
 	groups := slices.Clone(c.Groups)
 	if slices.Contains(groups, matrix.Group) {
 		columns, err := matrix.Load(l.path("ci", "matrix"))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, column := range columns {
 			groups = append(groups, matrix.Groups(column)...)
@@ -54,7 +41,7 @@ func (c installCmd) groups(l *lab) ([]string, error) {
 	if c.Arch != "" {
 		arches, err := arch.FindAmong(arch.Bootable(), c.Arch)
 		if err != nil {
-			return nil, exit.With(exit.Usage, err)
+			return exit.With(exit.Usage, err)
 		}
 		for _, a := range arches {
 			if a.Group != "" {
@@ -62,7 +49,11 @@ func (c installCmd) groups(l *lab) ([]string, error) {
 			}
 		}
 	}
-	return groups, nil
+	got, err := list.Install(ctx, l.log, groups...)
+	if err != nil {
+		return err
+	}
+	return l.print(got, "{{range .}}installed {{.Name}}: {{.Why}}\n{{end}}")
 }
 
 type doctorCmd struct{}
