@@ -81,8 +81,7 @@ func (c Caches) VisitsOf(vm VM) []Visit {
 // what shows that they were in it.
 type Cached struct {
 	VM VM `json:"vm"`
-	// Reader is the processor that measured, Writer the one that wrote, -1 if
-	// none did.
+	// Reader is the processor that measured, Writer the one that wrote, -1 if none did.
 	Reader int `json:"reader_cpu"`
 	Writer int `json:"writer_cpu"`
 	// Object and Align are size and alignment of the slab objects of vCPUs, in
@@ -93,8 +92,7 @@ type Cached struct {
 	// Ascending is how many of the steps from one vCPU to the next one go up in
 	// memory, in all blocks.
 	Ascending int `json:"ascending"`
-	// Moved is how many times were taken on another processor than Reader.
-	Moved int `json:"moved"`
+	Moved     int `json:"moved"` // how many times were taken on another processor than Reader
 	// Repeated is how many visits were made again because one of the threads
 	// gave way to another program meanwhile.
 	Repeated int `json:"repeated"`
@@ -105,9 +103,8 @@ type Cached struct {
 	Paces [2]float64 `json:"paces_ns"`
 	// Lines are what loading one line takes in each of States: the most of all
 	// blocks where it is to be fast, else the least.
-	Lines []Line `json:"lines"`
-	// Own is what the time of a visit has besides in each block.
-	Own    []float64     `json:"own_ns"`
+	Lines  []Line        `json:"lines"`
+	Own    []float64     `json:"own_ns"` // what the time of a visit has besides in each block
 	Visits []VisitSample `json:"visits"`
 }
 

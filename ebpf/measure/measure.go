@@ -11,32 +11,21 @@ package measure
 // Params say what a wire.Job measures.
 type Params struct {
 	VMs []VM `json:"vms"`
-	// Counted are VMs whose memory is counted, as that of VMs is, and
-	// nothing else: what they cost grows with the square of their size on
-	// some kernels. They come after VMs.
-	Counted []VM `json:"counted,omitempty"`
-	// Stalls asks who waits while a VM grows; nil does not.
-	Stalls *Stalls `json:"stalls,omitempty"`
-	// Paths asks what lookups cost where KVM uses them; nil does not.
-	Paths *Paths `json:"paths,omitempty"`
+	// Counted are VMs of which memory alone is counted, after VMs: what else they
+	// cost grows with the square of their size on some kernels.
+	Counted []VM    `json:"counted,omitempty"`
+	Stalls  *Stalls `json:"stalls,omitempty"` // asks who waits while a VM grows; nil does not
+	Paths   *Paths  `json:"paths,omitempty"`  // asks what lookups cost where KVM uses them; nil does not
 	// Readers asks for lookups while vCPUs are created, nil does not. It
 	// takes two processors, and is for user space alone.
 	Readers *Readers `json:"readers,omitempty"`
-	// Caches asks for walks and lookups by the state of the caches, in user
-	// space; nil does not.
-	Caches *Caches `json:"caches,omitempty"`
-	// Cycles asks for the processor's cycles besides time, in user space.
-	Cycles bool `json:"cycles,omitempty"`
-	// LoopNanos is how long a loop should run, in nanoseconds. One pass is
-	// made at least.
-	LoopNanos int64 `json:"loop_ns"`
-	// Repeat is how often each loop runs with N passes and with 2N.
-	Repeat int `json:"repeat"`
-	// MaxNumbers bounds the numbers of a pass; they are spread evenly over
-	// the vCPUs.
-	MaxNumbers int `json:"max_numbers"`
-	// Orders are those in which vCPUs are looked up; none is Sequential.
-	Orders []Order `json:"orders,omitempty"`
+	Caches  *Caches  `json:"caches,omitempty"` // asks for walks and lookups by the state of the caches, in user space
+	Cycles  bool     `json:"cycles,omitempty"` // asks for the processor's cycles besides time, in user space
+	// LoopNanos is how long a loop should run, in nanoseconds. One pass is made at least.
+	LoopNanos  int64   `json:"loop_ns"`
+	Repeat     int     `json:"repeat"`           // how often each loop runs with N passes and with 2N
+	MaxNumbers int     `json:"max_numbers"`      // most numbers of a pass; they are spread evenly over the vCPUs
+	Orders     []Order `json:"orders,omitempty"` // those in which vCPUs are looked up; none is Sequential
 	// NoMemory leaves out the memory of VMs, which the module cannot count if it
 	// was built without the kernel's internal headers of its allocators.
 	NoMemory bool `json:"no_memory,omitempty"`
@@ -87,10 +76,8 @@ type Memory struct {
 type Loop struct {
 	VM VM `json:"vm"`
 	Shape
-	// Numbers is how many numbers a pass looks up.
-	Numbers int `json:"numbers"`
-	// Passes is N.
-	Passes int `json:"passes"`
+	Numbers int `json:"numbers"` // how many numbers a pass looks up
+	Passes  int `json:"passes"`  // N
 	// Once and Twice are the runs with N and with 2N passes, in nanoseconds
 	// from the loop's entry to its return.
 	Once  []int64 `json:"once_ns"`
@@ -104,10 +91,9 @@ type Loop struct {
 // Create is a sample: all KVM_CREATE_VCPU of one VM, by ordinal. The slices
 // have the length VM.VCPUs.
 type Create struct {
-	VM VM `json:"vm"`
-	// Nanos is the whole ioctl, ArchNanos kvm_arch_vcpu_create() in it.
-	Nanos     []int64 `json:"ns"`
-	ArchNanos []int64 `json:"arch_ns"`
+	VM        VM      `json:"vm"`
+	Nanos     []int64 `json:"ns"`      // the whole ioctl
+	ArchNanos []int64 `json:"arch_ns"` // kvm_arch_vcpu_create() in it
 	// Waits is the number of waits for a grace period, by kernel function, and
 	// WaitNanos their time. Functions that were not called are absent.
 	Waits     map[string]uint64 `json:"waits,omitempty"`
@@ -116,9 +102,8 @@ type Create struct {
 
 // Readers asks for lookups while another thread creates vCPUs in the same VM.
 type Readers struct {
-	// VCPUs is the size that the VM grows to from one vCPU on, Growths how often.
-	VCPUs   int `json:"vcpus"`
-	Growths int `json:"growths"`
+	VCPUs   int `json:"vcpus"`   // the size that the VM grows to from one vCPU on
+	Growths int `json:"growths"` // how often it does
 	// RunNanos is how long a run of lookups should be, in nanoseconds, with
 	// all vCPUs there. Two are made for each size of the VM at least.
 	RunNanos int64 `json:"run_ns"`
@@ -128,23 +113,19 @@ type Readers struct {
 // alternating with that, i.e. alone; and by another one, beside it. The vCPUs that
 // came last are looked up. Every lookup found what it should.
 type Race struct {
-	VM VM `json:"vm"` // as it is in the end
-	Op Op `json:"op"`
-	// Reader and Creator are the processors of the two threads.
-	Reader  int `json:"reader_cpu"`
-	Creator int `json:"creator_cpu"`
-	// Siblings means that these are threads of one core and share its caches.
-	Siblings bool `json:"siblings,omitempty"`
-	// Alone and Beside are what a lookup took in each growth, in nanoseconds
-	// on the processor, the mean over all sizes of the VM; AloneOwn and
-	// BesideOwn the part of the loop itself.
+	VM       VM   `json:"vm"` // as it is in the end
+	Op       Op   `json:"op"`
+	Reader   int  `json:"reader_cpu"`         // the one thread's processor
+	Creator  int  `json:"creator_cpu"`        // and the other's
+	Siblings bool `json:"siblings,omitempty"` // these are threads of one core and share its caches
+	// Alone and Beside are what a lookup took in each growth, in nanoseconds on the processor, the
+	// mean over all sizes of the VM; AloneOwn and BesideOwn the part of the loop itself.
 	Alone     []float64 `json:"alone_ns"`
 	AloneOwn  []float64 `json:"alone_own_ns"`
 	Beside    []float64 `json:"beside_ns"`
 	BesideOwn []float64 `json:"beside_own_ns"`
-	// Create is what it took to put all vCPUs but the first into the VM's
-	// containers without lookups, and CreateBeside with those of the other
-	// thread, in nanoseconds.
+	// Create is what it took to put all vCPUs but the first into the VM's containers
+	// without lookups, and CreateBeside with those of the other thread, in nanoseconds.
 	Create       int64 `json:"create_ns"`
 	CreateBeside int64 `json:"create_beside_ns"`
 }
@@ -156,29 +137,24 @@ func (r Readers) RacesOf() []Race {
 	return []Race{{VM: dense, Op: Get}, {VM: dense, Op: ByID}, {VM: sparse, Op: ByID}, {VM: dense, Op: Walk}}
 }
 
-// Paths are the parameters of measuring what lookups cost where KVM uses
-// them.
+// Paths are the parameters of measuring what lookups cost where KVM uses them.
 type Paths struct {
 	// VMs are those whose guests have KVM look vCPUs up. One of more than
 	// MaxPathVCPUs is a pool: see VM.Pool.
-	VMs []VM `json:"vms"`
-	// Restore also creates each of them with the state of a VM that was saved.
-	Restore bool `json:"restore,omitempty"`
+	VMs     []VM `json:"vms"`
+	Restore bool `json:"restore,omitempty"` // also creates each of them with the state of a VM that was saved
 	// Ops is N: how many operations a run has. Runs of N and of 2N, Repeat
 	// times, give the cost of an operation with everything around it; as many
 	// runs of N follow with the function in brackets.
 	Ops    int `json:"ops"`
 	Repeat int `json:"repeat"`
-	// QuietNanos is the pause before a run, in nanoseconds. Go's runtime looks
-	// every 20 microseconds whether a system call takes long, and less often
-	// after a pause.
+	// QuietNanos is the pause before a run, in nanoseconds. Go's runtime looks every 20
+	// microseconds whether a system call takes long, and less often after a pause.
 	QuietNanos int64 `json:"quiet_ns"`
-	// SettleNanos is the pause after a VM has started: KVM's code for local
-	// APICs that are off, and for guests of Xen's, is patched out a second
-	// after the last of them.
+	// SettleNanos is the pause after a VM has started: KVM's code for local APICs that
+	// are off, and for guests of Xen's, is patched out a second after the last of them.
 	SettleNanos int64 `json:"settle_ns"`
-	// Break breaks the measurement, for tests that this is noticed.
-	Break Break `json:"break,omitzero"`
+	Break       Break `json:"break,omitzero"` // breaks the measurement, for tests that this is noticed
 }
 
 // MaxPathOps bounds Paths.Ops: each operation of a run has a vector of its own.
@@ -189,27 +165,14 @@ type Path string
 
 // The paths.
 const (
-	// PathRequest is a request to all vCPUs, which Hyper-V's hypercall to
-	// flush the TLBs of all of them makes.
-	PathRequest Path = "request-all"
-	// PathYield is Hyper-V's hypercall of a vCPU that has spun for long: a
-	// search for a vCPU to yield to, which finds none.
-	PathYield Path = "yield"
-	// PathIPI is an IPI to all vCPUs but the sender, by the local APIC in
-	// xAPIC mode.
-	PathIPI Path = "ipi-broadcast"
-	// PathHyperVIPI is an IPI to one vCPU, by Hyper-V's hypercall for VP
-	// indices of any size.
-	PathHyperVIPI Path = "hyperv-ipi"
-	// PathSynIC is an interrupt of Hyper-V's SynIC that user space raises, for
-	// the VP index that it is routed to.
-	PathSynIC Path = "hyperv-synic"
-	// PathXenSend is the guest's own hypercall to send an event of Xen's to
-	// one vCPU, PathXenIoctl is user space's KVM_XEN_HVM_EVTCHN_SEND.
-	PathXenSend  Path = "xen-send"
-	PathXenIoctl Path = "xen-ioctl"
-	// PathDirtyRing is KVM_RESET_DIRTY_RINGS after the guest wrote to one page.
-	PathDirtyRing Path = "dirty-ring"
+	PathRequest   Path = "request-all"   // a request to all vCPUs, which Hyper-V's hypercall to flush all their TLBs makes
+	PathYield     Path = "yield"         // Hyper-V's hypercall of a vCPU that has spun for long: it finds none to yield to
+	PathIPI       Path = "ipi-broadcast" // an IPI to all vCPUs but the sender, by the local APIC in xAPIC mode
+	PathHyperVIPI Path = "hyperv-ipi"    // an IPI to one vCPU, by Hyper-V's hypercall for VP indices of any size
+	PathSynIC     Path = "hyperv-synic"  // an interrupt of Hyper-V's SynIC that user space raises, for a VP index
+	PathXenSend   Path = "xen-send"      // the guest's own hypercall to send an event of Xen's to one vCPU
+	PathXenIoctl  Path = "xen-ioctl"     // user space's KVM_XEN_HVM_EVTCHN_SEND
+	PathDirtyRing Path = "dirty-ring"    // KVM_RESET_DIRTY_RINGS after the guest wrote to one page
 )
 
 // AllPaths lists the paths in the order in which they are measured: Xen's come
@@ -232,20 +195,17 @@ var PathFunctions = map[Path]string{
 // PathSample is a sample: what a path costs on one VM. Times are in nanoseconds
 // of the guest's clock.
 type PathSample struct {
-	VM   VM   `json:"vm"`
-	Path Path `json:"path"`
-	// Function is what is bracketed, Ops is N.
-	Function string `json:"function"`
-	Ops      int    `json:"ops"`
+	VM       VM     `json:"vm"`
+	Path     Path   `json:"path"`
+	Function string `json:"function"` // what is bracketed
+	Ops      int    `json:"ops"`      // N
 	// Once and Twice are runs of N and of 2N operations with everything: guest,
 	// exits, and user space. Nothing is bracketed meanwhile.
 	Once  []int64 `json:"once_ns"`
 	Twice []int64 `json:"twice_ns"`
-	// Calls are all calls of the function in as many runs of N operations, one
-	// call each.
-	Calls []int64 `json:"calls_ns"`
-	// Bracket is the cost of a bracket around a function that does nothing.
-	Bracket int64 `json:"bracket_ns"`
+	// Calls are all calls of the function in as many runs of N operations, one call each.
+	Calls   []int64 `json:"calls_ns"`
+	Bracket int64   `json:"bracket_ns"` // the cost of a bracket around a function that does nothing
 }
 
 // Start is a sample: the time from KVM_CREATE_VM on.
@@ -263,9 +223,8 @@ type Start struct {
 // Calls are all calls of a function while a program ran, in nanoseconds from entry to
 // return. What interrupts and other tasks took meanwhile is in them.
 type Calls struct {
-	Nanos []int64 `json:"ns"`
-	// Bracket is the cost of a bracket around a function that does nothing.
-	Bracket int64 `json:"bracket_ns"`
+	Nanos   []int64 `json:"ns"`
+	Bracket int64   `json:"bracket_ns"` // the cost of a bracket around a function that does nothing
 }
 
 // MaxCalls is the most calls that a sample has: as many as the probes keep.

@@ -42,8 +42,7 @@ func (i IDs) Of(vcpus int) []int {
 	return all
 }
 
-// seed makes random choices the same on every machine and in every boot.
-const seed = 1
+const seed = 1 // makes random choices the same on every machine and in every boot
 
 // Missing returns the nth unused ID of a VM with so many vCPUs: between those in
 // use where IDs are sparse, above them elsewhere.
@@ -60,13 +59,11 @@ type VM struct {
 	IDs   IDs `json:"ids"`
 }
 
-// MaxPathVCPUs is how many vCPUs a VM has at most all of which run and have KVM look
-// the others up: their Hyper-V VP indices, which are as sparse as their IDs, are less
-// than KVM_MAX_VCPUS of x86, 4096.
+// MaxPathVCPUs is how many vCPUs a VM has at most all of which run: their Hyper-V VP indices, which
+// are as sparse as their IDs, are less than KVM_MAX_VCPUS of x86, 4096.
 const MaxPathVCPUs = 1024
 
-// poolRuns is how many vCPUs of a pool run.
-const poolRuns = 8
+const poolRuns = 8 // how many vCPUs of a pool run
 
 // Pool tells whether a VM of Paths is a pool: a monitor has created as many vCPUs as
 // it may ever need, and runs the first Runs of them.
@@ -146,9 +143,8 @@ var Ops = []Op{Nop, Get, ByID, Walk}
 
 // Shape is a loop that makes sense on a VM.
 type Shape struct {
-	Op Op `json:"op"`
-	// Missing means that no vCPU has any of the numbers.
-	Missing bool `json:"missing,omitempty"`
+	Op      Op   `json:"op"`
+	Missing bool `json:"missing,omitempty"` // no vCPU has any of the numbers
 	// Order is that in which the numbers come, "" for Sequential and where there
 	// is only one.
 	Order Order `json:"order,omitempty"`
@@ -181,11 +177,9 @@ func (p Params) LoopsOf(vm VM) []Shape {
 
 // Run is a loop to run on a VM.
 type Run struct {
-	// Loop is the sample, without its measured part.
-	Loop Loop
-	// Numbers are what a pass looks up, Found is how many vCPUs it finds.
-	Numbers []int32
-	Found   int
+	Loop    Loop    // the sample, without its measured part
+	Numbers []int32 // what a pass looks up
+	Found   int     // how many vCPUs it finds
 }
 
 // Number returns the loop's number in vcpuloops.h.
@@ -197,7 +191,7 @@ func (p Params) RunsOf(vm VM) []Run {
 	ids := vm.IDs.Of(vm.VCPUs)
 	var runs []Run
 	for _, s := range p.LoopsOf(vm) {
-		r := Run{Loop: Loop{VM: vm, Shape: s, Numbers: n}}
+		r := Run{Loop: Loop{VM: vm, Shape: s, Numbers: n}, Found: n}
 		for _, index := range s.Order.Arrange(n, vm.VCPUs) {
 			number := index
 			switch {
@@ -214,16 +208,13 @@ func (p Params) RunsOf(vm VM) []Run {
 			r.Found = 0
 		case s.Op == Walk:
 			r.Found = vm.VCPUs
-		default:
-			r.Found = n
 		}
 		runs = append(runs, r)
 	}
 	return runs
 }
 
-// Passes returns how many passes a loop should make if one takes so long, in
-// nanoseconds.
+// Passes returns how many passes a loop should make if one takes so long, in nanoseconds.
 func (p Params) Passes(once int64) int {
 	return int(max(1, min(p.LoopNanos/max(once, 1), 1<<20)))
 }

@@ -4,16 +4,13 @@ package measure
 
 // Stalls are the parameters of measuring who waits while a VM grows.
 type Stalls struct {
-	// VCPUs is how large the VMs get.
-	VCPUs int `json:"vcpus"`
-	// QuietNanos is how long a vCPU is watched before and after, in
-	// nanoseconds.
+	VCPUs int `json:"vcpus"` // how large the VMs get
+	// QuietNanos is how long a vCPU is watched before and after, in nanoseconds.
 	QuietNanos int64 `json:"quiet_ns"`
 	// Devices is how many ioeventfds a VM gets, besides an irqchip and a PIT, of
 	// which the first calls are watched after that; 0 watches none.
-	Devices int `json:"ioeventfds,omitempty"`
-	// Break breaks the measurement, for tests that this is noticed.
-	Break Break `json:"break,omitzero"`
+	Devices int   `json:"ioeventfds,omitempty"`
+	Break   Break `json:"break,omitzero"` // breaks the measurement, for tests that this is noticed
 }
 
 // Break is what a test breaks.
@@ -24,13 +21,10 @@ type Break struct {
 	// Without names programs that are not attached, or of those that bracket one
 	// function after the other the ends of their names.
 	Without []string `json:"without,omitempty"`
-	// Idle does not run the vCPU of Stalls.
-	Idle bool `json:"idle,omitempty"`
-	// Deaf is a vCPU of Paths, by index, whose local APIC takes no interrupts;
-	// 0 is none.
-	Deaf int `json:"deaf,omitempty"`
-	// Lazy leaves one operation out of each run of Paths that is bracketed.
-	Lazy bool `json:"lazy,omitempty"`
+	Idle    bool     `json:"idle,omitempty"` // does not run the vCPU of Stalls
+	// Deaf is a vCPU of Paths, by index, whose local APIC takes no interrupts; 0 is none.
+	Deaf int  `json:"deaf,omitempty"`
+	Lazy bool `json:"lazy,omitempty"` // leaves one operation out of each run of Paths that is bracketed
 }
 
 // Phase is what goes on while a vCPU runs and its gaps are watched.
@@ -52,17 +46,15 @@ const MaxPhases = 8
 // Phases lists the phases in the order in which they are measured.
 var Phases = []Phase{Before, During, After, None, Other, Slots}
 
-// TableFull tells whether the container of a VM with so many vCPUs has to grow for
-// the next one: an array that doubles when it is full and begins with 1 and 8
-// entries, and an xarray, which gets a node each 64 entries, at least at the
-// last of them.
+// TableFull tells whether the container of a VM with so many vCPUs has to grow for the
+// next one: an array that doubles when it is full and begins with 1 and 8 entries, and an
+// xarray, which gets a node each 64 entries, at least at the last of them.
 func TableFull(vcpus int) bool {
 	return vcpus == 1 || vcpus >= 8 && vcpus&(vcpus-1) == 0
 }
 
-// SlotsChange tells whether memory slots are changed after the creation of the nth
-// vCPU, from 1 on: after each creation at which the container
-// grows and the one that follows it, and after each of the first 16.
+// SlotsChange tells whether memory slots are changed after the creation of the nth vCPU, from 1 on:
+// wherever the container grows, after the next one, and after each of the first 16.
 func SlotsChange(n int) bool {
 	return n > 1 && (n <= 16 || TableFull(n-1) || TableFull(n-2))
 }
@@ -81,29 +73,23 @@ var Deferrals = [...]string{"call_rcu", "call_srcu", "kvfree_call_rcu"}
 // Call is an ioctl: KVM_CREATE_VCPU or KVM_SET_USER_MEMORY_REGION. Times are in
 // nanoseconds of the guest's clock.
 type Call struct {
-	Nanos     int64 `json:"ns"`
-	ArchNanos int64 `json:"arch_ns,omitempty"` // in kvm_arch_vcpu_create()
-	// Preempted is how often the scheduler ran another thread.
-	Preempted      uint64 `json:"preempted,omitempty"`
+	Nanos          int64  `json:"ns"`
+	ArchNanos      int64  `json:"arch_ns,omitempty"`   // in kvm_arch_vcpu_create()
+	Preempted      uint64 `json:"preempted,omitempty"` // how often the scheduler ran another thread
 	PreemptedNanos int64  `json:"preempted_ns,omitempty"`
-	// Blocked is how often the thread waited for something, Longest the
-	// longest time, and Stack where in the kernel that began, the innermost
-	// function first.
-	Blocked      uint64   `json:"blocked,omitempty"`
-	BlockedNanos int64    `json:"blocked_ns,omitempty"`
-	LongestNanos int64    `json:"longest_ns,omitempty"`
-	Stack        []string `json:"stack,omitempty"`
-	// Contended is how many locks were held by another thread.
-	Contended      uint64 `json:"contended,omitempty"`
-	ContendedNanos int64  `json:"contended_ns,omitempty"`
-	// Waits is the number of waits for a grace period, by kernel function, and
-	// WaitNanos their time. Deferred counts calls that free memory after one
-	// without waiting for it.
+	Blocked        uint64 `json:"blocked,omitempty"` // how often the thread waited for something
+	BlockedNanos   int64  `json:"blocked_ns,omitempty"`
+	LongestNanos   int64  `json:"longest_ns,omitempty"`
+	// Stack is where in the kernel the longest wait began, the innermost function first.
+	Stack          []string `json:"stack,omitempty"`
+	Contended      uint64   `json:"contended,omitempty"` // how many locks were held by another thread
+	ContendedNanos int64    `json:"contended_ns,omitempty"`
+	// Waits is the number of waits for a grace period, by kernel function, and WaitNanos their
+	// time. Deferred counts calls that free memory after one without waiting for it.
 	Waits     map[string]uint64 `json:"waits,omitempty"`
 	WaitNanos map[string]int64  `json:"wait_ns,omitempty"`
 	Deferred  map[string]uint64 `json:"deferred,omitempty"`
-	// Kicks is how often the call woke up a vCPU or made it leave the guest.
-	Kicks uint64 `json:"kicks,omitempty"`
+	Kicks     uint64            `json:"kicks,omitempty"` // how often the call woke up a vCPU or made it leave the guest
 }
 
 // On returns the time that the call was on a processor.
@@ -120,26 +106,21 @@ func (c Call) GracePeriods() uint64 {
 
 // Growth is a sample: the ioctls of the thread that made a VM grow.
 type Growth struct {
-	VM VM `json:"vm"`
-	// Running means that vCPU 0 ran meanwhile; Phase is the one of its gaps.
-	Running bool  `json:"running,omitempty"`
-	Phase   Phase `json:"phase,omitempty"`
-	// Create are all KVM_CREATE_VCPU, by ordinal.
-	Create []Call `json:"create"`
-	// Slots are the changes of memory slots, by ordinal of the creation.
-	Slots []SlotCalls `json:"slots,omitempty"`
+	VM      VM          `json:"vm"`
+	Running bool        `json:"running,omitempty"` // vCPU 0 ran meanwhile; Phase is the one of its gaps
+	Phase   Phase       `json:"phase,omitempty"`
+	Create  []Call      `json:"create"`          // all KVM_CREATE_VCPU, by ordinal
+	Slots   []SlotCalls `json:"slots,omitempty"` // the changes of memory slots, by ordinal of the creation
 }
 
-// Setup is a sample: the first calls of a VM that a monitor sets up. Each device that
-// was put on a bus of KVM's has left a callback of SRCU's behind, and what waits for
-// SRCU after that may have to wait for it.
+// Setup is a sample: the first calls of a VM that a monitor sets up. A device on a bus of KVM's leaves
+// a callback of SRCU's behind, for which what waits for SRCU may have to wait.
 type Setup struct {
 	// Devices is how many ioeventfds there were, besides an irqchip and a PIT; 0
 	// means that there was no device at all.
-	Devices int `json:"ioeventfds"`
-	// Slot is the first KVM_SET_USER_MEMORY_REGION, VCPU the first KVM_CREATE_VCPU.
-	Slot Call `json:"slot"`
-	VCPU Call `json:"vcpu"`
+	Devices int  `json:"ioeventfds"`
+	Slot    Call `json:"slot"` // the first KVM_SET_USER_MEMORY_REGION
+	VCPU    Call `json:"vcpu"` // the first KVM_CREATE_VCPU
 }
 
 // SlotCalls are two KVM_SET_USER_MEMORY_REGION that add the same slot: one after
@@ -163,16 +144,12 @@ type Gaps struct {
 	Blocked   GapSum        `json:"blocked"`
 	Halted    GapSum        `json:"halted"`
 	User      GapSum        `json:"user"`
-	// RanSum is the sum of Ran.
-	RanSum GapSum `json:"ran_sum"`
-	// Longest is the gap that was blocked longest, absent if none was.
-	Longest *Call `json:"longest,omitempty"`
-	// Guest are the gaps that the vCPU itself saw.
-	Guest GuestGaps `json:"guest"`
-	// Exits and Entries are those of the vCPU in all its phases, All the gaps.
-	Exits   uint64 `json:"exits"`
-	Entries uint64 `json:"entries"`
-	All     uint64 `json:"gaps"`
+	RanSum    GapSum        `json:"ran_sum"`           // the sum of Ran
+	Longest   *Call         `json:"longest,omitempty"` // the gap that was blocked longest, absent if none was
+	Guest     GuestGaps     `json:"guest"`             // the gaps that the vCPU itself saw
+	Exits     uint64        `json:"exits"`             // those of the vCPU in all its phases
+	Entries   uint64        `json:"entries"`           // the same
+	All       uint64        `json:"gaps"`              // between these
 }
 
 // GapSum is a sum of gaps.
@@ -215,8 +192,7 @@ func (g GuestGaps) Nanos(ticks uint32) int64 { return int64(ticks) * 1_000_000 /
 const (
 	bucketShift = 4
 	bucketSteps = 1 << bucketShift
-	// NumBuckets is how many buckets there are.
-	NumBuckets = (64 - bucketShift + 1) * bucketSteps
+	NumBuckets  = (64 - bucketShift + 1) * bucketSteps // how many buckets there are
 )
 
 // Bounds returns the smallest and the largest value of a bucket: a power of two has
