@@ -23,17 +23,13 @@ const MaxStream = 256 << 20
 
 // Errors of a Decoder. All but ErrTooLong mean that there is no result.
 var (
-	// ErrCut: the stream stopped in the middle of a line.
-	ErrCut = errors.New("output cut in the middle of a line")
-	// ErrNoEnd: the stream stopped between two lines, before End.
-	ErrNoEnd = errors.New("output stopped before its end record")
+	ErrCut   = errors.New("output cut in the middle of a line")
+	ErrNoEnd = errors.New("output stopped before its end record") // between two lines
 	// ErrTooLong: a record is longer than MaxLine, which the Encoder refuses
 	// to send and the Decoder to read, or the stream than MaxStream.
-	ErrTooLong = errors.New("record longer than the limit")
-	// ErrMalformed: a line is not a record.
-	ErrMalformed = errors.New("malformed record")
-	// ErrLost: records are missing, duplicate or follow End.
-	ErrLost = errors.New("records lost or out of order")
+	ErrTooLong   = errors.New("record longer than the limit")
+	ErrMalformed = errors.New("malformed record")             // a line is not a record
+	ErrLost      = errors.New("records lost or out of order") // records are missing, duplicate or follow End
 )
 
 // Encoder writes records. It is safe for use by several goroutines.
@@ -113,9 +109,8 @@ func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
 	return 0, nil, nil
 }
 
-// Next returns the next record. After End and nothing more it returns
-// io.EOF; any other error means that the run has no result. A reader's own
-// error is wrapped.
+// Next returns the next record. After End and nothing more it returns io.EOF; any other
+// error means that the run has no result. A reader's own error is wrapped.
 func (d *Decoder) Next() (Record, error) {
 	r, err := d.next()
 	if err != nil && err != io.EOF {

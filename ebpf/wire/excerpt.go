@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// Excerpt keeps the first and the last part of a text of any length: a log begins
-// with what was run and ends with what went wrong. It is safe for use by several
-// goroutines.
+// Excerpt keeps the first and the last part of a text of any length: a log begins with
+// what was run and ends with what went wrong. It is safe for use by several goroutines.
 type Excerpt struct {
 	half int
 

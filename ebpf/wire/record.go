@@ -23,20 +23,14 @@ const Version = 7
 // Record is one line from the guest. At most one of the fields after Nanos is set; a
 // record with none says that the guest is alive.
 type Record struct {
-	// Seq is 1 for the first record and rises by 1.
-	Seq uint64 `json:"seq"`
-	// Nanos is the guest's CLOCK_MONOTONIC when the record was made, in
-	// nanoseconds: of virtual time under icount.
-	Nanos int64 `json:"t"`
+	Seq   uint64 `json:"seq"` // 1 for the first record and rises by 1
+	Nanos int64  `json:"t"`   // the guest's CLOCK_MONOTONIC then, in nanoseconds: of virtual time under icount
 
-	// Hello is the first record.
-	Hello *Hello `json:"hello,omitempty"`
-	// Log is a line for people.
-	Log    string          `json:"log,omitempty"`
+	Hello  *Hello          `json:"hello,omitempty"` // the first record
+	Log    string          `json:"log,omitempty"`   // a line for people
 	Sample *measure.Sample `json:"sample,omitempty"`
-	// Start names the program that is about to run, so that the host knows which
-	// one a guest died of. The same is written to the kernel's log, as StartMark
-	// and the name.
+	// Start names the program that is about to run, so that the host knows which one a
+	// guest died of. The same is written to the kernel's log, as StartMark and the name.
 	Start string `json:"start,omitempty"`
 	// Loaded is a module that a guest with a Shell has loaded, and Output what its
 	// program prints without a terminal, or one that is Live.
@@ -46,8 +40,7 @@ type Record struct {
 	// Checkers are all of Exec.Checkers, after the programs: all of them, or those
 	// up to the one during which a checker gave up.
 	Checkers []Checker `json:"checkers,omitempty"`
-	// End is the last record.
-	End *End `json:"end,omitempty"`
+	End      *End      `json:"end,omitempty"` // the last record
 }
 
 // Hello says which guest speaks.
@@ -82,16 +75,15 @@ const (
 
 // Test is the result of one program.
 type Test struct {
-	Name    string  `json:"name"`
-	Outcome Outcome `json:"outcome"`
-	Code    int     `json:"code"`              // exit status when Outcome is exit
-	Signal  string  `json:"signal,omitempty"`  // such as SIGSEGV when Outcome is signal
-	Nanos   int64   `json:"nanos"`             // elapsed, of the guest's clock
-	Output  string  `json:"output,omitempty"`  // standard output and error, as they came
-	Dropped int64   `json:"dropped,omitempty"` // bytes left out of the middle of Output
-	Message string  `json:"message,omitempty"` // why it could not be started
-	// Calls are those of Exec.Function.
-	Calls *measure.Calls `json:"calls,omitempty"`
+	Name    string         `json:"name"`
+	Outcome Outcome        `json:"outcome"`
+	Code    int            `json:"code"`              // exit status when Outcome is exit
+	Signal  string         `json:"signal,omitempty"`  // such as SIGSEGV when Outcome is signal
+	Nanos   int64          `json:"nanos"`             // elapsed, of the guest's clock
+	Output  string         `json:"output,omitempty"`  // standard output and error, as they came
+	Dropped int64          `json:"dropped,omitempty"` // bytes left out of the middle of Output
+	Message string         `json:"message,omitempty"` // why it could not be started
+	Calls   *measure.Calls `json:"calls,omitempty"`   // those of Exec.Function
 }
 
 // check tells whether r is well formed, without its place among the others.
@@ -112,11 +104,8 @@ func (r *Record) check() error {
 }
 
 const (
-	// JobPath is where the guest finds its job in the initramfs.
-	JobPath = "/job.json"
-	// Port is the device that records go to: the first port of the only
-	// virtio-serial device.
-	Port = "/dev/vport0p1"
+	JobPath = "/job.json"     // where the guest finds its job in the initramfs
+	Port    = "/dev/vport0p1" // where records go: the first port of the only virtio-serial device
 	// RunningArg has the guest program do a job on the running kernel, as an
 	// ordinary process: it reads the job from standard input and sends records
 	// to standard output. It mounts nothing and loads nothing.
@@ -125,24 +114,16 @@ const (
 
 // Job is the task of a guest: Exec, Shell, Measure, or with none to say hello and end.
 type Job struct {
-	// Exec is programs to run.
-	Exec *Exec `json:"exec,omitempty"`
-	// Shell is an interactive program.
-	Shell *Shell `json:"shell,omitempty"`
-	// Measure is what to measure.
-	Measure *measure.Params `json:"measure,omitempty"`
+	Exec    *Exec           `json:"exec,omitempty"`    // programs to run
+	Shell   *Shell          `json:"shell,omitempty"`   // an interactive program
+	Measure *measure.Params `json:"measure,omitempty"` // what to measure
 	// Mounts names the file systems to mount besides proc, sys and dev:
 	// tmpfs, debugfs, tracefs, bpf, cgroup2; or HostMount.
-	Mounts []string `json:"mounts,omitempty"`
-	// Emptied are directories of the host's that HostMount has empty.
-	Emptied []string `json:"emptied,omitempty"`
-	// Layered adds the files of LayerTag to HostMount; they hide the host's.
-	Layered bool `json:"layered,omitempty"`
-	// Drivers are modules that are loaded in this order before the port is opened
-	// and anything is mounted.
-	Drivers []Module `json:"drivers,omitempty"`
-	// Modules are loaded in this order before the job starts.
-	Modules []Module `json:"modules,omitempty"`
+	Mounts  []string `json:"mounts,omitempty"`
+	Emptied []string `json:"emptied,omitempty"` // directories of the host's that HostMount has empty
+	Layered bool     `json:"layered,omitempty"` // adds the files of LayerTag to HostMount; they hide the host's
+	Drivers []Module `json:"drivers,omitempty"` // loaded in this order before the port is opened and anything is mounted
+	Modules []Module `json:"modules,omitempty"` // loaded in this order before the job starts
 	// HeartbeatMillis is the time between two heartbeats, in milliseconds
 	// of the guest's own clock; 0 sends none. Leave it 0 under icount with
 	// sleep=off: an idle guest's clock runs ahead there.
@@ -160,12 +141,9 @@ const TestsDir = "/tests"
 
 // Exec is programs that run one after the other, a Start and a Test record each.
 type Exec struct {
-	Programs []Program `json:"programs"`
-	// Leaks has kmemleak look for leaks after each program, and logs its report
-	// in the kernel's log.
-	Leaks bool `json:"leaks,omitempty"`
-	// LeaksLast has it look after the last program only.
-	LeaksLast bool `json:"leaks_last,omitempty"`
+	Programs  []Program `json:"programs"`
+	Leaks     bool      `json:"leaks,omitempty"`      // has kmemleak look after each program, and log its report
+	LeaksLast bool      `json:"leaks_last,omitempty"` // has it look after the last program only
 	// Function is one of the kernel's or of a module's, of which each call counts
 	// while a program runs, as in Test.Calls; "" is none. After a run that missed
 	// calls the program runs again, MaxRuns times at most.
@@ -194,12 +172,9 @@ const KASANMultiShot = "kasan_multi_shot"
 
 // Checker says how one of the kernel's checkers has fared.
 type Checker struct {
-	Name string `json:"name"`
-	// Wrong is what shows that it is off, "" if it is on: that it is silent means
-	// nothing then.
-	Wrong string `json:"wrong,omitempty"`
-	// After is the program after which it was off, "" if it never was on.
-	After string `json:"after,omitempty"`
+	Name  string `json:"name"`
+	Wrong string `json:"wrong,omitempty"` // what shows that it is off, hence silent; "" if it is on
+	After string `json:"after,omitempty"` // the program after which it was off, "" if it never was on
 }
 
 // HostMount is what Job.Mounts has for the root of the machine that the guest
@@ -223,23 +198,16 @@ type Program struct {
 	// the initramfs, and Dir the one that it starts in, seen from there.
 	Root string `json:"root,omitempty"`
 	Dir  string `json:"dir,omitempty"`
-	// Live has what it prints sent as it comes, in Output records instead of in
-	// the Test record.
-	Live bool `json:"live,omitempty"`
-	// Timeout ends the program after that much time of the guest's clock; 0
-	// means never.
+	Live bool   `json:"live,omitempty"` // has what it prints sent as it comes, in Output records instead of in the Test record
+	// Timeout ends the program after that much time of the guest's clock, and so does
+	// Kill, which is what it is run for; 0 means never.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
-	// Kill ends it in the same way, and is what it is run for; 0 does not.
-	Kill time.Duration `json:"kill_ns,omitempty"`
+	Kill    time.Duration `json:"kill_ns,omitempty"`
 	// Clock is what the guest's clock is set to before, in seconds since 1970; 0
 	// leaves it. KVM's selftests take the seed of their random numbers from it.
-	Clock int64 `json:"clock,omitempty"`
-	// FailEvery has one in so many allocations of the program's fail in the kernel
-	// (CONFIG_FAILSLAB); 0 has none.
-	FailEvery int `json:"fail_every,omitempty"`
-	// MaxOutput bounds the output that is kept, in bytes: the first half
-	// and the last half of it.
-	MaxOutput int `json:"max_output"`
+	Clock     int64 `json:"clock,omitempty"`
+	FailEvery int   `json:"fail_every,omitempty"` // has one in so many of its allocations fail (CONFIG_FAILSLAB); 0 has none
+	MaxOutput int   `json:"max_output"`           // bytes of output that are kept, half of them from either end
 }
 
 // Code is the kind of error that End carries, so that the host can act on it without
@@ -259,21 +227,17 @@ const (
 	ErrFound Code = "the VM does not have the vCPUs that it should have"
 	// ErrChecksum: lookups returned other vCPUs than a walk.
 	ErrChecksum Code = "wrong checksum: a lookup returned the wrong vCPU"
-	// ErrPayload: what ran in a VM, or what KVM did for it, is not what was
-	// asked for.
+	// ErrPayload: what ran in a VM, or what KVM did for it, is not what was asked for.
 	ErrPayload Code = "the VM's payload failed"
-	// ErrInvalid: the job is wrong.
 	ErrInvalid Code = "invalid job"
-	// ErrPanic: the guest program panicked.
-	ErrPanic Code = "the guest program panicked"
+	ErrPanic   Code = "the guest program panicked"
 )
 
 func (c Code) Error() string { return string(c) }
 
 // End closes a run. If the job failed it is an error, and says why.
 type End struct {
-	// Message is the error's text, "" if the job is done.
-	Message string `json:"message,omitempty"`
+	Message string `json:"message,omitempty"` // the error's text, "" if the job is done
 	Code    Code   `json:"code,omitempty"`
 }
 

@@ -3,18 +3,16 @@
 package wire
 
 const (
-	// TerminalDevice is the guest's end of the terminal of a Shell.
-	TerminalDevice = "/dev/hvc0"
-	// InputPort is the device that a guest with a Shell reads Inputs from, a
-	// line of JSON each: the second port of the virtio-serial device.
+	TerminalDevice = "/dev/hvc0" // the guest's end of the terminal of a Shell
+	// InputPort is where a guest with a Shell reads Inputs from, a line of JSON each:
+	// the second port of the virtio-serial device.
 	InputPort = "/dev/vport0p2"
 )
 
 // Shell is an interactive program, with a Loaded record for each module, a
 // Start and a Test record. The programs of busybox are beside it in /bin.
 type Shell struct {
-	// Args are the program, looked up in PATH, and its arguments.
-	Args []string `json:"args"`
+	Args []string `json:"args"`          // the program, looked up in PATH, and its arguments
 	Env  []string `json:"env,omitempty"` // NAME=value, besides PATH, HOME and TMPDIR
 	// Terminal is the size of the terminal that it is on; with nil what it prints
 	// comes as Output, and it reads Input.Data.
@@ -41,11 +39,8 @@ type Output struct {
 
 // Input is what the host tells a guest with a Shell.
 type Input struct {
-	// Data is for the program's standard input, which ends with EOF.
-	Data []byte `json:"data,omitempty"`
-	EOF  bool   `json:"eof,omitempty"`
-	// Resize is the new size of the terminal.
-	Resize *Size `json:"resize,omitempty"`
-	// Done says that all records have arrived, so that the guest may end.
-	Done bool `json:"done,omitempty"`
+	Data   []byte `json:"data,omitempty"` // for the program's standard input, which ends with EOF
+	EOF    bool   `json:"eof,omitempty"`
+	Resize *Size  `json:"resize,omitempty"` // the new size of the terminal
+	Done   bool   `json:"done,omitempty"`   // all records have arrived, so that the guest may end
 }
