@@ -26,14 +26,11 @@ import (
 //go:embed Kbuild device.c memory.c vcpuloops.h
 var Source embed.FS
 
-// Module is the file name of the built module.
-const Module = "vcpuloops.ko"
-
-// Path is the module's device node.
-const Path = "/dev/vcpuloops"
-
-// MaxNumbers bounds the numbers of a loop.
-const MaxNumbers = 16384
+const (
+	Module     = "vcpuloops.ko"   // the file name of the built module
+	Path       = "/dev/vcpuloops" // its device node
+	MaxNumbers = 16384            // bounds the numbers of a loop
+)
 
 // Device is the module's device, bound to one VM at a time.
 type Device struct{ f *os.File }

@@ -106,17 +106,14 @@ func (p *Payload) Prepare(count int, r Registers, step uint32) {
 // Done returns how many operations succeeded.
 func (p *Payload) Done() int { return int(atomic.LoadUint32(p.word(dataDone))) }
 
-// Input is the memory that hypercalls read, at InputAddress.
-func (p *Payload) Input() []byte { return p.memory[InputAddress:SharedAddress] }
-
-// Shared is the page of Xen's, at SharedAddress.
+// Input is the memory that hypercalls read, at InputAddress, and Shared the page of Xen's, at
+// SharedAddress.
+func (p *Payload) Input() []byte  { return p.memory[InputAddress:SharedAddress] }
 func (p *Payload) Shared() []byte { return p.memory[SharedAddress : SharedAddress+0x1000] }
 
-// SetPhase sets the record that EntrySpin writes to.
+// SetPhase sets the record that EntrySpin writes to, and Stop ends it at its next gap.
 func (p *Payload) SetPhase(phase int) { atomic.StoreUint32(p.word(dataPhase), uint32(phase)) }
-
-// Stop ends EntrySpin at its next gap.
-func (p *Payload) Stop() { atomic.StoreUint32(p.word(dataStop), 1) }
+func (p *Payload) Stop()              { atomic.StoreUint32(p.word(dataStop), 1) }
 
 // Gaps returns what EntrySpin saw in a phase, in ticks of the VM's time stamp
 // counter: gaps between two exits that it asked for.
