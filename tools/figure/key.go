@@ -16,31 +16,21 @@ import (
 	"vcpulab/ebpf/measure"
 )
 
-// Key says what a figure is of. A member that the operation's name does not
-// have is zero.
+// Key says what a figure is of. A member that the operation's name does not have is zero.
 type Key struct {
-	Op    Op          `json:"op"`
-	VCPUs int         `json:"vcpus,omitempty"` // of the VM
-	IDs   measure.IDs `json:"ids,omitempty"`   // of its vCPUs
-	// At is how many vCPUs there are already when the next one is created.
-	At int `json:"at,omitempty"`
-	// Order is that of lookups, "" for the sequential one.
-	Order measure.Order `json:"order,omitempty"`
-	// Missing says that no vCPU has the ID.
-	Missing bool `json:"missing,omitempty"`
-	// Phase is what goes on meanwhile, Slot which calls are meant.
-	Phase measure.Phase `json:"phase,omitempty"`
-	Slot  Slot          `json:"slot,omitempty"`
-	// Lookup is what is looked up by an operation that is of all lookups.
-	Lookup measure.Op `json:"lookup,omitempty"`
-	// State is that of the caches before a walk or a lookup, and Body what a walk
-	// does with each vCPU.
-	State measure.State `json:"state,omitempty"`
-	Body  measure.Body  `json:"body,omitempty"`
-	// Path is what a guest has KVM do.
-	Path measure.Path `json:"path,omitempty"`
-	// Object is the name of a struct.
-	Object string `json:"object,omitempty"`
+	Op      Op            `json:"op"`
+	VCPUs   int           `json:"vcpus,omitempty"`   // of the VM
+	IDs     measure.IDs   `json:"ids,omitempty"`     // of its vCPUs
+	At      int           `json:"at,omitempty"`      // how many vCPUs there are already when the next one is created
+	Order   measure.Order `json:"order,omitempty"`   // that of lookups, "" for the sequential one
+	Missing bool          `json:"missing,omitempty"` // no vCPU has the ID
+	Phase   measure.Phase `json:"phase,omitempty"`   // what goes on meanwhile
+	Slot    Slot          `json:"slot,omitempty"`    // which calls are meant
+	Lookup  measure.Op    `json:"lookup,omitempty"`  // what is looked up by an operation that is of all lookups
+	State   measure.State `json:"state,omitempty"`   // of the caches before a walk or a lookup
+	Body    measure.Body  `json:"body,omitempty"`    // what a walk does with each vCPU
+	Path    measure.Path  `json:"path,omitempty"`    // what a guest has KVM do
+	Object  string        `json:"object,omitempty"`  // the name of a struct
 }
 
 // Idle is the phase of a VM that grows while no vCPU runs.
@@ -80,15 +70,37 @@ func IsWord(s string) bool {
 	})
 }
 
+type member struct {
+	mark, text string // what stands for it in Operation.Name, and what it is in a figure's name
+	set, known bool   // to something, and to what there is
+}
+
+// members are those of the key besides the operation.
+func (k Key) members() []member {
+	return []member{
+		{"{vcpus}", "vcpus=" + strconv.Itoa(k.VCPUs), k.VCPUs != 0, k.VCPUs > 0},
+		{"{ids}", after("ids=", k.IDs), k.IDs != "", slices.Contains(measure.AllIDs, k.IDs)},
+		{"{at}", strconv.Itoa(k.At), k.At != 0, k.At >= 0},
+		{"{order}", after("/order=", k.Order), k.Order != "", k.Order == "" || slices.Contains(measure.AllOrders, k.Order)},
+		{"{missing}", map[bool]string{true: "/missing"}[k.Missing], k.Missing, true},
+		{"{phase}", string(k.Phase), k.Phase != "", k.Phase == Idle || slices.Contains(measure.Phases, k.Phase)},
+		{"{slot}", string(k.Slot), k.Slot != "", slices.Contains(slots, k.Slot)},
+		{"{lookup}", string(k.Lookup), k.Lookup != "", slices.Contains(measure.Ops[1:], k.Lookup)},
+		{"{state}", string(k.State), k.State != "", slices.Contains(measure.States, k.State)},
+		{"{body}", after("/body=", k.Body), k.Body != "", k.Body == "" || slices.Contains(measure.Bodies, k.Body)},
+		{"{path}", string(k.Path), k.Path != "", slices.Contains(measure.AllPaths, k.Path)},
+		{"{object}", k.Object, k.Object != "", IsWord(k.Object)},
+	}
+}
+
 // Name is what benchstat and readers of JSON know the figure by:
 // operation/key=value/... It is "" if the operation is unknown.
 func (k Key) Name() string {
-	return strings.NewReplacer(
-		"{vcpus}", "vcpus="+strconv.Itoa(k.VCPUs), "{ids}", after("ids=", k.IDs), "{at}", strconv.Itoa(k.At),
-		"{order}", after("/order=", k.Order), "{missing}", map[bool]string{true: "/missing"}[k.Missing],
-		"{phase}", string(k.Phase), "{slot}", string(k.Slot), "{lookup}", string(k.Lookup),
-		"{state}", string(k.State), "{body}", after("/body=", k.Body), "{path}", string(k.Path), "{object}", k.Object,
-	).Replace(k.Operation().Name)
+	name := k.Operation().Name
+	for _, m := range k.members() {
+		name = strings.Replace(name, m.mark, m.text, 1)
+	}
+	return name
 }
 
 // Check returns an error if there can be no such figure.
@@ -97,23 +109,7 @@ func (k Key) Check() error {
 	if !ok {
 		return fmt.Errorf("unknown operation %q", k.Op)
 	}
-	for _, m := range []struct {
-		mark       string // in Operation.Name
-		set, known bool   // to something, and to what there is
-	}{
-		{"{vcpus}", k.VCPUs != 0, k.VCPUs > 0},
-		{"{ids}", k.IDs != "", slices.Contains(measure.AllIDs, k.IDs)},
-		{"{at}", k.At != 0, k.At >= 0},
-		{"{order}", k.Order != "", k.Order == "" || slices.Contains(measure.AllOrders, k.Order)},
-		{"{missing}", k.Missing, true},
-		{"{phase}", k.Phase != "", k.Phase == Idle || slices.Contains(measure.Phases, k.Phase)},
-		{"{slot}", k.Slot != "", slices.Contains(slots, k.Slot)},
-		{"{lookup}", k.Lookup != "", slices.Contains(measure.Ops[1:], k.Lookup)},
-		{"{state}", k.State != "", slices.Contains(measure.States, k.State)},
-		{"{body}", k.Body != "", k.Body == "" || slices.Contains(measure.Bodies, k.Body)},
-		{"{path}", k.Path != "", slices.Contains(measure.AllPaths, k.Path)},
-		{"{object}", k.Object != "", IsWord(k.Object)},
-	} {
+	for _, m := range k.members() {
 		switch used := strings.Contains(op.Name, m.mark); {
 		case !used && m.set:
 			return fmt.Errorf("%s: not a member of figures of %q: %+v", m.mark, k.Op, k)
@@ -124,8 +120,7 @@ func (k Key) Check() error {
 	return nil
 }
 
-// Operation is what the table says of the figure: nothing if the operation is
-// unknown.
+// Operation is what the table says of the figure: nothing if the operation is unknown.
 func (k Key) Operation() *Operation {
 	if op, ok := operations[k.Op]; ok {
 		return op
@@ -136,7 +131,7 @@ func (k Key) Operation() *Operation {
 // Size is the number that the figure is of, by which rows of a table are
 // ordered: of vCPUs, or of those that are there already.
 func (k Key) Size() int {
-	if k.Operation().sizedByOrdinal() {
+	if strings.Contains(k.Operation().Name, "{at}") {
 		return k.At
 	}
 	return k.VCPUs

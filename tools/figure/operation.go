@@ -181,8 +181,6 @@ func (o *Operation) Shown(k Key) bool {
 // IsExact says that any variation of the figure is a finding.
 func (o *Operation) IsExact(m Method) bool { return o.Compare == Exact && m.Exact() }
 
-func (o *Operation) sizedByOrdinal() bool { return strings.Contains(o.Name, "{at}") }
-
 // PerUnit is what one unit of the group's figures is for, the units of the
 // methods included.
 func (g *Group) PerUnit(methods ...Method) string {
