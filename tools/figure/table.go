@@ -4,6 +4,7 @@ package figure
 
 import (
 	_ "embed"
+	"fmt"
 	"slices"
 	"strings"
 	"text/template"
@@ -80,17 +81,13 @@ var (
 	operationsSource []byte
 )
 
-// table is what both files say.
 var table struct {
-	Functions map[measure.Op]string
-	Paths     map[measure.Path]string
-	Phases    map[measure.Phase]string
-	States    map[measure.State]string
-	Bodies    map[measure.Body]string
-	Methods   map[Method]methodText
-	Units     map[string]Unit
-	Groups    []Group
-	Columns   []Column
+	Words   map[string]map[string]string // by what they are of, and by the member of a key
+	Phrases map[string]string
+	Methods map[Method]methodText
+	Units   map[string]Unit
+	Groups  []Group
+	Columns []Column
 }
 
 // Groups is the table of operations, in the order in which they are shown, and
@@ -100,13 +97,12 @@ var (
 	Columns []Column
 )
 
-// operations are those of the table.
 var operations = make(map[Op]*Operation)
 
 func init() {
-	for _, source := range [][]byte{wordsSource, operationsSource} {
-		tomlfile.Embedded("the table of operations", source, &table)
-	}
+	tomlfile.Embedded("the table's words", wordsSource, &table)
+	addPhrases()
+	tomlfile.Embedded("the table of operations", operationsSource, &table)
 	Groups, Columns = table.Groups, table.Columns
 	for i := range Groups {
 		g := &Groups[i]
@@ -166,63 +162,28 @@ func parsed(text string) (func(any) string, error) {
 	}, err
 }
 
-// words are what templates of the table call.
+// words are what templates of the table call: these, and the phrases.
 var words = template.FuncMap{
-	"ids": idsOf, "order": orderOf, "lookedUp": lookedUp, "unlessSparse": unlessSparse, "joined": joined, "raced": raced, "racedOf": racedOf,
-	"function": func(k Key) string { return table.Functions[k.Lookup] },
-	"state":    func(k Key) string { return table.States[k.State] },
-	"cached":   cachedOf,
-	"phase":    func(k Key) string { return PhaseText(k.Phase) },
-	"path":     func(k Key) string { return joined(table.Paths[k.Path], unlessSparse(k)) },
-	"capital":  func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
+	"word":    func(kind string, member any) string { return table.Words[kind][fmt.Sprint(member)] },
+	"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
+	"joined": func(texts ...string) string {
+		return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), ", ")
+	},
 }
 
-// idsOf describes how the VM numbers its vCPUs.
-func idsOf(k Key) string { return string(k.IDs) + " IDs" }
-
-// orderOf describes in which order vCPUs are looked up, "" for the usual one.
-func orderOf(k Key) string {
-	return map[measure.Order]string{measure.Same: "the same each time", measure.Random: "random order"}[k.Order]
-}
-
-// lookedUp describes IDs and order of lookups.
-func lookedUp(k Key) string {
-	text := idsOf(k)
-	if k.Missing {
-		text = "missing, " + text
+// addPhrases adds the phrases to words. A phrase may call others, so that all are
+// known before the first one is parsed.
+func addPhrases() {
+	phrases := make(map[string]func(any) string)
+	for name := range table.Phrases {
+		words[name] = func(k Key) string { return phrases[name](k) }
 	}
-	return joined(text, orderOf(k))
-}
-
-// unlessSparse describes the IDs of VMs whose IDs are sparse unless said
-// otherwise.
-func unlessSparse(k Key) string {
-	if k.IDs == measure.Sparse {
-		return ""
+	for name, text := range table.Phrases {
+		var err error
+		if phrases[name], err = parsed(text); err != nil {
+			panic(fmt.Sprintf("the table's words: %s: %v", name, err))
+		}
 	}
-	return idsOf(k)
-}
-
-// raced describes a lookup beside creations, racedOf without the function.
-func raced(k Key) string { return joined(table.Functions[k.Lookup], racedOf(k)) }
-
-func racedOf(k Key) string {
-	return map[measure.Op]string{measure.ByID: idsOf(k), measure.Walk: "per vCPU"}[k.Lookup]
-}
-
-// cachedOf describes a walk or a lookup in a state of the caches, without the
-// function.
-func cachedOf(k Key) string {
-	what := table.Bodies[k.Body]
-	if k.Lookup == measure.ByID {
-		what = idsOf(k)
-	}
-	return joined(what, table.States[k.State])
-}
-
-// joined joins what is not empty.
-func joined(texts ...string) string {
-	return strings.Join(slices.DeleteFunc(texts, func(t string) bool { return t == "" }), ", ")
 }
 
 // Usual says that a figure is of lookups in the usual order, of IDs that are
@@ -233,4 +194,4 @@ func (k Key) Usual() bool { return k.Order == "" && k.IDs != measure.Shuffled }
 func (k Key) IsIndex() bool { return k.IDs == measure.Dense && !k.Missing }
 
 // PhaseText says what goes on in a phase.
-func PhaseText(p measure.Phase) string { return table.Phases[p] }
+func PhaseText(p measure.Phase) string { return table.Words["phases"][string(p)] }
