@@ -12,24 +12,17 @@ type Op string
 
 // Group is what stands under one title in the tables of a report.
 type Group struct {
-	// Programs says that the figures are for programs, or said in words.
-	Programs bool
-	// Title heads it; Code says that the title is a name of C.
-	Title string
-	Code  bool
-	// Per is what one unit of the figures is for, PerCounted and PerTimed the
-	// same where it depends on the method.
-	Per        string
-	PerCounted string `toml:"per_counted"`
-	PerTimed   string `toml:"per_timed"`
-	// Sizes is what the sizes are numbers of, "" if the figures have none.
-	Sizes string
-	// Short is the title where each row repeats it, "" if that is Title.
-	Short string
-	// Inline says that Per stands before the label there.
-	Inline bool
-	// Operations are what the group has rows of.
-	Operations []Operation
+	Programs bool   // the figures are for programs, or said in words
+	Title    string // heads it
+	Code     bool   // the title is a name of C
+
+	Per        string      // what one unit of the figures is for
+	PerCounted string      `toml:"per_counted"` // the same where it depends on the method
+	PerTimed   string      `toml:"per_timed"`
+	Sizes      string      // what the sizes are numbers of, "" if the figures have none
+	Short      string      // the title where each row repeats it, "" if that is Title
+	Inline     bool        // Per stands before the label there
+	Operations []Operation // what the group has rows of
 }
 
 // Comparison is how figures of two kernels, or of two runs, are compared.
@@ -39,10 +32,8 @@ const (
 	// Exact: a count that is the same in every boot. Any variation is a
 	// finding. Where time is measured it is compared like Noise.
 	Exact Comparison = ""
-	// Noise: what repetition of the baseline gives is not told apart.
-	Noise Comparison = "noise"
-	// Rate: like Noise, but more is better.
-	Rate Comparison = "rate"
+	Noise Comparison = "noise" // what repetition of the baseline gives is not told apart
+	Rate  Comparison = "rate"  // like Noise, but more is better
 	// Chance: it depends on where interrupts hit and what the scheduler did.
 	// Kernels are not compared by it.
 	Chance Comparison = "chance"
@@ -50,67 +41,49 @@ const (
 
 // Operation says all there is to know of the figures of an Op.
 type Operation struct {
-	Op Op
-	// Name is what benchstat and JSON call its figures. Members of the key
-	// stand in braces.
-	Name string
-	// In names its Unit.
-	In   string `toml:"unit"`
-	Unit Unit   `toml:"-"`
-	// Label is that of a row in its group, nil if there is one row a size.
-	Label Text
-	// Hidden are figures that are in no table for people.
-	Hidden Condition
+	Op     Op
+	Name   string    // what benchstat and JSON call its figures, with members of the key in braces
+	In     string    `toml:"unit"` // names its Unit
+	Unit   Unit      `toml:"-"`
+	Label  Text      // that of a row in its group, nil if there is one row a size
+	Hidden Condition // figures that are in no table for people
 
 	Compare Comparison
-	// Apart is the part by which two kernels, ApartRuns by which two runs have
-	// to differ at least: what such a figure costs depends on what the
-	// allocators have at hand, hence on all that ran before. Repetition in one
-	// run shows less. Creations were seen to differ by 4.3 %, starts by 11.8 %.
+	// Apart is the part by which two kernels, ApartRuns by which two runs have to differ at
+	// least: it depends on all that ran before what the allocators have at hand. Repetition in
+	// one run shows less. Creations were seen to differ by 4.3 %, starts by 11.8 %.
 	Apart     float64
 	ApartRuns float64 `toml:"apart_runs"`
 	// Timed says that the figures are about what instruction counts do not tell.
 	// They are quoted beside these.
-	Timed bool
-	// Chancy says that the figures are not in the noise floor of all others.
-	Chancy bool
+	Timed  bool
+	Chancy bool // the figures are not in the noise floor of all others
 
-	// Goal is what the series is held to, nil if nothing.
-	Goal []rule
-	// ByIndex says that nothing can be faster than a fixed array.
-	ByIndex Condition `toml:"by_index"`
+	Goal    []rule    // what the series is held to, nil if nothing
+	ByIndex Condition `toml:"by_index"` // nothing can be faster than a fixed array
 
-	// Summary is its line in the page's first tables, nil if it has none.
-	Summary *Summary
-	// Lines are those of the main table and of a mail.
-	Lines []Line
-	// Plot is drawn against the number of vCPUs, nil if nothing is.
-	Plot *Plot
-	// Group is the one that the operation is in.
-	Group *Group `toml:"-"`
+	Summary *Summary // its line in the page's first tables, nil if it has none
+	Lines   []Line   // those of the main table and of a mail
+	Plot    *Plot    // drawn against the number of vCPUs, nil if nothing is
+	Group   *Group   `toml:"-"` // the one that the operation is in
 }
 
 // Summary is how an operation is summed up over all sizes.
 type Summary struct {
-	// Code is a name of C, What the rest of the line's title.
-	Code Text
-	What Text
-	// Of says which figures have such a line, nil for all.
-	Of Condition
-	// First says which lines are on the first screen.
-	First Condition
-	// Largest leaves the largest size. Together sums up all IDs in one line.
-	Largest, Together bool
+	Code     Text      // a name of C
+	What     Text      // the rest of the line's title
+	Of       Condition // which figures have such a line, nil for all
+	First    Condition // which lines are on the first screen
+	Largest  bool      // it is of the largest size alone
+	Together bool      // it sums up all IDs
 }
 
 // Line is a row of the main table and of a mail.
 type Line struct {
 	Label string
-	Of    Key // without size
-	// Sizes are those in a mail.
-	Sizes []int
-	// Main says at which sizes it is in the main table.
-	Main Selection
+	Of    Key       // without size
+	Sizes []int     // those in a mail
+	Main  Selection // at which sizes it is in the main table
 	// Subject is how a sentence begins that says what came out, "" for none. If
 	// Main is LargestSize the number of vCPUs is put into it.
 	Subject string
@@ -132,17 +105,13 @@ func Lines() []Line {
 
 // Column is a column of the table that compares designs.
 type Column struct {
-	// Group and Title head it: Group stands over all columns that have it.
-	Group, Title Text
-	// Of is what it has figures of, of the largest VM unless that has a size, and
-	// Method the method by which they are measured.
-	Of     Key
-	Method Method
-	// Beyond is an object of which what it takes more than the baseline's is added.
-	Beyond Key
-	// Wins is what a sentence calls the column, "" if it says nothing of it, and
-	// Unit what the numbers are in there.
-	Wins, Unit string
+	Group  Text   // stands over all columns that have it
+	Title  Text   // heads it
+	Of     Key    // what it has figures of, of the largest VM unless that has a size
+	Method Method // the method by which they are measured
+	Beyond Key    // an object of which what it takes more than the baseline's is added
+	Wins   string // what a sentence calls the column, "" if it says nothing of it
+	Unit   string // what the numbers are in there
 }
 
 // Has says that a figure of the key, by the method, is in the column, or what is
@@ -169,8 +138,7 @@ const (
 type Plot struct {
 	Title   Text
 	Caption Text
-	// Of says which figures are drawn, nil for all.
-	Of Condition
+	Of      Condition // which figures are drawn, nil for all
 }
 
 // Shown says that the figure has a row in the tables for people.
@@ -201,12 +169,10 @@ func (g *Group) PerUnit(methods ...Method) string {
 // Case is a figure of the patched kernel whose goal is asked for.
 type Case struct {
 	Key
-	Method Method
-	// Base is the baseline's figure, if Measured.
-	Base     float64
+	Method   Method
+	Base     float64 // the baseline's figure, if Measured
 	Measured bool
-	// CheapRCU says that entering a read section of RCU costs nothing.
-	CheapRCU bool
+	CheapRCU bool // entering a read section of RCU costs nothing
 }
 
 // Outcome is what became of a goal.
@@ -223,8 +189,7 @@ const (
 type Goal struct {
 	Outcome Outcome
 	Value   float64
-	// Why is the reason that is known for a goal that is missed, "" if none is.
-	Why string
+	Why     string // the reason that is known for a goal that is missed, "" if none is
 }
 
 // rule is a goal of the figures for which When holds, nil for all. The first one
@@ -234,8 +199,7 @@ type rule struct {
 	Counted float64 // in instructions
 	Always  float64 // whatever the method
 	Base    float64 // so many times the baseline's figure
-	// Known are the figures that miss it, and why: the first one that holds counts.
-	Known []miss
+	Known   []miss  // the figures that miss it, and why: the first one that holds counts
 }
 
 // miss is why figures for which When holds miss a goal, up to Most and Base times the
@@ -247,9 +211,8 @@ type miss struct {
 	Why  string
 }
 
-// Judge says whether a figure of the patched kernel meets its goal, NoGoal if it
-// has none. There are whole instructions only: what is shared among the lookups of
-// a pass does not count.
+// Judge says whether a figure of the patched kernel meets its goal. What is shared among the
+// lookups of a pass does not count: there are whole instructions only.
 func Judge(c Case, patched float64) Goal {
 	op := c.Operation()
 	i := slices.IndexFunc(op.Goal, func(r rule) bool { return r.When.Or(true, c) })

@@ -9,17 +9,12 @@ type Unit struct {
 	Counted, Timed string
 	// Cost says that it is of the method's quantity: instructions or ns. A
 	// count is not time: instructions get fewer, only times get faster.
-	Cost bool
-	// Difference says that a change is shown as a difference, not as a ratio:
-	// a structure grows by a member.
-	Difference bool
-	// Places are the decimals that are always shown, 0 if the figure decides.
-	Places int
+	Cost       bool
+	Difference bool // a change is shown as one, not as a ratio: a structure grows by a member
+	Places     int  // the decimals that are always shown, 0 if the figure decides
 	// Better and Worse say which way a figure went, "" for fewer and more.
 	Better, Worse string
-	// Benchstat is what the Go benchmark format says of the unit, "" if
-	// nothing.
-	Benchstat string
+	Benchstat     string // what the Go benchmark format says of the unit, "" if nothing
 }
 
 // On is the unit's name in JSON and for benchstat.
@@ -62,10 +57,8 @@ type Method string
 
 // The ways to measure.
 const (
-	// ICount: QEMU's TCG with -icount shift=0, instructions, exact.
-	ICount Method = "tcg-icount"
-	// KVM: a real processor under QEMU with KVM, nanoseconds.
-	KVM Method = "kvm"
+	ICount Method = "tcg-icount" // QEMU's TCG with -icount shift=0, instructions, exact
+	KVM    Method = "kvm"        // a real processor under QEMU with KVM, nanoseconds
 	// Running: the kernel that runs on the machine, nanoseconds. A boot is a
 	// run there, which loads the module again: the kernel stays the same.
 	Running Method = "running"
@@ -82,22 +75,16 @@ func (m Method) Exact() bool { return m == ICount }
 
 // methodText is what people are told about a method.
 type methodText struct {
-	Title, Quantity, Sentence string
-	Caption                   string // of a plot
-	Repeated                  string // what is done again
+	Title    string // how it is headed
+	Quantity string // what its costs count
+	Sentence string // what its unit means
+	Caption  string // where figures are from, under a plot
+	Repeated string // the unit of repetition
 }
 
-// Title is how the method is headed.
-func (m Method) Title() string { return table.Methods[m].Title }
-
-// Quantity is what the method's costs count.
+// What people are told about a method, see methodText.
+func (m Method) Title() string    { return table.Methods[m].Title }
 func (m Method) Quantity() string { return table.Methods[m].Quantity }
-
-// Sentence says what the method's unit means.
 func (m Method) Sentence() string { return table.Methods[m].Sentence }
-
-// Caption says under a plot where its figures are from.
-func (m Method) Caption() string { return table.Methods[m].Caption }
-
-// Repeated is the unit of repetition.
+func (m Method) Caption() string  { return table.Methods[m].Caption }
 func (m Method) Repeated() string { return table.Methods[m].Repeated }
