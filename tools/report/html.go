@@ -121,7 +121,8 @@ func (p methodPart) Tables() []figureTable {
 func (s *sheet) Commands() []results.Boot {
 	out := slices.DeleteFunc(slices.Clone(s.Boots), func(b results.Boot) bool { return b.Again || b.Command == "" })
 	slices.SortStableFunc(out, func(a, b results.Boot) int {
-		return cmp.Or(s.rank(a.Kernel)-s.rank(b.Kernel), slices.Index(s.methods, a.Method)-slices.Index(s.methods, b.Method))
+		byKernel := slices.Index(s.kernels, a.Kernel) - slices.Index(s.kernels, b.Kernel)
+		return cmp.Or(byKernel, slices.Index(s.methods, a.Method)-slices.Index(s.methods, b.Method))
 	})
 	return slices.CompactFunc(out, func(a, b results.Boot) bool { return a.Kernel == b.Kernel && a.Method == b.Method })
 }
@@ -190,17 +191,13 @@ func (s *sheet) RawGroups() []rawGroup {
 	for i, b := range s.Boots {
 		sources[i], _ = b.Sources() // boots that contradict themselves have none
 	}
-	columns := slices.Clone(s.kernels)
-	if len(columns) > 0 {
-		columns = slices.Insert(columns, 1, again(columns[0]))
-	}
 	var out []rawGroup
 	for _, m := range s.methods {
 		for _, g := range s.groups {
 			of := rawGroup{Title: g.Title + ", " + m.Title()}
 			for _, r := range g.rows() {
 				first := true
-				for _, column := range columns {
+				for _, column := range s.Results.Columns() {
 					f, ok := r.cells[cell{m, column}]
 					if n := s.index[f.Place]; ok && s.shown[n] {
 						of.Figures = append(of.Figures, rawFigure{f, n, first, from(f, sources)})

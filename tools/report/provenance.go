@@ -5,7 +5,6 @@ package report
 import (
 	_ "embed"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"text/template"
@@ -60,8 +59,12 @@ func (s *sheet) Repeated() string {
 	for _, b := range s.Boots {
 		counts[b.Column()]++
 	}
-	columns := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return s.rank(a) - s.rank(b) })
-	parts := each(columns, func(c string) string { return fmt.Sprintf("%d of %s", counts[c], c) })
+	var parts []string
+	for _, c := range s.Results.Columns() {
+		if n := counts[c]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %s", n, c))
+		}
+	}
 
 	thing := "boot"
 	if len(s.methods) > 0 {
@@ -97,14 +100,6 @@ func (s *sheet) discarded(thing string) string {
 		boots.keys[i] = strings.Join(boots.of[why], ", ") + ": " + why
 	}
 	return fmt.Sprintf(" %s thrown away and done again: %s.", progress.Count(len(s.Discarded), thing), strings.Join(firstOf(3, boots.keys), "; "))
-}
-
-// rank orders columns as the kernels are listed, each with its repetition.
-func (s *sheet) rank(column string) int {
-	if i := slices.Index(s.kernels, column); i >= 0 {
-		return 2 * i
-	}
-	return 2*slices.IndexFunc(s.kernels, func(k string) bool { return again(k) == column }) + 1
 }
 
 // where lists the machine and the tools of the measurement, one fact each.

@@ -47,7 +47,7 @@ func (r *Results) check() (err error) {
 		err = cmp.Or(err, unless(known(o.Method) && (o.Kernel == "" || names[o.Kernel]), "omitted %d: kernel %q or method %q is unknown", i, o.Kernel, o.Method))
 	}
 
-	columns, seen := r.columns(), make(map[Place]bool)
+	columns, seen := r.Columns(), make(map[Place]bool)
 	for i, f := range r.Figures {
 		if keyErr := f.Key.Check(); keyErr != nil {
 			return cmp.Or(err, fmt.Errorf("figure %d: %w", i, keyErr))

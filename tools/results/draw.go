@@ -25,7 +25,7 @@ var ErrInvalid = errors.New("measurement is invalid")
 func (r *Results) Draw() error {
 	r.Figures = r.Figures[:0]
 	index := make(map[Place]int)
-	columns := r.columns()
+	columns := r.Columns()
 	for i, b := range r.Boots {
 		values, err := b.values()
 		if err = cmp.Or(expect(slices.Contains(columns, b.Column()), "kernel %q is not listed", b.Kernel), err); err != nil {
@@ -58,9 +58,8 @@ func (r *Results) Draw() error {
 	return nil
 }
 
-// columns lists the columns of all kernels, each with its repetition after
-// it.
-func (r *Results) columns() []string {
+// Columns lists the columns of all kernels, each with its repetition after it.
+func (r *Results) Columns() []string {
 	var all []string
 	for _, k := range r.Kernels {
 		all = append(all, Which{Kernel: k.Name}.Column(), Which{Kernel: k.Name, Again: true}.Column())
