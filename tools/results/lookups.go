@@ -155,14 +155,10 @@ func raceValues(r measure.Race) ([]value, error) {
 // completePaths returns an ErrInvalid if what the boot says about paths is not
 // all that was asked for, or contradicts itself.
 func (b *Boot) completePaths(p measure.Paths) error {
-	type planned struct {
-		vm   measure.VM
-		path measure.Path
-	}
-	var plan []planned
+	var plan []measure.PathSample
 	for _, vm := range p.VMs {
 		for _, path := range vm.Paths() {
-			plan = append(plan, planned{vm, path})
+			plan = append(plan, measure.PathSample{VM: vm, Path: path, Function: measure.PathFunctions[path]})
 		}
 	}
 	if err := cmp.Or(
@@ -172,12 +168,12 @@ func (b *Boot) completePaths(p measure.Paths) error {
 		return err
 	}
 	for i, s := range b.Paths {
-		vm, path := plan[i].vm, plan[i].path
+		want := plan[i]
 		if err := cmp.Or(
-			expect(s.VM == vm && s.Path == path && s.Function == measure.PathFunctions[path],
-				"paths: expected %s of %v, found %s by %s of %v", path, vm, s.Path, s.Function, s.VM),
+			expect(s.VM == want.VM && s.Path == want.Path && s.Function == want.Function,
+				"paths: expected %s of %v, found %s by %s of %v", want.Path, want.VM, s.Path, s.Function, s.VM),
 			expect(s.Ops == p.Ops && len(s.Once) == p.Repeat, "paths: %s of %v: expected %d times %d operations, found %d times %d",
-				path, vm, p.Repeat, p.Ops, len(s.Once), s.Ops)); err != nil {
+				want.Path, want.VM, p.Repeat, p.Ops, len(s.Once), s.Ops)); err != nil {
 			return err
 		}
 	}

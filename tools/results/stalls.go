@@ -5,6 +5,7 @@ package results
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -142,21 +143,20 @@ func growthValues(g measure.Growth) ([]value, error) {
 		key.Phase = figure.Idle
 	}
 
-	var waits, blocked, contended, deferred, kicks uint64
+	var waits, blocked, contended, kicks uint64
+	deferred := 0.0
 	for _, c := range g.Create {
 		waits += c.GracePeriods()
 		blocked += c.Blocked
 		contended += c.Contended
 		kicks += c.Kicks
-		for _, n := range c.Deferred {
-			deferred += n
-		}
+		deferred += sum(maps.Values(c.Deferred))
 	}
 	out := []value{
 		counted(as(key, figure.GrowWaits), float64(waits)),
 		counted(as(key, figure.GrowBlocked), float64(blocked)),
 		counted(as(key, figure.GrowContended), float64(contended)),
-		counted(as(key, figure.GrowDeferred), float64(deferred)),
+		counted(as(key, figure.GrowDeferred), deferred),
 		counted(as(key, figure.GrowKicks), float64(kicks)),
 	}
 
