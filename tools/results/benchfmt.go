@@ -88,14 +88,12 @@ func (r *Results) OfKernels(separator string, of func(Kernel) string) string {
 	return strings.Join(named, ", ")
 }
 
-// fileConfig is a key that is written; those that Result.SetConfig makes are
-// not.
+// fileConfig is a key that is written; those that Result.SetConfig makes are not.
 func fileConfig(key, value string) benchfmt.Config {
 	return benchfmt.Config{Key: key, Value: []byte(value), File: true}
 }
 
-// benchName turns a figure's name into that of a benchmark: what has no key
-// gets one.
+// benchName turns a figure's name into that of a benchmark: what has no key gets one.
 func benchName(name string) string {
 	parts := strings.Split(name, "/")
 	for i, p := range parts[1:] {

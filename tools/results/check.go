@@ -24,9 +24,8 @@ func expect(ok bool, format string, args ...any) error {
 	return unless(ok, "%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
-// check tells whether what was read is consistent: every figure and boot of a
-// kernel that is listed, every value with its boot, and keys of figures that
-// there can be. The reports rely on it.
+// check tells whether what was read is consistent, which the reports rely on: every figure and
+// boot of a kernel that is listed, every value with its boot, and keys that there can be.
 func (r *Results) check() (err error) {
 	names := make(map[string]bool)
 	for i, k := range r.Kernels {
@@ -69,9 +68,8 @@ func (r *Results) check() (err error) {
 	return err
 }
 
-// clocks are the guest's clock sources that count cycles, hence instructions
-// under icount. If the kernel takes another one, or changes from one to the
-// other and with it the length of a cycle, the measurement is invalid.
+// clocks are the guest's clock sources that count cycles, hence instructions under icount. With
+// another one, or with two of them, a cycle has another length.
 var clocks = []string{"tsc"}
 
 // Complete returns an ErrInvalid if the boot lacks something that p asks for,

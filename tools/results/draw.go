@@ -90,7 +90,6 @@ func interval(values []float64, confidence float64) (lo, hi float64, ok bool) {
 	return s.Lo, s.Hi, !math.IsInf(s.Lo, 0) && !math.IsInf(s.Hi, 0)
 }
 
-// value is a figure of one boot.
 type value struct {
 	key       figure.Key
 	value     float64
@@ -161,11 +160,9 @@ func (b Boot) Check() error {
 	return err
 }
 
-// Sources says which of the boot's samples each figure is drawn from, as a JSON
-// pointer that begins at the boot: "/loops/3". A figure that is drawn from
-// several is not in it. Of a lookup it is the loop with the lookups in it; what
-// the loop takes itself is the one without any of the same VM. The error is
-// ErrInvalid if the boot's samples contradict themselves.
+// Sources says which of the boot's samples each figure is drawn from, as a JSON pointer that
+// begins at the boot: "/loops/3". A figure that is drawn from several is not in it; what a
+// loop takes itself is not said either. The error is ErrInvalid if samples contradict themselves.
 func (b Boot) Sources() (map[figure.Key]string, error) {
 	values, err := b.values()
 	if err != nil {
@@ -191,7 +188,6 @@ func Median(values []float64) float64 {
 	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
-// floats are numbers as float64.
 func floats(in []int64) []float64 {
 	out := make([]float64, len(in))
 	for i, v := range in {
@@ -204,11 +200,9 @@ func floats(in []int64) []float64 {
 // of the next one is shown.
 var ordinals = []int{0, 16, 64, 256, 512, 1016, 2040, 4080}
 
-// ordinalWindow is how many creations, from the ordinal on, the median is
-// taken of: an interrupt hits one of them, not most. Whether the allocators
-// have what they need at hand makes two in a row differ by some per cent, the
-// same in every boot of a kernel and otherwise in another's: so what the median
-// may be is drawn from the window, not from the boots alone.
+// ordinalWindow is how many creations, from the ordinal on, the median is taken of: an interrupt
+// hits one of them, not most. What the allocators have at hand makes two in a row differ by some
+// per cent, the same in every boot of a kernel: so the window says what the median may be.
 const ordinalWindow = 8
 
 // windowConfidence is that of the interval: it leaves out the smallest and the
@@ -263,11 +257,9 @@ func sum[T int64 | uint64](values iter.Seq[T]) float64 {
 	return all
 }
 
-// growth is how often the cost of one of the first creations of a VM fits into
-// that of one of the last, ok unless there are too few of them: 1 if building
-// VMs is linear in the number of vCPUs. It is the ratio of two medians over an
-// eighth of the vCPUs. The very first eighth is left out: it pays for what is
-// done once.
+// growth is how often the cost of one of the first creations of a VM fits into that of one of
+// the last, each the median over an eighth: 1 if building VMs is linear. The very first eighth
+// pays for what is done once and is left out. ok unless there are too few creations.
 func growth(nanos []int64) (ratio float64, ok bool) {
 	w := len(nanos) / 8
 	if w < ordinalWindow {

@@ -12,12 +12,10 @@ import (
 	"vcpulab/tools/figure"
 )
 
-// linearity is by how much the cost of 2N passes may miss twice that of N.
-const linearity = 0.05
+const linearity = 0.05 // by how much the cost of 2N passes may miss twice that of N
 
-// wholeness is by how much the instructions of a pass may miss a whole number:
-// the clock that counts them is converted to nanoseconds and back. If it is
-// more the clock does not count instructions one by one.
+// wholeness is by how much the instructions of a pass may miss a whole number, as the clock is
+// converted to nanoseconds and back. If it is more the clock does not count them one by one.
 const wholeness = 0.01
 
 // cost is what a number costs in a loop, or a vCPU that a walk visits; cycles are
@@ -220,9 +218,8 @@ func (b Boot) pathValues(s measure.PathSample) ([]value, error) {
 	}
 	call := Median(calls)
 
-	// An operation takes no less than the call in it, but a tick of the timer
-	// more in the one run than in the other is in load. Times of two runs
-	// are to be compared less closely still.
+	// An operation takes no less than the call in it, but a tick of the timer more in the one
+	// run than in the other is in load. Times of two runs are compared less closely still.
 	load := (b.typical(s.Twice) - b.typical(s.Once)) / float64(s.Ops)
 	key := figure.VM(figure.PathCall, s.VM)
 	key.Path = s.Path

@@ -10,11 +10,10 @@ import (
 	"vcpulab/tools/figure"
 )
 
-// Quoted returns what documents quote of r: the figures that are summed up or
-// have a line in the main table, and what they were measured on. What is counted
-// and depends on where interrupts hit is left out, so that others can be compared
-// with the rest, unless it is compared of designs. Boots have lost
-// their samples, and the baseline its repetition. It is kept beside the documents.
+// Quoted returns what documents quote of r, and what it was measured on: figures that are summed
+// up, have a line in the main table or are compared of designs. Counts that depend on where
+// interrupts hit are left out, so that others can be compared with the rest. Boots have lost their
+// samples, and the baseline its repetition.
 func (r *Results) Quoted() *Results {
 	out := *r
 	out.Boots = nil

@@ -22,8 +22,7 @@ import (
 // Format is the version of the JSON. Files of other versions are refused.
 const Format = 11
 
-// maxFile bounds a file of results, in bytes.
-const maxFile = 256 << 20
+const maxFile = 256 << 20 // bounds a file of results, in bytes
 
 // ErrFormat means that a file holds no results that this version can read.
 var ErrFormat = errors.New("not results of this version")
@@ -44,85 +43,66 @@ var Methods = figure.Methods
 
 // Results is one run of the measurement.
 type Results struct {
-	Format  int       `json:"format"`
-	Created time.Time `json:"created"`
-	Host    Host      `json:"host"`
-	// Kernels lists what was measured, the baseline first.
-	Kernels []Kernel `json:"kernels"`
-	// Boots are the raw samples, in the order in which they were taken.
-	Boots []Boot `json:"boots"`
-	// Discarded are the boots that were thrown away and done again.
-	Discarded []Discarded `json:"discarded,omitempty"`
-	// Omitted is what was asked for and cannot be measured here.
-	Omitted []Omitted `json:"omitted,omitempty"`
-	// Figures are drawn from Boots by Draw.
-	Figures []Figure `json:"figures"`
-	// Interrupted says that the run was ended before its last boot.
-	Interrupted bool `json:"interrupted,omitempty"`
+	Format      int         `json:"format"`
+	Created     time.Time   `json:"created"`
+	Host        Host        `json:"host"`
+	Kernels     []Kernel    `json:"kernels"`               // what was measured, the baseline first
+	Boots       []Boot      `json:"boots"`                 // the raw samples, in the order in which they were taken
+	Discarded   []Discarded `json:"discarded,omitempty"`   // the boots that were thrown away and done again
+	Omitted     []Omitted   `json:"omitted,omitempty"`     // what was asked for and cannot be measured here
+	Figures     []Figure    `json:"figures"`               // drawn from Boots by Draw
+	Interrupted bool        `json:"interrupted,omitempty"` // the run was ended before its last boot
 }
 
 // Host is the machine that measured, without its name: results are meant for
 // others to read.
 type Host struct {
-	CPU    string `json:"cpu"`    // model name
-	Cores  int    `json:"cores"`  // that the measurement could use
-	OS     string `json:"os"`     // distribution and version
-	QEMU   string `json:"qemu"`   // version line
-	Accel  string `json:"accel"`  // what was found to work, and why
-	Go     string `json:"go"`     // version of the tool's compiler
-	Tool   string `json:"tool"`   // revision of the tool
-	Pahole string `json:"pahole"` // version of what made the kernel's BTF
-	// Running is nil unless the machine's own kernel was measured.
-	Running *HostKernel `json:"running,omitempty"`
+	CPU     string      `json:"cpu"`               // model name
+	Cores   int         `json:"cores"`             // that the measurement could use
+	OS      string      `json:"os"`                // distribution and version
+	QEMU    string      `json:"qemu"`              // version line
+	Accel   string      `json:"accel"`             // what was found to work, and why
+	Go      string      `json:"go"`                // version of the tool's compiler
+	Tool    string      `json:"tool"`              // revision of the tool
+	Pahole  string      `json:"pahole"`            // version of what made the kernel's BTF
+	Running *HostKernel `json:"running,omitempty"` // nil unless the machine's own kernel was measured
 }
 
-// Unknown is the value of facts about the running kernel that could not be
-// found out.
+// Unknown is the value of facts about the running kernel that could not be found out.
 const Unknown = "unknown"
 
 // HostKernel is the machine while its own kernel was measured: what times depend
 // on besides the kernel. What could not be read is Unknown.
 type HostKernel struct {
-	// Version is what uname -v prints, BuildID the kernel's GNU build ID.
-	Version string `json:"version"`
-	BuildID string `json:"build_id"`
-	// ConfigFrom is where the configuration was read.
-	ConfigFrom string `json:"config_from"`
+	Version    string `json:"version"`     // what uname -v prints
+	BuildID    string `json:"build_id"`    // GNU's, of the kernel
+	ConfigFrom string `json:"config_from"` // where the configuration was read
 	// Online are the processors, "0-7", and CPU is the one that was measured
 	// on. Governor and Turbo are as cpufreq says them.
-	Online   string `json:"online"`
-	CPU      int    `json:"cpu"`
-	Governor string `json:"governor"`
-	Turbo    string `json:"turbo"` // on, off or Unknown
-	// Virtualized says what hypervisor the machine itself runs under, "no" if
-	// none shows.
-	Virtualized string `json:"virtualized"`
-	// Load is the load average of one minute before the first run, and after
-	// the last one.
-	Load [2]string `json:"load"`
-	// NoMemory says why the memory of VMs was not counted, "" if it was.
-	NoMemory string `json:"no_memory,omitempty"`
+	Online      string    `json:"online"`
+	CPU         int       `json:"cpu"`
+	Governor    string    `json:"governor"`
+	Turbo       string    `json:"turbo"`               // on, off or Unknown
+	Virtualized string    `json:"virtualized"`         // what hypervisor the machine itself runs under, "no" if none shows
+	Load        [2]string `json:"load"`                // the average of one minute, before the first run and after the last one
+	NoMemory    string    `json:"no_memory,omitempty"` // why the memory of VMs was not counted, "" if it was
 }
 
 // Kernel is one kernel that was measured.
 type Kernel struct {
-	// Name is how figures refer to it: "base", "patched" or a variant's.
-	Name string `json:"name"`
+	Name string `json:"name"` // how figures refer to it: "base", "patched" or a variant's
 	// About says in a few words what a variant is, Limit that nothing can be
 	// faster than it where a vCPU is looked up by its index.
-	About string `json:"about,omitempty"`
-	Limit bool   `json:"limit,omitempty"`
-	// Design is what is compared with others, nil of a milestone.
-	Design  *Design `json:"design,omitempty"`
-	Release string  `json:"release"` // uname -r
-	// Series identifies the patches, "" for the baseline; Patches are their
-	// subjects.
-	Series   string   `json:"series,omitempty"`
-	Patches  []string `json:"patches,omitempty"`
-	Tree     string   `json:"tree"`     // id of the source tree
-	Config   string   `json:"config"`   // sha256 of .config
-	Compiler string   `json:"compiler"` // version line
-	Image    string   `json:"image"`    // sha256 of the kernel image
+	About    string   `json:"about,omitempty"`
+	Limit    bool     `json:"limit,omitempty"`
+	Design   *Design  `json:"design,omitempty"`  // what is compared with others, nil of a milestone
+	Release  string   `json:"release"`           // uname -r
+	Series   string   `json:"series,omitempty"`  // identifies the patches, "" for the baseline
+	Patches  []string `json:"patches,omitempty"` // their subjects
+	Tree     string   `json:"tree"`              // id of the source tree
+	Config   string   `json:"config"`            // sha256 of .config
+	Compiler string   `json:"compiler"`          // version line
+	Image    string   `json:"image"`             // sha256 of the kernel image
 	HZ       int      `json:"hz"`
 	// Preemption and RCU are the config symbols that decide what a lookup
 	// under RCU costs.
@@ -132,9 +112,8 @@ type Kernel struct {
 
 // Design is a way to hold vCPUs, and what its own patches change.
 type Design struct {
-	// About says what it is, Lookups where vCPUs may be looked up.
-	About   string `json:"about"`
-	Lookups string `json:"lookups"`
+	About   string `json:"about"`   // what it is
+	Lookups string `json:"lookups"` // where vCPUs may be looked up
 	// Added and Removed are lines, without selftests and documentation, and
 	// Architectures those whose code changes.
 	Added         int      `json:"added"`
@@ -162,21 +141,17 @@ type Boot struct {
 	Clock   measure.Clock `json:"clock"`
 	Seconds float64       `json:"seconds"` // of wall time, QEMU's start to its end
 
-	Sizes   measure.Sizes    `json:"sizes"`
-	Loops   []measure.Loop   `json:"loops"`
-	Creates []measure.Create `json:"creates"`
-	Memory  []measure.Memory `json:"memory,omitempty"`
-	// Growths and Gaps are about who waits while a VM grows.
-	Growths []measure.Growth `json:"growths,omitempty"`
-	Gaps    []measure.Gaps   `json:"gaps,omitempty"`
-	Setups  []measure.Setup  `json:"setups,omitempty"`
-	// Starts and Paths are about lookups where KVM uses them.
-	Starts []measure.Start      `json:"starts,omitempty"`
-	Paths  []measure.PathSample `json:"paths,omitempty"`
-	// Races are lookups while a VM grows.
-	Races []measure.Race `json:"races,omitempty"`
-	// Cached are walks and lookups by the state of the caches.
-	Cached []measure.Cached `json:"cached,omitempty"`
+	Sizes   measure.Sizes        `json:"sizes"`
+	Loops   []measure.Loop       `json:"loops"`
+	Creates []measure.Create     `json:"creates"`
+	Memory  []measure.Memory     `json:"memory,omitempty"`
+	Growths []measure.Growth     `json:"growths,omitempty"` // who waits while a VM grows
+	Gaps    []measure.Gaps       `json:"gaps,omitempty"`
+	Setups  []measure.Setup      `json:"setups,omitempty"`
+	Starts  []measure.Start      `json:"starts,omitempty"` // lookups where KVM uses them
+	Paths   []measure.PathSample `json:"paths,omitempty"`
+	Races   []measure.Race       `json:"races,omitempty"`  // lookups while a VM grows
+	Cached  []measure.Cached     `json:"cached,omitempty"` // walks and lookups by the state of the caches
 }
 
 // Discarded is a boot of which nothing was kept.
@@ -188,8 +163,7 @@ type Discarded struct {
 // Omitted is something that could not be measured.
 type Omitted struct {
 	Method Method `json:"method"`
-	// Kernel is the one that it is about, "" for all.
-	Kernel string `json:"kernel,omitempty"`
+	Kernel string `json:"kernel,omitempty"` // the one that it is about, "" for all
 	What   string `json:"what"`
 	Why    string `json:"why"`
 }
@@ -213,15 +187,13 @@ type Place struct {
 type Figure struct {
 	Place
 	Value float64 `json:"value"`
-	// Low and High are the interval that Value lies in. An instruction count
-	// of a lookup has none: they are the smallest and the largest, and
-	// differ only if something is wrong. The cost of a creation has the 90 %
-	// interval of the median over neighbouring ones; a time the 95 %
-	// interval of the median over boots.
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
-	// Boots are indices of Results.Boots, one a value.
-	Boots  []int     `json:"boots"`
+	// Low and High are the interval that Value lies in. An instruction count of a lookup
+	// has none: they are the smallest and the largest, and differ only if something is
+	// wrong. The cost of a creation has the 90 % interval of the median over neighbouring
+	// ones; a time the 95 % interval of the median over boots.
+	Low    float64   `json:"low"`
+	High   float64   `json:"high"`
+	Boots  []int     `json:"boots"` // indices of Results.Boots, one a value
 	Values []float64 `json:"values"`
 }
 

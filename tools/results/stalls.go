@@ -13,8 +13,7 @@ import (
 	"vcpulab/tools/figure"
 )
 
-// minGaps is how many gaps a phase has at least.
-const minGaps = 20
+const minGaps = 20 // how many gaps a phase has at least
 
 // completeStalls returns an ErrInvalid if what the boot says about who waits is
 // not all that was asked for, or contradicts itself.
@@ -97,8 +96,7 @@ func checkGrowth(g measure.Growth) error {
 		"%d changes of memory slots waited for grace periods, none of them off the processor: task switches were not seen", len(g.Slots)))
 }
 
-// checkGaps looks whether the two witnesses agree, and whether all gaps were
-// counted.
+// checkGaps looks whether the two witnesses agree, and whether all gaps were counted.
 func checkGaps(g measure.Gaps) error {
 	gaps, largest := uint64(0), int64(0)
 	for _, s := range []measure.GapSum{g.RanSum, g.Preempted, g.Blocked, g.Halted, g.User} {
