@@ -22,9 +22,8 @@ type Member struct{ Offset, Size int }
 type Layout struct {
 	// KVM and VCPU are the sizes of struct kvm and struct kvm_vcpu.
 	KVM, VCPU int
-	// Object is the size of what the slab allocator has an object of for each
-	// vCPU: struct kvm_vcpu with the part of SVM after it. Align is the alignment
-	// that its type has; the kernel's source may ask for more.
+	// Object is the size of the slab allocator's object of a vCPU, with SVM's part after struct
+	// kvm_vcpu. Align is what its type is aligned to; the kernel's source may ask for more.
 	Object, Align int
 	// OfKVM and OfVCPU are all members by their names, "arch.apic" for one of a
 	// structure that is a member.
@@ -54,15 +53,26 @@ func ReadLayout(vmlinux, module string) (Layout, error) {
 		KVM: int(kvm.Size), VCPU: int(vcpu.Size), Object: int(object.Size), Align: alignOf(object),
 		OfKVM: make(map[string]Member), OfVCPU: make(map[string]Member),
 	}
-	addMembers(l.OfKVM, "", 0, kvm.Members)
-	addMembers(l.OfVCPU, "", 0, vcpu.Members)
+	addMembers(l.OfKVM, "", 0, kvm)
+	addMembers(l.OfVCPU, "", 0, vcpu)
 	return l, nil
 }
 
-// addMembers adds members that stand at an offset, with those of structures among
-// them. What has no name is as if its members were there.
-func addMembers(to map[string]Member, prefix string, at int, members []btf.Member) {
-	for _, m := range members {
+// membersOf are those of a structure or of a union: nothing else has any.
+func membersOf(t btf.Type) []btf.Member {
+	switch t := btf.UnderlyingType(t).(type) {
+	case *btf.Struct:
+		return t.Members
+	case *btf.Union:
+		return t.Members
+	}
+	return nil
+}
+
+// addMembers adds the members of a type that stands at an offset, with those of
+// structures among them. What has no name is as if its members were there.
+func addMembers(to map[string]Member, prefix string, at int, t btf.Type) {
+	for _, m := range membersOf(t) {
 		offset := at + int(m.Offset.Bytes())
 		name := prefix
 		if m.Name != "" {
@@ -71,39 +81,27 @@ func addMembers(to map[string]Member, prefix string, at int, members []btf.Membe
 			to[name] = Member{offset, size}
 			name += "."
 		}
-		switch t := btf.UnderlyingType(m.Type).(type) {
-		case *btf.Struct:
-			addMembers(to, name, offset, t.Members)
-		case *btf.Union:
-			addMembers(to, name, offset, t.Members)
-		}
+		addMembers(to, name, offset, m.Type)
 	}
 }
 
 // alignOf is the alignment that the members give a type. Type information does not
 // have what attributes ask for besides.
 func alignOf(t btf.Type) int {
-	most := func(members []btf.Member) int {
-		align := 1
-		for _, m := range members {
+	align := 1
+	switch t := btf.UnderlyingType(t).(type) {
+	case *btf.Struct, *btf.Union:
+		for _, m := range membersOf(t) {
 			align = max(align, alignOf(m.Type))
 		}
-		return align
-	}
-	switch t := btf.UnderlyingType(t).(type) {
-	case *btf.Struct:
-		return most(t.Members)
-	case *btf.Union:
-		return most(t.Members)
 	case *btf.Array:
-		return alignOf(t.Type)
+		align = alignOf(t.Type)
 	default:
-		size, err := btf.Sizeof(t)
-		if err != nil {
-			return 1
+		if size, err := btf.Sizeof(t); err == nil {
+			align = size
 		}
-		return size
 	}
+	return align
 }
 
 // headers are the structures as C, with those members of struct kvm: each member
