@@ -33,7 +33,7 @@ func (p *Plan) omit(processors func() (native.Pair, error), cycles func() error)
 		}
 	}
 	if c := p.Params.Caches; c != nil && slices.Contains(c.States, measure.Written) {
-		if _, err := native.Writer(processors); err != nil {
+		if err := native.Writer(processors()); err != nil {
 			without := *c
 			without.States = slices.DeleteFunc(slices.Clone(c.States), func(s measure.State) bool { return s == measure.Written })
 			p.Params.Caches = &without
@@ -87,7 +87,6 @@ func (p *Plan) leaveOut(kernel string, err error, out *results.Results) error {
 	return nil
 }
 
-// build builds the program of a candidate.
 func (n *Native) build(ctx context.Context, c Candidate) (string, error) {
 	module, err := c.Built.ModulePath(vm.KVMModule(arch.X86_64(), vm.TCG))
 	if err != nil {

@@ -23,8 +23,7 @@ var ErrProcessors = errors.New("too few processors")
 // Pair is two processors.
 type Pair struct {
 	Reader, Creator int
-	// Siblings says that they are threads of one core.
-	Siblings bool
+	Siblings        bool // they are threads of one core
 }
 
 // Processors chooses two that this process may run on, of different cores if
@@ -43,8 +42,8 @@ func Processors() (Pair, error) {
 	return choose(all, core)
 }
 
-// choose is Processors, which also chooses one if there is only one, with what it asks the machine for: a name of each
-// processor's core, "" if it does not say.
+// choose is Processors, with what it asks the machine for: a name of each processor's
+// core, "" if it does not say. If there is only one it chooses that, too.
 func choose(all []int, core func(int) string) (Pair, error) {
 	if len(all) < 2 {
 		return Pair{Reader: slices.Max(append(all, 0))}, fmt.Errorf("%w: expected 2 that this process may run on, found %d", ErrProcessors, len(all))
@@ -64,25 +63,18 @@ func core(cpu int) string {
 	return string(threads)
 }
 
-// ErrShared means that the only two processors share their caches, so that neither
-// can own a line that the other does not have.
-var ErrShared = errors.New("processors share their caches")
-
-// Writer says on which processors walks can be measured while another one writes.
-// The error says why on none.
-func Writer(processors func() (Pair, error)) (Pair, error) {
-	p, err := processors()
+// Writer says why, with what Processors has returned, walks cannot be measured while another
+// processor writes: of one core, neither can own a line that the other does not have.
+func Writer(p Pair, err error) error {
 	if err == nil && p.Siblings {
-		err = fmt.Errorf("%w: expected two cores, found two threads of one", ErrShared)
+		return errors.New("processors share their caches: expected two cores, found two threads of one")
 	}
-	return p, err
+	return err
 }
 
-// noWriter is what the program is told if there is none.
-const noWriter = -1
+const noWriter = -1 // what the program is told if there is none
 
-// cached has a VM built, and measures it in all states of the caches that are asked
-// for.
+// cached has a VM built, and measures it in all states of the caches that are asked for.
 func (m *meter) cached(vm measure.VM, p Pair) (measure.Cached, error) {
 	with := *m.params.Caches
 	out := measure.Cached{VM: vm, Reader: p.Reader, Writer: noWriter}
