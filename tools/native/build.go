@@ -40,19 +40,18 @@ import (
 //go:embed source
 var source embed.FS
 
-// kindNative is the kind of the programs in the cache.
-const kindNative = "native"
-
-// programName is the file name of what is built.
-const programName = "lookups"
+const (
+	kindNative  = "native"  // of the programs in the cache
+	programName = "lookups" // the file name of what is built
+)
 
 // flags are those of the compiler. Files are compiled one by one, so that what
 // is out of line in the kernel is out of line here.
 var flags = []string{"-O2", "-g", "-fno-strict-aliasing", "-fno-pie", "-Wall", "-Werror=implicit-function-declaration", "-D_GNU_SOURCE"}
 
 // Build builds the program that measures the lookups of a kernel whose structures
-// are laid out so, or finds it in the cache, and returns its path. A compiler that is missing stands for
-// exit.MachineLacks, what does not compile for exit.BuildFailed.
+// are laid out so, or finds it in the cache, and returns its path. A compiler that is
+// missing stands for exit.MachineLacks, what does not compile for exit.BuildFailed.
 func Build(ctx context.Context, c *cache.Cache, t tree.Tree, l Layout) (string, error) {
 	if runtime.GOARCH != "amd64" {
 		return "", exit.With(exit.MachineLacks, fmt.Errorf("measure in user space: expected an x86_64 processor, found %s", runtime.GOARCH))
@@ -80,8 +79,7 @@ func gather(kernel string, l Layout) (extracted, error) {
 	return parts, err
 }
 
-// build compiles the program with this version of the compiler, or finds it in the
-// cache.
+// build compiles the program with this version of the compiler, or finds it in the cache.
 func (parts extracted) build(ctx context.Context, c *cache.Cache, t tree.Tree, version string) (string, error) {
 	key := slices.Concat([]string{t.ID, version}, flags, parts.defines)
 	for _, name := range slices.Sorted(maps.Keys(parts.files)) {
@@ -103,9 +101,8 @@ func (parts extracted) build(ctx context.Context, c *cache.Cache, t tree.Tree, v
 	return filepath.Join(dir, programName), nil
 }
 
-// addHarness adds the files that are the same for every kernel, and what the
-// Makefile of tools/testing/radix-tree generates, but with nodes as large as the
-// kernel's.
+// addHarness adds the files that are the same for every kernel, and what the Makefile of
+// tools/testing/radix-tree generates, but with nodes as large as the kernel's.
 func (e extracted) addHarness(kernel string) error {
 	config, err := os.ReadFile(filepath.Join(kernel, "tools/testing/shared/autoconf.h"))
 	if err != nil {
@@ -124,7 +121,6 @@ func (e extracted) addHarness(kernel string) error {
 	})
 }
 
-// compile makes the program in dir.
 func compile(ctx context.Context, kernel, dir string, parts extracted) error {
 	src := filepath.Join(dir, "src")
 	for name, text := range parts.files {

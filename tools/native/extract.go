@@ -44,9 +44,8 @@ func init() {
 	member = regexp.MustCompile(`(?m)^\t[\w\t *]*?\b(` + taken.Members + `)(\[\w+\])?;(?:[ \t]*/\*.*\*/)?$`)
 }
 
-// definition finds what is defined under a name: a function, a type, or a macro
-// with its continuation lines. The end of a function or type is the first line
-// that begins with a brace.
+// definition finds what is defined under a name: a function or a type, which ends with a line that
+// begins with a brace, or a macro with its continuation lines.
 func definition(source, name string) string {
 	quoted := regexp.QuoteMeta(name)
 	for _, form := range []string{
@@ -71,9 +70,8 @@ type extracted struct {
 // cacheFlags is how the kernel's source creates the slab cache of vCPUs.
 var cacheFlags = regexp.MustCompile(`kmem_cache_create_usercopy\("kvm_vcpu",[^;]*;`)
 
-// extract takes what the lookups of a kernel consist of out of its tree, with
-// structures as they are laid out. It fails if a part of it is not where it is
-// expected: to measure something else would be worse than nothing.
+// extract takes what the lookups of a kernel consist of out of its tree. It fails if a part of it is
+// not where it is expected: to measure something else would be worse than nothing.
 func extract(tree string, layout Layout) (extracted, error) {
 	sources := make(map[string]string)
 	for _, name := range []string{hostHeader, hostMain} {
@@ -132,8 +130,7 @@ func extract(tree string, layout Layout) (extracted, error) {
 	return out, err
 }
 
-// measuredLoops are those of the module, with their numbers: the same code
-// measures here.
+// measuredLoops are those of the module, with their numbers: the same code measures here.
 func measuredLoops() (string, error) {
 	var out strings.Builder
 	for _, part := range []struct{ file, begin, end string }{

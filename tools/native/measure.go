@@ -16,6 +16,7 @@ import (
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/program"
+	"vcpulab/tools/results"
 )
 
 // ErrWrong means that a lookup found something else than it should have: the
@@ -25,34 +26,23 @@ var ErrWrong = errors.New("wrong result of a lookup")
 // ErrCycles means that the processor's cycles cannot be counted.
 var ErrCycles = errors.New("cycles cannot be counted")
 
-// disturbed is by how much the time of 2N passes may miss twice that of N. If it
-// does both are measured again, attempts times at most, and the fastest run of
-// each counts: what disturbs a run only ever adds to it. A processor's speed may
-// change, though, so that runs are compared with those near to them.
+// disturbed is by how much the time of 2N passes may miss twice that of N. If it does both are
+// measured again, attempts times at most, and the fastest run of each counts: a run is only ever
+// slowed down. As a processor's speed may change, runs are compared with those near to them.
 const (
 	disturbed = 0.04
 	attempts  = 300
 	near      = 10
 )
 
-// sureAfter is how many runs have to take long before it is the passes that do.
-const sureAfter = 5
+const sureAfter = 5 // how many runs have to take long before it is the passes that do
 
-// mostPasses bounds the passes of a run.
-const mostPasses = 1 << 24
+const mostPasses = 1 << 24 // of a run
 
-// Measured are the samples of a process.
-type Measured struct {
-	Loops  []measure.Loop
-	Races  []measure.Race
-	Cached []measure.Cached
-}
-
-// Measure starts a program that Build built and has it run the loops that p asks
-// for, walks and lookups by the state of the caches, and the races. Times are in
-// nanoseconds. If there are no two processors for what needs them, the error is
-// ErrProcessors or ErrShared.
-func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, err error) {
+// Measure has a program that Build built run the loops that p asks for, walks and lookups by
+// the state of the caches, and the races: the boot has nothing else. The error is
+// ErrProcessors if there are no two for what needs them.
+func Measure(ctx context.Context, path string, p measure.Params) (all results.Boot, err error) {
 	var pair Pair
 	if p.Readers != nil || p.Caches != nil {
 		pair, err = Processors()
@@ -60,12 +50,12 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 			err = nil // one is enough
 		}
 		if err != nil {
-			return Measured{}, err
+			return all, err
 		}
 	}
 	process, err := program.Program{Name: path, PipeStdin: true, PipeStdout: true}.Start(ctx)
 	if err != nil {
-		return Measured{}, fmt.Errorf("measure in user space: %w", err)
+		return all, fmt.Errorf("measure in user space: %w", err)
 	}
 	defer func() {
 		process.Kill() // it has nothing to save
@@ -75,14 +65,13 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 	m := meter{in: process.Stdin, out: bufio.NewReader(process.Stdout), params: p}
 	if p.Cycles {
 		if err := m.count(unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES); err != nil {
-			return Measured{}, fmt.Errorf("measure in user space: %w", err)
+			return all, fmt.Errorf("measure in user space: %w", err)
 		}
 	}
-	var all Measured
 	for _, vm := range p.VMs {
 		got, err := m.vm(vm)
 		if err = errors.Join(err, ctx.Err()); err != nil {
-			return Measured{}, fmt.Errorf("measure in user space: %v: %w", vm, err)
+			return all, fmt.Errorf("measure in user space: %v: %w", vm, err)
 		}
 		all.Loops = append(all.Loops, got...)
 	}
@@ -90,7 +79,7 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 		for _, vm := range p.Caches.VMs {
 			got, err := m.cached(vm, pair)
 			if err = errors.Join(err, ctx.Err()); err != nil {
-				return Measured{}, fmt.Errorf("measure in user space: caches, %v: %w", vm, err)
+				return all, fmt.Errorf("measure in user space: caches, %v: %w", vm, err)
 			}
 			all.Cached = append(all.Cached, got)
 		}
@@ -100,7 +89,7 @@ func Measure(ctx context.Context, path string, p measure.Params) (_ Measured, er
 	}
 	for _, r := range p.Readers.RacesOf() {
 		if err := errors.Join(m.race(&r, pair), ctx.Err()); err != nil {
-			return Measured{}, fmt.Errorf("measure in user space: %s in %v while it grows: %w", r.Op, r.VM, err)
+			return all, fmt.Errorf("measure in user space: %s in %v while it grows: %w", r.Op, r.VM, err)
 		}
 		all.Races = append(all.Races, r)
 	}
@@ -134,7 +123,6 @@ func (m *meter) order(format string, args ...any) error {
 	return err
 }
 
-// build has a VM built.
 func (m *meter) build(vm measure.VM) error {
 	return m.order("vm %d%s", vm.VCPUs, numbers(vm.IDs.Of(vm.VCPUs)))
 }
@@ -217,7 +205,6 @@ func (m *meter) pair(r measure.Run, passes int) (once, twice took, err error) {
 	return once, twice, nil
 }
 
-// fastest is the least of both, of time and of events.
 func fastest(a, b took) took { return took{min(a.nanos, b.nanos), min(a.events, b.events)} }
 
 // run runs a loop once and returns what that took.
