@@ -3,10 +3,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -27,9 +27,8 @@ type Workload struct {
 // Function is what the calls of a function cost on a kernel, in instructions or
 // nanoseconds from entry to return, less what an empty bracket costs.
 type Function struct {
-	Kernel string `json:"kernel"`
-	// Refused says why there is no result, "" if there is one.
-	Refused string `json:"refused,omitempty"`
+	Kernel  string `json:"kernel"`
+	Refused string `json:"refused,omitempty"` // why there is no result, "" if there is one
 	Calls   int    `json:"calls"`
 	Least   int64  `json:"least"`
 	Median  int64  `json:"median"`
@@ -46,9 +45,8 @@ const (
 	guestLimit    = wire.MaxRuns*workloadLimit + bootTimeout
 	// workloadClock is the time at which it starts, from which KVM's selftests take the seed
 	// of their random numbers.
-	workloadClock = 1_577_836_800
-	// workloadOutput bounds what is kept of what it prints, in bytes.
-	workloadOutput = 16 << 10
+	workloadClock  = 1_577_836_800
+	workloadOutput = 16 << 10 // bounds what is kept of what it prints, in bytes
 )
 
 // Function measures a function on the kernel with this index. What cannot be measured is no
@@ -56,11 +54,6 @@ const (
 func (g *Guests) Function(ctx context.Context, kernel int, method results.Method, function string, w Workload) (Function, error) {
 	c := g.Candidates[kernel]
 	f := Function{Kernel: c.Name}
-	m := machine(c, Plan{Method: method})
-	modules, err := c.modules(m.Accel)
-	if err != nil {
-		return f, err
-	}
 	program := wire.Program{Name: w.Name, Path: "/workload", Args: w.Args, Clock: workloadClock, Timeout: workloadLimit, MaxOutput: workloadOutput}
 	job := wire.Job{
 		Exec:   &wire.Exec{Programs: []wire.Program{program}, Function: function},
@@ -68,20 +61,14 @@ func (g *Guests) Function(ctx context.Context, kernel int, method results.Method
 	}
 
 	var test *wire.Test
-	_, err = vm.Boot(ctx, g.Cache, m,
-		vm.Guest{
-			Job: job, Modules: modules, ModuleDir: filepath.Join(c.Built.Dir, "modules"), Source: g.Source,
-			Files: []vm.File{{Path: strings.TrimPrefix(program.Path, "/"), Mode: 0o755, Host: w.Path}},
+	files := []vm.File{{Path: strings.TrimPrefix(program.Path, "/"), Mode: 0o755, Host: w.Path}}
+	_, err := g.boot(ctx, c, Plan{Method: method}, vm.Guest{Job: job, Files: files}, vm.Options{
+		Timeout: guestLimit, Silence: guestLimit,
+		OnRecord: func(rec wire.Record) error {
+			test = cmp.Or(rec.Test, test)
+			return nil
 		},
-		vm.Options{
-			Timeout: guestLimit, Silence: guestLimit,
-			OnRecord: func(rec wire.Record) error {
-				if rec.Test != nil {
-					test = rec.Test
-				}
-				return nil
-			},
-		})
+	})
 	if errors.Is(err, wire.ErrAttach) || errors.Is(err, wire.ErrProbeMissed) {
 		f.Refused = reason(err)
 		return f, nil
@@ -115,8 +102,7 @@ func (f *Function) take(t wire.Test, function string) {
 }
 
 func (f *Function) summarize(c measure.Calls) {
-	nanos := slices.Clone(c.Nanos)
-	slices.Sort(nanos)
+	nanos := slices.Sorted(slices.Values(c.Nanos))
 	for i := range nanos {
 		nanos[i] -= c.Bracket
 		f.Sum += nanos[i]

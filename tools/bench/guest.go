@@ -26,8 +26,7 @@ type Candidate struct {
 	// come from who makes the candidate, the rest from what was built.
 	results.Kernel
 	Built *kbuild.Kernel
-	// Loops is the path of vcpuloops.ko, built against the kernel.
-	Loops string
+	Loops string // the path of vcpuloops.ko, built against the kernel
 }
 
 // modules are the modules that a measurement loads, in addition to those
@@ -73,8 +72,7 @@ const (
 	bootSilence = 90 * time.Second
 )
 
-// guestMemMiB is the guest's memory: 1024 vCPUs and their pages fit.
-const guestMemMiB = 1024
+const guestMemMiB = 1024 // 1024 vCPUs and their pages fit
 
 // Guests measures in guests, with KVM in them.
 type Guests struct {
@@ -83,8 +81,7 @@ type Guests struct {
 	// KeepDir is where a boot that failed leaves its console and what is
 	// needed to repeat it; "" keeps nothing.
 	KeepDir string
-	// Source is as in vm.Guest.
-	Source string
+	Source  string // as in vm.Guest
 }
 
 // Prepare is part of Runner: guests can measure everything.
@@ -94,24 +91,15 @@ func (g *Guests) Prepare(_ context.Context, _ *Plan, out *results.Results, _ *pr
 
 // Boot is part of Runner. Its errors are those of vm.Boot.
 func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error {
-	job := wire.Job{Measure: &plan.Params, Mounts: []string{"tracefs", "debugfs"}}
-	c := g.Candidates[kernel]
-	m := machine(c, plan)
-	modules, err := c.modules(m.Accel)
-	if err != nil {
-		return err
-	}
-
 	keep := ""
 	if g.KeepDir != "" {
 		keep = filepath.Join(g.KeepDir, fmt.Sprintf("%s-%d", b.Column(), b.Round))
 	}
-	res, err := vm.Boot(ctx, g.Cache, m,
-		vm.Guest{Job: job, Modules: modules, ModuleDir: filepath.Join(c.Built.Dir, "modules"), Source: g.Source},
-		vm.Options{
-			Timeout: bootTimeout, Silence: bootSilence, KeepDir: keep,
-			OnRecord: func(rec wire.Record) error { addSample(b, step, rec); return nil },
-		})
+	job := wire.Job{Measure: &plan.Params, Mounts: []string{"tracefs", "debugfs"}}
+	res, err := g.boot(ctx, g.Candidates[kernel], plan, vm.Guest{Job: job}, vm.Options{
+		Timeout: bootTimeout, Silence: bootSilence, KeepDir: keep,
+		OnRecord: func(rec wire.Record) error { addSample(b, step, rec); return nil },
+	})
 	if err != nil {
 		return err
 	}
@@ -131,6 +119,16 @@ func (g *Guests) Boot(ctx context.Context, kernel int, plan Plan, b *results.Boo
 	return nil
 }
 
+// boot boots a guest with what measuring a kernel takes.
+func (g *Guests) boot(ctx context.Context, c Candidate, plan Plan, guest vm.Guest, o vm.Options) (res *vm.Result, err error) {
+	m := machine(c, plan)
+	if guest.Modules, err = c.modules(m.Accel); err != nil {
+		return nil, err
+	}
+	guest.ModuleDir, guest.Source = filepath.Join(c.Built.Dir, "modules"), g.Source
+	return vm.Boot(ctx, g.Cache, m, guest, o)
+}
+
 // machine is the guest that measures a kernel.
 func machine(c Candidate, plan Plan) vm.Machine {
 	m := vm.Machine{
@@ -141,15 +139,13 @@ func machine(c Candidate, plan Plan) vm.Machine {
 	if plan.Method == results.KVM {
 		m.Accel = vm.KVM
 		if plan.Params.Stalls != nil {
-			// The thread that grows a VM and the running vCPU need not share
-			// a processor.
+			// The thread that grows a VM and the running vCPU need not share a processor.
 			m.CPUs = 2
 		}
 		return m
 	}
-	// Under icount a cycle is a nanosecond. The kernel is told, and kept from
-	// measuring it against other timers: the result would be off by some parts in
-	// a million, which shows in what it counts.
+	// Under icount a cycle is a nanosecond. The kernel is kept from measuring that against other
+	// timers: it would be off by some parts in a million, which shows in what it counts.
 	m.Append = append(m.Append, "tsc_early_khz=1000000", "hpet=disable", "pmtmr=0")
 	return m
 }
