@@ -27,13 +27,11 @@ import (
 // Runner runs boots in one way: in guests, on the running kernel, or in user
 // space, where a process takes the place of a boot.
 type Runner interface {
-	// Prepare makes what all boots need, and describes in out the kernels that
-	// are measured, the baseline first. It takes out of the plan what cannot be
-	// measured on this machine, and says so in out, too.
+	// Prepare makes what all boots need, and describes the kernels in out, the baseline first. It
+	// takes out of the plan what cannot be measured on this machine, and says so in out, too.
 	Prepare(ctx context.Context, plan *Plan, out *results.Results, log *progress.Log) error
-	// Boot adds to b the samples of a boot of the kernel with this index, and
-	// shows in step what runs. An error that wraps results.ErrInvalid or
-	// wire.ErrProbeMissed discards the boot.
+	// Boot adds to b the samples of a boot of the kernel with this index, and shows in step what
+	// runs. A results.ErrInvalid or wire.ErrProbeMissed discards the boot.
 	Boot(ctx context.Context, kernel int, plan Plan, b *results.Boot, step *progress.Step) error
 }
 
@@ -81,21 +79,19 @@ func Measure(ctx context.Context, r Runner, plan Plan, log *progress.Log) (_ *re
 // runBoots runs all boots, plan.Parallel at a time, and keeps their samples in the
 // order of the plan.
 func runBoots(ctx context.Context, r Runner, plan Plan, out *results.Results, step *progress.Step) error {
-	all := plan.Rounds * (len(out.Kernels) + 1 - len(plan.Without))
-	boots, discarded := make([]*results.Boot, all), make([][]results.Discarded, all)
+	all := plan.boots(out.Kernels)
+	boots, discarded := make([]*results.Boot, len(all)), make([][]results.Discarded, len(all))
 	var done atomic.Int64
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(plan.Parallel)
-	next := 0
-	for b := range plan.boots(out.Kernels) {
+	for n, b := range all {
 		if gctx.Err() != nil {
 			break
 		}
-		n := next
-		next++
 		g.Go(func() (err error) {
-			step.Update("%d of %d boots done, %s starts, round %d of %d", done.Load(), all, b.Column(), b.Round+1, plan.Rounds)
+			step.Update("%d of %d boots done, %s starts, round %d of %d",
+				done.Load(), len(all), b.Column(), b.Round+1, plan.Rounds)
 			boots[n], discarded[n], err = tryBoot(gctx, r, plan, b, step)
 			if plan.Optional && (errors.Is(err, results.ErrInvalid) || errors.Is(err, wire.ErrProbeMissed)) && gctx.Err() == nil {
 				return nil // there are others, and the results say what was discarded
@@ -121,10 +117,9 @@ func runBoots(ctx context.Context, r Runner, plan Plan, out *results.Results, st
 	return err
 }
 
-// tryBoot runs a boot, and again if it has to be discarded. A probe misses calls
-// when an interrupt hits a program and calls what the program is attached to; times
-// contradict each other when other programs disturb them. Both happen by accident,
-// but not each time.
+// tryBoot runs a boot, and again if it has to be discarded: a probe misses calls when an interrupt
+// hits a program and calls what that is attached to; other programs disturb times. Both happen by
+// accident, but not each time.
 func tryBoot(ctx context.Context, r Runner, plan Plan, b boot, step *progress.Step) (_ *results.Boot, discarded []results.Discarded, err error) {
 	for range plan.Attempts {
 		if err := ctx.Err(); err != nil {

@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"iter"
 	"math/rand/v2"
 	"slices"
 
@@ -13,40 +12,29 @@ import (
 
 // Plan says what to measure and how often.
 type Plan struct {
-	// Params go to the guest.
-	Params measure.Params
-	// Rounds is how often every kernel is booted.
-	Rounds int
-	// Method is how it is measured.
-	Method results.Method
-	// Attempts is how often a boot is tried whose samples are of no use.
-	Attempts int
-	// Parallel is how many guests run at a time. Only a method that counts
-	// instructions may have more than one: its figures do not depend on
-	// what else the machine does.
+	Params   measure.Params // go to the guest
+	Rounds   int            // how often every kernel is booted
+	Method   results.Method // how it is measured
+	Attempts int            // how often a boot is tried whose samples are of no use
+	// Parallel is how many guests run at a time. Only a method that counts instructions
+	// may have more than one: its figures do not depend on what else the machine does.
 	Parallel int
-	// Seed shuffles the order of the boots.
-	Seed uint64
-	// Trial draws no figures from what was measured, whose times may contradict each
-	// other.
-	Trial bool
-	// Optional says that a kernel that cannot be measured in this way is left out,
-	// and a boot that has to be discarded each time as well. Without are the names of
-	// those kernels.
+	Seed     uint64 // shuffles the order of the boots
+	Trial    bool   // draws no figures from what was measured, whose times may contradict each other
+	// Optional leaves out a kernel that cannot be measured in this way, and a boot that
+	// has to be discarded each time. Without are the names of those kernels.
 	Optional bool
 	Without  []string
 }
 
-// designRounds is how many processes of each design are timed: an interval of the
-// median takes six. A process takes seconds: one that is disturbed is tried again
-// more often than others.
+// designRounds is how many processes of each design are timed: an interval of the median takes six.
+// One takes seconds: if it is disturbed it is tried again more often than others.
 const (
 	designRounds   = 7
 	designAttempts = 20
 )
 
-// MaxRounds is how often each kernel is booted at most. All samples are kept in
-// memory.
+// MaxRounds is how often each kernel is booted at most. All samples are kept in memory.
 const MaxRounds = 1000
 
 // MaxVCPUs is how many vCPUs a VM has at most: KVM_MAX_VCPUS of x86.
@@ -54,33 +42,20 @@ const MaxVCPUs = 4096
 
 // Axes are what a measurement goes through, each combination of them.
 type Axes struct {
-	// Sizes are the numbers of vCPUs of the VMs. The xarray gets one level
-	// deeper after 1 and after 64.
-	Sizes []int
-	// IDs are the ways to number vCPUs, and Orders the orders in which they
-	// are looked up.
-	IDs    []measure.IDs
-	Orders []measure.Order
-	// Growth is how many vCPUs the VM gets of which is watched who waits
-	// while it grows, 0 if none is.
-	Growth int
-	// Paths are the numbers of vCPUs of the VMs whose guests have KVM look
-	// vCPUs up.
-	Paths []int
-	// Readers is how many vCPUs a VM gets while another thread looks vCPUs up
-	// in it, in user space; 0 if none is.
-	Readers int
-	// Counted are numbers of vCPUs of more VMs with dense IDs, whose memory is
-	// counted and nothing else.
-	Counted []int
+	Sizes   []int           // numbers of vCPUs of the VMs: the xarray gets one level deeper after 1 and after 64
+	IDs     []measure.IDs   // the ways to number vCPUs
+	Orders  []measure.Order // in which they are looked up
+	Growth  int             // vCPUs of the VM of which is watched who waits while it grows, 0 if none is
+	Paths   []int           // vCPUs of the VMs whose guests have KVM look vCPUs up
+	Readers int             // vCPUs that a VM gets while another thread looks them up, in user space; 0 if none is
+	Counted []int           // vCPUs of more VMs with dense IDs, whose memory is counted and nothing else
 	// Designs says that what is compared of designs is measured, and nothing
 	// else: in user space, walks by the state of the caches in the largest VM.
 	Designs bool
 }
 
-// growth is what VMs grow to by default: that is beyond the last time that an
-// array of less than 1025 entries doubles. readers is the same in user space,
-// while vCPUs are looked up in them.
+// growth is what VMs grow to by default, beyond the last time that an array of less than 1025
+// entries doubles; readers is the same in user space, while vCPUs are looked up.
 const (
 	growth  = 520
 	readers = 1024
@@ -90,9 +65,8 @@ const (
 // one of QEMU's with a disk and a network card.
 const ioeventfds = 8
 
-// DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two:
-// the sizes that tell most. FullAxes are all that there is to measure, up to 1024
-// vCPUs.
+// DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two: the sizes
+// that tell most. FullAxes are all that there is to measure, up to 1024 vCPUs.
 var (
 	DefaultAxes = Axes{
 		Sizes: []int{1, 8, 64, 65, 512, 1024}, IDs: []measure.IDs{measure.Dense, measure.Sparse}, Orders: []measure.Order{measure.Sequential},
@@ -135,10 +109,9 @@ func (a Axes) cached() []measure.VM {
 	return slices.DeleteFunc(a.VMs(), func(vm measure.VM) bool { return vm.IDs == measure.Shuffled || vm.VCPUs == 65 })
 }
 
-// NewPlan measures along the axes. Exact counts need one round; times need
-// several. Guests have all to be measured in them; on the running kernel, who waits
-// while VMs grow and what lookups are worth is not, and in user space lookups are
-// alone, but for those while vCPUs are created.
+// NewPlan measures along the axes: exact counts in one round, times in several. Who waits while VMs
+// grow and what lookups are worth is measured in guests alone; in user space lookups are alone, but
+// for those while vCPUs are created.
 func NewPlan(method results.Method, a Axes) Plan {
 	p := Plan{
 		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
@@ -157,9 +130,8 @@ func NewPlan(method results.Method, a Axes) Plan {
 		a.Growth, a.Paths = 0, nil
 	}
 	if method == results.Native {
-		// A loop runs not so long that something else always runs meanwhile.
-		// More vCPUs are looked up in a pass than elsewhere: here the
-		// processor's caches matter.
+		// A loop runs not so long that something else always runs meanwhile. More vCPUs
+		// are looked up in a pass than elsewhere: here the processor's caches matter.
 		p.Rounds, p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = 15, 400_000, 3, 256
 		p.Params.Cycles = true
 		p.Params.Caches = &measure.Caches{VMs: a.cached(), States: measure.States, Blocks: 3}
@@ -207,34 +179,27 @@ func (p *Plan) Count(vcpus int) {
 	}
 }
 
-// boot is a boot to be done.
 type boot struct {
 	kernel int // its index
 	results.Which
 }
 
-// boots yields the boots of all rounds, each round shuffled.
-func (p Plan) boots(kernels []results.Kernel) iter.Seq[boot] {
-	return func(yield func(boot) bool) {
-		rng := rand.New(rand.NewPCG(p.Seed, uint64(len(kernels))))
-		for round := range p.Rounds {
-			which := results.Which{Kernel: kernels[0].Name, Again: true, Round: round, Method: p.Method}
-			boots := []boot{{0, which}}
-			which.Again = false
-			for n, k := range kernels {
-				if slices.Contains(p.Without, k.Name) {
-					continue
-				}
+// boots are those of all rounds, each round shuffled.
+func (p Plan) boots(kernels []results.Kernel) []boot {
+	var all []boot
+	rng := rand.New(rand.NewPCG(p.Seed, uint64(len(kernels))))
+	for round := range p.Rounds {
+		which := results.Which{Kernel: kernels[0].Name, Again: true, Round: round, Method: p.Method}
+		boots := []boot{{0, which}}
+		which.Again = false
+		for n, k := range kernels {
+			if !slices.Contains(p.Without, k.Name) {
 				which.Kernel = k.Name
 				boots = append(boots, boot{n, which})
 			}
-			rng.Shuffle(len(boots), func(i, j int) { boots[i], boots[j] = boots[j], boots[i] })
-
-			for _, b := range boots {
-				if !yield(b) {
-					return
-				}
-			}
 		}
+		rng.Shuffle(len(boots), func(i, j int) { boots[i], boots[j] = boots[j], boots[i] })
+		all = append(all, boots...)
 	}
+	return all
 }

@@ -117,7 +117,7 @@ func TestLeaveOut(t *testing.T) {
 			if diff := cmp.Diff(want, out.Omitted); diff != "" {
 				t.Errorf("omitted (-expected +found):\n%s", diff)
 			}
-			for b := range p.boots([]results.Kernel{{Name: "base"}, {Name: "two"}, {Name: "three"}}) {
+			for _, b := range p.boots([]results.Kernel{{Name: "base"}, {Name: "two"}, {Name: "three"}}) {
 				if b.Kernel == "two" {
 					t.Errorf("expected no process of it, found %+v", b)
 				}
@@ -144,7 +144,7 @@ func TestBoots(t *testing.T) {
 	for _, n := range []int{1, 2, 4} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			p, kernels := Plan{Rounds: 20, Seed: 7}, all[:n]
-			got := slices.Collect(p.boots(kernels))
+			got := p.boots(kernels)
 			if want := p.Rounds * (n + 1); len(got) != want {
 				t.Fatalf("expected %d boots, found %d", want, len(got))
 			}
@@ -167,11 +167,11 @@ func TestBoots(t *testing.T) {
 			if len(first) != n {
 				t.Errorf("expected each kernel to be first in a round, found %v", first)
 			}
-			if !slices.Equal(got, slices.Collect(p.boots(kernels))) {
+			if !slices.Equal(got, p.boots(kernels)) {
 				t.Error("expected the same order again, found another")
 			}
 			p.Seed++
-			if slices.Equal(got, slices.Collect(p.boots(kernels))) {
+			if slices.Equal(got, p.boots(kernels)) {
 				t.Error("expected another order with another seed, found the same")
 			}
 		})
