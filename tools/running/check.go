@@ -29,7 +29,6 @@ import (
 // do about it.
 type obstacles []string
 
-// add notes an obstacle if there is one.
 func (o *obstacles) add(is bool, why, next string) {
 	if is {
 		*o = append(*o, why+": "+next)
@@ -42,11 +41,9 @@ func (o obstacles) refused() error {
 	return exit.With(exit.MachineLacks, errors.New("the running kernel cannot be measured\n  "+strings.Join(o, "\n  ")))
 }
 
-// refuse is the error of one obstacle.
 func refuse(why, next string) error { return obstacles{why + ": " + next}.refused() }
 
-// needed are the capabilities that loading modules, and BPF programs that trace,
-// takes.
+// needed are the capabilities that loading modules, and BPF programs that trace, takes.
 var needed = []struct {
 	number int
 	name   string
@@ -57,12 +54,10 @@ var needed = []struct {
 	{unix.CAP_PERFMON, "CAP_PERFMON"},
 }
 
-// clockFolder has the clock sources.
-const clockFolder = "sys/devices/system/clocksource/clocksource0/"
+const clockFolder = "sys/devices/system/clocksource/clocksource0/" // has the clock sources
 
-// Check looks whether the running kernel can be measured, as far as that can be
-// known before the module is built. The error has all that stands against it, and
-// stands for exit.MachineLacks. It changes nothing.
+// Check looks whether the running kernel can be measured, as far as that is known before the module
+// is built, and changes nothing. The error has all that stands against it, for exit.MachineLacks.
 func Check(s System) error {
 	var o obstacles
 	caps, _ := strconv.ParseUint(s.field("proc/self/status", "CapEff"), 16, 64)
@@ -114,8 +109,7 @@ func Check(s System) error {
 	return nil
 }
 
-// kvmTypes is where KVM's types are if it is a module.
-const kvmTypes = "sys/kernel/btf/kvm"
+const kvmTypes = "sys/kernel/btf/kvm" // where KVM's types are if it is a module
 
 // utsRelease finds the release that modules built with a header are for.
 var utsRelease = regexp.MustCompile(`(?m)^#define UTS_RELEASE "(.*)"$`)
@@ -140,9 +134,8 @@ func (s System) checkBuild() (why, next string) {
 	return s.otherBuild(filepath.Join(dir, "vmlinux")), "boot the kernel that was built there, or name another directory with --kernel-build"
 }
 
-// otherBuild says why a vmlinux is not the kernel that runs, "" if it is or if
-// there is none: a kernel may have been rebuilt since it was booted. Types are
-// what modules have to agree about.
+// otherBuild says why a vmlinux is not the kernel that runs, "" if it is or if there is none: it may
+// have been rebuilt since. Types are what modules have to agree about.
 func (s System) otherBuild(vmlinux string) string {
 	built, err := section(vmlinux, ".BTF")
 	if errors.Is(err, fs.ErrNotExist) {

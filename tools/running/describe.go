@@ -25,12 +25,10 @@ import (
 	"vcpulab/tools/results"
 )
 
-// maxConfig bounds a configuration, in bytes.
-const maxConfig = 4 << 20
+const maxConfig = 4 << 20 // bounds a configuration, in bytes
 
-// Config returns the configuration of the running kernel and where it was read,
-// nil and results.Unknown if it is nowhere. A configuration that is there and
-// cannot be read is an error.
+// Config returns the configuration of the running kernel and where it was read, nil and
+// results.Unknown if it is nowhere. One that cannot be read is an error.
 func Config(s System) (kbuild.Config, string, error) {
 	files := [][2]string{
 		{s.path("proc/config.gz"), "/proc/config.gz"},
@@ -133,8 +131,7 @@ func (s System) virtualized() string {
 // buildID is the kernel's GNU build ID, which is another one for each build.
 func (s System) buildID() string {
 	notes, _ := os.ReadFile(s.path("sys/kernel/notes"))
-	// A note is the lengths of its name and of its text, its type, its name and
-	// its text.
+	// A note is the lengths of its name and of its text, its type, its name and its text.
 	const kindAndName = "\x03\x00\x00\x00GNU\x00"
 	before, text, ok := bytes.Cut(notes, []byte(kindAndName))
 	if !ok || len(before) < 8 {
@@ -165,9 +162,8 @@ func (s System) quietest() (int, error) {
 	return best, nil
 }
 
-// Scheduling says of a configuration how often the kernel ticks, what it preempts,
-// and whether it preempts readers of RCU: symbols that decide what a lookup under
-// RCU costs. hz is 0 if the configuration does not say.
+// Scheduling says how often a kernel ticks, what it preempts, and whether it preempts readers of
+// RCU: what a lookup under RCU costs depends on it. hz is 0 if the configuration does not say.
 func Scheduling(config kbuild.Config) (hz int, preemption, rcu string) {
 	hz, _ = strconv.Atoi(config.Value("CONFIG_HZ"))
 	preemption = "none"
@@ -204,8 +200,7 @@ func CommandLine(line string) string {
 
 // System is a machine.
 type System struct {
-	// Root is the directory that has its proc, sys, dev, boot and lib: "/".
-	Root string
+	Root string // the directory that has its proc, sys, dev, boot and lib: "/"
 	// Build is the directory to build modules in, "" for that of the release in
 	// /lib/modules. Unlike all else it is not below Root if it is given.
 	Build string
@@ -214,7 +209,6 @@ type System struct {
 	Module string
 }
 
-// path is where a file of the machine is.
 func (s System) path(name string) string { return filepath.Join(s.Root, name) }
 
 // line returns the first line of a file, "" if there is none.

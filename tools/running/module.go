@@ -21,10 +21,9 @@ const ModuleName = "vcpuloops"
 // Structures whose members the module reads.
 var structures = []string{"kvm", "kvm_vcpu"}
 
-// CheckModule looks whether a module was built for the running kernel: whether
-// what it knows of KVM's structures is what KVM has. A kernel has the same
-// release after it was configured again, and takes modules of before. The error
-// stands for exit.MachineLacks if it was built for another.
+// CheckModule looks whether what a module knows of KVM's structures is what KVM has: a kernel that
+// was configured again has the same release, and takes modules of before. The error stands for
+// exit.MachineLacks if the module was built for another kernel.
 func CheckModule(s System, ko string) error {
 	base, err := btf.LoadSpec(s.Types())
 	if err != nil {
@@ -102,7 +101,6 @@ func CountsMemory(ko string) (bool, error) {
 // errNoSection means that an ELF file lacks a section.
 var errNoSection = errors.New("no such section")
 
-// section reads a section of an ELF file.
 func section(name, section string) ([]byte, error) {
 	f, err := elf.Open(name)
 	if err != nil {
