@@ -139,16 +139,12 @@ func (p plot) legendRows() [][]series {
 	return rows
 }
 
-// legendKey names a line, whose sample begins at a point.
-type legendKey struct {
-	series
-	At     point
-	Middle float64 // of the sample
-}
+// Middle is the mark on a line of the legend that begins here.
+func (m mark) Middle() mark { return m.Mark(m.X+sampleWidth/2, m.Y) }
 
-// Legend names the lines above the plot, at the right.
-func (p plot) Legend() []legendKey {
-	var out []legendKey
+// Legend names the lines above the plot, at the right: each is where its sample begins.
+func (p plot) Legend() []mark {
+	var out []mark
 	rows := p.legendRows()
 	for n, row := range rows {
 		next := point{plotWidth - roomRight + legendGap, p.Y.To - 16 - float64(legendRow*(len(rows)-1-n))}
@@ -156,7 +152,7 @@ func (p plot) Legend() []legendKey {
 			next.X -= s.legendWidth()
 		}
 		for _, s := range row {
-			out = append(out, legendKey{s, next, next.X + sampleWidth/2})
+			out = append(out, mark{s, next})
 			next.X += s.legendWidth()
 		}
 	}
