@@ -282,7 +282,7 @@ func (c *Comparison) rows(p *paper, all bool) {
 		}
 		g.rows = append(g.rows, gridRow{
 			cells:  []string{f.Name, f.Kernel, f.Method.Title(), f.text(f.Old), f.text(f.New), f.Unit, what},
-			styles: []string{"", "", "", "", "", "", style},
+			styles: map[int]string{6: style},
 		})
 	}
 	if len(g.rows) > 1 {

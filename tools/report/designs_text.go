@@ -11,9 +11,8 @@ import (
 	"vcpulab/tools/results"
 )
 
-// WriteText writes the comparison for people at a terminal, and where the rest is.
-// What does not fit beside each other stands below each other. It returns the error
-// of w.
+// WriteText writes the comparison for people at a terminal, and where the rest is. What
+// does not fit beside each other stands below each other. It returns the error of w.
 func (d *Designs) WriteText(w io.Writer, files Files, colour bool) error {
 	p := &paper{colour: colour}
 	p.wrapped(bold, d.Sentence)
@@ -65,31 +64,25 @@ func (d *Designs) table(p *paper, fit int) {
 	p.line("", "")
 }
 
-// grid is a table of these groups of columns.
 func (d *Designs) grid(groups []DesignGroup) *grid {
-	g := &grid{left: []bool{true}, gap: "  "}
-	g.rows = []gridRow{{style: faint, cells: []string{""}, over: true}, {style: faint, cells: []string{""}}}
-	for _, r := range d.Rows {
-		g.rows = append(g.rows, gridRow{cells: []string{r.Name}, styles: []string{""}})
-	}
+	above, head := []string{""}, []string{""}
+	rows := each(d.Rows, func(r DesignRow) gridRow { return gridRow{cells: []string{r.Name}, styles: make(map[int]string)} })
 	for _, group := range groups {
-		over := &g.rows[0]
-		over.cells = slices.Concat(over.cells, []string{group.Group}, make([]string, len(group.Columns)-1))
-		for _, c := range group.Columns {
-			g.left = append(g.left, false)
-			g.rows[1].cells = append(g.rows[1].cells, c.Title)
-		}
-		for n, r := range d.Rows {
-			row := &g.rows[n+2]
-			for _, c := range group.Cells(r) {
-				style := ""
-				if c.Best {
-					style = green
+		above = slices.Concat(above, []string{group.Group}, make([]string, len(group.Columns)-1))
+		for i, c := range group.Columns {
+			head = append(head, c.Title)
+			for n, r := range d.Rows {
+				own := group.Cells(r)[i]
+				if own.Best {
+					rows[n].styles[len(rows[n].cells)] = green
 				}
-				row.cells, row.styles = append(row.cells, c.Text), append(row.styles, style)
+				rows[n].cells = append(rows[n].cells, own.Text)
 			}
 		}
 	}
+	g := &grid{left: make([]bool, len(head)), gap: "  "}
+	g.left[0] = true
+	g.rows = append([]gridRow{{style: faint, cells: above, over: true}, {style: faint, cells: head}}, rows...)
 	return g
 }
 

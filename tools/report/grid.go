@@ -82,8 +82,8 @@ type gridRow struct {
 	style   string // of the whole line
 	heading string // it is nothing but this, unless that is ""
 	cells   []string
-	styles  []string // of cells, if they have any
-	over    bool     // each cell stands over several columns, from its own on
+	styles  map[int]string // of cells that have another one
+	over    bool           // each cell stands over several columns, from its own on
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, gridRow{cells: cells}) }
@@ -131,11 +131,8 @@ func (g *grid) write(p *paper) {
 
 		var cells []string
 		for i, text := range r.cells {
-			style := r.style
-			if r.styles != nil {
-				style = r.styles[i]
-			}
-			cells = append(cells, g.padded(i, p.styled(style, text), widths[i]-utf8.RuneCountInString(text)))
+			styled := p.styled(cmp.Or(r.styles[i], r.style), text)
+			cells = append(cells, g.padded(i, styled, widths[i]-utf8.RuneCountInString(text)))
 		}
 		p.line("", strings.Join(cells, g.gap))
 	}

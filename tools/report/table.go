@@ -21,9 +21,8 @@ func Colours(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// Table writes the results for people at a terminal, in less than 100 columns
-// with one kernel besides the baseline. Colours say what got better or worse, and
-// words always do, too. It returns the error of w.
+// Table writes the results for people at a terminal, in less than 100 columns with one kernel
+// besides the baseline. Colours say nothing that words do not. It returns the error of w.
 func Table(w io.Writer, r *results.Results, colour bool) error {
 	s := newSheet(r)
 	p := &paper{colour: colour}
@@ -69,8 +68,7 @@ func (s *sheet) fullTable(p *paper, columns []column, methods []figure.Method) {
 	g.write(p)
 }
 
-// newGrid is a grid with these columns after those of label and size, with
-// its head.
+// newGrid is a grid with these columns after those of label and size, with its head.
 func (s *sheet) newGrid(columns []column, methods []figure.Method) *grid {
 	g := &grid{left: []bool{true, false}, gap: "  "}
 	head := []string{"", "vCPUs"}
@@ -93,7 +91,6 @@ func (s *sheet) newGrid(columns []column, methods []figure.Method) *grid {
 	return g
 }
 
-// title heads a column.
 func (s *sheet) title(c column) string {
 	switch {
 	case c.what == change:
@@ -106,9 +103,8 @@ func (s *sheet) title(c column) string {
 	return c.column
 }
 
-// textRow is a row as text.
 func (s *sheet) textRow(r row, label string, columns []column) gridRow {
-	out := gridRow{cells: []string{label, r.sizeText()}, styles: []string{"", ""}}
+	out := gridRow{cells: []string{label, r.sizeText()}, styles: make(map[int]string)}
 	for _, c := range columns {
 		text := s.text(r, c)
 		if c.column == again(s.base) && text == r.number(cell{c.method, s.base}) && text != "" {
@@ -118,8 +114,8 @@ func (s *sheet) textRow(r row, label string, columns []column) gridRow {
 		if c.what == value && text != "" && !strings.Contains(text, ".") && r.fractions(c.method) {
 			text += "  "
 		}
+		out.styles[len(out.cells)] = s.style(r, c)
 		out.cells = append(out.cells, text)
-		out.styles = append(out.styles, s.style(r, c))
 	}
 	return out
 }
