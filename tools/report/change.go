@@ -260,9 +260,9 @@ func (n noise) repetition(m figure.Method) repetition {
 // differs says that another number was found somewhere.
 func (r repetition) differs() bool { return r.identical < r.figures }
 
-// noiseSentence is the noise floor of a method in words, and what measuring costs
+// Noise is the noise floor of a method in words, and what measuring costs
 // if that was measured.
-func (s *sheet) noiseSentence(m figure.Method) string {
+func (s *sheet) Noise(m figure.Method) string {
 	f, ok := s.Find(figure.Key{Op: figure.ProbeLoop}, s.base, m)
 	if !ok {
 		return s.repetition(m).String()

@@ -76,9 +76,6 @@ func (p methodPart) Values(a answer) [][]quoted {
 	return each(p.kernels, func(k string) []quoted { return p.over(a.rows, cell{p.M, k}) })
 }
 
-// Noise is what repetition gave.
-func (p methodPart) Noise() string { return p.noiseSentence(p.M) }
-
 // Lookups and Paths are plots against the number of vCPUs, Paths those of KVM's
 // functions.
 func (p methodPart) Lookups() []plot { return p.curvePlots(p.M, false) }

@@ -36,7 +36,7 @@ func Markdown(w io.Writer, r *results.Results) error {
 			s.markdownTable(&b, m, columns, columns)
 			b.WriteByte('\n')
 		}
-		para(m.Sentence() + " " + s.noiseSentence(m))
+		para(m.Sentence() + " " + s.Noise(m))
 	}
 
 	para(s.Finding())

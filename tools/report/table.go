@@ -166,7 +166,7 @@ func (s *sheet) variantTable(p *paper, m figure.Method) {
 func (s *sheet) notes(p *paper) {
 	p.wrapped(red, s.Finding())
 	for _, m := range s.methods {
-		text := s.noiseSentence(m)
+		text := s.Noise(m)
 		if len(s.methods) > 1 {
 			text = m.Title() + ": " + text
 		}
