@@ -53,9 +53,8 @@ func (c difference) String() string {
 	return strings.TrimSpace(c.amount + " " + c.word)
 }
 
-// compare tells how f differs from base. again is the baseline's second
-// column: what lies within the span of the two is noise, and so is a ratio
-// that is not further from 1 than floor.
+// compare tells how f differs from base. again is the baseline's second column: the span of
+// the two is noise, and so is a ratio that is not further from 1 than floor.
 func compare(base, again, f results.Figure, floor float64) difference {
 	if f.Value == base.Value {
 		return difference{Verdict: Same, ratio: 1}
@@ -180,8 +179,7 @@ type noise struct {
 	// varied are the figures of lookups that were not the same in every boot
 	// although they are counts: something is wrong with each.
 	varied []results.Figure
-	// apart are the figures of the baseline that were measured again.
-	apart []distance
+	apart  []distance // the figures of the baseline that were measured again
 }
 
 // distance is by what part of its value a figure differs from its repetition.
@@ -212,11 +210,9 @@ func noiseOf(r *results.Results) noise {
 	return n
 }
 
-// floor is the smallest relative difference that counts for figures like f: of
-// the same unit, compared in the same way, and timed if it is. It is what the repetition
-// differed by, at this size or a larger one. More vCPUs make less noise, so a
-// smaller VM has at least as much. A figure's own repetition alone would not
-// do: it may have come out the same by chance.
+// floor is the smallest relative difference that counts for figures like f. It is what the
+// repetition of such figures differed by, at this size or a larger one: more vCPUs make less
+// noise. A figure's own repetition alone may have come out the same by chance.
 func (n noise) floor(f results.Figure) float64 {
 	floor := 0.0
 	op := f.Key.Operation()

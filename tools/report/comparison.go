@@ -59,8 +59,7 @@ type Compared struct {
 	New     *float64       `json:"new"`
 	Verdict Verdict        `json:"verdict"`
 	Change  string         `json:"change,omitempty"`
-	// Why is the reason why the two are not comparable.
-	Why string `json:"why,omitempty"`
+	Why     string         `json:"why,omitempty"` // the reason why the two are not comparable
 
 	decimals int
 }

@@ -39,11 +39,9 @@ type Designs struct {
 
 // DesignColumn heads a column of numbers.
 type DesignColumn struct {
-	// Group stands over all columns that have it.
-	Group string `json:"group"`
-	Title string `json:"title"`
-	// Key is of the figures, nil for what is counted in the patches.
-	Key    *figure.Key   `json:"key,omitempty"`
+	Group  string        `json:"group"` // stands over all columns that have it
+	Title  string        `json:"title"`
+	Key    *figure.Key   `json:"key,omitempty"` // of the figures, nil for what is counted in the patches
 	Method figure.Method `json:"method,omitempty"`
 
 	figure.Column `json:"-"`
@@ -51,25 +49,21 @@ type DesignColumn struct {
 
 // DesignRow is a design.
 type DesignRow struct {
-	Name  string `json:"name"` // of the kernel
-	About string `json:"about"`
-	// Limit says that it is what nothing can be faster than, and no candidate.
-	Limit         bool         `json:"limit,omitempty"`
-	Cells         []DesignCell `json:"cells"` // one a column
+	Name          string       `json:"name"` // of the kernel
+	About         string       `json:"about"`
+	Limit         bool         `json:"limit,omitempty"` // it is what nothing can be faster than, and no candidate
+	Cells         []DesignCell `json:"cells"`           // one a column
 	Lookups       string       `json:"lookups"`
 	Architectures []string     `json:"architectures,omitempty"`
 }
 
 // DesignCell is what a design gave in a column.
 type DesignCell struct {
-	Text string `json:"text"`
-	// Value is the number, nil if there is none, and Why says why.
-	Value *float64 `json:"value"`
+	Text  string   `json:"text"`
+	Value *float64 `json:"value"` // the number, nil if there is none, and Why says why
 	Why   string   `json:"why,omitempty"`
-	// Best says that no candidate is ahead of it.
-	Best bool `json:"best,omitempty"`
-	// ID is that of the page's element with its samples, "" if it has none.
-	ID string `json:"-"`
+	Best  bool     `json:"best,omitempty"` // no candidate is ahead of it
+	ID    string   `json:"-"`              // that of the page's element with its samples, "" if it has none
 
 	low, high float64       // the interval that it lies in
 	place     results.Place // of the figure, none if it was not measured
@@ -81,8 +75,7 @@ const (
 	noPatches   = "-"
 )
 
-// NewDesigns compares the designs of r. The error is ErrNoDesigns if there are not
-// two.
+// NewDesigns compares the designs of r. The error is ErrNoDesigns if there are not two.
 func NewDesigns(r *results.Results) (*Designs, error) {
 	if !r.HasDesigns() {
 		return nil, fmt.Errorf("report: %w", ErrNoDesigns)

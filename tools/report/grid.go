@@ -32,13 +32,11 @@ type paper struct {
 	width  int // of notes, lineWidth if it is 0
 }
 
-// writeTo writes all of it. It returns the error of w.
 func (p *paper) writeTo(w io.Writer) error {
 	_, err := io.WriteString(w, p.b.String())
 	return err
 }
 
-// line writes a line in a style.
 func (p *paper) line(style, text string) {
 	p.b.WriteString(p.styled(style, strings.TrimRight(text, " ")) + "\n")
 }
@@ -71,13 +69,11 @@ func (p *paper) styled(style, text string) string {
 
 // grid is a table of text: whatever prints one fills it and writes it.
 type grid struct {
-	// left says which columns are aligned at the left.
-	left []bool
+	left []bool // which columns are aligned at the left
 	gap  string // between columns
 	rows []gridRow
 }
 
-// gridRow is a line of a table.
 type gridRow struct {
 	style   string // of the whole line
 	heading string // it is nothing but this, unless that is ""
@@ -111,7 +107,6 @@ func (g *grid) widths() []int {
 	return out
 }
 
-// width is that of the whole table.
 func (g *grid) width() int {
 	all := -len(g.gap)
 	for _, w := range g.widths() {

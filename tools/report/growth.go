@@ -21,16 +21,14 @@ const (
 	maxPoints  = 256
 )
 
-// headroom is how much of a plot stays free above the highest line.
-const headroom = 1.2
+const headroom = 1.2 // of a plot that stays free above the highest line
 
 // part is which part of a creation is drawn.
 type part struct {
 	title, caption string
 	ids            measure.IDs
-	// of is the part of each creation, by ordinal, nil if it was not measured.
-	of  func(measure.Create) []int64
-	sum bool // of all so far
+	of             func(measure.Create) []int64 // the part of each creation, by ordinal, nil if it was not measured
+	sum            bool                         // of all so far
 }
 
 // creationParts are what is drawn by ordinal.
@@ -100,11 +98,10 @@ func (s *sheet) creations(m figure.Method, want part) []created {
 				}
 			}
 		}
-		if of.boots == 0 {
-			continue
+		if of.boots > 0 {
+			of.costs = each(byOrdinal, results.Median)
+			out = append(out, of)
 		}
-		of.costs = each(byOrdinal, results.Median)
-		out = append(out, of)
 	}
 	return out
 }
@@ -162,8 +159,7 @@ func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) 
 	return s.finish(p, m, n)
 }
 
-// buildPlot draws what all creations of a VM cost together, against their
-// number.
+// buildPlot draws what all creations of a VM cost together, against their number.
 func (s *sheet) buildPlot(m figure.Method, want part, drawn []created, n int) plot {
 	p := plot{Title: want.title, X: countAxis("vCPUs of the VM", s.Largest)}
 	top, growth := 0.0, []string(nil)

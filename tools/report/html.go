@@ -31,9 +31,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"typeset": func(text string) string { return strings.ReplaceAll(text, "<=", "≤") },
 }).Parse(pageSource))
 
-// HTML writes the results as one page that needs nothing else: no script, no
-// font, no picture from elsewhere. The raw samples are said to be in results.json
-// and results.bench. It returns the error of w, or that of the page's template.
+// HTML writes the results as one page that needs nothing else. The raw samples are said to be
+// in results.json and results.bench. It returns the error of w, or that of the page's template.
 func HTML(w io.Writer, r *results.Results) error {
 	if err := page.Execute(w, newSheet(r)); err != nil {
 		return fmt.Errorf("write the page: %w", err)
@@ -149,7 +148,6 @@ func (s *sheet) quote(r row, c cell) quoted {
 	return q
 }
 
-// figureID is the id of the element with the samples of a figure.
 func figureID(n int) string { return fmt.Sprintf("f%d", n) }
 
 // Unbroken is the text as it must stay in one line.
@@ -215,10 +213,9 @@ func (s *sheet) RawGroups() []rawGroup {
 func from(f results.Figure, sources []map[figure.Key]string) string {
 	var places []string
 	for _, b := range f.Boots {
-		if b < 0 || b >= len(sources) {
-			return ""
+		if b < len(sources) {
+			places = append(places, sources[b][f.Key])
 		}
-		places = append(places, sources[b][f.Key])
 	}
 	if places = slices.Compact(places); len(places) != 1 {
 		return ""

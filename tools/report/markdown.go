@@ -98,8 +98,7 @@ func (r row) markdownLabel() string {
 	return title
 }
 
-// markup are the characters that can be Markdown. The underscore inside a word is
-// none.
+// markup are the characters that can be Markdown. The underscore inside a word is none.
 var markup = regexp.MustCompile("[\\\\`*\\[\\]<>|#]|\\b_|_\\b")
 
 // escapeMarkdown keeps what comes from outside from being markup.
@@ -107,11 +106,9 @@ func escapeMarkdown(text string) string {
 	return markup.ReplaceAllString(strings.Join(strings.Fields(text), " "), `\$0`)
 }
 
-// Mail writes the figures that a cover letter or a commit message quotes: plain
-// text of at most 75 columns, indented, and a line that says where they are
-// from. They are instructions and memory where these were counted, else the
-// times of user space. What instructions do not tell has a table of its own. Where
-// designs are compared it is that comparison.
+// Mail writes the figures that a cover letter or a commit message quotes, as plain text of at
+// most 75 columns: instructions and memory where these were counted, else the times of user
+// space; and what instructions do not tell. Where designs are compared it is that comparison.
 func Mail(w io.Writer, r *results.Results) error {
 	if r.HasDesigns() {
 		return DesignsMail(w, r)
@@ -171,9 +168,8 @@ func (s *sheet) mailTable(p *paper, m figure.Method, timed bool) error {
 	return nil
 }
 
-// Digest writes what came out as Markdown, for a README: a sentence, and a
-// table of the operations on the page's first screen, over all sizes. It
-// returns the error of w.
+// Digest writes what came out as Markdown, for a README: a sentence, and a table of the
+// operations on the page's first screen, over all sizes. It returns the error of w.
 func Digest(w io.Writer, r *results.Results) error {
 	s, m, err := newQuoted(r)
 	if err != nil {
@@ -217,8 +213,7 @@ func (s *sheet) digest(w io.Writer, m figure.Method, timed bool) error {
 	return p.writeTo(w)
 }
 
-// mailLabel is the width of the labels in a mail, indented.
-const mailLabel = 36
+const mailLabel = 36 // width of the labels in a mail, indented
 
 // mainKernel is the one that results are about, whatever variants there are.
 func (s *sheet) mainKernel() string {

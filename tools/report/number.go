@@ -12,8 +12,7 @@ import (
 	"vcpulab/tools/results"
 )
 
-// thousand is from where on decimals are noise.
-const thousand = 1000
+const thousand = 1000 // from where on decimals are noise
 
 // number formats v with thousands separators: with so many decimals below a
 // thousand, with none above it, and from ten millions on as millions with two.
@@ -47,9 +46,8 @@ func signed(v float64, decimals int) string {
 	return "+" + number(v, decimals)
 }
 
-// decimalsOf is how many decimals a figure is worth showing: none if it is
-// whole or large. There are only whole instructions: the rest is what the end
-// of each pass adds, shared among the lookups of a pass.
+// decimalsOf is how many decimals a figure is worth showing: none if it is whole or large. The
+// rest of instructions is what the end of each pass adds, shared among the lookups of a pass.
 func decimalsOf(f results.Figure) int {
 	unit := f.Key.Operation().Unit
 	switch {

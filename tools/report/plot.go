@@ -56,7 +56,6 @@ type bar struct {
 	At, Width, Value float64
 }
 
-// box is where a bar is drawn.
 type box struct{ X, Y, Width, Height float64 }
 
 // Box is that of a bar.
@@ -256,8 +255,7 @@ func sizesAxis(label string, largest int) axis {
 	return a
 }
 
-// countAxis is a linear axis from 0 to a number of vCPUs, which is its last
-// tick.
+// countAxis is a linear axis from 0 to a number of vCPUs, which is its last tick.
 func countAxis(label string, largest int) axis {
 	a := linear(label, float64(largest))
 	if largest%4 == 0 {

@@ -149,14 +149,12 @@ var (
 	dark  = []string{"#e0b83f", "#6db1ff", "#4fcf9f", "#f08fd0", "#b7a4ff", "#ffa36b", "#a4c3d4", "#f2959f"}
 )
 
-// panel is one plot of the picture.
 type panel struct {
 	plot
 	Left int // where it begins
 }
 
-// pictureGap lies between two panels.
-const pictureGap = 20
+const pictureGap = 20 // between two panels
 
 // write writes a picture of plots with colours for so many kernels.
 func (p picture) write(w io.Writer, plots []plot, kernels int) error {
@@ -173,10 +171,9 @@ func (p picture) write(w io.Writer, plots []plot, kernels int) error {
 	return drawings.ExecuteTemplate(w, "picture", p)
 }
 
-// Picture writes one SVG, which needs nothing else: what lookups cost against
-// the number of vCPUs, with and without the series, on the same axes, which are
-// logarithmic. If r compares designs it is a line a design, and a walk in each state
-// of the caches as bars. It returns the error of w.
+// Picture writes one SVG, which needs nothing else: what lookups cost against the number of
+// vCPUs, with and without the series. If r compares designs it is a line a design, and a walk
+// in each state of the caches as bars. It returns the error of w.
 func Picture(w io.Writer, r *results.Results) error {
 	s, m, err := newQuoted(r)
 	if err != nil {
@@ -219,7 +216,6 @@ func Picture(w io.Writer, r *results.Results) error {
 func (s *sheet) walkBars() (plot, bool) {
 	p := plot{Title: "kvm_for_each_vcpu(), per vCPU, timed"}
 	var names []string
-	drawn := make(map[string]bool) // kernels
 	width := 0.8 / float64(len(s.kernels))
 	largest, lo, hi := 0, math.Inf(1), 0.0
 	for _, state := range measure.States {
@@ -233,7 +229,7 @@ func (s *sheet) walkBars() (plot, bool) {
 			if f, ok := r.cells[cell{figure.Native, kernel}]; ok {
 				at := float64(len(names)) + (float64(k)-float64(len(s.kernels)-1)/2)*width
 				p.Bars = append(p.Bars, bar{series{Name: kernel, Kernel: k}, at, width * 0.9, f.Value})
-				lo, hi, drawn[kernel] = min(lo, f.Value), max(hi, f.Value), true
+				lo, hi = min(lo, f.Value), max(hi, f.Value)
 			}
 		}
 		names = append(names, string(state))
@@ -243,7 +239,7 @@ func (s *sheet) walkBars() (plot, bool) {
 	}
 	// The legend has a line of each kernel that has bars.
 	for k, kernel := range s.kernels {
-		if drawn[kernel] {
+		if slices.ContainsFunc(p.Bars, func(b bar) bool { return b.Kernel == k }) {
 			p.Series = append(p.Series, series{Name: kernel, Kernel: k, Line: true})
 		}
 	}

@@ -18,8 +18,7 @@ import (
 	"vcpulab/tools/results"
 )
 
-// namePatched is the kernel that results are about, where there are several.
-const namePatched = "patched"
+const namePatched = "patched" // the kernel that results are about, where there are several
 
 // sheet is what is shown, in whichever form. The page's template calls its
 // exported methods.
@@ -58,8 +57,7 @@ type row struct {
 	key   figure.Key
 	sizes []int
 	cells map[cell]results.Figure
-	// alike are the rows that it stands for besides.
-	alike []row
+	alike []row // the rows that it stands for besides
 }
 
 // cell tells the figures of a row apart.
@@ -68,7 +66,6 @@ type cell struct {
 	column string
 }
 
-// rows are those of all curves.
 func (g *group) rows() []row {
 	var out []row
 	for _, c := range g.curves {
@@ -87,16 +84,14 @@ func again(column string) string { return results.Which{Kernel: column, Again: t
 // newSheet lays out the figures of r.
 func newSheet(r *results.Results) *sheet {
 	s := &sheet{Results: r, noise: noiseOf(r), index: r.Index(), shown: make(map[int]bool)}
-	for i, k := range r.Kernels {
+	for _, k := range r.Kernels {
 		s.kernels = append(s.kernels, k.Name)
-		if i == 0 {
-			s.base = k.Name
-		} else {
-			s.against = append(s.against, k.Name)
-		}
 		if k.Limit {
 			s.fastest = k.Name
 		}
+	}
+	if len(s.kernels) > 0 {
+		s.base, s.against = s.kernels[0], s.kernels[1:]
 	}
 	// Variants have a table of their own.
 	if len(s.against) > 1 && slices.Contains(s.against, namePatched) {
@@ -166,7 +161,6 @@ func (s *sheet) boots(m figure.Method, column string) []results.Boot {
 	return slices.DeleteFunc(slices.Clone(s.Boots), func(b results.Boot) bool { return b.Method != m || b.Column() != column })
 }
 
-// curves are those of all groups.
 func (s *sheet) curves() []*curve {
 	var out []*curve
 	for _, g := range s.groups {
