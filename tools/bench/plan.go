@@ -3,11 +3,13 @@
 package bench
 
 import (
+	_ "embed"
 	"math/rand/v2"
 	"slices"
 
 	"vcpulab/ebpf/measure"
 	"vcpulab/tools/results"
+	"vcpulab/tools/tomlfile"
 )
 
 // Plan says what to measure and how often.
@@ -26,13 +28,6 @@ type Plan struct {
 	Optional bool
 	Without  []string
 }
-
-// designRounds is how many processes of each design are timed: an interval of the median takes six.
-// One takes seconds: if it is disturbed it is tried again more often than others.
-const (
-	designRounds   = 7
-	designAttempts = 20
-)
 
 // MaxRounds is how often each kernel is booted at most. All samples are kept in memory.
 const MaxRounds = 1000
@@ -54,39 +49,26 @@ type Axes struct {
 	Designs bool
 }
 
-// growth is what VMs grow to by default, beyond the last time that an array of less than 1025
-// entries doubles; readers is the same in user space, while vCPUs are looked up.
-const (
-	growth  = 520
-	readers = 1024
-)
-
 // ioeventfds is how many a VM gets whose first calls are watched: as many as a small
 // one of QEMU's with a disk and a network card.
 const ioeventfds = 8
 
-// DefaultAxes are those of a run of ten minutes, QuickAxes those of one of two: the sizes
-// that tell most. FullAxes are all that there is to measure, up to 1024 vCPUs.
+//go:embed plans.toml
+var plansSource []byte
+
+// table is what plans.toml says: a plan of each method, without what axes decide.
+var table = func() (out struct {
+	Axes  map[string]Axes
+	Plans map[results.Method]Plan
+}) {
+	tomlfile.Embedded("plans.toml", plansSource, &out)
+	return out
+}()
+
+// The axes that plans.toml has.
 var (
-	DefaultAxes = Axes{
-		Sizes: []int{1, 8, 64, 65, 512, 1024}, IDs: []measure.IDs{measure.Dense, measure.Sparse}, Orders: []measure.Order{measure.Sequential},
-		Growth: growth, Paths: []int{8, 64, 512}, Readers: readers,
-	}
-	QuickAxes = Axes{Sizes: []int{1, 64, 1024}, IDs: DefaultAxes.IDs, Orders: DefaultAxes.Orders, Growth: 66, Paths: []int{64}, Readers: readers}
-	FullAxes  = Axes{
-		Sizes: []int{1, 2, 8, 63, 64, 65, 255, 512, 1024}, IDs: measure.AllIDs, Orders: measure.AllOrders,
-		Growth: growth, Paths: []int{8, 64, 512, 1024, MaxVCPUs}, Readers: readers,
-	}
-	// DesignAxes and QuickDesignAxes are those of the comparison of designs: what
-	// its table and its picture have.
-	DesignAxes = Axes{
-		Sizes: []int{1, 8, 64, 256, 1024}, IDs: DefaultAxes.IDs, Orders: DefaultAxes.Orders,
-		Growth: growth, Counted: []int{2, MaxVCPUs}, Designs: true,
-	}
-	QuickDesignAxes = Axes{
-		Sizes: []int{1, 64, 1024}, IDs: DefaultAxes.IDs, Orders: DefaultAxes.Orders,
-		Growth: 66, Counted: []int{MaxVCPUs}, Designs: true,
-	}
+	DefaultAxes, QuickAxes, FullAxes = table.Axes["default"], table.Axes["quick"], table.Axes["full"]
+	DesignAxes, QuickDesignAxes      = table.Axes["designs"], table.Axes["quick-designs"]
 )
 
 // VMs returns those to create: all sizes with each way to number vCPUs. That
@@ -113,32 +95,17 @@ func (a Axes) cached() []measure.VM {
 // grow and what lookups are worth is measured in guests alone; in user space lookups are alone, but
 // for those while vCPUs are created.
 func NewPlan(method results.Method, a Axes) Plan {
-	p := Plan{
-		Params:   measure.Params{VMs: a.VMs(), LoopNanos: 1_000_000, Repeat: 2, MaxNumbers: 32, Orders: a.Orders},
-		Rounds:   1,
-		Method:   method,
-		Attempts: 2,
-		Parallel: 2,
-		Seed:     1,
-	}
-	if !method.Exact() {
-		p.Params.LoopNanos, p.Params.Repeat = 5_000_000, 9
-		p.Rounds, p.Parallel = 7, 1
-	}
+	p, vms := table.Plans[method], a.VMs()
 	if method == results.Running || method == results.Native {
-		p.Attempts = 4 // other programs share the processor
 		a.Growth, a.Paths = 0, nil
 	}
 	if method == results.Native {
-		// A loop runs not so long that something else always runs meanwhile. More vCPUs
-		// are looked up in a pass than elsewhere: here the processor's caches matter.
-		p.Rounds, p.Params.LoopNanos, p.Params.Repeat, p.Params.MaxNumbers = 15, 400_000, 3, 256
-		p.Params.Cycles = true
-		p.Params.Caches = &measure.Caches{VMs: a.cached(), States: measure.States, Blocks: 3}
+		caches := &measure.Caches{VMs: a.cached(), States: measure.States, Blocks: 3}
 		if a.Designs {
-			p.Rounds, p.Attempts, p.Params.VMs, p.Params.Cycles = designRounds, designAttempts, nil, false
-			p.Params.Caches.VMs = []measure.VM{{VCPUs: slices.Max(a.Sizes), IDs: measure.Dense}}
+			p, vms = table.Plans["designs"], nil
+			caches.VMs = []measure.VM{{VCPUs: slices.Max(a.Sizes), IDs: measure.Dense}}
 		}
+		p.Params.Caches = caches
 		if a.Readers > 0 {
 			// With two runs for each vCPU it is created about as often as by
 			// KVM_CREATE_VCPU.
@@ -150,7 +117,8 @@ func NewPlan(method results.Method, a Axes) Plan {
 			p.Params.Counted = append(p.Params.Counted, measure.VM{VCPUs: n, IDs: measure.Dense})
 		}
 	}
-	p.Optional = a.Designs
+	p.Method, p.Seed, p.Optional = method, 1, a.Designs
+	p.Params.VMs, p.Params.Orders = vms, a.Orders
 	if a.Growth > 0 {
 		p.Params.Stalls = &measure.Stalls{VCPUs: a.Growth, QuietNanos: 50_000_000, Devices: ioeventfds}
 	}
