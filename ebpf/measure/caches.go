@@ -33,8 +33,8 @@ var Bodies = []Body{Nothing, ReadID, Arch, Request}
 type Caches struct {
 	VMs    []VM    `json:"vms"`
 	States []State `json:"states"`
-	// Blocks is how often all of them are measured, each time in another order and
-	// with vCPUs at other places in memory.
+	// Blocks is how often all of them are measured, 21 times at most, each time in another
+	// order and with vCPUs at other places in memory.
 	Blocks int `json:"blocks"`
 }
 
@@ -47,12 +47,7 @@ func (c Caches) BlocksOf(vm VM) int {
 	return c.Blocks
 }
 
-// fewVCPUs is up to when a VM has few, and MaxBlocks how many blocks can be asked
-// for: the program has room for three times as many.
-const (
-	fewVCPUs  = 8
-	MaxBlocks = 21
-)
+const fewVCPUs = 8 // up to when a VM has few
 
 // Visit is a walk, or a lookup of a random vCPU, in a state.
 type Visit struct {
