@@ -44,20 +44,8 @@ func Brief(w io.Writer, r *results.Results, files Files, colour bool) error {
 	p.line("", "")
 	s.mainTable(p)
 	p.line("", "")
-	p.wrapped("", files.rest())
+	p.wrapped("", sentence("files", files))
 	return p.writeTo(w)
-}
-
-// rest says where all figures are.
-func (f Files) rest() string {
-	rest := "All figures: vcpulab report " + f.JSON
-	if f.Page != "" {
-		rest += "; plots and samples: " + f.Page
-	}
-	if f.Bench != "" {
-		rest += "; for benchstat: " + f.Bench
-	}
-	return rest
 }
 
 // mainTable writes the lines that the table of operations marks as main.

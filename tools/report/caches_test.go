@@ -125,7 +125,7 @@ func TestWalkGoal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := withCached(t, upTo(t, readFixture(t), 8), tt.patched)
 			before, after := newSheet(upTo(t, readFixture(t), 8)).Goals(), newSheet(r).Goals()
-			if held, missed := after.all-before.all, len(after.Missed)-len(before.Missed); held != 8 || missed != tt.missed {
+			if held, missed := after.All-before.All, len(after.Missed)-len(before.Missed); held != 8 || missed != tt.missed {
 				t.Errorf("expected 8 curves to be held to a goal and %d to miss it, found %d and %v", tt.missed, held, after.Missed)
 			}
 		})

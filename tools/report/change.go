@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"vcpulab/tools/figure"
-	"vcpulab/tools/progress"
 	"vcpulab/tools/results"
 )
 
@@ -230,62 +229,42 @@ func (n noise) floor(f results.Figure) float64 {
 
 // repetition compares the baseline with its repetition by one method.
 type repetition struct {
-	figures   int
-	identical int
-	worst     distance
+	M                  figure.Method
+	Figures, Identical int
+	Worst              distance
+	Bracket            string // what measuring costs, "" if that was not measured
 }
 
 // repetition sums up what repetition gave by a method.
 func (n noise) repetition(m figure.Method) repetition {
-	var r repetition
+	r := repetition{M: m}
 	for _, d := range n.apart {
 		if d.Method != m || d.Key.Operation().Chancy {
 			continue // the longest of thousands differs every time
 		}
-		r.figures++
+		r.Figures++
 		if d.part == 0 {
-			r.identical++
+			r.Identical++
 		}
-		if d.part > r.worst.part {
-			r.worst = d
+		if d.part > r.Worst.part {
+			r.Worst = d
 		}
 	}
 	return r
 }
 
-// differs says that another number was found somewhere.
-func (r repetition) differs() bool { return r.identical < r.figures }
+// Differs says that another number was found somewhere, and Percent by how much at most.
+func (r repetition) Differs() bool    { return r.Identical < r.Figures }
+func (r repetition) Percent() float64 { return r.Worst.part * 100 }
 
 // Noise is the noise floor of a method in words, and what measuring costs
 // if that was measured.
 func (s *sheet) Noise(m figure.Method) string {
-	f, ok := s.Find(figure.Key{Op: figure.ProbeLoop}, s.base, m)
-	if !ok {
-		return s.repetition(m).String()
+	of := s.repetition(m)
+	if f, ok := s.Find(figure.Key{Op: figure.ProbeLoop}, s.base, m); ok {
+		of.Bracket = number(f.Value, decimalsOf(f))
 	}
-	apart := "less than the repetition differs by is not told apart"
-	if m.Exact() {
-		apart = "one instruction a pass more or less is seen"
-	}
-	return fmt.Sprintf("%s To bracket a run of passes costs %s %s, which fall out of the difference between N and 2N; %s.",
-		s.repetition(m), number(f.Value, decimalsOf(f)), m.Quantity(), apart)
-}
-
-// String says what the repetition gave.
-func (r repetition) String() string {
-	if r.figures == 0 {
-		return "A/A: the baseline was not measured twice, the noise floor is not known."
-	}
-	text := fmt.Sprintf("A/A: identical in %d of %s", r.identical, progress.Count(r.figures, "figure"))
-	if !r.differs() {
-		return text + "."
-	}
-	percent := r.worst.part * 100
-	digits := 1
-	if percent < 0.1 {
-		digits = 3
-	}
-	return text + fmt.Sprintf("; largest difference %.*f%% (%s).", digits, percent, r.worst.Name())
+	return sentence("noise", of)
 }
 
 // Finding says which counts varied, "" if none did.

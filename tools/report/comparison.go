@@ -223,20 +223,8 @@ func (c *Comparison) Good() bool {
 // every figure. It returns the error of w.
 func (c *Comparison) WriteText(w io.Writer, all, colour bool) error {
 	p := &paper{colour: colour}
-	for _, of := range []struct {
-		name string
-		Measured
-	}{{"old", c.Old}, {"new", c.New}} {
-		text := fmt.Sprintf("%s: %s, tool %s", of.name, of.Created, of.Tool)
-		if of.Running != "" {
-			text += ", the running kernel: " + of.Running
-		}
-		if of.Interrupted {
-			text += ", INTERRUPTED before its last boot"
-		}
-		p.line("", text)
-	}
-
+	p.line("", "old: "+sentence("measured", c.Old))
+	p.line("", "new: "+sentence("measured", c.New))
 	for _, name := range slices.Sorted(maps.Keys(c.Old.Series)) {
 		was := c.Old.Series[name]
 		if is, both := c.New.Series[name]; both && was != is {

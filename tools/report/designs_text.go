@@ -25,7 +25,7 @@ func (d *Designs) WriteText(w io.Writer, files Files, colour bool) error {
 	for _, note := range d.Notes {
 		p.wrapped("", note)
 	}
-	p.wrapped("", files.rest())
+	p.wrapped("", sentence("files", files))
 	return p.writeTo(w)
 }
 

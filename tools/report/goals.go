@@ -4,10 +4,8 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"vcpulab/tools/figure"
 	"vcpulab/tools/progress"
@@ -22,12 +20,12 @@ type target struct {
 	decimals int
 }
 
-// hasGoals says that there is one kernel that is held to something.
-func (s *sheet) hasGoals() bool { return len(s.against) == 1 && s.base != "" }
+// HasGoals says that there is one kernel that is held to something.
+func (s *sheet) HasGoals() bool { return len(s.against) == 1 && s.base != "" }
 
 // judge says whether the patched kernel's figure of a row meets its goal.
 func (s *sheet) judge(r row, m figure.Method) figure.Goal {
-	if !s.hasGoals() {
+	if !s.HasGoals() {
 		return figure.Goal{}
 	}
 	base, measured := r.cells[cell{m, s.base}]
@@ -44,8 +42,8 @@ func (s *sheet) judge(r row, m figure.Method) figure.Goal {
 // target returns what a row is held to.
 func (s *sheet) target(r row, m figure.Method) target {
 	// An array is the fastest way from an index to a vCPU, and nothing else.
-	if s.hasGoals() && s.fastest != "" && r.op().ByIndex.Or(false, r.key) {
-		if f, ok := r.cells[cell{m, s.fastest}]; ok {
+	if s.HasGoals() && s.Fastest != "" && r.op().ByIndex.Or(false, r.key) {
+		if f, ok := r.cells[cell{m, s.Fastest}]; ok {
 			return target{figure.Goal{Value: f.Value}, true, r.decimals[m]}
 		}
 	}
@@ -71,25 +69,16 @@ func (t target) String() string {
 // TargetTitle heads the column of goals, "" if there is none.
 func (s *sheet) TargetTitle() string {
 	switch {
-	case !s.hasGoals():
+	case !s.HasGoals():
 		return ""
-	case s.fastest != "":
+	case s.Fastest != "":
 		return "limit, goal"
 	}
 	return "goal"
 }
 
 // TargetSentence says what limits and goals are.
-func (s *sheet) TargetSentence() string {
-	if !s.hasGoals() {
-		return ""
-	}
-	text := "Goals (<=) are what the series is held to."
-	if s.fastest != "" {
-		text = fmt.Sprintf("Limit: what %s takes to look vCPUs up by index, which nothing can be faster than. ", s.fastest) + text
-	}
-	return text
-}
+func (s *sheet) TargetSentence() string { return sentence("targets", s) }
 
 // targetSpan is what several rows are held to, as the page shows it.
 type targetSpan struct {
@@ -116,7 +105,7 @@ func (s *sheet) targetOver(rows []row, m figure.Method) targetSpan {
 		}
 	}
 	if len(goals) == 0 {
-		return targetSpan{Numbers: s.over(limits, cell{m, s.fastest})}
+		return targetSpan{Numbers: s.over(limits, cell{m, s.Fastest})}
 	}
 
 	byValue := func(a, b target) int { return cmp.Compare(a.Value, b.Value) }
@@ -138,7 +127,7 @@ func (s *sheet) targetOver(rows []row, m figure.Method) targetSpan {
 // goalCount is what became of the goals: one is for a curve, and is missed if
 // one of its figures misses it.
 type goalCount struct {
-	met, all int
+	Met, All int
 	// Unexplained are those that are missed where instructions were counted, and no
 	// reason is known. Missed are all, these first.
 	Unexplained, Missed []string
@@ -165,11 +154,11 @@ func (s *sheet) Goals() goalCount {
 			continue
 		}
 
-		out.all++
+		out.All++
 		slices.Sort(at)
 		switch missed := c.missedAt(slices.Compact(at)); {
 		case len(at) == 0:
-			out.met++
+			out.Met++
 		case !known:
 			out.Unexplained = append(out.Unexplained, missed)
 		case why != "":
@@ -202,16 +191,4 @@ func (c *curve) missedAt(at []int) string {
 func UnexplainedGoals(r *results.Results) []string { return newSheet(r).Goals().Unexplained }
 
 // Sentence says how many goals are met, and which are not.
-func (c goalCount) Sentence() string {
-	switch {
-	case c.all == 0:
-		return ""
-	case len(c.Missed) == 0:
-		return fmt.Sprintf("All %d goals are met.", c.all)
-	}
-	are := "are"
-	if c.all == 1 {
-		are = "is"
-	}
-	return fmt.Sprintf("%d of %s %s met; missed: %s.", c.met, progress.Count(c.all, "goal"), are, strings.Join(firstOf(2, c.Missed), "; "))
-}
+func (c goalCount) Sentence() string { return sentence("goals", c) }

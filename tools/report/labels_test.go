@@ -67,7 +67,7 @@ func meaningOf(r *results.Results) meaning {
 		}
 	}
 	c := s.Goals()
-	out.Goals = fmt.Sprint(c.met, c.all, len(c.Missed))
+	out.Goals = fmt.Sprint(c.Met, c.All, len(c.Missed))
 	return out
 }
 

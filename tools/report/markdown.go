@@ -28,7 +28,7 @@ func Markdown(w io.Writer, r *results.Results) error {
 
 	para(s.Subject() + ".")
 	for _, m := range s.methods {
-		columns := s.columns(s.repetition(m).differs(), true, m)
+		columns := s.columns(s.repetition(m).Differs(), true, m)
 		s.markdownTable(&b, m, columns, s.columns(true, true, m))
 		b.WriteByte('\n')
 		if s.HasVariants() {

@@ -54,52 +54,39 @@ func (s *sheet) Subject() string {
 }
 
 // Repeated says how often it was measured, and what is missing.
-func (s *sheet) Repeated() string {
-	counts := make(map[string]int)
-	for _, b := range s.Boots {
-		counts[b.Column()]++
-	}
-	var parts []string
-	for _, c := range s.Results.Columns() {
-		if n := counts[c]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d of %s", n, c))
-		}
-	}
+func (s *sheet) Repeated() string { return sentence("repeated", s) }
 
+// Repetition is what was done again: a boot, or the like.
+func (s *sheet) Repetition() string {
 	thing := "boot"
 	if len(s.methods) > 0 {
 		thing = s.methods[0].Repeated()
 	}
 	if slices.ContainsFunc(s.methods, func(m figure.Method) bool { return m.Repeated() != thing }) {
-		thing = "run"
+		return "run"
 	}
-	text := progress.Count(len(s.Boots), thing)
-	if len(parts) > 0 {
-		text += ": " + strings.Join(parts, ", ")
-	}
-	if s.Interrupted {
-		text += ". The run was INTERRUPTED before its last boot"
-	}
-	text += "." + s.discarded(thing)
-	for _, o := range s.Omitted {
-		text += fmt.Sprintf(" Not measured (%s): %s: %s.", o.Method.Title(), o.What, o.Why)
-	}
-	return text
+	return thing
 }
 
-// discarded lists the boots that were thrown away, by reason.
-func (s *sheet) discarded(thing string) string {
-	if len(s.Discarded) == 0 {
-		return ""
+// BootsOf says how many boots there are of each column.
+func (s *sheet) BootsOf() []string {
+	var out []string
+	for _, c := range s.Results.Columns() {
+		of := slices.DeleteFunc(slices.Clone(s.Boots), func(b results.Boot) bool { return b.Column() != c })
+		if len(of) > 0 {
+			out = append(out, fmt.Sprintf("%d of %s", len(of), c))
+		}
 	}
+	return out
+}
+
+// WhyDiscarded lists the boots that were thrown away, by reason.
+func (s *sheet) WhyDiscarded() []string {
 	var boots ordered[string] // by reason
 	for _, d := range s.Discarded {
 		boots.add(d.Why, fmt.Sprintf("%s in round %d (%s)", d.Column(), d.Round+1, d.Method.Title()))
 	}
-	for i, why := range boots.keys {
-		boots.keys[i] = strings.Join(boots.of[why], ", ") + ": " + why
-	}
-	return fmt.Sprintf(" %s thrown away and done again: %s.", progress.Count(len(s.Discarded), thing), strings.Join(firstOf(3, boots.keys), "; "))
+	return each(boots.keys, func(why string) string { return strings.Join(boots.of[why], ", ") + ": " + why })
 }
 
 // where lists the machine and the tools of the measurement, one fact each.
@@ -137,7 +124,9 @@ func shortQEMU(line string) string {
 //go:embed sentences.txt.tmpl
 var sentenceSource string
 
-var sentenceTemplates = template.Must(template.New("").Funcs(template.FuncMap{"list": list}).Parse(sentenceSource))
+var sentenceTemplates = template.Must(template.New("").Funcs(template.FuncMap{
+	"list": list, "join": strings.Join, "first": firstOf, "count": progress.Count,
+}).Parse(sentenceSource))
 
 // sentences are the lines of a template. One that cannot be executed is a mistake in
 // it, which tests find: they execute all.
@@ -148,6 +137,9 @@ func sentences(name string, of any) []string {
 	}
 	return slices.DeleteFunc(strings.Split(b.String(), "\n"), func(line string) bool { return line == "" })
 }
+
+// sentence is sentences as one text.
+func sentence(name string, of any) string { return strings.Join(sentences(name, of), " ") }
 
 // Explanations say what the words in the sheet mean.
 func (s *sheet) Explanations() []string { return sentences("explanations", s) }

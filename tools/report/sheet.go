@@ -29,7 +29,7 @@ type sheet struct {
 	base    string          // column of the baseline, "" without any kernel
 	against []string        // columns of the kernels that are compared with it
 	kernels []string        // columns of all kernels
-	fastest string          // column of the one that nothing can be faster than, or ""
+	Fastest string          // column of the one that nothing can be faster than, or ""
 	groups  []*group
 	Largest int // vCPUs of the largest VM that vCPUs were looked up in
 	index   map[results.Place]int
@@ -87,7 +87,7 @@ func newSheet(r *results.Results) *sheet {
 	for _, k := range r.Kernels {
 		s.kernels = append(s.kernels, k.Name)
 		if k.Limit {
-			s.fastest = k.Name
+			s.Fastest = k.Name
 		}
 	}
 	if len(s.kernels) > 0 {
@@ -196,7 +196,7 @@ func (s *sheet) columns(repetition, goals bool, methods ...figure.Method) []colu
 		for _, k := range s.against {
 			out = append(out, column{cell{m, k}, value}, column{cell{m, k}, change})
 		}
-		if goals && s.hasGoals() {
+		if goals && s.HasGoals() {
 			out = append(out, column{cell{m, s.against[0]}, goal})
 		}
 	}

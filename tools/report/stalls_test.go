@@ -111,7 +111,7 @@ func TestStalls(t *testing.T) {
 				t.Errorf("expected the page not to have %q", tt.not)
 			}
 			// The longest of thousands is not in the noise floor of the rest.
-			if n := noiseOf(r).repetition(results.ICount); strings.HasPrefix(n.worst.Name(), "gaps") || n.figures != noiseOf(readFixture(t)).repetition(results.ICount).figures {
+			if n := noiseOf(r).repetition(results.ICount); strings.HasPrefix(n.Worst.Name(), "gaps") || n.Figures != noiseOf(readFixture(t)).repetition(results.ICount).Figures {
 				t.Errorf("gaps are in the noise floor of all figures: %+v", n)
 			}
 		})

@@ -33,7 +33,7 @@ func Table(w io.Writer, r *results.Results, colour bool) error {
 	p.line("", "")
 
 	single := len(s.methods) == 1
-	s.fullTable(p, s.columns(single && s.repetition(s.methods[0]).differs(), single, s.methods...), s.methods)
+	s.fullTable(p, s.columns(single && s.repetition(s.methods[0]).Differs(), single, s.methods...), s.methods)
 	if s.HasVariants() {
 		for _, m := range s.methods {
 			s.variantTable(p, m)
