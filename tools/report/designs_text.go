@@ -212,10 +212,8 @@ func (d *Designs) sentence() string {
 	if len(level) > 0 {
 		clauses = append(clauses, "most are level at "+list(level))
 	}
-	if len(clauses) == 0 {
-		clauses = []string{"none is ahead of the others in anything that was measured"}
-	}
-	return fmt.Sprintf("Of %s, %s.", list(each(candidates, func(r DesignRow) string { return r.Name })), strings.Join(clauses, "; "))
+	names := each(candidates, func(r DesignRow) string { return r.Name })
+	return sentence("ahead", struct{ Candidates, Clauses []string }{names, clauses})
 }
 
 // answer says which designs other than the baseline's the figures favour, those that
@@ -228,43 +226,32 @@ func (d *Designs) answer() string {
 			wins[i]++
 		}
 	}
-	most := slices.Max(wins[1:])
-	if most == 0 {
-		return "The figures favour no design."
-	}
-	var rows []int
-	var names, others []string
+	out := struct {
+		Most, Compared        int
+		Names, Others, Speaks []string
+	}{Most: slices.Max(wins[1:]), Compared: compared}
+	main := slices.IndexFunc(d.Rows, func(r DesignRow) bool { return r.Name == namePatched })
 	for i, r := range d.Rows {
 		switch {
-		case i > 0 && wins[i] == most:
-			rows, names = append(rows, i), append(names, r.Name)
+		case i > 0 && wins[i] == out.Most:
+			out.Names = append(out.Names, r.Name)
+			if main >= 0 && wins[main] < out.Most {
+				out.Speaks = append(out.Speaks, d.against(main, i))
+			}
 		case !r.Limit:
-			others = append(others, fmt.Sprintf("%s in %d", r.Name, wins[i]))
+			out.Others = append(out.Others, fmt.Sprintf("%s in %d", r.Name, wins[i]))
 		}
 	}
-	which := ", which is first"
-	if len(names) > 1 {
-		which = ", each of which is first"
-	}
-	text := fmt.Sprintf("The figures favour %s%s, alone or with others, in %d of the %d columns in which designs differ", list(names), which, most, compared)
-	if len(others) > 0 {
-		text += " (" + list(others) + ")"
-	}
-	text += "."
-	main := slices.IndexFunc(d.Rows, func(r DesignRow) bool { return r.Name == namePatched })
-	if main < 0 || slices.Contains(rows, main) {
-		return text
-	}
-	for _, i := range rows {
-		text += " " + d.against(main, i)
-	}
-	return text
+	return sentence("answer", out)
 }
 
 // against says in what a row is ahead of another one, and in what behind.
 func (d *Designs) against(row, other int) string {
 	a, b := d.Rows[row], d.Rows[other]
-	var before, behind []string
+	out := struct {
+		Name, Other    string
+		Before, Behind []string
+	}{Name: a.Name, Other: b.Name}
 	for c, column := range d.Columns {
 		if column.Wins == "" || a.Cells[c].Value == nil || b.Cells[c].Value == nil {
 			continue
@@ -272,17 +259,10 @@ func (d *Designs) against(row, other int) string {
 		text := fmt.Sprintf("%s (%s, not %s)", column.Wins, a.Cells[c].number(), b.Cells[c].number())
 		switch ahead(column, a.Cells[c], b.Cells[c]) {
 		case -1:
-			before = append(before, text)
+			out.Before = append(out.Before, text)
 		case 1:
-			behind = append(behind, text)
+			out.Behind = append(out.Behind, text)
 		}
 	}
-	speaks := fmt.Sprintf("What speaks for %s instead of %s: %s", a.Name, b.Name, list(before))
-	if len(before) == 0 {
-		speaks = fmt.Sprintf("Nothing that was measured speaks for %s instead of %s", a.Name, b.Name)
-	}
-	if len(behind) == 0 {
-		return speaks + "."
-	}
-	return fmt.Sprintf("%s; what speaks against it: %s.", speaks, list(behind))
+	return sentence("against", out)
 }
