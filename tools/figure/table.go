@@ -86,15 +86,18 @@ var table struct {
 	Phrases map[string]string
 	Methods map[Method]methodText
 	Units   map[string]Unit
-	Groups  []Group
-	Columns []Column
+
+	Properties []Property
+	Groups     []Group
+	Columns    []Column
 }
 
-// Groups is the table of operations, in the order in which they are shown, and
-// Columns are those of the comparison of designs.
+// Groups is the table of operations, in the order in which they are shown, Columns are those
+// of the comparison of designs, and Properties what benchstat has to know.
 var (
-	Groups  []Group
-	Columns []Column
+	Groups     []Group
+	Columns    []Column
+	Properties []Property
 )
 
 var operations = make(map[Op]*Operation)
@@ -103,7 +106,7 @@ func init() {
 	tomlfile.Embedded("the table's words", wordsSource, &table)
 	addPhrases()
 	tomlfile.Embedded("the table of operations", operationsSource, &table)
-	Groups, Columns = table.Groups, table.Columns
+	Groups, Columns, Properties = table.Groups, table.Columns, table.Properties
 	for i := range Groups {
 		g := &Groups[i]
 		for j := range g.Operations {

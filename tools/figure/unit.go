@@ -14,7 +14,6 @@ type Unit struct {
 	Places     int  // the decimals that are always shown, 0 if the figure decides
 	// Better and Worse say which way a figure went, "" for fewer and more.
 	Better, Worse string
-	Benchstat     string // what the Go benchmark format says of the unit, "" if nothing
 }
 
 // On is the unit's name in JSON and for benchstat.
@@ -36,20 +35,10 @@ func (u Unit) Words(m Method) (better, worse string) {
 	return "fewer", "more"
 }
 
-// Property is what benchstat is told of a unit.
-type Property struct{ Unit, Is string }
-
-// Properties lists what benchstat has to know. Times are not exact.
-func Properties() []Property {
-	var out []Property
-	for _, name := range []string{"op", "bytes", "held", "waits", "rate"} {
-		u := table.Units[name]
-		out = append(out, Property{u.Counted, u.Benchstat})
-		if u.Timed != "" && !u.Cost {
-			out = append(out, Property{u.Timed, u.Benchstat})
-		}
-	}
-	return out
+// Property is what benchstat is told of units.
+type Property struct {
+	Units []string
+	Is    string
 }
 
 // Method is how something was measured: it decides what its unit means.

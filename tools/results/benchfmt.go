@@ -22,10 +22,12 @@ import (
 // benchstat makes a table of its own for each set of them, and would not
 // compare kernels across two.
 func (r *Results) WriteBench(w io.Writer) error {
-	for _, p := range figure.Properties() {
-		if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit() == p.Unit }) {
-			if _, err := fmt.Fprintf(w, "Unit %s %s\n", p.Unit, p.Is); err != nil {
-				return err
+	for _, p := range figure.Properties {
+		for _, unit := range p.Units {
+			if slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unit() == unit }) {
+				if _, err := fmt.Fprintf(w, "Unit %s %s\n", unit, p.Is); err != nil {
+					return err
+				}
 			}
 		}
 	}
