@@ -121,8 +121,14 @@ func (c created) line(cost func(ordinal int) point) series {
 // ordinalPlot draws what each creation cost.
 func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) plot {
 	p := plot{Title: want.title, X: countAxis("vCPUs there already", s.Largest)}
+	dot := "one ioctl"
 	var lines []series
+	var costs []float64
 	for _, c := range drawn {
+		if c.boots > 1 {
+			dot = "the median over boots"
+		}
+		costs = append(costs, c.costs...)
 		cloud := series{Kernel: c.kernel}
 		for i, cost := range c.costs {
 			cloud.Points = append(cloud.Points, point{float64(i), cost})
@@ -135,24 +141,12 @@ func (s *sheet) ordinalPlot(m figure.Method, want part, drawn []created, n int) 
 	_, top := span(lines)
 	p.Y = linear(m.Quantity(), top*headroom)
 
-	dot := "one ioctl"
-	all, above, largest := 0, 0, 0.0
-	for i, c := range drawn {
-		if c.boots > 1 {
-			dot = "the median over boots"
-		}
-		for _, at := range p.Series[i].Points {
-			all++
-			if at.Y > p.Y.max {
-				above++
-			}
-			largest = max(largest, at.Y)
-		}
-	}
 	p.Caption = fmt.Sprintf("%s, for each vCPU of a VM of %d with %s IDs: a dot is %s, the line a running median. ",
 		want.caption, s.Largest, want.ids, dot)
-	if above > 0 {
-		p.Caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ", above, all, number(largest, 0))
+	higher := slices.DeleteFunc(slices.Clone(costs), func(cost float64) bool { return cost <= p.Y.max })
+	if len(higher) > 0 {
+		p.Caption += fmt.Sprintf("%d of %d dots lie higher, at up to %s, and are drawn at the upper edge. ",
+			len(higher), len(costs), number(slices.Max(higher), 0))
 	}
 	// Lines last, above the dots.
 	p.Series = append(p.Series, lines...)
