@@ -63,15 +63,10 @@ var Methods = []Method{ICount, KVM, Running, Native}
 func (m Method) Exact() bool { return m == ICount }
 
 // methodText is what people are told about a method.
-type methodText struct {
-	Title    string // how it is headed
-	Quantity string // what its costs count
-	Sentence string // what its unit means
-	Caption  string // where figures are from, under a plot
-	Repeated string // the unit of repetition
-}
+type methodText struct{ Title, Quantity, Sentence, Caption, Repeated string }
 
-// What people are told about a method, see methodText.
+// Title heads the method, Quantity is what its costs count, Sentence says what its unit means,
+// Caption under a plot where figures are from, and Repeated is the unit of repetition.
 func (m Method) Title() string    { return table.Methods[m].Title }
 func (m Method) Quantity() string { return table.Methods[m].Quantity }
 func (m Method) Sentence() string { return table.Methods[m].Sentence }
