@@ -134,16 +134,7 @@ var quoting = regexp.MustCompile(`(?m)^\s*\.\. (?:kernel-[a-z]+|include|literali
 // it takes Sphinx a third of a second to say it.
 func (s *Submission) sphinxVersion(ctx context.Context) (string, error) {
 	type key struct{}
-	if s.Seen != nil {
-		if known, ok := s.Seen.Load(key{}); ok {
-			return known.(string), nil
-		}
-	}
-	version, err := program.Version(ctx, "sphinx-build", "--version")
-	if err == nil && s.Seen != nil {
-		s.Seen.Store(key{}, version)
-	}
-	return version, err
+	return once(s.Seen, key{}, func() (string, error) { return program.Version(ctx, "sphinx-build", "--version") })
 }
 
 // documentsKey returns what identifies the documents in directories of a tree, and

@@ -24,12 +24,13 @@ var rules = Check{
 	Whole: true,
 	Tree:  true,
 	Run: inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		table, err := loadRules(s.table(rulesFile))
-		if err != nil {
-			return nil, err
-		}
 		if s.Seen == nil {
 			s.Seen = new(sync.Map)
+		}
+		name := s.table(rulesFile)
+		table, err := once(s.Seen, name, func() (*ruleTable, error) { return loadRules(name) })
+		if err != nil {
+			return nil, err
 		}
 		return table.of(s).check(src, log, s.Seen), nil
 	}),
@@ -38,10 +39,17 @@ var rules = Check{
 // check looks at all files that the table is about.
 func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Finding {
 	var found []Finding
-	files := scans{src, make(map[string]*scan)}
 	matched := make(map[string]int) // accesses, by field
 	for _, name := range src.Names(t.In, ".c", ".h", ".S") {
-		found = append(found, t.fields(name, files.of(name), matched, seen)...)
+		file := readSource(src, name) // not kept: there are many, and hardly any is looked at again
+		for _, f := range t.Fields {
+			in := foundBy(f, file, seen, f.check)
+			matched[f.Name] += in.matched
+			found = append(found, in.found...)
+		}
+		for _, w := range t.Walks {
+			found = append(found, foundBy(w, file, seen, w.check)...)
+		}
 	}
 	for _, f := range t.Fields {
 		fmt.Fprintf(log, "%s: %d accesses\n", f.Name, matched[f.Name])
@@ -51,64 +59,52 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 			})
 		}
 	}
+
+	files := make(map[string]*source)
+	read := func(name string) *source {
+		if files[name] == nil {
+			files[name] = readSource(src, name)
+		}
+		return files[name]
+	}
 	for _, o := range t.Orders {
-		f := files.of(o.File)
-		list := once(seen, seenKey{t.id, o.id, o.File, f.sum}, func() []Finding { return o.check(f) })
+		list := foundBy(o, read(o.File), seen, o.check)
 		fmt.Fprintf(log, "%s() of %s: %d steps, %d findings\n", o.Function, o.File, len(o.Steps), len(list))
 		found = append(found, list...)
 	}
 	for _, x := range t.Texts {
-		f := files.of(x.File)
-		list := once(seen, seenKey{t.id, x.id, x.File, f.sum}, func() []Finding { return x.check(f) })
+		list := foundBy(x, read(x.File), seen, x.check)
 		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
 		found = append(found, list...)
 	}
 	return found
 }
 
-// seenKey is what a rule finds in a file depends on: the table, the rule in it, and
-// the file's name and content.
+// source is a file of a tree.
+type source struct {
+	name string
+	data []byte
+	sum  [sha256.Size]byte
+	scan func() *ctoken.File // takes long, so that it is done when it is needed, and once
+}
+
+func readSource(src *tree.Overlay, name string) *source {
+	data := src.Read(name)
+	return &source{name, data, sha256.Sum256(data), sync.OnceValue(func() *ctoken.File { return ctoken.Scan(data) })}
+}
+
+// seenKey is what a rule finds in a file depends on: the rule, and the file's name and
+// content.
 type seenKey struct {
-	table, rule, name string
-	sum               [sha256.Size]byte
+	rule any // a pointer
+	name string
+	sum  [sha256.Size]byte
 }
 
-// once returns what seen has, or what is found, and keeps that.
-func once[T any](seen *sync.Map, key seenKey, find func() T) T {
-	if known, ok := seen.Load(key); ok {
-		return known.(T)
-	}
-	found := find()
-	seen.Store(key, found)
+// foundBy returns what a rule finds in a file, as seen has it or check returns it.
+func foundBy[T any](rule any, file *source, seen *sync.Map, check func(*source) T) T {
+	found, _ := once(seen, seenKey{rule, file.name, file.sum}, func() (T, error) { return check(file), nil })
 	return found
-}
-
-// scans are the files of a tree, each of which is read once.
-type scans struct {
-	src   *tree.Overlay
-	files map[string]*scan
-}
-
-func (s scans) of(name string) *scan {
-	if s.files[name] == nil {
-		data := s.src.Read(name)
-		s.files[name] = &scan{data: data, sum: sha256.Sum256(data)}
-	}
-	return s.files[name]
-}
-
-// scan is a file and, when they were needed, its tokens.
-type scan struct {
-	data   []byte
-	sum    [sha256.Size]byte
-	tokens *ctoken.File
-}
-
-func (s *scan) scan() *ctoken.File {
-	if s.tokens == nil {
-		s.tokens = ctoken.Scan(s.data)
-	}
-	return s.tokens
 }
 
 // accesses are those to a field in a file.
@@ -117,44 +113,20 @@ type accesses struct {
 	found   []Finding
 }
 
-// fields looks at the accesses and the walks in a file, and counts accesses by field.
-// The file's tokens are not kept: there are many files, and hardly any is looked at
-// again.
-func (t *ruleTable) fields(name string, file *scan, matched map[string]int, seen *sync.Map) (found []Finding) {
-	own := &scan{data: file.data}
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		in := once(seen, seenKey{t.id, f.id, name, file.sum}, func() (in accesses) {
-			if bytes.Contains(own.data, []byte(f.Name)) {
-				in.matched, in.found = f.check(name, own.data, own.scan().Tokens)
-			}
-			return in
-		})
-		matched[f.Name] += in.matched
-		found = append(found, in.found...)
-	}
-	for _, w := range t.Walks {
-		found = append(found, once(seen, seenKey{t.id, w.id, name, file.sum}, func() []Finding {
-			if !bytes.Contains(own.data, []byte(w.Name)) {
-				return nil
-			}
-			return w.check(name, own.data, own.scan().Tokens)
-		})...)
-	}
-	return found
-}
-
 // writers are the punctuators that write what stands before them.
 var writers = []string{"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "++", "--"}
 
-// check looks at all accesses to the field in a file, and returns how many
-// there are.
-func (f *fieldRule) check(name string, data []byte, tokens []ctoken.Token) (accesses int, found []Finding) {
+// check looks at all accesses to the field in a file.
+func (f *fieldRule) check(file *source) (in accesses) {
+	if !bytes.Contains(file.data, []byte(f.Name)) {
+		return in
+	}
+	tokens := file.scan().Tokens
 	for i := 2; i < len(tokens); i++ {
 		if tokens[i].Text != f.Name || !f.accessed(tokens, i) {
 			continue
 		}
-		accesses++
+		in.matched++
 		fn := tokens[i].Func
 		var allowed []string
 		var elsewhere []string // functions in which it may be done as it is done
@@ -172,7 +144,7 @@ func (f *fieldRule) check(name string, data []byte, tokens []ctoken.Token) (acce
 			continue
 		}
 		finding := Finding{
-			File: name, Line: tokens[i].Line, Function: fn, Found: statement(data, tokens, i), Why: f.Why,
+			File: file.name, Line: tokens[i].Line, Function: fn, Found: statement(file.data, tokens, i), Why: f.Why,
 			Message: f.Name + " is accessed in a way that it must not be", Expected: strings.Join(allowed, "\n"),
 		}
 		if len(elsewhere) > 0 {
@@ -181,9 +153,9 @@ func (f *fieldRule) check(name string, data []byte, tokens []ctoken.Token) (acce
 		if finding.Expected == "" {
 			finding.Expected = "no access to " + f.Name + " here"
 		}
-		found = append(found, finding)
+		in.found = append(in.found, finding)
 	}
-	return accesses, found
+	return in
 }
 
 // accessed says whether token i is an access to the field.
@@ -242,7 +214,11 @@ func statement(data []byte, tokens []ctoken.Token, i int) string {
 
 // check looks whether each walk in a file does something with what it visits. A
 // macro that passes the walk on to its own caller has no body.
-func (w *walkRule) check(name string, data []byte, tokens []ctoken.Token) (found []Finding) {
+func (w *walkRule) check(file *source) (found []Finding) {
+	if !bytes.Contains(file.data, []byte(w.Name)) {
+		return nil
+	}
+	tokens := file.scan().Tokens
 	for i := 1; i+1 < len(tokens); i++ {
 		if tokens[i].Text != w.Name || tokens[i+1].Text != "(" || tokens[i].Func == "" || tokens[i].Func == w.Name {
 			continue
@@ -254,8 +230,8 @@ func (w *walkRule) check(name string, data []byte, tokens []ctoken.Token) (found
 		visited := args[len(args)-2][0].Text
 		if !slices.ContainsFunc(body, func(t ctoken.Token) bool { return t.Text == visited }) {
 			found = append(found, Finding{
-				File: name, Line: tokens[i].Line, Function: tokens[i].Func, Message: "the walk does nothing with what it visits",
-				Expected: "a body that names " + visited, Found: statement(data, body, 0), Why: w.Why,
+				File: file.name, Line: tokens[i].Line, Function: tokens[i].Func, Message: "the walk does nothing with what it visits",
+				Expected: "a body that names " + visited, Found: statement(file.data, body, 0), Why: w.Why,
 			})
 		}
 	}
@@ -291,8 +267,7 @@ func arguments(tokens []ctoken.Token) (args [][]ctoken.Token, statement []ctoken
 }
 
 // check looks whether the steps stand in the function, in their order.
-func (o *orderRule) check(file *scan) []Finding {
-	data := file.data
+func (o *orderRule) check(file *source) []Finding {
 	body := file.scan().Function(o.Function)
 	if len(body) == 0 {
 		return []Finding{{
@@ -302,7 +277,7 @@ func (o *orderRule) check(file *scan) []Finding {
 	var found []Finding
 	add := func(at int, message, expected string) {
 		found = append(found, Finding{
-			File: o.File, Line: body[at].Line, Function: o.Function, Message: message, Expected: expected, Found: statement(data, body, at), Why: o.Why,
+			File: o.File, Line: body[at].Line, Function: o.Function, Message: message, Expected: expected, Found: statement(file.data, body, at), Why: o.Why,
 		})
 	}
 	at, listed := 0, make(map[string]int) // where the last step ends, and how often each is in the table
@@ -372,7 +347,7 @@ func tells(p form) bool {
 }
 
 // check looks whether the form stands in the file.
-func (x *textRule) check(file *scan) []Finding {
+func (x *textRule) check(file *source) []Finding {
 	if at, _ := x.Form.Find(file.scan().Tokens, 0); at >= 0 {
 		return nil
 	}

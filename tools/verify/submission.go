@@ -134,6 +134,23 @@ type after struct {
 // errNotApplied is why what needs the patched tree is not run.
 var errNotApplied = errors.New("the series does not apply: see what the check \"applies\" says")
 
+// once returns what seen has under a key, or what find does, which seen then keeps.
+// Nothing is kept if there is an error, or seen is nil.
+func once[T any](seen *sync.Map, key any, find func() (T, error)) (T, error) {
+	if seen == nil {
+		return find()
+	}
+	if known, ok := seen.Load(key); ok {
+		return known.(T), nil
+	}
+	found, err := find()
+	if err != nil {
+		return found, err
+	}
+	kept, _ := seen.LoadOrStore(key, found)
+	return kept.(T), nil
+}
+
 // apply applies the series in memory, once.
 func (s *Submission) apply() *after {
 	if s.after == nil {

@@ -5,12 +5,10 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 
-	"vcpulab/tools/cache"
 	"vcpulab/tools/ctoken"
 	"vcpulab/tools/tomlfile"
 )
@@ -37,13 +35,11 @@ func (f *form) UnmarshalText(text []byte) (err error) {
 type ruleTable struct {
 	// In are the directories and files in which fields are looked for, as
 	// path.Match has them.
-	In     []string    `toml:"in"`
-	Fields []fieldRule `toml:"field"`
-	Walks  []walkRule  `toml:"walk"`
-	Orders []orderRule `toml:"order"`
-	Texts  []textRule  `toml:"text"`
-
-	id string // of the file's content
+	In     []string     `toml:"in"`
+	Fields []*fieldRule `toml:"field"`
+	Walks  []*walkRule  `toml:"walk"`
+	Orders []*orderRule `toml:"order"`
+	Texts  []*textRule  `toml:"text"`
 }
 
 // fieldRule says how a field of a structure may be accessed, or a function called.
@@ -62,8 +58,6 @@ type fieldRule struct {
 	Call   bool         `toml:"call"`
 	Why    string       `toml:"why"`
 	Access []accessRule `toml:"access"`
-
-	id string // in the table, as those of other rules
 }
 
 // accessRule is a form that accesses may have.
@@ -82,8 +76,6 @@ func (a *accessRule) may(function string) bool {
 type walkRule struct {
 	Name string `toml:"name"`
 	Why  string `toml:"why"`
-
-	id string
 }
 
 // orderRule says what a function has to do, in which order.
@@ -97,8 +89,6 @@ type orderRule struct {
 	// Last: the function ends with the last step.
 	Last bool      `toml:"last"`
 	Gaps []gapRule `toml:"gap"`
-
-	id string
 }
 
 // gapRule says what must not stand between two patterns.
@@ -114,16 +104,14 @@ type textRule struct {
 	Form form     `toml:"form"`
 	Why  string   `toml:"why"`
 	Sets []string `toml:"sets"` // as those of a field
-
-	id string
 }
 
 // of returns the rules that are about the tree of a submission.
 func (t *ruleTable) of(s *Submission) *ruleTable {
 	own := *t
-	own.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f fieldRule) bool { return !s.has(f.Sets) })
-	own.Orders = slices.DeleteFunc(slices.Clone(t.Orders), func(o orderRule) bool { return !s.has(o.Sets) })
-	own.Texts = slices.DeleteFunc(slices.Clone(t.Texts), func(x textRule) bool { return !s.has(x.Sets) })
+	own.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f *fieldRule) bool { return !s.has(f.Sets) })
+	own.Orders = slices.DeleteFunc(slices.Clone(t.Orders), func(o *orderRule) bool { return !s.has(o.Sets) })
+	own.Texts = slices.DeleteFunc(slices.Clone(t.Texts), func(x *textRule) bool { return !s.has(x.Sets) })
 	return &own
 }
 
@@ -133,24 +121,6 @@ func loadRules(name string) (*ruleTable, error) {
 	if err := tomlfile.Load(name, t); err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	t.id = cache.Key(string(text))
-	for i := range t.Fields {
-		t.Fields[i].id = fmt.Sprintf("field %d", i)
-	}
-	for i := range t.Walks {
-		t.Walks[i].id = fmt.Sprintf("walk %d", i)
-	}
-	for i := range t.Orders {
-		t.Orders[i].id = fmt.Sprintf("order %d", i)
-	}
-	for i := range t.Texts {
-		t.Texts[i].id = fmt.Sprintf("text %d", i)
-	}
-
 	var errs []error
 	need := func(rule, key, text string) {
 		if text == "" {
