@@ -24,75 +24,57 @@ var (
 // than git's own.
 func ofOthers(patches []*series.Patch, log io.Writer) (found []Finding) {
 	for _, p := range patches {
-		var is []counted // a line a file, and the totals
-		complete := false
-		for line := range strings.Lines(above(p.Below())) {
-			line = strings.TrimRight(line, " \r\n")
-			if complete = statTotal.MatchString(line); complete || statLine.MatchString(line) {
-				is = append(is, readCounted(line))
-			} else {
-				is = nil // that was of the notes
-			}
-			if complete {
-				break
-			}
-		}
-		if !complete {
+		is := statOf(p)
+		if is == nil {
 			continue
 		}
 
-		var want []counted
+		var want []string
 		insertions, deletions := 0, 0
 		for _, f := range p.Files {
 			removed, added := f.Lines()
 			insertions, deletions = insertions+len(added), deletions+len(removed)
-			n := len(added) + len(removed)
-			want = append(want, counted{fmt.Sprintf(" %s | %d", cmp.Or(f.NewPath(), f.OldPath()), n), []int{n}})
+			want = append(want, fmt.Sprintf(" %s | %d", cmp.Or(f.NewPath(), f.OldPath()), len(added)+len(removed)))
 		}
-		want = append(want, counted{
-			fmt.Sprintf(" %d files changed, %d insertions(+), %d deletions(-)", len(p.Files), insertions, deletions),
-			[]int{len(p.Files), insertions, deletions},
-		})
-		fmt.Fprintln(log, p.Name)
-		for _, line := range want {
-			fmt.Fprintln(log, line.text)
-		}
-		for i := range max(len(is), len(want)) {
-			if i < len(is) && i < len(want) && slices.Equal(is[i].counts, want[i].counts) {
-				continue
-			}
-			f := Finding{Patch: p.Name, Message: "the diffstat is not that of the diff", Do: "make the patch again with git format-patch"}
-			if i < len(want) {
-				f.Expected = want[i].text
-			}
-			if i < len(is) {
-				f.Found = is[i].text
-			}
+		want = append(want, fmt.Sprintf(" %d files changed, %d insertions(+), %d deletions(-)", len(p.Files), insertions, deletions))
+		fmt.Fprintf(log, "%s\n%s\n", p.Name, strings.Join(want, "\n"))
+		if n, f := difference(is, want, func(a, b string) bool { return slices.Equal(numbers(a), numbers(b)) }); n > 0 {
+			f.Patch, f.Message, f.Do = p.Name, "the diffstat is not that of the diff", "make the patch again with git format-patch"
 			found = append(found, f)
-			break
 		}
 	}
 	return found
 }
 
-// counted is a line of a diffstat: of a file its lines, or of all the files, insertions
-// and deletions.
-type counted struct {
-	text   string
-	counts []int
+// statOf returns the lines of a mail's diffstat, of which the totals are the last; nil
+// if it has none.
+func statOf(p *series.Patch) []string {
+	var stat []string
+	for line := range strings.Lines(above(p.Below())) {
+		line = strings.TrimRight(line, " \r\n")
+		switch {
+		case statTotal.MatchString(line):
+			return append(stat, line)
+		case statLine.MatchString(line):
+			stat = append(stat, line)
+		default:
+			stat = nil // that was of the notes
+		}
+	}
+	return nil
 }
 
-// readCounted reads a line that statTotal or statLine matches. What a mail leaves out, as
-// of a binary file, is 0.
-func readCounted(line string) counted {
+// numbers returns those of a line of a diffstat: of a file its lines, or of all the
+// files, insertions and deletions. What a mail leaves out, as of a binary file, is 0.
+func numbers(line string) []int {
 	m := statTotal.FindStringSubmatch(line)
 	if m == nil {
 		m = statLine.FindStringSubmatch(line)
 	}
-	c := counted{text: line}
-	for _, number := range m[1:] {
+	var list []int
+	for _, number := range m[min(1, len(m)):] {
 		n, _ := strconv.Atoi(number) // digits, or nothing
-		c.counts = append(c.counts, n)
+		list = append(list, n)
 	}
-	return c
+	return list
 }

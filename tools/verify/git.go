@@ -242,14 +242,15 @@ var diffstat = Check{
 		}
 		var found []Finding
 		for i, p := range s.Series.Patches {
-			want := above(below(mails[i+1]))
+			_, want, _ := strings.Cut(mails[i+1], "\n---\n")
+			want = above(want)
 			is := above(p.Below())
 			fmt.Fprintf(log, "%s\n%s\n", p.Name, want)
 			if is == want || strings.HasSuffix(is, "\n"+want) { // notes may stand before it
 				continue
 			}
-			lines := strings.Split(is, "\n")
-			f := difference(lines[max(0, len(lines)-1-strings.Count(want, "\n")):], want)
+			lines, wanted := strings.Split(is, "\n"), strings.Split(want, "\n")
+			_, f := difference(lines[max(0, len(lines)-len(wanted)):], wanted, equal)
 			f.Patch, f.Message = p.Name, "the diffstat is not that of the diff"
 			f.Do = "git am the series, and git format-patch it again; vcpulab generate --write for a generated patch"
 			found = append(found, f)
@@ -295,8 +296,8 @@ var cover = Check{
 		if at < 0 {
 			return []Finding{{Patch: c.Name, Message: "there is no shortlog", Expected: head, Do: "end the letter with what the check's log has"}}, nil
 		}
-		f := difference(strings.Split(strings.TrimSpace(text[at:]), "\n"), want)
-		f.Patch, f.Message = c.Name, "shortlog and diffstat are not what git makes of the patches: "+f.Message
+		n, f := difference(strings.Split(strings.TrimSpace(text[at:]), "\n"), strings.Split(want, "\n"), equal)
+		f.Patch, f.Message = c.Name, "shortlog and diffstat are not what git makes of the patches: "+progress.Count(n, "line")+" differ"
 		f.Line = lineIn(c, f.Found)
 		f.Do = "end the letter with what the check's log has"
 		return []Finding{f}, nil
@@ -335,35 +336,32 @@ func (s *Submission) formatted(ctx context.Context) ([]string, error) {
 	return r.mails, nil
 }
 
-// below returns what stands below the message of a mail.
-func below(mail string) string {
-	_, text, _ := strings.Cut(mail, "\n---\n")
-	return text
-}
-
 // above returns what stands above the diff: notes and diffstat.
 func above(text string) string {
 	text, _, _ = strings.Cut("\n"+text, "\ndiff --git ")
 	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(text, "\n"), "---\n"), "\n")
 }
 
-// difference returns a finding for the first line in which is and want differ.
-func difference(is []string, want string) Finding {
-	wanted := strings.Split(want, "\n")
-	more := strings.Split(strings.Repeat("\n", max(len(is), len(wanted))), "\n") // lines that are not there
-	is, wanted = append(slices.Clip(is), more[len(is):]...), append(wanted, more[len(wanted):]...)
-	n := 0
-	var f Finding
-	for i, line := range is {
-		if line == wanted[i] {
-			continue
+// equal is for difference.
+func equal(a, b string) bool { return a == b }
+
+// difference returns in how many lines is and want differ, and a finding for the first
+// of them.
+func difference(is, want []string, same func(a, b string) bool) (n int, f Finding) {
+	at := func(lines []string, i int) string {
+		if i < len(lines) {
+			return lines[i]
 		}
-		if n++; n == 1 {
-			f.Expected, f.Found = wanted[i], line
+		return ""
+	}
+	for i := range max(len(is), len(want)) {
+		if found, expected := at(is, i), at(want, i); !same(found, expected) {
+			if n++; n == 1 {
+				f.Expected, f.Found = expected, found
+			}
 		}
 	}
-	f.Message = progress.Count(n, "line") + " differ"
-	return f
+	return n, f
 }
 
 // lineIn returns the last line of a mail that is this one, from 1, or 0.
