@@ -216,12 +216,8 @@ func (e *interfaceEntry) removedBy(p *series.Patch) bool {
 
 // lineOf returns the line of data that the offset is in.
 func lineOf(data []byte, at int) string {
-	from := bytes.LastIndexByte(data[:at], '\n') + 1
-	to := bytes.IndexByte(data[at:], '\n')
-	if to < 0 {
-		to = len(data) - at
-	}
-	return strings.TrimSpace(string(data[from : at+to]))
+	line, _, _ := bytes.Cut(data[bytes.LastIndexByte(data[:at], '\n')+1:], []byte("\n"))
+	return strings.TrimSpace(string(line))
 }
 
 // loadRetired reads the table. Errors have the exit code for wrong use.
@@ -296,21 +292,20 @@ var selftests = Check{
 func (s *Submission) newTest(ctx context.Context, name, makefile string, listed map[string][]string) ([]Finding, error) {
 	var found []Finding
 	test := strings.TrimPrefix(strings.TrimSuffix(name, ".c"), selftestsDir+"/")
-	if !strings.HasPrefix(test, "lib/") {
-		in := listed[test]
-		arch, _, _ := strings.Cut(test, "/")
-		switch {
-		case len(in) == 0:
-			found = append(found, Finding{
-				File: name, Message: "it is not in " + makefile, Do: "add a line TEST_GEN_PROGS_... += " + test,
-			})
-		case arch != test && !slices.ContainsFunc(in, func(v string) bool { return strings.HasSuffix(v, "_"+arch) }):
-			found = append(found, Finding{
-				File: makefile, Message: test + " is listed for another architecture than it is for", Expected: "TEST_GEN_PROGS_" + arch, Found: strings.Join(in, ", "),
-			})
-		}
-	} else if in := listed[test+".c"]; len(in) == 0 {
-		found = append(found, Finding{File: name, Message: "it is not in " + makefile, Do: "add a line LIBKVM... += " + test + ".c"})
+	variable, as := "TEST_GEN_PROGS_...", test
+	ofLibrary := strings.HasPrefix(test, "lib/")
+	if ofLibrary {
+		variable, as = "LIBKVM...", test+".c"
+	}
+	in := listed[as]
+	arch, _, ofArch := strings.Cut(test, "/")
+	switch {
+	case len(in) == 0:
+		found = append(found, Finding{File: name, Message: "it is not in " + makefile, Do: "add a line " + variable + " += " + as})
+	case ofArch && !ofLibrary && !slices.ContainsFunc(in, func(v string) bool { return strings.HasSuffix(v, "_"+arch) }):
+		found = append(found, Finding{
+			File: makefile, Message: test + " is listed for another architecture than it is for", Expected: "TEST_GEN_PROGS_" + arch, Found: strings.Join(in, ", "),
+		})
 	}
 	r, err := s.repository(ctx)
 	if err != nil {
@@ -324,7 +319,7 @@ func (s *Submission) newTest(ctx context.Context, name, makefile string, listed 
 		switch {
 		case ignored && !want:
 			found = append(found, Finding{File: name, Message: ".gitignore leaves it out: git add does not take it", Do: "except it there"})
-		case !ignored && want && !strings.HasPrefix(test, "lib/"):
+		case !ignored && want && !ofLibrary:
 			found = append(found, Finding{File: file, Message: "git lists the program that is built as a new file", Do: "add it to " + selftestsDir + "/.gitignore"})
 		}
 	}
@@ -346,8 +341,7 @@ var listLine = regexp.MustCompile(`^((?:TEST_(?:GEN_)?PROGS|LIBKVM)\w*)\s*[+:?]?
 // listedTests returns in which variables each test or file is listed.
 func listedTests(makefile []byte) map[string][]string {
 	in := make(map[string][]string)
-	text := strings.ReplaceAll(string(makefile), "\\\n", " ")
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.ReplaceAll(string(makefile), "\\\n", " ")) {
 		line, _, _ = strings.Cut(strings.TrimSpace(line), "#")
 		if m := listLine.FindStringSubmatch(line); m != nil {
 			for _, word := range strings.Fields(m[2]) {
