@@ -49,9 +49,6 @@ type areaState struct {
 	Warnings map[string][]Warning `json:"warnings,omitempty"`
 }
 
-// removed stands for the ID of a missing file.
-const removed = "removed"
-
 // identify returns what identifies a tree as far as a result depends on it: its
 // base, and what those paths hold that differ from it and matter.
 func identify(base, t tree.Tree, changed []string, matters func(name string) bool) ([]string, error) {
@@ -68,7 +65,7 @@ func identify(base, t tree.Tree, changed []string, matters func(name string) boo
 		}
 		id, err := tree.FileBlobID(dir, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			id, err = removed, nil
+			id, err = "removed", nil
 		}
 		if err != nil {
 			return nil, err
@@ -99,10 +96,10 @@ func openArea(ctx context.Context, c *cache.Cache, kind, key string) (a *area, e
 		return nil, err
 	}
 	err = jsonfile.Load(a.stateFile(), &a.state)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
-	case err != nil || a.state.Building || kind != kindArea && a.state.Started && a.state.Warnings == nil:
+	}
+	if err != nil || a.state.Building || kind != kindArea && a.state.Started && a.state.Warnings == nil {
 		// It is unknown what the files in out were made of, whether they are
 		// whole, or what make said about them.
 		return a, a.clear()

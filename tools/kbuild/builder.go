@@ -173,7 +173,6 @@ type build struct {
 	config     Config   // that is asked for
 	toolchain  Toolchain
 	kind, key  string // in the cache
-	elsewhere  bool   // see ObjectSpec
 
 	areaKind, areaKey string
 }
@@ -238,14 +237,10 @@ func (b *build) populate(ctx context.Context, fill func(ctx context.Context, a *
 
 // finalConfig reads the configuration that Kconfig made, in which nothing that
 // was asked for may be missing.
-func (b *build) finalConfig(a *area) (Config, error) {
+func (b *build) finalConfig(a *area, asked Config) (Config, error) {
 	final, err := readConfig(filepath.Join(a.out, ".config"))
 	if err != nil {
 		return nil, err
-	}
-	asked := b.config
-	if b.elsewhere {
-		asked = slices.DeleteFunc(slices.Clone(asked), func(s Setting) bool { return s.Symbol != "CONFIG_KVM" })
 	}
 	others, err := asked.checkKept(final, os.DirFS(a.src), b.Arch.Source, b.ForAnother)
 	if err != nil {

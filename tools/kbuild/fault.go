@@ -231,7 +231,8 @@ func FirstFault(r io.Reader) (Fault, error) {
 		sparse       bool     // lines that follow are sparse's, which does not fail a build
 		stop, target string   // what make said first
 	)
-	lines := scanLines(r)
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 4<<20) // package program splits longer ones
 	for lines.Scan() {
 		line := strings.ToValidUTF8(lines.Text()[:min(len(lines.Text()), maxLogLine)], "?")
 		if m := makeFailed.FindStringSubmatch(line); m != nil {
@@ -288,12 +289,4 @@ func (f *Fault) addExcerpt(before, after []string) {
 			f.Line, _ = strconv.Atoi(m[2])
 		}
 	}
-}
-
-// scanLines returns a scanner of make's output, in which package program splits
-// longer lines.
-func scanLines(r io.Reader) *bufio.Scanner {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 4<<20)
-	return lines
 }

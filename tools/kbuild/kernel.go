@@ -218,7 +218,7 @@ func (k kernelBuild) configure(ctx context.Context, a *area, m makeRun) (Config,
 	if err := a.run(ctx, &m, true); err != nil {
 		return nil, err
 	}
-	return k.finalConfig(a)
+	return k.finalConfig(a, k.config)
 }
 
 // collect copies what was built from kbuild's output directory to dir, and

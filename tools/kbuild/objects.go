@@ -103,7 +103,6 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err != nil {
 		return nil, err
 	}
-	common.elsewhere = spec.Elsewhere
 	o := objectBuild{build: common, spec: spec}
 	if spec.WithoutSparse == "" {
 		o.check = checkCommand
@@ -224,7 +223,11 @@ func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun) (Config
 		}
 	}
 
-	final, err := o.finalConfig(a)
+	asked := o.config
+	if o.spec.Elsewhere {
+		asked = slices.DeleteFunc(slices.Clone(asked), func(s Setting) bool { return s.Symbol != "CONFIG_KVM" })
+	}
+	final, err := o.finalConfig(a, asked)
 	if err != nil {
 		return nil, err
 	}
