@@ -16,19 +16,19 @@ type Pattern struct {
 	items []string
 }
 
-// ParsePattern reads a pattern.
-func ParsePattern(text string) (Pattern, error) {
-	p := Pattern{text: text}
-	for _, t := range Scan([]byte(text)).Tokens {
+// UnmarshalText reads a pattern. It implements [encoding.TextUnmarshaler].
+func (p *Pattern) UnmarshalText(text []byte) error {
+	*p = Pattern{text: string(text)}
+	for _, t := range Scan(text).Tokens {
 		p.items = append(p.items, t.Text)
 	}
 	if len(p.items) == 0 {
-		return p, fmt.Errorf("the pattern %q has no tokens", text)
+		return fmt.Errorf("the pattern %q has no tokens", text)
 	}
 	if strings.HasPrefix(p.items[0], "$") {
-		return p, fmt.Errorf("the pattern %q begins with an expression, whose beginning is unknown", text)
+		return fmt.Errorf("the pattern %q begins with an expression, whose beginning is unknown", text)
 	}
-	return p, nil
+	return nil
 }
 
 // String returns the pattern as it was written.

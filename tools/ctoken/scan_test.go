@@ -120,8 +120,8 @@ func TestPattern(t *testing.T) {
 		"first of the lines": {"x", "a x x", 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := ParsePattern(c.pattern)
-			if err != nil {
+			var p Pattern
+			if err := p.UnmarshalText([]byte(c.pattern)); err != nil {
 				t.Fatal(err)
 			}
 			if at, n := p.Find(Scan([]byte(c.src)).Tokens, 0); at != c.at || n != c.n {
@@ -130,7 +130,7 @@ func TestPattern(t *testing.T) {
 		})
 	}
 	for _, bad := range []string{"", "/* a */", "$e->b"} {
-		if _, err := ParsePattern(bad); err == nil {
+		if err := new(Pattern).UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q: expected an error, found none", bad)
 		}
 	}

@@ -189,7 +189,7 @@ func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
 const reach = 80
 
 // covers says whether a pattern matches some tokens of which token i is one.
-func covers(p form, tokens []ctoken.Token, i int) bool {
+func covers(p ctoken.Pattern, tokens []ctoken.Token, i int) bool {
 	for at := i; at >= 0 && at > i-reach; at-- {
 		if n := p.Match(tokens[at:]); at+n > i {
 			return true
@@ -304,8 +304,8 @@ func (o *orderRule) check(file *source) []Finding {
 	for _, p := range o.Steps {
 		left, first := listed[p.String()]
 		delete(listed, p.String())
-		if !first || !tells(p) {
-			continue
+		if !first || p.First() == "return" || p.First() == "}" {
+			continue // it means nothing how often a function returns, or a block ends
 		}
 		for pos, n := p.Find(body, 0); pos >= 0; pos, n = p.Find(body, pos+n) {
 			if left--; left < 0 {
@@ -337,13 +337,6 @@ func (o *orderRule) check(file *source) []Finding {
 		}
 	}
 	return found
-}
-
-// tells says whether it means something how often a step is done: to return,
-// or to end a block, does not.
-func tells(p form) bool {
-	first := p.First()
-	return first != "return" && first != "}"
 }
 
 // check looks whether the form stands in the file.

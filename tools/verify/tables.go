@@ -22,15 +22,6 @@ const (
 // table returns the path of a table.
 func (s *Submission) table(name string) string { return filepath.Join(s.Tables, name) }
 
-// form is a pattern of tokens in a table.
-type form struct{ ctoken.Pattern }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (f *form) UnmarshalText(text []byte) (err error) {
-	f.Pattern, err = ctoken.ParsePattern(string(text))
-	return err
-}
-
 // ruleTable is rules.toml.
 type ruleTable struct {
 	// In are the directories and files in which fields are looked for, as
@@ -62,7 +53,7 @@ type fieldRule struct {
 
 // accessRule is a form that accesses may have.
 type accessRule struct {
-	Form form `toml:"form"`
+	Form ctoken.Pattern `toml:"form"`
 	// Only are the functions and macros in which it may be done; none is all.
 	Only []string `toml:"only"`
 }
@@ -85,7 +76,7 @@ type orderRule struct {
 	Why      string   `toml:"why"`
 	Sets     []string `toml:"sets"` // as those of a field
 	// Steps are what it does. Anything may stand between them.
-	Steps []form `toml:"steps"`
+	Steps []ctoken.Pattern `toml:"steps"`
 	// Last: the function ends with the last step.
 	Last bool      `toml:"last"`
 	Gaps []gapRule `toml:"gap"`
@@ -93,17 +84,17 @@ type orderRule struct {
 
 // gapRule says what must not stand between two patterns.
 type gapRule struct {
-	After  form   `toml:"after"`
-	Before form   `toml:"before"`
-	Never  []form `toml:"never"`
+	After  ctoken.Pattern   `toml:"after"`
+	Before ctoken.Pattern   `toml:"before"`
+	Never  []ctoken.Pattern `toml:"never"`
 }
 
 // textRule is a pattern that has to stand in a file.
 type textRule struct {
-	File string   `toml:"file"`
-	Form form     `toml:"form"`
-	Why  string   `toml:"why"`
-	Sets []string `toml:"sets"` // as those of a field
+	File string         `toml:"file"`
+	Form ctoken.Pattern `toml:"form"`
+	Why  string         `toml:"why"`
+	Sets []string       `toml:"sets"` // as those of a field
 }
 
 // of returns the rules that are about the tree of a submission.
