@@ -4,12 +4,10 @@
 // without compiling or booting anything, which takes seconds; a minute where
 // Sphinx has to read documents that have changed.
 //
-// A [Check] is a small value: a name, what it looks at and why that matters,
-// and a function. [Checks] has all of them, and [Run] runs some on a
-// [Submission], which is a series and the tree that it is for. What comes of it
-// is a [Report]: a [Finding] for each thing that is wrong, and a status for
-// each check. A check that could not be run, because a program is missing or
-// because the series does not apply, has not passed.
+// [Run] runs some of the [Checks] on a [Submission], which is a series and the
+// tree that it is for. What comes of it is a [Report]. A check that could not be
+// run, because a program is missing or because the series does not apply, has not
+// passed.
 package verify
 
 import (
@@ -25,13 +23,9 @@ import (
 
 // Check is one thing that is looked at.
 type Check struct {
-	// Name is what --only takes, a word.
-	Name string `json:"name"`
-	// Explain says in a sentence or two what it looks at, and why a
-	// maintainer cares.
-	Explain string `json:"explain"`
-	// Needs are the programs that it cannot do without.
-	Needs []string `json:"needs,omitempty"`
+	Name    string   `json:"name"`            // what --only takes, a word
+	Explain string   `json:"explain"`         // what it looks at, and why a maintainer cares
+	Needs   []string `json:"needs,omitempty"` // programs
 	// Whole says that it looks at what all sets make together, or a rival with
 	// what it needs, not at each.
 	Whole bool `json:"whole,omitempty"`
@@ -94,18 +88,14 @@ type Finding struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Function string `json:"function,omitempty"`
-	// Message says what is wrong.
-	Message string `json:"message"`
+	Message  string `json:"message"` // what is wrong
 	// Expected and Found are what should be there and what is, where that
-	// says more.
+	// says more, Why is what would go wrong, where the message does not say it.
 	Expected string `json:"expected,omitempty"`
 	Found    string `json:"found,omitempty"`
-	// Why says what would go wrong, where the message does not.
-	Why string `json:"why,omitempty"`
-	// Do says what to type, or to change.
-	Do string `json:"do,omitempty"`
-	// Reason is why it stays; then it counts as explained, not as a finding.
-	Reason string `json:"reason,omitempty"`
+	Why      string `json:"why,omitempty"`
+	Do       string `json:"do,omitempty"`     // what to type, or to change
+	Reason   string `json:"reason,omitempty"` // why it stays: it counts as explained, not as a finding
 }
 
 // Place returns where the finding is: "0003-a.patch: a.c:7: f()".

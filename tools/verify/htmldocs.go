@@ -100,12 +100,8 @@ func documentDirs(p *tree.Overlay) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// htmlDocsKind is the kind of results in the cache, htmlDocsHow is raised when
-// Sphinx is asked something else.
-const (
-	htmlDocsKind = "htmldocs"
-	htmlDocsHow  = "1"
-)
+// htmlDocsKind is the kind of results in the cache.
+const htmlDocsKind = "htmldocs"
 
 // htmlDocs returns what Sphinx says of the documents in directories of a tree, or
 // what it said when these were the same.
@@ -158,7 +154,8 @@ func (s *Submission) documentsKey(ctx context.Context, p *tree.Overlay, dirs []s
 	}
 	changed = slices.AppendSeq(changed, maps.Keys(p.Over))
 	slices.Sort(changed)
-	parts := []string{htmlDocsKind, htmlDocsHow, version, base.ID, strings.Join(dirs, " ")}
+	// The number is raised when Sphinx is asked something else.
+	parts := []string{htmlDocsKind, "1", version, base.ID, strings.Join(dirs, " ")}
 	for _, name := range slices.Compact(changed) {
 		if !quotes && !strings.HasPrefix(name, documentsDir+"/") && !strings.HasPrefix(name, "tools/docs/") && !strings.HasPrefix(name, "tools/lib/python/") && !strings.HasPrefix(name, "scripts/kernel-doc") {
 			continue

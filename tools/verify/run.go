@@ -34,34 +34,26 @@ const (
 
 // Result is what became of a check.
 type Result struct {
-	Name   string `json:"name"`
-	Status Status `json:"status"`
-	// Findings are what is wrong, Explained what is not as it should be for a
-	// reason that is given.
+	Name      string    `json:"name"`
+	Status    Status    `json:"status"`
 	Findings  []Finding `json:"findings"`
-	Explained []Finding `json:"explained,omitempty"`
-	// Why says why it was not run, and Package which Debian package brings
-	// what is missing, if that is known.
-	Why     string  `json:"why,omitempty"`
-	Package string  `json:"package,omitempty"`
-	Seconds float64 `json:"seconds"`
-	// Log is the path of what it wrote; "" if no logs are kept.
-	Log string `json:"log,omitempty"`
+	Explained []Finding `json:"explained,omitempty"` // what is not as it should be for a reason that is given
+	Why       string    `json:"why,omitempty"`       // it was not run
+	Package   string    `json:"package,omitempty"`   // of Debian, that brings what is missing, if that is known
+	Seconds   float64   `json:"seconds"`
+	Log       string    `json:"log,omitempty"` // path of what it wrote; "" if no logs are kept
 
 	err error // why it was not run
 }
 
 // Report is what became of all.
 type Report struct {
-	// Sets are the names of the sets, Patches is how many they have.
-	Sets    []string `json:"sets"`
-	Patches int      `json:"patches"`
-	Checks  []Result `json:"checks"`
-	// Findings counts those of all checks, NotRun the checks that were not.
-	Findings int `json:"findings"`
-	NotRun   int `json:"not_run"`
-	// Dir is where the logs are.
-	Dir string `json:"dir,omitempty"`
+	Sets     []string `json:"sets"`    // their names
+	Patches  int      `json:"patches"` // how many they have
+	Checks   []Result `json:"checks"`
+	Findings int      `json:"findings"` // of all checks
+	NotRun   int      `json:"not_run"`  // checks
+	Dir      string   `json:"dir,omitempty"`
 }
 
 // Run runs checks, one after another, each on those of the submissions that it is

@@ -78,17 +78,14 @@ func checkpatchFinding(patch string, f series.CheckpatchFinding) Finding {
 	return found
 }
 
-// checkpatchKind is the kind of results in the cache, checkpatchHow is raised
-// when package series asks checkpatch something else.
-const (
-	checkpatchKind = "checkpatch"
-	checkpatchHow  = "1"
-)
+// checkpatchKind is the kind of results in the cache.
+const checkpatchKind = "checkpatch"
 
 // checkpatch returns what checkpatch says of a patch. It reads the tree, too,
 // so that the result is kept by both.
 func (s *Submission) checkpatch(ctx context.Context, p *series.Patch) (*series.CheckpatchResult, error) {
-	key := cache.Key(checkpatchKind, checkpatchHow, s.Base.ID, p.Name, string(p.Mail))
+	// The number is raised when package series asks checkpatch something else.
+	key := cache.Key(checkpatchKind, "1", s.Base.ID, p.Name, string(p.Mail))
 	r, _, err := cache.Result(ctx, s.Cache, checkpatchKind, key, func(ctx context.Context) (*series.CheckpatchResult, error) {
 		return series.Checkpatch(ctx, s.Base.Dir, p)
 	})

@@ -21,36 +21,26 @@ import (
 
 // Submission is what is looked at: a set of patches, or all of them.
 type Submission struct {
-	// Set is the name of the set; "" if there is one without a name, and for
-	// all of them.
-	Set string
-	// Rival says that Set is the name of a rival.
-	Rival bool
+	Set   string // its name; "" if there is one without a name, and for all of them
+	Rival bool   // Set is the name of a rival
 	// Whole says that Series is all sets, or with the name of a rival that and
 	// all that it needs. Sets are the names of them.
 	Whole bool
 	Sets  []string
 	// Series is the series, and Base the tree that it is for, which is only
 	// read. No patched tree is made.
-	Series *series.Series
-	Base   tree.Tree
-	// Relocate finds hunks by their context: the series need not be made for Base.
-	Relocate bool
-	// Pin says which files are known of the base.
-	Pin *pin.Pin
+	Series   *series.Series
+	Base     tree.Tree
+	Relocate bool     // find hunks by their context: the series need not be made for Base
+	Pin      *pin.Pin // says which files are known of the base
 	// Author is who has to have written and signed off the mails; nobody is whoever
 	// has written each.
-	Author series.Person
-	// Tables is the directory with the tables that some checks go by.
-	Tables string
-	// Packages says which package brings a program; nil for no such advice.
-	Packages *host.List
-	// Cache keeps what takes long, by content. Checks need it.
-	Cache *cache.Cache
-	// Log shows progress; nil is silent.
-	Log *progress.Log
-	// Jobs is how many programs are run at a time; 0 is one a processor.
-	Jobs int
+	Author   series.Person
+	Tables   string        // directory with the tables that some checks go by
+	Packages *host.List    // says which package brings a program; nil for no such advice
+	Cache    *cache.Cache  // keeps what takes long, by content
+	Log      *progress.Log // nil is silent
+	Jobs     int           // programs that run at a time; 0 is one a processor
 	// Seen keeps what was found in single files, and which version Sphinx has, for who
 	// looks at almost the same tree again, as those that OfSets returns do; nil keeps
 	// nothing.
