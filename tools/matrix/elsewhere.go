@@ -19,11 +19,9 @@ import (
 // Candidate is a set of patches that applies to another kernel than the one that
 // it is made for.
 type Candidate struct {
-	Set string
-	// Paths are those that its patches change.
-	Paths []string
-	// Tree makes that kernel with the set and those that it needs.
-	Tree func(ctx context.Context) (tree.Tree, error)
+	Set   string
+	Paths []string                                     // that its patches change
+	Tree  func(ctx context.Context) (tree.Tree, error) // makes that kernel with the set and those that it needs
 }
 
 // Outcome says whether KVM of that kernel compiles with a set.
@@ -37,11 +35,9 @@ type Outcome struct {
 
 // Failure is a column for which KVM does not compile.
 type Failure struct {
-	Column string `json:"column"`
-	// Fault is the first error.
-	Fault string `json:"fault"`
-	// Without says that it does not compile without the set either.
-	Without bool `json:"without,omitempty"`
+	Column  string `json:"column"`
+	Fault   string `json:"fault"`             // the first error
+	Without bool   `json:"without,omitempty"` // it does not compile without the set either
 }
 
 // String says it in a few words.
@@ -51,11 +47,11 @@ func (o Outcome) String() string {
 		parts = append(parts, strings.Join(o.Compiles, ", "))
 	}
 	for _, f := range o.Fails {
-		text := fmt.Sprintf("not %s: %s", f.Column, f.Fault)
+		format := "not %s: %s"
 		if f.Without {
-			text = fmt.Sprintf("%s does not without it either: %s", f.Column, f.Fault)
+			format = "%s does not without it either: %s"
 		}
-		parts = append(parts, text)
+		parts = append(parts, fmt.Sprintf(format, f.Column, f.Fault))
 	}
 	return strings.Join(parts, "; ")
 }

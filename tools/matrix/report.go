@@ -13,9 +13,6 @@ import (
 	"vcpulab/tools/junit"
 )
 
-// logsDir is the directory of the logs that Write copies.
-const logsDir = "logs"
-
 // WriteText writes the report for people: a table, patch by patch, then what is
 // wrong, then whether all is good.
 func (r *Report) WriteText(w io.Writer) error {
@@ -130,7 +127,7 @@ func (c *Cell) keepLog(dir string) error {
 	if err != nil {
 		return err
 	}
-	c.Log = filepath.Join(dir, logsDir, c.Column, strings.ReplaceAll(rowName(c.Patch), " ", "-")+".log")
+	c.Log = filepath.Join(dir, "logs", c.Column, strings.ReplaceAll(rowName(c.Patch), " ", "-")+".log")
 	if err := os.MkdirAll(filepath.Dir(c.Log), 0o755); err != nil {
 		return err
 	}

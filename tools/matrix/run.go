@@ -33,11 +33,9 @@ type Compiler interface {
 
 // Row is a tree that is compiled.
 type Row struct {
-	// Patch is the last patch in it, 0 for none, and Subject is its subject.
-	Patch   int    `json:"patch"`
-	Subject string `json:"subject"`
-	// Tree makes the tree, or finds it.
-	Tree func(ctx context.Context) (tree.Tree, error) `json:"-"`
+	Patch   int                                          `json:"patch"`   // the last one in it, 0 for none
+	Subject string                                       `json:"subject"` // of that patch
+	Tree    func(ctx context.Context) (tree.Tree, error) `json:"-"`       // makes it, or finds it
 }
 
 // Name returns what the row is called: "base", "patch 3".
@@ -69,34 +67,29 @@ type Cell struct {
 	State  State  `json:"verdict"`
 	// New are warnings that the row before does not have, Gone those that only
 	// the row before has.
-	New  []kbuild.Warning `json:"new,omitempty"`
-	Gone []kbuild.Warning `json:"gone,omitempty"`
-	// Warnings is the number of all.
-	Warnings int     `json:"warnings"`
-	Made     int     `json:"made"` // targets that were made for it
-	All      int     `json:"all"`  // targets that KVM has
-	Seconds  float64 `json:"seconds"`
-	Cached   bool    `json:"cached"` // it was built before, perhaps of another tree
-	Checker  string  `json:"checker,omitempty"`
-	Compiler string  `json:"compiler,omitempty"`
-	Log      string  `json:"log,omitempty"`
-	// Error is why it failed.
-	Error string `json:"error,omitempty"`
+	New      []kbuild.Warning `json:"new,omitempty"`
+	Gone     []kbuild.Warning `json:"gone,omitempty"`
+	Warnings int              `json:"warnings"` // the number of all
+	Made     int              `json:"made"`     // targets that were made for it
+	All      int              `json:"all"`      // targets that KVM has
+	Seconds  float64          `json:"seconds"`
+	Cached   bool             `json:"cached"` // it was built before, perhaps of another tree
+	Checker  string           `json:"checker,omitempty"`
+	Compiler string           `json:"compiler,omitempty"`
+	Log      string           `json:"log,omitempty"`
+	Error    string           `json:"error,omitempty"` // why it failed
 }
 
 // Report is what Run found.
 type Report struct {
-	Columns []string `json:"columns"`
-	Rows    []Row    `json:"rows"`
-	// Cells are in the order of columns, then rows.
-	Cells []Cell `json:"cells"`
-	// WithoutSparse is, by column, why sparse was not used.
-	WithoutSparse map[string]string `json:"withoutSparse,omitempty"`
+	Columns       []string          `json:"columns"`
+	Rows          []Row             `json:"rows"`
+	Cells         []Cell            `json:"cells"`                   // in the order of columns, then rows
+	WithoutSparse map[string]string `json:"withoutSparse,omitempty"` // why, by column
 	// Seconds is how long all took, less than the sum of the cells': columns
 	// are compiled in parallel.
 	Seconds float64 `json:"seconds"`
-	// Dir is where Write has written it; "" before.
-	Dir string `json:"dir,omitempty"`
+	Dir     string  `json:"dir,omitempty"` // where Write has written it; "" before
 }
 
 // checkMachine returns an error if the machine lacks something for any of the
@@ -189,7 +182,7 @@ func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, ro
 		case before == nil:
 			cell.State = Unknown
 		default:
-			cell.New, cell.Gone = subtract(found.Warnings, before.Warnings), subtract(before.Warnings, found.Warnings)
+			cell.New, cell.Gone = without(found.Warnings, before.Warnings), without(before.Warnings, found.Warnings)
 			if len(cell.New) > 0 {
 				cell.State = Warned
 			}
@@ -200,15 +193,9 @@ func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, ro
 	return cells, nil
 }
 
-// subtract returns what is in a and not in b.
-func subtract(a, b []kbuild.Warning) []kbuild.Warning {
-	var only []kbuild.Warning
-	for _, w := range a {
-		if !slices.Contains(b, w) {
-			only = append(only, w)
-		}
-	}
-	return only
+// without returns the warnings that are not among others.
+func without(list, others []kbuild.Warning) []kbuild.Warning {
+	return slices.DeleteFunc(slices.Clone(list), func(w kbuild.Warning) bool { return slices.Contains(others, w) })
 }
 
 // Err returns an error if not all cells are good: with the exit code of a

@@ -12,12 +12,10 @@ import (
 type Difference struct {
 	Column string `json:"column"`
 	// Old and New are how compiling all patches ended, "" where it was not tried.
-	Old State `json:"old,omitempty"`
-	New State `json:"new,omitempty"`
-	// Added are warnings that only the new version brings, Removed those that only
-	// the old one does.
-	Added   []kbuild.Warning `json:"added,omitempty"`
-	Removed []kbuild.Warning `json:"removed,omitempty"`
+	Old     State            `json:"old,omitempty"`
+	New     State            `json:"new,omitempty"`
+	Added   []kbuild.Warning `json:"added,omitempty"`   // that only the new version brings
+	Removed []kbuild.Warning `json:"removed,omitempty"` // that only the old one does
 }
 
 // Versions compares the reports of two versions of a series, and returns the columns
@@ -41,20 +39,13 @@ func Versions(old, new *Report) []Difference {
 	return all
 }
 
-// without returns the warnings that are not among others.
-func without(list, others []kbuild.Warning) []kbuild.Warning {
-	return slices.DeleteFunc(slices.Clone(list), func(w kbuild.Warning) bool { return slices.Contains(others, w) })
-}
-
 // brings returns how compiling a column after all patches ended, and the warnings that
 // the patches bring.
 func (r *Report) brings(column string) (state State, warnings []kbuild.Warning) {
 	for _, c := range r.Cells {
-		if c.Column != column {
-			continue
+		if c.Column == column {
+			state, warnings = c.State, without(append(warnings, c.New...), c.Gone)
 		}
-		state = c.State
-		warnings = without(append(warnings, c.New...), c.Gone)
 	}
 	return state, warnings
 }
