@@ -44,20 +44,13 @@ const Ext = ".cocci"
 
 // Rule is a semantic patch and what its leading comment says.
 type Rule struct {
-	// Name is the name of the file, File its path.
-	Name string
-	File string
-	// Subject is the subject of the generated patch, without its prefix.
-	Subject string
-	// Paths are patterns for directories and files of the kernel tree, see
-	// path.Match.
-	Paths []string
-	// Places finds what the rule is to change.
-	Places *regexp.Regexp
-	// Options are for spatch.
-	Options []string
-	// Text is the whole file.
-	Text []byte
+	Name    string         // of the file
+	File    string         // its path
+	Subject string         // of the generated patch, without its prefix
+	Paths   []string       // patterns of path.Match for directories and files of the kernel tree
+	Places  *regexp.Regexp // what the rule is to change
+	Options []string       // for spatch
+	Text    []byte         // the whole file
 }
 
 // wrong returns the error for a semantic patch that is wrong, which is wrong

@@ -25,29 +25,23 @@ import (
 
 // RunOptions say how to run a rule.
 type RunOptions struct {
-	// Cache is where the result is kept. It is required.
-	Cache *cache.Cache
-	// Log shows progress; nil is silent.
-	Log *progress.Log
-	// Jobs is how many files are processed at a time; 0 is one a processor.
-	Jobs int
+	Cache *cache.Cache  // where the result is kept
+	Log   *progress.Log // nil is silent
+	Jobs  int           // files that are processed at a time; 0 is one a processor
 }
 
 // Result is the change that a rule makes to a source.
 type Result struct {
-	// Files are the files that the rule changes, sorted.
-	Files []string `json:"files"`
+	Files []string `json:"files"` // that the rule changes, sorted
 	// Places is the number of places in the source, In that of the files with
 	// some. Left are those that remain after the change, with their lines
 	// after it.
-	Places int     `json:"places"`
-	In     int     `json:"in"`
-	Left   []Place `json:"left"`
-	// Said are the lines that spatch printed, each after its file's name.
-	Said []string `json:"said,omitempty"`
-	// Spatch and Git are the versions of the programs.
-	Spatch string `json:"spatch"`
-	Git    string `json:"git"`
+	Places int      `json:"places"`
+	In     int      `json:"in"`
+	Left   []Place  `json:"left"`
+	Said   []string `json:"said,omitempty"` // lines that spatch printed, each after its file's name
+	Spatch string   `json:"spatch"`         // the version, as that of git
+	Git    string   `json:"git"`
 	// Change is the diffstat and the diff, as git format-patch --no-signature
 	// --abbrev=12 writes them below the line "---". It is empty if nothing
 	// changes.

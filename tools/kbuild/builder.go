@@ -12,31 +12,26 @@
 //
 // Trees that were made from the same base share a work area for each
 // configuration: a directory src, whose files are hard links to the base's, and
-// a directory out, where kbuild works. To build another tree of the same base,
-// only the files in which it differs from what is in src are replaced, by files
-// with a new modification time, so that kbuild rebuilds what depends on them and
-// nothing else. A file beside them says which tree is in src. It is written
-// before the first file is replaced, so that the next build notices an
-// interruption and repairs it. What was built is copied from out to the cache.
+// a directory out, where kbuild works. To build another tree, only the files in
+// which it differs from what is in src are replaced, by files with a new
+// modification time, so that kbuild rebuilds what depends on them and nothing
+// else. A file beside them says which tree is in src. It is written before the
+// first file is replaced, so that the next build notices an interruption.
 //
 // # Objects
 //
 // [Builder.Objects] compiles KVM alone, for architectures whose kernels are
-// not booted here, with W=1 and sparse, and returns the warnings. It has
-// work areas of its own, so that of a series patch by patch only what each
-// patch changes is compiled. make prints nothing about targets that it does not
-// make: the state of the work area has the warnings about each from when it was
-// made. Nothing is linked; symbols that one of KVM's modules takes from another
-// that does not export them are found in their objects.
+// not booted here, and has work areas of its own. make prints nothing about
+// targets that it does not make: the state of the work area has the warnings
+// about each from when it was made. Nothing is linked; symbols that one of KVM's
+// modules takes from another that does not export them are found in their objects.
 //
 // # External modules
 //
-// A [Kernel] does not need its work area any more: it has what external modules
-// are built against (configuration, generated headers, the programs that kbuild
-// runs, Module.symvers), as a distribution's package of kernel headers does.
-// [Builder.BuildModule] uses that and the kernel's source tree; both are only
-// read. So modules can be built against any kernel in the cache, whatever is in
-// the work area, and several at a time.
+// A [Kernel] has what external modules are built against, as a distribution's
+// package of kernel headers does. So [Builder.BuildModule] can build modules
+// against any kernel in the cache, whatever is in the work area, and several at
+// a time.
 //
 // # Reproducible
 //
@@ -105,12 +100,9 @@ var keep = map[string]int{
 // Builder builds kernels. Its methods may be called by several goroutines:
 // builds in the same work area wait for each other.
 type Builder struct {
-	Cache *cache.Cache
-	// Progress shows what is being built; nil is silent.
-	Progress *progress.Log
-	// Jobs is the number of jobs that make runs at a time, 0 for one more
-	// than there are processors.
-	Jobs int
+	Cache    *cache.Cache
+	Progress *progress.Log // shows what is being built; nil is silent
+	Jobs     int           // that make runs at a time, 0 for one more than there are processors
 }
 
 // env returns the environment that builds get in addition.

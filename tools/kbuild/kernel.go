@@ -30,40 +30,30 @@ type Spec struct {
 	// tree may be. What they set and it cannot have, KVM itself apart, is no error,
 	// and said.
 	ForAnother []string
-	// Compiler is GCC, "clang" or "clang-<version>"; "" is the architecture's.
-	Compiler string
+	Compiler   string // GCC, "clang" or "clang-<version>"; "" is the architecture's
 }
 
 // Kernel is a kernel that was built. It is an entry of the cache, which never
 // changes.
 type Kernel struct {
-	// Dir is the absolute path of the entry.
-	Dir string `json:"-"`
-	// Key identifies it in the cache.
-	Key  string    `json:"key"`
-	Arch arch.Arch `json:"arch"`
-	// Tree is the source tree that it was built from.
-	Tree tree.Tree `json:"tree"`
-	// Release is what `uname -r` prints.
-	Release string `json:"release"`
+	Dir     string    `json:"-"`   // absolute path of the entry
+	Key     string    `json:"key"` // in the cache
+	Arch    arch.Arch `json:"arch"`
+	Tree    tree.Tree `json:"tree"`    // that it was built from
+	Release string    `json:"release"` // what `uname -r` prints
 	// Image is the name, in Dir, of what QEMU's -kernel is given: an ELF
 	// file with debug information that starts by PVH on x86_64, otherwise what
 	// the architecture's boot loaders take.
-	Image string `json:"image"`
-	// Modules are the names, in Dir, of the modules ("modules/kvm.ko").
-	Modules []string `json:"modules"`
+	Image   string   `json:"image"`
+	Modules []string `json:"modules"` // their names in Dir, "modules/kvm.ko"
 	// SHA256 has the SHA-256 of Image, vmlinux and the modules by their
-	// names in Dir, in hexadecimal.
-	SHA256 map[string]string `json:"sha256"`
-	// ConfigHash is the SHA-256 of the final configuration without its
-	// comments, in hexadecimal.
-	ConfigHash string    `json:"configHash"`
-	Toolchain  Toolchain `json:"toolchain"`
-	// Steps is the number of commands that kbuild ran for it, Seconds how
-	// long that took, Cold whether the work area was empty.
-	Steps   int     `json:"steps"`
-	Seconds float64 `json:"seconds"`
-	Cold    bool    `json:"cold"`
+	// names in Dir, ConfigHash is Config.Hash of the final configuration.
+	SHA256     map[string]string `json:"sha256"`
+	ConfigHash string            `json:"configHash"`
+	Toolchain  Toolchain         `json:"toolchain"`
+	Steps      int               `json:"steps"`   // commands that kbuild ran for it
+	Seconds    float64           `json:"seconds"` // that those took
+	Cold       bool              `json:"cold"`    // the work area was empty
 }
 
 // The names of files and directories in Kernel.Dir.
@@ -231,8 +221,7 @@ func (k *Kernel) collect(out, dir, log string) error {
 	k.Release = strings.TrimSpace(string(release))
 	k.Image = filepath.Base(k.Arch.ImagePath)
 
-	// By their names in dir.
-	files := map[string]string{
+	files := map[string]string{ // by their names in dir
 		fileVmlinux: "vmlinux",
 		k.Image:     k.Arch.ImagePath,
 		fileConfig:  ".config",

@@ -90,8 +90,7 @@ func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko
 // modules are built against it.
 type Installed struct {
 	Release string // uname -r
-	// Dir is what /lib/modules/<Release>/build leads to.
-	Dir string
+	Dir     string // what /lib/modules/<Release>/build leads to
 	// BTF is the file with the kernel's types: /sys/kernel/btf/vmlinux of the
 	// running kernel. It is for a Dir without the kernel's vmlinux, against
 	// which kbuild makes no BTF.

@@ -20,14 +20,10 @@ import (
 
 // ObjectSpec says how KVM's objects are compiled.
 type ObjectSpec struct {
-	// Name tells specifications apart, "s390x".
-	Name string
-	// Defconfig is the target of make that gives the configuration to begin
-	// with; the fragments are put on top of it.
-	Defconfig string
+	Name      string // tells specifications apart: "s390x"
+	Defconfig string // target of make for the configuration that the fragments are put on top of
 	Spec
-	// WithoutSparse is why sparse is not used for it; "" if it is.
-	WithoutSparse string
+	WithoutSparse string // why; "" if sparse is used
 	// Elsewhere says that the tree may be of another kernel than the one that the
 	// fragments are for: it need not have all symbols that they set. KVM has to be
 	// among what it does have.
@@ -37,28 +33,22 @@ type ObjectSpec struct {
 // Objects is what was found when KVM's objects were compiled, with W=1 and
 // sparse. The objects themselves stay in the work area.
 type Objects struct {
-	// Name is the specification's, Tree what was compiled.
-	Name string    `json:"name"`
+	Name string    `json:"name"` // the specification's
 	Tree tree.Tree `json:"tree"`
 	// Warnings are those of all objects, including those that were compiled for
 	// another tree and have not changed since.
-	Warnings []Warning `json:"warnings"`
-	// Made is the number of KVM's targets that were made this time, All the
-	// number of all.
-	Made int `json:"made"`
-	All  int `json:"all"`
-	// Seconds is how long that took.
-	Seconds   float64   `json:"seconds"`
+	Warnings  []Warning `json:"warnings"`
+	Made      int       `json:"made"`    // how many of KVM's targets were made this time
+	All       int       `json:"all"`     // how many there are
+	Seconds   float64   `json:"seconds"` // that it took
 	Toolchain Toolchain `json:"toolchain"`
 	// Checker is sparse's version, CheckCommand how it was called; "" if the
 	// specification is without sparse.
 	Checker      string `json:"checker"`
 	CheckCommand string `json:"checkCommand"`
 	ConfigHash   string `json:"configHash"`
-	// Log is the absolute path of make's output.
-	Log string `json:"-"`
-	// Cached says that it was found before, perhaps of another tree.
-	Cached bool `json:"-"`
+	Log          string `json:"-"` // absolute path of make's output
+	Cached       bool   `json:"-"` // it was found before, perhaps of another tree
 }
 
 const (

@@ -64,8 +64,7 @@ func FindSelftests(t tree.Tree, a arch.Arch, names []string) []string {
 
 // Selftests are KVM selftests that were built: an entry of the cache.
 type Selftests struct {
-	// Dir is the absolute path of the entry.
-	Dir string
+	Dir string // absolute path of the entry
 	// Names are the tests as the kernel's Makefile names them, sorted:
 	// "kvm_create_max_vcpus", "x86/set_boot_cpu_id". Each is the path of a
 	// statically linked program relative to Dir.
