@@ -17,21 +17,15 @@ import (
 
 // Token is a token of a file.
 type Token struct {
-	// Text is an identifier, a number, a punctuator, or a whole string or
-	// character constant.
-	Text string
-	// Line is 1-based.
-	Line int
-	// Func is the function or macro whose body the token is in, "" outside of
-	// them.
-	Func string
+	Text string // an identifier, a number, a punctuator, or a whole string or character constant
+	Line int    // 1-based
+	Func string // the function or macro whose body the token is in, "" outside of them
 }
 
 // Comment is a comment of a file.
 type Comment struct {
-	// Text is without the comment's delimiters and the stars of its lines.
-	Text string
-	Line int // 1-based, of its first line
+	Text string // without the delimiters and the stars of lines
+	Line int    // 1-based, of its first line
 	Func string
 }
 

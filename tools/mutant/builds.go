@@ -117,11 +117,9 @@ func (c matrixCheck) rows(ctx context.Context, s *Specimen, p pair) ([]matrix.Ro
 
 // Guests say how to run guests for a configuration.
 type Guests struct {
-	Spec kbuild.Spec
-	// Options say how to run tests, and which splats do not count.
-	Options selftest.Options
-	// Machines are what tests need of the machine, by their names.
-	Machines map[string]string
+	Spec     kbuild.Spec
+	Options  selftest.Options  // how to run tests, and which splats do not count
+	Machines map[string]string // what tests need of the machine, by their names
 	// Overlooked describes Options.Overlook: results in the cache are of no use
 	// when it changes.
 	Overlooked string

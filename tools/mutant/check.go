@@ -26,10 +26,8 @@ import (
 
 // A Complaint is something that a check finds wrong.
 type Complaint struct {
-	// Where is the patch, file, test or column that it is about.
-	Where string `json:"where,omitempty"`
-	// Text is what is wrong; a mutant's expression is matched with both.
-	Text string `json:"text"`
+	Where string `json:"where,omitempty"` // the patch, file, test or column that it is about
+	Text  string `json:"text"`            // a mutant's expression is matched with both
 }
 
 // String returns "where: text".
@@ -43,12 +41,10 @@ type observation struct {
 	Findings []Complaint `json:"findings"`
 	// Splats are what the kernel complained of. What it complains of without a
 	// mutant, too, kills no mutant.
-	Splats []vm.Splat `json:"splats,omitempty"`
-	// Details is for people, such as a test's output.
-	Details string `json:"details,omitempty"`
-	// Seconds includes all that had to be built, Took is a test's own time.
-	Seconds float64 `json:"seconds"`
-	Took    float64 `json:"took,omitempty"`
+	Splats  []vm.Splat `json:"splats,omitempty"`
+	Details string     `json:"details,omitempty"` // for people, such as a test's output
+	Seconds float64    `json:"seconds"`           // with all that had to be built
+	Took    float64    `json:"took,omitempty"`    // a test's own time
 
 	cached bool
 }
@@ -247,19 +243,15 @@ const configDefault = "default"
 
 // A Killer names the check that must catch a mutant.
 type Killer struct {
-	// Name is all of what follows in a line.
-	Name string
-	Kind string
-	// Check is the name of a check of package verify.
-	Check string
-	// Column is the name of a column of the build matrix. Each says that every
-	// patch is compiled for it that the mutant changes, not the last one alone.
+	Name  string // all of what follows in a line
+	Kind  string
+	Check string // of package verify
+	// Column is of the build matrix. Each says that every patch is compiled for it
+	// that the mutant changes, not the last one alone.
 	Column string
 	Each   bool
-	// Config is the configuration of the kernel that a selftest runs on, Test
-	// is the test's name and Args are its arguments.
-	Config string
-	Test   string
+	Config string // of the kernel that a selftest runs on
+	Test   string // the name of the test
 	Args   []string
 }
 

@@ -40,25 +40,18 @@ const PatchesDir = "patches"
 
 // A Mutant is one deliberate fault.
 type Mutant struct {
-	// Name is that of its file, without Ext, or of a revert.
-	Name string `json:"name"`
-	// File is the path of the file.
-	File string `json:"file"`
+	Name string `json:"name"` // that of its file, without Ext, or of a revert
+	File string `json:"file"` // its path
 	// Set is the set that has the fault. Patch is the subject of the patch that
 	// has it; "" if it is in the files of the set.
-	Set   string `json:"set,omitempty"`
-	Patch string `json:"patch,omitempty"`
-	// Fault says in a line what is wrong, Missed why a reader could overlook it.
-	Fault  string `json:"fault"`
-	Missed string `json:"missed,omitempty"`
-	// KilledBy is the check that must catch it.
-	KilledBy Killer `json:"killedBy"`
-	// Finds has to match one of the check's complaints.
-	Finds *regexp.Regexp `json:"finds,omitempty"`
-	// Unnoticed is why no check can catch it. Only reverts may have that.
-	Unnoticed string `json:"unnoticed,omitempty"`
-	// Slow keeps it out of the fast ones even though its check is fast.
-	Slow bool `json:"slow,omitempty"`
+	Set       string         `json:"set,omitempty"`
+	Patch     string         `json:"patch,omitempty"`
+	Fault     string         `json:"fault"`               // what is wrong, in a line
+	Missed    string         `json:"missed,omitempty"`    // why a reader could overlook it
+	KilledBy  Killer         `json:"killedBy"`            // the check that must catch it
+	Finds     *regexp.Regexp `json:"finds,omitempty"`     // has to match one of the check's complaints
+	Unnoticed string         `json:"unnoticed,omitempty"` // why no check can catch it; only of reverts
+	Slow      bool           `json:"slow,omitempty"`      // it is not one of the fast ones, even if its check is
 	// Revert says that the fault is the lack of Patch. Otherwise there is a diff,
 	// which changes the files of a set with OfSeries, and else the tree that all
 	// sets make.
@@ -74,14 +67,13 @@ const separator = "---"
 
 // head is the TOML at the beginning of a mutant's file.
 type head struct {
-	Patch    string `toml:"patch"`
-	Fault    string `toml:"fault"`
-	Missed   string `toml:"missed"`
-	KilledBy string `toml:"killed-by"`
-	Finds    string `toml:"finds"`
-	Slow     bool   `toml:"slow"`
-	// Unnoticed is for the list of reverts alone.
-	Unnoticed string `toml:"unnoticed"`
+	Patch     string `toml:"patch"`
+	Fault     string `toml:"fault"`
+	Missed    string `toml:"missed"`
+	KilledBy  string `toml:"killed-by"`
+	Finds     string `toml:"finds"`
+	Slow      bool   `toml:"slow"`
+	Unnoticed string `toml:"unnoticed"` // for the list of reverts alone
 }
 
 // Load reads the mutants in dir, in the order of their names. They are of the

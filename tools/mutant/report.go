@@ -20,31 +20,22 @@ type Fate string
 
 // The fates. All but Killed and Unnoticed fail a run.
 const (
-	// Killed: the check that it names has found what it should.
-	Killed Fate = "killed"
-	// Survived: the check has found nothing.
-	Survived Fate = "survived"
-	// Otherwise: it was caught, but by something else, or the check has found
-	// something else.
-	Otherwise Fate = "caught otherwise"
-	// Unfounded: the check finds something in the series without the mutant.
-	Unfounded Fate = "unfounded"
-	// Unnoticed: nothing can catch it, for a reason that is given.
-	Unnoticed Fate = "unnoticed"
+	Killed    Fate = "killed"           // the check that it names has found what it should
+	Survived  Fate = "survived"         // the check has found nothing
+	Otherwise Fate = "caught otherwise" // something else has caught it, or the check has found something else
+	Unfounded Fate = "unfounded"        // the check finds something in the series without the mutant
+	Unnoticed Fate = "unnoticed"        // nothing can catch it, for a reason that is given
 )
 
 // Result is how a mutant fared.
 type Result struct {
 	*Mutant
-	Fate Fate `json:"verdict"`
-	// Found is the first complaint that Finds matches.
-	Found    *Complaint  `json:"found,omitempty"`
+	Fate     Fate        `json:"verdict"`
+	Found    *Complaint  `json:"found,omitempty"` // the first one that Finds matches
 	Findings []Complaint `json:"findings,omitempty"`
-	// Seconds is how long it took, in an earlier run if Cached.
-	Seconds float64 `json:"seconds"`
-	Cached  bool    `json:"cached"`
-	// Log is the path of a file with the details.
-	Log string `json:"log"`
+	Seconds  float64     `json:"seconds"` // in an earlier run if Cached
+	Cached   bool        `json:"cached"`
+	Log      string      `json:"log"` // path of a file with the details
 }
 
 // good tells whether the mutant fared as it says.

@@ -29,34 +29,26 @@ import (
 
 // Runner runs mutants. All fields are needed but Rival, Again, LargeGuests and Log.
 type Runner struct {
-	// Root is the repository, Patches the directory of the sets.
-	Root    string
-	Patches string
+	Root    string // the repository
+	Patches string // directory of the sets
 	// Rival says that the mutants are of this rival and of what it needs, in place
 	// of all sets.
 	Rival   string
 	Cache   *cache.Cache
 	Builder *kbuild.Builder
-	// Columns are those of the build matrix.
-	Columns []kbuild.ObjectSpec
-	// Tests are the names of the selftests that are built together.
-	Tests []string
-	// Guests says how kernels of a configuration are built and run.
-	Guests func(config string) (Guests, error)
-	// Accel chooses how guests are run.
-	Accel func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error)
+	Columns []kbuild.ObjectSpec                 // of the build matrix
+	Tests   []string                            // names of the selftests that are built together
+	Guests  func(config string) (Guests, error) // how kernels of a configuration are built and run
+	Accel   func(ctx context.Context, k *kbuild.Kernel) (vm.Accel, error)
 	// Verify is what package verify inspects, without a series. Its base is the
 	// tree that the sets apply to, its Sets are those that are mutated.
 	Verify verify.Submission
-	// Out is the directory for logs, which exists.
-	Out string
-	// Again ignores the results in the cache.
-	Again bool
+	Out    string // directory for logs, which exists
+	Again  bool   // ignores the results in the cache
 	// LargeGuests is how many mutants run at a time whose kernels look for faults
 	// of their own: their guests have much memory. 0 is 1.
 	LargeGuests int
-	// Log shows progress; nil is silent.
-	Log *progress.Log
+	Log         *progress.Log // nil is silent
 
 	mu      sync.Mutex
 	clean   map[string]func() (*observation, error) // of the sets as they are, by check

@@ -21,12 +21,9 @@ import (
 // A Specimen is what a check inspects: the sets as they are, or with a mutant, or
 // the base.
 type Specimen struct {
-	// Name is the mutant's, or says that there is none.
-	Name string
-	// Dir is the directory of the sets.
-	Dir string
-	// Mutant is nil for the sets as they are.
-	Mutant *Mutant
+	Name   string  // the mutant's, or says that there is none
+	Dir    string  // of the sets
+	Mutant *Mutant // nil for the sets as they are
 
 	base bool // without any patch
 	r    *Runner

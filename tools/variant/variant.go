@@ -30,12 +30,9 @@ const (
 
 // Variant is one more kernel to measure: a milestone, a comparator or a rival.
 type Variant struct {
-	// Name is one word, as tables head a column with it.
-	Name string `toml:"name"`
-	// About says in a few words what it holds vCPUs in.
-	About string `toml:"about"`
-	// Through is the subject of the last patch of a milestone.
-	Through string `toml:"through"`
+	Name    string `toml:"name"`    // one word, as tables head a column with it
+	About   string `toml:"about"`   // in a few words what it holds vCPUs in
+	Through string `toml:"through"` // subject of the last patch of a milestone
 	// Patches is the directory of a comparator's patches, below that of the
 	// series, and On what they apply to: Base or Patched.
 	Patches string `toml:"patches"`
@@ -45,9 +42,8 @@ type Variant struct {
 	Limit bool `toml:"-"`
 	// Asked says that it is measured only if it is asked for by name: it is a
 	// test of the measurement, not something to compare with.
-	Asked bool `toml:"asked"`
-	// Lookups says of a rival where vCPUs may be looked up.
-	Lookups string `toml:"-"`
+	Asked   bool   `toml:"asked"`
+	Lookups string `toml:"-"` // of a rival: where vCPUs may be looked up
 
 	rival *series.Series // with what it needs
 }
@@ -137,9 +133,8 @@ func Names(all []Variant) []string {
 
 // Applied is what was applied to make a variant's tree.
 type Applied struct {
-	Tree tree.Tree
-	// Series identifies all patches, Subjects are theirs, in order.
-	Series   string
+	Tree     tree.Tree
+	Series   string // identifies all patches
 	Subjects []string
 }
 
