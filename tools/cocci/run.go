@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"testing/fstest"
 
 	"golang.org/x/sync/errgroup"
 
@@ -170,20 +171,14 @@ func (w *work) find(ctx context.Context) (k kept, err error) {
 
 // copyFiles writes the files to dir.
 func (w *work) copyFiles(dir string) error {
-	all := maps.Clone(w.files)
+	all := fstest.MapFS{}
+	for name, data := range w.files {
+		all[name] = &fstest.MapFile{Data: data}
+	}
 	if w.attributes != nil {
-		all[attributes] = w.attributes
+		all[attributes] = &fstest.MapFile{Data: w.attributes}
 	}
-	for name, data := range all {
-		name = filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return os.CopyFS(dir, all)
 }
 
 // broken are lines that spatch prints when it gives up on a file, or on a part

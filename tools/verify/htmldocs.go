@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing/fstest"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/program"
@@ -262,9 +263,13 @@ func undone(p *tree.Overlay) *tree.Overlay {
 func link(p *tree.Overlay, dst string) error {
 	// Directories with such a file somewhere below them cannot be links.
 	own := make(map[string]bool)
-	for name := range p.Over {
+	files := fstest.MapFS{}
+	for name, data := range p.Over {
 		for dir := path.Dir(name); !own[dir]; dir = path.Dir(dir) {
 			own[dir] = true
+		}
+		if data != nil {
+			files[name] = &fstest.MapFile{Data: data}
 		}
 	}
 	for dir := range own {
@@ -286,13 +291,5 @@ func link(p *tree.Overlay, dst string) error {
 			}
 		}
 	}
-	for name, data := range p.Over {
-		if data == nil {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(dst, name), data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return os.CopyFS(dst, files)
 }
