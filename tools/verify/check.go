@@ -4,21 +4,23 @@
 // without compiling or booting anything, which takes seconds; a minute where
 // Sphinx has to read documents that have changed.
 //
-// [Run] runs some of the [Checks] on a [Submission], which is a series and the
-// tree that it is for. What comes of it is a [Report]. A check that could not be
-// run, because a program is missing or because the series does not apply, has not
-// passed.
+// [Run] runs some of the [Checks], which checks.toml explains, on a [Submission],
+// which is a series and the tree that it is for. What comes of it is a [Report]. A
+// check that could not be run, because a program is missing or because the series
+// does not apply, has not passed.
 package verify
 
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"fmt"
 	"go/doc/comment"
 	"io"
 	"strings"
 
 	"vcpulab/tools/pattern"
+	"vcpulab/tools/tomlfile"
 )
 
 // Check is one thing that is looked at.
@@ -34,20 +36,36 @@ type Check struct {
 	// Tree says that it looks at nothing but the tree that they make: it does
 	// not matter which patch does what.
 	Tree bool `json:"-"`
-	// Run looks. What it writes to log is kept for who wants to know more
-	// than the findings say. An error is for a check that could not be run to
-	// its end, with the exit code exit.MachineLacks where the machine is to
-	// blame.
-	Run func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) `json:"-"`
+	Run  look `json:"-"`
 }
 
-// Checks returns all checks, in the order in which they are run: what others
-// depend on comes first.
+// look is the function of a check. What it writes to log is kept for who wants to
+// know more than the findings say. An error is for a check that could not be run to
+// its end, with the exit code exit.MachineLacks where the machine is to blame.
+type look = func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error)
+
+//go:embed checks.toml
+var checksText []byte
+
+// looks are the functions of the checks in checks.toml, by their names.
+var looks = map[string]look{
+	nameApplies: applies, "mails": mails, "pinned": pinned, "git-am": gitAm, "diffstat": diffstat, "cover": cover, "message": message,
+	"spelling": spelling, "generated": generated, "checkpatch": checkpatch, "rules": rules, "pairs": pairs, "retired": retired,
+	"figures": figures, "kernel-doc": kernelDoc, "htmldocs": htmlDocs, "selftests": selftests,
+}
+
+// nameApplies is the check that says that the series does not apply.
+const nameApplies = "applies"
+
+// Checks returns all checks, in the order in which they are run.
 func Checks() []Check {
-	return []Check{
-		mails, pinned, applies, gitAm, diffstat, cover, message, spelling, generated, checkpatch,
-		rules, pairs, retired, figures, kernelDoc, htmlDocs, selftests,
+	var file struct{ Check []Check }
+	tomlfile.Embedded("checks.toml", checksText, &file)
+	for i := range file.Check {
+		c := &file.Check[i]
+		c.Run = looks[c.Name]
 	}
+	return file.Check
 }
 
 // Choose returns the checks whose names match one of names, in the order of Checks;

@@ -10,8 +10,8 @@ import (
 
 func TestChoose(t *testing.T) {
 	all, err := Choose()
-	if err != nil || len(all) != len(Checks()) {
-		t.Fatalf("expected all, found %d, %v", len(all), err)
+	if err != nil || len(all) != len(looks) {
+		t.Fatalf("expected all of %d, found %d, %v", len(looks), len(all), err)
 	}
 	names := make(map[string]bool)
 	for _, c := range all {

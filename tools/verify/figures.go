@@ -24,37 +24,31 @@ const (
 	rivalsFile  = "figures-rivals.json"
 )
 
-var figures = Check{
-	Name: "figures",
-	Own:  true,
-	Explain: "Rows of the main table that stand in messages and cover letters have the figures of the measurement in ci/verify/figures.json, those of rivals of that in figures-rivals.json. " +
-		"Patches are sent again for months; a figure that was true of an older version is a false claim.",
-	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		mails := s.Series.Patches
-		if s.Series.Cover != nil {
-			mails = append([]*series.Patch{s.Series.Cover}, mails...)
-		}
-		file, after := figuresFile, variant.Patched
-		if s.Rival {
-			file, after = rivalsFile, s.Set
-		}
-		var measured *results.Results
-		var found []Finding
-		for _, p := range mails {
-			rows := quotedRows(p.Message)
-			if len(rows) > 0 && measured == nil {
-				var err error
-				if measured, err = results.Read(s.table(file)); err != nil {
-					return nil, err
-				}
+func figures(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	mails := s.Series.Patches
+	if s.Series.Cover != nil {
+		mails = append([]*series.Patch{s.Series.Cover}, mails...)
+	}
+	file, after := figuresFile, variant.Patched
+	if s.Rival {
+		file, after = rivalsFile, s.Set
+	}
+	var measured *results.Results
+	var found []Finding
+	for _, p := range mails {
+		rows := quotedRows(p.Message)
+		if len(rows) > 0 && measured == nil {
+			var err error
+			if measured, err = results.Read(s.table(file)); err != nil {
+				return nil, err
 			}
-			for _, row := range rows {
-				found = append(found, row.differences(p, measured, after)...)
-			}
-			fmt.Fprintf(log, "%s: %d rows\n", p.Name, len(rows))
 		}
-		return found, nil
-	},
+		for _, row := range rows {
+			found = append(found, row.differences(p, measured, after)...)
+		}
+		fmt.Fprintf(log, "%s: %d rows\n", p.Name, len(rows))
+	}
+	return found, nil
 }
 
 // quotedRow is a row of the main table in a text: the figures of the unpatched and

@@ -21,51 +21,45 @@ import (
 	"vcpulab/tools/tree"
 )
 
-var gitAm = Check{
-	Name: "git-am",
-	Explain: "git am, the maintainers' own tool, makes of each patch the commit that is expected: author, subject, and the same blob of every file. " +
-		"What it makes of a mail counts, not what another program does.",
-	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		r, err := s.repository(ctx)
-		if err != nil {
-			return nil, err
+func gitAm(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	r, err := s.repository(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := s.apply()
+	var found []Finding
+	for i, c := range r.commits {
+		if i >= len(r.patches) {
+			found = append(found, Finding{Message: "git am makes more commits than there are patches", Found: c.subject})
+			break
 		}
-		a := s.apply()
-		var found []Finding
-		for i, c := range r.commits {
-			if i >= len(r.patches) {
-				found = append(found, Finding{Message: "git am makes more commits than there are patches", Found: c.subject})
-				break
-			}
-			p := r.patches[i]
-			fmt.Fprintf(log, "%s: %d files\n", p.Name, len(c.files))
-			compare := func(file, what, expected, is string) {
-				if expected != is {
-					found = append(found, Finding{Patch: p.Name, File: file, Message: "git am makes another " + what, Expected: expected, Found: is})
-				}
-			}
-			compare("", "author", p.Author.String(), c.author)
-			compare("", "subject", p.Subject, c.subject)
-			if a.err != nil {
-				continue
-			}
-			tested := files(a.report.Patches[p.Number-1])
-			all := maps.Clone(tested)
-			maps.Copy(all, c.files)
-			for _, name := range slices.Sorted(maps.Keys(all)) {
-				compare(name, "file than was tested", cmp.Or(tested[name], "as before"), cmp.Or(c.files[name], "as before"))
+		p := r.patches[i]
+		fmt.Fprintf(log, "%s: %d files\n", p.Name, len(c.files))
+		compare := func(file, what, expected, is string) {
+			if expected != is {
+				found = append(found, Finding{Patch: p.Name, File: file, Message: "git am makes another " + what, Expected: expected, Found: is})
 			}
 		}
-		if r.failed != "" {
-			f := Finding{Message: "git am does not take it", Found: r.failed, Do: "git am --show-current-patch=diff, in a tree of your own"}
-			if n := len(r.commits); n < len(r.patches) {
-				f.Patch = r.patches[n].Name
-			}
-			found = append(found, f)
+		compare("", "author", p.Author.String(), c.author)
+		compare("", "subject", p.Subject, c.subject)
+		if a.err != nil {
+			continue
 		}
-		return found, nil
-	},
+		tested := files(a.report.Patches[p.Number-1])
+		all := maps.Clone(tested)
+		maps.Copy(all, c.files)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			compare(name, "file than was tested", cmp.Or(tested[name], "as before"), cmp.Or(c.files[name], "as before"))
+		}
+	}
+	if r.failed != "" {
+		f := Finding{Message: "git am does not take it", Found: r.failed, Do: "git am --show-current-patch=diff, in a tree of your own"}
+		if n := len(r.commits); n < len(r.patches) {
+			f.Patch = r.patches[n].Name
+		}
+		found = append(found, f)
+	}
+	return found, nil
 }
 
 // repository is a git repository of the files that the series touches, to
@@ -227,81 +221,68 @@ func files(p series.PatchReport) map[string]string {
 	return m
 }
 
-var diffstat = Check{
-	Name: "diffstat",
-	Explain: "The diffstat of each mail is that of its diff, as git writes it; of the mails of others the numbers, if there is one. " +
-		"One that is not tells that the mail was edited after it was made, and reviewers look at it first.",
-	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		if s.Author == (series.Person{}) {
-			return ofOthers(s.Series.Patches, log), nil
+func diffstat(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	if s.Author == (series.Person{}) {
+		return ofOthers(s.Series.Patches, log), nil
+	}
+	mails, err := s.formatted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	for i, p := range s.Series.Patches {
+		_, want, _ := strings.Cut(mails[i+1], "\n---\n")
+		want = above(want)
+		is := above(p.Below())
+		fmt.Fprintf(log, "%s\n%s\n", p.Name, want)
+		if is == want || strings.HasSuffix(is, "\n"+want) { // notes may stand before it
+			continue
 		}
-		mails, err := s.formatted(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var found []Finding
-		for i, p := range s.Series.Patches {
-			_, want, _ := strings.Cut(mails[i+1], "\n---\n")
-			want = above(want)
-			is := above(p.Below())
-			fmt.Fprintf(log, "%s\n%s\n", p.Name, want)
-			if is == want || strings.HasSuffix(is, "\n"+want) { // notes may stand before it
-				continue
-			}
-			lines, wanted := strings.Split(is, "\n"), strings.Split(want, "\n")
-			_, f := difference(lines[max(0, len(lines)-len(wanted)):], wanted, equal)
-			f.Patch, f.Message = p.Name, "the diffstat is not that of the diff"
-			f.Do = "git am the series, and git format-patch it again; vcpulab generate --write for a generated patch"
-			found = append(found, f)
-		}
-		return found, nil
-	},
+		lines, wanted := strings.Split(is, "\n"), strings.Split(want, "\n")
+		_, f := difference(lines[max(0, len(lines)-len(wanted)):], wanted, equal)
+		f.Patch, f.Message = p.Name, "the diffstat is not that of the diff"
+		f.Do = "git am the series, and git format-patch it again; vcpulab generate --write for a generated patch"
+		found = append(found, f)
+	}
+	return found, nil
 }
 
-var cover = Check{
-	Name: "cover",
-	Own:  true,
-	Explain: "Shortlog, diffstat and totals at the end of the cover letter are what git makes of the patches. " +
-		"They go stale with every patch that changes, and are not read as long as they look right.",
-	Needs: []string{"git"},
-	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		c := s.Series.Cover
-		if c == nil {
-			return nil, nil // the check "mails" says so
-		}
-		mails, err := s.formatted(ctx)
-		if err != nil {
-			return nil, err
-		}
-		// Git's letter is its blurb, then the shortlog and the diffstat.
-		_, want, ok := strings.Cut(mails[0], "*** BLURB HERE ***\n\n")
-		if !ok {
-			return nil, fmt.Errorf("git format-patch has written a cover letter without a blurb")
-		}
-		want = strings.TrimSpace(want)
-		fmt.Fprintf(log, "the end of the cover letter, as git makes it:\n%s\n", want)
-		text := c.Message
-		if more := c.Below(); more != "" {
-			text += "\n" + more
-		}
-		text, _, _ = strings.Cut(text, "\n-- \n")
-		text = strings.TrimSpace(text)
-		if strings.HasSuffix(text, "\n"+want) {
-			return nil, nil
-		}
-		head, _, _ := strings.Cut(want, "\n") // "vcpulab (39):"
-		name, _, _ := strings.Cut(head, " (")
-		at := strings.LastIndex(text, "\n"+name+" (")
-		if at < 0 {
-			return []Finding{{Patch: c.Name, Message: "there is no shortlog", Expected: head, Do: "end the letter with what the check's log has"}}, nil
-		}
-		n, f := difference(strings.Split(strings.TrimSpace(text[at:]), "\n"), strings.Split(want, "\n"), equal)
-		f.Patch, f.Message = c.Name, "shortlog and diffstat are not what git makes of the patches: "+progress.Count(n, "line")+" differ"
-		f.Line = lineIn(c, f.Found)
-		f.Do = "end the letter with what the check's log has"
-		return []Finding{f}, nil
-	},
+func cover(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	c := s.Series.Cover
+	if c == nil {
+		return nil, nil // the check "mails" says so
+	}
+	mails, err := s.formatted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Git's letter is its blurb, then the shortlog and the diffstat.
+	_, want, ok := strings.Cut(mails[0], "*** BLURB HERE ***\n\n")
+	if !ok {
+		return nil, fmt.Errorf("git format-patch has written a cover letter without a blurb")
+	}
+	want = strings.TrimSpace(want)
+	fmt.Fprintf(log, "the end of the cover letter, as git makes it:\n%s\n", want)
+	text := c.Message
+	if more := c.Below(); more != "" {
+		text += "\n" + more
+	}
+	text, _, _ = strings.Cut(text, "\n-- \n")
+	text = strings.TrimSpace(text)
+	if strings.HasSuffix(text, "\n"+want) {
+		return nil, nil
+	}
+	head, _, _ := strings.Cut(want, "\n") // "vcpulab (39):"
+	name, _, _ := strings.Cut(head, " (")
+	at := strings.LastIndex(text, "\n"+name+" (")
+	if at < 0 {
+		return []Finding{{Patch: c.Name, Message: "there is no shortlog", Expected: head, Do: "end the letter with what the check's log has"}}, nil
+	}
+	n, f := difference(strings.Split(strings.TrimSpace(text[at:]), "\n"), strings.Split(want, "\n"), equal)
+	f.Patch, f.Message = c.Name, "shortlog and diffstat are not what git makes of the patches: "+progress.Count(n, "line")+" differ"
+	f.Line = lineIn(c, f.Found)
+	f.Do = "end the letter with what the check's log has"
+	return []Finding{f}, nil
 }
 
 // formatted returns the mails that git format-patch makes of what git am has

@@ -32,46 +32,39 @@ const (
 	sphinxWrapper = "tools/docs/sphinx-build-wrapper"
 )
 
-var htmlDocs = Check{
-	Name: "htmldocs",
-	Explain: "The kernel's own htmldocs says nothing of the documents that the series touches, and of those beside them, that it does not say without it. " +
-		"A broken table is missing from the page, and the bots of linux-doc look.",
-	Needs: []string{"python3", "sphinx-build"},
-	Tree:  true,
-	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		dirs := documentDirs(src)
-		if len(dirs) == 0 {
-			return nil, nil
-		}
-		now, err := s.htmlDocs(ctx, src, dirs)
-		if err != nil {
+var htmlDocs = inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+	dirs := documentDirs(src)
+	if len(dirs) == 0 {
+		return nil, nil
+	}
+	now, err := s.htmlDocs(ctx, src, dirs)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(log, "%s: %d warnings\n", strings.Join(dirs, " "), len(now))
+	if len(now) == 0 {
+		return nil, nil // no need to know those without the series
+	}
+
+	// A directory that the series adds has no pages without it.
+	old := undone(src)
+	there := slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
+		return old.Read(path.Join(documentsDir, dir, "index.rst")) == nil
+	})
+	var known []Finding
+	if len(there) > 0 {
+		if known, err = s.htmlDocs(ctx, old, there); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(log, "%s: %d warnings\n", strings.Join(dirs, " "), len(now))
-		if len(now) == 0 {
-			return nil, nil // no need to know those without the series
-		}
-
-		// A directory that the series adds has no pages without it.
-		old := undone(src)
-		there := slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
-			return old.Read(path.Join(documentsDir, dir, "index.rst")) == nil
-		})
-		var known []Finding
-		if len(there) > 0 {
-			if known, err = s.htmlDocs(ctx, old, there); err != nil {
-				return nil, err
-			}
-		}
-		fmt.Fprintf(log, "%d warnings without the series\n", len(known))
-		var found []Finding
-		for _, f := range newFindings(now, known) {
-			f.Do = "make htmldocs SPHINXDIRS='" + strings.Join(dirs, " ") + "'"
-			found = append(found, f)
-		}
-		return found, nil
-	}),
-}
+	}
+	fmt.Fprintf(log, "%d warnings without the series\n", len(known))
+	var found []Finding
+	for _, f := range newFindings(now, known) {
+		f.Do = "make htmldocs SPHINXDIRS='" + strings.Join(dirs, " ") + "'"
+		found = append(found, f)
+	}
+	return found, nil
+})
 
 // documentDirs returns what SPHINXDIRS has to be for the documents that the
 // series touches: for each the subsystem's directory, "virt/kvm", where other

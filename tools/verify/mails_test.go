@@ -72,7 +72,7 @@ func TestMails(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		mail, old, new string
-		check          Check
+		check          look
 		want           []string
 	}{
 		"mails, good":              {"", "", "", mails, nil},

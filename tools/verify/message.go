@@ -15,21 +15,15 @@ import (
 	"vcpulab/tools/series"
 )
 
-var message = Check{
-	Name: "message",
-	Own:  true,
-	Explain: "Commit messages make sense once the series is merged, claim no review that there was not, and leave no patch broken for the next to mend; " +
-		"trailers stand in their order, and the cover letter keeps to 75 columns. What checkpatch says of messages is not said twice.",
-	Run: func(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
-		var found []Finding
-		for _, p := range s.Series.Patches {
-			found = append(found, messageFindings(p)...)
-		}
-		if c := s.Series.Cover; c != nil {
-			found = append(found, coverFindings(c)...)
-		}
-		return found, nil
-	},
+func message(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
+	var found []Finding
+	for _, p := range s.Series.Patches {
+		found = append(found, messageFindings(p)...)
+	}
+	if c := s.Series.Cover; c != nil {
+		found = append(found, coverFindings(c)...)
+	}
+	return found, nil
 }
 
 // phrases are what a commit message must not have, and why.
@@ -118,25 +112,20 @@ var shortlogHead = regexp.MustCompile(`^\S.* \(\d+\):$`)
 // spellingFile is the kernel's own list of mistakes.
 const spellingFile = "scripts/spelling.txt"
 
-var spelling = Check{
-	Name: "spelling",
-	Explain: "The cover letter, and the notes below a mail's \"---\", have no word of the kernel's scripts/spelling.txt, and none twice in a row. " +
-		"Of messages and code checkpatch says so; these it does not look at.",
-	Run: func(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		mistakes, err := loadSpelling(filepath.Join(s.Base.Dir, filepath.FromSlash(spellingFile)))
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(log, "%s: %d mistakes\n", spellingFile, len(mistakes))
-		var found []Finding
-		for _, p := range s.Series.Patches {
-			found = append(found, misspelt(p, above(p.Below()), mistakes)...)
-		}
-		if c := s.Series.Cover; c != nil {
-			found = append(found, misspelt(c, c.Subject+"\n"+c.Message+"\n"+c.Below(), mistakes)...)
-		}
-		return found, nil
-	},
+func spelling(_ context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	mistakes, err := loadSpelling(filepath.Join(s.Base.Dir, filepath.FromSlash(spellingFile)))
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(log, "%s: %d mistakes\n", spellingFile, len(mistakes))
+	var found []Finding
+	for _, p := range s.Series.Patches {
+		found = append(found, misspelt(p, above(p.Below()), mistakes)...)
+	}
+	if c := s.Series.Cover; c != nil {
+		found = append(found, misspelt(c, c.Subject+"\n"+c.Message+"\n"+c.Below(), mistakes)...)
+	}
+	return found, nil
 }
 
 var aWord = regexp.MustCompile(`[A-Za-z]+(?:'[a-z]+)?`)

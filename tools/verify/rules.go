@@ -16,25 +16,17 @@ import (
 	"vcpulab/tools/tree"
 )
 
-var rules = Check{
-	Name: "rules",
-	Own:  true,
-	Explain: "The series' data structures are read and written by the primitives, in the functions and in the order that ci/verify/rules.toml lists, each with its reason. " +
-		"A barrier that is missing, or a store that comes too early, is seen by no compiler and hardly ever by a test.",
-	Whole: true,
-	Tree:  true,
-	Run: inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		if s.Seen == nil {
-			s.Seen = new(sync.Map)
-		}
-		name := s.table(rulesFile)
-		table, err := once(s.Seen, name, func() (*ruleTable, error) { return loadRules(name) })
-		if err != nil {
-			return nil, err
-		}
-		return table.of(s).check(src, log, s.Seen), nil
-	}),
-}
+var rules = inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+	if s.Seen == nil {
+		s.Seen = new(sync.Map)
+	}
+	name := s.table(rulesFile)
+	table, err := once(s.Seen, name, func() (*ruleTable, error) { return loadRules(name) })
+	if err != nil {
+		return nil, err
+	}
+	return table.of(s).check(src, log, s.Seen), nil
+})
 
 // check looks at all files that the table is about.
 func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Finding {

@@ -163,7 +163,7 @@ func (r *Report) Err() error {
 		code = exit.MachineLacks
 	}
 	for _, c := range r.Checks {
-		if c.Name == applies.Name && c.Status == Failed {
+		if c.Name == nameApplies && c.Status == Failed {
 			code = exit.PatchFailed
 			break
 		}

@@ -50,7 +50,7 @@ func TestRun(t *testing.T) {
 		"a finding":          {[]Check{returns("a", nil, bad), returns("b", nil)}, exit.CheckFailed, []Status{Failed, Passed}, "found 1"},
 		"a program is not":   {[]Check{returns("a", nil), needy}, exit.MachineLacks, []Status{Passed, NotRun}, "needy: no-such-program is not installed: the package no-such-package brings it"},
 		"both":               {[]Check{returns("a", nil, bad), needy}, exit.CheckFailed, []Status{Failed, NotRun}, "1 check not run"},
-		"it does not apply":  {[]Check{returns(applies.Name, nil, bad), returns("b", errNotApplied)}, exit.PatchFailed, []Status{Failed, NotRun}, "see what the check"},
+		"it does not apply":  {[]Check{returns(nameApplies, nil, bad), returns("b", errNotApplied)}, exit.PatchFailed, []Status{Failed, NotRun}, "see what the check"},
 		"a table is wrong":   {[]Check{returns("a", nil, bad), returns("b", exit.With(exit.Usage, errors.New("line 3")))}, exit.Usage, []Status{Failed, NotRun}, "b: line 3"},
 		"a check broke":      {[]Check{returns("a", errors.New("broke"))}, exit.CheckFailed, []Status{NotRun}, "a: broke"},
 		"finding and error":  {[]Check{returns("a", errors.New("broke"), bad)}, exit.CheckFailed, []Status{NotRun}, "found 1; 1 check not run"},
@@ -160,8 +160,8 @@ func TestWriteList(t *testing.T) {
 			t.Errorf("more than 80 columns: %s", line)
 		}
 	}
-	data, err := json.Marshal(applies)
-	if err != nil || !strings.Contains(string(data), `"name":"applies"`) {
+	data, err := json.Marshal(Checks()[0])
+	if err != nil || !strings.Contains(string(data), `"name":"mails"`) {
 		t.Errorf("expected the name, found %s, %v", data, err)
 	}
 }

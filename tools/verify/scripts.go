@@ -27,42 +27,36 @@ import (
 	"vcpulab/tools/tree"
 )
 
-var checkpatch = Check{
-	Name: "checkpatch",
-	Explain: "The kernel's own checkpatch.pl --strict says nothing of any patch, but what the mail explains below its \"---\". " +
-		"It is the first thing that maintainers and their bots run.",
-	Needs: []string{"perl", "python3"}, // it calls spdxcheck.py
-	Run: func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
-		patches := s.Series.Patches
-		results := make([]*series.CheckpatchResult, len(patches))
-		step := s.Log.Step("checkpatch")
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(cmp.Or(s.Jobs, runtime.NumCPU()))
-		for i, p := range patches {
-			g.Go(func() (err error) {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				step.Update("%d of %d patches", i+1, len(patches))
-				results[i], err = s.checkpatch(ctx, p)
+func checkpatch(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
+	patches := s.Series.Patches
+	results := make([]*series.CheckpatchResult, len(patches))
+	step := s.Log.Step("checkpatch")
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(cmp.Or(s.Jobs, runtime.NumCPU()))
+	for i, p := range patches {
+		g.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
 				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			step.Fail(err)
-			return nil, err
-		}
-		step.Done("")
-		var found []Finding
-		for _, r := range results {
-			fmt.Fprintf(log, "%s: %d errors, %d warnings, %d checks, %d lines\n", r.Patch, r.Errors, r.Warnings, r.Checks, r.Lines)
-			for _, f := range append(r.Findings, r.Explained...) {
-				fmt.Fprintf(log, "  %v\n%s\n", f, f.Excerpt)
-				found = append(found, checkpatchFinding(r.Patch, f))
 			}
+			step.Update("%d of %d patches", i+1, len(patches))
+			results[i], err = s.checkpatch(ctx, p)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		step.Fail(err)
+		return nil, err
+	}
+	step.Done("")
+	var found []Finding
+	for _, r := range results {
+		fmt.Fprintf(log, "%s: %d errors, %d warnings, %d checks, %d lines\n", r.Patch, r.Errors, r.Warnings, r.Checks, r.Lines)
+		for _, f := range append(r.Findings, r.Explained...) {
+			fmt.Fprintf(log, "  %v\n%s\n", f, f.Excerpt)
+			found = append(found, checkpatchFinding(r.Patch, f))
 		}
-		return found, nil
-	},
+	}
+	return found, nil
 }
 
 func checkpatchFinding(patch string, f series.CheckpatchFinding) Finding {
@@ -111,44 +105,38 @@ func findKernelDoc(dir string) (language, script string, err error) {
 	return "", "", fmt.Errorf("run kernel-doc: %w", err)
 }
 
-var kernelDoc = Check{
-	Name: "kernel-doc",
-	Explain: "The tree's own kernel-doc -Wall says nothing of the files that the series touches that it does not say of them without it. " +
-		"What is described wrongly is worse than what is not, and the bots of linux-doc look.",
-	Needs: []string{"python3"},
-	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		before, after := fstest.MapFS{}, fstest.MapFS{}
-		for name, data := range src.Over {
-			if ext := path.Ext(name); ext != ".c" && ext != ".h" || data == nil {
-				continue
-			}
-			after[name] = &fstest.MapFile{Data: data}
-			if old := src.Before(name); old != nil {
-				before[name] = &fstest.MapFile{Data: old}
-			}
+var kernelDoc = inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+	before, after := fstest.MapFS{}, fstest.MapFS{}
+	for name, data := range src.Over {
+		if ext := path.Ext(name); ext != ".c" && ext != ".h" || data == nil {
+			continue
 		}
-		now, err := s.kernelDoc(ctx, after)
-		if err != nil || len(now) == 0 {
-			return nil, err
+		after[name] = &fstest.MapFile{Data: data}
+		if old := src.Before(name); old != nil {
+			before[name] = &fstest.MapFile{Data: old}
 		}
-		known, err := s.kernelDoc(ctx, before)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
-		language, script, err := findKernelDoc(s.Base.Dir)
-		if err != nil {
-			return nil, err
-		}
-		var found []Finding
-		for _, f := range newFindings(now, known) {
-			fmt.Fprintln(log, f)
-			f.Do = language + " " + script + " -none -Wall " + f.File
-			found = append(found, f)
-		}
-		return found, nil
-	}),
-}
+	}
+	now, err := s.kernelDoc(ctx, after)
+	if err != nil || len(now) == 0 {
+		return nil, err
+	}
+	known, err := s.kernelDoc(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(log, "%d files, %d warnings before, %d after\n", len(after), len(known), len(now))
+	language, script, err := findKernelDoc(s.Base.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	for _, f := range newFindings(now, known) {
+		fmt.Fprintln(log, f)
+		f.Do = language + " " + script + " -none -Wall " + f.File
+		found = append(found, f)
+	}
+	return found, nil
+})
 
 // newFindings returns those that are not known, or not as often. Lines do not
 // count: they move.

@@ -152,13 +152,13 @@ func (s *Submission) apply() *after {
 }
 
 // inTree returns the function of a check that reads the patched tree.
-func inTree(look func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error)) func(context.Context, *Submission, io.Writer) ([]Finding, error) {
+func inTree(read func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error)) look {
 	return func(ctx context.Context, s *Submission, log io.Writer) ([]Finding, error) {
 		src, err := s.open()
 		if err != nil {
 			return nil, err
 		}
-		found, err := look(ctx, s, src, log)
+		found, err := read(ctx, s, src, log)
 		if err := cmp.Or(err, src.Err); err != nil {
 			return nil, err
 		}

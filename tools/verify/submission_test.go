@@ -102,9 +102,9 @@ func sources(t *testing.T, files map[string]string) *Submission {
 }
 
 // findings runs a check that has to come to its end.
-func findings(t *testing.T, c Check, s *Submission) []Finding {
+func findings(t *testing.T, c look, s *Submission) []Finding {
 	t.Helper()
-	found, err := c.Run(t.Context(), s, io.Discard)
+	found, err := c(t.Context(), s, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,47 +21,41 @@ import (
 	"vcpulab/tools/tree"
 )
 
-var pairs = Check{
-	Name: "pairs",
-	Explain: "Where a comment that the series adds says that a barrier pairs with another, in a function that it names, that function is there and has that barrier. " +
-		"Whoever changes one of the two goes by such comments.",
-	Whole: true,
-	Run: inTree(func(_ context.Context, _ *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		files := make(map[string]*ctoken.File)
-		names := src.Names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
-		for name, data := range src.Over {
-			if ext := path.Ext(name); data != nil && (ext == ".c" || ext == ".h") {
-				names = append(names, name)
-			}
+var pairs = inTree(func(_ context.Context, _ *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+	files := make(map[string]*ctoken.File)
+	names := src.Names([]string{"virt/kvm", "include/linux/kvm_host.h"}, ".c", ".h")
+	for name, data := range src.Over {
+		if ext := path.Ext(name); data != nil && (ext == ".c" || ext == ".h") {
+			names = append(names, name)
 		}
-		for _, name := range names {
-			files[name] = ctoken.Scan(src.Read(name))
+	}
+	for _, name := range names {
+		files[name] = ctoken.Scan(src.Read(name))
+	}
+	var found []Finding
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		known := make(map[string]bool)
+		if _, changed := src.Over[name]; !changed {
+			continue // it has no new comment
 		}
-		var found []Finding
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			known := make(map[string]bool)
-			if _, changed := src.Over[name]; !changed {
-				continue // it has no new comment
+		for _, c := range ctoken.Scan(src.Before(name)).Comments {
+			known[c.Text] = true
+		}
+		for _, c := range files[name].Comments {
+			if known[c.Text] {
+				continue
 			}
-			for _, c := range ctoken.Scan(src.Before(name)).Comments {
-				known[c.Text] = true
-			}
-			for _, c := range files[name].Comments {
-				if known[c.Text] {
-					continue
-				}
-				for _, p := range pairsOf(c.Text) {
-					fmt.Fprintf(log, "%s:%d: %s() in %s()\n", name, c.Line, p.primitive, p.function)
-					if f := p.check(files); f != nil {
-						f.File, f.Line, f.Function = name, c.Line, c.Func
-						found = append(found, *f)
-					}
+			for _, p := range pairsOf(c.Text) {
+				fmt.Fprintf(log, "%s:%d: %s() in %s()\n", name, c.Line, p.primitive, p.function)
+				if f := p.check(files); f != nil {
+					f.File, f.Line, f.Function = name, c.Line, c.Func
+					found = append(found, *f)
 				}
 			}
 		}
-		return found, nil
-	}),
-}
+	}
+	return found, nil
+})
 
 // pair is what a comment says that a barrier pairs with.
 type pair struct{ primitive, function string }
@@ -147,61 +141,54 @@ func (e *interfaceEntry) leavesOut(name string) bool {
 	return slices.ContainsFunc(e.Not, func(not string) bool { return name == not || strings.HasPrefix(name, not+"/") })
 }
 
-var retired = Check{
-	Name: "retired",
-	Own:  true,
-	Explain: "Nothing is left of the interfaces that ci/verify/retired.toml lists, on no architecture, in no comment and no document. " +
-		"A user on an architecture that is rarely compiled breaks its build, and a comment that names what is gone misleads.",
-	Whole: true,
-	Run: inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		table, err := loadRetired(s.table(retiredFile))
-		if err != nil {
-			return nil, err
+var retired = inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+	table, err := loadRetired(s.table(retiredFile))
+	if err != nil {
+		return nil, err
+	}
+	table.Interfaces = slices.DeleteFunc(table.Interfaces, func(e interfaceEntry) bool { return !s.has(e.Sets) })
+	var found []Finding
+	contents := make(map[string][]byte)
+	for _, e := range table.Interfaces {
+		in := e.In
+		if len(in) == 0 {
+			in = table.In
 		}
-		table.Interfaces = slices.DeleteFunc(table.Interfaces, func(e interfaceEntry) bool { return !s.has(e.Sets) })
-		var found []Finding
-		contents := make(map[string][]byte)
-		for _, e := range table.Interfaces {
-			in := e.In
-			if len(in) == 0 {
-				in = table.In
+		for _, name := range src.Names(in, extensions...) {
+			if e.leavesOut(name) {
+				continue
 			}
-			for _, name := range src.Names(in, extensions...) {
-				if e.leavesOut(name) {
-					continue
-				}
-				if _, known := contents[name]; !known {
-					contents[name] = src.Read(name)
-				}
-				data := contents[name]
-				if !e.quick.Match(data) {
-					continue
-				}
-				for _, at := range e.Pattern.FindAllIndex(data, -1) {
-					found = append(found, Finding{
-						File: name, Line: 1 + bytes.Count(data[:at[0]], []byte("\n")),
-						Message: fmt.Sprintf("this should be gone since %q", e.Subject), Expected: e.Instead, Found: lineOf(data, at[0]),
-					})
-				}
+			if _, known := contents[name]; !known {
+				contents[name] = src.Read(name)
 			}
-		}
-		for _, e := range table.Interfaces {
-			removed := slices.ContainsFunc(s.Series.Patches, e.removedBy)
-			fmt.Fprintf(log, "%s: removed by a patch: %t\n", e.Pattern, removed)
-			if !removed {
+			data := contents[name]
+			if !e.quick.Match(data) {
+				continue
+			}
+			for _, at := range e.Pattern.FindAllIndex(data, -1) {
 				found = append(found, Finding{
-					File: retiredFile, Message: fmt.Sprintf("no patch removes anything that %q matches", e.Pattern), Do: "mend the pattern, or take it out of the table",
-				})
-			}
-			if !slices.ContainsFunc(s.Series.Patches, func(p *series.Patch) bool { return p.Subject == e.Subject }) {
-				found = append(found, Finding{
-					File: retiredFile, Message: fmt.Sprintf("no patch has the subject %q", e.Subject), Do: "name the patch that retires it",
+					File: name, Line: 1 + bytes.Count(data[:at[0]], []byte("\n")),
+					Message: fmt.Sprintf("this should be gone since %q", e.Subject), Expected: e.Instead, Found: lineOf(data, at[0]),
 				})
 			}
 		}
-		return found, nil
-	}),
-}
+	}
+	for _, e := range table.Interfaces {
+		removed := slices.ContainsFunc(s.Series.Patches, e.removedBy)
+		fmt.Fprintf(log, "%s: removed by a patch: %t\n", e.Pattern, removed)
+		if !removed {
+			found = append(found, Finding{
+				File: retiredFile, Message: fmt.Sprintf("no patch removes anything that %q matches", e.Pattern), Do: "mend the pattern, or take it out of the table",
+			})
+		}
+		if !slices.ContainsFunc(s.Series.Patches, func(p *series.Patch) bool { return p.Subject == e.Subject }) {
+			found = append(found, Finding{
+				File: retiredFile, Message: fmt.Sprintf("no patch has the subject %q", e.Subject), Do: "name the patch that retires it",
+			})
+		}
+	}
+	return found, nil
+})
 
 // removedBy says whether a patch takes away something that the entry matches.
 func (e *interfaceEntry) removedBy(p *series.Patch) bool {
@@ -254,39 +241,33 @@ func testsMakefile(src *tree.Overlay) string {
 	return selftestsMakefile
 }
 
-var selftests = Check{
-	Name: "selftests",
-	Explain: "Each selftest that the series adds is in Makefile.kvm, for its architecture, each that is listed is there, and .gitignore leaves out the program but not the source. " +
-		"A test that is not listed is neither built nor run.",
-	Needs: []string{"git"},
-	Run: inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-		makefile := testsMakefile(src)
-		listed, was := listedTests(src.Read(makefile)), listedTests(src.Before(makefile))
-		var found []Finding
-		names := src.Names([]string{selftestsDir}, ".c", ".sh")
-		for _, name := range names {
-			if src.Over[name] == nil || src.Before(name) != nil {
-				continue
-			}
-			list, err := s.newTest(ctx, name, makefile, listed)
-			if err != nil {
-				return nil, err
-			}
-			fmt.Fprintf(log, "%s: %d findings\n", name, len(list))
-			found = append(found, list...)
+var selftests = inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
+	makefile := testsMakefile(src)
+	listed, was := listedTests(src.Read(makefile)), listedTests(src.Before(makefile))
+	var found []Finding
+	names := src.Names([]string{selftestsDir}, ".c", ".sh")
+	for _, name := range names {
+		if src.Over[name] == nil || src.Before(name) != nil {
+			continue
 		}
-		for test := range listed {
-			if _, ok := was[test]; ok {
-				continue
-			}
-			source := path.Join(selftestsDir, test)
-			if !slices.Contains(names, source) && !slices.Contains(names, source+".c") {
-				found = append(found, Finding{File: makefile, Message: "listed test does not exist", Found: test, Expected: "a file " + source + ".c"})
-			}
+		list, err := s.newTest(ctx, name, makefile, listed)
+		if err != nil {
+			return nil, err
 		}
-		return found, nil
-	}),
-}
+		fmt.Fprintf(log, "%s: %d findings\n", name, len(list))
+		found = append(found, list...)
+	}
+	for test := range listed {
+		if _, ok := was[test]; ok {
+			continue
+		}
+		source := path.Join(selftestsDir, test)
+		if !slices.Contains(names, source) && !slices.Contains(names, source+".c") {
+			found = append(found, Finding{File: makefile, Message: "listed test does not exist", Found: test, Expected: "a file " + source + ".c"})
+		}
+	}
+	return found, nil
+})
 
 // newTest looks at a test that the series adds.
 func (s *Submission) newTest(ctx context.Context, name, makefile string, listed map[string][]string) ([]Finding, error) {

@@ -49,7 +49,7 @@ func TestOwnKernelDoc(t *testing.T) {
 
 func TestKernelDocFails(t *testing.T) {
 	s := sources(t, map[string]string{"a.c": "int a;\n"})
-	if _, err := kernelDoc.Run(t.Context(), s, new(strings.Builder)); err == nil || !strings.Contains(err.Error(), "kernel-doc") {
+	if _, err := kernelDoc(t.Context(), s, new(strings.Builder)); err == nil || !strings.Contains(err.Error(), "kernel-doc") {
 		t.Errorf("no script: expected an error, found %v", err)
 	}
 	script := filepath.Join(s.Base.Dir, kernelDocScripts[0])
@@ -60,7 +60,7 @@ func TestKernelDocFails(t *testing.T) {
 		if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := kernelDoc.Run(t.Context(), s, new(strings.Builder)); err == nil {
+		if _, err := kernelDoc(t.Context(), s, new(strings.Builder)); err == nil {
 			t.Errorf("%q: a script that broke off has passed", text)
 		}
 	}
@@ -153,7 +153,7 @@ func TestSpelling(t *testing.T) {
 	s.Series.Cover.Message = "It is abitrary.\n" + s.Series.Cover.Message
 	want(t, findings(t, spelling, s), labCover, `"abitrary" is misspelt`)
 	s.Base.Dir = t.TempDir()
-	if _, err := spelling.Run(t.Context(), s, new(strings.Builder)); err == nil {
+	if _, err := spelling(t.Context(), s, new(strings.Builder)); err == nil {
 		t.Error("a tree without the list has passed")
 	}
 }
