@@ -121,7 +121,6 @@ func (s *scanner) run() {
 		}
 		if n, isToken := simple(s.src[s.at:]); n > 0 {
 			if isToken {
-				s.bol = false
 				s.token(s.src[s.at : s.at+n])
 			}
 			s.at += n
@@ -133,7 +132,6 @@ func (s *scanner) run() {
 		case m[2] != "":
 			s.comment(m[2])
 		case m[3] != "":
-			s.bol = false
 			s.token(m[3])
 		}
 		s.skip(len(m[0]))
@@ -183,6 +181,7 @@ func (s *scanner) directive() {
 
 // token adds a token, and tracks where functions begin and end.
 func (s *scanner) token(text string) {
+	s.bol = false
 	first := s.at == 0 || s.src[s.at-1] == '\n' // in its line
 	switch {
 	case s.macro != "":
@@ -221,9 +220,6 @@ var annotation = map[string]bool{
 	"__aligned": true, "__section": true, "__cold": true, "__no_sanitize": true, "EXPORT_SYMBOL": true,
 }
 
-// word is how an identifier or a number begins.
-var word = regexp.MustCompile(`^[\w$]`)
-
 // functionName returns the name of the function with these tokens as its head,
 // "" if they are something else.
 func functionName(head []string) string {
@@ -231,7 +227,7 @@ func functionName(head []string) string {
 	for i, text := range head {
 		switch text {
 		case "(":
-			if depth == 0 && i > 0 && word.MatchString(head[i-1]) && !annotation[head[i-1]] {
+			if depth == 0 && i > 0 && wordByte[head[i-1][0]] && !annotation[head[i-1]] {
 				return head[i-1]
 			}
 			depth++
