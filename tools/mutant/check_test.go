@@ -43,11 +43,11 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mutated, remove, err := r.specimen(m)
+	mutated, err := r.specimen(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = remove(t.Context()) }()
+	defer func() { _ = mutated.remove(t.Context()) }()
 	c, both := matrixCheck{Runner: r, each: true}, pair{original, mutated}
 	of, err := c.parts(original, both)
 	with, err2 := c.parts(mutated, both)

@@ -59,7 +59,7 @@ type Runner struct {
 // original reads the sets as they are, and makes their tree.
 func (r *Runner) original(ctx context.Context) (*Specimen, error) {
 	r.clean = make(map[string]func() (*observation, error))
-	s, _, err := r.specimen(nil)
+	s, err := r.specimen(nil)
 	if err == nil {
 		r.sets = s.all
 		_, err = s.ID()
@@ -163,11 +163,11 @@ func (r *Runner) check(k Killer) (check, error) {
 
 // runMutant runs the check of a mutant.
 func (r *Runner) runMutant(ctx context.Context, m *Mutant, c check, original *Specimen) (_ *Result, err error) {
-	mutated, remove, err := r.specimen(m)
+	mutated, err := r.specimen(m)
+	defer func() { err = errors.Join(err, mutated.remove(ctx)) }()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, remove(ctx)) }()
 
 	res := &Result{Mutant: m}
 	details, err := r.judge(ctx, c, pair{original, mutated}, res)

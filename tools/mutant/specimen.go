@@ -30,7 +30,8 @@ type Specimen struct {
 	all  *series.Series // the sets as one series
 	err  error          // why there is none
 	id   string         // see ID
-	made []tree.Tree    // for a mutant
+	made []tree.Tree    // for a mutant, as tmp
+	tmp  string
 }
 
 // A barredError says that a mutant was caught before its check could run: the
@@ -50,31 +51,19 @@ func (s *Specimen) barred(code int, stage string, err error) error {
 	return &barredError{stage, err}
 }
 
-// specimen returns the sets with a mutant, nil for none, and a function that
-// removes what was made for it.
-func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, error) {
-	s := &Specimen{Name: "the series", Dir: r.Patches, Mutant: m, r: r}
-	tmp := ""
-	remove := func(ctx context.Context) error {
-		var errs []error
-		for _, t := range s.made {
-			errs = append(errs, series.Forget(context.WithoutCancel(ctx), r.Cache, t))
-		}
-		if tmp != "" {
-			errs = append(errs, os.RemoveAll(tmp))
-		}
-		return errors.Join(errs...)
-	}
+// specimen returns the sets with a mutant, nil for none. Also with an error, remove
+// has to be called.
+func (r *Runner) specimen(m *Mutant) (s *Specimen, err error) {
+	s = &Specimen{Name: "the series", Dir: r.Patches, Mutant: m, r: r}
 	if m != nil {
 		s.Name = m.Name
 	}
 	if m != nil && m.OfSeries {
-		var err error
-		if tmp, err = os.MkdirTemp("", "vcpulab-mutant-"); err == nil {
-			s.Dir, err = m.copySeries(r.Patches, tmp)
+		if s.tmp, err = os.MkdirTemp("", "vcpulab-mutant-"); err == nil {
+			s.Dir, err = m.copySeries(r.Patches, s.tmp)
 		}
 		if err != nil {
-			return nil, nil, errors.Join(err, remove(context.Background()))
+			return s, err
 		}
 	}
 	if m == nil || m.OfSeries {
@@ -84,9 +73,18 @@ func (r *Runner) specimen(m *Mutant) (*Specimen, func(context.Context) error, er
 	}
 	s.err = s.barred(exit.PatchFailed, "the sets cannot be read", s.err)
 	if _, ok := errors.AsType[*barredError](s.err); ok {
-		return s, remove, nil // the check apply is for that
+		return s, nil // the check apply is for that
 	}
-	return s, remove, s.err
+	return s, s.err
+}
+
+// remove removes what was made for the specimen.
+func (s *Specimen) remove(ctx context.Context) error {
+	errs := []error{os.RemoveAll(s.tmp)}
+	for _, t := range s.made {
+		errs = append(errs, series.Forget(context.WithoutCancel(ctx), s.r.Cache, t))
+	}
+	return errors.Join(errs...)
 }
 
 // ID tells specimens apart by the tree that they make: another word in a
