@@ -68,18 +68,13 @@ const (
 // Run runs the rule on a source. The source is only read: spatch works on
 // copies of the files. A file on which spatch fails is an error, and nothing is
 // kept.
-func (r *Rule) Run(ctx context.Context, src *tree.Overlay, opts RunOptions) (*Result, error) {
+func (r *Rule) Run(ctx context.Context, src *tree.Overlay, opts RunOptions) (_ *Result, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("run %s: %w", r.Name, opts.Cache.Full("run "+r.Name, err))
+		}
+	}()
 	w := work{rule: r, RunOptions: opts, result: Result{Files: []string{}, Left: []Place{}}}
-	result, err := w.run(ctx, src)
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", r.Name, opts.Cache.Full("run "+r.Name, err))
-	}
-	return result, nil
-}
-
-// run makes the result, or finds it in the cache.
-func (w *work) run(ctx context.Context, src *tree.Overlay) (*Result, error) {
-	var err error
 	if w.result.Spatch, err = spatchVersion(ctx); err != nil {
 		return nil, err
 	}
@@ -87,7 +82,7 @@ func (w *work) run(ctx context.Context, src *tree.Overlay) (*Result, error) {
 		return nil, err
 	}
 	var found []Place
-	if w.files, found, w.attributes, err = w.rule.inputs(src); err != nil {
+	if w.files, found, w.attributes, err = r.inputs(src); err != nil {
 		return nil, err
 	}
 	w.result.Places, w.result.In = len(found), len(w.files)
