@@ -59,15 +59,10 @@ func (f Fault) String() string {
 	return strings.TrimPrefix(place+": "+f.Message, ": ")
 }
 
-// libraries are the Debian packages of headers that a build needs and a machine
-// may lack: a file, or a directory.
-var libraries = map[string]string{
-	"libelf.h": "libelf-dev", "gelf.h": "libelf-dev", "elfutils/": "libdw-dev",
-	"openssl/": "libssl-dev", "uuid/": "uuid-dev", "zlib.h": "zlib1g-dev", "gmp.h": "libgmp-dev",
-}
-
+// libraryOf returns the Debian package of a header, "" if it is not of a library that a
+// build needs.
 func libraryOf(header string) string {
-	for prefix, pkg := range libraries {
+	for prefix, pkg := range faults.Libraries {
 		if header == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(header, prefix) {
 			return pkg
 		}
@@ -81,11 +76,7 @@ func (f Fault) Hint() string {
 		header, _, _ := strings.Cut(f.Message, ":")
 		return "install the package " + libraryOf(header)
 	}
-	return map[Kind]string{
-		MissingProgram: "install it: ci/packages.toml lists the packages to install",
-		DiskFull:       "free some space, or set VCPULAB_CACHE to a directory on another disk",
-		OutOfMemory:    "a compiler was killed: free some memory, or build with fewer jobs",
-	}[f.Kind]
+	return faults.Hints[f.Kind]
 }
 
 // Error is a build that failed.
@@ -128,19 +119,17 @@ func (e *Error) ExitCode() int {
 //go:embed faults.toml
 var faultsText []byte
 
-// faultPattern recognizes one form of error, a line of faults.toml.
-type faultPattern struct {
-	kind Kind
-	re   *regexp.Regexp
-}
-
-var faultPatterns = func() (patterns []faultPattern) {
-	var file struct{ Faults [][]string }
-	tomlfile.Embedded("faults.toml", faultsText, &file)
-	for _, f := range file.Faults {
-		patterns = append(patterns, faultPattern{Kind(f[0]), regexp.MustCompile(f[1])})
+// faults is faults.toml.
+var faults = func() (f struct {
+	Faults []struct {
+		Kind Kind
+		Form *regexp.Regexp
 	}
-	return patterns
+	Hints     map[Kind]string
+	Libraries map[string]string
+}) {
+	tomlfile.Embedded("faults.toml", faultsText, &f)
+	return f
 }()
 
 var (
@@ -160,14 +149,14 @@ var (
 
 // matchFault returns the fault that a line of a log reports, the zero value if none.
 func matchFault(line string) Fault {
-	for _, p := range faultPatterns {
-		m := p.re.FindStringSubmatch(line)
+	for _, p := range faults.Faults {
+		m := p.Form.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
 
-		f := Fault{Kind: p.kind}
-		for i, name := range p.re.SubexpNames() {
+		f := Fault{Kind: p.Kind}
+		for i, name := range p.Form.SubexpNames() {
 			switch name {
 			case "file":
 				f.File = m[i]
