@@ -4,6 +4,7 @@ package verify
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/series"
+	"vcpulab/tools/tomlfile"
 )
 
 func message(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
@@ -26,25 +28,20 @@ func message(_ context.Context, s *Submission, _ io.Writer) ([]Finding, error) {
 	return found, nil
 }
 
-// phrases are what a commit message must not have, and why.
-var phrases = []struct {
-	pattern *regexp.Regexp
-	why     string
-}{
-	{regexp.MustCompile(`(?i)\bthis (patch|commit|series|change)\b`), "a message is in the imperative, and once merged there is no series (submitting-patches.rst)"},
-	{regexp.MustCompile(`(?i)\b(previous|next|following|earlier|later) (patch|commit)(es|s)?\b`), "once merged, it is unclear which that is: name it by what it does, or say why here"},
-	{regexp.MustCompile(`(?i)\bpatch(es)? #?\d+\b`), "once merged, patches have no numbers"},
-	{regexp.MustCompile(`\b(We|we|Our|our|I'm|I (am|was|have|had|did|do|don't|think|would|could|can|found|saw))\b`), "maintainer-kvm-x86.rst: no pronouns, say what the code does"},
-	{regexp.MustCompile(`\b(WIP|TODO|TBD|FIXME|XX+|DO NOT MERGE)\b|^(fixup|squash|amend)! `), "it is not done"},
-	{regexp.MustCompile(`(?i)\b(temporarily (broken|breaks?)|breaks? (the build|bisect)|does(n't| not) (build|compile|boot) (yet|until)|will be fixed)\b`), "every patch has to build and to boot, or bisecting ends there"},
-}
+//go:embed message.toml
+var styleText []byte
 
-// The trailers that are known, in the order in which they have to stand, and
-// those that only others can give.
-var (
-	trailerOrder = []string{"fixes", "cc", "suggested-by", "signed-off-by"}
-	given        = []string{"reviewed-by", "acked-by", "tested-by", "reported-by", "closes", "link", "message-id", "change-id", "co-developed-by"}
-)
+// style is message.toml.
+var style = func() (s struct {
+	Phrases []struct {
+		Pattern *regexp.Regexp
+		Why     string
+	}
+	Order, Given []string // trailers
+}) {
+	tomlfile.Embedded("message.toml", styleText, &s)
+	return s
+}()
 
 // messageFindings looks at the message of one patch.
 func messageFindings(p *series.Patch) []Finding {
@@ -58,9 +55,9 @@ func messageFindings(p *series.Patch) []Finding {
 		if strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "  ") { // quoted
 			continue
 		}
-		for _, ph := range phrases {
-			if m := ph.pattern.FindString(line); m != "" {
-				add(line, Finding{Message: fmt.Sprintf("the message says %q", m), Why: ph.why})
+		for _, ph := range style.Phrases {
+			if m := ph.Pattern.FindString(line); m != "" {
+				add(line, Finding{Message: fmt.Sprintf("the message says %q", m), Why: ph.Why})
 			}
 		}
 	}
@@ -68,14 +65,14 @@ func messageFindings(p *series.Patch) []Finding {
 	for _, t := range p.Trailers {
 		text := t.Key + ": " + t.Value
 		key := strings.ToLower(t.Key)
-		at := slices.Index(trailerOrder, key)
+		at := slices.Index(style.Order, key)
 		switch {
-		case slices.Contains(given, key):
+		case slices.Contains(style.Given, key):
 			add(text, Finding{Message: "only others can give this trailer", Do: "leave it to whoever reviews or applies the series"})
 		case at < 0:
 			add(text, Finding{Message: "the kernel's process does not know this trailer"})
 		case at < last:
-			add(text, Finding{Message: "the trailer stands in the wrong place", Expected: strings.Join(trailerOrder, ", then ")})
+			add(text, Finding{Message: "the trailer stands in the wrong place", Expected: strings.Join(style.Order, ", then ")})
 		default:
 			last = at
 		}
