@@ -11,11 +11,9 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
-	"go/doc/comment"
 	"io"
 	"strings"
 
@@ -72,27 +70,6 @@ func Checks() []Check {
 // all if there are none. See [pattern.Select].
 func Choose(names ...string) ([]Check, error) {
 	return pattern.Select(Checks(), names, func(c Check) string { return c.Name })
-}
-
-// WriteList writes what checks there are and why, for people.
-func WriteList(w io.Writer, checks []Check) error {
-	var b bytes.Buffer
-	wrapped := comment.Printer{TextPrefix: "    ", TextWidth: 76}
-	for _, c := range checks {
-		doc := comment.Doc{Content: []comment.Block{&comment.Paragraph{Text: []comment.Text{comment.Plain(c.Explain)}}}}
-		fmt.Fprintf(&b, "%s\n%s", c.Name, wrapped.Text(&doc))
-		if c.Whole {
-			b.WriteString("    Looks at all sets together, and at each rival with what it needs.\n")
-		}
-		if c.Own {
-			b.WriteString("    Is about the project's own patches.\n")
-		}
-		if len(c.Needs) > 0 {
-			fmt.Fprintf(&b, "    Needs %s.\n", strings.Join(c.Needs, ", "))
-		}
-	}
-	_, err := w.Write(b.Bytes())
-	return err
 }
 
 // Finding is something that a maintainer would send the series back for.
