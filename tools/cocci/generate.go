@@ -5,6 +5,7 @@ package cocci
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"text/template"
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/progress"
@@ -80,27 +82,13 @@ func (g *Generated) Write(dir string, patch []byte) error {
 	return nil
 }
 
-// WriteText prints how the patch compares.
-func (g *Generated) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s, %s changes %s in %s\n", g.Patch, g.Status, g.Rule, progress.Count(g.Converted(), "place"), progress.Count(len(g.Files), "file"))
-	if d := g.Difference; d != nil {
-		fmt.Fprintf(w, "  line %d of the patch\n    committed: %s\n    generated: %s\n", d.Line, d.Committed, d.Generated)
-		if d.HeadingsOnly {
-			fmt.Fprintf(w, "  Only names of functions after @@ differ: another git than %s made the patch.\n", g.Git)
-		}
-	}
-	g.writeLeft(w)
-}
+//go:embed report.txt.tmpl
+var reportText string
 
-// writeLeft prints what the rule did not change and what spatch printed.
-func (g *Generated) writeLeft(w io.Writer) {
-	for _, left := range g.Left {
-		fmt.Fprintf(w, "  left over: %s:%d: %s\n", left.File, left.Line, left.Text)
-	}
-	for _, line := range g.Said {
-		fmt.Fprintf(w, "  spatch: %s\n", line)
-	}
-}
+var reports = template.Must(template.New("").Funcs(template.FuncMap{"count": progress.Count}).Parse(reportText))
+
+// WriteText prints how the patch compares.
+func (g *Generated) WriteText(w io.Writer) { _ = reports.ExecuteTemplate(w, "generated", g) }
 
 // Conversion is the change that a rule makes to another kernel.
 type Conversion struct {
@@ -140,16 +128,7 @@ func (r *Rule) Convert(ctx context.Context, s *series.Series, base tree.Tree, op
 }
 
 // WriteText prints what the diff is.
-func (c *Conversion) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "Linux %s in %s: %s changes %d of %s, in %s\n",
-		c.Version, c.KernelSrc, c.Rule, c.Converted(), progress.Count(c.Places, "place"), progress.Count(len(c.Files), "file"))
-	if c.Before {
-		fmt.Fprintf(w, "  to be applied after the patches before %s in the series\n", c.Patch)
-	} else {
-		fmt.Fprintf(w, "  of the tree as it is: %s\n", c.Why)
-	}
-	c.writeLeft(w)
-}
+func (c *Conversion) WriteText(w io.Writer) { _ = reports.ExecuteTemplate(w, "conversion", c) }
 
 // before returns the tree with the patches before p; relocate is for trees that
 // the series was not made for.
