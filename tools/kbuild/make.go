@@ -238,10 +238,10 @@ func missingPrograms(programs ...string) []string {
 // MAKEFLAGS, KCFLAGS or ARCH.
 const locale = "LC_ALL=C"
 
-// checkCommand is sparse, for kbuild's CHECK=. It makes sparse 0.6.4 understand the kernel's headers, which since
-// Linux 7.0 have __typeof_unqual__(): a qualifier that stays causes at most a
-// warning, which is the same in all kernels. kbuild asks whether sparse does, and
-// if not goes on without it.
+// checkCommand is sparse, for kbuild's CHECK=. It makes sparse 0.6.4 understand the
+// kernel's headers, which since Linux 7.0 have __typeof_unqual__(): a qualifier that
+// stays causes at most a warning, which is the same in all kernels. kbuild asks whether
+// sparse does, and if not goes on without it.
 const checkCommand = "sparse -D__typeof_unqual__=__typeof__"
 
 // sparseVersion finds sparse and asks for its version.

@@ -33,8 +33,6 @@ type ObjectSpec struct {
 // Objects is what was found when KVM's objects were compiled, with W=1 and
 // sparse. The objects themselves stay in the work area.
 type Objects struct {
-	Name string    `json:"name"` // the specification's
-	Tree tree.Tree `json:"tree"`
 	// Warnings are those of all objects, including those that were compiled for
 	// another tree and have not changed since.
 	Warnings  []Warning `json:"warnings"`
@@ -42,13 +40,9 @@ type Objects struct {
 	All       int       `json:"all"`     // how many there are
 	Seconds   float64   `json:"seconds"` // that it took
 	Toolchain Toolchain `json:"toolchain"`
-	// Checker is sparse's version, CheckCommand how it was called; "" if the
-	// specification is without sparse.
-	Checker      string `json:"checker"`
-	CheckCommand string `json:"checkCommand"`
-	ConfigHash   string `json:"configHash"`
-	Log          string `json:"-"` // absolute path of make's output
-	Cached       bool   `json:"-"` // it was found before, perhaps of another tree
+	Checker   string    `json:"checker"` // sparse's version; "" without sparse
+	Log       string    `json:"-"`       // absolute path of make's output
+	Cached    bool      `json:"-"`       // it was found before, perhaps of another tree
 }
 
 const (
@@ -63,9 +57,8 @@ const (
 // objectBuild is one compilation.
 type objectBuild struct {
 	*build
-	spec ObjectSpec
-	// checker is sparse's version, and check how it is called; "" without it.
-	checker, check string
+	spec    ObjectSpec
+	checker string // sparse's version; "" without it
 }
 
 // CanBuildObjects says what the machine lacks to compile a specification, nil if
@@ -94,8 +87,9 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		return nil, err
 	}
 	o := objectBuild{build: common, spec: spec}
+	check := ""
 	if spec.WithoutSparse == "" {
-		o.check = checkCommand
+		check = checkCommand
 		if o.checker, err = sparseVersion(ctx); err != nil {
 			return nil, err
 		}
@@ -107,7 +101,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	// The keys of the cache have uname's name of the architecture.
 	setup := []string{
 		version, objectVersion, spec.Name, spec.Arch.Uname, spec.Defconfig, o.config.String(),
-		o.toolchain.Compiler, o.toolchain.Linker, o.checker, o.check,
+		o.toolchain.Compiler, o.toolchain.Linker, o.checker, check,
 	}
 	areaKind := kindObjectArea
 	if spec.Elsewhere {
@@ -124,7 +118,7 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 	if err := jsonfile.Load(filepath.Join(dir, fileObjects), found); err != nil {
 		return nil, fmt.Errorf("load what was compiled before: %w", err)
 	}
-	found.Tree, found.Cached = t, hit
+	found.Cached = hit
 	return found, nil
 }
 
@@ -152,11 +146,10 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 	// kernel-doc, which W=1 has kbuild run for each object, says the same for
 	// all architectures: it is a check of package verify.
 	m.vars = slices.Concat(m.vars, settled, []string{"W=1", "cmd_checkdoc=", "--output-sync=target"})
-	if o.check != "" {
-		m.vars = append(m.vars, "C=1", "CHECK="+o.check)
+	if o.checker != "" {
+		m.vars = append(m.vars, "C=1", "CHECK="+checkCommand)
 	}
-	final, err := o.configure(ctx, a, *m)
-	if err != nil {
+	if err := o.configure(ctx, a, *m); err != nil {
 		return err
 	}
 	m.said = &targetWarnings{dir: a.src, made: make(map[string][]Warning)}
@@ -170,11 +163,10 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 	}
 	all := a.state.Warnings
 	found := &Objects{
-		Name: o.spec.Name, Tree: o.tree,
 		Warnings: sorted(slices.Concat(append(slices.Collect(maps.Values(all)), hidden)...)),
 		Made:     count(m.said.made, o.directories()), All: count(all, o.directories()),
 		Seconds: time.Since(start).Seconds(), Toolchain: o.toolchain,
-		Checker: o.checker, CheckCommand: o.check, ConfigHash: final.Hash(),
+		Checker: o.checker,
 	}
 	if spec := o.spec; spec.Elsewhere && found.All == 0 {
 		return exit.With(exit.BuildFailed, fmt.Errorf("%s: no object of KVM was made: the configuration of %s leaves it out", m.doing, spec.Name))
@@ -188,14 +180,14 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 
 // configure makes .config of the defconfig and the fragments, if there is none
 // or a patch has changed what can be configured.
-func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun) (Config, error) {
+func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun) error {
 	kconfigChanged := slices.ContainsFunc(a.considered, func(name string) bool { return strings.HasPrefix(path.Base(name), "Kconfig") })
 	done := filepath.Join(a.out, fileConfigured)
 	if _, err := os.Stat(done); err != nil || kconfigChanged {
 		m.doing = "configure " + o.what
 		m.targets = []string{o.spec.Defconfig}
 		if err := a.run(ctx, &m, true); err != nil {
-			return nil, err
+			return err
 		}
 
 		// Of a symbol that is set twice, Kconfig takes the last value.
@@ -205,11 +197,11 @@ func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun) (Config
 			err = os.WriteFile(name, append(config, o.config.String()...), 0o644)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", m.doing, err)
+			return fmt.Errorf("%s: %w", m.doing, err)
 		}
 		m.targets = []string{"olddefconfig"}
 		if err := a.run(ctx, &m, true); err != nil {
-			return nil, err
+			return err
 		}
 	}
 
@@ -217,9 +209,8 @@ func (o *objectBuild) configure(ctx context.Context, a *area, m makeRun) (Config
 	if o.spec.Elsewhere {
 		asked = slices.DeleteFunc(slices.Clone(asked), func(s Setting) bool { return s.Symbol != "CONFIG_KVM" })
 	}
-	final, err := o.finalConfig(a, asked)
-	if err != nil {
-		return nil, err
+	if _, err := o.finalConfig(a, asked); err != nil {
+		return err
 	}
-	return final, os.WriteFile(done, nil, 0o644)
+	return os.WriteFile(done, nil, 0o644)
 }

@@ -139,7 +139,7 @@ func (s *fakeCompiler) Objects(_ context.Context, name string, t tree.Tree, spec
 			Log:   "/c/log", Command: "make", Err: errors.New("exit status 2"),
 		}
 	}
-	found := &kbuild.Objects{Name: spec.Name, Made: 3, All: 23, Seconds: 1.5, Checker: "sparse 0.6.4", Log: "/c/" + name + ".log"}
+	found := &kbuild.Objects{Made: 3, All: 23, Seconds: 1.5, Checker: "sparse 0.6.4", Log: "/c/" + name + ".log"}
 	for _, word := range strings.Fields(t.ID) {
 		found.Warnings = append(found.Warnings, kbuild.Warning{File: "virt/kvm/a.c", Message: "warning: " + word})
 	}
