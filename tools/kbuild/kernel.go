@@ -117,11 +117,10 @@ func (b *Builder) Built(ctx context.Context, t tree.Tree, spec Spec) (*Kernel, e
 	if err != nil {
 		return nil, err
 	}
-	dir, ok := b.Cache.Lookup(kindKernel, k.key)
-	if !ok {
-		return nil, nil
+	if dir, ok := b.Cache.Lookup(kindKernel, k.key); ok {
+		return k.load(dir)
 	}
-	return k.load(dir)
+	return nil, nil
 }
 
 // Forget removes a kernel from the cache that will not be needed again: to make

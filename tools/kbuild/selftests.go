@@ -104,11 +104,10 @@ func (b *Builder) BuiltSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	if err != nil {
 		return nil, err
 	}
-	dir, ok := s.lookup()
-	if !ok {
-		return nil, nil
+	if dir, ok := s.lookup(); ok {
+		return s.load(dir)
 	}
-	return s.load(dir)
+	return nil, nil
 }
 
 // selftestBuild is one build of tests.
