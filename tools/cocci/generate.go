@@ -140,8 +140,7 @@ func before(s *series.Series, p *series.Patch, base tree.Tree, relocate bool) (s
 	return src, err
 }
 
-// separator ends the message of a patch.
-const separator = "\n---\n"
+const separator = "\n---\n" // ends the message of a patch
 
 var errNoChange = errors.New("the semantic patch changes nothing")
 
@@ -167,8 +166,7 @@ type Difference struct {
 	HeadingsOnly bool `json:"headings_only,omitempty"`
 }
 
-// end stands for a line after the last.
-const end = "(end of the patch)"
+const end = "(end of the patch)" // in place of a line
 
 var headings = regexp.MustCompile(`(?m)^(@@ -[0-9,]+ \+[0-9,]+ @@).*$`)
 

@@ -134,7 +134,6 @@ func Parse(file string, text []byte) (*Rule, error) {
 	return r, nil
 }
 
-// set sets what a line of the leading comment is about.
 func (r *Rule) set(name, value string) (err error) {
 	switch name {
 	case "Generates":

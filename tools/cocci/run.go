@@ -106,7 +106,6 @@ func spatchVersion(ctx context.Context) (string, error) {
 	return line, err
 }
 
-// work is one run of a rule.
 type work struct {
 	RunOptions
 	rule       *Rule
@@ -124,7 +123,6 @@ func (w *work) key() string {
 	return cache.Key(parts...)
 }
 
-// find makes the result.
 func (w *work) find(ctx context.Context) (k kept, err error) {
 	step := w.Log.Step("run " + w.rule.Name)
 	defer func() {
@@ -164,7 +162,6 @@ func (w *work) find(ctx context.Context) (k kept, err error) {
 	return k, err
 }
 
-// copyFiles writes the files to dir.
 func (w *work) copyFiles(dir string) error {
 	all := fstest.MapFS{}
 	for name, data := range w.files {

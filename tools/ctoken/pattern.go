@@ -37,8 +37,7 @@ func (p Pattern) String() string { return p.text }
 // First returns the pattern's first token.
 func (p Pattern) First() string { return p.items[0] }
 
-// maxExpression is the most tokens that an expression of a pattern has.
-const maxExpression = 60
+const maxExpression = 60 // tokens
 
 // Match returns how many of the first tokens the pattern matches, 0 if it does
 // not match there.

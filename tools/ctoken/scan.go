@@ -43,7 +43,6 @@ func Scan(src []byte) *File {
 	return s.out
 }
 
-// scanner is the state of splitting a file.
 type scanner struct {
 	src  string
 	at   int
@@ -146,7 +145,6 @@ var (
 	define = regexp.MustCompile(`^#[ \t\\\n]*define[ \t\\\n]+([\w$]+)(?:\([^)]*\))?`)
 )
 
-// skip goes past n bytes.
 func (s *scanner) skip(n int) {
 	s.line += strings.Count(s.src[s.at:s.at+n], "\n")
 	s.at += n

@@ -105,7 +105,6 @@ type Builder struct {
 	Jobs     int           // that make runs at a time, 0 for one more than there are processors
 }
 
-// env returns the environment that builds get in addition.
 func (b *Builder) env() []string {
 	return []string{
 		"CCACHE_DIR=" + filepath.Join(b.Cache.Dir(), dirCCache),
@@ -183,7 +182,6 @@ func (b *Builder) newBuild(ctx context.Context, kind, verb, what string, t tree.
 	return o, err
 }
 
-// doing describes the build for errors.
 func (b *build) doing() string { return b.verb + " " + b.what }
 
 // setKeys sets the keys of a build's result and of its work area from the kind of

@@ -67,7 +67,6 @@ func ParseConfig(name string, r io.Reader) (Config, error) {
 	return c, nil
 }
 
-// readConfig reads a configuration or a fragment from a file.
 func readConfig(name string) (Config, error) {
 	f, err := os.Open(name)
 	if err != nil {

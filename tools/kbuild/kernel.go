@@ -129,7 +129,6 @@ func (b *Builder) Forget(ctx context.Context, k *Kernel) error {
 	return b.Cache.Remove(ctx, kindKernel, k.Key)
 }
 
-// kernelBuild is one build of a kernel.
 type kernelBuild struct{ *build }
 
 func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, spec Spec) (kernelBuild, error) {
@@ -143,7 +142,6 @@ func (b *Builder) newKernelBuild(ctx context.Context, name string, t tree.Tree, 
 	return kernelBuild{k}, nil
 }
 
-// load reads the kernel that is in the cache.
 func (k kernelBuild) load(dir string) (*Kernel, error) {
 	kernel := &Kernel{}
 	if err := jsonfile.Load(filepath.Join(dir, fileMeta), kernel); err != nil {
@@ -155,7 +153,6 @@ func (k kernelBuild) load(dir string) (*Kernel, error) {
 	return kernel, nil
 }
 
-// fill builds the kernel and puts it into tmp.
 func (k kernelBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) error {
 	start := time.Now()
 	// The output directory is in the source directory. There kbuild calls the source
@@ -295,7 +292,6 @@ func collectBuild(out, dir, source string) error {
 	return os.Symlink(filepath.Join("..", fileVmlinux), filepath.Join(dir, "vmlinux"))
 }
 
-// hashFile returns the SHA-256 of a file in hexadecimal.
 func hashFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

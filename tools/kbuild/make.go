@@ -27,7 +27,6 @@ import (
 // before it is killed. It deletes half-made targets.
 const stopGrace = 10 * time.Second
 
-// makeRun is one run of make.
 type makeRun struct {
 	doing   string   // for errors: "build linux 7.3.4 for x86_64"
 	dir     string   // -C
@@ -52,7 +51,6 @@ func (m *makeRun) args() []string {
 	return slices.Concat(args, m.vars, m.targets)
 }
 
-// program returns the program to run.
 func (m *makeRun) program() program.Program {
 	return program.Program{Name: "make", Env: append([]string{locale}, m.env...), Stop: syscall.SIGTERM, Grace: stopGrace}
 }
@@ -136,8 +134,7 @@ func (m *makeRun) explain(log io.ReadSeeker, start int64, err error) error {
 // The programs below tools/ are built with absolute paths.
 var stepLine = regexp.MustCompile(`^  ([A-Z][A-Z0-9_]*)(?: \[[MU]\])? +(\S+)`)
 
-// stepCheck is the step that runs sparse.
-const stepCheck = "CHECK"
+const stepCheck = "CHECK" // runs sparse
 
 // countStep counts and shows the step that a line of output announces, if it does.
 func (m *makeRun) countStep(line string) {
@@ -222,7 +219,6 @@ func need(doing string, programs ...string) error {
 	return exit.With(exit.MachineLacks, fmt.Errorf("%s: this machine lacks %s; ci/packages.toml lists the packages to install", doing, strings.Join(missing, ", ")))
 }
 
-// missingPrograms returns those programs that are not in PATH.
 func missingPrograms(programs ...string) []string {
 	var missing []string
 	for _, p := range programs {
@@ -244,7 +240,6 @@ const locale = "LC_ALL=C"
 // sparse does, and if not goes on without it.
 const checkCommand = "sparse -D__typeof_unqual__=__typeof__"
 
-// sparseVersion finds sparse and asks for its version.
 func sparseVersion(ctx context.Context) (string, error) {
 	if err := need("check with sparse", "sparse"); err != nil {
 		return "", err

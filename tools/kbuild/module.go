@@ -239,8 +239,7 @@ func installedCompiler(c map[string]string) []string {
 	return nil
 }
 
-// sectionBTF is the section with a module's types.
-const sectionBTF = ".BTF"
+const sectionBTF = ".BTF" // has the types
 
 // HasBTF says whether a kernel or a module, an ELF file, has types with it.
 func HasBTF(name string) (bool, error) {

@@ -54,7 +54,6 @@ const (
 	fileConfigured = ".vcpulab-configured"
 )
 
-// objectBuild is one compilation.
 type objectBuild struct {
 	*build
 	spec    ObjectSpec

@@ -24,7 +24,6 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// selftestsDir is where the kernel's KVM selftests are.
 const selftestsDir = "tools/testing/selftests/kvm"
 
 // SelftestName returns the name of the KVM selftest whose source a file of a
@@ -110,7 +109,6 @@ func (b *Builder) BuiltSelftests(ctx context.Context, t tree.Tree, spec Spec, na
 	return nil, nil
 }
 
-// selftestBuild is one build of tests.
 type selftestBuild struct {
 	*build
 	names []string
@@ -167,7 +165,6 @@ func (s *selftestBuild) load(dir string) (*Selftests, error) {
 // fileUnbuilt has the tests that could not be built, and why.
 const fileUnbuilt = ".unbuilt.json"
 
-// loadSelftests reads an entry of the cache.
 func loadSelftests(dir string) (*Selftests, error) {
 	s := &Selftests{Dir: dir}
 	if err := jsonfile.Load(filepath.Join(dir, fileUnbuilt), &s.Unbuilt); err != nil && !errors.Is(err, fs.ErrNotExist) {

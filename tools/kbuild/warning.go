@@ -105,7 +105,6 @@ func (t *targetWarnings) add(line string) {
 	}
 }
 
-// count returns how many targets are in directories.
 func count(targets map[string][]Warning, directories []string) int {
 	n := 0
 	for target := range targets {

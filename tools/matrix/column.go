@@ -56,7 +56,6 @@ func Load(dir string) ([]kbuild.ObjectSpec, error) {
 	return columns, nil
 }
 
-// read reads the column in a file.
 func read(name string) (kbuild.ObjectSpec, error) {
 	c := kbuild.ObjectSpec{Name: strings.TrimSuffix(filepath.Base(name), ext)}
 	shared := filepath.Join(filepath.Dir(name), common)

@@ -151,7 +151,6 @@ func Run(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, rows []Ro
 	return r, nil
 }
 
-// compileColumn compiles all rows for one column.
 func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, rows []Row) ([]Cell, error) {
 	var cells []Cell
 	var before *kbuild.Objects
@@ -193,7 +192,6 @@ func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, ro
 	return cells, nil
 }
 
-// without returns the warnings that are not among others.
 func without(list, others []kbuild.Warning) []kbuild.Warning {
 	return slices.DeleteFunc(slices.Clone(list), func(w kbuild.Warning) bool { return slices.Contains(others, w) })
 }

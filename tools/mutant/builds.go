@@ -21,7 +21,6 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// matrixCheck compiles KVM for a column of the build matrix.
 type matrixCheck struct {
 	*Runner
 	column kbuild.ObjectSpec
@@ -125,7 +124,6 @@ type Guests struct {
 	Overlooked string
 }
 
-// selftestCheck runs one of KVM's selftests.
 type selftestCheck struct {
 	*Runner
 	k      Killer
@@ -226,7 +224,6 @@ func Tests(all []*Mutant) []string {
 	return tests
 }
 
-// found returns what a run of the test shows.
 func (c selftestCheck) found(results []selftest.Result) (*observation, error) {
 	i := slices.IndexFunc(results, func(r selftest.Result) bool { return !selftest.IsChecker(r.Name) })
 	if i < 0 {

@@ -60,7 +60,6 @@ func (o *observation) beyond(known []vm.Splat, where string) []Complaint {
 	return all
 }
 
-// check inspects specimens.
 type check interface {
 	// inspect returns what it finds in s, which is one of p.
 	inspect(ctx context.Context, s *Specimen, p pair) (*observation, error)

@@ -62,8 +62,7 @@ type Mutant struct {
 	change     *series.Series // the diff as a series of one patch, for package series to apply
 }
 
-// separator is the line between a mutant's head and its diff.
-const separator = "---"
+const separator = "---" // between a mutant's head and its diff
 
 // head is the TOML at the beginning of a mutant's file.
 type head struct {
@@ -237,7 +236,6 @@ func (m *Mutant) mutate(s *series.Series, base tree.Tree) (*series.Series, error
 	return after(s, m.change.Patches[0]), nil
 }
 
-// after returns a series with one more patch.
 func after(s *series.Series, p *series.Patch) *series.Series {
 	all, last := *s, *p
 	last.Number = len(s.Patches) + 1

@@ -79,7 +79,6 @@ func clip(text string) string {
 // Report is the result of Run.
 type Report struct{ Results []Result }
 
-// counts returns how many mutants had each fate.
 func (r *Report) counts() map[Fate]int {
 	n := make(map[Fate]int)
 	for _, res := range r.Results {

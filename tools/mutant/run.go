@@ -139,7 +139,6 @@ func (r *Runner) atOnce(cost int) int {
 	return 2
 }
 
-// check returns the check that a killer names.
 func (r *Runner) check(k Killer) (check, error) {
 	switch k.Kind {
 	case Apply:
@@ -161,7 +160,6 @@ func (r *Runner) check(k Killer) (check, error) {
 	return verifyCheck{r, chosen[0]}, nil
 }
 
-// runMutant runs the check of a mutant.
 func (r *Runner) runMutant(ctx context.Context, m *Mutant, c check, original *Specimen) (_ *Result, err error) {
 	mutated, err := r.specimen(m)
 	defer func() { err = errors.Join(err, mutated.remove(ctx)) }()

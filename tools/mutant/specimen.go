@@ -78,7 +78,6 @@ func (r *Runner) specimen(m *Mutant) (s *Specimen, err error) {
 	return s, s.err
 }
 
-// remove removes what was made for the specimen.
 func (s *Specimen) remove(ctx context.Context) error {
 	errs := []error{os.RemoveAll(s.tmp)}
 	for _, t := range s.made {

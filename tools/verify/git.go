@@ -103,7 +103,6 @@ func (s *Submission) repository(ctx context.Context) (*repository, error) {
 	return r, nil
 }
 
-// forget removes the repository.
 func (s *Submission) forget() {
 	if s.repo != nil {
 		os.RemoveAll(s.repo.dir)
@@ -111,7 +110,6 @@ func (s *Submission) forget() {
 	}
 }
 
-// fill makes the repository.
 func (r *repository) fill(ctx context.Context, s *Submission) error {
 	if err := os.Mkdir(r.git.Dir, 0o755); err != nil {
 		return err
@@ -323,7 +321,6 @@ func above(text string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(text, "\n"), "---\n"), "\n")
 }
 
-// equal is for difference.
 func equal(a, b string) bool { return a == b }
 
 // difference returns in how many lines is and want differ, and a finding for the first

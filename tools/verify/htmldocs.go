@@ -94,8 +94,7 @@ func documentDirs(p *tree.Overlay) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// htmlDocsKind is the kind of results in the cache.
-const htmlDocsKind = "htmldocs"
+const htmlDocsKind = "htmldocs" // of results in the cache
 
 // htmlDocs returns what Sphinx says of the documents in directories of a tree, or
 // what it said when these were the same.
@@ -191,7 +190,6 @@ func (s *Submission) runSphinx(ctx context.Context, p *tree.Overlay, dirs []stri
 	return found, nil
 }
 
-// sphinxRun is a call of Sphinx.
 type sphinxRun struct {
 	program.Program
 	args []string

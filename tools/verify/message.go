@@ -43,7 +43,6 @@ var style = func() (s struct {
 	return s
 }()
 
-// messageFindings looks at the message of one patch.
 func messageFindings(p *series.Patch) []Finding {
 	var found []Finding
 	add := func(line string, f Finding) {
@@ -80,8 +79,7 @@ func messageFindings(p *series.Patch) []Finding {
 	return found
 }
 
-// maxColumns is how wide a mail may be.
-const maxColumns = 75
+const maxColumns = 75 // of a mail
 
 // coverFindings looks at the text of the cover letter, above the shortlog.
 func coverFindings(c *series.Patch) []Finding {
@@ -130,7 +128,6 @@ var aWord = regexp.MustCompile(`[A-Za-z]+(?:'[a-z]+)?`)
 // repeats are words that may well stand twice in a row.
 var repeats = map[string]bool{"that": true, "had": true, "long": true}
 
-// misspelt looks at a text of a mail.
 func misspelt(p *series.Patch, text string, mistakes map[string]string) []Finding {
 	var found []Finding
 	before := ""

@@ -28,7 +28,6 @@ var rules = inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log
 	return table.of(s).check(src, log, s.Seen), nil
 })
 
-// check looks at all files that the table is about.
 func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Finding {
 	var found []Finding
 	matched := make(map[string]int) // accesses, by field
@@ -72,7 +71,6 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 	return found
 }
 
-// source is a file of a tree.
 type source struct {
 	name string
 	data []byte
@@ -108,7 +106,6 @@ type accesses struct {
 // writers are the punctuators that write what stands before them.
 var writers = []string{"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "++", "--"}
 
-// check looks at all accesses to the field in a file.
 func (f *fieldRule) check(file *source) (in accesses) {
 	if !bytes.Contains(file.data, []byte(f.Name)) {
 		return in
@@ -150,7 +147,6 @@ func (f *fieldRule) check(file *source) (in accesses) {
 	return in
 }
 
-// accessed says whether token i is an access to the field.
 func (f *fieldRule) accessed(tokens []ctoken.Token, i int) bool {
 	if f.Call {
 		return tokens[i].Func != "" && i+1 < len(tokens) && tokens[i+1].Text == "("
@@ -331,7 +327,6 @@ func (o *orderRule) check(file *source) []Finding {
 	return found
 }
 
-// check looks whether the form stands in the file.
 func (x *textRule) check(file *source) []Finding {
 	if at, _ := x.Form.Find(file.scan().Tokens, 0); at >= 0 {
 		return nil

@@ -72,8 +72,7 @@ func checkpatchFinding(patch string, f series.CheckpatchFinding) Finding {
 	return found
 }
 
-// checkpatchKind is the kind of results in the cache.
-const checkpatchKind = "checkpatch"
+const checkpatchKind = "checkpatch" // of results in the cache
 
 // checkpatch returns what checkpatch says of a patch. It reads the tree, too,
 // so that the result is kept by both.
@@ -158,8 +157,7 @@ func newFindings(now, known []Finding) []Finding {
 // docLine is a warning of kernel-doc's, as the programs in Python and in Perl print it.
 var docLine = regexp.MustCompile(`^(?:(?:Warning|Error|Info): )?([^\s:]+):(\d+):? (?:(?:warning|error|info): )?(.*)$`)
 
-// kernelDocKind is the kind of what the cache has of kernel-doc.
-const kernelDocKind = "kernel-doc"
+const kernelDocKind = "kernel-doc" // of results in the cache
 
 // kernelDoc returns what kernel-doc says of files. It takes long, so that the cache has
 // what it prints of the same files and the same tree.
@@ -195,7 +193,6 @@ func (s *Submission) kernelDoc(ctx context.Context, files fstest.MapFS) ([]Findi
 	return found, nil
 }
 
-// runKernelDoc returns what kernel-doc prints of files.
 func (s *Submission) runKernelDoc(ctx context.Context, files fstest.MapFS) (string, error) {
 	language, script, err := findKernelDoc(s.Base.Dir)
 	if err != nil {

@@ -19,7 +19,6 @@ const (
 	retiredFile = "retired.toml"
 )
 
-// table returns the path of a table.
 func (s *Submission) table(name string) string { return filepath.Join(s.Tables, name) }
 
 // ruleTable is rules.toml.

@@ -67,7 +67,6 @@ var (
 	pairMore  = regexp.MustCompile(`\w+\(\)`)
 )
 
-// pairsOf reads a comment.
 func pairsOf(text string) []pair {
 	var found []pair
 	flat := strings.Join(strings.Fields(text), " ")
@@ -136,7 +135,6 @@ type interfaceEntry struct {
 	quick *regexp.Regexp
 }
 
-// leavesOut says whether the entry is not about a file.
 func (e *interfaceEntry) leavesOut(name string) bool {
 	return slices.ContainsFunc(e.Not, func(not string) bool { return name == not || strings.HasPrefix(name, not+"/") })
 }
@@ -190,7 +188,6 @@ var retired = inTree(func(_ context.Context, s *Submission, src *tree.Overlay, l
 	return found, nil
 })
 
-// removedBy says whether a patch takes away something that the entry matches.
 func (e *interfaceEntry) removedBy(p *series.Patch) bool {
 	for _, f := range p.Files {
 		removed, _ := f.Lines()
@@ -233,7 +230,6 @@ const (
 	oldSelftestsMakefile = selftestsDir + "/Makefile" // up to Linux 6.13
 )
 
-// testsMakefile returns the file that lists the selftests of a tree.
 func testsMakefile(src *tree.Overlay) string {
 	if src.Read(selftestsMakefile) == nil {
 		return oldSelftestsMakefile
