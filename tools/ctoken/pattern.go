@@ -44,23 +44,26 @@ const maxExpression = 60 // tokens
 func (p Pattern) Match(tokens []Token) int { return match(p.items, tokens) }
 
 func match(items []string, tokens []Token) int {
-	if len(items) == 0 {
+	isExpression := strings.HasPrefix(items[0], "$")
+	if !isExpression && (len(tokens) == 0 || tokens[0].Text != items[0]) {
 		return 0
 	}
-	if !strings.HasPrefix(items[0], "$") {
-		if len(tokens) == 0 || tokens[0].Text != items[0] {
-			return 0
-		}
+	// with returns how many tokens match if the first item has n of them.
+	with := func(n int) int {
 		if len(items) == 1 {
-			return 1
+			return n
 		}
-		if n := match(items[1:], tokens[1:]); n > 0 {
-			return n + 1
+		if more := match(items[1:], tokens[n:]); more > 0 {
+			return n + more
 		}
 		return 0
 	}
+	if !isExpression {
+		return with(1)
+	}
+
 	depth := 0
-	for i := 0; i < len(tokens) && i < maxExpression; i++ {
+	for i := range min(len(tokens), maxExpression) {
 		switch tokens[i].Text {
 		case "(", "[", "{":
 			depth++
@@ -76,11 +79,8 @@ func match(items []string, tokens []Token) int {
 		if depth > 0 {
 			continue
 		}
-		if len(items) == 1 {
-			return i + 1
-		}
-		if n := match(items[1:], tokens[i+1:]); n > 0 {
-			return n + i + 1
+		if n := with(i + 1); n > 0 {
+			return n
 		}
 	}
 	return 0
