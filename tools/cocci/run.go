@@ -81,11 +81,18 @@ func (r *Rule) Run(ctx context.Context, src *tree.Overlay, opts RunOptions) (_ *
 	if w.result.Git, err = program.Version(ctx, "git", "--version"); err != nil {
 		return nil, err
 	}
-	var found []Place
-	if w.files, found, w.attributes, err = r.inputs(src); err != nil {
-		return nil, err
+	w.files = make(map[string][]byte)
+	for _, name := range src.Names(r.Paths, ".c", ".h") {
+		data := src.Read(name)
+		if n := len(places(name, data, r.Places)); n > 0 {
+			w.files[name] = data
+			w.result.Places += n
+		}
 	}
-	w.result.Places, w.result.In = len(found), len(w.files)
+	w.result.In, w.attributes = len(w.files), src.Read(attributes)
+	if src.Err != nil {
+		return nil, src.Err
+	}
 
 	k, _, err := cache.Result(ctx, w.Cache, kind, w.key(), w.find)
 	if err != nil {

@@ -6,27 +6,10 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
-
-	"vcpulab/tools/tree"
 )
 
 // attributes tells git how to find the names of functions for hunk headers.
 const attributes = ".gitattributes"
-
-// inputs returns the files of a source that a rule is to change, by path, the
-// places in them and the tree's .gitattributes, nil if it has none. A directory
-// that a pattern names is searched for C files; symbolic links are not followed.
-func (r *Rule) inputs(src *tree.Overlay) (files map[string][]byte, found []Place, attrs []byte, err error) {
-	files = make(map[string][]byte)
-	for _, name := range src.Names(r.Paths, ".c", ".h") {
-		data := src.Read(name)
-		if in := places(name, data, r.Places); len(in) > 0 {
-			files[name] = data
-			found = append(found, in...)
-		}
-	}
-	return files, found, src.Read(attributes), src.Err
-}
 
 // Place is a place in a file that a rule is to change.
 type Place struct {
