@@ -47,9 +47,10 @@ var checksText []byte
 
 // looks are the functions of the checks in checks.toml, by their names.
 var looks = map[string]look{
-	nameApplies: applies, "mails": mails, "pinned": pinned, "git-am": gitAm, "diffstat": diffstat, "cover": cover, "message": message,
-	"spelling": spelling, "generated": generated, "checkpatch": checkpatch, "rules": rules, "pairs": pairs, "retired": retired,
-	"figures": figures, "kernel-doc": kernelDoc, "htmldocs": htmlDocs, "selftests": selftests,
+	"mails": mails, "pinned": pinned, nameApplies: applies, "git-am": gitAm, "diffstat": diffstat, "cover": cover,
+	"message": message, "spelling": spelling, "generated": generated, "checkpatch": checkpatch,
+	"rules": rules, "pairs": pairs, "retired": retired, "figures": figures,
+	"kernel-doc": kernelDoc, "htmldocs": htmlDocs, "selftests": selftests,
 }
 
 // nameApplies is the check that says that the series does not apply.
