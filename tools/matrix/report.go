@@ -3,62 +3,43 @@
 package matrix
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"text/template"
 
 	"vcpulab/tools/junit"
 )
 
-// WriteText writes the report for people: a table, patch by patch, then what is
-// wrong, then whether all is good.
+//go:embed report.txt.tmpl
+var reportText string
+
+var texts = template.Must(template.New("").Funcs(template.FuncMap{
+	"at":     (*Report).at,
+	"short":  (*Cell).short,
+	"row":    rowName,
+	"pad":    func(column, text string) string { return fmt.Sprintf("%-*s", max(len(column), 7), text) },
+	"indent": func(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") },
+}).Parse(reportText))
+
+// WriteText writes the report for people.
 func (r *Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	width := make([]int, len(r.Columns))
-	fmt.Fprintf(&b, "%-10s", "")
-	for i, name := range r.Columns {
-		width[i] = max(len(name), 7)
-		fmt.Fprintf(&b, "  %-*s", width[i], name)
-	}
-	b.WriteByte('\n')
-	for j, row := range r.Rows {
-		fmt.Fprintf(&b, "%-10s", row.Name())
-		for i := range r.Columns {
-			fmt.Fprintf(&b, "  %-*s", width[i], r.at(i, j).short())
-		}
-		b.WriteString("  " + row.Subject + "\n")
-	}
-
-	for i := range r.Cells {
-		r.Cells[i].explain(&b)
-	}
-	for _, name := range r.Columns {
-		if why := r.WithoutSparse[name]; why != "" {
-			fmt.Fprintf(&b, "\n%s: without sparse: %s\n", name, why)
-		}
-	}
-
-	made, known := 0, 0
+	with := struct {
+		*Report
+		Made, Known int
+	}{Report: r}
 	for _, c := range r.Cells {
 		if c.Cached {
-			known++
-			continue
+			with.Known++
+		} else {
+			with.Made += c.Made
 		}
-		made += c.Made
 	}
-	result := "good"
-	if r.Err() != nil {
-		result = "not good"
-	}
-	fmt.Fprintf(&b, "\n%d builds, %d known from before, %d objects made in %.0f s: %s\n", len(r.Cells), known, made, r.Seconds, result)
-	if r.Dir != "" {
-		fmt.Fprintf(&b, "logs: %s\n", r.Dir)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return texts.ExecuteTemplate(w, "report", with)
 }
 
 // at returns the cell of column i and row j.
@@ -77,26 +58,6 @@ func (c *Cell) short() string {
 		return fmt.Sprintf("(%d)", c.Warnings)
 	}
 	return "ok"
-}
-
-// explain writes what is wrong with a cell.
-func (c *Cell) explain(b *strings.Builder) {
-	where := fmt.Sprintf("\n%s, %s", c.Column, rowName(c.Patch))
-	switch c.State {
-	case Failed:
-		fmt.Fprintf(b, "%s does not compile:\n  %s\n", where, strings.ReplaceAll(c.Error, "\n", "\n  "))
-	case Unknown:
-		fmt.Fprintf(b, "%s: its warnings could not be compared: no row before it compiled\n", where)
-	case Warned:
-		fmt.Fprintf(b, "%s has new warnings:\n", where)
-		for _, w := range c.New {
-			fmt.Fprintf(b, "  + %v\n", w)
-		}
-		for _, w := range c.Gone {
-			fmt.Fprintf(b, "  - %v\n", w)
-		}
-		fmt.Fprintf(b, "  log: %s\n", c.Log)
-	}
 }
 
 // Write writes matrix.json, for programs, matrix.xml, for CI systems, and the
@@ -151,7 +112,8 @@ func (r *Report) junit() junit.Suite {
 				jc.Took = junit.Seconds(c.Seconds)
 			}
 			var b strings.Builder
-			if c.explain(&b); b.Len() > 0 {
+			_ = texts.ExecuteTemplate(&b, "cell", c) // a Builder takes anything
+			if b.Len() > 0 {
 				line, text, _ := strings.Cut(strings.TrimSpace(b.String()), "\n")
 				jc.Failure = &junit.Message{Line: strings.TrimSuffix(line, ":"), Sort: string(c.State), Text: text}
 			}
