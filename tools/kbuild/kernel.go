@@ -95,9 +95,8 @@ func (k *Kernel) Config() (Config, error) { return readConfig(k.ConfigPath()) }
 func (k *Kernel) Elapsed() time.Duration { return time.Duration(k.Seconds * float64(time.Second)) }
 
 // Build builds a kernel, or returns it from the cache. name is what the tree
-// is called in progress and errors: "base", "patched".
-//
-// A failed build gives an *Error; settings that Kconfig did not keep, and
+// is called in progress and errors: "base", "patched". A failed build gives an
+// *Error; settings that Kconfig did not keep, and
 // programs that the machine lacks, are errors with exit codes of their own.
 func (b *Builder) Build(ctx context.Context, name string, t tree.Tree, spec Spec) (*Kernel, error) {
 	k, err := b.newKernelBuild(ctx, name, t, spec)

@@ -41,10 +41,8 @@ func (b *Builder) StripModules(ctx context.Context, k *Kernel) (dir string, err 
 }
 
 // BuildModule builds the kernel module in srcDir, a directory with a Kbuild file
-// or Makefile for kbuild, against a kernel and returns the absolute paths of
-// the modules, sorted. The directory and the kernel are only read.
-//
-// The kernel's source tree must exist; its work area is not needed.
+// or Makefile for kbuild, against a kernel, whose source tree must exist, and
+// returns the absolute paths of the modules, sorted. Both are only read.
 func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko []string, err error) {
 	doing := fmt.Sprintf("build the module %s against linux %s for %s", filepath.Base(srcDir), k.Release, k.Arch.Name)
 	m, err := readModule(srcDir)
@@ -98,9 +96,8 @@ type Installed struct {
 }
 
 // BuildInstalled builds the kernel module in srcDir against an installed kernel,
-// below the directory work, and returns the absolute path of the
-// module. srcDir and the kernel's own directories are only read; only the log
-// goes to the cache.
+// below the directory work, and returns the absolute path of the module. Only the
+// log goes to the cache.
 func (b *Builder) BuildInstalled(ctx context.Context, k Installed, srcDir, work string) (ko string, err error) {
 	doing := fmt.Sprintf("build the module %s against linux %s in %s", filepath.Base(srcDir), k.Release, k.Dir)
 	step := b.Progress.Step(doing)

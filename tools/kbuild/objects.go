@@ -75,10 +75,7 @@ func (b *Builder) CanBuildObjects(ctx context.Context, spec ObjectSpec) error {
 
 // Objects compiles KVM of a tree, or returns what was found when that was
 // done before: also of a tree that differs only in files that do not matter. name
-// is what the tree is called in progress and errors. Trees of the same base share
-// a work area, in which only what differs is compiled.
-//
-// Errors are those of Build. Warnings are not errors.
+// and errors are those of Build. Warnings are not errors.
 func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec ObjectSpec) (*Objects, error) {
 	what := fmt.Sprintf("KVM of linux %s (%s) for %s", t.Version, name, spec.Name)
 	common, err := b.newBuild(ctx, kindObjects, "compile", what, t, spec.Spec)
@@ -140,10 +137,9 @@ func (o *objectBuild) directories() []string {
 func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) error {
 	start := time.Now()
 	m.targets = []string{"prepare", "arch/" + o.spec.Arch.Source + "/kvm/"}
-	// Output by target tells which object a warning belongs to.
-	//
-	// kernel-doc, which W=1 has kbuild run for each object, says the same for
-	// all architectures: it is a check of package verify.
+	// Output by target tells which object a warning belongs to. kernel-doc, which
+	// W=1 has kbuild run for each object, says the same for all architectures: it
+	// is a check of package verify.
 	m.vars = slices.Concat(m.vars, settled, []string{"W=1", "cmd_checkdoc=", "--output-sync=target"})
 	if o.checker != "" {
 		m.vars = append(m.vars, "C=1", "CHECK="+checkCommand)

@@ -79,10 +79,9 @@ func (s *Selftests) Path(name string) string { return filepath.Join(s.Dir, filep
 // BuildSelftests builds KVM selftests of a tree. names are tests with or
 // without their directory ("set_boot_cpu_id"); none means all of the
 // architecture. They are linked statically, so that a guest needs no libraries.
-// Of spec only the architecture and the compiler count. The compiler is [GCC]
-// unless spec names another: Debian has C libraries for its cross compilers.
-//
-// Trees whose difference cannot be seen from user space share the result.
+// Of spec only the architecture and the compiler count, which is [GCC] unless spec
+// names another: Debian has C libraries for its cross compilers. Trees whose
+// difference cannot be seen from user space share the result.
 func (b *Builder) BuildSelftests(ctx context.Context, t tree.Tree, spec Spec, names []string) (*Selftests, error) {
 	s, err := b.newSelftestBuild(ctx, t, spec, names)
 	if err != nil {

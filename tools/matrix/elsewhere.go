@@ -75,9 +75,7 @@ func (c Candidate) concerns(column kbuild.ObjectSpec) bool {
 // one column of each architecture that they change. all makes that kernel with
 // all of them: where that compiles, each is taken to compile. Where it does not,
 // or cannot be made, each is compiled on its own, with what it needs, and where
-// that does not compile, so is the kernel without it.
-//
-// Sparse is left out, and warnings are not looked at.
+// that does not compile, so is the kernel without it. Warnings are not looked at.
 func Elsewhere(ctx context.Context, c Compiler, columns []kbuild.ObjectSpec, base tree.Tree,
 	all func(ctx context.Context) (tree.Tree, error), sets []Candidate, parallel int) ([]Outcome, error) {
 	var chosen []kbuild.ObjectSpec
