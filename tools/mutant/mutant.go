@@ -28,7 +28,6 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tomlfile"
-	"vcpulab/tools/tree"
 )
 
 // Ext is the extension of mutants' files.
@@ -226,14 +225,6 @@ func (m *Mutant) readChange() error {
 		return fmt.Errorf("line %d: %s", format.Line, format.Reason)
 	}
 	return err
-}
-
-// mutate returns all sets with the fault, unless it is in their files.
-func (m *Mutant) mutate(s *series.Series, base tree.Tree) (*series.Series, error) {
-	if m.Revert {
-		return m.without(s, base)
-	}
-	return after(s, m.change.Patches[0]), nil
 }
 
 func after(s *series.Series, p *series.Patch) *series.Series {

@@ -66,10 +66,13 @@ func (r *Runner) specimen(m *Mutant) (s *Specimen, err error) {
 			return s, err
 		}
 	}
-	if m == nil || m.OfSeries {
+	switch {
+	case m == nil || m.OfSeries:
 		s.all, s.err = series.LoadStack(s.Dir, r.Rival)
-	} else {
-		s.all, s.err = m.mutate(r.sets, r.Verify.Base)
+	case m.Revert:
+		s.all, s.err = m.without(r.sets, r.Verify.Base)
+	default:
+		s.all = after(r.sets, m.change.Patches[0])
 	}
 	s.err = s.barred(exit.PatchFailed, "the sets cannot be read", s.err)
 	if _, ok := errors.AsType[*barredError](s.err); ok {

@@ -119,18 +119,13 @@ func (s *Submission) htmlDocs(ctx context.Context, p *tree.Overlay, dirs []strin
 // quoting matches what puts another file's text into a document.
 var quoting = regexp.MustCompile(`(?m)^\s*\.\. (?:kernel-[a-z]+|include|literalinclude|raw|csv-table|maintainers-include)::`)
 
-// sphinxVersion asks Sphinx for its version, once for all submissions that share Seen:
-// it takes Sphinx a third of a second to say it.
-func (s *Submission) sphinxVersion(ctx context.Context) (string, error) {
-	type key struct{}
-	return once(s.Seen, key{}, func() (string, error) { return program.Version(ctx, "sphinx-build", "--version") })
-}
-
 // documentsKey returns what identifies the documents in directories of a tree, and
 // the programs that read them: another word in KVM's code is no reason to read them
 // again, unless one of them quotes code.
 func (s *Submission) documentsKey(ctx context.Context, p *tree.Overlay, dirs []string) (string, error) {
-	version, err := s.sphinxVersion(ctx)
+	// It takes Sphinx a third of a second to say it.
+	type asked struct{}
+	version, err := once(s.Seen, asked{}, func() (string, error) { return program.Version(ctx, "sphinx-build", "--version") })
 	if err != nil {
 		return "", err
 	}

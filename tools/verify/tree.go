@@ -164,9 +164,11 @@ var retired = inTree(func(_ context.Context, s *Submission, src *tree.Overlay, l
 				continue
 			}
 			for _, at := range e.Pattern.FindAllIndex(data, -1) {
+				above := data[:at[0]]
+				line, _, _ := bytes.Cut(data[bytes.LastIndexByte(above, '\n')+1:], []byte("\n"))
 				found = append(found, Finding{
-					File: name, Line: 1 + bytes.Count(data[:at[0]], []byte("\n")),
-					Message: fmt.Sprintf("this should be gone since %q", e.Subject), Expected: e.Instead, Found: lineOf(data, at[0]),
+					File: name, Line: 1 + bytes.Count(above, []byte("\n")), Message: fmt.Sprintf("this should be gone since %q", e.Subject),
+					Expected: e.Instead, Found: strings.TrimSpace(string(line)),
 				})
 			}
 		}
@@ -198,12 +200,6 @@ func (e *interfaceEntry) removedBy(p *series.Patch) bool {
 	return false
 }
 
-// lineOf returns the line of data that the offset is in.
-func lineOf(data []byte, at int) string {
-	line, _, _ := bytes.Cut(data[bytes.LastIndexByte(data[:at], '\n')+1:], []byte("\n"))
-	return strings.TrimSpace(string(line))
-}
-
 // loadRetired reads the table. Errors have the exit code for wrong use.
 func loadRetired(name string) (*retiredTable, error) {
 	t := new(retiredTable)
@@ -230,15 +226,11 @@ const (
 	oldSelftestsMakefile = selftestsDir + "/Makefile" // up to Linux 6.13
 )
 
-func testsMakefile(src *tree.Overlay) string {
-	if src.Read(selftestsMakefile) == nil {
-		return oldSelftestsMakefile
-	}
-	return selftestsMakefile
-}
-
 var selftests = inTree(func(ctx context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-	makefile := testsMakefile(src)
+	makefile := selftestsMakefile
+	if src.Read(makefile) == nil {
+		makefile = oldSelftestsMakefile
+	}
 	listed, was := listedTests(src.Read(makefile)), listedTests(src.Before(makefile))
 	var found []Finding
 	names := src.Names([]string{selftestsDir}, ".c", ".sh")
