@@ -29,9 +29,8 @@ type Setting struct {
 type Config []Setting
 
 var (
-	setLine   = regexp.MustCompile(`^(CONFIG_[A-Za-z0-9_]+)=(.*)$`)
-	unsetLine = regexp.MustCompile(`^# (CONFIG_[A-Za-z0-9_]+) is not set$`)
-	valueForm = regexp.MustCompile(`^([ymn]|-?[0-9]+|0[xX][0-9A-Fa-f]+|"([^"\\]|\\.)*")$`)
+	settingLine = regexp.MustCompile(`^(?:# (CONFIG_\w+) is not set|(CONFIG_\w+)=(.*))$`)
+	valueForm   = regexp.MustCompile(`^([ymn]|-?[0-9]+|0[xX][0-9A-Fa-f]+|"([^"\\]|\\.)*")$`)
 )
 
 // ParseConfig reads a configuration or a fragment of one: lines
@@ -44,22 +43,18 @@ func ParseConfig(name string, r io.Reader) (Config, error) {
 	for n := 1; scan.Scan(); n++ {
 		line := strings.TrimSpace(scan.Text())
 		where := fmt.Sprintf("%s:%d", name, n)
-		if m := unsetLine.FindStringSubmatch(line); m != nil {
-			c = c.set(Setting{m[1], "n", where})
-			continue
-		}
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-
-		m := setLine.FindStringSubmatch(line)
-		if m == nil {
+		m := settingLine.FindStringSubmatch(line)
+		switch {
+		case m == nil && (line == "" || strings.HasPrefix(line, "#")):
+		case m == nil:
 			return nil, exit.With(exit.Usage, fmt.Errorf("%s: %q is neither CONFIG_NAME=value nor a comment", where, line))
+		case m[1] != "":
+			c = c.set(Setting{m[1], "n", where})
+		case !valueForm.MatchString(m[3]):
+			return nil, exit.With(exit.Usage, fmt.Errorf("%s: %s: the value %q is neither y, m, n, a number nor a quoted string", where, m[2], m[3]))
+		default:
+			c = c.set(Setting{m[2], m[3], where})
 		}
-		if !valueForm.MatchString(m[2]) {
-			return nil, exit.With(exit.Usage, fmt.Errorf("%s: %s: the value %q is neither y, m, n, a number nor a quoted string", where, m[1], m[2]))
-		}
-		c = c.set(Setting{m[1], m[2], where})
 	}
 	if err := scan.Err(); err != nil {
 		return nil, fmt.Errorf("read the configuration %s: %w", name, err)
