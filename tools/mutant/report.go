@@ -3,12 +3,14 @@
 package mutant
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+	"text/template"
 	"time"
 
 	"vcpulab/tools/exit"
@@ -99,47 +101,33 @@ func (r *Report) closing() string {
 	return s
 }
 
+//go:embed report.txt.tmpl
+var reportText string
+
+var texts = template.Must(template.New("").Funcs(template.FuncMap{
+	"good":    (*Result).good,
+	"by":      (*Result).by,
+	"closing": (*Report).closing,
+	"clip":    clip,
+	"upper":   func(f Fate) string { return strings.ToUpper(string(f)) },
+	"took": func(r Result) time.Duration {
+		return time.Duration(r.Seconds * float64(time.Second)).Round(time.Second / 10)
+	},
+}).Parse(reportText))
+
 // WriteText writes a table of all mutants, details of those that were not
 // killed, and the closing line.
 func (r *Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "MUTANT\tKILLED BY\tTIME\tFAULT")
-	for _, res := range r.Results {
-		by := res.by()
-		if !res.good() {
-			by = strings.ToUpper(string(res.Fate)) + " (" + by + ")"
-		}
-		took := time.Duration(res.Seconds * float64(time.Second)).Round(time.Second / 10).String()
-		if res.Cached {
-			took += ", before"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", res.Name, by, took, res.Fault)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, res := range r.Results {
-		if !res.good() {
-			b.WriteString("\n" + res.details())
-		}
-	}
-	b.WriteString("\n" + r.closing() + "\n")
-	_, err := io.WriteString(w, b.String())
-	return err
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	err := texts.ExecuteTemplate(t, "table", r)
+	return errors.Join(err, t.Flush(), texts.ExecuteTemplate(w, "rest", r))
 }
 
 // details says what is wrong with a mutant that was not killed.
 func (r *Result) details() string {
-	text := fmt.Sprintf("%s: %s\n  %s", r.Name, r.Fate, r.by())
-	if r.Finds != nil {
-		text += fmt.Sprintf(" has to find /%s/", r.Finds)
-	}
-	text += map[Fate]string{Survived: " and finds nothing\n", Unfounded: ", and finds something in the series as it is:\n", Otherwise: "; what was found is\n"}[r.Fate]
-	for _, f := range r.Findings {
-		text += "    " + clip(f.String()) + "\n"
-	}
-	return text + fmt.Sprintf("  log: %s\n  again: bin/vcpulab mutants --again --only %s\n", r.Log, r.Name)
+	var b strings.Builder
+	_ = texts.ExecuteTemplate(&b, "details", r) // a Builder takes anything
+	return b.String()
 }
 
 // MarshalJSON implements [json.Marshaler]: it adds how many fared how.
