@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -142,8 +141,6 @@ func before(s *series.Series, p *series.Patch, base tree.Tree, relocate bool) (s
 
 const separator = "\n---\n" // ends the message of a patch
 
-var errNoChange = errors.New("the semantic patch changes nothing")
-
 // replaceChange returns a patch with another change: head and message are p's.
 func replaceChange(p *series.Patch, change []byte) ([]byte, error) {
 	head, _, ok := bytes.Cut(p.Mail, []byte(separator))
@@ -151,7 +148,7 @@ func replaceChange(p *series.Patch, change []byte) ([]byte, error) {
 	case !ok:
 		return nil, fmt.Errorf("%s: its message does not end with a line ---", p.Name)
 	case len(change) == 0:
-		return nil, fmt.Errorf("%s: %w", p.Name, errNoChange)
+		return nil, fmt.Errorf("%s: the semantic patch changes nothing", p.Name)
 	}
 	return bytes.Join([][]byte{head, change}, []byte(separator)), nil
 }

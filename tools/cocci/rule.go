@@ -18,11 +18,6 @@
 // changes. spatch is run on the files that match, and a match that remains is
 // left over: Coccinelle silently skips functions that it cannot parse, so
 // nothing else proves that it has seen them all. Options are spatch's.
-//
-// [Rule.Run] runs a rule on copies of the files, each file on its own, so that
-// the result does not depend on how many run at a time. [Rule.Generate] runs
-// it on the tree before its patch and compares the two, [Rule.Convert] runs it
-// on another kernel.
 package cocci
 
 import (
@@ -53,13 +48,9 @@ type Rule struct {
 	Text    []byte         // the whole file
 }
 
-// wrong returns the error for a semantic patch that is wrong, which is wrong
-// use. line is 1-based, 0 for the whole file.
-func wrong(file string, line int, err error) error {
-	if line > 0 {
-		file = fmt.Sprintf("%s:%d", file, line)
-	}
-	return exit.With(exit.Usage, fmt.Errorf("semantic patch %s: %w", file, err))
+// wrong returns the error for a semantic patch that is wrong, which is wrong use.
+func wrong(where string, err error) error {
+	return exit.With(exit.Usage, fmt.Errorf("semantic patch %s: %w", where, err))
 }
 
 // Load reads the semantic patches in dir, in the order of their names. There
@@ -67,7 +58,7 @@ func wrong(file string, line int, err error) error {
 func Load(dir string) ([]*Rule, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, wrong(dir, 0, err)
+		return nil, wrong(dir, err)
 	}
 	var rules []*Rule
 	for _, e := range entries {
@@ -77,14 +68,14 @@ func Load(dir string) ([]*Rule, error) {
 		file := filepath.Join(dir, e.Name())
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return nil, wrong(file, 0, err)
+			return nil, wrong(file, err)
 		}
 		r, err := Parse(file, text)
 		if err != nil {
 			return nil, err
 		}
 		if i := slices.IndexFunc(rules, func(o *Rule) bool { return o.Subject == r.Subject }); i >= 0 {
-			return nil, wrong(file, 0, fmt.Errorf("generates the patch %q, and so does %s", r.Subject, rules[i].Name))
+			return nil, wrong(file, fmt.Errorf("generates the patch %q, and so does %s", r.Subject, rules[i].Name))
 		}
 		rules = append(rules, r)
 	}
@@ -121,14 +112,14 @@ func Parse(file string, text []byte) (*Rule, error) {
 			err = r.set(name, value)
 		}
 		if err != nil {
-			return nil, wrong(file, n, err)
+			return nil, wrong(fmt.Sprintf("%s:%d", file, n), err)
 		}
 		lines[name] = n
 	}
 
 	for _, name := range []string{"Generates", "Paths", "Places"} {
 		if lines[name] == 0 {
-			return nil, wrong(file, 0, fmt.Errorf("its leading comment has no line %q", "// "+name+": ..."))
+			return nil, wrong(file, fmt.Errorf("its leading comment has no line %q", "// "+name+": ..."))
 		}
 	}
 	return r, nil
@@ -172,12 +163,12 @@ func (r *Rule) Patch(s *series.Series) (*series.Patch, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, wrong(r.File, 0, fmt.Errorf(
+		return nil, wrong(r.File, fmt.Errorf(
 			"generates %q: no patch of the series in %s has that subject; correct the line \"// Generates:\", or add the patch", r.Subject, s.Dir))
 	case 1:
 		return found[0], nil
 	}
-	return nil, wrong(r.File, 0, fmt.Errorf("generates the patch %q, which is both %s and %s", r.Subject, found[0].Name, found[1].Name))
+	return nil, wrong(r.File, fmt.Errorf("generates the patch %q, which is both %s and %s", r.Subject, found[0].Name, found[1].Name))
 }
 
 // Means tells whether a name means the rule in a series: the name of its file or of
