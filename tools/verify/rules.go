@@ -17,9 +17,6 @@ import (
 )
 
 var rules = inTree(func(_ context.Context, s *Submission, src *tree.Overlay, log io.Writer) ([]Finding, error) {
-	if s.Seen == nil {
-		s.Seen = new(sync.Map)
-	}
 	name := s.table(rulesFile)
 	table, err := once(s.Seen, name, func() (*ruleTable, error) { return loadRules(name) })
 	if err != nil {

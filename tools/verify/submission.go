@@ -64,9 +64,7 @@ func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) 
 		chosen = []series.Set{set}
 	}
 
-	if s.Seen == nil {
-		s.Seen = new(sync.Map)
-	}
+	s.Seen = new(sync.Map)
 	var list []*Submission
 	for _, set := range chosen {
 		one := s
@@ -76,7 +74,7 @@ func (s Submission) OfSets(ctx context.Context, sets *series.Sets, name string) 
 			return nil, err
 		}
 		list = append(list, &one)
-		if sets.IsRival(set.Name) {
+		if one.Rival {
 			whole, err := s.whole(sets, set.Name)
 			if err != nil {
 				return nil, err

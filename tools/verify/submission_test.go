@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"vcpulab/tools/cache"
@@ -54,6 +55,7 @@ func own(t *testing.T) *Submission {
 	}
 	return &Submission{
 		Sets: names, Series: s, Base: tree.Tree{Dir: dir, ID: "pinned"}, Pin: p, Author: series.Placeholder(), Tables: "../../ci/verify", Packages: list, Cache: c,
+		Seen: new(sync.Map),
 	}
 }
 
