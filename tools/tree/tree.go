@@ -85,25 +85,18 @@ func (t Tree) Root() (base Tree, changed []string, err error) {
 func Replace(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 	dir, base := path.Split(name)
 	tmp := dir + "." + base + "." + rand.Text()
-	err := func() error {
-		if err := root.MkdirAll(path.Clean(dir), 0o755); err != nil {
-			return err
-		}
-		f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(data)
-		// The mode is not left to OpenFile, which applies the umask.
-		if err = errors.Join(err, f.Chmod(mode.Perm()), f.Close()); err == nil {
-			err = root.Rename(tmp, name)
-		}
-		if err != nil {
-			root.Remove(tmp)
-		}
-		return err
-	}()
+	err := root.MkdirAll(path.Clean(dir), 0o755)
+	if err == nil {
+		err = root.WriteFile(tmp, data, 0o600)
+	}
+	if err == nil {
+		err = root.Chmod(tmp, mode.Perm()) // WriteFile applies the umask
+	}
+	if err == nil {
+		err = root.Rename(tmp, name)
+	}
 	if err != nil {
+		root.Remove(tmp)
 		return fmt.Errorf("replace %s: %w", name, err)
 	}
 	return nil
