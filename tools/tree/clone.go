@@ -75,13 +75,9 @@ func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
 		}
 		defer to.Close()
 
-		names := make([]string, len(entries))
-		for i, e := range entries {
-			names[i] = e.Path
-		}
-		return eachFile(ctx, from, names, func(in *os.Root, base string, i int) error {
-			mode, blob, err := copyEntry(in, base, to, entries[i])
-			if err == nil && (mode != entries[i].Mode || blob != entries[i].Blob) {
+		return eachFile(ctx, from, entries, func(in *os.Root, base string, e *Entry) error {
+			mode, blob, err := copyEntry(in, base, to, e)
+			if err == nil && (mode != e.Mode || blob != e.Blob) {
 				err = errChanged
 			}
 			return err
@@ -91,7 +87,7 @@ func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
 
 // copyEntry copies a file of in to its place in to, and returns its mode and git's
 // id of its content.
-func copyEntry(in *os.Root, base string, to *os.Root, e Entry) (mode, blob string, err error) {
+func copyEntry(in *os.Root, base string, to *os.Root, e *Entry) (mode, blob string, err error) {
 	if e.Mode == ModeSymlink {
 		mode, data, err := ReadFile(in, base)
 		if err == nil {
@@ -115,32 +111,31 @@ func copyEntry(in *os.Root, base string, to *os.Root, e Entry) (mode, blob strin
 	return mode, blob, errors.Join(err, f.Chmod(perm), f.Close())
 }
 
-// eachFile calls do for each of the named files of root, by its directory and its
-// name and index there, several directories at a time: os.Root walks down a path
-// step by step, so files are opened relative to their directory. It ends at the
-// first error.
-func eachFile(ctx context.Context, root *os.Root, names []string, do func(in *os.Root, base string, i int) error) error {
-	byDirectory := make(map[string][]int)
-	for i, name := range names {
-		dir := path.Dir(name)
-		byDirectory[dir] = append(byDirectory[dir], i)
+// eachFile calls do for each file of root that entries list, by its directory and its
+// name there, several directories at a time: os.Root walks down a path step by step, so
+// files are opened relative to their directory. It ends at the first error.
+func eachFile(ctx context.Context, root *os.Root, entries []Entry, do func(in *os.Root, base string, e *Entry) error) error {
+	byDirectory := make(map[string][]*Entry)
+	for i := range entries {
+		dir := path.Dir(entries[i].Path)
+		byDirectory[dir] = append(byDirectory[dir], &entries[i])
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for dir, indices := range byDirectory {
+	for dir, files := range byDirectory {
 		g.Go(func() error {
 			in, err := root.OpenRoot(dir)
 			if err != nil {
 				return err
 			}
 			defer in.Close()
-			for _, i := range indices {
+			for _, e := range files {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := do(in, path.Base(names[i]), i); err != nil {
-					return fmt.Errorf("%s: %w", names[i], err)
+				if err := do(in, path.Base(e.Path), e); err != nil {
+					return fmt.Errorf("%s: %w", e.Path, err)
 				}
 			}
 			return nil

@@ -82,9 +82,11 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 	defer root.Close()
 
 	entries := make([]Entry, len(names))
-	err = eachFile(ctx, root, names, func(in *os.Root, base string, i int) error {
-		mode, blob, err := copyFile(in, base, io.Discard)
-		entries[i] = Entry{Path: names[i], Mode: mode, Blob: blob}
+	for i, name := range names {
+		entries[i].Path = name
+	}
+	err = eachFile(ctx, root, entries, func(in *os.Root, base string, e *Entry) (err error) {
+		e.Mode, e.Blob, err = copyFile(in, base, io.Discard)
 		return err
 	})
 	if err != nil {
