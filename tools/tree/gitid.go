@@ -93,11 +93,9 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 		return nil, fmt.Errorf("read the tree %s: %w", dir, err)
 	}
 
-	slices.SortFunc(entries, compareEntries)
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Path, b.Path) })
 	return entries, nil
 }
-
-func compareEntries(a, b Entry) int { return cmp.Compare(a.Path, b.Path) }
 
 // BlobIDs returns git's blob ids of the named files of the tree in dir, by
 // path. Missing files are left out.
@@ -195,15 +193,13 @@ func ReadFile(root *os.Root, name string) (mode string, data []byte, err error) 
 	return mode, content.Bytes(), err
 }
 
-// GitID returns the id that git gives to a tree with these entries, which is
-// what git write-tree prints. They need not be sorted.
-func GitID(entries []Entry) string {
-	return hex.EncodeToString(treeID(slices.SortedFunc(slices.Values(entries), compareEntries), 0))
-}
+// GitID returns the id that git gives to a tree with these entries, which are sorted by
+// path: what git write-tree prints.
+func GitID(entries []Entry) string { return hex.EncodeToString(treeID(entries, 0)) }
 
-// treeID returns git's id of a directory with these entries, which are sorted
-// by path; at is where the names relative to it begin. Sorted paths are in
-// git's order, in which a directory's name ends in a slash.
+// treeID returns git's id of a directory with these entries; at is where the names
+// relative to it begin. Sorted paths are in git's order, in which a directory's name ends
+// in a slash.
 func treeID(entries []Entry, at int) []byte {
 	var body []byte
 	for len(entries) > 0 {
