@@ -3,19 +3,18 @@
 package tree
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 )
 
@@ -49,17 +48,15 @@ func Renew(ctx context.Context, c *cache.Cache, kind, key string, t Tree, names 
 // and removes the tree from the cache then. It looks once in a process.
 func Unedited(ctx context.Context, c *cache.Cache, t Tree) error {
 	return c.Once("edited", t.Dir, func() error {
-		made, err := Made(t.Dir)
-		if errors.Is(err, fs.ErrNotExist) {
+		if _, err := Made(t.Dir); errors.Is(err, fs.ErrNotExist) {
 			return nil // it stands elsewhere
 		}
-		edited := ""
-		if err == nil {
-			edited, err = editedSince(ctx, t.Dir, made)
-		}
+		find := program.Program{Name: "find"}
+		out, _, err := find.Run(ctx, t.Dir, "-type", "f", "-newer", metaFile(t.Dir), "-print", "-quit")
 		if err != nil {
 			return fmt.Errorf("look for edited files in %s: %w", t.Dir, err)
 		}
+		edited := strings.TrimSuffix(string(out), "\n")
 		if edited == "" {
 			return nil
 		}
@@ -79,31 +76,4 @@ func Made(dir string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return info.ModTime(), nil
-}
-
-// editedSince returns the path of a file in dir that was written to after a time, ""
-// if there is none.
-func editedSince(ctx context.Context, dir string, made time.Time) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	edited := make([]string, len(entries))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, e := range entries {
-		g.Go(func() error {
-			return filepath.WalkDir(filepath.Join(dir, e.Name()), func(path string, d fs.DirEntry, err error) error {
-				if err != nil || !d.Type().IsRegular() {
-					return errors.Join(err, ctx.Err())
-				}
-				if info, err := d.Info(); err != nil || !info.ModTime().After(made) {
-					return err
-				}
-				edited[i] = path
-				return fs.SkipAll
-			})
-		})
-	}
-	err = g.Wait()
-	return cmp.Or(edited...), err
 }
