@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/exit"
@@ -39,10 +40,8 @@ func FindBase(ctx context.Context, dir, name string, opts FetchOptions) (*Base, 
 	if err == nil || name == "" {
 		return &Base{Pin: p}, err
 	}
-	for _, l := range List(dir) {
-		if l.Name == pinName(name) {
-			return nil, err // a pin that cannot be read
-		}
+	if slices.Contains(names(dir), pinName(name)) {
+		return nil, err // a pin that cannot be read
 	}
 
 	if at, rev, ok := CutTree(name); ok {

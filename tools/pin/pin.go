@@ -159,7 +159,6 @@ func pinName(name string) string {
 // Find reads the pin of that name in dir; "" is the default one. Its errors
 // stand for exit.Usage.
 func Find(dir, name string) (*Pin, error) {
-	var names []string
 	for _, l := range List(dir) {
 		if name == "" && l.Default || name != "" && l.Name == pinName(name) {
 			p, err := Load(l.File)
@@ -168,12 +167,11 @@ func Find(dir, name string) (*Pin, error) {
 			}
 			return p, err
 		}
-		names = append(names, l.Name)
 	}
 
 	there := "it has none"
-	if names != nil {
-		there = "there are: " + strings.Join(names, ", ")
+	if all := names(dir); all != nil {
+		there = "there are: " + strings.Join(all, ", ")
 	}
 	err := fmt.Errorf("unknown pin %q in %s; %s; vcpulab pin new makes one", name, dir, there)
 	if name == "" {
