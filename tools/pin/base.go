@@ -106,34 +106,19 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 	if err != nil {
 		return t, exit.With(exit.Usage, fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err))
 	}
-	id := strings.TrimSpace(string(out))
-
-	if err := opts.renew(ctx, userKind, id, b.Pin); err != nil {
-		return t, err
-	}
-	// It is the one that a copy of a checkout of that revision has.
-	entry, _, err := opts.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
-		doing := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree)
-		if err := opts.Cache.Need(doing, unpackedBytes); err != nil {
-			return err
-		}
-		step := opts.Log.Step(doing)
-		defer func() { step.End(err, "tree %.12s", id) }()
-		to := filepath.Join(tmp, treeName)
-		index := []string{"GIT_INDEX_FILE=" + filepath.Join(tmp, "index"), "GIT_WORK_TREE=."}
+	id := strings.TrimSpace(string(out)) // which a copy of a checkout of that revision has, too
+	doing := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree)
+	return opts.copied(ctx, b.Pin, id, doing, fmt.Sprintf("tree %.12s", id), nil, func(ctx context.Context, to string) (string, error) {
+		index := []string{"GIT_INDEX_FILE=" + to + ".index", "GIT_WORK_TREE=."}
 		for _, args := range [][]string{{"read-tree", id}, {"checkout-index", "--all", "--prefix=" + to + "/"}} {
 			if _, err := tree.Git(ctx, b.Tree, index, args...); err != nil {
-				return opts.Cache.Full(doing, err)
+				return "", err
 			}
 		}
 		version, err := Version(to)
 		if err != nil {
-			return fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err)
+			err = fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err)
 		}
-		return tree.Save(tree.Tree{Dir: to, ID: id, Version: version})
+		return version, err
 	})
-	if err != nil {
-		return t, err
-	}
-	return load(ctx, entry, nil)
 }

@@ -47,32 +47,41 @@ func UserTree(ctx context.Context, p *Pin, dir string, opts FetchOptions) (t tre
 		// It is the user who has to mend the tree.
 		return t, exit.With(exit.Usage, fmt.Errorf("read the kernel tree %s: %w", dir, err))
 	}
-	id := tree.GitID(entries)
-	if err := opts.renew(ctx, userKind, id, p); err != nil {
-		return t, err
-	}
-	entry, _, err := opts.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
-		doing := "copy the kernel tree " + dir
-		if err := opts.Cache.Need(doing, unpackedBytes); err != nil {
-			return err
-		}
-		step := opts.Log.Step(doing)
-		defer func() { step.End(err, "%d files", len(entries)) }()
-		to := filepath.Join(tmp, treeName)
-		if err := tree.CopyEntries(ctx, dir, to, entries); err != nil {
-			return opts.Cache.Full(doing, err)
-		}
-		return tree.Save(tree.Tree{Dir: to, ID: id, Version: version})
-	})
-	if err != nil {
-		return t, err
-	}
 	// The copy may be old: compare its pinned files with what was read.
 	want := map[string]string{}
 	for _, e := range entries {
 		if _, pinned := p.BlobID(e.Path); pinned {
 			want[e.Path] = e.Blob
 		}
+	}
+	doing, done := "copy the kernel tree "+dir, fmt.Sprintf("%d files", len(entries))
+	return opts.copied(ctx, p, tree.GitID(entries), doing, done, want, func(ctx context.Context, to string) (string, error) {
+		return version, tree.CopyEntries(ctx, dir, to, entries)
+	})
+}
+
+// copied returns the tree of the cache with an id of git's, verified by the blob ids of
+// want. If it is missing, fill copies it to a directory and returns its version.
+func (o *FetchOptions) copied(ctx context.Context, p *Pin, id, doing, done string, want map[string]string,
+	fill func(ctx context.Context, to string) (version string, err error)) (t tree.Tree, err error) {
+	if err := o.renew(ctx, userKind, id, p); err != nil {
+		return t, err
+	}
+	entry, _, err := o.Cache.Populate(ctx, userKind, id, func(ctx context.Context, tmp string) (err error) {
+		if err := o.Cache.Need(doing, unpackedBytes); err != nil {
+			return err
+		}
+		step := o.Log.Step(doing)
+		defer func() { step.End(err, "%s", done) }()
+		to := filepath.Join(tmp, treeName)
+		version, err := fill(ctx, to)
+		if err != nil {
+			return o.Cache.Full(doing, err)
+		}
+		return tree.Save(tree.Tree{Dir: to, ID: id, Version: version})
+	})
+	if err != nil {
+		return t, err
 	}
 	return load(ctx, entry, want)
 }
