@@ -137,21 +137,17 @@ func (o *FetchOptions) ask(ctx context.Context, url, to string, limit int64, ste
 
 // read has read read a list that a server publishes.
 func (o *FetchOptions) read(ctx context.Context, url string, read func(io.Reader) error) error {
-	dir := o.Cache.Path(downloadKind, "")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, filepath.Base(url)+".*")
+	dir, err := os.MkdirTemp(o.Cache.TmpDir(), "list-")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	f.Close()
-	if err := o.get(ctx, url, f.Name(), maxIndex, nil); err != nil {
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "list")
+	if err := o.get(ctx, url, file, maxIndex, nil); err != nil {
 		return err
 	}
-	// apt puts a file of its own there.
-	if f, err = os.Open(f.Name()); err != nil {
+	f, err := os.Open(file)
+	if err != nil {
 		return err
 	}
 	defer f.Close()
