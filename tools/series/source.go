@@ -166,12 +166,10 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 	if n > MaxMails {
 		return fail("%d commits, expected at most %d", n, MaxMails)
 	}
-	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("range", "2", a, b), func(ctx context.Context, tmp string) error {
-		_, err := git(append(slices.Clone(FormatPatch), "--no-cover-letter", "--output-directory="+tmp, a+".."+b)...)
-		if err != nil {
-			return err
-		}
-		return withoutEmpty(tmp)
+	dir, _, err := c.Populate(ctx, sourceKind, cache.Key("range", "3", a, b), func(ctx context.Context, tmp string) error {
+		// By the path git leaves out commits that change nothing, as that of a cover letter of b4.
+		_, err := git(append(slices.Clone(FormatPatch), "--no-cover-letter", "--output-directory="+tmp, a+".."+b, "--", ":/")...)
+		return err
 	})
 	if err != nil {
 		return fail("%w", err)
@@ -184,34 +182,5 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 	if empty := n - len(names); empty > 0 {
 		said += fmt.Sprintf(", without %s of no change", progress.Count(empty, "commit"))
 	}
-	return &Sets{Dir: dir, All: []Set{{}}, From: repo + "@" + from, part: len(names) < n}, said, nil
-}
-
-// withoutEmpty removes the patches of commits that change nothing, as that of a cover
-// letter of b4, and numbers the files of the others through.
-func withoutEmpty(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*.patch"))
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(names, byNumber)
-	left := 0
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err != nil {
-			return err
-		}
-		if info.Size() == 0 {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
-			continue
-		}
-		left++
-		to := fmt.Sprintf("%04d%s", left, strings.TrimLeft(filepath.Base(name), "0123456789"))
-		if err := os.Rename(name, filepath.Join(dir, to)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &Sets{Dir: dir, All: []Set{{}}, From: repo + "@" + from}, said, nil
 }
