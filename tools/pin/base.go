@@ -102,11 +102,11 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 	if err := opts.Cache.CheckOutside(b.Tree); err != nil {
 		return t, err
 	}
-	out, err := tree.Git(ctx, b.Tree, nil, "rev-parse", "--verify", "--end-of-options", b.Rev+"^{tree}")
+	id, err := tree.Git(ctx, b.Tree, nil, "rev-parse", "--verify", "--end-of-options", b.Rev+"^{tree}")
 	if err != nil {
 		return t, exit.With(exit.Usage, fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err))
 	}
-	id := strings.TrimSpace(string(out)) // which a copy of a checkout of that revision has, too
+	// A copy of a checkout of that revision has the same id.
 	doing := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree)
 	return opts.copied(ctx, b.Pin, id, doing, fmt.Sprintf("tree %.12s", id), nil, func(ctx context.Context, to string) (string, error) {
 		index := []string{"GIT_INDEX_FILE=" + to + ".index", "GIT_WORK_TREE=."}

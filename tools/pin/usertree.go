@@ -136,7 +136,7 @@ func checkoutFiles(ctx context.Context, dir string) (names []string, err error) 
 	if err != nil {
 		return nil, err
 	}
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+	for line := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
 		tag, name, _ := strings.Cut(line, " ")
 		if tag == "M" {
 			return nil, fmt.Errorf("a merge in it is not finished: %s has conflicts", name)

@@ -80,14 +80,10 @@ func openDirectory(dir string) (sets *Sets, said string, err error) {
 // OpenRevision returns the sets that a directory of a git repository had at a revision,
 // and says which. Errors stand for exit.Usage.
 func OpenRevision(ctx context.Context, repo, rev, dir string, c *cache.Cache) (sets *Sets, said string, err error) {
-	git := func(env []string, args ...string) (string, error) {
-		out, err := tree.Git(ctx, repo, env, args...)
-		return strings.TrimSpace(string(out)), err
-	}
-	commit, err := git(nil, "rev-parse", "--verify", "--end-of-options", rev+"^{commit}")
+	commit, err := tree.Git(ctx, repo, nil, "rev-parse", "--verify", "--end-of-options", rev+"^{commit}")
 	var id string
 	if err == nil {
-		id, err = git(nil, "rev-parse", "--verify", commit+":./"+dir)
+		id, err = tree.Git(ctx, repo, nil, "rev-parse", "--verify", commit+":./"+dir)
 	}
 	if err != nil {
 		return nil, "", exit.With(exit.Usage, fmt.Errorf("%s is neither a directory of patches, an mbox, TREE@A..B, nor a revision with %s: %w", rev, dir, err))
@@ -95,10 +91,10 @@ func OpenRevision(ctx context.Context, repo, rev, dir string, c *cache.Cache) (s
 	at, _, err := c.Populate(ctx, sourceKind, cache.Key("tree", "1", id), func(ctx context.Context, tmp string) error {
 		// With an index of its own nothing of the repository is changed.
 		index := []string{"GIT_INDEX_FILE=" + filepath.Join(tmp, ".index")}
-		if _, err := git(index, "read-tree", id); err != nil {
+		if _, err := tree.Git(ctx, repo, index, "read-tree", id); err != nil {
 			return err
 		}
-		if _, err := git(index, "checkout-index", "--all", "--prefix="+tmp+"/"); err != nil {
+		if _, err := tree.Git(ctx, repo, index, "checkout-index", "--all", "--prefix="+tmp+"/"); err != nil {
 			return err
 		}
 		return os.Remove(filepath.Join(tmp, ".index"))
@@ -127,8 +123,7 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 		return fail("expected a range of commits, A..B")
 	}
 	git := func(args ...string) (string, error) {
-		out, err := tree.Git(ctx, repo, []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}, args...)
-		return strings.TrimSpace(string(out)), err
+		return tree.Git(ctx, repo, []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}, args...)
 	}
 	if b == "" || b == "HEAD" {
 		changed, err := git("status", "--porcelain", "--untracked-files=no")

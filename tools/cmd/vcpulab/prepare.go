@@ -126,11 +126,11 @@ func (c prepareCmd) baseText(ctx context.Context, w work, set series.Set) (strin
 		return "", exit.With(exit.Usage, fmt.Errorf("find the base commit: %s is no git checkout: %w", b.Tree, err))
 	}
 	if b.Rev != "" {
-		return text + "\nbase-commit: " + string(commit), nil
+		return text + "\nbase-commit: " + commit + "\n", nil
 	}
 	changed, err := tree.Git(ctx, b.Tree, nil, "status", "--porcelain", "--untracked-files=no")
-	if err == nil && len(changed) > 0 {
+	if err == nil && changed != "" {
 		err = exit.With(exit.Usage, fmt.Errorf("%s has changes that are in no commit: the set would be sent for another tree than it was tried on", b.Tree))
 	}
-	return text + "\nbase-commit: " + string(commit), err
+	return text + "\nbase-commit: " + commit + "\n", err
 }
