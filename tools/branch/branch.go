@@ -80,16 +80,12 @@ func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *pr
 		}
 		ignored, err := os.ReadFile(filepath.Join(base.Dir, ".gitignore"))
 		if err == nil {
-			file := filepath.Join(tmp, "ignored")
-			err = os.WriteFile(file, packaging.ReplaceAll(ignored, nil), 0o644)
-			var id string
-			if err == nil {
-				id, err = git(ctx, tmp, "hash-object", "-w", file)
+			hash := tree.OwnGit(tmp)
+			hash.Stdin = bytes.NewReader(packaging.ReplaceAll(ignored, nil))
+			var id []byte
+			if id, _, err = hash.Run(ctx, "hash-object", "-w", "--stdin"); err == nil {
+				_, err = git(ctx, tmp, "update-index", "--cacheinfo", tree.ModeFile+","+strings.TrimSpace(string(id))+",.gitignore")
 			}
-			if err == nil {
-				_, err = git(ctx, tmp, "update-index", "--cacheinfo", tree.ModeFile+","+id+",.gitignore")
-			}
-			err = errors.Join(err, os.Remove(file))
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
