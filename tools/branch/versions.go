@@ -34,9 +34,6 @@ const (
 	Gone    Fate = "gone"
 )
 
-// Fates lists them.
-var Fates = []Fate{Same, Changed, New, Gone}
-
 // Pair is a patch in both versions, or in one of them.
 type Pair struct {
 	Fate    Fate   `json:"fate"`
@@ -167,7 +164,7 @@ func Summary(pairs []Pair) string {
 		counts[p.Fate]++
 	}
 	var parts []string
-	for _, f := range Fates {
+	for _, f := range []Fate{Same, Changed, New, Gone} {
 		if counts[f] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[f], f))
 		}
