@@ -5,7 +5,6 @@ package distro
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -24,20 +23,15 @@ const busybox = "busybox-static"
 func FetchBusybox(ctx context.Context, c *cache.Cache, log *progress.Log, a arch.Arch) (string, error) {
 	const file = "busybox"
 	name := busybox + ":" + a.Debian
-	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name), func(ctx context.Context, tmp string) error {
-		step := log.Step("fetch " + name)
-		err := fetchForeign(ctx, name, a.Debian, filepath.Join(tmp, "work"))
+	dir, err := fetch(ctx, c, log, name, cache.Key(name), func(ctx context.Context, dir string) error {
+		work := filepath.Join(dir, "work")
+		err := fetchForeign(ctx, name, a.Debian, work)
 		if err == nil {
-			err = os.Rename(filepath.Join(tmp, "work", "bin", "busybox"), filepath.Join(tmp, file))
+			err = os.Rename(filepath.Join(work, "bin", "busybox"), filepath.Join(dir, file))
 		}
-		err = errors.Join(err, os.RemoveAll(filepath.Join(tmp, "work")))
-		step.End(err, "")
-		return err
+		return errors.Join(err, os.RemoveAll(work))
 	})
-	if err != nil {
-		return "", exit.With(exit.MachineLacks, fmt.Errorf("fetch %s: %w", name, err))
-	}
-	return filepath.Join(dir, file), nil
+	return filepath.Join(dir, file), exit.With(exit.MachineLacks, err)
 }
 
 // fetchForeign unpacks a package for an architecture into a new directory, where apt
@@ -53,9 +47,8 @@ func fetchForeign(ctx context.Context, name, architecture, dir string) error {
 		"-o", "Dir::State=" + state, "-o", "Dir::Cache=" + archives,
 		"-o", "APT::Architectures::=" + architecture, "-o", "Acquire::Languages=none",
 	}
-	update := append([]string{"update", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)
 	// A list that failed, say of updates alone, may not be the one that is needed.
-	_, updateErr := apt(ctx, dir, "apt-get", update...)
+	_, updateErr := apt(ctx, dir, "apt-get", append([]string{"update", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)...)
 	if err := unpack(ctx, name, dir, options...); err != nil {
 		return errors.Join(err, updateErr)
 	}

@@ -22,14 +22,11 @@ func FetchHeaders(ctx context.Context, c *cache.Cache, log *progress.Log, k Kern
 	if err != nil {
 		return "", exit.With(exit.MachineLacks, fmt.Errorf("find %s: %w\napt-get update fetches apt's lists", name, err))
 	}
-	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name, sum), func(ctx context.Context, tmp string) error {
-		step := log.Step("fetch " + name)
-		err := fetchHeaders(ctx, name, tmp)
-		step.End(err, "")
-		return err
+	dir, err := fetch(ctx, c, log, name, cache.Key(name, sum), func(ctx context.Context, dir string) error {
+		return fetchHeaders(ctx, name, dir)
 	})
 	if err != nil {
-		return "", exit.With(exit.MachineLacks, fmt.Errorf("fetch %s: %w\napt-get update fetches apt's lists", name, err))
+		return "", exit.With(exit.MachineLacks, fmt.Errorf("%w\napt-get update fetches apt's lists", err))
 	}
 	return dir, nil
 }

@@ -41,14 +41,11 @@ func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, erro
 	if err != nil {
 		return Kernel{}, exit.With(exit.MachineLacks, fmt.Errorf("find the distribution's kernel: %w\napt-get update fetches apt's lists", err))
 	}
-	dir, _, err := c.Populate(ctx, cacheKind, cache.Key(name, sum), func(ctx context.Context, tmp string) error {
-		step := log.Step("fetch " + name)
-		err := unpack(ctx, name, tmp)
-		step.End(err, "")
-		return err
+	dir, err := fetch(ctx, c, log, name, cache.Key(name, sum), func(ctx context.Context, dir string) error {
+		return unpack(ctx, name, dir)
 	})
 	if err != nil {
-		return Kernel{}, fmt.Errorf("fetch %s: %w", name, err)
+		return Kernel{}, err
 	}
 	images, _ := filepath.Glob(filepath.Join(dir, "boot", "vmlinuz-*"))
 	if len(images) != 1 {
@@ -56,6 +53,19 @@ func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, erro
 	}
 	_, release, _ := strings.Cut(filepath.Base(images[0]), "-")
 	return Kernel{Image: images[0], Modules: filepath.Join(dir, "lib", "modules"), Release: release}, nil
+}
+
+// fetch returns the directory of the cache with a package, into which get unpacks it.
+func fetch(ctx context.Context, c *cache.Cache, log *progress.Log, name, key string, get func(ctx context.Context, dir string) error) (string, error) {
+	dir, _, err := c.Populate(ctx, cacheKind, key, func(ctx context.Context, tmp string) (err error) {
+		step := log.Step("fetch " + name)
+		defer func() { step.End(err, "") }()
+		return get(ctx, tmp)
+	})
+	if err != nil {
+		err = fmt.Errorf("fetch %s: %w", name, err)
+	}
+	return dir, err
 }
 
 // Find returns modules by their names, "9p", in this order.
