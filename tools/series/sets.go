@@ -75,13 +75,14 @@ func (s Set) Dir() string {
 // Sets is the list of a directory's sets, in the order in which they stack, and
 // of the rivals, each of which stacks with what it needs and nothing else.
 type Sets struct {
-	Dir string
+	Dir string `toml:"-"`
 	// From is the base of commits, TREE@REVISION; "" for mails, which do not say.
-	From   string
-	All    []Set
-	Rivals []Set
+	From   string `toml:"-"`
+	All    []Set  `toml:"set"`
+	Rivals []Set  `toml:"rival"`
 	// Base is the kernel without patches, and Main that with all sets.
-	Base, Main Main
+	Base Main `toml:"base"`
+	Main Main `toml:"main"`
 
 	// part: the one set is the patches of a directory that are no whole series.
 	part bool
@@ -90,22 +91,16 @@ type Sets struct {
 // LoadSets reads the list of the sets in dir. A directory without a list is one
 // set without a name. Errors stand for exit.Usage.
 func LoadSets(dir string) (*Sets, error) {
-	var file struct {
-		Set   []Set `toml:"set"`
-		Rival []Set `toml:"rival"`
-		Base  Main  `toml:"base"`
-		Main  Main  `toml:"main"`
-	}
+	s := &Sets{Dir: dir}
 	name := filepath.Join(dir, SetsFile)
-	err := tomlfile.Load(name, &file)
+	err := tomlfile.Load(name, s)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Sets{Dir: dir, All: []Set{{}}}, nil
+		s.All = []Set{{}}
+		return s, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-
-	s := &Sets{Dir: dir, All: file.Set, Rivals: file.Rival, Base: file.Base, Main: file.Main}
 	for i := range s.Rivals {
 		s.Rivals[i].rival = true
 	}
@@ -131,27 +126,21 @@ func (s *Sets) check() error {
 			return fmt.Errorf("set %q: it is private: expected recipients, found none", set.Name)
 		case set.Limit && !set.rival:
 			return fmt.Errorf("set %q: limit is for rivals", set.Name)
+		case set.Lookups != "" && !set.rival:
+			return fmt.Errorf("set %q: lookups is of rivals, and of base and main: expected none", set.Name)
 		}
 		for _, need := range set.Needs {
-			if s.index(need) < 0 {
+			switch before := s.index(need); {
+			case before < 0:
 				return fmt.Errorf("set %q needs %q: unknown set, expected one of %s", set.Name, need, strings.Join(names(s.All), ", "))
+			case before >= i && !set.rival:
+				return fmt.Errorf("set %q needs %q: expected that one before it in the list", set.Name, need)
 			}
-		}
-		if set.Lookups != "" && !set.rival {
-			return fmt.Errorf("set %q: lookups is of rivals, and of base and main: expected none", set.Name)
 		}
 	}
 	for _, name := range s.Main.Sets {
 		if s.index(name) < 0 {
 			return fmt.Errorf("main: unknown set %q, expected some of %s", name, strings.Join(names(s.All), ", "))
-		}
-	}
-
-	for i, set := range s.All {
-		for _, need := range set.Needs {
-			if s.index(need) >= i {
-				return fmt.Errorf("set %q needs %q: expected that one before it in the list", set.Name, need)
-			}
 		}
 	}
 	return s.checkDirs()
