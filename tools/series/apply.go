@@ -64,10 +64,10 @@ func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (t tre
 	defer func() { step.End(err, "%s", done) }()
 	img, report, err := s.inMemory(base, opts)
 	if err != nil {
-		return tree.Tree{}, nil, err
+		return t, nil, err
 	}
-	if t, report.Cached, err = s.makeTree(ctx, base, img, opts); err != nil {
-		return tree.Tree{}, nil, fmt.Errorf("make the patched tree: %w", err)
+	if t, report.Cached, err = img.makeTree(ctx, base, opts); err != nil {
+		return t, nil, fmt.Errorf("make the patched tree: %w", err)
 	}
 
 	report.TreeDir, report.TreeID = t.Dir, t.ID
@@ -103,8 +103,8 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 // makeTree puts the patched tree into the cache, or finds it there. Its key is
 // made of the base's ID and what the changed files become: the same tree made
 // by patches with other messages is the same tree.
-func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts Options) (tree.Tree, bool, error) {
-	changed := img.changed()
+func (m *image) makeTree(ctx context.Context, base tree.Tree, opts Options) (t tree.Tree, cached bool, err error) {
+	changed := m.changed()
 	if len(changed) == 0 {
 		return base, true, nil
 	}
@@ -112,35 +112,32 @@ func (s *Series) makeTree(ctx context.Context, base tree.Tree, img *image, opts 
 	parts := []string{"patched tree", "1", base.ID}
 	for _, name := range changed {
 		mode, id := "", ""
-		if n := img.now[name]; n != nil {
+		if n := m.now[name]; n != nil {
 			mode, id = n.Mode, n.blobID()
 		}
 		parts = append(parts, name, mode, id)
 	}
 	key := cache.Key(parts...)
 
-	t := tree.Tree{
+	t = tree.Tree{
 		Dir: filepath.Join(opts.Cache.Path(treeKind, key), treeName), ID: key,
 		Version: base.Version, Base: base.Dir, Changed: changed,
 	}
 	if err := tree.Renew(ctx, opts.Cache, treeKind, key, t, changed, opts.Log); err != nil {
-		return tree.Tree{}, false, err
+		return t, false, err
 	}
-	_, hit, err := opts.Cache.Populate(ctx, treeKind, key, func(ctx context.Context, tmp string) error {
+	_, cached, err = opts.Cache.Populate(ctx, treeKind, key, func(ctx context.Context, tmp string) error {
 		made := t
 		made.Dir = filepath.Join(tmp, treeName)
 		if err := tree.Clone(ctx, base.Dir, made.Dir); err != nil {
 			return err
 		}
-		if err := img.write(made.Dir, changed); err != nil {
+		if err := m.write(made.Dir, changed); err != nil {
 			return err
 		}
 		return tree.Save(made)
 	})
-	if err != nil {
-		return tree.Tree{}, false, err
-	}
-	return t, hit, nil
+	return t, cached, err
 }
 
 // write puts the changed files into the tree in dir, removals first: a file
