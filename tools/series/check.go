@@ -22,14 +22,6 @@ type Objection struct {
 	Message string `json:"message"`
 }
 
-// String returns the objection in one line.
-func (f Objection) String() string {
-	if f.Patch == "" {
-		return f.Check + ": " + f.Message
-	}
-	return f.Patch + ": " + f.Check + ": " + f.Message
-}
-
 // maxSubject is how long a subject may be with "[PATCH 00/00] " before it, in
 // bytes (Documentation/process/submitting-patches.rst: 70-75).
 const maxSubject = 75

@@ -29,9 +29,6 @@ type CheckpatchResult struct {
 	Explained []CheckpatchFinding `json:"explained,omitempty"`
 }
 
-// Clean reports whether there is nothing to mend.
-func (r *CheckpatchResult) Clean() bool { return len(r.Findings) == 0 }
-
 // CheckpatchFinding is one finding of checkpatch.
 type CheckpatchFinding struct {
 	Level   string `json:"level"` // ERROR, WARNING or CHECK
