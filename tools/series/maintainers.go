@@ -78,7 +78,7 @@ func parseMaintainers(out string) ([]Recipient, error) {
 		if m == nil {
 			return nil, fmt.Errorf("no address and role in %q", clip([]byte(line)))
 		}
-		list = append(list, Recipient{Name: strings.Trim(strings.TrimSpace(m[1]), `"`), Address: m[2], Roles: splitRoles(m[3])})
+		list = append(list, Recipient{Name: strings.Trim(strings.TrimSpace(m[1]), `"`), Address: m[2], Roles: strings.Split(roleStart.ReplaceAllString(m[3], "\n$1"), "\n")})
 	}
 	return list, nil
 }
@@ -87,14 +87,4 @@ func parseMaintainers(out string) ([]Recipient, error) {
 // (get_maintainer_role() and get_list_role() in get_maintainer.pl). Subsystems
 // have commas and parentheses in their names, and names are cut off in the
 // middle: other commas are not between roles.
-var roleStart = regexp.MustCompile(`,(?:maintainer|supporter|reviewer|odd fixer|orphan minder|obsolete|chief penguin|open list|moderated list|subscriber list)`)
-
-// splitRoles separates roles.
-func splitRoles(s string) []string {
-	var roles []string
-	from := 0
-	for _, at := range roleStart.FindAllStringIndex(s, -1) {
-		roles, from = append(roles, s[from:at[0]]), at[0]+1
-	}
-	return append(roles, s[from:])
-}
+var roleStart = regexp.MustCompile(`,(maintainer|supporter|reviewer|odd fixer|orphan minder|obsolete|chief penguin|open list|moderated list|subscriber list)`)

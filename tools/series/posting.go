@@ -46,10 +46,10 @@ func (g *posting) answers(o *posting) bool {
 }
 
 // missing returns the numbers of the patches that are not there.
-func (g *posting) missing() (numbers []int) {
+func (g *posting) missing() (numbers []string) {
 	for n := 1; n <= min(g.total, MaxMails); n++ {
 		if g.find(n) == nil {
-			numbers = append(numbers, n)
+			numbers = append(numbers, strconv.Itoa(n))
 		}
 	}
 	return numbers
@@ -226,12 +226,8 @@ func (g *posting) whole() error {
 	case len(missing) == g.total:
 		return fmt.Errorf("of %q there is the cover letter alone; save the mails of the whole thread", g.mails[0].Subject)
 	}
-	var numbers []string
-	for _, n := range missing {
-		numbers = append(numbers, strconv.Itoa(n))
-	}
 	return fmt.Errorf("of the %d patches of version %d these are missing: %s; save the mails of the whole thread, or name a directory with the patches to take",
-		g.total, g.version, strings.Join(numbers, ", "))
+		g.total, g.version, strings.Join(missing, ", "))
 }
 
 // oneSeries returns an error if these are not versions of one series: no two have the

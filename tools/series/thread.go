@@ -131,10 +131,11 @@ func writeThread(ctx context.Context, dir string, mails []*threadMail) error {
 			}
 			b.Write(data)
 		}
-		name := fmt.Sprintf("%04d-%s.patch", max(m.Number, 0), strings.Trim(notInName.ReplaceAllString(m.Subject, "-"), "-"))
-		if m.Number < 0 {
-			name = "0001" + name[4:]
+		number := m.Number
+		if number < 0 {
+			number = 1
 		}
+		name := fmt.Sprintf("%04d-%s.patch", number, strings.Trim(notInName.ReplaceAllString(m.Subject, "-"), "-"))
 		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
 			return err
 		}
