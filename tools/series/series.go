@@ -187,32 +187,25 @@ func parsePatches(name string, data []byte) ([]*Patch, error) {
 	}
 	var patches []*Patch
 	for i, raw := range raws {
-		p, err := newPatch(raw)
+		p, err := parseMail(raw.data)
+		if err != nil {
+			return nil, &FormatError{File: name, Line: raw.line, Reason: err.Error(), Err: ErrCorrupt}
+		}
+		above := raw.data[:len(raw.data)-len(p.diff)]
+		p.Files, p.tail, err = parseDiff(p.diff, raw.line+bytes.Count(above, []byte("\n")))
 		if e, ok := errors.AsType[*FormatError](err); ok {
 			e.File = name
 		}
 		if err != nil {
 			return nil, err
 		}
-		p.file, p.Name = name, filepath.Base(name)
+		p.file, p.Name, p.Line = name, filepath.Base(name), raw.line
 		if len(raws) > 1 {
 			p.Name = fmt.Sprintf("%s#%d", p.Name, i+1)
 		}
 		patches = append(patches, p)
 	}
 	return patches, nil
-}
-
-// newPatch reads one mail. Errors are *FormatError without the file's name.
-func newPatch(raw rawMail) (*Patch, error) {
-	p, err := parseMail(raw.data)
-	if err != nil {
-		return nil, corrupt(raw.line, "%v", err)
-	}
-	p.Line = raw.line
-	above := raw.data[:len(raw.data)-len(p.diff)]
-	p.Files, p.tail, err = parseDiff(p.diff, raw.line+bytes.Count(above, []byte("\n")))
-	return p, err
 }
 
 var fileNumber = regexp.MustCompile(`^(\d{4,})-`)
