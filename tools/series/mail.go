@@ -270,20 +270,17 @@ func checkEncoding(fields map[string]string) error {
 // cleanText does what git stripspace does: no blanks at line ends, no blank
 // lines at the start and end, and one where there are several.
 func cleanText(s string) string {
-	var b strings.Builder
-	blank := false
-	for line := range strings.Lines(s) {
-		line = strings.TrimRight(line, space)
-		if line != "" {
-			if blank && b.Len() > 0 {
-				b.WriteByte('\n')
-			}
-			b.WriteString(line + "\n")
-		}
-		blank = line == ""
+	s = strings.Trim(blankLines.ReplaceAllString(blankEnd.ReplaceAllString(s, ""), "\n\n"), "\n")
+	if s == "" {
+		return ""
 	}
-	return b.String()
+	return s + "\n"
 }
+
+var (
+	blankEnd   = regexp.MustCompile(`(?m)[ \t\r\v\f]+$`)
+	blankLines = regexp.MustCompile(`\n{3,}`)
+)
 
 var trailerLine = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):[ \t]+(\S.*)$`)
 
