@@ -148,14 +148,10 @@ func (r *Reply) Answer(from series.Person) series.Answer {
 	if r.On != "" {
 		on += ", " + r.On
 	}
-	text := fmt.Sprintf("I tested %s on %s.\n\n%s\nTested-by: %s\n", of(r.Series), on, strings.Join(r.parts, "\n"), from)
-	return r.Series.Answer(from, text)
-}
-
-// of says which patches.
-func of(s *series.Series) string {
-	if len(s.Patches) == 1 {
-		return "this patch"
+	what := "this patch"
+	if n := len(r.Series.Patches); n != 1 {
+		what = fmt.Sprintf("these %d patches", n)
 	}
-	return fmt.Sprintf("these %d patches", len(s.Patches))
+	text := fmt.Sprintf("I tested %s on %s.\n\n%s\nTested-by: %s\n", what, on, strings.Join(r.parts, "\n"), from)
+	return r.Series.Answer(from, text)
 }
