@@ -34,8 +34,7 @@ func (a *applier) advise(s *Series, e *ApplyError) {
 	}
 }
 
-// there counts the hunks of a patch, and those whose result is in the tree already and
-// which would not apply.
+// there counts the hunks of a patch, and those whose result alone is in the tree.
 func (a *applier) there(p *Patch) (there, all int) {
 	for _, f := range p.Files {
 		all += len(f.git.TextFragments)
@@ -47,8 +46,7 @@ func (a *applier) there(p *Patch) (there, all int) {
 	return there, all
 }
 
-// count returns how many hunks fit somewhere in the file, and of how many of the others
-// the result is there.
+// count returns how many hunks fit somewhere in the file, and of how many others the result does.
 func (t *textFile) count() (fit, there int) {
 	for _, h := range t.hunks {
 		if len(t.places(h)) > 0 {
@@ -60,11 +58,9 @@ func (t *textFile) count() (fit, there int) {
 	return fit, there
 }
 
-// moved returns other files, of the same kind and the same part of the tree, in which
-// what a patch expects of a file can be found, as arch/s390/kvm/pci.c may be
-// arch/s390/kvm/s390/pci.c: of the same name all if the file is missing, and those with a
-// hunk or its result if it isn't; otherwise those in which all hunks fit. Where there are
-// many, that says nothing, and it returns none.
+// moved returns other files, of the same kind and part of the tree, in which what a patch
+// expects of a file can be found: those of its name if it is missing or they have a hunk or
+// its result, otherwise those in which all hunks fit. Many say nothing: it returns none.
 func (a *applier) moved(f *FileDiff) []string {
 	const (
 		enough = 64 << 20 // bytes read; this is for a message only

@@ -13,8 +13,7 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// Answer is a mail that answers a series: its cover letter, or its first patch if it
-// has none.
+// Answer is a mail that answers a series: its cover letter, or else its first patch.
 type Answer struct {
 	From string `json:"from"`
 	// To is the author, Cc are all who got what is answered, "" if it was not sent.

@@ -19,12 +19,9 @@ import (
 type Options struct {
 	// Through stops after the patch with this number; 0 applies all.
 	Through int
-	// Relocate is for a tree that may not be the one that the series was made
-	// for: files that the index lines do not name are reported as different,
-	// and their hunks are placed by their context. All of it must be there (no
-	// fuzz), in one place only. A patch that is in the tree already is left
-	// out. Files that are as the series expects are patched as strictly as
-	// without.
+	// Relocate is for a tree that may not be the one that the series was made for: where the
+	// index lines name other files, hunks are placed by their context, all of which must be
+	// there (no fuzz), in one place only. A patch that is in the tree already is left out.
 	Relocate bool
 	// Cache is where the patched tree is made, or found. Apply needs it.
 	Cache *cache.Cache
@@ -34,30 +31,23 @@ type Options struct {
 	each func(p *Patch, files map[string]*File) error
 }
 
-// treeKind is the kind of patched trees in the cache, treeName the name of
-// the tree in such an entry: the description is stored beside it.
+// treeKind is the kind of patched trees in the cache, treeName the tree in such an entry: its
+// description is stored beside it.
 const (
 	treeKind = "patched"
 	treeName = "linux"
 )
 
-// Try applies the series in memory and reports what Apply would do. It reads
-// the files of the base that are touched and changes nothing.
+// Try applies the series in memory and reports what Apply would do.
 func (s *Series) Try(base tree.Tree, opts Options) (*Report, error) {
 	_, report, err := s.inMemory(base, opts)
 	return report, err
 }
 
-// Apply makes the tree that results from applying the series to base, and
-// says what was done. base itself is not changed. The result is in the cache;
-// if it is there already, from a run with the same base and the same patches,
-// nothing is written. The patched tree shares files with base by hard links, so
-// base has to be one that is never written to, as those of package pin are. It is
-// all or nothing: when a patch does not apply the
-// error is an *[ApplyError] and nothing was written.
-//
-// Where the patches change nothing, because base has them all, the result is
-// base.
+// Apply makes the tree that results from applying the series to base, in the cache, and says
+// what was done. The tree shares files with base by hard links, so base has to be one that is
+// never written to, as those of package pin are. When a patch does not apply the error is an
+// *[ApplyError] and nothing was written. Where base has all patches the result is base.
 func (s *Series) Apply(ctx context.Context, base tree.Tree, opts Options) (t tree.Tree, report *Report, err error) {
 	step := opts.Log.Step("apply the series")
 	done := ""
@@ -100,9 +90,8 @@ func (s *Series) inMemory(base tree.Tree, opts Options) (*image, *Report, error)
 	return a.image, a.report, nil
 }
 
-// makeTree puts the patched tree into the cache, or finds it there. Its key is
-// made of the base's ID and what the changed files become: the same tree made
-// by patches with other messages is the same tree.
+// makeTree puts the patched tree into the cache, or finds it there, by the base's ID and what
+// the changed files become: patches with other messages make the same tree.
 func (m *image) makeTree(ctx context.Context, base tree.Tree, opts Options) (t tree.Tree, cached bool, err error) {
 	changed := m.changed()
 	if len(changed) == 0 {
@@ -140,8 +129,7 @@ func (m *image) makeTree(ctx context.Context, base tree.Tree, opts Options) (t t
 	return t, cached, err
 }
 
-// write puts the changed files into the tree in dir, removals first: a file
-// may take the place of a directory.
+// write puts the changed files into the tree in dir. A file may take the place of a directory.
 func (m *image) write(dir string, changed []string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -161,8 +149,7 @@ func (m *image) write(dir string, changed []string) error {
 	return err
 }
 
-// Forget removes a tree that Apply has made from the cache, for one that
-// will not be asked for again. A tree that stands elsewhere is left alone.
+// Forget removes a tree that Apply has made from the cache. One that stands elsewhere stays.
 func Forget(ctx context.Context, c *cache.Cache, t tree.Tree) error {
 	if t.Dir != filepath.Join(c.Path(treeKind, t.ID), treeName) {
 		return nil
@@ -170,10 +157,8 @@ func Forget(ctx context.Context, c *cache.Cache, t tree.Tree) error {
 	return c.Remove(ctx, treeKind, t.ID)
 }
 
-// Overlay applies the series to base in memory, as Apply does, and returns
-// what becomes of each file that it changes: its content by its path, nil for
-// one that is removed. Nothing is written, and base need not be a tree that
-// is never written to. Errors are those of Apply.
+// Overlay applies the series to base in memory, as Apply does, and returns what becomes of
+// each file that it changes, by its path; nil is removed. base may be any tree.
 func (s *Series) Overlay(base tree.Tree, opts Options) (map[string][]byte, *Report, error) {
 	img, report, err := s.inMemory(base, opts)
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// Change is how much the patches of a series change, without selftests and
-// documentation.
+// Change is how much a series changes, without selftests and documentation.
 type Change struct {
 	// Added and Removed are lines. One that a patch adds and a later one changes
 	// counts twice: it is read twice.

@@ -11,8 +11,7 @@ import (
 
 var placeholder = Person{Name: "vcpulab", Email: "series@vcpulab.invalid"}
 
-// Placeholder returns the author that the mails of the repository have until
-// a submitter sends them.
+// Placeholder returns the author of the repository's mails until a submitter sends them.
 func Placeholder() Person { return placeholder }
 
 // Objection is something about a mail that a maintainer would send it back for.
@@ -36,12 +35,9 @@ var (
 	unfilled = regexp.MustCompile(`\*\*\* (SUBJECT|BLURB) HERE \*\*\*`)
 )
 
-// Check looks at how the mails are written: author everywhere (if it is empty, whoever has
-// written each, who need not be the last to sign off, and one patch needs no letter), signed off by
-// the author last, subjects in the kernel's style, Fixes tags well formed,
-// blob ids in index lines, nothing after the patch, and a cover letter that
-// names every patch. What the patches do is checked by Apply, how the code is
-// written by Checkpatch. Numbering has been checked by Load.
+// Check looks at how the mails are written; Apply checks what they do, Checkpatch the code,
+// Load the numbers. author has to be that of all of them and sign off last. If it is empty it
+// is whoever has written each, who need not be the last, and one patch needs no letter.
 func (s *Series) Check(author Person) []Objection {
 	var all []Objection
 	if s.Cover == nil && (author != Person{}) {
@@ -71,8 +67,7 @@ func (s *Series) checkCover(add addObjection) {
 	if unfilled.MatchString(c.Subject) || unfilled.MatchString(c.Message) {
 		add("cover letter", "git's template has not been filled in")
 	}
-	// The body of a cover letter ends at "---" for git am; for people it does
-	// not.
+	// For git am the body of a cover letter ends at "---", for people it does not.
 	body := strings.Join(strings.Fields(c.Message+"\n"+c.Below()), " ")
 	for _, p := range s.Patches {
 		if !strings.Contains(body, p.Subject) {

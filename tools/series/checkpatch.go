@@ -36,8 +36,7 @@ type CheckpatchFinding struct {
 	Message string `json:"message"`
 	// PatchLine is the 1-based line in the mail; 0 if it is about all of it.
 	PatchLine int `json:"patch_line,omitempty"`
-	// File and Line are the place in the tree, after the patch; "" and 0 if
-	// it is about the mail.
+	// File and Line are the place in the patched tree; "" and 0 if it is about the mail.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 	// Excerpt are the lines of the patch that are meant.
@@ -60,12 +59,9 @@ func (f CheckpatchFinding) String() string {
 
 const checkpatchScript = "scripts/checkpatch.pl"
 
-// Checkpatch runs the checkpatch.pl of the kernel tree in treeDir, with
-// --strict, on one patch; a cover letter is not a patch. Findings are not errors. A
-// mail can give a reason for a finding that stays, see [CheckpatchResult].
-// Commits that the mail names are not looked up: there is no history.
-// Perl is needed; without it the error has the exit code for a machine that
-// lacks something.
+// Checkpatch runs the checkpatch.pl --strict of the kernel tree in treeDir on a patch.
+// Findings are not errors; the mail can explain those that stay. Without perl the error has
+// the exit code for a machine that lacks something.
 func Checkpatch(ctx context.Context, treeDir string, p *Patch) (*CheckpatchResult, error) {
 	// Without the kernel's history every commit is unknown to checkpatch.
 	out, status, err := script(ctx, treeDir, checkpatchScript, p.Mail,
@@ -91,9 +87,8 @@ var (
 	checkpatchTotal   = regexp.MustCompile(`(?m)^total: (\d{1,9}) errors, (\d{1,9}) warnings, (?:(\d{1,9}) checks, )?(\d{1,9}) lines checked$`)
 )
 
-// parseCheckpatch reads the output of checkpatch.pl --show-types. Output
-// without the closing line, or whose findings are not as many as it says, is
-// an error: a check that broke off has not passed.
+// parseCheckpatch reads the output of checkpatch.pl --show-types. Output that does not end as
+// it should is an error: a check that broke off has not passed.
 func parseCheckpatch(out string) (*CheckpatchResult, error) {
 	r := &CheckpatchResult{Findings: []CheckpatchFinding{}}
 	totals := 0
@@ -161,9 +156,8 @@ func (r *CheckpatchResult) explain(mail string) {
 	}
 }
 
-// script runs one of the kernel's own Perl scripts in the tree in treeDir. It
-// returns its output and exit status; err is for a script that could not be
-// run to its end. The user's own configuration of the script is left out.
+// script runs one of the Perl scripts of the kernel tree in treeDir, without the user's own
+// configuration of it. err is for one that could not be run to its end.
 func script(ctx context.Context, treeDir, name string, stdin []byte, args ...string) (stdout []byte, status int, err error) {
 	path := filepath.Join(treeDir, filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {

@@ -40,8 +40,7 @@ func (f *FileDiff) NewPath() string {
 // path returns the name that a message uses for the file.
 func (f *FileDiff) path() string { return cmp.Or(f.NewPath(), f.OldPath()) }
 
-// Lines returns the lines that the patch removes and those that it adds,
-// without their ends, as far as they are text.
+// Lines returns the lines that the patch removes and adds, as far as they are text.
 func (f *FileDiff) Lines() (removed, added []string) {
 	for _, fragment := range f.git.TextFragments {
 		for _, l := range fragment.Lines {
@@ -69,14 +68,12 @@ func (f *FileDiff) patchLine(hunk, hunkLine int) int {
 	return at + 1
 }
 
-// parserLine is where go-gitdiff's messages say where, in the text that it was
-// given.
+// parserLine is where go-gitdiff's messages say where, in the text that it was given.
 var parserLine = regexp.MustCompile(`^gitdiff: line (\d+): `)
 
-// parseDiff reads what follows a commit message: the changes of files, and
-// between them text that git ignores too. line is its first line's number in
-// the patch's file. tail is what follows the last change. Errors are
-// *FormatError.
+// parseDiff reads what follows a commit message, from a line of the patch's file on: the
+// changes of files, and text that git ignores too. tail is what follows the last change.
+// Errors are *FormatError.
 func parseDiff(data []byte, line int) (files []*FileDiff, tail []byte, err error) {
 	parsed, err := parse(data)
 	if err != nil {
@@ -102,8 +99,7 @@ func parseDiff(data []byte, line int) (files []*FileDiff, tail []byte, err error
 	return files, tail, nil
 }
 
-// parse has go-gitdiff parse a diff. A panic there becomes an error: the text
-// is from outside.
+// parse has go-gitdiff parse a diff. A panic there becomes an error: the text is from outside.
 func parse(data []byte) (files []*gitdiff.File, err error) {
 	defer func() {
 		if r := recover(); r != nil {

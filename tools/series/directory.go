@@ -71,10 +71,9 @@ func below(dir string, entries []os.DirEntry) string {
 	return "; name one of the directories in it that do: " + strings.Join(found, ", ")
 }
 
-// loadPart reads the patches of a directory whose subjects make no series: those of a
-// part of one, or of several. They are taken in the order of their files, whose names
-// have to begin with numbers that follow each other, so that a missing one is noticed. It
-// says what was taken. ok is false for any other directory.
+// loadPart reads the patches of a directory whose subjects make no series: a part of one, or
+// several. Their files' names have to begin with numbers that follow each other, so that a
+// missing one is noticed. ok is false for any other directory.
 func loadPart(dir string) (s *Series, said string, ok bool) {
 	mails, err := readMails(dir)
 	if err != nil {

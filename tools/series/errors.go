@@ -13,28 +13,18 @@ import (
 
 // Why a patch does not apply. An [ApplyError] wraps one of them.
 var (
-	// ErrConflict: the tree has other lines than the patch expects.
-	ErrConflict = errors.New("the tree has other lines than the patch expects")
-	// ErrAmbiguous: the lines that a hunk expects stand in several places.
-	ErrAmbiguous = errors.New("the hunk fits in more than one place")
-	// ErrApplied: the change is in the tree already.
-	ErrApplied = errors.New("already in this tree")
-	// ErrNoContext: the hunk does not say where it belongs.
-	ErrNoContext = errors.New("the hunk has no context")
-	// ErrIndexLine: the content is not what the patch's index line says.
-	ErrIndexLine = errors.New("the content is not what the index line says")
-	// ErrUnsafePath: the path leads out of the tree or into git's own files.
-	ErrUnsafePath = errors.New("the path does not stay in the tree")
-	// ErrFile: the file is missing, there already, or of another kind.
-	ErrFile = errors.New("the file is not as the patch expects it")
-	// ErrCorrupt: the patch contradicts itself.
-	ErrCorrupt = errors.New("corrupt patch")
-	// ErrTooLarge: a limit of this package is exceeded.
-	ErrTooLarge = errors.New("too large")
+	ErrConflict   = errors.New("the tree has other lines than the patch expects")
+	ErrAmbiguous  = errors.New("the hunk fits in more than one place")
+	ErrApplied    = errors.New("already in this tree")
+	ErrNoContext  = errors.New("the hunk has no context") // to tell where it belongs
+	ErrIndexLine  = errors.New("the content is not what the index line says")
+	ErrUnsafePath = errors.New("the path does not stay in the tree")      // or leads to git's own files
+	ErrFile       = errors.New("the file is not as the patch expects it") // missing, there already, of another kind
+	ErrCorrupt    = errors.New("corrupt patch")                           // it contradicts itself
+	ErrTooLarge   = errors.New("too large")                               // for a limit of this package
 )
 
-// FormatError says that a file holds no mail with a patch as git am takes it,
-// or that the mails make no series.
+// FormatError says that mails with patches are not as git am takes them, or make no series.
 type FormatError struct {
 	File   string // name of the file or, when it is about all of them, the directory
 	Line   int    // 1-based line in the file, 0 if it is about the whole
@@ -65,8 +55,7 @@ func (e *FormatError) Unwrap() error { return e.Err }
 // ExitCode implements [exit.Coder].
 func (e *FormatError) ExitCode() int { return exit.PatchFailed }
 
-// ApplyError says where and why a patch does not apply. Nothing was changed
-// on disk.
+// ApplyError says where and why a patch does not apply. Nothing was changed on disk.
 type ApplyError struct {
 	// Patch is the name of the patch's file, PatchLine the 1-based line in it
 	// that is meant; 0 if there is none.
@@ -78,8 +67,7 @@ type ApplyError struct {
 	File string
 	// Hunk counts the file's hunks from 1; 0 if it is about the file.
 	Hunk int
-	// Line is the 1-based line in the tree's file, as all earlier patches
-	// leave it; 0 if it is about the file.
+	// Line is the 1-based line in the tree's file as earlier patches leave it; 0 if there is none.
 	Line int
 	// Expected and Found are the lines, or blob ids, or modes, that differ.
 	Expected, Found string
@@ -105,8 +93,6 @@ type Candidate struct {
 	Heading string // the function it is in, as diff shows it
 }
 
-// Error returns several lines: where, why, what was expected and what is
-// there.
 func (e *ApplyError) Error() string {
 	var b strings.Builder
 	write := func(given bool, format string, args ...any) {

@@ -17,8 +17,7 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// File is a file as git sees it: its content, or where the link points to, and
-// one of three modes.
+// File is a file as git sees it: its content, or where the link points to, and its mode.
 type File struct {
 	Data []byte
 	Mode string // as package tree has it
@@ -37,9 +36,8 @@ func (n *File) same(o *File) bool {
 	return n == nil && o == nil || n != nil && o != nil && n.Mode == o.Mode && string(n.Data) == string(o.Data)
 }
 
-// image is the part of a tree that a series touches, in memory: the files of
-// the base as they were read and as the patches so far leave them. A nil File
-// is a file that does not exist.
+// image is the part of a tree that a series touches, in memory: the files of the base, and as
+// the patches so far leave them. A nil File does not exist.
 type image struct {
 	root *os.Root
 	base map[string]*File
@@ -51,8 +49,7 @@ func newImage(root *os.Root) *image {
 	return &image{root: root, base: make(map[string]*File), now: make(map[string]*File)}
 }
 
-// get returns the file as the patches so far leave it, nil if there is none.
-// Errors are for what a patch must not touch.
+// get returns the file as the patches so far leave it. Errors are for what must not be touched.
 func (m *image) get(name string) (*File, error) {
 	if n, ok := m.now[name]; ok {
 		return n, nil
@@ -135,8 +132,7 @@ func (m *image) put(files map[string]*File) error {
 	return nil
 }
 
-// checkLink refuses a symbolic link of the series that leads out of the tree
-// through others, of the series or of the tree.
+// checkLink refuses a symbolic link of the series that leads out of the tree through others.
 func (m *image) checkLink(name string) error {
 	const maxLinks = 40 // the kernel follows no more
 
@@ -172,8 +168,7 @@ func (m *image) checkLink(name string) error {
 	return nil
 }
 
-// readLink returns where the link of that name points to; ok is false if there
-// is no link.
+// readLink returns where the link of that name points to; ok is false if it is none.
 func (m *image) readLink(name string) (target string, ok bool) {
 	if n, known := m.now[name]; known {
 		if n == nil || n.Mode != tree.ModeSymlink {
@@ -197,16 +192,14 @@ func (m *image) changed() []string {
 	return names
 }
 
-// checkPath refuses a path that git would not put into a tree: one that is
-// absolute, leaves the tree, or belongs to git. (verify_path() in git's
-// read-cache.c.)
+// checkPath refuses a path that git would not put into a tree (verify_path() in its
+// read-cache.c): one that is absolute, leaves the tree, or belongs to git.
 func checkPath(name string) error {
 	if name == "." || !filepath.IsLocal(name) || path.Clean(name) != name {
 		return fmt.Errorf("the path %q leaves the tree, or is not in its shortest form: %w", name, ErrUnsafePath)
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		// A file system that ignores case, or the ends of names, could take it
-		// for .git.
+		// A file system that ignores case, or the ends of names, could take it for .git.
 		if part = strings.ToLower(strings.TrimRight(part, " .")); part == ".git" || part == "git~1" {
 			return fmt.Errorf("the path %q is git's own: %w", name, ErrUnsafePath)
 		}

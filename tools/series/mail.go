@@ -26,10 +26,9 @@ type rawMail struct {
 // space is what git takes for white space.
 const space = " \t\n\r\v\f"
 
-// splitMbox cuts a file into mails by the rules of git mailsplit: an mbox
-// starts with a "From " line that ends in a date, and so does each of its
-// mails; a file that starts otherwise is one mail. Line ends of CR LF
-// become LF, as git am has it by default.
+// splitMbox cuts a file into mails by the rules of git mailsplit: a "From " line that ends in
+// a date starts an mbox and each of its mails; a file that starts otherwise is one mail. Line
+// ends of CR LF become LF, as git am has it by default.
 func splitMbox(data []byte) ([]rawMail, error) {
 	all := bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	data = bytes.TrimLeft(all, space)
@@ -90,10 +89,9 @@ func clip(line []byte) string {
 // fieldLine is a field of a header: its name and its value.
 var fieldLine = regexp.MustCompile(`^([!-9;-~]+):((?s).*)$`)
 
-// readHeader reads header fields up to a blank line, or to a line that is none
-// or that take refuses. It returns them unfolded by their names in lower case
-// (of fields that occur more than once the last, as git mailinfo takes it),
-// and what follows them.
+// readHeader reads header fields up to a blank line, or to a line that is none or that take
+// refuses. It returns them unfolded by their names in lower case (the last of those that occur
+// again, as git mailinfo takes it), and what follows them.
 func readHeader(data []byte, take func(name, value string) bool) (fields map[string]string, rest []byte, err error) {
 	fields = make(map[string]string)
 	last := ""
@@ -120,8 +118,7 @@ func readHeader(data []byte, take func(name, value string) bool) (fields map[str
 	return fields, nil, nil
 }
 
-// mailHeader reads the header of a mail. separator is the mbox's line before
-// it, if there is one.
+// mailHeader reads the header of a mail, and the mbox's line before it, if there is one.
 func mailHeader(data []byte) (separator []byte, fields map[string]string, body []byte, err error) {
 	if bytes.HasPrefix(data, []byte("From ")) || bytes.HasPrefix(data, []byte(">From ")) {
 		separator, data = cutLine(data)
@@ -152,8 +149,7 @@ func withoutPrefix(s string) string {
 	return strings.Join(strings.Fields(s[len(beforeSubject.FindString(s)):]), " ")
 }
 
-// setNumbers reads the words in brackets at the start of a subject, such as
-// "[RFC PATCH v2 03/10]".
+// setNumbers reads the words in brackets before a subject, such as "[RFC PATCH v2 03/10]".
 func (p *Patch) setNumbers(subject string) {
 	p.Number, p.Version, p.prefix = -1, 1, strings.TrimSpace(beforeSubject.FindString(subject))
 	for _, w := range strings.FieldsFunc(beforeSubject.FindString(subject), func(r rune) bool { return strings.ContainsRune(space+"[],", r) }) {
@@ -173,12 +169,10 @@ func (p *Patch) setSent(fields map[string]string) {
 	p.recipients = strings.Trim(fields["to"]+", "+fields["cc"], ", ")
 }
 
-// messageEnd is the line that ends the message: git's rule (patchbreak() in
-// mailinfo.c).
+// messageEnd is the line that ends the message, by git's rule (patchbreak() in mailinfo.c).
 var messageEnd = regexp.MustCompile(`(?m)^(?:diff -|Index: |--- \S|---[ \t\r\v\f]*\n)`)
 
-// parseMail reads one mail as git mailinfo does, but for its diff. The error says
-// what is wrong with it.
+// parseMail reads one mail as git mailinfo does, but for its diff.
 func parseMail(data []byte) (*Patch, error) {
 	_, fields, body, err := mailHeader(data)
 	if err != nil {
@@ -190,8 +184,7 @@ func parseMail(data []byte) (*Patch, error) {
 	p := &Patch{Mail: data}
 	p.setSent(fields)
 
-	// Fields at the start of the body override those of the mail: a mail has
-	// them that was sent for another person.
+	// Fields at the start of the body are those of the person for whom the mail was sent.
 	seen := make(map[string]bool)
 	inBody, text, err := readHeader(bytes.TrimLeft(body, "\n"), func(name, value string) bool {
 		again := seen[name]
@@ -224,8 +217,7 @@ func parseMail(data []byte) (*Patch, error) {
 		return nil, errors.New("the mail has no subject")
 	}
 
-	// Git's own rules for names and comments, which are laxer than the
-	// standard's.
+	// Git's own rules for names and comments, which are laxer than the standard's.
 	id, err := gitdiff.ParsePatchIdentity(from)
 	if err != nil && from != "" {
 		return nil, fmt.Errorf("no author can be read from %q", "From: "+from)
@@ -244,8 +236,7 @@ func parseMail(data []byte) (*Patch, error) {
 	return p, nil
 }
 
-// checkEncoding refuses a body that is not the plain text that git format-patch
-// writes.
+// checkEncoding refuses a body that is not plain text, as git format-patch writes it.
 func checkEncoding(fields map[string]string) error {
 	const advice = "save the patch with git format-patch"
 

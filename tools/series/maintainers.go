@@ -12,13 +12,11 @@ import (
 	"strings"
 )
 
-// Recipient is a person or a list that the kernel's MAINTAINERS file names
-// for what a series touches.
+// Recipient is a person or a list that MAINTAINERS names for what a series touches.
 type Recipient struct {
 	Name    string `json:"name,omitempty"` // "" for a list
 	Address string `json:"address"`
-	// Roles are what the file says, such as "maintainer:KERNEL VIRTUAL MACHINE
-	// (KVM)" or "open list".
+	// Roles are as "maintainer:KERNEL VIRTUAL MACHINE (KVM)" or "open list".
 	Roles []string `json:"roles"`
 }
 
@@ -30,8 +28,7 @@ func (r Recipient) String() string {
 	return mailName(r.Name) + " <" + r.Address + ">"
 }
 
-// To reports whether the mails go to the recipient, rather than in copy:
-// those who decide.
+// To reports whether the mails go to the recipient, who decides, rather than in copy.
 func (r Recipient) To() bool {
 	return slices.ContainsFunc(r.Roles, func(role string) bool {
 		return strings.HasPrefix(role, "maintainer") || strings.HasPrefix(role, "supporter")
@@ -40,9 +37,8 @@ func (r Recipient) To() bool {
 
 const maintainerScript = "scripts/get_maintainer.pl"
 
-// Maintainers asks the get_maintainer.pl of the kernel tree in treeDir who
-// gets the series. It looks at MAINTAINERS alone, not at git's history: that
-// gives the same answer everywhere.
+// Maintainers asks the get_maintainer.pl of the kernel tree in treeDir who gets the series: by
+// MAINTAINERS alone, not by git's history, so that the answer is the same everywhere.
 func Maintainers(ctx context.Context, treeDir string, s *Series) ([]Recipient, error) {
 	var patches bytes.Buffer
 	for _, p := range s.Patches {
@@ -65,8 +61,7 @@ func Maintainers(ctx context.Context, treeDir string, s *Series) ([]Recipient, e
 
 var maintainerLine = regexp.MustCompile(`^(?:(.*?) )?<?([^\s<>()"@]+@[^\s<>()"@]+?)>? \((.+)\)$`)
 
-// parseMaintainers reads the output of get_maintainer.pl --roles: a line per
-// address, "Name <address> (role,role)".
+// parseMaintainers reads a line per address, "Name <address> (role,role)".
 func parseMaintainers(out string) ([]Recipient, error) {
 	var list []Recipient
 	for line := range strings.Lines(out) {

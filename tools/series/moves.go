@@ -11,8 +11,7 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// Move says what becomes of a set, after those that it needs, on a kernel that
-// it may not be made for.
+// Move says what becomes of a set, after those that it needs, on some kernel.
 type Move struct {
 	Set string `json:"set"`
 	// Patches is how many the set has, Already how many of them are in that
@@ -20,12 +19,10 @@ type Move struct {
 	Patches int `json:"patches"`
 	Already int `json:"already,omitempty"`
 	Shifted int `json:"shifted,omitempty"`
-	// Stops and File are the patch of the set, from 1, that doesn't apply, and the
-	// file where; 0 and "" if all do.
+	// Stops is the patch of the set, from 1, that does not apply, and File where.
 	Stops int    `json:"stops,omitempty"`
 	File  string `json:"file,omitempty"`
-	// Lacks is a set that it needs and that doesn't apply, "" if there is none:
-	// then it was not tried.
+	// Lacks is a set that it needs and that does not apply: then it was not tried.
 	Lacks string `json:"lacks,omitempty"`
 }
 
@@ -53,8 +50,7 @@ func (m Move) String() string {
 	return "applies"
 }
 
-// Moves tries each set on base, in memory, and returns what became of each, in
-// order. That a patch does not apply is no error.
+// Moves tries each set on base, in memory. That a patch does not apply is no error.
 func (s *Sets) Moves(base tree.Tree) ([]Move, error) {
 	var moves []Move
 	for i, set := range s.All {

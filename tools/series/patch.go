@@ -27,9 +27,8 @@ type applier struct {
 	each func(p *Patch, files map[string]*File) error
 }
 
-// applyAll applies patches, in order. Where one does not apply because it and some
-// that follow are in the tree already, those are left out with relocate, and
-// said so in the error without.
+// applyAll applies patches, in order. Those that are in the tree already, and some that follow
+// them, are left out with relocate, and an error without.
 func (a *applier) applyAll(patches []*Patch) error {
 	for i := 0; i < len(patches); i++ {
 		err := a.applyPatch(patches[i])
@@ -60,10 +59,8 @@ func (a *applier) applyAll(patches []*Patch) error {
 	return nil
 }
 
-// present returns how many of the patches, from the first on, are in the tree
-// already. A patch cannot be seen there alone if a later one changed the same
-// lines: so they are taken back, the last one first, and are there if that
-// works for all.
+// present returns how many of the patches, from the first on, are in the tree already. That
+// cannot be seen of one alone if a later one changed the same lines: all are taken back.
 func (a *applier) present(patches []*Patch) int {
 	for n := min(len(patches), maxPresent); n > 0; n-- {
 		image := *a.image
@@ -224,8 +221,7 @@ func (f *FileDiff) action() Action {
 	return Modify
 }
 
-// source returns the file that a diff starts from, nil for a new file. It
-// checks that files exist, or do not, as the diff expects.
+// source returns the file that a diff starts from, nil for a new one; the tree has to be as it expects.
 func (a *applier) source(f *FileDiff, c *change) (src *File, err error) {
 	g := f.git
 	// Both before anything is read: a patch with a bad path is bad as a whole.
@@ -273,8 +269,7 @@ func (a *applier) source(f *FileDiff, c *change) (src *File, err error) {
 	return nil, e
 }
 
-// setMode gives the result of a patch its mode: the one that the patch says,
-// else the one that the file has.
+// setMode gives the result of a patch the mode that the patch says, else that of the file.
 func setMode(f *FileDiff, src, result *File) error {
 	g := f.git
 	result.Mode = tree.ModeFile
@@ -306,8 +301,7 @@ func setMode(f *FileDiff, src, result *File) error {
 // gitMode returns a mode as git writes it: two digits are the kind of the file.
 func gitMode(mode os.FileMode) string { return fmt.Sprintf("%06o", uint32(mode)) }
 
-// makeContent works out the content that a diff makes of src, which is nil for
-// a new file. The result has no mode yet.
+// makeContent works out what a diff makes of src, nil for a new file, but for the mode.
 func (a *applier) makeContent(f *FileDiff, src *File, c *change) (*File, error) {
 	g := f.git
 	before := g.OldOIDPrefix == "" || src.is(g.OldOIDPrefix)
@@ -381,8 +375,7 @@ func run(g *gitdiff.File, hunks []*gitdiff.TextFragment, data []byte) (out []byt
 	return dst.Bytes(), nil
 }
 
-// is reports whether id, which may be abbreviated, is the file's blob id. Of a
-// file that does not exist, nil, git writes zeros.
+// is reports whether id, which may be abbreviated, is the file's blob id: zeros for a nil one.
 func (n *File) is(id string) bool {
 	if n == nil {
 		return strings.Trim(id, "0") == ""
@@ -390,8 +383,7 @@ func (n *File) is(id string) bool {
 	return strings.HasPrefix(n.blobID(), id)
 }
 
-// describeID returns a file's blob id as an index line would have it: as long
-// as the one that it is compared with.
+// describeID returns a file's blob id, as long as the one that it is compared with.
 func describeID(n *File, like string) string {
 	return n.blobID()[:cmp.Or(len(like), 40)]
 }

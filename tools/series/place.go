@@ -66,8 +66,7 @@ func (t *textFile) checkPlaces() error {
 	return nil
 }
 
-// relocate finds the places of all hunks by their context. It returns the
-// hunks with those places, and what moved.
+// relocate returns the hunks with their places, found by their context, and what moved.
 func (t *textFile) relocate() ([]*gitdiff.TextFragment, []Shift, error) {
 	p, failed, err := t.locate(t.hunks)
 	if err != nil {
@@ -107,8 +106,7 @@ const linesAround = 3
 // anotherLine is the reason where two lines differ.
 const anotherLine = "the tree has another line than the patch expects"
 
-// misfit says why a hunk cannot stand at a line (from 0), nil if it can: a line
-// of it is not there, or one of the file's ends is not where it has to be.
+// misfit says why a hunk cannot stand at a line (from 0), nil if it can.
 func (t *textFile) misfit(hunk, at int) *ApplyError {
 	h := t.hunks[hunk]
 	line := at
@@ -184,8 +182,7 @@ func (t *textFile) show(e *ApplyError, expected string, line int) {
 	}
 }
 
-// explain adds to a conflict what can be seen of the hunk elsewhere in the
-// file.
+// explain adds to a conflict what can be seen of the hunk elsewhere in the file.
 func (t *textFile) explain(e *ApplyError, hunk int) *ApplyError {
 	h := t.hunks[hunk]
 	found := t.places(h)
@@ -227,10 +224,9 @@ func (t *textFile) unplaced(hunk int, err error) error {
 	return t.explain(e, hunk)
 }
 
-// nearest returns the 0-based line from which on most of a hunk's old lines are there, in
-// their order, long ones above all, and how much of them: where to look when it fits
-// nowhere. Among equals it is the one from which on more are there without a gap, then
-// the one with fewer others in between, or nearest to line at.
+// nearest returns the 0-based line from which on most of a hunk's old lines are there in their
+// order, by their length, and how much of them. Among equals it is the one with more of them
+// without a gap, then the one with fewer others in between, or nearest to line at.
 func (t *textFile) nearest(h *gitdiff.TextFragment, at int) (best, most int) {
 	const (
 		enough = 50_000_000 // lines compared; this is for a message only
@@ -301,15 +297,13 @@ func (t *textFile) places(h *gitdiff.TextFragment) []int {
 // placed says where the hunks of a file belong.
 type placed struct {
 	at []int // 0-based line of each hunk
-	// byHeading[i]: hunk i fits in several places and the heading of its "@@"
-	// line told which.
+	// byHeading[i]: hunk i fits in several places, and the heading of its "@@" line told which.
 	byHeading []bool
 }
 
-// locate finds the one way to place all hunks of a file, in their order and
-// without overlap. If there are several ways, hunks that fit in more than one
-// place are held to the heading of their "@@" line, which names the function;
-// what then still is ambiguous is refused. failed is the hunk that has no place.
+// locate finds the one way to place all hunks of a file, in order and without overlap. If
+// there are several, hunks that fit in more than one place are held to the heading of their
+// "@@" line, which names the function. failed is the hunk that still has no place.
 func (t *textFile) locate(hunks []*gitdiff.TextFragment) (p placed, failed int, err error) {
 	options := make([][]int, len(hunks))
 	for i, h := range hunks {
@@ -333,8 +327,7 @@ func (t *textFile) locate(hunks []*gitdiff.TextFragment) (p placed, failed int, 
 // overlap. The error is ErrConflict for the first hunk that has none, or
 // ErrAmbiguous for the first that has more than one in what ways there are.
 func assign(hunks []*gitdiff.TextFragment, options [][]int) (at []int, failed int, err error) {
-	// The earliest place of each hunk, going forward, and the latest, going
-	// back: where the two are the same there is no choice.
+	// Where the earliest place of a hunk and the latest one are the same there is no choice.
 	at = make([]int, len(hunks))
 	end := 0
 	for i, h := range hunks {

@@ -55,8 +55,7 @@ func (g *posting) missing() (numbers []string) {
 	return numbers
 }
 
-// rfcWord tells a version for comments: the first one that is meant to be taken has the
-// number 1 again.
+// rfcWord tells a version for comments: what follows it may have the number 1 again.
 var rfcWord = regexp.MustCompile(`\b(?i:RFC)\b`)
 
 func (g *posting) rfc() bool { return rfcWord.MatchString(g.mails[0].prefix) }
@@ -70,8 +69,7 @@ func (g *posting) compare(o *posting) int {
 	return cmp.Or(cmp.Compare(g.version, o.version), byDate)
 }
 
-// replaces returns the patch of o in whose place m was sent, in answer to it; nil if m is
-// no such patch.
+// replaces returns the patch of o in whose place m was sent, in answer to it, or nil.
 func (m *threadMail) replaces(o *posting) *threadMail {
 	old := o.find(m.Number)
 	if m.Total == 0 {
@@ -92,9 +90,8 @@ func (g *posting) again(o *posting) bool {
 	return !slices.ContainsFunc(g.mails, func(m *threadMail) bool { return m.Number != 0 && m.replaces(o) == nil })
 }
 
-// beside tells whether g is what a reader sent in answer to o and no version of it: a
-// patch to go on top, or another way to do it. What follows a version for comments has
-// a subject of that.
+// beside tells whether g is what a reader sent in answer to o and no version of it: a patch
+// on top, or another way to do it. What follows a version for comments shares a subject.
 func (g *posting) beside(o *posting) bool {
 	if !g.answers(o) || o.answers(g) {
 		return false
@@ -136,8 +133,7 @@ mails:
 }
 
 // newest chooses the mails of the newest version of the one series of a thread, the cover
-// letter first, and says what it has left out. Patches that were sent again without the
-// others take their places. The mails of two series are an error.
+// letter first and patches that were sent again in their places, and says what is left out.
 func newest(mails []*threadMail) (chosen []*threadMail, said string, err error) {
 	all, answers, twice := postings(mails)
 	if len(all) == 0 {

@@ -27,13 +27,11 @@ type PrepareOptions struct {
 	Version int
 	// Tag is a word before PATCH, such as RFC; may be "".
 	Tag string
-	// Base says what the series applies to, in lines. It is put at the end of
-	// the cover letter.
+	// Base is put at the end of the cover letter: what the series applies to, in lines.
 	Base string
 	// TreeDir is the kernel tree whose MAINTAINERS file names the recipients.
 	TreeDir string
-	// OutDir is the directory that is made for the patches. It must not exist,
-	// unless Replace is set and it holds nothing but patches.
+	// OutDir is made for the patches. Replace allows for one that holds nothing but patches.
 	OutDir  string
 	Replace bool
 	// Private sends it to Recipients and to the maintainers, and to no list.
@@ -58,10 +56,9 @@ type Prepared struct {
 	Command []string `json:"command"`
 }
 
-// Prepare writes the mails of the series as a submitter sends them: the author of
-// the repository's mails replaced by the submitter, the version in subjects
-// and names of files, the base in the cover letter. Nothing is sent. When it
-// fails nothing is left.
+// Prepare writes the mails of the series as a submitter sends them: with the submitter as the
+// author, the version in subjects and names, the base in the cover letter. When it fails
+// nothing is left.
 func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, error) {
 	fail := func(err error) (*Prepared, error) {
 		return nil, fmt.Errorf("prepare the series for sending: %w", err)
@@ -100,10 +97,9 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 	return &Prepared{Dir: o.OutDir, Mails: mails, Recipients: recipients, LeftOut: left, Command: append(command, mails...)}, nil
 }
 
-// without returns the series without the patches of these subjects, numbered
-// from 1 again, and the subjects of those that it had. The cover letter loses the
-// shortlog and the diffstat then: they would tell of what is not sent. What is left
-// out comes last, so that the others apply without it.
+// without returns the series without the patches of these subjects, which have to be the last
+// ones, and the subjects of those that it had. The cover letter loses the shortlog and the
+// diffstat then: they would tell of what is not sent.
 func (s *Series) without(subjects []string) (*Series, []string, error) {
 	out := &Series{Dir: s.Dir, Version: s.Version}
 	var left []string

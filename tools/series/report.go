@@ -14,13 +14,11 @@ import (
 
 // Report says what applying a series did.
 type Report struct {
-	// SeriesID is the series' ID, Through the last patch that was applied,
-	// Total how many patches the series has.
+	// Through is the last patch that was applied, Total how many patches the series has.
 	SeriesID string `json:"series_id"`
 	Through  int    `json:"through"`
 	Total    int    `json:"total"`
-	// BaseDir, BaseID and BaseVersion are those of the tree that the series
-	// was applied to.
+	// These are of the tree that the series was applied to.
 	BaseDir     string `json:"base_dir"`
 	BaseID      string `json:"base_id"`
 	BaseVersion string `json:"base_version"`
@@ -33,8 +31,7 @@ type Report struct {
 	Patches []PatchReport `json:"patches"`
 	// Shifts are the hunks that were applied elsewhere than the patch says.
 	Shifts []Shift `json:"shifts,omitempty"`
-	// Differences say how far the base is from the tree that the series was
-	// made for, in the files that it touches.
+	// Differences say how far the base is from the tree that the series was made for.
 	Differences Differences `json:"differences"`
 }
 
@@ -95,18 +92,15 @@ type Shift struct {
 	From   int    `json:"from"`   // 1-based line that the header says
 	To     int    `json:"to"`     // 1-based line where the lines stand
 	Offset int    `json:"offset"` // To - From
-	// ByHeading: the hunk's lines stand in more than one place, and the
-	// function that its "@@" line names told which.
+	// ByHeading: the lines stand in several places, and the function of the "@@" line told which.
 	ByHeading bool `json:"by_heading,omitempty"`
-	// Named and In are set where the hunk's "@@" line names another function
-	// of the file than the one that its lines stand in.
+	// Named is the function of the "@@" line if its lines stand in another one, In.
 	Named string `json:"named,omitempty"`
 	In    string `json:"in,omitempty"`
 }
 
-// Differences compares the files of the base that a series touches with those
-// that its index lines name. Files that the series itself creates count when
-// the base has them.
+// Differences compares the files of the base with those that index lines name. A file that
+// the series creates counts if the base has it.
 type Differences struct {
 	Same      []string     `json:"same"`
 	Different []Difference `json:"different"`
@@ -145,8 +139,7 @@ func (s *Series) NoneApplied(base tree.Tree) *Report {
 // None reports whether no file differs or is missing.
 func (d *Differences) None() bool { return len(d.Different) == 0 && len(d.Missing) == 0 }
 
-// WriteText writes the report for people. Escape sequences in subjects are
-// shown, not sent to the terminal.
+// WriteText writes the report for people.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, p := range r.Patches {
@@ -192,8 +185,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// differences compares the base's files with what the patches' index lines
-// say of them, each by the first patch that touches it.
+// differences compares files of the base with the index line of the first patch that touches each.
 func differences(patches []*Patch, img *image) (Differences, error) {
 	d := Differences{Same: []string{}, Different: []Difference{}, Missing: []Difference{}}
 	seen := map[string]bool{"": true}
@@ -203,8 +195,7 @@ func differences(patches []*Patch, img *image) (Differences, error) {
 				return d, err
 			}
 		}
-		// What the patch makes is expected to be missing, unless it removes
-		// or renames that as well.
+		// What the patch makes is expected to be missing, unless it removes or renames that.
 		for _, f := range p.Files {
 			if err := d.add(f.NewPath(), noFile, img, seen); err != nil {
 				return d, err

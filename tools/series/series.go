@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+// Package series reads a patch series as it is mailed and applies it to a kernel tree.
+//
+// [Load] takes a directory of mails (git format-patch's output, mboxes, or both) and checks
+// their numbering. [Series.Apply] makes the patched tree, first in memory. The tree is what
+// git am makes of the same mails; what git am refuses is refused, and more where a patch does
+// not say exactly what it means: index lines that do not name the content before and after,
+// hunks away from their stated line, hunks without context. For a tree that is not the one
+// that the series was made for there is [Options.Relocate].
+//
+// The rest of the package is about sending: [Series.Check], [Checkpatch], [Maintainers] and
+// [Series.Prepare].
 package series
 
 import (
@@ -20,8 +31,7 @@ import (
 
 // Series is a series of patches in the order in which they apply.
 type Series struct {
-	// ID identifies the series: the SHA-256, in hexadecimal, over all mails,
-	// cover letter included.
+	// ID is the SHA-256, in hexadecimal, over all mails, cover letter included.
 	ID string `json:"id"`
 	// Dir is the directory or file that it was loaded from.
 	Dir string `json:"dir"`
@@ -32,8 +42,7 @@ type Series struct {
 	// Patches holds patch N at index N-1.
 	Patches []*Patch `json:"patches"`
 
-	// stacked: these are several sets, not all of which were made on top of
-	// the one before. Their hunks are found by context.
+	// stacked: not all patches were made on those before; their hunks are found by context.
 	stacked bool
 }
 
@@ -54,8 +63,7 @@ type Patch struct {
 	Total int `json:"total,omitempty"`
 	// Version is the n of "[PATCH vn]".
 	Version int `json:"version"`
-	// Name is the name of the file; in a file of several mails that and the
-	// mail's number there ("series.mbox#2").
+	// Name is that of the file, and in one of several mails the number there ("series.mbox#2").
 	Name string `json:"name"`
 	// Line is the 1-based line of the file at which the mail starts.
 	Line int `json:"line"`
@@ -81,8 +89,7 @@ type Patch struct {
 	tail       []byte // what follows the last change
 }
 
-// Below returns what stands below the message: notes, diffstat and diff, and
-// in a cover letter what follows a line "---".
+// Below returns what stands below the message: notes, diffstat and diff.
 func (p *Patch) Below() string { return strings.ToValidUTF8(string(p.diff), "\uFFFD") }
 
 // Trailer is a line at the end of a commit message, such as Signed-off-by.
@@ -91,9 +98,8 @@ type Trailer struct {
 	Value string `json:"value"`
 }
 
-// Load reads the series in dir: all its files that end in .patch, .mbox or
-// .eml, in the order of their names; other files and directories are left alone.
-// dir may also be one file. Errors are *[FormatError].
+// Load reads the series in dir: all files in it that end in .patch, .mbox or .eml, in the
+// order of their names. dir may also be one file. Errors are *[FormatError].
 func Load(dir string) (*Series, error) {
 	mails, err := readMails(dir)
 	if err != nil {
@@ -210,9 +216,8 @@ func parsePatches(name string, data []byte) ([]*Patch, error) {
 
 var fileNumber = regexp.MustCompile(`^(\d{4,})-`)
 
-// arrange puts the mails in order and checks that they are a series: one cover
-// letter at most, numbers without gaps and duplicates, the same total and
-// version everywhere, and file names whose numbers agree.
+// arrange puts the mails in order and checks that they are a series: one cover letter at most,
+// numbers without gaps, that files' names agree with, and the same total and version.
 func (s *Series) arrange(mails []*Patch) error {
 	fail := func(p *Patch, format string, args ...any) error {
 		return &FormatError{File: p.file, Line: p.Line, Reason: fmt.Sprintf(format, args...), Err: ErrCorrupt}
@@ -275,18 +280,16 @@ func (s *Series) arrange(mails []*Patch) error {
 	return nil
 }
 
-// Limits on what is read. They are far above any series that people send, and
-// low enough that no input makes the program run out of memory.
+// Limits on what is read: far above any series that people send, and low enough that no input
+// makes the program run out of memory.
 const (
-	// MaxMailFile is the size of a file of patches, in bytes. In memory its
-	// lines take up to 50 times as much.
+	// MaxMailFile is the size of a file of patches, in bytes; memory takes up to 50 times that.
 	MaxMailFile = 8 << 20
 	// MaxSeries is what all patches of a series may have together, in bytes.
 	MaxSeries = 32 << 20
 	// MaxMails is the number of mails in a series.
 	MaxMails = 2000
-	// MaxTreeFile is the size of a file of the tree that a patch touches,
-	// before and after, in bytes.
+	// MaxTreeFile is the size of a file that a patch touches, before and after, in bytes.
 	MaxTreeFile = 64 << 20
 	// MaxTouched is what all touched files may have together, in bytes.
 	MaxTouched = 512 << 20

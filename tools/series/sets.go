@@ -20,18 +20,15 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// SetsFile is the file that lists the sets of patches in a directory, and
-// RivalsDir is the directory there that has those of the rivals.
+// SetsFile lists the sets of patches in a directory, RivalsDir there has those of the rivals.
 const (
 	SetsFile  = "sets.toml"
 	RivalsDir = "rivals"
 )
 
-// Set is a series that is sent on its own. Its patches are in the directory of
-// its name, and apply to the base with the sets that it needs.
-//
-// A rival is a set that takes the place of others: nothing needs it, and it is
-// none of all sets. Its directory is in RivalsDir.
+// Set is a series that is sent on its own, in the directory of its name. It applies to the
+// base with the sets that it needs. A rival takes the place of others: nothing needs it, and
+// it is none of all sets. Its directory is in RivalsDir.
 type Set struct {
 	Name string `toml:"name" json:"name"`
 	// About says in a line what it does, and To who takes it.
@@ -46,8 +43,7 @@ type Set struct {
 	Reproducers []string `toml:"reproducers" json:"reproducers,omitempty"`
 	// Lookups says of a rival where vCPUs may be looked up.
 	Lookups string `toml:"lookups" json:"lookups,omitempty"`
-	// Limit says of a rival that no container can be faster than its own where a
-	// vCPU is looked up by its index.
+	// Limit says of a rival that no container can be faster where a vCPU is looked up by its index.
 	Limit bool `toml:"limit" json:"limit,omitempty"`
 
 	rival bool
@@ -59,8 +55,7 @@ type Main struct {
 	// About says what it is, and Lookups where vCPUs may be looked up.
 	About   string `toml:"about"`
 	Lookups string `toml:"lookups"`
-	// Sets are the names of the sets that rivals take the place of, none where
-	// there are no patches.
+	// Sets are the sets that rivals take the place of, none where there are no patches.
 	Sets []string `toml:"sets"`
 }
 
@@ -146,8 +141,7 @@ func (s *Sets) check() error {
 	return s.checkDirs()
 }
 
-// checkDirs returns an error if there are patches outside of the directories in
-// the list: they would be forgotten in silence.
+// checkDirs returns an error for patches that are in no listed directory: they would be forgotten.
 func (s *Sets) checkDirs() error {
 	known := make(map[string]bool)
 	for _, set := range slices.Concat(s.All, s.Rivals) {
@@ -233,8 +227,7 @@ func LoadStack(dir, name string) (*Series, error) {
 	return sets.Load(name)
 }
 
-// Load reads the patches of some sets or rivals and of all that they need, see
-// [Sets.Stack], as one series.
+// Load reads the patches of some sets or rivals and of all that they need as one series.
 func (s *Sets) Load(names ...string) (*Series, error) {
 	in := make(map[string]bool)
 	for _, name := range names {
@@ -249,8 +242,7 @@ func (s *Sets) Load(names ...string) (*Series, error) {
 	return s.join(slices.DeleteFunc(slices.Concat(s.All, s.Rivals), func(o Set) bool { return !in[o.Name] }))
 }
 
-// LoadOwn reads the patches of sets and rivals as one series, without what they
-// need.
+// LoadOwn reads the patches of sets and rivals as one series, without what they need.
 func (s *Sets) LoadOwn(names ...string) (*Series, error) {
 	var own []Set
 	for _, name := range names {
@@ -263,8 +255,7 @@ func (s *Sets) LoadOwn(names ...string) (*Series, error) {
 	return s.join(own)
 }
 
-// LoadAlone reads the patches of a set as the series that they are in their directory,
-// with its cover letter.
+// LoadAlone reads the patches of a set as a series of their own, with its cover letter.
 func (s *Sets) LoadAlone(set Set) (*Series, error) {
 	dir := filepath.Join(s.Dir, set.Dir())
 	if s.part {
@@ -275,8 +266,7 @@ func (s *Sets) LoadAlone(set Set) (*Series, error) {
 	return Load(dir)
 }
 
-// LoadOn reads the patches of a set alone, and makes the tree that they are for:
-// base with what the set needs.
+// LoadOn reads the patches of a set alone, and makes their base: base with what the set needs.
 func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (own *Series, on tree.Tree, err error) {
 	if own, err = s.LoadAlone(set); err != nil || len(set.Needs) == 0 {
 		return own, base, err
@@ -293,8 +283,7 @@ func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (
 	return own, on, err
 }
 
-// join returns the patches of sets as one series, numbered through. Cover letters
-// stay with the sets.
+// join returns the patches of sets as one series, numbered through, without cover letters.
 func (s *Sets) join(stack []Set) (*Series, error) {
 	all := &Series{Dir: s.Dir, Version: 1, stacked: len(stack) > 1}
 	var ids []string
@@ -315,9 +304,8 @@ func (s *Sets) join(stack []Set) (*Series, error) {
 	return all, nil
 }
 
-// Last returns the number of the patch that through names: by its number, by its
-// set and its number there, as "walks/3", or "" for the last one. 0 is none. The
-// error stands for exit.Usage.
+// Last returns the number of the patch that through names, by its number or by its set and
+// number there, as "walks/3"; "" is the last one, 0 none. The error stands for exit.Usage.
 func (s *Series) Last(through string) (int, error) {
 	if through == "" {
 		return len(s.Patches), nil
@@ -334,8 +322,7 @@ func (s *Series) Last(through string) (int, error) {
 	return n, nil
 }
 
-// place returns the set and the number there that the name of a patch of several
-// sets begins with, as "walks/3"; "" for other names.
+// place returns what the name of a patch of several sets begins with, as "walks/3", or "".
 func place(name string) string {
 	set, file := path.Split(name)
 	m := leadingNumber.FindStringSubmatch(file)

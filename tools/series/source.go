@@ -23,11 +23,9 @@ import (
 // sourceKind is what the cache has of series that are no directories of patches.
 const sourceKind = "series"
 
-// Open returns the sets of a series that anybody wrote, and says what it took to be the
-// series: a directory of patches, which may have a list of sets, an mbox as lists
-// archive it, or TREE@A..B, commits in a git repository, which is only read. Of the last
-// two, the patches are written to the cache. Errors stand for exit.Usage or are
-// *[FormatError].
+// Open returns the sets of a series that anybody wrote, and says what it took to be that: a
+// directory of patches or of sets, an mbox as lists archive it, or TREE@A..B, commits in a git
+// repository, which is only read. Errors stand for exit.Usage or are *[FormatError].
 func Open(ctx context.Context, name string, c *cache.Cache) (sets *Sets, said string, err error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return openDirectory(name)
@@ -77,8 +75,7 @@ func openDirectory(dir string) (sets *Sets, said string, err error) {
 	return sets, said, nil
 }
 
-// OpenRevision returns the sets that a directory of a git repository had at a revision,
-// and says which. Errors stand for exit.Usage.
+// OpenRevision returns the sets that a directory of a git repository had at a revision.
 func OpenRevision(ctx context.Context, repo, rev, dir string, c *cache.Cache) (sets *Sets, said string, err error) {
 	commit, err := tree.Git(ctx, repo, nil, "rev-parse", "--verify", "--end-of-options", rev+"^{commit}")
 	var id string

@@ -76,8 +76,7 @@ func readThread(data []byte) ([]*threadMail, error) {
 	return mails, nil
 }
 
-// followRefs adds to the mails that each answers those that they answer: some programs
-// name the last one only.
+// followRefs adds what the answered mails answer: some programs name the last one only.
 func followRefs(mails []*threadMail) {
 	byID := make(map[string]*threadMail)
 	for _, m := range mails {
@@ -100,8 +99,7 @@ func followRefs(mails []*threadMail) {
 	}
 }
 
-// writeThread writes mails as git format-patch would have, to files in dir: git mailinfo
-// decodes them.
+// writeThread writes mails to dir as git format-patch would have: git mailinfo decodes them.
 func writeThread(ctx context.Context, dir string, mails []*threadMail) error {
 	for _, m := range mails {
 		msg, patch := filepath.Join(dir, "msg"), filepath.Join(dir, "patch")
