@@ -15,13 +15,11 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// Base is what patches are applied to: a pinned kernel, one that Debian packages, or a
-// tree of the user's, as it stands or at a revision.
+// Base is what patches are applied to: a pinned kernel, or a tree of the user's.
 type Base struct {
 	// Pin is the pinned kernel; of a tree the default one, which says what files matter.
 	Pin *Pin
-	// Tree is the user's tree, "" for a pinned kernel, and Rev one of its revisions, ""
-	// for what stands there.
+	// Tree is the user's tree, "" for a pinned kernel, Rev a revision, "" for what stands there.
 	Tree, Rev string
 }
 
@@ -31,10 +29,9 @@ func (b *Base) Default() bool { return b.Tree == "" && b.Pin.Default }
 // debianKind is what the cache has of kernels that Debian packages: a pin file each.
 const debianKind = "debian"
 
-// FindBase returns the base of a name: a pin of dir, the default one for "", a directory,
-// DIR@REV for a revision that the git repository in it has, or a version that Debian
-// packages, which is pinned in the cache. Only for that one mirrors are asked.
-// Errors stand for exit.Usage, unless the machine cannot reach a mirror.
+// FindBase returns the base of a name: a pin of dir, "" for the default one, a directory,
+// DIR@REV for a revision in it, or a version that Debian packages, which is pinned in the
+// cache. Errors stand for exit.Usage, unless the machine cannot reach a mirror.
 func FindBase(ctx context.Context, dir, name string, opts FetchOptions) (*Base, error) {
 	p, err := Find(dir, name)
 	if err == nil || name == "" {
@@ -71,9 +68,8 @@ func names(dir string) (names []string) {
 	return names
 }
 
-// CutTree cuts the name of a directory, or of a directory and of something that git
-// knows there after an @, as in ~/linux@v7.3. ok is false if there is no such
-// directory.
+// CutTree cuts the name of a directory, which an @ and something that git knows there may
+// follow, as in ~/linux@v7.3. ok is false if there is no such directory.
 func CutTree(name string) (dir, rev string, ok bool) {
 	if isDir(name) {
 		return name, "", true

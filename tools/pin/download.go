@@ -27,8 +27,7 @@ import (
 // the same one.
 const aptHelper = "/usr/lib/apt/apt-helper"
 
-// aptOptions are for one download. apt would leave root's files to a user who may
-// not write to the cache.
+// aptOptions are for one download, which root keeps: another user may not write to the cache.
 var aptOptions = []string{
 	"-o=APT::Sandbox::User=root", "-o=Acquire::Retries=5", "-o=Acquire::http::Timeout=30", "-o=Acquire::https::Timeout=30",
 }
@@ -98,8 +97,7 @@ func (o *FetchOptions) get(ctx context.Context, url, to string, limit int64, ste
 // failed is apt's message, which begins with the server's status if it gave one.
 var failed = regexp.MustCompile(`(?m)^E: Failed to fetch \S+ +((\d{3} )?.*)$`)
 
-// ask downloads a file of at most limit bytes. Its errors are *failure, but for
-// those of this machine.
+// ask downloads a file of at most limit bytes. Errors but this machine's own are *failure.
 func (o *FetchOptions) ask(ctx context.Context, url, to string, limit int64, step *progress.Step) error {
 	bounded, cancel := context.WithCancel(ctx)
 	defer cancel()

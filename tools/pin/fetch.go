@@ -26,8 +26,7 @@ type FetchOptions struct {
 	Cache *cache.Cache
 	// Log shows the progress; nil is silent.
 	Log *progress.Log
-	// Sites are the Debian mirrors to try. nil means those that the machine's
-	// apt is configured with.
+	// Sites are the Debian mirrors to try, nil for those of the machine's apt.
 	Sites []string
 
 	// For tests; 0 means the default.
@@ -73,12 +72,10 @@ func (o *FetchOptions) renew(ctx context.Context, kind, key string, p *Pin) erro
 	return tree.Renew(ctx, o.Cache, kind, key, t, slices.Sorted(maps.Keys(p.blobsOf(Debian))), o.Log)
 }
 
-// Fetch returns the pinned tree: the one in the cache, verified again, or
-// else the one from the first source that can be reached.
-//
-// The error is a *cache.SpaceError if the disk is full; otherwise it lists the
-// error of each source, and has the exit code of the first. After an error
-// nothing is left in the cache but the part of a download that was cut off.
+// Fetch returns the pinned tree: the one in the cache, verified again, or else the one from
+// the first source that can be reached. The error is a *cache.SpaceError if the disk is full;
+// otherwise it lists the error of each source, and has the exit code of the first. Then the
+// part of a download that was cut off is left for the next time.
 func (p *Pin) Fetch(ctx context.Context, opts FetchOptions) (tree.Tree, error) {
 	if t, ok, err := p.Fetched(ctx, opts); ok {
 		return t, err
@@ -181,8 +178,7 @@ func (p *Pin) download(ctx context.Context, opts *FetchOptions, src *Source, par
 	return errors.Join(failed...)
 }
 
-// unpack unpacks the kernel in an archive into the directory tmp of the cache,
-// and verifies it.
+// unpack unpacks the kernel in an archive into the directory tmp, and verifies it.
 func (p *Pin) unpack(ctx context.Context, opts *FetchOptions, src *Source, archive, tmp string) (err error) {
 	step, files := opts.Log.Step("unpack linux-"+p.Version), 0
 	defer func() { step.End(err, "%d files", files) }()
@@ -225,8 +221,7 @@ func load(ctx context.Context, entry string, want map[string]string) (tree.Tree,
 // shownFiles is how many files an error lists.
 const shownFiles = 10
 
-// verify returns an error if files in dir do not have the wanted blob ids. It
-// calls the tree name, and says what to do next.
+// verify compares files in dir with the wanted blob ids. Its error says what to do next.
 func verify(ctx context.Context, name, dir string, want map[string]string, next string) error {
 	files := slices.Sorted(maps.Keys(want))
 	ids, err := tree.BlobIDs(ctx, dir, files)

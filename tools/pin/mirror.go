@@ -20,14 +20,12 @@ import (
 	"vcpulab/tools/program"
 )
 
-// mirrors returns the given mirrors or, if they are nil, those that this
-// machine's apt installs from.
+// mirrors returns the given mirrors or, if they are nil, those of this machine's apt.
 func mirrors(ctx context.Context, sites []string) ([]string, error) {
 	if sites != nil {
 		return sites, nil
 	}
-	// Without the option only sites are listed whose index was fetched before,
-	// and a fresh machine has fetched none.
+	// Without the option sites are missing whose index was never fetched, as on a fresh machine.
 	out, _, err := program.Program{Name: "apt-get", InheritEnv: true}.Run(ctx, "indextargets", "--no-release-info", "--format", "$(SITE)|$(LABEL)")
 	if err != nil {
 		return nil, exit.With(exit.MachineLacks, fmt.Errorf("find a Debian mirror: %w", err))
@@ -38,8 +36,7 @@ func mirrors(ctx context.Context, sites []string) ([]string, error) {
 	return sites, nil
 }
 
-// parseSites reads lines of the form site|label. Sites for security updates
-// come last: they have few packages.
+// parseSites reads lines of site|label. Sites for security updates, with few packages, come last.
 func parseSites(text string, readFile func(string) ([]byte, error)) []string {
 	var sites, security []string
 	for line := range strings.Lines(text) {
@@ -68,8 +65,7 @@ func parseSites(text string, readFile func(string) ([]byte, error)) []string {
 	return append(sites, security...)
 }
 
-// gone says that mirrors do not have a package any more, and what they have
-// instead: Debian keeps replaced versions only for a while.
+// gone says what mirrors have instead of a package: Debian soon removes replaced versions.
 func (o *FetchOptions) gone(ctx context.Context, sites []string, src *Source) error {
 	list, err := o.sourcesIn(ctx, sites, src.Suite)
 	instead := src.Suite + " has no kernel source at all"
@@ -85,8 +81,7 @@ func (o *FetchOptions) gone(ctx context.Context, sites []string, src *Source) er
 	return &failure{error: fmt.Errorf("no mirror has it any more (%s); %s", src.Path, instead)}
 }
 
-// sourcesIn returns the packages with kernel sources in a suite, by the first
-// mirror that has some.
+// sourcesIn returns the packages with kernel sources that the first mirror has in a suite.
 func (o *FetchOptions) sourcesIn(ctx context.Context, sites []string, suite string) (list []Source, err error) {
 	var failed error
 	for _, site := range sites {
@@ -107,17 +102,14 @@ func (o *FetchOptions) sourcesIn(ctx context.Context, sites []string, suite stri
 	return nil, failed
 }
 
-// sourcePackages is the prefix of the names of Debian's packages with kernel
-// sources.
+// sourcePackages begins the names of Debian's packages with kernel sources.
 const sourcePackages = "linux-source-"
 
-// maxIndex is the most that is read of a list that a server publishes, in
-// bytes. The indexes of Debian's suites have up to 10 MB compressed, 60 MB
-// uncompressed.
+// maxIndex is the most that is read of a list that a server publishes, in bytes. The indexes
+// of Debian's suites have up to 10 MB compressed, 60 MB uncompressed.
 const maxIndex = 256 << 20
 
-// parseIndex reads the index of a Debian suite and returns the packages with
-// kernel sources.
+// parseIndex returns the packages with kernel sources in the index of a Debian suite.
 func parseIndex(r io.Reader, suite string) ([]Source, error) {
 	var found []Source
 	paragraphs := textproto.NewReader(bufio.NewReader(io.LimitReader(r, maxIndex)))

@@ -22,19 +22,15 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// usualSuites are Debian's suites that a package is looked for in after those
-// of the pins that there are.
+// usualSuites are where a package is looked for after the suites of the pins.
 var usualSuites = []string{"stable", "stable-backports", "testing", "unstable", "experimental"}
 
-// upstreamLimit is the most that is downloaded of an upstream tarball, in
-// bytes.
+// upstreamLimit is the most that is downloaded of an upstream tarball, in bytes.
 const upstreamLimit = 300_000_000
 
-// New makes the file of a pin for a kernel version that Debian packages, with
-// the blob ids of the files that the package's own rule names and of touched.
-// The package is looked for in a suite or, if that is "", in those of the other
-// pins and in the usual ones. missing are the files of touched that this
-// kernel does not have.
+// New makes the file of a pin for a kernel version that Debian packages, with the blob ids of
+// the files that matter and of those of touched that this kernel has: missing are the others.
+// A suite of "" stands for those of the other pins and the usual ones.
 func New(ctx context.Context, dir, version, suite string, touched []string, opts FetchOptions) (file string, missing []string, err error) {
 	version = kernelVersion(version)
 	if !versionRE.MatchString(version) {
@@ -81,9 +77,8 @@ func create(ctx context.Context, file, version string, suites, touched []string,
 	return missing, err
 }
 
-// Update brings the blob ids of a pin file up to date with the kernel that it
-// pins, and reports whether that changed the file. missing are the files of
-// touched that the kernel does not have.
+// Update brings the blob ids of a pin file up to date with the kernel that it pins, and reports
+// whether that changed the file. missing are as in New.
 func (p *Pin) Update(ctx context.Context, touched []string, opts FetchOptions) (changed bool, missing []string, err error) {
 	old, err := os.ReadFile(p.File)
 	if err != nil {
@@ -92,8 +87,7 @@ func (p *Pin) Update(ctx context.Context, touched []string, opts FetchOptions) (
 	return p.write(ctx, old, touched, opts)
 }
 
-// write writes the pin file, whose content so far is old, with the blob ids of
-// the kernel that it pins.
+// write writes the pin file, whose content so far is old, with the blob ids of its kernel.
 func (p *Pin) write(ctx context.Context, old []byte, touched []string, opts FetchOptions) (changed bool, missing []string, err error) {
 	unverified := *p
 	unverified.Blobs = Blobs{}
@@ -114,9 +108,8 @@ func (p *Pin) write(ctx context.Context, old []byte, touched []string, opts Fetc
 	return true, missing, renameio.WriteFile(p.File, data, 0o644)
 }
 
-// kernelVersion returns the version that a kernel's Makefile has, of what
-// Debian ("7.3.4-1~bpo13+1", "7.3~rc7-1~exp1") or a person ("7.3", "7.3-rc7")
-// calls it.
+// kernelVersion returns the version that a kernel's Makefile has, of what Debian
+// ("7.3.4-1~bpo13+1", "7.3~rc7-1~exp1") or a person ("7.3", "7.3-rc7") calls it.
 func kernelVersion(name string) string {
 	m := versionPart.FindStringSubmatch(name)
 	if m == nil {
@@ -128,9 +121,7 @@ func kernelVersion(name string) string {
 // versionPart is what stands before Debian's revision.
 var versionPart = regexp.MustCompile(`^(\d+\.\d+)(\.\d+)?([-~]rc[^-~]*)?([-~+].*)?$`)
 
-// usedSuites returns where a package is looked for: the suites that the pins in
-// dir have packages from, and the usual ones. Pins that cannot be read have
-// none.
+// usedSuites returns the suites that the pins in dir have packages from, and the usual ones.
 func usedSuites(dir string) (all []string) {
 	for _, l := range List(dir) {
 		if p, err := Load(l.File); err == nil {
@@ -224,14 +215,12 @@ var generatedLine = regexp.MustCompile(`(?m)^"([^"]+)" = "[0-9a-f]{40}"$`)
 // ignored are files that lie beside sources and do not matter here.
 var ignored = regexp.MustCompile(`(^|/)(\.gitignore|\.gitattributes)$`)
 
-// regenerate returns the content of the pin file old with the blob ids of the
-// tree in dir. What stands above the generated part is kept. Pinned are the
-// files that the package's own rule names, those of touched, and those that old
-// has pinned. missing are the files of touched that the tree does not have.
+// regenerate returns the content of the pin file old, what stands above the generated part kept,
+// with the blob ids of the tree in dir: of pinnedFiles, of touched, but for those that are
+// missing there, and of those that old has.
 //
-// dir must be as it was unpacked from the package or the tarball, with the
-// times of its files: they show which files Debian has patched, because the
-// tarball of a release has one time for all, and Debian patches few.
+// The times of the files in dir have to be those of the package or the tarball: they show which
+// files Debian has patched, because a tarball has one time for all, and Debian patches few.
 func regenerate(ctx context.Context, old []byte, dir string, touched ...string) (data []byte, missing []string, err error) {
 	head, rest, ok := bytes.Cut(old, []byte(generatedMark))
 	if !ok {

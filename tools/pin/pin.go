@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package pin fetches the kernel that the series is made against and verifies
-// that it is that kernel.
+// Package pin fetches the kernel that the series is made against and verifies that it is that
+// kernel.
 //
-// A pin is a TOML file: a version, the sources that it can come from in the
-// order in which they are tried, and git's blob id of every file that the
-// series touches or builds on. Whichever source it comes from, the content of
-// these files is verified when it is unpacked and at each later use.
-//
-// [Find] reads one of the pins of a directory, [Pin.Fetch] gives its tree, and
-// [UserTree] a tree of the user's own in its place. [New] makes a pin, and
-// [Pin.Update] updates its blob ids.
+// A pin is a TOML file: a version, the sources to try in order, and git's blob id of every file
+// that the series touches or builds on. Whichever source it comes from, the content of these
+// files is verified when it is unpacked and at each later use.
 package pin
 
 import (
@@ -33,11 +28,9 @@ import (
 type Pin struct {
 	// Version is the kernel's version as its Makefile has it ("7.3.4").
 	Version string `toml:"version"`
-	// Sources are where the kernel can be fetched from, in the order in which
-	// they are tried.
+	// Sources are tried in this order.
 	Sources []Source `toml:"source"`
-	// Blobs holds git's blob ids of the files that the series touches or
-	// builds on.
+	// Blobs are of the files that the series touches or builds on.
 	Blobs Blobs `toml:"blobs"`
 	// File is the path of the file that it was read from. Default says that
 	// Find found it without a name, or would have.
@@ -50,8 +43,7 @@ type Kind string
 
 // The kinds of sources.
 const (
-	// Debian is a Debian package with the kernel's source. Its mirror is the
-	// machine's own.
+	// Debian is a Debian package with the kernel's source, from the machine's own mirror.
 	Debian Kind = "debian"
 	// Upstream is kernel.org's tarball.
 	Upstream Kind = "upstream"
@@ -69,16 +61,14 @@ type Source struct {
 	Path           string `toml:"path,omitempty"`
 	Member         string `toml:"member,omitempty"`
 
-	// URL is the address of an upstream tarball, Sums that of the list with
-	// its SHA-256.
+	// URL is the address of an upstream tarball, Sums that of the list with its SHA-256.
 	URL  string `toml:"url,omitempty"`
 	Sums string `toml:"sums,omitempty"`
 
 	// Size is the size of the download in bytes. For a tarball, whose size is
 	// not published, it is the most that is accepted.
 	Size int64 `toml:"size"`
-	// SHA256 is the sum of the download, in hexadecimal. Without it the sum
-	// in the list at Sums is used.
+	// SHA256 is the sum of the download, in hexadecimal; "" stands for that in the list at Sums.
 	SHA256 string `toml:"sha256,omitempty"`
 }
 
@@ -97,21 +87,19 @@ func (s *Source) base() string { return path.Base(cmp.Or(s.Path, s.URL)) }
 type Blobs struct {
 	// All are the files that are the same in every source.
 	All map[string]string `toml:"all"`
-	// Debian are the files that Debian has patched, as it has them. Upstream's
-	// are not known.
+	// Debian are those that Debian has patched, as it has them.
 	Debian map[string]string `toml:"debian,omitempty"`
 }
 
-// BlobID returns the blob id that the pin has for a path, and whether it has
-// one. A patch may only touch pinned files: nothing is known of others. For a
-// file that Debian patches it is the id of Debian's.
+// BlobID returns the blob id that the pin has for a path, Debian's for a file that Debian
+// patches, and whether it has one: a patch may only touch pinned files.
 func (p *Pin) BlobID(name string) (string, bool) {
 	id := cmp.Or(p.Blobs.Debian[name], p.Blobs.All[name])
 	return id, id != ""
 }
 
-// blobsOf returns the ids to verify in a tree from a source of that kind. In
-// upstream's own tree, the files that Debian patches are not known.
+// blobsOf returns the ids to verify in a tree from a source of that kind. In upstream's the
+// files that Debian patches are not known.
 func (p *Pin) blobsOf(kind Kind) map[string]string {
 	if kind != Debian || len(p.Blobs.Debian) == 0 {
 		return p.Blobs.All
@@ -150,14 +138,12 @@ func List(dir string) []Listed {
 	return list
 }
 
-// pinName returns the name of a pin: "linux-6.12.1.toml" and "6.12.1" mean the
-// same one.
+// pinName returns the name of a pin, "6.12.1" of "linux-6.12.1.toml", too.
 func pinName(name string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), filePrefix), fileSuffix)
 }
 
-// Find reads the pin of that name in dir; "" is the default one. Its errors
-// stand for exit.Usage.
+// Find reads the pin of that name in dir, "" for the default one. Errors stand for exit.Usage.
 func Find(dir, name string) (*Pin, error) {
 	for _, l := range List(dir) {
 		if name == "" && l.Default || name != "" && l.Name == pinName(name) {
@@ -189,8 +175,7 @@ func Load(name string) (*Pin, error) {
 	return Parse(name, data)
 }
 
-// Parse reads a pin from the content of a file of that name. Its errors stand
-// for exit.Usage.
+// Parse reads a pin from the content of a file. Errors stand for exit.Usage.
 func Parse(name string, data []byte) (*Pin, error) {
 	p := &Pin{File: name}
 	err := tomlfile.Decode(data, p)

@@ -20,13 +20,9 @@ import (
 	"vcpulab/tools/tree"
 )
 
-// UserTree returns a copy of the kernel tree in dir, which is the user's own:
-// a plain tree, or a git checkout at any commit and with local changes. dir is
-// only read, and no link to a file of it is made.
-//
-// Of a git checkout the tracked files and the new ones that git does not
-// ignore are taken, of a plain tree all files but those that a build left
-// there. The ID of the tree is git's id of that content.
+// UserTree returns a copy of the kernel tree in dir, the user's own, which is only read: of a
+// git checkout the tracked files and the new ones that git does not ignore, of a plain tree
+// all but those that a build left there. Its ID is git's id of that content.
 func UserTree(ctx context.Context, p *Pin, dir string, opts FetchOptions) (t tree.Tree, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -89,8 +85,7 @@ func (o *FetchOptions) copied(ctx context.Context, p *Pin, id, doing, done strin
 // conflict is what a merge leaves in a file, without git, too.
 var conflict = regexp.MustCompile(`(?sm)^<{7}( |$).*^={7}$.*^>{7}( |$)`)
 
-// maxSource is how much of a file is looked at, in bytes: those that patches are for
-// are a tenth of it.
+// maxSource is how much of a file is looked at, in bytes: ten times those that matter.
 const maxSource = 4 << 20
 
 // checkMerged looks for conflicts in those files that patches may be applied to.
@@ -129,8 +124,7 @@ func readUser(ctx context.Context, log *progress.Log, dir string) (entries []tre
 	return tree.ReadEntries(ctx, dir, names)
 }
 
-// checkoutFiles returns the files of a git checkout: those tracked and not
-// deleted, and new ones that are not ignored.
+// checkoutFiles returns the files of a git checkout, without ignored ones.
 func checkoutFiles(ctx context.Context, dir string) (names []string, err error) {
 	out, err := tree.Git(ctx, dir, nil, "ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard")
 	if err != nil {
@@ -178,8 +172,7 @@ func plainFilter(dir string) func(name string, isDir bool) bool {
 	return nil
 }
 
-// notKernel says that a directory is not a kernel's source tree, which is wrong
-// use.
+// notKernel says that a directory is not a kernel's source tree.
 func notKernel(dir, why string) error {
 	return exit.With(exit.Usage, fmt.Errorf("%s is not a kernel source tree: %s; name the directory that holds the kernel's top Makefile", dir, why))
 }
@@ -187,8 +180,7 @@ func notKernel(dir, why string) error {
 // assignment is one of those that a kernel's Makefile begins with.
 var assignment = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(.*?)[ \t]*$`)
 
-// Version returns the version of the kernel tree in dir as its Makefile has
-// it. A directory that is not a kernel tree is wrong use.
+// Version returns the version of the kernel tree in dir. Another directory is wrong use.
 func Version(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Clean(dir) + "/."); err != nil {
 		return "", notKernel(dir, err.Error())
