@@ -15,19 +15,15 @@ import (
 	"vcpulab/tools/program"
 )
 
-// Clone makes dst, which must not exist, a tree with the same files as src, by
-// hard links. Files are copied where they cannot be linked, as to another file
-// system. Only trees whose files are never written in place may be cloned: a
-// user's own tree is not among them.
-//
-// When Clone fails or ctx ends, dst is removed.
+// Clone makes dst, which must not exist, a tree with the same files as src: by hard links, or
+// copies where there can be none. The files must never be written in place, as a user's own
+// are. When Clone fails or ctx ends, dst is removed.
 func Clone(ctx context.Context, src, dst string) error {
 	return create("clone", src, dst, func() error {
 		cp := program.Program{Name: "cp"}
 		_, _, err := cp.Run(ctx, "--archive", "--no-target-directory", "--link", src, dst)
 		if _, failed := errors.AsType[*program.StatusError](err); failed {
-			// Perhaps there are no hard links there, or too many of a file, or
-			// links to other users' files are forbidden.
+			// Links may be impossible there, too many of a file, or forbidden to other users' files.
 			_, _, err = cp.Run(ctx, "--archive", "--no-target-directory", "--remove-destination", src, dst)
 		}
 		return err
@@ -59,9 +55,8 @@ func create(verb, src, dst string, fill func() error) error {
 
 var errChanged = errors.New("changed while it was copied")
 
-// CopyEntries makes dst, which must not exist, a tree of copies of the files of
-// src that entries list. A file that has changed since its entry was read is an
-// error. When CopyEntries fails or ctx ends, dst is removed.
+// CopyEntries is Copy for the files that entries list. One that has changed since its entry
+// was read is an error.
 func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
 	return create("copy", src, dst, func() error {
 		from, err := os.OpenRoot(src)
@@ -85,8 +80,7 @@ func CopyEntries(ctx context.Context, src, dst string, entries []Entry) error {
 	})
 }
 
-// copyEntry copies a file of in to its place in to, and returns its mode and git's
-// id of its content.
+// copyEntry copies a file, and returns its mode and git's id of its content.
 func copyEntry(in *os.Root, base string, to *os.Root, e *Entry) (mode, blob string, err error) {
 	if e.Mode == ModeSymlink {
 		mode, data, err := ReadFile(in, base)

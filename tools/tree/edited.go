@@ -18,9 +18,8 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// Renew removes a tree from the cache if one of the named files was written to since it
-// was made: people are shown where trees are, and many share a file. All files take
-// seconds to look at: Unedited does that.
+// Renew removes a tree from the cache if one of the named files was written to since it was
+// made: people see where trees are. Unedited looks at all files, which takes seconds.
 func Renew(ctx context.Context, c *cache.Cache, kind, key string, t Tree, names []string, log *progress.Log) error {
 	made, err := Made(t.Dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,9 +10,9 @@ import (
 	"vcpulab/tools/program"
 )
 
-// Git runs git on a repository of the user's, which it only reads, and returns what it
-// printed, without white space around it: no lock is taken, nothing is fetched, no program run that the repository
-// names. The repository may be another user's, as it is under sudo. env is set besides.
+// Git runs git on a repository of the user's, which it only reads: no lock is taken, nothing
+// is fetched, no program run that the repository names. It may be another user's, as it is
+// under sudo. What git printed has no white space around it.
 func Git(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	git := program.Program{Name: "git", InheritEnv: true, Env: append([]string{
 		"LC_ALL=C.UTF-8", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1",

@@ -33,11 +33,9 @@ type Entry struct {
 	Blob string // git's id of the content, 40 hexadecimal digits
 }
 
-// Entries reads all files of the tree in dir and returns them sorted by path.
-// keep, unless nil, is asked for each path whether it belongs to the tree; a
-// directory that does not is left out with everything in it. Files that are
-// neither regular nor symbolic links are an error, empty directories are left
-// out.
+// Entries reads all files of the tree in dir and returns them sorted by path, but those
+// that keep, unless it is nil, leaves out, or whose directory it does. Files that are
+// neither regular nor symbolic links are an error.
 func Entries(ctx context.Context, dir string, keep func(name string, isDir bool) bool) ([]Entry, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -72,8 +70,7 @@ func Entries(ctx context.Context, dir string, keep func(name string, isDir bool)
 
 var errNoFile = errors.New("neither a file nor a symbolic link")
 
-// ReadEntries reads the named files of the tree in dir, relative paths with
-// slashes, and returns them sorted by path.
+// ReadEntries reads the named files of the tree in dir and returns them sorted by path.
 func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -97,8 +94,7 @@ func ReadEntries(ctx context.Context, dir string, names []string) ([]Entry, erro
 	return entries, nil
 }
 
-// BlobIDs returns git's blob ids of the named files of the tree in dir, by
-// path. Missing files are left out.
+// BlobIDs returns git's ids, by path, of those of the named files that the tree in dir has.
 func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -120,8 +116,7 @@ func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string
 	return ids, nil
 }
 
-// BlobID returns the id that git gives to a file with this content: 40
-// hexadecimal digits.
+// BlobID returns the id that git gives to a file with this content, in hexadecimal.
 func BlobID(data []byte) string {
 	h := sha1.New()
 	fmt.Fprintf(h, "blob %d\x00", len(data))
@@ -129,8 +124,7 @@ func BlobID(data []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// FileBlobID returns the id that git gives to the named file of root. A
-// symbolic link's content is its target; it is not followed.
+// FileBlobID returns the id that git gives to the named file of root, or to a link.
 func FileBlobID(root *os.Root, name string) (string, error) {
 	_, blob, err := copyFile(root, name, io.Discard)
 	return blob, err
@@ -185,16 +179,14 @@ func fileMode(root *os.Root, name string) (string, error) {
 	return ModeFile, nil
 }
 
-// ReadFile returns a file as git sees it: its mode and its content, which of a
-// symbolic link is the target.
+// ReadFile returns a file's mode and content as git sees them; of a link that is the target.
 func ReadFile(root *os.Root, name string) (mode string, data []byte, err error) {
 	var content bytes.Buffer
 	mode, _, err = copyFile(root, name, &content)
 	return mode, content.Bytes(), err
 }
 
-// GitID returns the id that git gives to a tree with these entries, which are sorted by
-// path: what git write-tree prints.
+// GitID returns what git write-tree prints for these entries, which are sorted by path.
 func GitID(entries []Entry) string { return hex.EncodeToString(treeID(entries, 0)) }
 
 // treeID returns git's id of a directory with these entries; at is where the names

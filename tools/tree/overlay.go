@@ -48,9 +48,8 @@ func (o *Overlay) fail(err error) {
 	}
 }
 
-// Names returns the files that patterns name, or that are in directories that
-// they name, with one of the extensions, sorted. Symbolic links are not
-// followed. A pattern is one of path.Match.
+// Names returns the files that patterns of path.Match name, or that are in directories that
+// they name, with one of the extensions, sorted. Symbolic links are not followed.
 func (o *Overlay) Names(patterns []string, exts ...string) []string {
 	found := make(map[string]bool)
 	for _, pattern := range patterns {

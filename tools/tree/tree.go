@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package tree handles kernel source trees on disk: what identifies one, how
-// one is made from another cheaply, and how a file of it is replaced.
+// Package tree handles kernel source trees on disk: what identifies one, how one is made from
+// another cheaply, and how a file of it is replaced.
 //
-// Trees are made from each other by hard links, so that a patched tree takes
-// no disk space for the files that it shares with its base. Therefore a file of
-// a tree is never written in place: Replace puts a new file in its stead.
+// Trees share the files that they have in common by hard links. Therefore a file of a tree is
+// never written in place: Replace puts a new file in its stead.
 package tree
 
 import (
@@ -26,21 +25,17 @@ import (
 type Tree struct {
 	// Dir is the absolute path of the directory.
 	Dir string `json:"dir"`
-	// ID identifies the content: two trees with the same ID have the same
-	// files.
+	// ID identifies the content: two trees with the same ID have the same files.
 	ID string `json:"id"`
 	// Version is the kernel's version as its Makefile has it ("7.3.4").
 	Version string `json:"version"`
-	// Base is the Dir of the tree that this one was made from, "" for one
-	// that was fetched.
+	// Base is the Dir of the tree that this one was made from, "" for one that was fetched.
 	Base string `json:"base,omitempty"`
-	// Changed holds the paths, relative with slashes and sorted, that differ
-	// from Base: added, removed and modified.
+	// Changed are the relative paths that differ from Base, sorted.
 	Changed []string `json:"changed,omitempty"`
 }
 
-// metaFile returns where the description of the tree in dir is stored: beside
-// it, so that the tree holds kernel sources alone.
+// metaFile returns where a tree's description is: beside it, as it holds kernel sources alone.
 func metaFile(dir string) string { return filepath.Clean(dir) + ".json" }
 
 // Save writes the description of t beside its directory, as <Dir>.json.
@@ -51,8 +46,7 @@ func Save(t Tree) error {
 	return nil
 }
 
-// Load reads the description of the tree in dir. Dir of the result is dir,
-// whatever the directory was called when the description was saved.
+// Load reads the description of the tree in dir, which may have been renamed.
 func Load(dir string) (Tree, error) {
 	var t Tree
 	err := jsonfile.Load(metaFile(dir), &t)
@@ -66,8 +60,7 @@ func Load(dir string) (Tree, error) {
 	return t, nil
 }
 
-// Root returns the tree at the beginning of the chain of t's bases, and all paths in which
-// t differs from it, sorted.
+// Root returns the first of the bases that t was made from, and all paths in which t differs.
 func (t Tree) Root() (base Tree, changed []string, err error) {
 	for base = t; base.Base != ""; {
 		changed = append(changed, base.Changed...)
@@ -79,9 +72,8 @@ func (t Tree) Root() (base Tree, changed []string, err error) {
 	return base, slices.Compact(changed), nil
 }
 
-// Replace puts a file with this content and mode in the place of name, a
-// relative path with slashes, and makes the directories above it. The old file
-// is not written to: other trees may share it. A failure leaves the old file.
+// Replace puts a file with this content and mode in the place of name, and makes the
+// directories above it. The old file, which other trees may share, is not written to.
 func Replace(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 	dir, base := path.Split(name)
 	tmp := dir + "." + base + "." + rand.Text()
@@ -102,8 +94,7 @@ func Replace(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// Remove removes the named file and the directories above it that become
-// empty, as git does.
+// Remove removes the named file and, as git does, the directories that become empty.
 func Remove(root *os.Root, name string) error {
 	info, err := root.Lstat(name)
 	if err == nil && info.IsDir() {
@@ -124,8 +115,7 @@ func Remove(root *os.Root, name string) error {
 	return nil
 }
 
-// Put makes name of root a file or symbolic link with this content and one of
-// the modes that git knows. The old one is not written to.
+// Put makes name of root a file or symbolic link of one of git's modes, by Replace.
 func Put(root *os.Root, name, mode string, data []byte) error {
 	switch mode {
 	case ModeFile:
@@ -142,8 +132,7 @@ func Put(root *os.Root, name, mode string, data []byte) error {
 	return root.Symlink(string(data), name)
 }
 
-// Sync makes the named file of to the same as in from, which may lack it, and
-// says whether it had to be changed. The old file is not written to.
+// Sync puts the named file of from, which may lack it, into to, and says whether it differed.
 func Sync(from, to *os.Root, name string) (changed bool, err error) {
 	mode, data, err := ReadFile(from, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
