@@ -34,8 +34,7 @@ import (
 // EnvDir is the environment variable that names the cache directory.
 const EnvDir = "VCPULAB_CACHE"
 
-// Directories of the cache that are not kinds: names of kinds do not begin with
-// a dot.
+// Directories of the cache that are not kinds, whose names do not begin with a dot.
 const (
 	tmpDir  = ".tmp"
 	lockDir = ".lock"
@@ -46,20 +45,17 @@ const (
 type Cache struct {
 	dir string
 
-	// Waiting, if set before the cache is used, is called once for each lock
-	// that the caller has to wait for. The message names the entry, and the
-	// process that holds its lock.
+	// Waiting, if set before the cache is used, is called once for each lock that has to be
+	// waited for, with a message that names the entry and the process that holds it.
 	Waiting func(message string)
 
 	once sync.Map // what Once has done
 }
 
-// Open returns the cache in dir and makes the directory if it is missing. With
-// dir "" it is $VCPULAB_CACHE or, where that is unset, vcpulab in the user's
-// cache directory. What dead processes left half done is removed.
-//
-// The error for a directory that cannot be written has exit.Usage if the user
-// named the directory, otherwise exit.MachineLacks.
+// Open returns the cache in dir, which is made if it is missing; "" is $VCPULAB_CACHE or vcpulab
+// in the user's cache directory. What dead processes left half done is removed. The error for
+// a directory that cannot be written has exit.Usage if the user named it, otherwise
+// exit.MachineLacks.
 func Open(dir string) (*Cache, error) {
 	code := exit.Usage
 	dir = cmp.Or(dir, os.Getenv(EnvDir))
@@ -100,8 +96,7 @@ func (c *Cache) Dir() string { return c.dir }
 // TmpDir returns the absolute path of the directory of entries that are being made.
 func (c *Cache) TmpDir() string { return filepath.Join(c.dir, tmpDir) }
 
-// CheckOutside returns an error if the cache is in dir, a directory that is to
-// be copied to the cache: each copy would hold the ones before it.
+// CheckOutside refuses to copy dir to a cache in it: each copy would hold those before it.
 func (c *Cache) CheckOutside(dir string) error {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -120,8 +115,7 @@ func (c *Cache) CheckOutside(dir string) error {
 // Path returns where the entry is or would be, whether or not it exists.
 func (c *Cache) Path(kind, key string) string { return filepath.Join(c.dir, kind, key) }
 
-// Once returns what do returned when it was first called for this path, and what it is
-// called for.
+// Once returns what do returned when it was first called for this path and purpose.
 func (c *Cache) Once(what, path string, do func() error) error {
 	first, _ := c.once.LoadOrStore([2]string{what, path}, sync.OnceValue(do))
 	return first.(func() error)()
@@ -134,9 +128,8 @@ func (c *Cache) Lookup(kind, key string) (dir string, ok bool) {
 	return dir, err == nil
 }
 
-// Key returns the key of what is made from parts: the SHA-256 in hexadecimal
-// over each part preceded by its length, so that different lists of parts never
-// have the same key.
+// Key returns the key of what is made from parts: the SHA-256 in hexadecimal over each part
+// and its length, so that different lists of parts never have the same key.
 func Key(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -146,8 +139,7 @@ func Key(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// validName is what kinds and keys look like: one path element that is not
-// hidden.
+// validName is what kinds and keys look like: one path element that is not hidden.
 var validName = regexp.MustCompile(`^[A-Za-z0-9_+][A-Za-z0-9._+~-]*$`)
 
 func checkName(kind, key string) error {
@@ -159,14 +151,10 @@ func checkName(kind, key string) error {
 	return nil
 }
 
-// Populate returns the directory of an entry. If the entry is missing, fill
-// makes its content in tmpDir, an empty directory on the same file system, which
-// becomes the entry when fill returns nil; hit is then false. If fill fails
-// or ctx ends, nothing is left and the error is fill's own. If another process
-// or goroutine fills the same entry, Populate waits for it.
-//
-// Paths below tmpDir change their name when the entry appears: fill must not
-// store them.
+// Populate returns the directory of an entry. If the entry is missing, fill makes its content
+// in tmpDir, an empty directory that becomes the entry when fill returns nil: nothing in it may
+// store its path. If fill fails or ctx ends, nothing is left and the error is fill's own. If
+// another process or goroutine fills the same entry, Populate waits for it.
 func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx context.Context, tmpDir string) error) (dir string, hit bool, err error) {
 	if err := checkName(kind, key); err != nil {
 		return "", false, err
@@ -210,8 +198,7 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 	return dir, false, nil
 }
 
-// Remove takes an entry out of the cache. It is not an error if it is missing.
-// The entry disappears at once for others, then its files are deleted.
+// Remove takes an entry out of the cache, if it is there: first from the sight of others.
 func (c *Cache) Remove(ctx context.Context, kind, key string) error {
 	unlock, err := c.Lock(ctx, kind, key)
 	if err != nil {
@@ -253,8 +240,7 @@ func (c *Cache) tmpPath(kind, key string) string {
 	return filepath.Join(c.dir, tmpDir, name(kind, key))
 }
 
-// sweep removes the temporary directories whose makers are dead: those whose
-// lock is free.
+// sweep removes temporary directories whose makers are dead: those whose lock is free.
 func (c *Cache) sweep() error {
 	entries, err := os.ReadDir(filepath.Join(c.dir, tmpDir))
 	if err != nil {

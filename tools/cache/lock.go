@@ -17,13 +17,11 @@ import (
 // errLocked is what tryLock returns if another process or goroutine holds the lock.
 const errLocked = unix.EWOULDBLOCK
 
-// lockPoll is how often a lock that is held is tried again. flock(2) cannot wait
-// for a lock until a context ends.
+// lockPoll is how often a held lock is tried: flock(2) cannot wait until a context ends.
 const lockPoll = 50 * time.Millisecond
 
-// Lock takes the lock of an entry, which Populate holds while it fills it. If it
-// is held, Lock waits until ctx ends. The kernel frees it when the process dies.
-// unlock may be called once.
+// Lock takes the lock of an entry, which Populate holds while it fills it; it waits until ctx
+// ends. The kernel frees it when the process dies. unlock may be called once.
 func (c *Cache) Lock(ctx context.Context, kind, key string) (unlock func(), err error) {
 	if err := checkName(kind, key); err != nil {
 		return nil, err
@@ -52,8 +50,7 @@ func (c *Cache) Lock(ctx context.Context, kind, key string) (unlock func(), err 
 	}
 }
 
-// shownKey is how many characters of a key people are shown, maxHolder how much
-// of the command line of who holds a lock.
+// shownKey is how much people see of a key, maxHolder of the command line of a lock's holder.
 const shownKey, maxHolder = 24, 200
 
 // holder returns what holds the lock of an entry, for messages.
@@ -65,8 +62,8 @@ func (c *Cache) holder(kind, key string) string {
 	return strings.ToValidUTF8(string(text[:min(len(text), maxHolder)]), "?")
 }
 
-// tryLock takes the lock of that name, which closing the file frees. Lock files are never removed: a file that is replaced while another
-// process waits for it would be locked twice.
+// tryLock takes the lock of that name, which closing the file frees. Lock files are never
+// removed: one that is replaced while another process waits for it would be locked twice.
 func (c *Cache) tryLock(name string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(c.dir, lockDir, name), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -18,8 +18,7 @@ import (
 type Entry struct {
 	Kind, Key string
 	Used      time.Time // the last time
-	// Bytes is the room that removing it would make; files that others have, too,
-	// count for one of them.
+	// Bytes is the room that removing it would make; a file of several counts for one of them.
 	Bytes int64
 }
 
@@ -89,8 +88,7 @@ func sizeOf(ctx context.Context, dir string, files []string, seen map[uint64]boo
 	return bytes, nil
 }
 
-// removePatience is how long Prune waits for an entry that is in use before it
-// leaves it alone.
+// removePatience is how long Prune waits for an entry that is in use.
 const removePatience = 100 * time.Millisecond
 
 // Prune removes entries, which are sorted as by Entries, that were not used since a

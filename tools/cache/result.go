@@ -10,8 +10,7 @@ import (
 	"vcpulab/tools/jsonfile"
 )
 
-// Result returns a value that an entry of c keeps in JSON. If the entry is missing,
-// find finds the value out. See Populate.
+// Result returns a value that an entry of c keeps in JSON, and which find finds out. See Populate.
 func Result[T any](ctx context.Context, c *Cache, kind, key string, find func(ctx context.Context) (T, error)) (v T, hit bool, err error) {
 	const file = "result.json"
 	dir, hit, err := c.Populate(ctx, kind, key, func(ctx context.Context, tmp string) error {

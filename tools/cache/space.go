@@ -36,8 +36,7 @@ func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
 
 func size(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }
 
-// Free returns the number of bytes that this user can still write to the disk
-// of dir, which must exist.
+// Free returns the number of bytes that this user can still write to the disk of dir.
 func Free(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -64,8 +63,7 @@ func IsFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
 
-// Full turns an error that came from a full disk, or from a program that found it full,
-// into a *SpaceError and returns others as they are.
+// Full makes a *SpaceError of an error of a full disk, or of a program that found it full.
 func (c *Cache) Full(doing string, err error) error {
 	var already *SpaceError
 	if err == nil || errors.As(err, &already) || !IsFull(err) && !strings.Contains(err.Error(), "No space left on device") {
