@@ -57,8 +57,7 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 // baseKind is what the cache has of bases: a bare repository each, with one commit.
 const baseKind = "git"
 
-// packaging are lines that Debian has in the kernel's .gitignore: all is ignored. A new
-// file would go unnoticed, so that they are not in branches.
+// packaging are the lines in Debian's .gitignore that would let a new file go unnoticed.
 var packaging = regexp.MustCompile(`(?m)^(/\*|!/debian/)\n`)
 
 // baseRepository returns the repository with a base, which is made once.
@@ -72,8 +71,7 @@ func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *pr
 		if _, err := git(ctx, tmp, "init", "--quiet", "--bare", "--template=", "--initial-branch="+baseName); err != nil {
 			return err
 		}
-		// What is larger than that threshold goes to one pack at once; --force is for the
-		// kernel's .gitignore.
+		// What is larger than that threshold goes to one pack; --force is for the kernel's .gitignore.
 		if _, err := git(ctx, tmp, "--git-dir="+tmp, "--work-tree="+base.Dir, "-C", base.Dir, "-c", "core.autocrlf=false",
 			"-c", "core.bigFileThreshold=1", "-c", "core.compression=1", "add", "--all", "--force", "."); err != nil {
 			return err

@@ -27,8 +27,7 @@ type Collected struct {
 	// Changed and Gone are the files of patches, by their names after and before.
 	Changed []string `json:"changed,omitempty"`
 	Gone    []string `json:"gone,omitempty"`
-	// Generate says that the set has semantic patches: what they generate changes with
-	// the set, and with those that it needs.
+	// Generate: the set has semantic patches, whose changes depend on it and on what it needs.
 	Generate bool `json:"generate,omitempty"`
 }
 
@@ -264,8 +263,7 @@ var (
 	shortlog = regexp.MustCompile(`(?m)^\S.* \(\d+\):$`)
 )
 
-// coverOf returns the cover letter of a series with the numbers, the shortlog and the
-// diffstat of the one that git has made.
+// coverOf returns the cover letter of a series with the numbers and the tables of git's one.
 func coverOf(s *series.Series, total int, git []byte) ([]byte, error) {
 	_, tables, ok := bytes.Cut(git, []byte("*** BLURB HERE ***\n\n"))
 	if !ok {

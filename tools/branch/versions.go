@@ -44,8 +44,7 @@ type Pair struct {
 	Diff string `json:"diff,omitempty"`
 }
 
-// RangeDiff tells two versions of a series apart, patch by patch: git pairs those that
-// are most alike. Errors are those of [series.Series.Apply], and say of which version.
+// RangeDiff tells two versions of a series apart: git pairs those patches that are most alike.
 func RangeDiff(ctx context.Context, old, new Version) ([]Pair, error) {
 	var patches [2][]*series.Patch
 	w := &writer{}

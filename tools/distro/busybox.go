@@ -17,9 +17,8 @@ import (
 // busybox is the Debian package of a busybox that needs no libraries.
 const busybox = "busybox-static"
 
-// FetchBusybox returns the path of a busybox for guests of an architecture that
-// need not be this machine's. apt verifies it with lists of its own: the
-// machine's cover only the architectures that it installs.
+// FetchBusybox returns the path of a busybox for guests of an architecture. apt verifies it
+// with lists of its own: the machine's cover only the architectures that it installs.
 func FetchBusybox(ctx context.Context, c *cache.Cache, log *progress.Log, a arch.Arch) (string, error) {
 	const file = "busybox"
 	name := busybox + ":" + a.Debian
@@ -34,8 +33,7 @@ func FetchBusybox(ctx context.Context, c *cache.Cache, log *progress.Log, a arch
 	return filepath.Join(dir, file), exit.With(exit.MachineLacks, err)
 }
 
-// fetchForeign unpacks a package for an architecture into a new directory, where apt
-// keeps its lists meanwhile.
+// fetchForeign unpacks a package into a new directory, where apt keeps its lists meanwhile.
 func fetchForeign(ctx context.Context, name, architecture, dir string) error {
 	state, archives := filepath.Join(dir, "state"), filepath.Join(dir, "cache")
 	for _, d := range []string{filepath.Join(state, "lists", "partial"), filepath.Join(archives, "archives", "partial")} {

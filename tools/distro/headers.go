@@ -14,8 +14,7 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// FetchHeaders returns a directory with what is needed to build modules for a kernel,
-// at the paths where the packages install it.
+// FetchHeaders returns a directory with a kernel's headers, where the packages install them.
 func FetchHeaders(ctx context.Context, c *cache.Cache, log *progress.Log, k Kernel) (string, error) {
 	name := "linux-headers-" + k.Release
 	sum, err := checksum(ctx, name)

@@ -34,8 +34,7 @@ const meta = "linux-image-amd64"
 // cacheKind is the kind of the cache entries that hold unpacked packages.
 const cacheKind = "distro"
 
-// Fetch returns the newest kernel that apt can get. apt verifies it, by the lists
-// that the machine has.
+// Fetch returns the newest kernel that apt can get and verify by the machine's lists.
 func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, error) {
 	name, sum, err := newest(ctx)
 	if err != nil {
@@ -120,8 +119,7 @@ func parseDepends(out string) (names []string) {
 	return names
 }
 
-// unpack downloads a package, with further options for apt, and unpacks it into a
-// directory.
+// unpack downloads a package and unpacks it into a directory; options are for apt.
 func unpack(ctx context.Context, name, dir string, options ...string) error {
 	// As root apt downloads as another user, unless that may not write there.
 	args := append([]string{"download", "--quiet", "-o", "APT::Sandbox::User=root"}, options...)

@@ -24,8 +24,7 @@ func Load(name string, into any) error {
 	return nil
 }
 
-// Save replaces a file by one with v, at once: another process never sees a part
-// of it.
+// Save replaces a file by one with v at once: no process sees a part of it.
 func Save(name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "\t")
 	if err != nil {

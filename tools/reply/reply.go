@@ -105,8 +105,7 @@ func (r *Reply) Selftests(file string) error {
 	return nil
 }
 
-// maxTests is how many tests are all listed. Of more, those that pass on both kernels
-// are only counted.
+// maxTests are all listed. Of more, those that pass on both kernels are only counted.
 const maxTests = 40
 
 // machine says what guests ran on.

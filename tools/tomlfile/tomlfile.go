@@ -40,16 +40,14 @@ func Decode(data []byte, into any) error {
 	return err
 }
 
-// Embedded is Decode for a file that is part of the program, in which nothing can
-// be wrong.
+// Embedded is Decode for a file that is part of the program, which cannot be wrong.
 func Embedded(name string, data []byte, into any) {
 	if err := Decode(data, into); err != nil {
 		panic(name + ": " + err.Error())
 	}
 }
 
-// Invalid returns the error for a file of which something is wrong that TOML
-// does not know about.
+// Invalid returns the error for a file that is wrong by more than TOML knows.
 func Invalid(name string, err error) error {
 	return exit.With(exit.Usage, fmt.Errorf("%s: %w", name, err))
 }
