@@ -79,7 +79,7 @@ func TestRealIncremental(t *testing.T) {
 	if bytes.Equal(data, edited) {
 		t.Fatalf("%s has no kvm_get_vcpu() as expected", changed)
 	}
-	if err := tree.Replace(root, changed, edited, 0o644); err != nil {
+	if err := tree.Put(root, changed, tree.ModeFile, edited); err != nil {
 		t.Fatal(err)
 	}
 	tr := tree.Tree{Dir: dir, ID: tree.BlobID(edited), Version: base.Version, Base: base.Dir, Changed: []string{changed}}

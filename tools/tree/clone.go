@@ -96,13 +96,8 @@ func copyEntry(in *os.Root, base string, to *os.Root, e *Entry) (mode, blob stri
 	if err != nil {
 		return "", "", err
 	}
-	perm := os.FileMode(0o644)
-	if e.Mode == ModeExecutable {
-		perm = 0o755
-	}
 	mode, blob, err = copyFile(in, base, f)
-	// The mode is not left to OpenFile, which applies the umask.
-	return mode, blob, errors.Join(err, f.Chmod(perm), f.Close())
+	return mode, blob, errors.Join(err, f.Chmod(permissions(e.Mode)), f.Close())
 }
 
 // eachFile calls do for each file of root that entries list, by its directory and its

@@ -4,7 +4,7 @@
 // another cheaply, and how a file of it is replaced.
 //
 // Trees share the files that they have in common by hard links. Therefore a file of a tree is
-// never written in place: Replace puts a new file in its stead.
+// never written in place: Put puts a new file in its stead.
 package tree
 
 import (
@@ -72,17 +72,20 @@ func (t Tree) Root() (base Tree, changed []string, err error) {
 	return base, slices.Compact(changed), nil
 }
 
-// Replace puts a file with this content and mode in the place of name, and makes the
-// directories above it. The old file, which other trees may share, is not written to.
-func Replace(root *os.Root, name string, data []byte, mode fs.FileMode) error {
+// Put puts a file or symbolic link with this content and one of the modes that git knows in
+// the place of name, and makes the directories above it. The old one, which other trees may
+// share, is not written to. A failure leaves it.
+func Put(root *os.Root, name, mode string, data []byte) error {
 	dir, base := path.Split(name)
 	tmp := dir + "." + base + "." + rand.Text()
 	err := root.MkdirAll(path.Clean(dir), 0o755)
-	if err == nil {
+	if err == nil && mode == ModeSymlink {
+		err = root.Symlink(string(data), tmp)
+	} else if err == nil {
 		err = root.WriteFile(tmp, data, 0o600)
 	}
-	if err == nil {
-		err = root.Chmod(tmp, mode.Perm()) // WriteFile applies the umask
+	if err == nil && mode != ModeSymlink {
+		err = root.Chmod(tmp, permissions(mode))
 	}
 	if err == nil {
 		err = root.Rename(tmp, name)
@@ -92,6 +95,14 @@ func Replace(root *os.Root, name string, data []byte, mode fs.FileMode) error {
 		return fmt.Errorf("replace %s: %w", name, err)
 	}
 	return nil
+}
+
+// permissions are those of a file with one of git's modes, whatever the umask is.
+func permissions(mode string) fs.FileMode {
+	if mode == ModeExecutable {
+		return 0o755
+	}
+	return 0o644
 }
 
 // Remove removes the named file and, as git does, the directories that become empty.
@@ -113,23 +124,6 @@ func Remove(root *os.Root, name string) error {
 		}
 	}
 	return nil
-}
-
-// Put makes name of root a file or symbolic link of one of git's modes, by Replace.
-func Put(root *os.Root, name, mode string, data []byte) error {
-	switch mode {
-	case ModeFile:
-		return Replace(root, name, data, 0o644)
-	case ModeExecutable:
-		return Replace(root, name, data, 0o755)
-	}
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return root.Symlink(string(data), name)
 }
 
 // Sync puts the named file of from, which may lack it, into to, and says whether it differed.

@@ -287,12 +287,12 @@ func TestSync(t *testing.T) {
 	}
 	r := root(t, dst)
 	for name, change := range map[string]func() error{
-		"Makefile":              func() error { return Replace(r, "Makefile", []byte("changed\n"), 0o644) },
-		"scripts/checkpatch.pl": func() error { return Replace(r, "scripts/checkpatch.pl", []byte("#!/usr/bin/perl\n"), 0o644) },
+		"Makefile":              func() error { return Put(r, "Makefile", ModeFile, []byte("changed\n")) },
+		"scripts/checkpatch.pl": func() error { return Put(r, "scripts/checkpatch.pl", ModeFile, []byte("#!/usr/bin/perl\n")) },
 		"virt/kvm/kvm_main.c":   func() error { return Remove(r, "virt/kvm/kvm_main.c") },
-		"scripts/link":          func() error { return Replace(r, "scripts/link", []byte("a file\n"), 0o644) },
+		"scripts/link":          func() error { return Put(r, "scripts/link", ModeFile, []byte("a file\n")) },
 		"scripts/dangling":      func() error { return Remove(r, "scripts/dangling") },
-		"added/file.c":          func() error { return Replace(r, "added/file.c", nil, 0o644) },
+		"added/file.c":          func() error { return Put(r, "added/file.c", ModeFile, nil) },
 	} {
 		if err := change(); err != nil {
 			t.Fatal(err)
@@ -308,7 +308,7 @@ func TestSync(t *testing.T) {
 	}
 }
 
-func TestReplaceLeavesTheCloneAlone(t *testing.T) {
+func TestPutLeavesTheCloneAlone(t *testing.T) {
 	src, dst := fixture(t), filepath.Join(t.TempDir(), "dst")
 	if err := Clone(t.Context(), src, dst); err != nil {
 		t.Fatal(err)
@@ -316,7 +316,7 @@ func TestReplaceLeavesTheCloneAlone(t *testing.T) {
 	before := gitID(t, src)
 	r := root(t, dst)
 	for _, name := range []string{"Makefile", "scripts/checkpatch.pl", "new/directory/file.c", "scripts/link"} {
-		if err := Replace(r, name, []byte("new\n"), 0o755); err != nil {
+		if err := Put(r, name, ModeExecutable, []byte("new\n")); err != nil {
 			t.Fatal(err)
 		}
 		info, err := os.Lstat(filepath.Join(dst, name))
@@ -339,7 +339,7 @@ func TestReplaceLeavesTheCloneAlone(t *testing.T) {
 	}
 }
 
-func TestReplaceAndRemoveRefuse(t *testing.T) {
+func TestPutAndRemoveRefuse(t *testing.T) {
 	dir := fixture(t)
 	outside := filepath.Join(filepath.Dir(dir), "outside")
 	if err := os.WriteFile(outside, []byte("mine"), 0o644); err != nil {
@@ -351,8 +351,8 @@ func TestReplaceAndRemoveRefuse(t *testing.T) {
 	before := gitID(t, dir)
 	r := root(t, dir)
 	for _, name := range []string{"../outside", "up/outside", outside, "Makefile/x", "arch"} {
-		if err := Replace(r, name, []byte("x"), 0o644); err == nil {
-			t.Errorf("Replace %s succeeded", name)
+		if err := Put(r, name, ModeFile, []byte("x")); err == nil {
+			t.Errorf("Put %s succeeded", name)
 		}
 	}
 	for _, name := range []string{"../outside", "up/outside", "arch", "not-there"} {
