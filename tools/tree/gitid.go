@@ -118,10 +118,8 @@ func BlobIDs(ctx context.Context, dir string, names []string) (map[string]string
 
 // BlobID returns the id that git gives to a file with this content, in hexadecimal.
 func BlobID(data []byte) string {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(data))
-	h.Write(data)
-	return hex.EncodeToString(h.Sum(nil))
+	id := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(data), data))
+	return hex.EncodeToString(id[:])
 }
 
 // FileBlobID returns the id that git gives to the named file of root, or to a link.
@@ -133,16 +131,22 @@ func FileBlobID(root *os.Root, name string) (string, error) {
 // copyFile writes what ReadFile returns, piece by piece, and returns the mode and
 // the id that git gives to the content: a user's tree may have files of any size.
 func copyFile(root *os.Root, name string, to io.Writer) (mode, blob string, err error) {
-	mode, err = fileMode(root, name)
-	if err != nil {
+	info, err := root.Lstat(name)
+	switch {
+	case err != nil:
 		return "", "", err
-	}
-	if mode == ModeSymlink {
+	case info.Mode()&fs.ModeSymlink != 0:
 		target, err := root.Readlink(name)
 		if err == nil {
 			_, err = io.WriteString(to, target)
 		}
-		return mode, BlobID([]byte(target)), err
+		return ModeSymlink, BlobID([]byte(target)), err
+	case !info.Mode().IsRegular():
+		return "", "", fmt.Errorf("%s: %w", name, errNoFile)
+	case info.Mode()&0o100 != 0:
+		mode = ModeExecutable
+	default:
+		mode = ModeFile
 	}
 
 	f, err := root.Open(name)
@@ -150,10 +154,6 @@ func copyFile(root *os.Root, name string, to io.Writer) (mode, blob string, err 
 		return "", "", err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", "", err
-	}
 	h := sha1.New()
 	fmt.Fprintf(h, "blob %d\x00", info.Size())
 	n, err := io.Copy(io.MultiWriter(h, to), f)
@@ -161,22 +161,6 @@ func copyFile(root *os.Root, name string, to io.Writer) (mode, blob string, err 
 		err = fmt.Errorf("%s: %w", name, errChanged)
 	}
 	return mode, hex.EncodeToString(h.Sum(nil)), err
-}
-
-// fileMode returns one of the modes that git knows.
-func fileMode(root *os.Root, name string) (string, error) {
-	info, err := root.Lstat(name)
-	switch {
-	case err != nil:
-		return "", err
-	case info.Mode()&fs.ModeSymlink != 0:
-		return ModeSymlink, nil
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s: %w", name, errNoFile)
-	case info.Mode()&0o100 != 0:
-		return ModeExecutable, nil
-	}
-	return ModeFile, nil
 }
 
 // ReadFile returns a file's mode and content as git sees them; of a link that is the target.
