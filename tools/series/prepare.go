@@ -100,34 +100,27 @@ func (s *Series) Prepare(ctx context.Context, o PrepareOptions) (*Prepared, erro
 // without returns the series without the patches of these subjects, which have to be the last
 // ones, and the subjects of those that it had. The cover letter loses the shortlog and the
 // diffstat then: they would tell of what is not sent.
-func (s *Series) without(subjects []string) (*Series, []string, error) {
-	out := &Series{Dir: s.Dir, Version: s.Version}
-	var left []string
-
-	for _, p := range s.Patches {
-		if slices.Contains(subjects, p.Subject) {
-			left = append(left, p.Subject)
-			continue
-		}
-		if len(left) > 0 {
-			return nil, nil, fmt.Errorf("%q is left out: expected that after all that is sent, found %q after it", left[0], p.Subject)
-		}
-		q := *p
-		q.Number = len(out.Patches) + 1
-		out.Patches = append(out.Patches, &q)
-	}
-	if len(left) == 0 {
+func (s *Series) without(subjects []string) (sent *Series, left []string, err error) {
+	first := slices.IndexFunc(s.Patches, func(p *Patch) bool { return slices.Contains(subjects, p.Subject) })
+	if first < 0 {
 		return s, nil, nil
 	}
-	if s.Cover == nil {
-		return out, left, nil
+	for _, p := range s.Patches[first:] {
+		if !slices.Contains(subjects, p.Subject) {
+			return nil, nil, fmt.Errorf("%q is left out: expected that after all that is sent, found %q after it", s.Patches[first].Subject, p.Subject)
+		}
+		left = append(left, p.Subject)
 	}
-	cover := *s.Cover
-	if at := bytes.LastIndex(cover.Mail, []byte("\n"+placeholder.Name+" (")); at >= 0 {
-		cover.Mail = cover.Mail[:at+1]
+
+	sent = &Series{Patches: s.Patches[:first]}
+	if s.Cover != nil {
+		cover := *s.Cover
+		if at := bytes.LastIndex(cover.Mail, []byte("\n"+placeholder.Name+" (")); at >= 0 {
+			cover.Mail = cover.Mail[:at+1]
+		}
+		sent.Cover = &cover
 	}
-	out.Cover = &cover
-	return out, left, nil
+	return sent, left, nil
 }
 
 // writeMails makes the directory of the mails and returns their paths.
