@@ -5,6 +5,7 @@ package series
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"vcpulab/tools/progress"
@@ -65,7 +66,7 @@ func (s *Sets) Moves(base tree.Tree) ([]Move, error) {
 			}
 		}
 		if m.Lacks == "" {
-			if err := s.try(base, stack, &m); err != nil {
+			if err := s.try(base, set, &m); err != nil {
 				return nil, err
 			}
 		}
@@ -74,22 +75,18 @@ func (s *Sets) Moves(base tree.Tree) ([]Move, error) {
 	return moves, nil
 }
 
-// try fills in what became of the last set of a stack.
-func (s *Sets) try(base tree.Tree, stack []Set, m *Move) error {
-	all, err := s.join(stack)
+// try fills in what became of a set.
+func (s *Sets) try(base tree.Tree, set Set, m *Move) error {
+	all, err := s.Load(set.Name)
 	if err != nil {
 		return err
 	}
-	needs, err := s.join(stack[:len(stack)-1])
+	needs, err := s.Load(set.Needs...)
 	if err != nil {
 		return err
 	}
 	first := len(needs.Patches)
 	m.Patches = len(all.Patches) - first
-	own := make(map[string]bool)
-	for _, p := range all.Patches[first:] {
-		own[p.Name] = true
-	}
 
 	report, err := all.Try(base, Options{Relocate: true})
 	if stop, ok := errors.AsType[*ApplyError](err); ok {
@@ -100,12 +97,12 @@ func (s *Sets) try(base tree.Tree, stack []Set, m *Move) error {
 		return err
 	}
 	for _, p := range report.Patches {
-		if own[p.Name] && p.Status == Already {
+		if p.Number > first && p.Status == Already {
 			m.Already++
 		}
 	}
 	for _, shift := range report.Shifts {
-		if own[shift.Patch] {
+		if slices.ContainsFunc(all.Patches[first:], func(p *Patch) bool { return p.Name == shift.Patch }) {
 			m.Shifted++
 		}
 	}

@@ -271,15 +271,10 @@ func (s *Sets) LoadOn(ctx context.Context, base tree.Tree, set Set, o Options) (
 	if own, err = s.LoadAlone(set); err != nil || len(set.Needs) == 0 {
 		return own, base, err
 	}
-	stack, err := s.Stack(set.Name)
-	if err != nil {
-		return nil, tree.Tree{}, err
+	needs, err := s.Load(set.Needs...)
+	if err == nil {
+		on, _, err = needs.Apply(ctx, base, o)
 	}
-	needs, err := s.join(stack[:len(stack)-1])
-	if err != nil {
-		return nil, tree.Tree{}, err
-	}
-	on, _, err = needs.Apply(ctx, base, o)
 	return own, on, err
 }
 
