@@ -68,16 +68,16 @@ func (t *textFile) checkPlaces() error {
 
 // relocate returns the hunks with their places, found by their context, and what moved.
 func (t *textFile) relocate() ([]*gitdiff.TextFragment, []Shift, error) {
-	p, failed, err := t.locate(t.hunks)
+	at, byHeading, failed, err := t.locate()
 	if err != nil {
 		return nil, nil, t.unplaced(failed, err)
 	}
 	var shifts []Shift
 	moved := make([]*gitdiff.TextFragment, len(t.hunks))
 	for i, h := range t.hunks {
-		from, to := start(h.OldPosition, h.OldLines), p.at[i]
+		from, to := start(h.OldPosition, h.OldLines), at[i]
 		if from != to {
-			s := Shift{File: t.diff.path(), Hunk: i + 1, From: from + 1, To: to + 1, Offset: to - from, ByHeading: p.byHeading[i]}
+			s := Shift{File: t.diff.path(), Hunk: i + 1, From: from + 1, To: to + 1, Offset: to - from, ByHeading: byHeading[i]}
 			if t.namesAnother(to, h.Comment) {
 				s.Named, s.In = trimHeading(h.Comment), t.heading(to, nil)
 			}
@@ -294,33 +294,27 @@ func (t *textFile) places(h *gitdiff.TextFragment) []int {
 	return found
 }
 
-// placed says where the hunks of a file belong.
-type placed struct {
-	at []int // 0-based line of each hunk
-	// byHeading[i]: hunk i fits in several places, and the heading of its "@@" line told which.
-	byHeading []bool
-}
-
 // locate finds the one way to place all hunks of a file, in order and without overlap. If
 // there are several, hunks that fit in more than one place are held to the heading of their
-// "@@" line, which names the function. failed is the hunk that still has no place.
-func (t *textFile) locate(hunks []*gitdiff.TextFragment) (p placed, failed int, err error) {
-	options := make([][]int, len(hunks))
-	for i, h := range hunks {
+// "@@" line, which names the function: byHeading tells for which that was needed. failed is
+// the hunk that still has no place.
+func (t *textFile) locate() (at []int, byHeading []bool, failed int, err error) {
+	options := make([][]int, len(t.hunks))
+	for i, h := range t.hunks {
 		options[i] = t.places(h)
 	}
-	p.byHeading = make([]bool, len(hunks))
-	if p.at, failed, err = assign(hunks, options); err != ErrAmbiguous {
-		return p, failed, err
+	byHeading = make([]bool, len(t.hunks))
+	if at, failed, err = assign(t.hunks, options); err != ErrAmbiguous {
+		return at, byHeading, failed, err
 	}
-	for i, h := range hunks {
+	for i, h := range t.hunks {
 		same := slices.DeleteFunc(slices.Clone(options[i]), func(at int) bool { return !t.underHeading(at, h.Comment) })
 		if len(options[i]) > 1 && h.Comment != "" && len(same) > 0 {
-			options[i], p.byHeading[i] = same, true
+			options[i], byHeading[i] = same, true
 		}
 	}
-	p.at, failed, err = assign(hunks, options)
-	return p, failed, err
+	at, failed, err = assign(t.hunks, options)
+	return at, byHeading, failed, err
 }
 
 // assign picks a place for each hunk so that they stand in order without
