@@ -36,7 +36,7 @@ func mailFiles(dir string) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, &FormatError{File: dir, Reason: "holds no *.patch, *.mbox or *.eml file" + below(dir, entries), Err: ErrCorrupt}
+		return nil, &FormatError{File: dir, Reason: "holds no *.patch, *.mbox or *.eml file" + below(dir), Err: ErrCorrupt}
 	}
 	slices.SortStableFunc(names, byNumber)
 	return names, nil
@@ -57,18 +57,16 @@ func byNumber(a, b string) int {
 }
 
 // below says which directories in dir hold patches, where dir itself holds none.
-func below(dir string, entries []os.DirEntry) string {
-	var found []string
-	for _, e := range entries {
-		patches, err := filepath.Glob(filepath.Join(dir, e.Name(), "*.patch"))
-		if err == nil && len(patches) > 0 {
-			found = append(found, e.Name())
-		}
-	}
-	if len(found) == 0 {
+func below(dir string) string {
+	patches, err := filepath.Glob(filepath.Join(dir, "*", "*.patch"))
+	if err != nil || len(patches) == 0 {
 		return ""
 	}
-	return "; name one of the directories in it that do: " + strings.Join(found, ", ")
+	var found []string
+	for _, name := range patches {
+		found = append(found, filepath.Base(filepath.Dir(name)))
+	}
+	return "; name one of the directories in it that do: " + strings.Join(slices.Compact(found), ", ")
 }
 
 // loadPart reads the patches of a directory whose subjects make no series: a part of one, or
