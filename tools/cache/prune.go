@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,10 +63,7 @@ func (c *Cache) Entries(ctx context.Context, own func(dir string) []string) ([]E
 func sizeOf(ctx context.Context, dir string, files []string, seen map[uint64]bool) (bytes int64, err error) {
 	const block = 512
 	count := func(_ string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		info, err := d.Info()

@@ -45,10 +45,7 @@ func Entries(ctx context.Context, dir string, keep func(name string, isDir bool)
 
 	var names []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		switch {
+		switch err := cmp.Or(err, ctx.Err()); {
 		case err != nil:
 			return err
 		case name != "." && keep != nil && !keep(name, d.IsDir()):
