@@ -120,7 +120,8 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 		return fail("expected a range of commits, A..B")
 	}
 	git := func(args ...string) (string, error) {
-		return tree.Git(ctx, repo, []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull}, args...)
+		env := []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_LITERAL_PATHSPECS=0"}
+		return tree.Git(ctx, repo, env, args...)
 	}
 	if b == "" || b == "HEAD" {
 		changed, err := git("status", "--porcelain", "--untracked-files=no")
