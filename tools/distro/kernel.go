@@ -55,7 +55,8 @@ func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, erro
 }
 
 // fetch returns the directory of the cache with a package, into which get unpacks it.
-func fetch(ctx context.Context, c *cache.Cache, log *progress.Log, name, key string, get func(ctx context.Context, dir string) error) (string, error) {
+func fetch(ctx context.Context, c *cache.Cache, log *progress.Log, name, key string,
+	get func(ctx context.Context, dir string) error) (string, error) {
 	dir, _, err := c.Populate(ctx, cacheKind, key, func(ctx context.Context, tmp string) (err error) {
 		step := log.Step("fetch " + name)
 		defer func() { step.End(err, "") }()

@@ -103,8 +103,8 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 		return t, exit.With(exit.Usage, fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err))
 	}
 	// A copy of a checkout of that revision has the same id.
-	doing := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree)
-	return opts.copied(ctx, b.Pin, id, doing, fmt.Sprintf("tree %.12s", id), nil, func(ctx context.Context, to string) (string, error) {
+	doing, done := fmt.Sprintf("copy %s of %s", b.Rev, b.Tree), fmt.Sprintf("tree %.12s", id)
+	return opts.copied(ctx, b.Pin, id, doing, done, nil, func(ctx context.Context, to string) (string, error) {
 		index := []string{"GIT_INDEX_FILE=" + to + ".index", "GIT_WORK_TREE=."}
 		for _, args := range [][]string{{"read-tree", id}, {"checkout-index", "--all", "--prefix=" + to + "/"}} {
 			if _, err := tree.Git(ctx, b.Tree, index, args...); err != nil {

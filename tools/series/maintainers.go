@@ -73,7 +73,8 @@ func parseMaintainers(out string) ([]Recipient, error) {
 		if m == nil {
 			return nil, fmt.Errorf("no address and role in %q", clip([]byte(line)))
 		}
-		list = append(list, Recipient{Name: strings.Trim(strings.TrimSpace(m[1]), `"`), Address: m[2], Roles: strings.Split(roleStart.ReplaceAllString(m[3], "\n$1"), "\n")})
+		roles := strings.Split(roleStart.ReplaceAllString(m[3], "\n$1"), "\n")
+		list = append(list, Recipient{Name: strings.Trim(strings.TrimSpace(m[1]), `"`), Address: m[2], Roles: roles})
 	}
 	return list, nil
 }

@@ -107,7 +107,8 @@ func (s *Series) without(subjects []string) (sent *Series, left []string, err er
 	}
 	for _, p := range s.Patches[first:] {
 		if !slices.Contains(subjects, p.Subject) {
-			return nil, nil, fmt.Errorf("%q is left out: expected that after all that is sent, found %q after it", s.Patches[first].Subject, p.Subject)
+			return nil, nil, fmt.Errorf("%q is left out: expected that after all that is sent, found %q after it",
+				s.Patches[first].Subject, p.Subject)
 		}
 		left = append(left, p.Subject)
 	}
