@@ -15,21 +15,13 @@ import (
 	"vcpulab/tools/program"
 )
 
-// Defaults of a Machine.
-const (
-	DefaultCPUs   = 1
-	DefaultMemMiB = 512
-)
-
 // Machine is what QEMU is asked to start. It is a value: the same Machine may
 // be run by several goroutines at once.
 type Machine struct {
-	Arch  arch.Arch
-	Accel Accel // "" is TCG
-	// CPUs is the number of processors of the guest; 0 is DefaultCPUs.
-	CPUs int
-	// MemMiB is the guest's memory in MiB; 0 is DefaultMemMiB.
-	MemMiB int
+	Arch   arch.Arch
+	Accel  Accel // "" is TCG
+	CPUs   int   // 0 is 1
+	MemMiB int   // 0 is 512
 	// ICount makes the guest's clock count instructions, one nanosecond each,
 	// so that what the guest measures is exact and the same in every boot. It
 	// takes TCG and one CPU: with two, QEMU 7.2 stalls.
@@ -39,46 +31,29 @@ type Machine struct {
 	// differ by some ten thousand of 260 million instructions, with different
 	// ones by some million; what is measured must not differ.
 	Seed uint32
-	// Kernel is the path of the kernel: a bzImage or Image, or on x86 a vmlinux
-	// with a PVH note, which boots quickest.
-	Kernel string
-	// Initrd is the path of the initramfs. Boot makes one.
-	Initrd string
-	// HostRoot lets the guest read this machine's files, for wire.HostMount.
-	HostRoot bool
-	// HostLayer is a directory with files that the guest sees there, too, for
-	// wire.Job.Layered; "" is none.
+	// Kernel is the path of a bzImage or Image, or on x86 of a vmlinux with a PVH note,
+	// which boots quickest. Initrd is that of the initramfs, which Boot makes.
+	Kernel, Initrd string
+	// HostRoot lets the guest read this machine's files, for wire.HostMount, and those of
+	// HostLayer, too, for wire.Job.Layered; "" is none.
+	HostRoot  bool
 	HostLayer string
-	// Options are further options of QEMU's -machine, such as gic-version=2.
-	// They win.
+	// Options are further options of QEMU's -machine, such as gic-version=2, and
+	// Append further kernel arguments. They come last and win.
 	Options string
-	// Append are further kernel arguments. They come last and win.
-	Append []string
-	// GDB, if set, is a socket that listens, at which QEMU waits for gdb before the
-	// first instruction.
+	Append  []string
+	// GDB, if set, is a socket at which QEMU waits for gdb before the first instruction.
 	GDB *os.File
 
-	// initramfs, if set, is what QEMU reads instead of Initrd.
-	initramfs *os.File
-	// terminal and input, if set, are QEMU's ends of the connections with whoever
-	// talks to the guest.
-	terminal, input *os.File
-}
-
-// channels are the files through which a machine talks to its host.
-type channels struct {
-	records string // path that QEMU writes records to
-	qmp     string // number of the inherited monitor socket; "" for none
-	initrd  string // path that QEMU reads the initramfs from; "" is Machine.Initrd
-	// Numbers of inherited sockets, "" for none: of the guest's wire.TerminalDevice,
-	// its wire.InputPort, and for gdb.
-	terminal, input, gdb string
+	// initramfs, if set, is what QEMU reads instead of Initrd. The others, if set, are
+	// its ends of the connections with us and with whoever talks to the guest.
+	initramfs, records, qmp, terminal, input *os.File
 }
 
 func (m Machine) withDefaults() Machine {
 	m.Accel = cmp.Or(m.Accel, TCG)
-	m.CPUs = cmp.Or(m.CPUs, DefaultCPUs)
-	m.MemMiB = cmp.Or(m.MemMiB, DefaultMemMiB)
+	m.CPUs = cmp.Or(m.CPUs, 1)
+	m.MemMiB = cmp.Or(m.MemMiB, 512)
 	return m
 }
 
@@ -110,7 +85,6 @@ var commonAppend = [...]string{
 	"rdinit=/init", // given, so that a missing one is noticed
 }
 
-// append returns the kernel's command line.
 func (m Machine) append() string {
 	q := m.Arch.QEMU
 	args := append(commonAppend[:len(commonAppend):len(commonAppend)], q.Append...)
@@ -121,8 +95,13 @@ func (m Machine) append() string {
 	return strings.Join(append(args, m.Append...), " ")
 }
 
-// args returns QEMU's arguments.
-func (m Machine) args(ch channels) []string {
+// args returns QEMU's arguments, and the files that it inherits, as file descriptors
+// from 3 on: none has a name. Records go to a file of that path if m.records is nil.
+func (m Machine) args(records string) (args []string, inherited []*os.File) {
+	number := func(f *os.File) string {
+		inherited = append(inherited, f)
+		return strconv.Itoa(2 + len(inherited))
+	}
 	hardware := m.Arch.QEMU.TCG
 	if m.Accel == KVM {
 		hardware = m.Arch.QEMU.KVM
@@ -135,7 +114,7 @@ func (m Machine) args(ch channels) []string {
 		// dies, once in a few boots, in the middle of a nop.
 		accel += ",thread=single"
 	}
-	args := []string{
+	args = []string{
 		"-nodefaults", "-no-user-config", "-no-reboot",
 		"-display", "none",
 		"-machine", strings.TrimSuffix(hardware.Machine+","+m.Options, ","),
@@ -154,25 +133,25 @@ func (m Machine) args(ch channels) []string {
 	// The kernel's console is QEMU's standard output. Records come over
 	// virtio-serial, or a debug port from guests that have no virtio.
 	args = append(args, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
-	records := []string{"-chardev", "file,id=records,path=" + strings.ReplaceAll(ch.records, ",", ",,")}
+	if m.records != nil {
+		records = "/dev/fd/" + number(m.records)
+	}
+	chardev := "file,id=records,path=" + strings.ReplaceAll(records, ",", ",,")
 	if port := m.Arch.QEMU.DebugPort; port != 0 {
-		args = append(append(args, records...), "-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=records", port))
+		args = append(args, "-chardev", chardev, "-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=records", port))
 	} else {
-		args = append(append(args, "-device", "virtio-serial-pci,id=serial0"), records...)
-		args = append(args, "-device", "virtserialport,bus=serial0.0,chardev=records,nr=1")
+		args = append(args, "-device", "virtio-serial-pci,id=serial0", "-chardev", chardev,
+			"-device", "virtserialport,bus=serial0.0,chardev=records,nr=1")
 	}
-	if ch.terminal != "" {
-		args = append(args, "-chardev", "socket,id=terminal,fd="+ch.terminal, "-device", "virtconsole,bus=serial0.0,chardev=terminal,nr=0")
+	connect := func(socket *os.File, chardev string, device ...string) {
+		if socket != nil {
+			args = append(append(args, "-chardev", "socket,"+chardev+",fd="+number(socket)), device...)
+		}
 	}
-	if ch.input != "" {
-		args = append(args, "-chardev", "socket,id=input,fd="+ch.input, "-device", "virtserialport,bus=serial0.0,chardev=input,nr=2")
-	}
-	if ch.gdb != "" {
-		args = append(args, "-chardev", "socket,id=gdb,server=on,wait=off,fd="+ch.gdb, "-gdb", "chardev:gdb", "-S")
-	}
-	if ch.qmp != "" {
-		args = append(args, "-chardev", "socket,id=qmp,fd="+ch.qmp, "-mon", "chardev=qmp,mode=control")
-	}
+	connect(m.terminal, "id=terminal", "-device", "virtconsole,bus=serial0.0,chardev=terminal,nr=0")
+	connect(m.input, "id=input", "-device", "virtserialport,bus=serial0.0,chardev=input,nr=2")
+	connect(m.GDB, "id=gdb,server=on,wait=off", "-gdb", "chardev:gdb", "-S")
+	connect(m.qmp, "id=qmp", "-mon", "chardev=qmp,mode=control")
 
 	if m.HostRoot {
 		args = append(args,
@@ -186,15 +165,18 @@ func (m Machine) args(ch channels) []string {
 	}
 
 	args = append(args, "-kernel", m.Kernel)
-	if initrd := cmp.Or(ch.initrd, m.Initrd); initrd != "" {
-		args = append(args, "-initrd", initrd)
+	if m.initramfs != nil {
+		args = append(args, "-initrd", "/dev/fd/"+number(m.initramfs))
+	} else if m.Initrd != "" {
+		args = append(args, "-initrd", m.Initrd)
 	}
-	return append(args, "-append", m.append())
+	return append(args, "-append", m.append()), inherited
 }
 
 // Command returns a command line that starts the machine by hand: console on
 // the terminal, records in a file of that path.
 func (m Machine) Command(records string) string {
-	m = m.withDefaults()
-	return program.Program{Name: m.Arch.QEMU.Program, InheritEnv: true}.Command(m.args(channels{records: records})...)
+	m.initramfs = nil
+	args, _ := m.withDefaults().args(records)
+	return program.Program{Name: m.Arch.QEMU.Program, InheritEnv: true}.Command(args...)
 }

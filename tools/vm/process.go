@@ -23,37 +23,16 @@ import (
 	"vcpulab/tools/program"
 )
 
-// pipeSize is how many bytes of records a guest can write before it waits for
-// us.
+// pipeSize is how many bytes of records a guest can write before it waits for us.
 const pipeSize = 1 << 20
 
-// process is a QEMU that runs.
 type process struct {
 	*program.Process
 	records *os.File // read end of the record port
 	qmp     *os.File // our end of the monitor's socket
 }
 
-// inherit returns the channels of a machine that is started here, and the files that
-// QEMU inherits for them, as file descriptors from 3 on: none has a name.
-func (m Machine) inherit(records, qmp *os.File) (ch channels, files []*os.File) {
-	number := func(f *os.File) string {
-		if f == nil {
-			return ""
-		}
-		files = append(files, f)
-		return strconv.Itoa(2 + len(files))
-	}
-	ch.records, ch.qmp = "/dev/fd/"+number(records), number(qmp)
-	if m.initramfs != nil {
-		ch.initrd = "/dev/fd/" + number(m.initramfs)
-	}
-	ch.terminal, ch.input, ch.gdb = number(m.terminal), number(m.input), number(m.GDB)
-	return ch, files
-}
-
-// startProcess starts QEMU, whose console goes to stdout. Call Kill and close in
-// the end: no context ends it.
+// startProcess starts QEMU, whose console goes to stdout. No context ends it: Kill it.
 func startProcess(m Machine, stdout, stderr io.Writer) (*process, error) {
 	records, recordsEnd, err := os.Pipe()
 	if err != nil {
@@ -70,35 +49,33 @@ func startProcess(m Machine, stdout, stderr io.Writer) (*process, error) {
 	defer qmpEnd.Close()
 
 	p := &process{records: records, qmp: qmp}
-	ch, files := m.inherit(recordsEnd, qmpEnd)
+	m.records, m.qmp = recordsEnd, qmpEnd
+	args, files := m.args("")
 	qemu := program.Program{Name: m.Arch.QEMU.Program, InheritEnv: true, Stdout: stdout, Stderr: stderr, ExtraFiles: files}
-	p.Process, err = qemu.Start(context.Background(), m.args(ch)...)
-	if err != nil {
+	if p.Process, err = qemu.Start(context.Background(), args...); err != nil {
 		p.close()
 		return nil, explainMissing(m.Arch, err)
 	}
 	return p, nil
 }
 
-// close closes our ends of the channels.
 func (p *process) close() {
 	p.records.Close()
 	p.qmp.Close()
 }
 
-// ended describes how QEMU ended, and tells whether that was by itself and
-// without an error.
+// ended describes how QEMU ended; good is by itself and without an error.
 func (p *process) ended() (how string, good bool) {
 	err := p.Wait()
 	if err == nil {
 		return "QEMU ended by itself", true
 	}
 	if signal, ok := errors.AsType[*program.SignalError](err); ok {
-		name := unix.SignalName(signal.Signal)
+		how = "QEMU was ended by " + unix.SignalName(signal.Signal)
 		if signal.Signal == unix.SIGKILL {
-			name += ", perhaps because memory ran out"
+			how += ", perhaps because memory ran out"
 		}
-		return "QEMU was ended by " + name, false
+		return how, false
 	}
 	if status, ok := errors.AsType[*program.StatusError](err); ok {
 		return fmt.Sprintf("QEMU ended with status %d", status.Status), false
@@ -106,16 +83,18 @@ func (p *process) ended() (how string, good bool) {
 	return err.Error(), false
 }
 
-// monitorWait bounds an answer of QEMU's monitor: a QEMU that does not answer
-// is part of what is being found out.
-const monitorWait = time.Second
+// Bounds of an answer of QEMU's monitor, and of its writing a guest's memory. A QEMU
+// that does not answer is part of what is being found out.
+const (
+	monitorWait = time.Second
+	dumpWait    = 10 * time.Minute
+)
 
 // qmpMonitor speaks QMP, QEMU's monitor protocol: JSON both ways.
 type qmpMonitor struct {
-	f  *os.File
-	in *json.Decoder
-	// shutdown is why the guest ended, in QEMU's words, such as guest-reset.
-	shutdown string
+	f        *os.File
+	in       *json.Decoder
+	shutdown string // why the guest ended, in QEMU's words, such as guest-reset
 }
 
 // qmpMessage is a greeting, an event or an answer.
@@ -131,7 +110,6 @@ type qmpMessage struct {
 	} `json:"data"`
 }
 
-// startMonitor greets QEMU.
 func startMonitor(f *os.File) *qmpMonitor {
 	// Written before QEMU reads: the socket holds it.
 	_, _ = io.WriteString(f, `{"execute":"qmp_capabilities"}`+"\n")
@@ -173,9 +151,6 @@ func (m *qmpMonitor) ask(id, command string, v any) {
 	}
 }
 
-// dumpWait bounds how long QEMU may write a guest's memory.
-const dumpWait = 10 * time.Minute
-
 // dump writes the guest's memory to a file. gdb finds it by virtual addresses.
 func (m *qmpMonitor) dump(file string) error {
 	file, err := filepath.Abs(file)
@@ -191,9 +166,8 @@ func (m *qmpMonitor) dump(file string) error {
 	return nil
 }
 
-// describe returns what QEMU knows of a guest that is silent: its state and the
-// address of each processor, with the function of the kernel. It is "" when
-// QEMU is silent too.
+// describe returns what QEMU knows of a guest that is silent, its state and where each
+// processor is, "" when QEMU is silent too.
 func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
 	var status struct {
 		Status string `json:"status"`
@@ -218,11 +192,9 @@ func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
 	return text
 }
 
-// maxCounters bounds the processors whose addresses are shown.
-const maxCounters = 8
-
 // programCounters finds the program counters in the monitor's list of registers.
 func programCounters(a arch.Arch, registers string) []string {
+	const maxCounters = 8
 	var pcs []string
 	for _, m := range regexp.MustCompile(`\b(?:`+a.QEMU.PC+`)([0-9a-f]+)`).FindAllStringSubmatch(registers, maxCounters) {
 		pcs = append(pcs, "0x"+m[1])
@@ -230,14 +202,10 @@ func programCounters(a arch.Arch, registers string) []string {
 	return pcs
 }
 
-// maxSymbol is the size that a function without a size is assumed to have at
-// most, in bytes.
-const maxSymbol = 64 << 10
-
-// symbolAt names the function of a kernel at addr, a hexadecimal number with
-// 0x. It is "" when the kernel is not a vmlinux with symbols or has none there:
-// an address of a module or of a program.
+// symbolAt names the function of a kernel at addr, a number with 0x. It is "" when the
+// kernel is no vmlinux with symbols or has none there, as for an address of a module.
 func symbolAt(kernel, addr string) string {
+	const maxSymbol = 64 << 10 // bytes, of a function whose size is not known
 	pc, _ := strconv.ParseUint(addr, 0, 64)
 	f, err := elf.Open(kernel)
 	if err != nil {
@@ -260,17 +228,20 @@ func symbolAt(kernel, addr string) string {
 type silence struct {
 	limit time.Duration
 	timer *time.Timer
-	// delay is how long QEMU has waited for a processor so far.
-	delay func() time.Duration
+	delay func() time.Duration // how long QEMU has waited for a processor so far
 
 	last    time.Time     // of the last sign of life
 	sampled time.Time     // when base was read
 	base    time.Duration // delay then
 }
 
-// sampleEvery bounds how often delay is read, and so how much waiting before
-// the last sign of life may be subtracted by mistake.
-const sampleEvery = time.Second
+const (
+	// sampleEvery bounds how often delay is read, and so how much waiting before
+	// the last sign of life may be subtracted by mistake.
+	sampleEvery = time.Second
+	// maxStretch bounds what waiting adds: a guest that spins on a busy host waits forever.
+	maxStretch = 3
+)
 
 func newSilence(pid int, limit time.Duration) *silence {
 	s := &silence{
@@ -282,7 +253,6 @@ func newSilence(pid int, limit time.Duration) *silence {
 	return s
 }
 
-// reset begins again after a sign of life.
 func (s *silence) reset() {
 	s.last = time.Now()
 	if s.last.Sub(s.sampled) >= sampleEvery {
@@ -290,10 +260,6 @@ func (s *silence) reset() {
 	}
 	s.timer.Reset(s.limit)
 }
-
-// maxStretch bounds how far waiting stretches the limit: a guest that spins
-// on a busy host waits forever.
-const maxStretch = 3
 
 // over tells, when the timer has fired, whether the silence has lasted for
 // the limit; if not, the timer is set for what is left.
@@ -308,9 +274,8 @@ func (s *silence) over() bool {
 	return false
 }
 
-// runDelay returns the longest time that one of a process's threads has spent
-// waiting for a processor, 0 where the kernel does not say. tasks is the
-// process's task directory in /proc.
+// runDelay returns the longest time that a thread has spent waiting for a processor, 0
+// where the kernel does not say. tasks is the process's task directory in /proc.
 func runDelay(tasks string) time.Duration {
 	files, _ := filepath.Glob(filepath.Join(tasks, "*", "schedstat"))
 	var longest time.Duration
