@@ -31,26 +31,15 @@ func tscArgs(accel Accel) []string {
 	return nil
 }
 
-// readTSC returns the frequency of a vCPU's time stamp counter, 0 if KVM does not know
-// it.
+// readTSC returns the frequency of a vCPU's time stamp counter, 0 if it is not known.
 func readTSC(device string) (khz int) {
-	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return 0
+	got, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	for _, request := range []uint{kvmCreateVM, kvmCreateVCPU, kvmGetTSCkHz} {
+		if err != nil {
+			return 0
+		}
+		defer unix.Close(got)
+		got, err = unix.IoctlRetInt(got, request)
 	}
-	defer unix.Close(fd)
-	vm, err := unix.IoctlRetInt(fd, kvmCreateVM)
-	if err != nil {
-		return 0
-	}
-	defer unix.Close(vm)
-	vcpu, err := unix.IoctlRetInt(vm, kvmCreateVCPU)
-	if err != nil {
-		return 0
-	}
-	defer unix.Close(vcpu)
-	if khz, err = unix.IoctlRetInt(vcpu, kvmGetTSCkHz); err != nil {
-		return 0
-	}
-	return khz
+	return got // 0 with an error
 }
