@@ -9,11 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/sumdb/dirhash"
 
 	"vcpulab/tools/arch"
@@ -31,9 +31,8 @@ const (
 // ErrNoSource means that the project's own source was not found.
 var ErrNoSource = errors.New("the source of " + moduleGo + " was not found")
 
-// SourceRoot finds the directory of this project's go.mod: above the working
-// directory, above the running program, or where the program was compiled, from which
-// go install takes it elsewhere.
+// SourceRoot finds the directory of this project's go.mod: above the working directory,
+// the running program, or where that was compiled, from which go install takes it.
 func SourceRoot() (string, error) {
 	// What is unknown is "". With -trimpath the file's path is relative.
 	wd, _ := os.Getwd()
@@ -66,12 +65,10 @@ func CheckRoot(root string) error {
 		ErrNoSource, moduleGo, root))
 }
 
-var moduleLine = regexp.MustCompile(`(?m)^\s*module\s+` + moduleGo + `\s*$`)
-
 // isRoot tells whether dir has the project's go.mod.
 func isRoot(dir string) bool {
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	return err == nil && moduleLine.Match(data)
+	return err == nil && modfile.ModulePath(data) == moduleGo
 }
 
 // GuestProgram returns the path of the guest program for an architecture. It
