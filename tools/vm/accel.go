@@ -30,41 +30,29 @@ const (
 	KVM Accel = "kvm" // by the processor itself
 )
 
-// kvmDevice is how a user reaches KVM.
 const kvmDevice = "/dev/kvm"
 
-// Bounds of the guest that KVM is tried with. The same guest takes TCG little
-// more than a second.
+// Bounds of the guest that KVM is tried with, which takes TCG about a second.
 const (
 	probeTimeout = time.Minute
 	probeSilence = 10 * time.Second
 )
 
-// accelKind is the kind of the cache entries that hold choices.
-const accelKind = "accel"
-
 // Probe says how the accelerator is chosen.
 type Probe struct {
 	Arch arch.Arch
-	// Want is what the user asked for, kvm or tcg, which is then taken as it
-	// is; "" finds out.
-	Want string
+	Want string // what the user asked for, kvm or tcg; "" finds out
 	// Kernel is an ordinary kernel for Arch, which proves more than a guest of
-	// a few instructions. "" chooses TCG.
-	Kernel string
-	// KernelID tells that kernel from others in the cache of choices, such as the
-	// key of its build.
-	KernelID string
-	// Source is as in Guest.
-	Source string
+	// a few instructions; "" chooses TCG. KernelID tells it from others.
+	Kernel, KernelID string
+	Source           string // as in Guest
 }
 
 // Choice is which accelerator to use and why.
 type Choice struct {
 	Accel  Accel  `json:"accel"`
 	Reason string `json:"reason"`
-	// Cached says that an earlier call booted the guest.
-	Cached bool `json:"-"`
+	Cached bool   `json:"-"` // an earlier call booted the guest
 }
 
 // ChooseAccel finds out whether KVM runs an ordinary kernel here. A /dev/kvm
@@ -88,7 +76,15 @@ func ChooseAccel(ctx context.Context, c *cache.Cache, p Probe) (Choice, error) {
 	case p.Kernel == "":
 		return Choice{Accel: TCG, Reason: "no kernel to try KVM with yet"}, nil
 	}
-	return p.bootOnce(ctx, c)
+	version, err := QEMUVersion(ctx, p.Arch)
+	if err != nil {
+		return Choice{}, err
+	}
+	here := host.Read("")
+	key := cache.Key("result", p.Arch.Name, here.Kernel, version, here.CPU, p.KernelID)
+	choice, hit, err := cache.Result(ctx, c, "accel", key, func(ctx context.Context) (Choice, error) { return p.boot(ctx, c) })
+	choice.Cached = hit
+	return choice, err
 }
 
 // obstacle returns why KVM need not even be tried, "" if it may work.
@@ -102,20 +98,6 @@ func (p Probe) obstacle() string {
 	return ""
 }
 
-// bootOnce returns the cached choice, or makes it and caches it.
-func (p Probe) bootOnce(ctx context.Context, c *cache.Cache) (Choice, error) {
-	version, err := QEMUVersion(ctx, p.Arch)
-	if err != nil {
-		return Choice{}, err
-	}
-	here := host.Read("")
-	key := cache.Key("result", p.Arch.Name, here.Kernel, version, here.CPU, p.KernelID)
-	choice, hit, err := cache.Result(ctx, c, accelKind, key, func(ctx context.Context) (Choice, error) { return p.boot(ctx, c) })
-	choice.Cached = hit
-	return choice, err
-}
-
-// boot boots a guest with KVM.
 func (p Probe) boot(ctx context.Context, c *cache.Cache) (Choice, error) {
 	m := Machine{Arch: p.Arch, Accel: KVM, Kernel: p.Kernel}
 	o := Options{Timeout: probeTimeout, Silence: probeSilence, AllowWarnings: true}
@@ -131,10 +113,8 @@ func (p Probe) boot(ctx context.Context, c *cache.Cache) (Choice, error) {
 	return Choice{Accel: KVM, Reason: fmt.Sprintf("%s %s booted in %v", res.Hello.Machine, res.Hello.Kernel, took)}, nil
 }
 
-// ProbeWithoutKernel runs a guest of a few instructions with an accelerator,
-// for x86_64 as long as no kernel is built. It returns why that did not work,
-// "" if it did, which does not prove that a kernel boots; see ChooseAccel.
-// Errors are not the accelerator's.
+// ProbeWithoutKernel runs a guest of a few instructions of x86_64. It returns why that did
+// not work, "" if it did, which does not prove that a kernel boots.
 func ProbeWithoutKernel(ctx context.Context, accel Accel) (why string, err error) {
 	return probeWithoutKernel(ctx, accel, bareguest.Record, probeSilence)
 }
@@ -180,8 +160,7 @@ func KVMModule(a arch.Arch, accel Accel) string {
 	return a.KVMModules[0].Name
 }
 
-// QEMUVersion returns the first line of what an architecture's QEMU prints as
-// its version.
+// QEMUVersion returns the first line of what QEMU prints as its version.
 func QEMUVersion(ctx context.Context, a arch.Arch) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package vm boots a kernel in QEMU with one static program as init, streams
-// back what that program finds, and tells apart the ways in which that can
-// fail.
+// Package vm boots a kernel in QEMU with one static program as init, streams back what
+// that program finds, and tells apart the ways in which that can fail.
 //
-// Boot is the usual entry point: it builds the guest program and the initramfs
-// and calls Run. A Machine is what is started. Results come as records (package
-// wire) over virtio-serial; the serial console is kept for the log and searched
-// for the kernel's complaints. Everything that goes wrong in the guest, the
-// kernel or QEMU is a *Fault, which carries the last lines of the console and
-// the command that repeats the run.
+// Boot is the usual entry point. Results come as records (package wire) over
+// virtio-serial; the serial console is kept for the log and searched for the kernel's
+// complaints. Everything that goes wrong in the guest, the kernel or QEMU is a *Fault,
+// which carries the last lines of the console and the command that repeats the run.
 package vm
 
 import (
@@ -39,28 +36,15 @@ import (
 
 // Guest is what a machine is started for.
 type Guest struct {
-	// Job is what the guest program does. Its Modules are filled in from
-	// the field below.
-	Job wire.Job
-	// Modules are loaded before the job starts, each after those that it
-	// depends on.
-	Modules []Module
-	// Drivers are modules that are loaded before anything is mounted and the
-	// host is told, for kernels in which what that takes is not built in.
-	Drivers []Module
-	// ModuleDir is where modules that others depend on are looked for, unless
-	// it is "".
-	ModuleDir string
-	// Params are parameters of the modules that are loaded, or of the kernel.
-	Params []Param
-	// Files are what the job needs besides, such as static test programs.
-	Files []File
-	// Source is the directory of the guest program's source, see GuestProgram.
-	Source string
+	Job wire.Job // what the guest program does. Its modules are filled in
+	// Modules are loaded before the job starts, Drivers before anything is mounted
+	// and the host is told, for kernels in which what that takes is not built in.
+	Modules, Drivers []Module
+	ModuleDir        string  // where modules that others depend on are looked for; "" is nowhere
+	Params           []Param // parameters of the modules that are loaded, or of the kernel
+	Files            []File  // what the job needs besides, such as static test programs
+	Source           string  // the directory of the guest program's source, see GuestProgram
 }
-
-// guestModules is the directory of the modules in the guest.
-const guestModules = "modules"
 
 // initramfsName is what the initramfs is called in Options.KeepDir.
 const initramfsName = "initramfs.cpio"
@@ -95,8 +79,7 @@ func Boot(ctx context.Context, c *cache.Cache, m Machine, g Guest, o Options) (*
 	return res, err
 }
 
-// files returns the content of the initramfs, and what of the parameters is for the
-// kernel's command line.
+// files returns the content of the initramfs, and what is for the kernel's command line.
 func (g Guest) files(program string) (files []File, line []string, err error) {
 	modules, err := OrderModules(g.Modules, g.ModuleDir)
 	if err != nil {
@@ -105,7 +88,6 @@ func (g Guest) files(program string) (files []File, line []string, err error) {
 	if line, err = setParams(modules, g.Params); err != nil {
 		return nil, nil, err
 	}
-
 	drivers, err := OrderModules(g.Drivers, g.ModuleDir)
 	if err != nil {
 		return nil, nil, err
@@ -114,7 +96,7 @@ func (g Guest) files(program string) (files []File, line []string, err error) {
 	files = []File{{Path: "init", Mode: 0o755, Host: program}}
 	add := func(modules []Module) (list []wire.Module) {
 		for _, m := range modules {
-			f := File{Path: guestModules + "/" + filepath.Base(m.Host), Host: m.Host}
+			f := File{Path: "modules/" + filepath.Base(m.Host), Host: m.Host}
 			if !slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path }) {
 				files = append(files, f)
 			}
@@ -149,14 +131,10 @@ func memoryFile(name string, data []byte) (*os.File, error) {
 
 // File is a file of an initramfs.
 type File struct {
-	// Path is its path there: clean, slash-separated, with or without a leading
-	// slash.
-	Path string
-	// Mode are its permission bits; 0 is 0644.
-	Mode fs.FileMode
-	// Data is its content, unless Host is set.
+	Path string      // there: clean, with or without a leading slash
+	Mode fs.FileMode // its permission bits; 0 is 0644
+	// Its content is Data, or that of the file Host of this machine.
 	Data []byte
-	// Host is the path of a file of this machine with its content.
 	Host string
 }
 
@@ -205,7 +183,7 @@ func WriteInitramfs(w io.Writer, files []File) error {
 }
 
 func writeFile(cw *cpio.Writer, name string, f File) error {
-	mode := cmp.Or(f.Mode.Perm(), 0o644)
+	mode := cpio.FileMode(cmp.Or(f.Mode.Perm(), 0o644))
 	size, content := int64(len(f.Data)), io.Reader(bytes.NewReader(f.Data))
 	if f.Host != "" {
 		file, err := os.Open(f.Host)
@@ -226,8 +204,7 @@ func writeFile(cw *cpio.Writer, name string, f File) error {
 		return fmt.Errorf("%s has %d bytes, more than the format's %d", f.Host, size, int64(maxFile))
 	}
 
-	h := &cpio.Header{Name: name, Mode: cpio.TypeReg | cpio.FileMode(mode), Links: 1, Size: size}
-	if err := cw.WriteHeader(h); err != nil {
+	if err := cw.WriteHeader(&cpio.Header{Name: name, Mode: cpio.TypeReg | mode, Links: 1, Size: size}); err != nil {
 		return err
 	}
 	n, err := io.Copy(cw, content)
@@ -239,14 +216,11 @@ func writeFile(cw *cpio.Writer, name string, f File) error {
 
 // Module is a kernel module file of this machine.
 type Module struct {
-	// Host is the path of the .ko file, not compressed.
-	Host string
-	// Args are its parameters, as insmod takes them.
-	Args string
+	Host string // path of the .ko file, not compressed
+	Args string // its parameters, as insmod takes them
 }
 
-// dependencies returns the names of the modules that the module in a file depends
-// on.
+// dependencies returns the names of the modules that a module depends on.
 func dependencies(file string) ([]string, error) {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -264,8 +238,7 @@ func dependencies(file string) ([]string, error) {
 	return parseDepends(data), nil
 }
 
-// parseDepends reads the content of a .modinfo section: name=value, each
-// ended by one NUL or more.
+// parseDepends reads a .modinfo section: name=value, each ended by one NUL or more.
 func parseDepends(modinfo []byte) []string {
 	var depends []string
 	for field := range strings.SplitSeq(string(modinfo), "\x00") {
@@ -276,8 +249,7 @@ func parseDepends(modinfo []byte) []string {
 	return depends
 }
 
-// canonical is how the kernel names a module: file names may have a dash where
-// names have an underscore.
+// canonical is how the kernel names a module, whose file may have a dash for an underscore.
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // moduleName is the kernel's name for the module in a file.
@@ -285,15 +257,14 @@ func moduleName(file string) string {
 	return canonical(strings.TrimSuffix(filepath.Base(file), ".ko"))
 }
 
-// OrderModules returns modules in an order in which they can be loaded: each
-// after those that it depends on, otherwise as given. A dependency that is not
-// in the list is looked for below dir, unless that is "".
+// OrderModules returns modules each after those that it depends on, otherwise as given.
+// A dependency that is not in the list is looked for below dir, unless that is "".
 func OrderModules(modules []Module, dir string) ([]Module, error) {
 	pool, err := modulePool(dir)
 	if err != nil {
 		return nil, err
 	}
-	given := make(map[string]Module)
+	given := map[string]Module{}
 	for _, m := range modules {
 		name := moduleName(m.Host)
 		if _, ok := given[name]; ok {
@@ -311,10 +282,7 @@ func OrderModules(modules []Module, dir string) ([]Module, error) {
 		} else if found {
 			return fmt.Errorf("modules: %s and %s depend on each other", from, name)
 		}
-		m, ok := given[name]
-		if !ok {
-			m.Host = pool[name]
-		}
+		m := cmp.Or(given[name], Module{Host: pool[name]})
 		if m.Host == "" {
 			return fmt.Errorf("modules: %s depends on %s, which has no file", from, name)
 		}

@@ -13,17 +13,14 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// Limits of what is kept of a console, in bytes.
+// Limits in bytes.
 const (
-	// maxConsole bounds the console that is kept.
-	maxConsole = 1 << 20
-	// maxConsoleLine bounds a line that is searched for splats.
-	maxConsoleLine = 4 << 10
+	maxConsole     = 1 << 20 // of the console that is kept
+	maxConsoleLine = 4 << 10 // of a line that is searched for splats
 )
 
-// console keeps a bounded part of what a serial port sends and looks for splats
-// line by line, so that a fault is seen as it arises. It is safe for use by
-// several goroutines.
+// console keeps a bounded part of what a serial port sends and looks for splats, so that
+// a fault is seen as it arises. It is safe for use by several goroutines.
 type console struct {
 	live io.Writer // gets everything as it comes; may be nil
 
@@ -31,15 +28,14 @@ type console struct {
 	kept  *wire.Excerpt
 	part  []byte // of the line that is not yet complete
 	seen  splatFinder
-	guest string // why the guest program gave up, "" if it did not say
+	guest string // why the guest program gave up, "" if it did not say; for after close
 }
 
 func newConsole(limit int, live io.Writer) *console {
 	return &console{kept: wire.NewExcerpt(limit), live: live}
 }
 
-// Write never fails: a full disk behind live must not hide what the kernel
-// printed.
+// Write never fails: a full disk behind live must not hide what the kernel printed.
 func (c *console) Write(p []byte) (int, error) {
 	if c.live != nil {
 		_, _ = c.live.Write(p)
@@ -62,7 +58,6 @@ func (c *console) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// endLine searches the line that is complete.
 func (c *console) endLine() {
 	c.seen.addLine(c.part)
 	if c.guest == "" && bytes.HasPrefix(c.part, []byte(wire.FatalPrefix)) {
@@ -80,7 +75,6 @@ func (c *console) close() {
 	}
 }
 
-// splats returns what was found so far.
 func (c *console) splats() []Splat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,13 +84,6 @@ func (c *console) splats() []Splat {
 // fatal tells whether the kernel has printed that it will not go on.
 func (c *console) fatal() bool {
 	return slices.ContainsFunc(c.splats(), func(s Splat) bool { return s.Kind.endsKernel() })
-}
-
-// guestReason returns why the guest program gave up.
-func (c *console) guestReason() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.guest
 }
 
 func (c *console) text() string {
@@ -123,8 +110,7 @@ func excerpt(text string, about FaultKind, isSplat bool) []string {
 			lines[i] = lines[i][:512] + "..."
 		}
 	}
-	// Lines are looked for by their text: what was left out of the middle has
-	// moved the numbers.
+	// By their text: what was left out of the middle has moved the numbers.
 	first := slices.IndexFunc(lines, func(l string) bool {
 		return slices.ContainsFunc(messages([]byte(l)), func(m message) bool { kind, _ := findSplat(m.text); return kind == about })
 	})

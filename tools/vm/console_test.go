@@ -143,7 +143,7 @@ func FuzzConsole(f *testing.F) {
 		if n := len(whole.text()); n > 4096+64 {
 			t.Fatalf("%d bytes are kept", n)
 		}
-		f := evidence{good: true, guest: whole.guestReason(), result: &Result{Splats: whole.splats(), Console: whole.text()}, streamErr: errTest}.fault()
+		f := evidence{good: true, guest: whole.guest, result: &Result{Splats: whole.splats(), Console: whole.text()}, streamErr: errTest}.fault()
 		if f == nil || len(f.Lines) > splatLines || strings.ContainsAny(f.Error(), "\x00\x1b\r") {
 			t.Fatalf("a fault that cannot be shown: %+v", f)
 		}

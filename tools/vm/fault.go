@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,23 +41,16 @@ func (k FaultKind) endsKernel() bool { return k != KernelWarning && k != Checker
 
 // Fault is everything that can go wrong between QEMU's start and its end.
 type Fault struct {
-	Kind FaultKind
-	// Arch is the name of the guest's architecture.
-	Arch string
-	// Title says in one line what happened.
-	Title string
-	// Splats are all complaints of the kernel, in order.
-	Splats []Splat
-	// Lines are the lines of the console that tell most.
-	Lines []string
-	// Stderr is what QEMU itself printed, bounded.
-	Stderr string
-	// Console is the path of the kept console, "" if none was kept.
+	Kind   FaultKind
+	Arch   string   // the name of the guest's architecture
+	Title  string   // what happened, in one line
+	Splats []Splat  // all complaints of the kernel, in order
+	Lines  []string // those of the console that tell most
+	Stderr string   // what QEMU itself printed, bounded
+	// Paths of the console and of the guest's memory, "" if they were not kept.
 	Console string
-	// Core is the path of the guest's memory, "" if it was not kept.
-	Core string `json:",omitempty"`
-	// Command repeats the run, quoted for a shell.
-	Command string
+	Core    string `json:",omitempty"`
+	Command string // repeats the run, quoted for a shell
 	// Err is the error underneath, nil if there is none: of the record stream,
 	// or if a job failed the guest's, which wraps a code such as wire.ErrAttach.
 	Err error
@@ -72,44 +66,31 @@ func (f *Fault) Error() string {
 	if text := strings.TrimSpace(f.Stderr); text != "" {
 		b.WriteString("\n  QEMU says:\n    " + strings.ReplaceAll(text, "\n", "\n    "))
 	}
-	switch {
-	case len(f.Lines) > 0:
+	if len(f.Lines) > 0 {
 		b.WriteString("\n  the console:\n    " + strings.Join(f.Lines, "\n    "))
-	case f.Kind != QEMUFailed:
+	} else if f.Kind != QEMUFailed {
 		b.WriteString("\n  the console is empty")
 	}
-	if f.Console != "" {
-		b.WriteString("\n  all of the console: " + f.Console)
-	}
-	if f.Core != "" {
-		b.WriteString("\n  the guest's memory: " + f.Core)
-	}
-	if f.Command != "" {
-		b.WriteString("\n  to repeat it: " + f.Command)
+	for _, more := range [][2]string{{"all of the console", f.Console}, {"the guest's memory", f.Core}, {"to repeat it", f.Command}} {
+		if more[1] != "" {
+			fmt.Fprintf(&b, "\n  %s: %s", more[0], more[1])
+		}
 	}
 	return b.String()
 }
 
-// Unwrap returns the error underneath.
 func (f *Fault) Unwrap() error { return f.Err }
 
 // Infrastructure tells whether QEMU or this machine is to blame, so that the
 // fault says nothing about a patch. Time that ran out does not count: a kernel
 // that is too slow looks the same.
-func (f *Fault) Infrastructure() bool {
-	return f.Kind == QEMUFailed || f.Kind == AccelFailed
-}
+func (f *Fault) Infrastructure() bool { return f.Kind == QEMUFailed || f.Kind == AccelFailed }
 
 // ExitCode returns exit.TimedOut when time ran out, exit.CheckFailed when the
 // guest did its job and the job failed, exit.BootFailed otherwise.
 func (f *Fault) ExitCode() int {
-	switch f.Kind {
-	case Deadline:
-		return exit.TimedOut
-	case JobFailed:
-		return exit.CheckFailed
-	}
-	return exit.BootFailed
+	codes := map[FaultKind]int{Deadline: exit.TimedOut, JobFailed: exit.CheckFailed}
+	return cmp.Or(codes[f.Kind], exit.BootFailed)
 }
 
 // evidence is all that is known of a run that is over.
@@ -132,16 +113,15 @@ var accelComplaints = []string{
 	"Could not access KVM kernel module", "KVM_GET_SUPPORTED_CPUID failed", "error: failed to set MSR",
 }
 
-// fault returns what went wrong, nil if nothing did.
 func (e evidence) fault() *Fault {
 	kind, title, err := e.classify()
 	if kind == "" {
 		return nil
 	}
-	about := slices.IndexFunc(e.result.Splats, func(s Splat) bool { return s.Kind == kind && s.Title == title })
+	isSplat := slices.ContainsFunc(e.result.Splats, func(s Splat) bool { return s.Kind == kind && s.Title == title })
 	return &Fault{
 		Kind: kind, Title: progress.Printable(title), Err: err, Splats: e.result.Splats, Stderr: progress.Printable(e.stderr),
-		Lines: excerpt(e.result.Console, kind, about >= 0), Command: e.result.Command,
+		Lines: excerpt(e.result.Console, kind, isSplat), Command: e.result.Command,
 	}
 }
 

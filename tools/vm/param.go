@@ -17,12 +17,10 @@ type Param struct{ Module, Name, Value string }
 // String is the parameter as it is typed.
 func (p Param) String() string { return p.Module + "." + p.Name + "=" + p.Value }
 
-// MaxParams bounds the combinations of parameters.
-const MaxParams = 64
-
 // CombineParams reads texts such as kvm_amd.npt=0,1 and returns all combinations of
 // their values, one without any for no text.
 func CombineParams(texts []string) ([][]Param, error) {
+	const most = 64
 	combined := [][]Param{nil}
 	for _, text := range texts {
 		name, values, ok := strings.Cut(text, "=")
@@ -39,8 +37,8 @@ func CombineParams(texts []string) ([][]Param, error) {
 				next = append(next, append(slices.Clone(before), Param{module, name, v}))
 			}
 		}
-		if combined = next; len(combined) > MaxParams {
-			return nil, fmt.Errorf("parameters: expected %d combinations of them at most, found %d", MaxParams, len(combined))
+		if combined = next; len(combined) > most {
+			return nil, fmt.Errorf("parameters: expected %d combinations of them at most, found %d", most, len(combined))
 		}
 	}
 	return combined, nil

@@ -16,35 +16,24 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// Defaults of Options.
 const (
-	DefaultTimeout = 2 * time.Minute
-	DefaultSilence = 45 * time.Second
-)
-
-// Bounds of how long QEMU may take to end after it has no more to do.
-const (
+	// How long QEMU may take to end after it has no more to do.
 	settleEnd   = 2 * time.Second // after records that cannot be trusted
 	settleFatal = 3 * time.Second // after the kernel printed that it will not go on
-)
 
-// stderrLimit bounds what is kept of what QEMU itself prints, in bytes.
-const stderrLimit = 16 << 10
+	stderrLimit = 16 << 10 // bytes that are kept of what QEMU itself prints
+)
 
 // Options say how a machine is run.
 type Options struct {
-	// Timeout bounds the whole run; 0 is DefaultTimeout.
+	// Timeout bounds the whole run; 0 is two minutes.
 	Timeout time.Duration
-	// Silence is how long neither console nor records may go on before the
-	// guest counts as hung; 0 is DefaultSilence. Time in which QEMU waited for
-	// a processor of a busy host does not count, within limits. A job without
-	// heartbeats needs as long as its longest step.
-	Silence time.Duration
-	// AllowWarnings is for kernels that may warn and go on; the warnings are in
-	// Result.Splats.
-	AllowWarnings bool
-	// OnRecord is called with every record, in order, as it
-	// arrives, unless it is nil. An error ends the run.
+	// Silence is how long neither console nor records may go on before the guest counts
+	// as hung; 0 is 45 s. Waiting of QEMU's for a busy host does not count, within limits.
+	// A job without heartbeats needs as long as its longest step.
+	Silence       time.Duration
+	AllowWarnings bool // for kernels that may warn and go on
+	// OnRecord, unless nil, is called with every record as it arrives. An error ends the run.
 	OnRecord func(wire.Record) error
 	// Console gets the console as it comes, unless it is nil.
 	Console io.Writer
@@ -56,24 +45,18 @@ type Options struct {
 	// Core is a file that the guest's memory is written to, as an ELF file for gdb and
 	// crash, if its kernel panics; "" is none.
 	Core string
-	// KeepDir is a directory of this run's own, created if needed, in which
-	// console.log is kept and, by Boot after a fault, the initramfs, so that
-	// the run can be repeated by hand. "" keeps nothing.
+	// KeepDir is a directory of this run's own for console.log and, by Boot after a fault,
+	// the initramfs, so that the run can be repeated by hand; "" keeps nothing.
 	KeepDir string
 }
 
 // Result is a run that came to its end record.
 type Result struct {
-	Hello wire.Hello
-	End   wire.End
-	// Splats are complaints of the kernel: warnings only, unless Run
-	// returned a Fault as well.
-	Splats []Splat
-	// Console is the kept part of the console.
-	Console string
-	// Command repeats the run, quoted for a shell; "" if somebody talked to the
-	// guest.
-	Command string
+	Hello   wire.Hello
+	End     wire.End
+	Splats  []Splat // warnings only, unless Run returned a Fault as well
+	Console string  // the kept part of it
+	Command string  // repeats the run, quoted for a shell; "" of a guest that was talked to
 	Timing  Timing
 }
 
@@ -84,12 +67,10 @@ type Timing struct {
 	Gone  time.Duration `json:"gone_ns"`  // QEMU was gone
 }
 
-// Run starts the machine, collects its records and returns when QEMU is gone.
-//
-// The error is a *Fault for everything that went wrong in QEMU, the kernel or
-// the guest; then the Result, never nil once QEMU ran, holds what arrived but
-// proves nothing. It wraps ctx.Err() when ctx ended, OnRecord's error when that
-// failed. QEMU has ended and left nothing behind in every case.
+// Run starts the machine, collects its records and returns when QEMU is gone, with
+// nothing left behind. The error is a *Fault for everything that went wrong in QEMU, the
+// kernel or the guest; then the Result, never nil once QEMU ran, holds what arrived but
+// proves nothing. It wraps ctx.Err() when ctx ended, OnRecord's error when that failed.
 func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
 	defer func() {
 		if _, explained := errors.AsType[*Fault](err); err != nil && !explained {
@@ -100,7 +81,7 @@ func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
 	if err := cmp.Or(m.check(), ctx.Err()); err != nil {
 		return nil, err
 	}
-	o.Timeout, o.Silence = cmp.Or(o.Timeout, DefaultTimeout), cmp.Or(o.Silence, DefaultSilence)
+	o.Timeout, o.Silence = cmp.Or(o.Timeout, 2*time.Minute), cmp.Or(o.Silence, 45*time.Second)
 	if o.KeepDir != "" {
 		if err := os.MkdirAll(o.KeepDir, 0o755); err != nil {
 			return nil, err
@@ -123,21 +104,19 @@ func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
 	return r.start(ctx)
 }
 
-// run is one run under way.
 type run struct {
-	m       Machine
-	o       Options
-	console *console
-	stderr  *wire.Excerpt
-	started time.Time
-	// progress holds a token after a sign of life of the guest.
-	progress chan struct{}
+	m        Machine
+	o        Options
+	console  *console
+	stderr   *wire.Excerpt
+	started  time.Time
+	progress chan struct{} // holds a token after a sign of life of the guest
 	res      *Result
 
 	collected chan struct{} // closed after the end record or an error
 	drained   chan struct{} // closed when nothing more can come
-	// What the reader of records found; valid once drained is closed, the
-	// others once collected is.
+	// What the reader of records found; streamErr once drained is closed, the others once
+	// collected is.
 	streamErr error // why the end record is missing, nil if it came
 	recordErr error // of OnRecord
 	whole     bool  // the end record came
@@ -213,7 +192,7 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 	how, good := p.ended()
 	fault := evidence{
 		stopped: stopped, ended: how, good: good, shutdown: mon.shutdown, where: where, streamErr: r.streamErr,
-		guest: r.console.guestReason(), stderr: r.stderr.String(), result: r.res, options: r.o,
+		guest: r.console.guest, stderr: r.stderr.String(), result: r.res, options: r.o,
 	}.fault()
 	if fault == nil {
 		return r.res, nil
@@ -236,7 +215,6 @@ const (
 	stopContext                   // the caller's context ended
 )
 
-// watch returns when QEMU is gone or has to be ended.
 func (r *run) watch(ctx context.Context, p *process) stopReason {
 	timeout := time.NewTimer(r.o.Timeout)
 	defer timeout.Stop()
@@ -300,7 +278,6 @@ func (r *run) read(f io.Reader) {
 	_, _ = io.Copy(io.Discard, f)
 }
 
-// add adds a record to the result.
 func (r *run) add(rec wire.Record) error {
 	switch {
 	case rec.Hello != nil:

@@ -16,14 +16,11 @@ import (
 
 // Splat is a complaint of the kernel on its console.
 type Splat struct {
-	// Kind is one of KernelPanic, KernelOops, KernelWarning, CheckerFailed, NoInit
-	// and InitDied.
-	Kind FaultKind `json:"kind"`
+	Kind FaultKind `json:"kind"` // one of those in splats.toml
 	// Title is its first line, without time stamp, and the function that it
 	// happened in where a later line says so.
 	Title string `json:"title"`
-	// Line is where it begins, counted from 1 in lines of the console.
-	Line int `json:"line"`
+	Line  int    `json:"line"` // where it begins, counted from 1 in lines of the console
 	// By are the contexts that made the accesses of a data race, as KCSAN names
 	// them: "task 12", "interrupt". nil is not a data race.
 	By []string `json:"by,omitempty"`
@@ -31,15 +28,13 @@ type Splat struct {
 	// of a WARN_ON() and the like; "" where the kernel does not say.
 	Func  string `json:"func,omitempty"`
 	Where string `json:"where,omitempty"`
-	// About tells it from others of its title: the condition or the text of a
-	// WARN_ON(), the lock of a report of lockdep, who allocated what leaked. "" is
-	// not known.
+	// About tells it from others of its title, if known: the condition or the text of a
+	// WARN_ON(), the lock of a report of lockdep, who allocated what leaked.
 	About string `json:"about,omitempty"`
 }
 
-// Same tells whether two kernels complain of the same. A WARN_ON() is known by its
-// function and its condition: lines move, and any task on any processor may be the
-// one that runs into it.
+// Same tells whether two kernels complain of the same. A WARN_ON() is known by its function
+// and condition: lines move, and any task on any processor may run into it.
 func (s Splat) Same(o Splat) bool {
 	if s.About != "" && o.About != "" && lasting(s.About) != lasting(o.About) {
 		return false
@@ -57,8 +52,7 @@ func ownName(function string) string {
 }
 
 var (
-	// digits differ from one boot and one build to the next: addresses, lines,
-	// processors, processes.
+	// digits differ from one boot to the next: addresses, lines, processors, processes.
 	digits = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9a-f]{8,}|[0-9]+`)
 	// ofTask is the name of a task and its number, in the forms of the kernel's
 	// headings. A name may have any characters.
@@ -71,12 +65,11 @@ func lasting(text string) string {
 }
 
 const (
-	// kcsanTitle begins the report of a data race.
-	kcsanTitle = "BUG: KCSAN: "
-	// leakTitle begins that of a leak.
-	leakTitle = "kmemleak: unreferenced object "
-	// lockdepOff is in place of the locks that a task holds.
-	lockdepOff = "INFO: lockdep is turned off"
+	kcsanTitle = "BUG: KCSAN: "                   // begins the report of a data race
+	leakTitle  = "kmemleak: unreferenced object " // that of a leak
+	lockdepOff = "INFO: lockdep is turned off"    // is in place of the locks that a task holds
+	cutHere    = "------------[ cut here ]------------"
+	endMark    = "---[ end " // ends a report, which may begin at cutHere
 )
 
 //go:embed splats.toml
@@ -109,8 +102,7 @@ var (
 	// accessBy is one side of a data race: write to 0xffff888100a3c1d8 of 4
 	// bytes by task 12 on cpu 1:
 	accessBy = regexp.MustCompile(`^(?:[a-z -]+)(?: \([a-z, ]+\))? to 0x[0-9a-f]+ of \d+ bytes by (interrupt|task \d+) on cpu \d+:$`)
-	// lockAt is the lock that lockdep complains of, rcuAt the code without
-	// protection by RCU.
+	// lockAt is the lock that lockdep complains of, rcuAt code that RCU does not protect.
 	lockAt = regexp.MustCompile(`^[0-9a-f]{8,} (\(.+?\))\{.*\}-\{\d+:\d+\}, at: ([\w.]+)\+0x`)
 	rcuAt  = regexp.MustCompile(`^(\S+):\d+ (suspicious .*!)$`)
 	// calledAt is a line of the backtrace of a leak.
@@ -127,9 +119,8 @@ type message struct {
 // stamp is what printk puts before a message: [    1.234567][    T1] ...
 var stamp = regexp.MustCompile(`\[ *(\d+\.\d+)\](?:\[ *([TC]\d+)\])? ?`)
 
-// messages cuts up a line of the console. A program may leave text without a
-// newline, and the kernel's message follows it: a time stamp begins a message
-// wherever it is.
+// messages cuts up a line of the console. A program may leave text without a newline
+// before the kernel's message: a time stamp begins a message wherever it is.
 func messages(line []byte) []message {
 	text := strings.TrimRight(string(line), "\r\n")
 	var all []message
@@ -163,8 +154,7 @@ func findSplat(msg string) (kind FaultKind, ok bool) {
 	return "", false
 }
 
-// maxSplats bounds how many warnings of one console are kept, and how many of
-// the other splats.
+// maxSplats bounds how many warnings are kept, and how many of the other splats.
 const maxSplats = 64
 
 // splatFinder finds the splats of a console, a line at a time.
@@ -178,7 +168,6 @@ type splatFinder struct {
 	warnings, fatal int // number found, kept or not
 }
 
-// addLine searches the next line of the console.
 func (s *splatFinder) addLine(line []byte) {
 	s.lines++
 	for _, m := range messages(line) {
@@ -186,12 +175,6 @@ func (s *splatFinder) addLine(line []byte) {
 		s.remember(m)
 	}
 }
-
-// cutHere precedes a WARN_ON() or BUG() and what it says, endMark ends the report.
-const (
-	cutHere = "------------[ cut here ]------------"
-	endMark = "---[ end "
-)
 
 // remember keeps what may turn out to be a warning's condition.
 func (s *splatFinder) remember(m message) {
@@ -206,9 +189,8 @@ func (s *splatFinder) remember(m message) {
 	}
 }
 
-// condition returns what a WARN_ON() printed before its heading. At the console's
-// log level "cut here" may be missing: then it is the message just before, of the
-// same task.
+// condition returns what a WARN_ON() printed before its heading. If the console's log level
+// hides "cut here", it is the message just before, of the same task.
 func (s *splatFinder) condition(m message) string {
 	const most, maxLines = 0.01, 3 // seconds, lines
 	text := s.last.text
@@ -220,7 +202,6 @@ func (s *splatFinder) condition(m message) string {
 	return progress.Printable(strings.TrimSpace(text))
 }
 
-// add looks at a message.
 func (s *splatFinder) add(m message) {
 	if kind, ok := findSplat(m.text); ok {
 		// An oops is announced by several lines, such as BUG: and Oops:. What turned
@@ -249,8 +230,7 @@ func (s *splatFinder) add(m message) {
 	}
 }
 
-// detail takes from a later line of its report what it lacks, and tells whether
-// more is to come.
+// detail takes what it lacks from a later line of its report.
 func (s *Splat) detail(text string) (more bool) {
 	if strings.HasPrefix(s.Title, kcsanTitle) {
 		if m := accessBy.FindStringSubmatch(text); m != nil {

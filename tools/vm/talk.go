@@ -16,8 +16,7 @@ type talk struct {
 	heard        sync.WaitGroup // until all that the guest said has been written
 }
 
-// connect makes the connections that the options ask for, and gives the machine its
-// ends of them.
+// connect makes the connections that the options ask for, and gives the machine its ends.
 func (r *run) connect() (t *talk, err error) {
 	t = &talk{}
 	if r.o.Terminal != nil {
@@ -56,7 +55,6 @@ func (t *talk) started() {
 	t.theirs = nil
 }
 
-// close ends the connections.
 func (t *talk) close() {
 	t.started()
 	t.heard.Wait()
@@ -65,7 +63,6 @@ func (t *talk) close() {
 	}
 }
 
-// socketPair returns the two ends of a connection.
 func socketPair(name string) (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

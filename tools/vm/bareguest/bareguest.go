@@ -28,8 +28,7 @@ const (
 	start  = base + header + zeros
 )
 
-// Ports that a guest writes to: the serial console, and the debug port of
-// records.
+// Ports that a guest writes to.
 const (
 	Serial  = 0x3f8
 	records = 0xe9
@@ -74,8 +73,7 @@ func Records(records ...wire.Record) (string, error) {
 	return b.String(), nil
 }
 
-// Write writes a kernel image made of parts to a file: ELF32 with a note that says
-// where PVH enters.
+// Write writes a kernel image made of parts: ELF32 with a note that says where PVH enters.
 func Write(file string, parts ...Code) error {
 	code := slices.Concat(parts...)
 	note := []uint32{4, 4, 18 /* XEN_ELFNOTE_PHYS32_ENTRY */, 0x006e6558 /* Xen */, start}
