@@ -22,16 +22,6 @@ const (
 	NeedMemory int64 = 8 << 30  // bytes
 )
 
-// DoctorOptions say what to look at. Only List is needed.
-type DoctorOptions struct {
-	List *List
-	// CacheDir is where trees and kernels are kept.
-	CacheDir string
-	// ProbeKVM boots a guest with /dev/kvm and returns whether that works, and
-	// why not. It is called only where the device opens; nil is never called.
-	ProbeKVM func(ctx context.Context) (works bool, why string)
-}
-
 // Report is what Doctor found. It can be written as JSON.
 type Report struct {
 	Host  Host   `json:"host"`
@@ -77,12 +67,12 @@ var base = []Package{
 	{"gcc", "gcc", "compiles kernels"},
 }
 
-// Doctor describes the machine, what it lacks, and what can therefore be done
-// with it.
-func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
-	r := &Report{Host: Read(opts.CacheDir), KVM: ReadKVM("/dev/kvm"), Root: "root"}
-	if r.KVM.Opens && opts.ProbeKVM != nil {
-		r.KVM.Works, r.KVM.Why = opts.ProbeKVM(ctx)
+// Doctor describes the machine, what it lacks of a list, and what can be done with it.
+// probeKVM, unless nil, boots a guest with a /dev/kvm that opens, and says how that went.
+func Doctor(ctx context.Context, list *List, cacheDir string, probeKVM func(context.Context) (bool, string)) (*Report, error) {
+	r := &Report{Host: Read(cacheDir), KVM: ReadKVM("/dev/kvm"), Root: "root"}
+	if r.KVM.Opens && probeKVM != nil {
+		r.KVM.Works, r.KVM.Why = probeKVM(ctx)
 	}
 	if prefix, why := aptPrefix(ctx, os.Geteuid()); why != "" {
 		r.Root = why
@@ -90,7 +80,7 @@ func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
 		r.Root = "sudo"
 	}
 
-	all, err := opts.List.Packages(opts.List.Names()...)
+	all, err := list.Packages(list.Names()...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +91,7 @@ func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
 	}
 	for _, p := range all {
 		t := Tool{Package: p, Missing: slices.Contains(lacking, p)}
-		for _, g := range opts.List.Groups {
+		for _, g := range list.Groups {
 			if has(g.Packages, p.Name) {
 				t.Groups = append(t.Groups, g.Name)
 			}
@@ -114,12 +104,11 @@ func Doctor(ctx context.Context, opts DoctorOptions) (*Report, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	r.Jobs = r.jobs(opts.List)
+	r.Jobs = r.jobs(list)
 	return r, nil
 }
 
-// jobs returns what can be done, by groups of packages: building takes disk and
-// memory as well.
+// jobs returns what can be done with which packages; building takes disk and memory, too.
 func (r *Report) jobs(list *List) []Job {
 	var jobs []Job
 	for _, g := range list.Groups {
@@ -143,9 +132,6 @@ func (r *Report) jobs(list *List) []Job {
 	return jobs
 }
 
-// versionTimeout bounds how long a program may take to print its version.
-const versionTimeout = 30 * time.Second
-
 // version returns the first line that a program prints about its version, "" for
 // a header or a program that fails.
 func version(ctx context.Context, name string) string {
@@ -157,7 +143,7 @@ func version(ctx context.Context, name string) string {
 	if name == "go" {
 		arg = "version"
 	}
-	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	line, err := program.Version(ctx, path, arg)
 	if err != nil {

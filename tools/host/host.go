@@ -52,17 +52,15 @@ func readHost(root, cacheDir string) Host {
 		h.Memory, h.Available = limit, min(h.Available, limit-used)
 	}
 
-	// The directory need not exist yet.
-	free, err := cache.Free(cacheDir)
+	var err error
+	h.DiskFree, err = cache.Free(cacheDir)
 	for dir := cacheDir; err != nil && dir != filepath.Dir(dir); {
 		dir = filepath.Dir(dir)
-		free, err = cache.Free(dir)
+		h.DiskFree, err = cache.Free(dir)
 	}
-	h.DiskFree = free
 	return h
 }
 
-// field returns the value of the first line that has this key.
 func field(data []byte, key, sep string) string {
 	for line := range strings.Lines(string(data)) {
 		if k, v, ok := strings.Cut(line, sep); ok && strings.TrimSpace(k) == key {
@@ -101,8 +99,8 @@ func cgroupMemory(read func(string) []byte) (limit, used int64, ok bool) {
 type KVM struct {
 	Present bool `json:"present"` // /dev/kvm exists
 	Opens   bool `json:"opens"`   // and this user may open it
-	// Works says that a guest booted with it. A device that opens proves
-	// nothing: some hosts offer one that hangs on an ordinary kernel.
+	// Works says that a guest booted with it: some hosts offer a device that opens
+	// and hangs on an ordinary kernel.
 	Works bool   `json:"works"`
 	Why   string `json:"why"` // in words
 }
@@ -113,13 +111,10 @@ func ReadKVM(device string) KVM {
 	if err != nil || info.Mode()&fs.ModeCharDevice == 0 {
 		return KVM{Why: device + " does not exist"}
 	}
-	k := KVM{Present: true}
 	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		k.Why = device + " cannot be opened: " + err.Error() + "; is this user in the group kvm?"
-		return k
+		return KVM{Present: true, Why: device + " cannot be opened: " + err.Error() + "; is this user in the group kvm?"}
 	}
 	unix.Close(fd)
-	k.Opens, k.Why = true, "it opens; no guest was booted with it"
-	return k
+	return KVM{Present: true, Opens: true, Why: "it opens; no guest was booted with it"}
 }

@@ -368,8 +368,7 @@ func TestDoctor(t *testing.T) {
 		"dpkg-query": dpkgQuery, "test-qemu": `echo; echo "QEMU emulator version 7.2"`, "git": "echo git version 2",
 		"go": `echo "go $1"`, "make": "", "gcc": "exit 1", "apt-get": "", "sudo": "",
 	})
-	opts := DoctorOptions{List: parse(t), CacheDir: filepath.Join(t.TempDir(), "not", "there", "yet")}
-	r, err := Doctor(t.Context(), opts)
+	r, err := Doctor(t.Context(), parse(t), filepath.Join(t.TempDir(), "not", "there", "yet"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,7 @@ func (l *List) Install(ctx context.Context, log *progress.Log, groups ...string)
 	return lacking, nil
 }
 
-// aptPrefix returns what comes before apt-get, nothing or sudo, or why packages
-// cannot be installed.
+// aptPrefix returns what comes before apt-get, nothing or sudo, or why it cannot be run.
 func aptPrefix(ctx context.Context, uid int) (prefix []string, why string) {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return nil, "it has no apt-get to install them with"
@@ -65,18 +64,13 @@ func aptPrefix(ctx context.Context, uid int) (prefix []string, why string) {
 	return []string{"sudo", "-n"}, ""
 }
 
-// aptLockTimeout is how long apt waits for another apt, such as the one that
-// updates a machine when it starts.
-const aptLockTimeout = 5 * time.Minute
-
-// aptGet returns the command line of apt-get.
 func aptGet(prefix []string, verb ...string) []string {
-	// sudo passes no environment on. needrestart would ask which services to
-	// restart.
+	const lockTimeout = 5 * time.Minute // for another apt, such as that of a machine that starts
+	// sudo passes no environment on. needrestart would ask about services.
 	args := append(prefix[:len(prefix):len(prefix)],
 		"env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "LC_ALL=C.UTF-8",
 		"apt-get", "--yes", "--quiet",
-		fmt.Sprintf("--option=DPkg::Lock::Timeout=%d", int(aptLockTimeout.Seconds())),
+		fmt.Sprintf("--option=DPkg::Lock::Timeout=%d", int(lockTimeout.Seconds())),
 		"--option=Dpkg::Options::=--force-confdef", "--option=Dpkg::Options::=--force-confold")
 	return append(args, verb...)
 }
@@ -102,13 +96,10 @@ func installPackages(ctx context.Context, prefix []string, packages []Package, s
 		err, strings.ReplaceAll(out, "\n", "\n    "), Command(packages)))
 }
 
-// keptLines is how much of apt's output an error shows.
-const keptLines = 15
-
-// runApt runs apt-get and returns the last lines of its output. It is in the
-// terminal's process group: a Ctrl-C reaches it also through sudo, and it then
-// stops where dpkg can be stopped.
+// runApt runs apt-get and returns the last lines of its output. A Ctrl-C reaches it
+// also through sudo, and it then stops where dpkg can be stopped.
 func runApt(ctx context.Context, args []string, step *progress.Step) (string, error) {
+	const keptLines = 15 // that an error shows
 	var tail []string
 	apt := program.Program{
 		Name: args[0], InheritEnv: true, Foreground: true, Stop: syscall.SIGINT, Grace: time.Minute,

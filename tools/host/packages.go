@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package host describes this machine, finds out which packages it lacks, and
-// installs them.
+// Package host describes this machine, and installs the packages that it lacks.
 package host
 
 import (
@@ -23,11 +22,9 @@ import (
 // Package is a Debian package that something needs.
 type Package struct {
 	Name string `json:"name" toml:"name"`
-	// Provides can be looked for on a machine without dpkg: a program, or a
-	// header in angle brackets.
+	// Provides can be found without dpkg: a program, or a header in angle brackets.
 	Provides string `json:"provides" toml:"provides"`
-	// Why is what it is needed for.
-	Why string `json:"why" toml:"why"`
+	Why      string `json:"why" toml:"why"` // what it is needed for
 }
 
 // Group is a list of packages that are needed for one purpose.
@@ -84,7 +81,6 @@ func (l *List) check() error {
 	return nil
 }
 
-// has reports whether a package of that name is among packages.
 func has(packages []Package, name string) bool {
 	return slices.ContainsFunc(packages, func(p Package) bool { return p.Name == name })
 }
@@ -137,15 +133,13 @@ func missing(ctx context.Context, packages []Package) ([]Package, error) {
 	args := append([]string{"--show", "--showformat=${Package} ${db:Status-Status}\n"}, strings.Fields(names(lacking))...)
 	out, _, _ := program.Program{Name: "dpkg-query"}.Run(ctx, args...)
 	installed := strings.Split(string(out), "\n")
-	// A program that dpkg has installed but that is not in PATH cannot be run
-	// all the same.
+	// A program that dpkg has installed but that is not in PATH cannot be run.
 	return slices.DeleteFunc(lacking, func(p Package) bool {
 		return strings.HasPrefix(p.Provides, "<") && slices.Contains(installed, p.Name+" installed")
 	}), ctx.Err()
 }
 
-// found reports whether what the package provides is on the machine, whose
-// root directory is root.
+// found reports whether what the package provides is on the machine with that root.
 func (p Package) found(root string) bool {
 	header, isHeader := strings.CutPrefix(strings.TrimSuffix(p.Provides, ">"), "<")
 	if !isHeader {

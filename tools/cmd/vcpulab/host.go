@@ -60,7 +60,7 @@ type doctorCmd struct{}
 
 // Run prints what can be done on this machine, and what it lacks.
 func (doctorCmd) Run(ctx context.Context, l *lab, list *host.List) error {
-	r, err := host.Doctor(ctx, host.DoctorOptions{List: list, CacheDir: l.cache.Dir(), ProbeKVM: l.probeKVM})
+	r, err := host.Doctor(ctx, list, l.cache.Dir(), l.probeKVM)
 	if err != nil {
 		return err
 	}
