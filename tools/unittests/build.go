@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,19 +28,16 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// kind is the name of these builds in the cache.
-const kind = "unittests"
-
-// config is where x86's tests are listed.
-const config = "x86/unittests.cfg"
+const (
+	kind   = "unittests"         // of these builds in the cache
+	config = "x86/unittests.cfg" // where x86's tests are listed
+)
 
 // Suite is a set of built tests and the files that a guest needs to run them.
 type Suite struct {
-	Tests []selftest.Test
-	// Skipped maps tests that cannot run here to the reason.
-	Skipped map[string]string
-	// Files are QEMU and what it loads.
-	Files []vm.File
+	Tests   []selftest.Test
+	Skipped map[string]string // the tests that cannot run here, and why
+	Files   []vm.File         // QEMU and what it loads
 }
 
 // Build builds the tests for x86_64 in dir, a tree of kvm-unit-tests, which is only read,
@@ -139,14 +137,10 @@ func (e Entry) test(file string, accel vm.Accel) selftest.Test {
 	if e.Args != "" {
 		args = append(args, "-append", e.Args)
 	}
-	return selftest.Test{
-		Name: e.Name, Path: file, Runner: qemuPath, Args: append(args, e.Params...), Status: status,
-		Limit: limit,
-	}
+	return selftest.Test{Name: e.Name, Path: file, Runner: qemuPath, Args: append(args, e.Params...), Status: status, Limit: limit}
 }
 
-// slackTCG is the factor by which a test may be slower than on real hardware if KVM is
-// emulated.
+// slackTCG is how many times as long as on real hardware a test may take with emulated KVM.
 const slackTCG = 8
 
 // complaint is a line that QEMU writes of its own.
@@ -157,18 +151,14 @@ var complaint = regexp.MustCompile(`(?m)^qemu-system-x86_64: (.*)$`)
 // with 1, too, and says why: then the program has not run.
 func status(code int, output string) int {
 	const good, failed, skipped = 1, 1, 77
+	fatal := func(said []string) bool { return !strings.Contains(strings.ToLower(said[1]), "warning") }
 	switch {
-	case code == good:
-		for _, m := range complaint.FindAllStringSubmatch(output, -1) {
-			if !strings.Contains(strings.ToLower(m[1]), "warning") {
-				return failed
-			}
-		}
-		return 0
 	case code == skipped<<1|1:
 		return selftest.StatusSkip
+	case code != good || slices.ContainsFunc(complaint.FindAllStringSubmatch(output, -1), fatal):
+		return failed
 	}
-	return failed
+	return 0
 }
 
 // Where QEMU is in the guest, and what it loads into guests of its own.
@@ -199,16 +189,15 @@ func qemuFiles(ctx context.Context) ([]vm.File, error) {
 		files = append(files, vm.File{Path: m[1], Mode: 0o755, Host: m[1]})
 	}
 	for _, name := range firmware {
-		found := ""
-		for _, dir := range []string{firmwareDir, "/usr/share/seabios"} {
-			if _, err := os.Stat(filepath.Join(dir, name)); err == nil && found == "" {
-				found = filepath.Join(dir, name)
-			}
+		dirs := []string{firmwareDir, "/usr/share/seabios"}
+		i := slices.IndexFunc(dirs, func(dir string) bool {
+			_, err := os.Stat(filepath.Join(dir, name))
+			return err == nil
+		})
+		if i < 0 {
+			return nil, exit.With(exit.MachineLacks, fmt.Errorf("QEMU's %s is in none of %s", name, strings.Join(dirs, ", ")))
 		}
-		if found == "" {
-			return nil, exit.With(exit.MachineLacks, fmt.Errorf("QEMU's %s is in none of %s", name, strings.Join([]string{firmwareDir, "/usr/share/seabios"}, ", ")))
-		}
-		files = append(files, vm.File{Path: path.Join(firmwareDir, name), Host: found})
+		files = append(files, vm.File{Path: path.Join(firmwareDir, name), Host: filepath.Join(dirs[i], name)})
 	}
 	return files, nil
 }

@@ -22,17 +22,12 @@ import (
 
 // Entry is a section of a unittests.cfg: a program and how QEMU runs it.
 type Entry struct {
-	// Name is that of the section, File that of the program, apic.flat.
-	Name, File string
-	// CPUs are the processors of its guest.
-	CPUs int
-	// Args are what the program is given; Params are QEMU's own.
-	Args   string
-	Params []string
-	// Timeout is how long it may run on real hardware.
-	Timeout time.Duration
-	// Skip says why it cannot be run here, "" if it can.
-	Skip string
+	Name, File string        // of the section, and of the program, apic.flat
+	CPUs       int           // of its guest
+	Args       string        // what the program is given
+	Params     []string      // QEMU's own
+	Timeout    time.Duration // how long it may run on real hardware
+	Skip       string        // why it cannot be run here, "" if it can
 }
 
 // Bounds of a unittests.cfg, and what it leaves out.
@@ -122,16 +117,14 @@ func (e *Entry) set(key, value string) error {
 			skip("unsupported number of processors: " + value)
 		}
 		e.CPUs = n
-	case "test_args":
-		words, err := shellquote.Split(value)
-		if err != nil {
-			return fmt.Errorf("test_args: %w", err)
-		}
-		e.Args = strings.Join(words, " ")
-	case "qemu_params", "extra_params":
+	case "test_args", "qemu_params", "extra_params":
 		words, err := shellquote.Split(value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
+		}
+		if key == "test_args" {
+			e.Args = strings.Join(words, " ")
+			break
 		}
 		if strings.ContainsAny(value, "$`") {
 			skip("its parameters need a shell: " + value)
@@ -142,21 +135,13 @@ func (e *Entry) set(key, value string) error {
 		if m == nil {
 			return fmt.Errorf("timeout: expected a number and s, m, h or d, found %q", value)
 		}
-		// 0 is no limit.
 		n, _ := strconv.Atoi(m[1])
 		unit := map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
-		if n > 0 {
-			e.Timeout = maxTimeout
+		if n > 0 { // 0 is no limit
+			e.Timeout = time.Duration(min(n, int(maxTimeout/unit))) * unit
 		}
-		if n > 0 && n <= int(maxTimeout/unit) {
-			e.Timeout = time.Duration(n) * unit
-		}
-	case "arch":
-		if value != "x86_64" {
-			skip("it is for " + value)
-		}
-	case "accel":
-		if value != "kvm" {
+	case "arch", "accel":
+		if value != "x86_64" && key == "arch" || value != "kvm" && key == "accel" {
 			skip("it is for " + value)
 		}
 	case "check":
