@@ -30,7 +30,6 @@ func CheckBusybox(file, vmlinux string) error {
 
 const howToInstall = "install Debian's package busybox-static, as \"vcpulab install shell\" does, or give one for the guest's architecture with --busybox"
 
-// checkProgram looks whether a guest can run a program.
 func checkProgram(file, vmlinux string) error {
 	kernel, err := elf.Open(vmlinux)
 	if err != nil {

@@ -28,26 +28,20 @@ import (
 
 // Session is a program in a guest and who talks to it.
 type Session struct {
-	// Args are the program, one of busybox or of the guest's files, and its
-	// arguments; none is a shell.
-	Args []string
-	// Name is what the shell's prompt begins with.
-	Name string
-	// Busybox is the path of a busybox for the guest, see CheckBusybox.
-	Busybox string
+	// Args are a program, of busybox or the guest's files, and its arguments; none is a shell.
+	Args    []string
+	Name    string // what the shell's prompt begins with
+	Busybox string // path of a busybox for the guest, see CheckBusybox
 
 	// Where Stdin and Stdout are terminals the program is on a terminal, too.
 	Stdin          *os.File
 	Stdout, Stderr io.Writer
-	// About says on a terminal what the guest is.
-	About string
-	// Started is called when the program starts, unless it is nil, with the guest's
-	// modules.
+	About          string // what the guest is, said on a terminal
+	// Started, unless nil, is called with the guest's modules when the program starts.
 	Started func([]wire.Loaded) error
 }
 
-// The guest says that it is alive each heartbeat, and counts as hung when it has said
-// nothing for silence.
+// The guest says that it is alive each heartbeat, and counts as hung after silence.
 const (
 	heartbeat = time.Second
 	silence   = 45 * time.Second
@@ -101,17 +95,13 @@ func (s Session) Check() error {
 	return exit.With(exit.Usage, errors.New("a shell takes a terminal for its output, too: give a command, as in vcpulab shell base -- dmesg"))
 }
 
-// onTerminal tells whether the program is on a terminal.
-func (s Session) onTerminal() bool {
-	return isTerminal(s.Stdin) && isTerminal(s.Stdout)
-}
+func (s Session) onTerminal() bool { return isTerminal(s.Stdin) && isTerminal(s.Stdout) }
 
 func isTerminal(file any) bool {
 	f, ok := file.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// ended is how the program ended as an error.
 func ended(t wire.Test) error {
 	switch {
 	case t.Outcome == wire.OutcomeSignal:
@@ -124,7 +114,6 @@ func ended(t wire.Test) error {
 	return nil
 }
 
-// talk is a session under way.
 type talk struct {
 	Session
 	terminal *terminal // nil without one
@@ -136,7 +125,6 @@ type talk struct {
 	say *json.Encoder
 }
 
-// follow takes a record of the guest.
 func (t *talk) follow(rec wire.Record) error {
 	switch {
 	case rec.Hello != nil:
@@ -178,20 +166,16 @@ func (t *talk) tell(in wire.Input) {
 	_ = t.say.Encode(in)
 }
 
-// maxInput bounds what is said at a time, in bytes.
-const maxInput = 32 << 10
+// Write has data written to the program's input.
+func (t *talk) Write(data []byte) (int, error) {
+	t.tell(wire.Input{Data: data})
+	return len(data), nil
+}
 
-// sendStdin sends what there is on standard input. A terminal is left to others, as
-// a pager that shows the output.
+// sendStdin sends standard input. A terminal is left to others, as a pager of the output.
 func (t *talk) sendStdin() {
-	for buffer := make([]byte, maxInput); !isTerminal(t.Stdin); {
-		n, err := t.Stdin.Read(buffer)
-		if n > 0 {
-			t.tell(wire.Input{Data: buffer[:n]})
-		}
-		if err != nil {
-			break
-		}
+	if !isTerminal(t.Stdin) {
+		_, _ = io.Copy(t, t.Stdin) // 32 KiB at a time
 	}
 	t.tell(wire.Input{EOF: true})
 }

@@ -64,7 +64,6 @@ func (t *terminal) Read(p []byte) (int, error) {
 // Write shows what the guest's terminal shows.
 func (t *terminal) Write(p []byte) (int, error) { return t.out.Write(p) }
 
-// size is how large the terminal is.
 func (t *terminal) size() (*wire.Size, error) {
 	cols, rows, err := term.GetSize(int(t.in.Fd()))
 	return &wire.Size{Rows: uint16(rows), Cols: uint16(cols)}, err

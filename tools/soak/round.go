@@ -17,22 +17,19 @@ import (
 
 // Config is a configuration of kernels.
 type Config struct {
-	Name string
-	// Faults says that its kernels have allocations fail on demand.
-	Faults bool
+	Name   string
+	Faults bool // they have allocations fail on demand
 }
 
 // Range is an argument of a test that is a number.
 type Range struct {
 	Test string `toml:"test"`
-	// Flag comes before the number.
-	Flag string `toml:"flag"`
+	Flag string `toml:"flag"` // comes before the number
 	From int    `toml:"from"`
 	To   int    `toml:"to"`
 }
 
-// LoadRanges reads a TOML file with a table [[argument]] for each. An error stands for
-// exit.Usage.
+// LoadRanges reads a TOML file of tables [[argument]]. An error stands for exit.Usage.
 func LoadRanges(name string) ([]Range, error) {
 	var file struct {
 		Argument []Range `toml:"argument"`
@@ -51,20 +48,17 @@ func LoadRanges(name string) ([]Range, error) {
 
 // Round is what runs in one guest, one test after the other.
 type Round struct {
-	// Seed is what all of it follows from.
-	Seed   uint64 `json:"seed"`
+	Seed   uint64 `json:"seed"` // what all of it follows from
 	Config string `json:"config"`
-	// CPUs are the processors of the guest.
-	CPUs  int    `json:"cpus"`
-	Steps []Step `json:"steps"`
+	CPUs   int    `json:"cpus"` // of the guest
+	Steps  []Step `json:"steps"`
 }
 
 // Step is a test of a round.
 type Step struct {
 	Test string   `json:"test"`
 	Args []string `json:"args,omitempty"`
-	// Clock is the time from which the test takes the seed of its random numbers, in
-	// seconds since 1970.
+	// Clock is the time that seeds the test's random numbers, in seconds since 1970.
 	Clock int64 `json:"clock"`
 	// KillMillis is after how many milliseconds it is killed, and FailEvery one in how
 	// many of its allocations fail; 0 is never.
@@ -76,8 +70,7 @@ type Step struct {
 const (
 	minCPUs, maxCPUs   = 2, 4
 	minTests, maxTests = 2, 5
-	// Tests are killed after 50 ms to 30 s, as often before as after 1.2 s:
-	// most take seconds.
+	// Killed after 50 ms to 30 s, as often before as after 1.2 s: most take seconds.
 	minKillMillis, killDoublings = 50, 9.23
 	// One allocation in 20 to 2000 fails: creating a vCPU takes some 40.
 	minFailEvery, failDoublings = 20, 6.64

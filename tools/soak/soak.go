@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package soak runs selftests in ever new ways until one shows a difference between two
-// kernels.
+// Package soak runs selftests in ever new ways until two kernels differ.
 //
 // What a [Round] runs follows from its seed: which tests, in which order, with which
 // numbers, after how long each is killed or how many of its allocations fail. What the
-// processors make of it does not, so that a race that a round has found may need some
-// more tries of it.
+// processors make of it does not: a race that a round has found may need more tries of it.
 package soak
 
 import (
@@ -24,15 +22,13 @@ import (
 	"vcpulab/tools/vm"
 )
 
-// Guest runs a round on a kernel, variant.Base or variant.Patched, of the round's
-// configuration. left is shown beside what runs. The results are those of the tests that
-// ended, also with an error.
+// Guest runs a round on a kernel, variant.Base or variant.Patched. left is shown beside
+// what runs. The results are those of the tests that ended, also with an error.
 type Guest func(ctx context.Context, kernel string, r Round, left string) ([]selftest.Result, error)
 
 // Options say how long to run what.
 type Options struct {
-	// Seed is that of the first round; each has the seed after that of the one before.
-	Seed uint64
+	Seed uint64 // that of the first round; each has the seed after that of the one before
 	// No round starts after Time, or after so many Rounds; 0 is no bound.
 	Time   time.Duration
 	Rounds int
@@ -41,10 +37,8 @@ type Options struct {
 	Ranges  []Range
 	Configs []Config
 	Expect  selftest.Expectations
-	// Again is the command that runs rounds in the same way, without --seed, --rounds and
-	// --config.
-	Again string
-	Guest Guest
+	Again   string // the command that runs such rounds, but for --seed, --rounds and --config
+	Guest   Guest
 
 	whole map[string][]vm.Splat // by the configuration, see known
 }
@@ -62,9 +56,8 @@ type Result struct {
 	Interrupted int     `json:"interrupted"`
 	Seconds     float64 `json:"seconds"`
 	// Unfinished says why it ended before its time, "" if it did not.
-	Unfinished string `json:"unfinished,omitempty"`
-	// Difference is the first one, nil if there is none.
-	Difference *Difference `json:"difference"`
+	Unfinished string      `json:"unfinished,omitempty"`
+	Difference *Difference `json:"difference"` // the first one, nil if there is none
 }
 
 // Difference is a round that the kernels did not end alike.
@@ -115,7 +108,6 @@ func (o Options) left(rounds int, took time.Duration) string {
 	return text
 }
 
-// round runs the next round.
 func (o Options) round(ctx context.Context, res *Result, left string) (*Difference, error) {
 	r := NewRound(o.Seed+uint64(res.Rounds), o.Tests, o.Ranges, o.Configs)
 	patched, err := o.Guest(ctx, variant.Patched, r, left)
@@ -157,8 +149,7 @@ func (o Options) round(ctx context.Context, res *Result, left string) (*Differen
 	return &Difference{Round: r, Command: again, Comparison: compared}, nil
 }
 
-// known returns what the base kernel of a configuration complains of in all tests, which
-// run once for that.
+// known returns what the base kernel complains of in all tests, which run once for that.
 func (o Options) known(ctx context.Context, config, left string) ([]vm.Splat, error) {
 	if _, ran := o.whole[config]; !ran {
 		all := Round{Config: config, CPUs: minCPUs}
@@ -174,7 +165,6 @@ func (o Options) known(ctx context.Context, config, left string) ([]vm.Splat, er
 	return o.whole[config], nil
 }
 
-// complaints are those of the kernel's.
 func complaints(results []selftest.Result) (all []vm.Splat) {
 	for _, r := range results {
 		all = append(all, r.Splats...)
@@ -189,16 +179,14 @@ func suspect(r selftest.Result) bool {
 
 // WriteText writes the difference, and what was run.
 func (r *Result) WriteText(w io.Writer) error {
+	found := "no difference"
 	if d := r.Difference; d != nil {
+		found = "1 difference"
 		fmt.Fprintf(w, "DIFFERENCE: %v\n\n", d.Round)
 		if err := d.Comparison.WriteText(w, ""); err != nil {
 			return err
 		}
 		fmt.Fprintf(w, "to repeat it: %s\n\n", d.Command)
-	}
-	found := "no difference"
-	if r.Difference != nil {
-		found = "1 difference"
 	}
 	if r.Unfinished != "" {
 		found += ", and not finished: " + r.Unfinished
