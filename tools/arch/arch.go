@@ -24,50 +24,35 @@ import (
 // All is what users write for all architectures.
 const All = "all"
 
-// Arch is an architecture. Pass it by value; the zero value is none. In JSON
-// it is its name alone.
+// Arch is an architecture; the zero value is none. In JSON it is its name alone.
 type Arch struct {
-	// Name is ours, "arm64": in flags, reports and names of files.
-	Name string `json:"name"`
-	// Uname is what `uname -m` prints.
-	Uname string `json:"-"`
-	// GoArch is GOARCH for programs that run under the kernel.
-	GoArch string `json:"-"`
-	// Debian is dpkg's name, which is in the names of cross libraries.
-	Debian string `json:"-"`
-	// Group is the group of packages that it takes to build for it on another
-	// machine. It is "" for x86_64.
+	Name   string `json:"name"` // ours, "arm64": in flags, reports and names of files
+	Uname  string `json:"-"`    // what `uname -m` prints
+	GoArch string `json:"-"`    // GOARCH for programs that run under the kernel
+	Debian string `json:"-"`    // dpkg's name, which is in the names of cross libraries
+	// Group is the packages that it takes to build for it elsewhere; "" for x86_64.
 	Group string `json:"-"`
 
-	// Make is kbuild's ARCH=, "riscv".
-	Make string `json:"-"`
+	Make string `json:"-"` // kbuild's ARCH=, "riscv"
 	// Source is the directory below arch/ in the kernel's source, and below
 	// the directory of KVM's selftests.
 	Source string `json:"-"`
-	// Cross is the prefix of the cross compiler's programs, as Debian names
-	// them. See [Arch.CrossPrefix].
-	Cross string `json:"-"`
-	// Compiler compiles kernels, "" is gcc.
-	Compiler string `json:"-"`
-	// ImageTarget makes what is booted, as a target of make, and ImagePath is
-	// where it is in the output directory.
-	ImageTarget string `json:"-"`
-	ImagePath   string `json:"-"`
+	// Cross is the prefix of Debian's cross compiler, see [Arch.CrossPrefix].
+	Cross       string `json:"-"`
+	Compiler    string `json:"-"` // of kernels, "" is gcc
+	ImageTarget string `json:"-"` // makes what is booted, as a target of make
+	ImagePath   string `json:"-"` // where that is in the output directory
 	// Steps is about how many lines make prints for ci/config from nothing: an
 	// estimate until a build has been measured.
 	Steps int `json:"-"`
 
-	// Selftests says whether KVM's selftests have tests for it.
-	Selftests bool `json:"-"`
-	// QuickTests are the kernel's own selftests that use the lookups and take
-	// seconds.
-	QuickTests []string `json:"-"`
+	Selftests  bool     `json:"-"` // KVM's selftests have tests for it
+	QuickTests []string `json:"-"` // those that use the lookups and take seconds
 
 	// KVMModules bring KVM where it is not built in. The first is the one for
 	// TCG, and for hosts that have no other's processor flag.
 	KVMModules []KVMModule `json:"-"`
-	// QEMU boots its kernels. It is zero where KVM cannot run under TCG: such
-	// kernels are built only.
+	// QEMU boots its kernels. It is zero where KVM cannot run under TCG.
 	QEMU QEMU `json:"-"`
 	// PC finds the function in a line of an oops that says where the processor
 	// was: a regular expression, of which the function is what follows.
@@ -79,17 +64,12 @@ type KVMModule struct{ Name, CPUFlag string }
 
 // QEMU says how an architecture's kernels are booted.
 type QEMU struct {
-	// Program is the name of the program, Package the Debian package of it.
-	Program string
-	Package string
-	// Console is the guest's name of the serial console.
-	Console string
-	// TCG and KVM are the virtual hardware with each accelerator.
-	TCG, KVM Hardware
-	// Append are kernel arguments, and AppendICount further ones when
-	// instructions are counted.
-	Append       []string
-	AppendICount []string
+	Program      string   // its name
+	Package      string   // Debian's
+	Console      string   // the guest's name of the serial console
+	TCG, KVM     Hardware // with each accelerator
+	Append       []string // kernel arguments
+	AppendICount []string // further ones when instructions are counted
 	// PC finds the program counter in `info registers`: a regular expression,
 	// of which the value is what follows.
 	PC string
@@ -136,8 +116,7 @@ func Names(arches []Arch) string {
 	return strings.Join(names, ", ")
 }
 
-// Sources returns the directories of all architectures below arch/ in the
-// kernel's source.
+// Sources returns [Arch.Source] of all architectures.
 func Sources() []string {
 	var dirs []string
 	for _, a := range table {
@@ -151,14 +130,12 @@ func Groups() string {
 	return Names(slices.DeleteFunc(Arches(), func(a Arch) bool { return a.Group == "" }))
 }
 
-// Find returns the architecture that has this name here, in `uname -m`, in
-// kbuild or in Go.
+// Find returns the architecture with this name here, in `uname -m`, in kbuild or in Go.
 func Find(name string) (Arch, error) {
 	return find(table, name)
 }
 
-// FindAmong is Find for one of some architectures, [Bootable] or [Tested]. name may
-// be [All].
+// FindAmong is Find for one of some architectures, or with [All] for these.
 func FindAmong(among []Arch, name string) ([]Arch, error) {
 	if name == All {
 		return among, nil

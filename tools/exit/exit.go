@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Package exit has the command's documented exit codes, and finds the one of an
-// error.
+// Package exit has the command's exit codes, and finds the one of an error.
 package exit
 
 import (
@@ -10,8 +9,7 @@ import (
 	"fmt"
 )
 
-// The exit codes of the command. Scripts and CI depend on them: a number
-// never changes its meaning.
+// The exit codes. Scripts and CI depend on them: a number never changes its meaning.
 const (
 	Good         = 0   // everything that was asked for was done
 	CheckFailed  = 1   // a check or a test failed; also any error without a code of its own
@@ -27,15 +25,13 @@ const (
 // Coder is an error that knows which exit code it stands for.
 type Coder interface {
 	error
-	// ExitCode returns one of the constants of this package, never Good, but for a
-	// Status.
+	// ExitCode returns one of these constants, never Good, or that of a Status.
 	ExitCode() int
 }
 
-// Code returns the exit code for err: Good for nil, the code of the first
-// Coder in err's tree, else TimedOut for context.DeadlineExceeded and
-// Interrupted for context.Canceled, else CheckFailed. An error is never Good,
-// whatever its Coder says.
+// Code returns the exit code for err: Good for nil, the code of the first Coder in its
+// tree, else TimedOut for context.DeadlineExceeded and Interrupted for context.Canceled,
+// else CheckFailed. An error is never Good, whatever its Coder says.
 func Code(err error) int {
 	if err == nil {
 		return Good

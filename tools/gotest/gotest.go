@@ -23,12 +23,11 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// maxOutput bounds what is shown of one test or package, in bytes: the first
-// and the last half of it.
-const maxOutput = 256 << 10
-
-// grace is how long tests may take to end after they were told to.
-const grace = 10 * time.Second
+const (
+	// maxOutput bounds what is shown of a test or package, its first and last half, in bytes.
+	maxOutput = 256 << 10
+	grace     = 10 * time.Second // for tests to end after they were told to
+)
 
 // Options say which tests to run.
 type Options struct {
@@ -67,9 +66,8 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	step := o.Log.Step("go test")
 	defer func() { step.Fail(err) }()
 
-	packages := append([]string{"--"}, o.Packages...)
 	list := program.Program{Name: "go", Dir: o.Dir, InheritEnv: true, Env: o.Env}
-	listed, _, err := list.Run(ctx, append([]string{"list", "-e"}, packages[1:]...)...)
+	listed, _, err := list.Run(ctx, append([]string{"list", "-e"}, o.Packages...)...)
 	if err != nil {
 		return nil, fmt.Errorf("list the packages: %w", err)
 	}
@@ -123,8 +121,7 @@ type watcher struct {
 	builds map[string]string // output of the compiler, by package
 }
 
-// onSilence has the processes of a run print their goroutines and end when no
-// event has come for that long.
+// onSilence has a run print its goroutines and end when no event has come for so long.
 func (w *watcher) onSilence(silence time.Duration, process *program.Process) {
 	for silence > 0 {
 		select {
@@ -280,9 +277,8 @@ func Fuzz(ctx context.Context, o Options, each time.Duration) (*Result, error) {
 	return all, nil
 }
 
-// outOfTime tells whether a target failed only because its time was over while go
-// test was busy with an input, which it takes for a failure. Of one that it found it
-// says where it is.
+// outOfTime tells whether a target failed only because its time was over while go test was
+// busy with an input, which it takes for a failure: of a real one it says where it is.
 func outOfTime(failed []Test) bool {
 	says := func(text string) bool {
 		return slices.ContainsFunc(failed, func(t Test) bool { return strings.Contains(t.Output, text) })
@@ -290,7 +286,6 @@ func outOfTime(failed []Test) bool {
 	return says("context deadline exceeded") && !says("Failing input written") && !says("panic:")
 }
 
-// fuzzTargets reads what go test -list prints.
 func fuzzTargets(listed string) (targets []Test) {
 	begin := 0
 	for line := range strings.Lines(listed) {

@@ -37,16 +37,13 @@ type Suite struct {
 type Case struct {
 	// Name tells it from others of its Class; Class is what CI systems group
 	// by. An empty one stands for the suite's name.
-	Name  string  `xml:"name,attr"`
-	Class string  `xml:"classname,attr"`
-	Took  Seconds `xml:"time,attr"`
-	// Failure is what is wrong, Error is why it could not be checked, Skipped
-	// is why it was not to be checked.
-	Failure *Message `xml:"failure,omitempty"`
-	Error   *Message `xml:"error,omitempty"`
-	Skipped *Message `xml:"skipped,omitempty"`
-	// Output is what was printed meanwhile.
-	Output string `xml:"system-out,omitempty"`
+	Name    string   `xml:"name,attr"`
+	Class   string   `xml:"classname,attr"`
+	Took    Seconds  `xml:"time,attr"`
+	Failure *Message `xml:"failure,omitempty"`    // what is wrong
+	Error   *Message `xml:"error,omitempty"`      // why it could not be checked
+	Skipped *Message `xml:"skipped,omitempty"`    // why it was not to be checked
+	Output  string   `xml:"system-out,omitempty"` // what was printed meanwhile
 }
 
 // Message says why a case has not passed: in a line, what sort of reason that
@@ -108,7 +105,6 @@ func (s Suite) ktap() string {
 	return b.String()
 }
 
-// counted returns the suite with the numbers of its cases.
 func (s Suite) counted() Suite {
 	s.Tests, s.Cases = len(s.Cases), slices.Clone(s.Cases)
 	for i := range s.Cases {

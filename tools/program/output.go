@@ -26,8 +26,7 @@ func (e *MissingError) Unwrap() error { return e.Err }
 // ExitCode says that the machine lacks something.
 func (e *MissingError) ExitCode() int { return exit.MachineLacks }
 
-// StatusError says that a program ended with another exit status than 0, which
-// is no exit code of this one.
+// StatusError says that a program ended with another status than 0, no exit code of ours.
 type StatusError struct {
 	Command string // the program and its first arguments
 	Status  int
@@ -55,9 +54,8 @@ func LastLines(text []byte) string {
 	return strings.Join(lines[max(0, len(lines)-8):], "\n")
 }
 
-// limited is a buffer that stops growing at MaxOutput. The buffer is not
-// embedded: it would bring ReadFrom, which exec prefers to Write and which has
-// no bound.
+// limited is a buffer that stops growing at MaxOutput. The buffer is not embedded: it
+// would bring ReadFrom, which exec prefers to Write and which has no bound.
 type limited struct {
 	buffer bytes.Buffer
 	full   bool
@@ -74,7 +72,6 @@ func (b *limited) Write(p []byte) (int, error) {
 // maxLine bounds a line that is handed on, in bytes: a longer one is split.
 const maxLine = 1 << 20
 
-// lineWriter hands on what is written line by line.
 type lineWriter struct {
 	mu   sync.Mutex
 	emit func(line string)
@@ -101,6 +98,5 @@ func (w *lineWriter) flush() {
 	defer w.mu.Unlock()
 	if len(w.part) > 0 {
 		w.emit(string(w.part))
-		w.part = nil
 	}
 }

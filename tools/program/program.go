@@ -25,10 +25,8 @@ import (
 
 // Program is a program to run. Only Name is needed.
 type Program struct {
-	// Name is looked up in PATH unless it has a slash.
-	Name string
-	// Dir is the working directory, "" for the caller's.
-	Dir string
+	Name string // looked up in PATH unless it has a slash
+	Dir  string // the working directory, "" for the caller's
 	// Env is the environment, in addition to PATH, TMPDIR, LC_ALL=C.UTF-8 and
 	// HOME, which is Dir where that is set: what a program does depends on its
 	// arguments and Dir, not on the user's settings.
@@ -36,21 +34,16 @@ type Program struct {
 	// InheritEnv passes the caller's environment on instead. Env comes last.
 	InheritEnv bool
 
-	// Stdin is what it reads, nil for nothing.
-	Stdin io.Reader
-	// Stdout and Stderr get what it prints; nil keeps at most MaxOutput bytes
-	// of it for Run to return.
+	Stdin io.Reader // what it reads, nil for nothing
+	// Stdout and Stderr get what it prints; nil keeps MaxOutput bytes of it for Run.
 	Stdout, Stderr io.Writer
-	// Lines is called with each line of both outputs as it arrives, without
-	// its end, and nothing is kept.
+	// Lines gets each line of both outputs as it arrives, and nothing is kept.
 	Lines func(line string)
 	// PipeStdin and PipeStdout have Start connect Process.Stdin and .Stdout.
 	PipeStdin, PipeStdout bool
-	// ExtraFiles are inherited as file descriptors 3 and up.
-	ExtraFiles []*os.File
+	ExtraFiles            []*os.File // inherited as file descriptors 3 and up
 
-	// CPUs are the processors that it may use, nil for the caller's.
-	CPUs []int
+	CPUs []int // the processors that it may use, nil for the caller's
 	// Stop is sent to it and to all that it started when the context ends.
 	// What is left Grace later is killed. Without Stop it is killed at once.
 	Stop  syscall.Signal
@@ -94,9 +87,9 @@ func (p Program) Run(ctx context.Context, args ...string) (stdout, stderr []byte
 	}
 	err = process.Wait()
 
-	var status *StatusError
-	var signal *SignalError
-	if err != nil && !errors.As(err, &status) && !errors.As(err, &signal) {
+	_, hasStatus := errors.AsType[*StatusError](err)
+	_, hasSignal := errors.AsType[*SignalError](err)
+	if err != nil && !hasStatus && !hasSignal {
 		return nil, nil, err
 	}
 	return process.out.buffer.Bytes(), process.err.buffer.Bytes(), err
@@ -243,14 +236,12 @@ func setCPUs(cpus []int) error {
 	return nil
 }
 
-// signal sends a signal to the process and, unless it is in the foreground, to
-// all that it started.
+// signal is for the process and, unless it is in the foreground, all that it started.
 func (r *Process) signal(signal syscall.Signal) error {
-	pid := r.cmd.Process.Pid
-	if !r.program.Foreground {
-		pid = -pid
+	if r.program.Foreground {
+		return unix.Kill(r.cmd.Process.Pid, signal)
 	}
-	return unix.Kill(pid, signal)
+	return unix.Kill(-r.cmd.Process.Pid, signal)
 }
 
 // stop ends the process because the context has ended.

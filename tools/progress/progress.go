@@ -42,9 +42,8 @@ type Log struct {
 	stop   chan struct{} // ends the goroutine that ticks; nil when none does
 }
 
-// New returns a log that writes to w. If w is a terminal that can be redrawn,
-// the active steps are shown live, in colour unless NO_COLOR is set. A nil w
-// gives a silent log.
+// New returns a log that writes to w, a silent one if that is nil. On a terminal that can
+// be redrawn the active steps are shown live, in colour unless NO_COLOR is set.
 func New(w io.Writer) *Log {
 	if w == nil {
 		return nil
@@ -127,7 +126,6 @@ func (l *Log) show(now time.Time) {
 	}
 }
 
-// line writes a line that stays.
 func (l *Log) line(text string) {
 	l.erase()
 	fmt.Fprintf(l.w, "%s\n", strings.TrimRight(text, "\n"))
@@ -207,12 +205,10 @@ func (s *Step) Update(format string, args ...any) {
 // Done ends the step; the text, which may be empty, is its result.
 func (s *Step) Done(format string, args ...any) { s.End(nil, format, args...) }
 
-// Fail ends the step with an error. After Done it does nothing, so that it can be
-// deferred.
+// Fail ends the step with an error, unless it has ended: it can be deferred.
 func (s *Step) Fail(err error) { s.End(fmt.Errorf("%v", err), "") }
 
-// End ends the step with an error, of which the first line is shown, or if it is nil
-// as Done does.
+// End ends the step with an error, of which the first line is shown, or as Done does.
 func (s *Step) End(err error, format string, args ...any) {
 	if s == nil {
 		return
@@ -231,9 +227,8 @@ func oneLine(s string) string {
 	return Printable(strings.TrimSpace(s))
 }
 
-// Printable writes control characters other than tabs and line ends as Go does
-// in a string: names of files and subjects of patches may have escape
-// sequences, which must not reach the terminal.
+// Printable quotes control characters other than tabs and line ends: names of files and
+// subjects of patches may have escape sequences, which must not reach the terminal.
 func Printable(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
@@ -253,7 +248,6 @@ func before(sep, text string) string {
 	return sep + text
 }
 
-// cut shortens text to at most n characters.
 func cut(text string, n int) string {
 	r := []rune(text)
 	if len(r) <= n || n < 1 {
