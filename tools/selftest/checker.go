@@ -21,8 +21,8 @@ func IsChecker(name string) bool { return strings.HasPrefix(name, checkerPrefix)
 // the test that turned one off is there by chance.
 var lasting = []string{wire.KCSAN, wire.FaultInjection}
 
-// takeCheckers takes what a guest says of its checkers. It has to be what it was
-// asked for, and a test that it blames has to have ended.
+// takeCheckers takes what a guest says of its checkers: of those that it was asked for,
+// and a test that it blames has to have ended.
 func (g *guest) takeCheckers(all []wire.Checker) error {
 	var names []string
 	for _, c := range all {
@@ -36,12 +36,6 @@ func (g *guest) takeCheckers(all []wire.Checker) error {
 	}
 	g.checkers = all
 	return nil
-}
-
-// cutShort tells whether the guest ended before its last test because a checker gave
-// up during the one before.
-func (g *guest) cutShort() bool {
-	return slices.ContainsFunc(g.checkers, func(c wire.Checker) bool { return c.After != "" })
 }
 
 // finishCheckers takes what the checkers of a guest that has ended have come to. The
@@ -70,7 +64,6 @@ func (r *runner) finishCheckers(g *guest) {
 	}
 }
 
-// endCheckers makes a result of each checker.
 func (r *runner) endCheckers() {
 	for _, name := range r.opts.Checkers {
 		res, known := r.checkers[name]

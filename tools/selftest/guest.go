@@ -24,29 +24,20 @@ import (
 )
 
 const (
-	// heartbeat is how often a guest says that it is alive.
-	heartbeat = time.Second
-	// silence is how long it may say nothing.
-	silence = 45 * time.Second
-	// bootAllowance is for booting and shutting down.
-	bootAllowance = 2 * time.Minute
-	// killAllowance is how long after its time a test may take to die. One
-	// that hangs in the kernel does not.
-	killAllowance = 30 * time.Second
-	// leakAllowance is how long looking for leaks may take.
-	leakAllowance = 5 * time.Minute
-	// maxOutput bounds what is kept of a test's output, in bytes.
-	maxOutput = 256 << 10
+	heartbeat     = time.Second      // how often a guest says that it is alive
+	silence       = 45 * time.Second // how long it may say nothing
+	bootAllowance = 2 * time.Minute  // for booting and shutting down
+	killAllowance = 30 * time.Second // for a test to die after its time; one that hangs in the kernel does not
+	leakAllowance = 5 * time.Minute  // for looking for leaks
+	maxOutput     = 256 << 10        // bytes that are kept of a test's output
 )
 
-// mounts are the file systems that tests use. None uses tracefs, which a
-// debug kernel may lack.
+// mounts are what tests use. None uses tracefs, which a debug kernel may lack.
 var mounts = []string{"tmpfs", "shm", "debugfs", "cgroup2"}
 
 // errStuck ends a guest in which a test cannot be ended.
 var errStuck = errors.New("the test could not be ended")
 
-// guest is one guest and the tests that it is started for.
 type guest struct {
 	r       *runner
 	number  int
@@ -62,9 +53,8 @@ type guest struct {
 	results []Result
 }
 
-// run runs the tests and returns those that were not run because an earlier
-// one took the guest down, or one of its checkers. An error means that the guest is
-// of no use.
+// run runs the tests and returns those that were not run because an earlier one took
+// the guest down, or one of its checkers. With an error the guest is of no use.
 func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	job, files, total := g.job()
 	s, o := g.r.subject, g.r.opts
@@ -112,7 +102,9 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 			rest = append(rest, t)
 		}
 	}
-	if err == nil && len(rest) > 0 && !g.cutShort() {
+	// The guest ends before its last test if a checker gave up during the one before.
+	cutShort := slices.ContainsFunc(g.checkers, func(c wire.Checker) bool { return c.After != "" })
+	if err == nil && len(rest) > 0 && !cutShort {
 		return nil, fmt.Errorf("the guest ended well and gave no result of %s", rest[0].Name)
 	}
 	if err == nil && len(g.checkers) != len(o.Checkers) {
@@ -121,21 +113,19 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	return rest, nil
 }
 
-// job returns what the guest is to do, the files that it needs and how long
-// the tests may take together.
+// job returns what the guest is to do, with which files, and how long that may take.
 func (g *guest) job() (wire.Job, []vm.File, time.Duration) {
 	params := &wire.Exec{Leaks: g.r.opts.Leaks, LeaksLast: g.r.opts.LeaksLast, Checkers: g.r.opts.Checkers}
 	files := slices.Clone(g.r.opts.Files)
 	var total time.Duration
 	for _, t := range g.tests {
-		limit := g.limit(t)
 		total += g.allowed(t.Name) + killAllowance
 		if g.r.opts.Leaks {
 			total += leakAllowance
 		}
 		in := path.Join(wire.TestsDir, t.Name)
 		params.Programs = append(params.Programs, wire.Program{
-			Name: t.Name, Path: cmp.Or(t.Runner, in), Args: t.Args, Timeout: limit, MaxOutput: maxOutput,
+			Name: t.Name, Path: cmp.Or(t.Runner, in), Args: t.Args, Timeout: g.limit(t), MaxOutput: maxOutput,
 			Kill: t.Kill, Clock: t.Clock, FailEvery: t.FailEvery,
 		})
 		files = append(files, vm.File{Path: strings.TrimPrefix(in, "/"), Mode: 0o755, Host: t.Path})
@@ -180,24 +170,18 @@ func (g *guest) follow(rec wire.Record) error {
 	return nil
 }
 
-// test returns a test of this guest, which it has to have.
 func (g *guest) test(name string) Test {
 	return g.tests[slices.IndexFunc(g.tests, func(t Test) bool { return t.Name == name })]
 }
 
-// limit is the time that a test is given.
 func (g *guest) limit(t Test) time.Duration { return cmp.Or(t.Limit, g.r.opts.limit(t.Name)) }
 
 // allowed is the time after which a test of this guest is killed.
 func (g *guest) allowed(name string) time.Duration {
-	limit := g.limit(g.test(name))
-	if kill := g.test(name).Kill; kill > 0 {
-		limit = min(limit, kill)
-	}
-	return limit
+	t := g.test(name)
+	return min(g.limit(t), cmp.Or(t.Kill, math.MaxInt64))
 }
 
-// result returns the result of a test of this guest, nil if there is none.
 func (g *guest) result(name string) *Result {
 	i := slices.IndexFunc(g.results, func(r Result) bool { return r.Name == name })
 	if i < 0 {
@@ -207,9 +191,8 @@ func (g *guest) result(name string) *Result {
 }
 
 // blame turns the way in which the guest ended into the result of the test
-// that was running, or, if the guest died after a test and before the next
-// one, of the test before: what it left behind brought the kernel down. It
-// returns the errors that no test is to blame for.
+// that was running, or of the one before if none was: what it left behind brought the
+// kernel down. It returns the errors that no test is to blame for.
 func (g *guest) blame(err error) error {
 	if err == nil {
 		return nil
@@ -248,9 +231,8 @@ func (g *guest) blame(err error) error {
 	return nil
 }
 
-// attribute gives the kernel's complaints to the tests during which they
-// came, and those from before the first test to that one, so that none is
-// lost.
+// attribute gives the kernel's complaints to the tests during which they came, and those
+// from before the first test to that one, so that none is lost.
 func (g *guest) attribute(splats []vm.Splat) {
 	for _, s := range splats {
 		owner := g.console.owner(s.Line)
@@ -289,13 +271,10 @@ func (g *guest) keepDir() string {
 	return filepath.Join(g.r.opts.KeepDir, guestsDir, strconv.Itoa(g.number))
 }
 
-// busyFactor is how many tasks for each processor make a machine busy: two
-// guests of two processors are not enough.
-const busyFactor = 3
-
 // busyAt says that this machine, with that content of /proc/loadavg, has too much to
 // do for tests that ask for an answer in time, "" if it has not.
 func busyAt(loadavg string, cpus int) string {
+	const busyFactor = 3 // tasks for each processor: two guests of two processors are not enough
 	var load float64
 	if _, err := fmt.Sscanf(loadavg, "%f", &load); err != nil || load < float64(busyFactor*cpus) {
 		return ""

@@ -17,9 +17,8 @@ import (
 // Took is how long a test took in its last run, and how it ended in the last ones.
 type Took struct {
 	Seconds float64 `json:"seconds"`
-	// Ended tells whether it ended by itself.
-	Ended bool `json:"ended"`
-	Runs  Runs `json:"runs,omitempty"`
+	Ended   bool    `json:"ended"` // by itself
+	Runs    Runs    `json:"runs,omitempty"`
 }
 
 // Runs are how a test ended the last times, by the name of the kernel, the latest
@@ -52,8 +51,8 @@ func (r Runs) text() string {
 	return b.String()
 }
 
-// History is how long tests took and how they ended, by their names. It decides
-// which are started first, and gives a slow test more time.
+// History is how tests ended, by their names: it decides which are started first, and
+// gives a slow test more time.
 type History map[string]Took
 
 // historyFile is not an entry of the cache: it changes.
@@ -78,15 +77,12 @@ func SaveHistory(c *cache.Cache, id, kernel string, results []Result) error {
 		if r.Seconds <= 0 {
 			continue
 		}
-		first := r.Outcome
-		if len(r.Earlier) > 0 {
-			first = r.Earlier[0].Outcome
-		}
-		runs := maps.Clone(h[r.Name].Runs)
+		runs := h[r.Name].Runs
 		if runs == nil {
 			runs = Runs{}
 		}
-		runs[kernel] = append(slices.Clone(runs[kernel]), first)
+		first := append(slices.Clip(r.Earlier), r)[0]
+		runs[kernel] = append(runs[kernel], first.Outcome)
 		runs[kernel] = runs[kernel][max(0, len(runs[kernel])-maxRuns):]
 		h[r.Name] = Took{Seconds: r.Seconds, Ended: r.Outcome.finished(), Runs: runs}
 	}

@@ -3,17 +3,14 @@
 // Package selftest runs the kernel's own KVM selftests on kernels in guests
 // and compares the results of two kernels, test by test, by name.
 //
-// [Run] spreads the tests of a [Kernel] over guests, the longest first. How
-// a test ended is an [Outcome]; a guest that dies takes with it the test that
-// was running and no other: the rest goes on in a fresh guest, as after a test during
-// which one of the kernel's checkers gave up. [Compare] puts
-// two lists of results side by side. A test or subtest that was good on the
-// base kernel and is not on the patched one is a regression, and so is one
-// that is missing.
+// [Run] spreads the tests of a [Kernel] over guests, the longest first. A guest that
+// dies takes with it the test that was running and no other: the rest goes on in a
+// fresh guest, as after a test during which one of the kernel's checkers gave up.
+// [Compare] puts two lists of results side by side. A test or subtest that was good on
+// the base kernel and is not on the patched one, or is missing, is a regression.
 //
-// The tests print TAP, or have only an exit status. See
-// Documentation/dev-tools/ktap.rst and tools/testing/selftests/kselftest.h in the
-// kernel's tree.
+// The tests print TAP, or have only an exit status: see Documentation/dev-tools/ktap.rst
+// and tools/testing/selftests/kselftest.h in the kernel's tree.
 package selftest
 
 import (
@@ -39,44 +36,31 @@ import (
 
 // Kernel is a kernel and the tests to run on it.
 type Kernel struct {
-	// Name is shown for it: base, patched.
-	Name string
-	Arch arch.Arch
-	// Tree is the directory of its sources, where the conditions of its warnings
-	// are read; "" is not known.
-	Tree string
-	// Image is the path of the image to boot.
-	Image string
-	// Modules are loaded before the tests, with what they depend on from
-	// ModuleDir.
-	Modules   []vm.Module
-	ModuleDir string
+	Name      string // that is shown: base, patched
+	Arch      arch.Arch
+	Tree      string      // of its sources, which have the conditions of its warnings; "" is not known
+	Image     string      // the path of what to boot
+	Modules   []vm.Module // loaded before the tests
+	ModuleDir string      // has what they depend on
 	Tests     []Test
-	// Skipped are tests that are not run, and why.
-	Skipped map[string]string
-	// Decode, unless nil, adds source lines to what this kernel prints on the
-	// console.
+	Skipped   map[string]string // tests that are not run, and why
+	// Decode, unless nil, adds source lines to what this kernel prints on the console.
 	Decode func(ctx context.Context, console string) (string, error)
 }
 
 // Test is a test that was built.
 type Test struct {
-	// Name is its name in the kernel's Makefile, such as x86/xapic_ipi_test.
-	Name string
-	// Path is the path of the program, linked statically.
-	Path string
+	Name string // in the kernel's Makefile, such as x86/xapic_ipi_test
+	Path string // of the program, linked statically
+	Args []string
 	// Runner is the program of Options.Files that is run instead, "" is none. Path is
 	// in the guest all the same, in wire.TestsDir by its name.
 	Runner string
 	// Status, unless nil, turns a runner's exit status, and what it printed, into the
 	// status of a selftest.
-	Status func(code int, output string) int
-	// Limit is the time that it is given in place of what is usual; 0 is that.
-	Limit time.Duration
-	// Args are its arguments.
-	Args []string
-	// Machine is what the machine has to be like, as in vm.Machine.Options.
-	Machine string
+	Status  func(code int, output string) int
+	Limit   time.Duration // in place of what is usual; 0 is that
+	Machine string        // what the machine has to be like, as in vm.Machine.Options
 	// Clock, Kill and FailEvery are as in wire.Program. A test that is killed, or
 	// fails because its allocations do, is Interrupted.
 	Clock     int64
@@ -98,86 +82,66 @@ func NewKernel(name string, built *kbuild.Kernel, tests *kbuild.Selftests, accel
 		// A kernel without modules has no such directory.
 		k.Modules, k.ModuleDir = []vm.Module{{Host: file}}, filepath.Join(built.Dir, "modules")
 	}
-
 	for _, n := range tests.Names {
 		k.Tests = append(k.Tests, Test{Name: n, Path: tests.Path(n)})
 	}
 	return k, nil
 }
 
-// Defaults of Options.
-const (
-	DefaultParallel = 2
-	DefaultMemMiB   = 2048
-	DefaultCPUs     = 2
-	DefaultRetries  = 2
-)
+// DefaultMemMiB is the memory of a guest.
+const DefaultMemMiB = 2048
 
 // Options say how tests are run.
 type Options struct {
-	// Accel is how guests are run; "" is TCG.
-	Accel vm.Accel
-	// Parallel is how many guests run at a time; 0 is DefaultParallel.
-	Parallel int
-	// MemMiB is the memory of each guest; 0 is DefaultMemMiB.
-	MemMiB int
-	// CPUs are the processors of each guest; 0 is DefaultCPUs.
-	CPUs int
+	Accel    vm.Accel // "" is TCG
+	Parallel int      // how many guests run at a time; 0 is 2
+	MemMiB   int      // the memory of each guest; 0 is DefaultMemMiB
+	CPUs     int      // of each guest; 0 is 2
 	// InOrder has the tests run in the order in which Kernel.Tests has them, in one
 	// guest as long as none takes it down.
 	InOrder bool
-	// Params are parameters of KVM's modules, or of a kernel that has none.
-	Params []vm.Param
-	// Append are further arguments of the kernel.
-	Append []string
+	Params  []vm.Param // of KVM's modules, or of a kernel that has none
+	Append  []string   // further arguments of the kernel
 	// Limit is the time that a test is given if it is not known how long it
 	// takes; 0 is 240 s under TCG and 120 s under KVM.
 	Limit time.Duration
-	// Silence is how long a guest may be silent before it counts as hung; 0
-	// is 45 s, longer than the 21 s after which the kernel complains of a
-	// processor that is stuck.
+	// Silence is how long a guest may be silent before it counts as hung; 0 is 45 s,
+	// longer than the 21 s after which the kernel complains of a stuck processor.
 	Silence time.Duration
 	// Retries is how often a test that failed is run again, with no other
 	// guest beside it: some of KVM's tests ask for an answer within a second,
 	// which a busy host does not always give. What they failed of is kept in
 	// Result.Earlier. A test that took the guest down, did not end, or that
-	// the kernel complained of meanwhile, is never run again. 0 is
-	// DefaultRetries; a negative number means none.
+	// the kernel complained of meanwhile, is never run again. 0 is 2; a negative
+	// number means none.
 	Retries int
 	// Once are the tests that are never run again: of one that is to find
 	// races, a failure in three tries is a failure.
 	Once []string
-	// Leaks has kmemleak look for leaks after each test, which takes some
-	// seconds; the kernel must have it. A leak is a splat.
-	Leaks bool
-	// LeaksLast has it do so after the last test of a guest only.
-	LeaksLast bool
+	// Leaks has kmemleak look for leaks after each test, or with LeaksLast after the last
+	// one of a guest; the kernel must have it. A leak is a splat.
+	Leaks, LeaksLast bool
 	// Checkers are those of the kernel's, as wire.Lockdep, that each guest has to
 	// prove on after each test. Each has a result of its own, see IsChecker: one that
 	// a report of the kernel turned off, as lockdep's own does, has not failed.
 	Checkers []string
-	// Overlook tells which complaints are not about what is tested; nil is
-	// none. They are kept in Result.Overlooked.
+	// Overlook tells which complaints are not about what is tested, for
+	// Result.Overlooked; nil is none.
 	Overlook func(vm.Splat) bool
 	// Elsewhere are the results of another kernel. Limits and order follow from
 	// how long tests took there. One that failed is expected to fail here, too:
 	// it is not run again for it.
 	Elsewhere []Result
-	// History is how long tests took the last time; see LoadHistory. The
-	// order follows from it where Elsewhere says nothing.
+	// History decides the order where Elsewhere says nothing.
 	History History
-	// Log shows what is running; nil shows nothing.
-	Log *progress.Log
-	// Source is as in vm.Guest.
-	Source string
-	// Files are what tests need in each guest.
-	Files []vm.File
+	Log     *progress.Log // shows what is running; nil shows nothing
+	Source  string        // as in vm.Guest
+	Files   []vm.File     // what tests need in each guest
 	// KeepDir is a directory for a log of every test and for what it takes to
 	// start a guest again that died; "" keeps nothing.
 	KeepDir string
-	// OnResult is called with every result once the guest that it is from
-	// has ended, by one goroutine at a time; again for a test that was run
-	// again. It may be nil.
+	// OnResult, unless nil, is called with every result once the guest that it is from
+	// has ended, by one goroutine at a time; again for a test that was run again.
 	OnResult func(Result)
 }
 
@@ -186,13 +150,13 @@ const guestsDir = "guests"
 
 func (o Options) withDefaults() Options {
 	o.Accel = cmp.Or(o.Accel, vm.TCG)
-	o.Parallel = cmp.Or(o.Parallel, DefaultParallel)
+	o.Parallel = cmp.Or(o.Parallel, 2)
 	o.MemMiB = cmp.Or(o.MemMiB, DefaultMemMiB)
-	o.CPUs = cmp.Or(o.CPUs, DefaultCPUs)
+	o.CPUs = cmp.Or(o.CPUs, 2)
 	if o.InOrder {
 		o.Parallel = 1
 	}
-	o.Retries = max(0, cmp.Or(o.Retries, DefaultRetries))
+	o.Retries = max(0, cmp.Or(o.Retries, 2))
 	return o
 }
 
@@ -209,12 +173,10 @@ type runner struct {
 	running  map[int]string    // test that runs in a guest, by the guest's number
 }
 
-// Run runs the tests of s and returns a result for each, sorted by name.
-//
-// A test that takes its guest down is a result: a Crash. The error is that of
-// the first guest in which no test could be run at all: a *vm.Fault if the
-// kernel did not boot or QEMU failed, or ctx's own. Then the results are
-// those of the tests that had ended.
+// Run runs the tests of s and returns a result for each, sorted by name; a test that
+// takes its guest down is a Crash. The error is that of the first guest in which no test
+// could be run at all: a *vm.Fault if the kernel did not boot or QEMU failed, or ctx's
+// own. Then the results are those of the tests that had ended.
 func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, err error) {
 	o = o.withDefaults()
 	r := &runner{cache: c, subject: s, opts: o, results: map[string]Result{}, running: map[int]string{}, checkers: map[string]Result{}}
@@ -246,7 +208,6 @@ func Run(ctx context.Context, c *cache.Cache, s Kernel, o Options) (_ []Result, 
 	return r.sorted(), nil
 }
 
-// guestsFor runs tests in so many guests at a time.
 func (r *runner) guestsFor(ctx context.Context, tests []Test, parallel int) error {
 	q := newQueue(tests, parallel, r.opts)
 	g, gctx := errgroup.WithContext(ctx)
@@ -256,34 +217,22 @@ func (r *runner) guestsFor(ctx context.Context, tests []Test, parallel int) erro
 	return g.Wait()
 }
 
-// failed returns the tests that get another try: not those that could not be
-// started, which took no time, those that fail elsewhere, too, and those of
-// Options.Once.
+// failed returns the tests that get another try: not those that could not be started,
+// which took no time, those that fail elsewhere, too, and those of Options.Once.
 func (r *runner) failed() []Test {
-	var again []Test
-	for _, t := range r.subject.Tests {
-		res, ok := r.results[t.Name]
-		if slices.Contains(r.opts.Once, t.Name) {
-			continue
-		}
-		if ok && res.Outcome == Fail && len(res.Splats) == 0 && res.Seconds > 0 && r.opts.elsewhere(t.Name).Outcome != Fail {
-			again = append(again, t)
-		}
-	}
-	return again
+	return slices.DeleteFunc(slices.Clone(r.subject.Tests), func(t Test) bool {
+		res := r.results[t.Name]
+		return res.Outcome != Fail || len(res.Splats) > 0 || res.Seconds <= 0 ||
+			r.opts.elsewhere(t.Name).Outcome == Fail || slices.Contains(r.opts.Once, t.Name)
+	})
 }
 
 func (r *runner) sorted() []Result {
 	return slices.SortedFunc(maps.Values(r.results), func(a, b Result) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// work starts guests until no tests are left.
 func (r *runner) work(ctx context.Context, q *queue) error {
-	for {
-		batch := q.next()
-		if len(batch) == 0 {
-			return nil
-		}
+	for batch := q.next(); len(batch) > 0; batch = q.next() {
 		r.mu.Lock()
 		r.guests++
 		number := r.guests
@@ -296,9 +245,9 @@ func (r *runner) work(ctx context.Context, q *queue) error {
 		}
 		q.putBack(rest)
 	}
+	return nil
 }
 
-// finish takes the results of a guest that has ended.
 func (r *runner) finish(g *guest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -336,7 +285,6 @@ func (r *runner) show() {
 	r.step.Update("%s", text)
 }
 
-// tally says how many tests had which outcome.
 func tally(results []Result) string {
 	count := map[Outcome]int{}
 	for _, r := range results {

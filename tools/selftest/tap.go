@@ -12,8 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what is taken from a test's output. With more, it proves
-// nothing.
+// Bounds of what is taken from a test's output. With more, it proves nothing.
 const (
 	maxSubs   = 10_000 // subtests of one output
 	maxName   = 200    // bytes of a subtest's name
@@ -22,23 +21,14 @@ const (
 
 // TAP is what an output in the Test Anything Protocol says.
 type TAP struct {
-	// Speaks tells whether the output is TAP at all: it has a version line,
-	// a plan or a bail-out.
-	Speaks bool
-	// Planned is how many tests there should be, -1 without a plan.
-	Planned int
-	// Tests are the test lines.
-	Tests []Subtest
-	// Skipped tells whether the plan says that everything is skipped, and
-	// SkipReason why.
-	Skipped    bool
+	Speaks     bool      // it is TAP at all: it has a version line, a plan or a bail-out
+	Planned    int       // how many tests there should be, -1 without a plan
+	Tests      []Subtest // the test lines
+	Skipped    bool      // the plan says that everything is skipped
 	SkipReason string
-	// Bailed tells whether the test gave up, and Bail why.
-	Bailed bool
-	Bail   string
-	// Problems are contradictions in the output, such as a wrong plan: then it
-	// proves nothing.
-	Problems []string
+	Bailed     bool // the test gave up
+	Bail       string
+	Problems   []string // contradictions, such as a wrong plan: then it proves nothing
 }
 
 // ParseTAP reads TAP 13 and KTAP 1 as kselftest.h and kselftest_harness.h print it.
@@ -47,7 +37,7 @@ type TAP struct {
 // after them, which can't pass if one of them failed.
 func ParseTAP(output string) TAP {
 	t := TAP{Planned: -1}
-	var nested nestedTests
+	nested := nestedTests{plans: map[int]int{}}
 	count, highest := 0, 0 // test lines, and the largest number of one
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\r\n")
@@ -122,7 +112,6 @@ type nestedTests struct {
 	plans  map[int]int // by the width of the indentation, how many are still to come
 }
 
-// take looks at a line of the output, which may be one of theirs.
 func (n *nestedTests) take(line string) {
 	n.begun = n.begun || nestedHeader.MatchString(line)
 	m := nestedTest.FindStringSubmatch(line)
@@ -132,7 +121,7 @@ func (n *nestedTests) take(line string) {
 	indent, verdict, plan := len(m[1]), m[2], m[4]
 	if verdict == "" {
 		if planned, err := strconv.Atoi(plan); err == nil && n.plans[indent] == 0 {
-			n.plan(indent, planned)
+			n.plans[indent] = planned
 		}
 		return
 	}
@@ -143,13 +132,6 @@ func (n *nestedTests) take(line string) {
 	if s, _ := newSubtest(verdict == "ok", m[3]); s.Outcome.bad() {
 		n.fail(cmp.Or(s.Name, "one without a name") + " failed")
 	}
-}
-
-func (n *nestedTests) plan(indent, planned int) {
-	if n.plans == nil {
-		n.plans = map[int]int{}
-	}
-	n.plans[indent] = planned
 }
 
 // end ends the tests that are indented by more than indent.
@@ -176,7 +158,7 @@ func (n *nestedTests) fail(why string) {
 func (n *nestedTests) wrong() string {
 	n.end(-1)
 	text := clip(strings.Join(n.failed, ", "), maxReason)
-	*n = nestedTests{}
+	n.begun, n.failed = false, nil
 	return text
 }
 
@@ -208,8 +190,7 @@ func (t *TAP) test(good bool, text, wrong string) int {
 	return number
 }
 
-// newSubtest reads what follows a verdict: its name is "" if it has none. The number
-// is 0 without one.
+// newSubtest reads what follows a verdict. Without a name it is "", without a number 0.
 func newSubtest(good bool, text string) (Subtest, int) {
 	text = strings.TrimSpace(text)
 	digits := testNumber.FindString(text)
@@ -236,9 +217,8 @@ func newSubtest(good bool, text string) (Subtest, int) {
 	return s, number
 }
 
-// splitDirective splits the text of a test line or a plan at the hash sign
-// before a directive. Without one of the words that change what a line means,
-// word is "".
+// splitDirective splits the text of a test line or a plan at the hash sign before a
+// directive. word is "" without one of those that change what a line means.
 func splitDirective(s string) (text, word, reason string) {
 	text, comment, _ := strings.Cut(" "+s, " #")
 	comment = strings.TrimSpace(comment)
@@ -253,7 +233,6 @@ func splitDirective(s string) (text, word, reason string) {
 	return strings.TrimSpace(text), word, strings.TrimSpace(reason)
 }
 
-// numberNames numbers names that come more than once.
 func numberNames(tests []Subtest) {
 	seen := make(map[string]int)
 	for i := range tests {
