@@ -12,34 +12,24 @@ import (
 	"vcpulab/tools/results"
 )
 
-// Change is how the result of a test changed from the base to the patched
-// kernel.
+// Change is how a test's result changed from the base to the patched kernel.
 type Change string
 
 // The changes.
 const (
-	Same      Change = "same"
-	Fixed     Change = "fixed"     // bad on the base, passes on the patched kernel
-	New       Change = "new"       // does not exist on the base, or is skipped
-	Changed   Change = "changed"   // otherwise not better: it was bad and is no longer run, or is bad in another way
-	Regressed Change = "regressed" // worse on the patched kernel
-	NotRun    Change = "not run"   // the run ended before it
-	Vanished  Change = "vanished"  // does not exist on the patched kernel
-	// Incomparable is a test that did not end in time on the base kernel and
-	// did not take the patched one down.
-	Incomparable Change = "not comparable"
-	Proved       Change = "proved" // fails on the base, as a Proof has to, and passes on the patched kernel
-	// Unchecked is a checker of the patched kernel that did not prove that it was
-	// on.
-	Unchecked Change = "checker failed"
-	// Known is a failure that Expectations.Known lists.
-	Known    Change = "known failure"
-	Unproved Change = "unproved" // a Proof that does not fail on the base, or does not pass on the patched kernel
+	Same         Change = "same"
+	Fixed        Change = "fixed"          // bad on the base, passes on the patched kernel
+	New          Change = "new"            // does not exist on the base, or is skipped
+	Changed      Change = "changed"        // otherwise not better: it was bad and is no longer run, or is bad in another way
+	Regressed    Change = "regressed"      // worse on the patched kernel
+	NotRun       Change = "not run"        // the run ended before it
+	Vanished     Change = "vanished"       // does not exist on the patched kernel
+	Incomparable Change = "not comparable" // did not end in time on the base and did not take the patched kernel down
+	Proved       Change = "proved"         // fails on the base, as a Proof has to, and passes on the patched kernel
+	Unproved     Change = "unproved"       // a Proof that does not fail on the base, or does not pass on the patched kernel
+	Unchecked    Change = "checker failed" // a checker of the patched kernel did not prove that it was on
+	Known        Change = "known failure"  // one that Expectations.Known lists
 )
-
-func (c Change) fails() bool {
-	return slices.Contains([]Change{Regressed, Vanished, NotRun, Unproved, Unchecked}, c)
-}
 
 // TestPair is a test on both kernels.
 type TestPair struct {
@@ -55,15 +45,16 @@ type TestPair struct {
 	Patched *Result `json:"patched"`
 }
 
-// failure says in a word what fails the comparison: a change, or a test that
-// takes the patched kernel down whatever it did on the base kernel. It is ""
-// if nothing does.
+// failure says in a word what fails the comparison, "" if nothing does: a change, or a
+// test that takes the patched kernel down whatever it did on the base kernel.
 func (p TestPair) failure() string {
-	switch {
-	case p.Change == Known:
-	case p.Change.fails():
+	switch p.Change {
+	case Known:
+		return ""
+	case Regressed, Vanished, NotRun, Unproved, Unchecked:
 		return string(p.Change)
-	case p.Patched.Outcome == Crash, p.Base == nil && p.Patched.Outcome.bad():
+	}
+	if p.Patched.Outcome == Crash || p.Base == nil && p.Patched.Outcome.bad() {
 		return string(p.Patched.Outcome)
 	}
 	return ""
@@ -71,14 +62,10 @@ func (p TestPair) failure() string {
 
 // Comparison is the results of two kernels side by side.
 type Comparison struct {
-	// Arch is the name of the architecture.
-	Arch string `json:"arch,omitempty"`
-	// Params are the parameters of KVM's modules, or of a kernel that has none.
-	Params string `json:"params,omitempty"`
-	// Setting is what they ran on, nil if that was not kept.
-	Setting *Setting `json:"setting,omitempty"`
-	// Tests are all tests of both kernels, sorted by name.
-	Tests []TestPair `json:"tests"`
+	Arch    string     `json:"arch,omitempty"`    // the name of the architecture
+	Params  string     `json:"params,omitempty"`  // of KVM's modules, or of a kernel that has none
+	Setting *Setting   `json:"setting,omitempty"` // what they ran on, nil if that was not kept
+	Tests   []TestPair `json:"tests"`             // all tests of both kernels, sorted by name
 	// Incomplete says why the run ended early, "" if it did not. Then some
 	// tests have no result, and the comparison is not good.
 	Incomplete string `json:"incomplete,omitempty"`
@@ -87,29 +74,20 @@ type Comparison struct {
 
 // Setting is what tests ran on, for those who are shown the results elsewhere.
 type Setting struct {
-	// Command is the command line, quoted for a shell.
-	Command string `json:"command"`
-	// Base and Patched are the IDs of both trees.
-	Base    string       `json:"base"`
+	Command string       `json:"command"` // quoted for a shell
+	Base    string       `json:"base"`    // the ID of the tree
 	Patched string       `json:"patched"`
 	Host    results.Host `json:"host"`
 }
 
 // Counts are the numbers of tests, which add up to all of them.
 type Counts struct {
-	Passed int `json:"passed"`
-	// Failed are the tests that fail the comparison.
-	Failed int `json:"failed"`
-	// Skipped are those that were skipped on the patched kernel and had not
-	// passed on the base.
-	Skipped int `json:"skipped"`
-	// Known are failures that are known.
-	Known int `json:"known"`
-	// BothFail are those that are as bad on the base kernel.
-	BothFail int `json:"both_fail"`
-	// NotComparable are those that did not pass on the patched kernel and did
-	// not end in time on the base.
-	NotComparable int `json:"not_comparable"`
+	Passed        int `json:"passed"`
+	Failed        int `json:"failed"`         // they fail the comparison
+	Skipped       int `json:"skipped"`        // on the patched kernel, and did not pass on the base
+	Known         int `json:"known"`          // failures that are known
+	BothFail      int `json:"both_fail"`      // as bad on the base kernel
+	NotComparable int `json:"not_comparable"` // did not pass on the patched kernel, nor end in time on the base
 }
 
 // Compare puts the results of two kernels side by side, by name.
@@ -187,15 +165,12 @@ func compareSubtests(base, patched []Subtest, cut bool) []string {
 	var worse []string
 	for _, b := range base {
 		p, ok := now[b.Name]
-		if !ok {
-			if !cut {
-				worse = append(worse, fmt.Sprintf("subtest %s vanished", b.Name))
-			}
-			continue
-		}
-		if compareOutcomes(b.Outcome, p.Outcome) == Regressed {
-			worse = append(worse, strings.TrimSuffix(fmt.Sprintf("subtest %s: %s on the base, now %s: %s",
-				b.Name, b.Outcome, p.Outcome, p.Reason), ": "))
+		switch {
+		case ok && compareOutcomes(b.Outcome, p.Outcome) == Regressed:
+			text := fmt.Sprintf("subtest %s: %s on the base, now %s: %s", b.Name, b.Outcome, p.Outcome, p.Reason)
+			worse = append(worse, strings.TrimSuffix(text, ": "))
+		case !ok && !cut:
+			worse = append(worse, fmt.Sprintf("subtest %s vanished", b.Name))
 		}
 	}
 	return worse

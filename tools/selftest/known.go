@@ -17,16 +17,12 @@ import (
 // Proof says that a test shows what a patch is for: it has to fail on a
 // kernel without the patch, and to pass on one with it.
 type Proof struct {
-	// Test is the test's name in the kernel's Makefile.
-	Test string `toml:"test"`
-	// Patch is the patch's subject, without a prefix.
-	Patch string `toml:"patch"`
-	// Machine is what the machine has to be like, as in vm.Machine.Options.
-	Machine string `toml:"machine"`
+	Test    string `toml:"test"`    // the test's name in the kernel's Makefile
+	Patch   string `toml:"patch"`   // the patch's subject, without a prefix
+	Machine string `toml:"machine"` // what the machine has to be like, as in vm.Machine.Options
 }
 
-// LoadProofs reads a list of proofs: a TOML file with a table [[proof]] for
-// each. An error stands for exit.Usage.
+// LoadProofs reads a TOML file of tables [[proof]]. An error stands for exit.Usage.
 func LoadProofs(name string) ([]Proof, error) {
 	var file struct {
 		Proof []Proof `toml:"proof"`
@@ -62,23 +58,16 @@ func (p Proof) decide(base, patched *Result) (Change, []string) {
 	return Unproved, []string{why}
 }
 
-// Expectations are what is asked of a comparison besides that nothing gets
-// worse.
+// Expectations are what a comparison has to show besides that nothing gets worse.
 type Expectations struct {
-	// Added are the names of the tests that the series adds. One that is bad
-	// on the patched kernel fails the comparison even if it is bad on the base
-	// kernel, too.
-	Added []string
-	// Proofs are the tests that have to fail on the base kernel.
-	Proofs []Proof
-	// Incomplete says why the run ended early, "" if it did not.
-	Incomplete string
-	// History is how the tests ended in earlier runs.
-	History History
-	// Splats are complaints of the base kernel that may be missing in its results.
-	Splats []vm.Splat
-	// Known are failures that the user expects.
-	Known []KnownFailure
+	// Added are the names of the tests that the series adds. One that is bad on the
+	// patched kernel fails the comparison even if it is bad on the base kernel, too.
+	Added      []string
+	Proofs     []Proof        // have to fail on the base kernel
+	Incomplete string         // why the run ended early, "" if it did not
+	History    History        // how the tests ended in earlier runs
+	Splats     []vm.Splat     // complaints of the base kernel that may be missing in its results
+	Known      []KnownFailure // that the user expects
 }
 
 // decide compares one test. known are the splats of the base kernel.
@@ -115,10 +104,10 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 			why = append(why, compareSubtests(base.Sub, patched.Sub, patched.LeftOut > 0)...)
 		}
 	}
-	if slices.Contains(e.Added, name) && patched.Outcome.bad() {
+	own := slices.Contains(e.Added, name)
+	if own && patched.Outcome.bad() {
 		why = append(why, "a test that comes with the series has to pass with it")
 	}
-	own := slices.Contains(e.Added, name)
 	if i := slices.IndexFunc(e.Known, func(k KnownFailure) bool { return k.matches(name) }); i >= 0 && complaints == 0 && !own {
 		// Of a list that is out of date people are told.
 		if patched.Outcome == Pass && len(why) == 0 {
@@ -140,10 +129,8 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 
 // KnownFailure is a test that the user expects to fail on this machine.
 type KnownFailure struct {
-	// Test is a pattern of [path.Match] for its name.
-	Test string `toml:"test"`
-	// Why says why it fails.
-	Why string `toml:"why"`
+	Test string `toml:"test"` // a pattern of [path.Match] for its name
+	Why  string `toml:"why"`
 }
 
 func (k KnownFailure) matches(name string) bool {
@@ -151,8 +138,7 @@ func (k KnownFailure) matches(name string) bool {
 	return err == nil && ok
 }
 
-// LoadKnown reads a TOML file with a table [[known]] for each test that fails. An
-// error stands for exit.Usage.
+// LoadKnown reads a TOML file of tables [[known]]. An error stands for exit.Usage.
 func LoadKnown(name string) ([]KnownFailure, error) {
 	var file struct {
 		Known []KnownFailure `toml:"known"`
@@ -177,8 +163,7 @@ type Races struct {
 	// Apart are functions that create, publish or look up a vCPU: wildcards in
 	// Race.Between do not match them.
 	Apart []string `toml:"apart"`
-	// Known are races of the kernel without the series, which KCSAN finds in
-	// some runs and not in others.
+	// Known are races of the kernel without the series, which KCSAN finds in some runs.
 	Known []Race `toml:"race"`
 }
 
@@ -191,8 +176,7 @@ type Race struct {
 	Why string `toml:"why"`
 }
 
-// LoadRaces reads a TOML file: functions apart, and a table [[race]] for each.
-// An error stands for exit.Usage.
+// LoadRaces reads a TOML file. An error stands for exit.Usage.
 func LoadRaces(name string) (*Races, error) {
 	var races Races
 	if err := tomlfile.Load(name, &races); err != nil {
@@ -218,13 +202,11 @@ func literal(pattern string) bool { return !strings.ContainsAny(pattern, `*?[\`)
 // one, its module; of a race with devices there is one side.
 var raceTitle = regexp.MustCompile(`^(?:BUG: )?KCSAN: data-race in ([\w.]+)( \[\w+\])?(?: / ([\w.]+)( \[\w+\])?)?`)
 
-// inKVM is one of KVM's modules.
 var inKVM = regexp.MustCompile(`^ \[kvm(?:_\w+)?\]$`)
 
-// Overlook is Options.Overlook for kernels with KCSAN. It tells whether a splat
-// is a known race, a false one, or one of which neither side is in KVM's
-// modules: the rest of the kernel has many, and KVM's selftests are not about
-// them.
+// Overlook is Options.Overlook for kernels with KCSAN. It tells whether a splat is a known
+// race, a false one, or one of which neither side is in KVM's modules: the rest of the
+// kernel has many, and KVM's selftests are not about them.
 func (r *Races) Overlook(s vm.Splat) bool {
 	m := raceTitle.FindStringSubmatch(s.Title)
 	if m == nil {
@@ -248,7 +230,6 @@ func withItself(s vm.Splat) bool {
 	return len(s.By) == 2 && s.By[0] == s.By[1] && strings.HasPrefix(s.By[0], "task ") && s.By[0] != "task 0"
 }
 
-// matches tells whether a pattern of Race.Between matches a function.
 func (r *Races) matches(pattern, function string) bool {
 	if literal(pattern) {
 		return pattern == function

@@ -29,8 +29,7 @@ type stretch struct {
 	text string
 }
 
-// console is a guest's console in the stretches in which its tests ran. The first is
-// before the first test.
+// console is a guest's console by the tests that ran. The first part is before them.
 type console []stretch
 
 // cutConsole cuts a console by the marks that the guest leaves in the kernel's log.
@@ -50,8 +49,7 @@ func cutConsole(text string) console {
 	return c
 }
 
-// owner returns the test during which a line came, counted from 1: "" for a line
-// before the first test.
+// owner returns the test during which a line came, counted from 1; "" is before all tests.
 func (c console) owner(line int) string {
 	for _, s := range slices.Backward(c) {
 		if s.line <= line {
@@ -61,8 +59,7 @@ func (c console) owner(line int) string {
 	return ""
 }
 
-// during returns the kernel's log while a test ran, or with "" before the first
-// test.
+// during returns the kernel's log while a test ran, with "" before all tests.
 func (c console) during(name string) string {
 	part := wire.NewExcerpt(stretchLimit)
 	if i := slices.IndexFunc(c, func(s stretch) bool { return s.name == name }); i >= 0 {
@@ -155,9 +152,8 @@ func (r *Result) fromSplat() string {
 	return r.Console[strings.LastIndexByte(r.Console[:i], '\n')+1:]
 }
 
-// sourceLine returns the line of a place in a kernel's sources, such as
-// virt/kvm/kvm_main.c:12, which has the condition of a warning. It is "" if it
-// cannot be read.
+// sourceLine returns the line of a place in a kernel's sources, virt/kvm/kvm_main.c:12,
+// which has the condition of a warning. It is "" if it cannot be read.
 func sourceLine(tree, where string) string {
 	file, line, _ := strings.Cut(where, ":")
 	n, err := strconv.Atoi(line)

@@ -13,8 +13,7 @@ import (
 	"vcpulab/tools/progress"
 )
 
-// Closing is the last line of a report: 'N passed, N failed', and what is
-// neither.
+// Closing is the last line of a report: 'N passed, N failed', and what is neither.
 func (c Counts) Closing() string {
 	s := fmt.Sprintf("%d passed, %d failed", c.Passed, c.Failed)
 	for _, other := range []struct {
@@ -28,8 +27,7 @@ func (c Counts) Closing() string {
 	return s
 }
 
-// Sum says in a line each how comparisons ended, and in a last one the sum of
-// all.
+// Sum says in a line each how comparisons ended, and in a last one the sum of all.
 func Sum(all []Comparison) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -152,9 +150,6 @@ func (r *Result) describe(b *strings.Builder, kernel, before string) {
 	}
 }
 
-// maxSplatLines bounds how much of the console is shown for a splat.
-const maxSplatLines = 40
-
 // splatLines returns the console from the first splat on, with source lines
 // where they are known, "" if it was not kept.
 func (r *Result) splatLines() string {
@@ -162,18 +157,18 @@ func (r *Result) splatLines() string {
 	if text == "" {
 		return ""
 	}
-	lines := strings.SplitN(strings.TrimRight(text, "\n"), "\n", maxSplatLines+1)
-	text = "  | " + strings.Join(lines[:min(len(lines), maxSplatLines)], "\n  | ") + "\n"
+	const most = 40
+	lines := strings.SplitN(strings.TrimRight(text, "\n"), "\n", most+1)
+	text = "  | " + strings.Join(lines[:min(len(lines), most)], "\n  | ") + "\n"
 	return strings.ReplaceAll(text, "\r", "")
 }
 
 // Files are the names of what Save writes.
 var Files = []string{"selftests.json", "selftests.xml", "selftests.ktap"}
 
-// Save writes the comparison with all results into dir, for programs, and in
-// JUnit's XML and in KTAP, for CI systems. What fails there is what fails the comparison; a
-// test that fails on both kernels counts as skipped, for lack of anything better
-// in the format.
+// Save writes the comparison with all results into dir, see junit.Save. What fails there
+// is what fails the comparison; a test that fails on both kernels counts as skipped, for
+// lack of anything better in the format.
 func (c Comparison) Save(dir string) error {
 	suite := junit.Suite{Name: "kvm-selftests"}
 	for _, p := range c.Tests {

@@ -24,9 +24,8 @@ const (
 	Fail    Outcome = "fail"    // the test failed, died by a signal or could not be started
 	Timeout Outcome = "timeout" // it did not end in time
 	Crash   Outcome = "crash"   // it took the guest with it
-	// Interrupted is a test that was killed, or whose allocations failed, as
-	// Test.Kill and Test.FailEvery have it: what counts is that the kernel had
-	// nothing to complain of.
+	// Interrupted is a test that was killed, or whose allocations failed, as it was to be:
+	// what counts is that the kernel had nothing to complain of.
 	Interrupted Outcome = "interrupted"
 )
 
@@ -45,25 +44,19 @@ func (o Outcome) rank() int {
 
 func (o Outcome) bad() bool { return o.rank() < Skip.rank() }
 
-// finished tells whether a test ended by itself, so that all of its subtests
-// should be known.
+// finished tells whether a test ended by itself, so that all its subtests are known.
 func (o Outcome) finished() bool { return o == Pass || o == Skip || o == Fail }
 
 // Result is how one test ended on one kernel.
 type Result struct {
-	// Name is the test's name in the kernel's Makefile, such as
-	// x86/set_boot_cpu_id.
-	Name    string  `json:"name"`
-	Outcome Outcome `json:"outcome"`
-	// Reason says why, "" for a test that passed.
-	Reason string `json:"reason,omitempty"`
-	// Seconds is how long it ran, of the guest's clock.
-	Seconds float64 `json:"seconds"`
-	// Sub are its subtests, for a test that speaks TAP.
-	Sub []Subtest `json:"sub,omitempty"`
-	// Splats are the kernel's complaints while the test ran.
-	Splats []vm.Splat `json:"splats,omitempty"`
-	// Overlooked are those that Options.Overlook took out of Splats.
+	Name    string    `json:"name"` // in the kernel's Makefile, such as x86/set_boot_cpu_id
+	Outcome Outcome   `json:"outcome"`
+	Reason  string    `json:"reason,omitempty"` // "" for a test that passed
+	Seconds float64   `json:"seconds"`          // how long it ran, of the guest's clock
+	Sub     []Subtest `json:"sub,omitempty"`    // of a test that speaks TAP
+	// Splats are the kernel's complaints while the test ran, without Overlooked, those
+	// that Options.Overlook takes out.
+	Splats     []vm.Splat `json:"splats,omitempty"`
 	Overlooked []vm.Splat `json:"overlooked,omitempty"`
 	// Output is what the test printed, bounded; LeftOut is how many bytes
 	// are missing from its middle: then some subtests may be missing, too.
@@ -72,16 +65,13 @@ type Result struct {
 	// Console is the kernel's log while the test ran, bounded; empty if there
 	// were no splats and the guest did not die.
 	Console string `json:"console,omitempty"`
-	// Decoded is Console from the first splat on, with source lines, or with the
-	// reason why it has none.
+	// Decoded is Console from the first splat on, with source lines or why there are none.
 	Decoded string `json:"decoded,omitempty"`
 	// Earlier are the tries before this one, of a test that was run again
 	// because it had failed, without what they printed.
 	Earlier []Result `json:"earlier,omitempty"`
-	// Log is the path of a file with all of this, "" if none was kept.
-	Log string `json:"log,omitempty"`
-	// Command starts the guest again that died, quoted for a shell.
-	Command string `json:"command,omitempty"`
+	Log     string   `json:"log,omitempty"`     // path of a file with all of this, "" if none was kept
+	Command string   `json:"command,omitempty"` // starts the guest again that died, quoted for a shell
 }
 
 // Subtest is a subtest, as the test reports it. Names are unique in a test.
@@ -129,8 +119,7 @@ func classify(t wire.Test) Result {
 	return r
 }
 
-// excuse makes a result of a test whose allocations were to fail, which may have the
-// test fail, too.
+// excuse is for a test whose allocations were to fail, which may have it fail, too.
 func (r *Result) excuse() {
 	if r.Outcome == Fail && r.Seconds > 0 || r.Outcome == Skip {
 		r.Outcome, r.Reason = Interrupted, "its allocations were to fail: "+r.Reason
@@ -179,7 +168,6 @@ func judge(t wire.Test, tap TAP) (Outcome, string) {
 	return Fail, status
 }
 
-// failedSubs says which subtests went wrong, "" if none did.
 func failedSubs(subs []Subtest) string {
 	const most = 3
 	var names []string
@@ -203,7 +191,6 @@ func allSkipped(subs []Subtest) bool {
 	return len(subs) > 0 && !slices.ContainsFunc(subs, func(s Subtest) bool { return s.Outcome != Skip })
 }
 
-// skipReason finds why a test was skipped.
 func skipReason(output string, tap TAP) string {
 	if tap.SkipReason != "" {
 		return tap.SkipReason

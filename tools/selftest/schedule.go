@@ -38,7 +38,6 @@ const (
 	unknown = 2
 )
 
-// elsewhere returns the result of a test on another kernel, if there is one.
 func (o Options) elsewhere(name string) Result {
 	if i := slices.IndexFunc(o.Elsewhere, func(r Result) bool { return r.Name == name }); i >= 0 {
 		return o.Elsewhere[i]
@@ -68,18 +67,14 @@ const (
 	// limitEndless is for tests that do not end under TCG: they are started to
 	// see what they do to the kernel.
 	limitEndless = 120 * time.Second
-	// usualSlack is how many times as long as usual a test may take at least:
-	// a host with other things to do is slow.
-	usualSlack = 40
-	// limitUsual bounds that.
-	limitUsual = 10 * time.Minute
-	// historySlack is how many times as long as the last time a test may take
-	// at least.
+	limitUsual   = 10 * time.Minute // bounds what usualSlack gives
+	limitKnown   = 90 * time.Second // at least, of a test that ended on the other kernel
+
+	// How many times as long a test may take as usual, as the last time and as on the
+	// other kernel: a host with other things to do is slow.
+	usualSlack   = 40
 	historySlack = 3
-	// knownSlack is how many times as long as on the other kernel a test may
-	// take, and limitKnown what it is given in any case.
-	knownSlack = 10
-	limitKnown = 90 * time.Second
+	knownSlack   = 10
 )
 
 // limit is the time that a test is given. One that did not end on the other
@@ -109,13 +104,9 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // batchSeconds is how much work a guest gets at least, in expected seconds, to
 // make up for its boot; less than leftSeconds is not left to another guest.
-const (
-	batchSeconds = 8
-	leftSeconds  = 3
-)
+const batchSeconds, leftSeconds = 8, 3
 
-// queue hands out tests in batches, the longest first. It is safe for use by
-// several goroutines.
+// queue hands out tests in batches, the longest first, to several goroutines.
 type queue struct {
 	guests int
 	opts   Options
@@ -135,9 +126,8 @@ func newQueue(tests []Test, guests int, o Options) *queue {
 	return q
 }
 
-// next returns the tests for the next guest, none when none are left: tests for
-// the same machine. The share of a guest shrinks, so that all end at about the
-// same time.
+// next returns the tests for the next guest, which are for the same machine; none when
+// none are left. The share of a guest shrinks, so that all end at about the same time.
 func (q *queue) next() []Test {
 	q.mu.Lock()
 	defer q.mu.Unlock()
