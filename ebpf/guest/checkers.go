@@ -16,17 +16,15 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// checkers say what is wrong with each of the kernel's checkers, nil if it is on
-// and has not given up. The files are those of a guest's root, in which tests have
-// some of their own.
+// checkers say what is wrong with each of the kernel's checkers, nil if it is on and has
+// not given up. root is "" but in tests.
 var checkers = map[string]func(root string) error{
 	wire.Lockdep: func(root string) error {
 		return errors.Join(
 			expectField(root+"/proc/lockdep_stats", "debug_locks", is("1")),
 			expectField(root+"/sys/module/lockdep/parameters/prove_locking", "", is("1")))
 	},
-	// They free all objects when they give up. Timers and work are objects, and
-	// there are always some.
+	// They free all objects when they give up, of which there are always some.
 	wire.DebugObjects: func(root string) error {
 		return expectField(root+"/sys/kernel/debug/debug_objects/stats", "pool_used", atLeast(1))
 	},
@@ -42,8 +40,7 @@ var checkers = map[string]func(root string) error{
 	},
 }
 
-// kasan reports the first fault only, unless it is told to report all; such a report
-// taints the kernel.
+// kasan reports the first fault only, unless told to report all, and taints the kernel.
 func kasan(root string) error {
 	const symbol, tainted = " kasan_report", 1 << 5 // TAINT_BAD_PAGE
 	symbols, err := os.Open(root + "/proc/kallsyms")
@@ -100,7 +97,6 @@ func expectField(file, name string, good func(string) bool) error {
 	return fmt.Errorf("%s: expected %q, found %q", file, name, text)
 }
 
-// lookAt reports on checkers.
 func lookAt(root string, names []string) ([]wire.Checker, error) {
 	var all []wire.Checker
 	for _, name := range names {

@@ -24,8 +24,7 @@ import (
 // killGrace is how long a program that was killed may hold on to its output.
 const killGrace = 5 * time.Second
 
-// execPrograms runs programs one after the other. How a program ended is its result,
-// not an error of the job.
+// execPrograms runs programs in turn. How one ended is its result, no error of the job.
 func execPrograms(out *wire.Encoder, job wire.Exec) error {
 	if job.Leaks {
 		// Forget what leaked before the programs.
@@ -103,9 +102,8 @@ func logKernel(lines ...string) error {
 	return nil
 }
 
-// runProgram runs one program and waits for it and its process group. A program that
-// is Live has its output sent to live. The error is of the kernel's that does not let allocations
-// fail.
+// runProgram runs one program and waits for it and its process group. If it is Live its
+// output goes to live. The error is of the kernel's that does not let allocations fail.
 func runProgram(p wire.Program, live *wire.Encoder) (wire.Test, error) {
 	t := wire.Test{Name: p.Name}
 	limit, late := cmp.Or(p.Timeout, math.MaxInt64), wire.OutcomeTimeout
@@ -145,16 +143,11 @@ func runProgram(p wire.Program, live *wire.Encoder) (wire.Test, error) {
 	return t, faultsErr
 }
 
-// programEnv is the environment of all programs.
-func programEnv() []string {
-	return []string{"PATH=" + programPath, "HOME=/", "TMPDIR=/tmp"}
-}
+const programPath = "/bin:/sbin" // where programs are looked up
 
-// programPath is where programs are looked up.
-const programPath = "/bin:/sbin"
+func programEnv() []string { return []string{"PATH=" + programPath, "HOME=/", "TMPDIR=/tmp"} }
 
-// setOutcome says how a program ended that was run with that error: late if its context
-// ended before.
+// setOutcome says how a program ended that returned err: late if its context ended before.
 func setOutcome(ctx context.Context, t *wire.Test, err error, late wire.Outcome) {
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
@@ -200,14 +193,12 @@ const (
 	kmemleakFile = "/sys/kernel/debug/kmemleak"
 	// leakAge is how old memory has to be at least to count as leaked, and a
 	// bit (MSECS_MIN_AGE in mm/kmemleak.c).
-	leakAge = 5*time.Second + 200*time.Millisecond
-	// maxLeaks bounds how many leaks are logged.
-	maxLeaks = 16
+	leakAge  = 5*time.Second + 200*time.Millisecond
+	maxLeaks = 16 // that are logged
 )
 
-// findLeaks returns kmemleak's report of memory that is not pointed to any more, ""
-// if there is none, and has it forget that memory. The second scan is for what
-// changed during the first one.
+// findLeaks returns kmemleak's report of memory that is not pointed to any more, and has
+// it forget that memory. The second scan is for what changed during the first one.
 func findLeaks() (string, error) {
 	time.Sleep(leakAge)
 	for range 2 {
@@ -229,8 +220,7 @@ func tellKmemleak(command string) error {
 	return nil
 }
 
-// leakLines makes lines for the kernel's log of kmemleak's report, which begin as
-// the kernel's own do.
+// leakLines makes lines of kmemleak's report that begin as the kernel's own do.
 func leakLines(report, after string) []string {
 	const object = "unreferenced object "
 	if report == "" {

@@ -16,8 +16,7 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// functionMeter measures the calls of a function while programs run. A nil one measures
-// nothing.
+// functionMeter measures a function's calls while programs run; a nil one measures nothing.
 type functionMeter struct {
 	function string
 	bracket  int64 // what an empty one takes
@@ -68,9 +67,8 @@ func (m *functionMeter) during(run func() error) (*measure.Calls, error) {
 	return &measure.Calls{Nanos: nanos, Bracket: m.bracket}, err
 }
 
-// unmissed runs until no call was missed. A task that loses the processor in the middle of
-// one of the bracket's programs has the kernel run it for no other task until it goes on,
-// which happens by accident.
+// unmissed runs until no call was missed. A task may lose the processor in the middle of one
+// of the bracket's programs: then the kernel runs it for no other task until it goes on.
 func unmissed(run func() ([]int64, error)) (nanos []int64, err error) {
 	for range wire.MaxRuns {
 		if nanos, err = run(); !errors.Is(err, wire.ErrProbeMissed) {

@@ -98,7 +98,6 @@ func (p *pathVM) useSynIC(vcpu, sint int, value uint64) error {
 	return nil
 }
 
-// requestAll flushes the TLBs of all vCPUs.
 func requestAll(p *pathVM, _ int) (load, error) {
 	// Requests that are left from the start are done now.
 	if err := p.runFrom(1); err != nil {
@@ -156,8 +155,7 @@ type routingEntry struct {
 	_                   [6]uint32
 }
 
-// synIC raises an interrupt of the SynIC of one vCPU after the other, spread
-// evenly over all.
+// synIC raises an interrupt of the SynIC of vCPUs in turn, spread evenly over all.
 func synIC(p *pathVM, ops int) (load, error) {
 	var routing struct {
 		count, flags uint32
@@ -262,8 +260,7 @@ func (p *pathVM) xenTarget(targets []int, port int) uint32 {
 // clearEvents forgets all events, as a guest does that has handled them.
 func (p *pathVM) clearEvents() { clear(p.payload.Shared()[:xenPending+4*xenWords]) }
 
-// checkEvents tells whether the events of the first count ports are pending, and
-// no others.
+// checkEvents expects the events of the first count ports to be pending, and no others.
 func (p *pathVM) checkEvents(count int) error {
 	for i, want := range vectorsOf(xenFirstPort, count) {
 		if got := binary.LittleEndian.Uint32(p.payload.Shared()[xenPending+4*i:]); got != want {

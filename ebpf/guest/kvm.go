@@ -16,7 +16,6 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// request is an ioctl of KVM.
 type request struct {
 	number uintptr
 	name   string
@@ -61,14 +60,12 @@ const (
 	kvmCapDirtyLogRing = 192
 )
 
-// do performs the request with a number. Its result is that of ioctl(2), its
-// error names the request.
+// do performs the request with a number. Its result is that of ioctl(2).
 func (r request) do(fd, arg int) (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
 	return r.result(n, errno)
 }
 
-// with performs the request with a pointer.
 func (r request) with(fd int, arg unsafe.Pointer) (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
 	return r.result(n, errno)
@@ -159,8 +156,7 @@ type memoryRegion struct {
 	guest, size, userAddress uint64
 }
 
-// setMemory puts memory of this process at an address of the VM; none deletes
-// the slot.
+// setMemory puts memory of this process at an address of the VM; none deletes the slot.
 func (v *virtualMachine) setMemory(slot int, flags uint32, address uint64, memory []byte) error {
 	r := memoryRegion{slot: uint32(slot), flags: flags, guest: address, size: uint64(len(memory))}
 	if len(memory) > 0 {
@@ -197,8 +193,7 @@ func sharedMemory(size int) ([]byte, error) {
 
 const kvmExitIO = 2
 
-// segment, table and sregs are struct kvm_segment, kvm_dtable and kvm_sregs of
-// x86.
+// segment and sregs are struct kvm_segment and kvm_sregs of x86.
 type segment struct {
 	base                                              uint64
 	limit                                             uint32
@@ -206,15 +201,9 @@ type segment struct {
 	kind, present, dpl, db, s, l, g, avl, unusable, _ uint8
 }
 
-type table struct {
-	base  uint64
-	limit uint16
-	_     [3]uint16
-}
-
 type sregs struct {
 	cs, ds, es, fs, gs, ss, tr, ldt       segment
-	gdt, idt                              table
+	gdt, idt                              [2]uint64 // struct kvm_dtable
 	cr0, cr2, cr3, cr4, cr8, efer, apicID uint64
 	interrupts                            [4]uint64
 }
@@ -249,7 +238,6 @@ func protectedMode(fd int, address uint64) error {
 	return setEntry(fd, address)
 }
 
-// setEntry has a vCPU go on at an address.
 func setEntry(fd int, address uint64) error {
 	g := regs{sp: payload.StackAddress, ip: address, flags: 2}
 	_, err := kvmSetRegs.quietly(fd, unsafe.Pointer(&g))
@@ -265,8 +253,7 @@ func runVCPU(fd int) error {
 	}
 }
 
-// newPayloadVM creates a VM with these capabilities, with the payload in its memory and
-// with these vCPUs.
+// newPayloadVM creates a VM with capabilities and vCPUs, and the payload in its memory.
 func newPayloadVM(ids []int, capabilities ...enableCap) (*virtualMachine, error) {
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("the payload is for x86, not for %s", runtime.GOARCH)

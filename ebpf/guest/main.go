@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// Command guest is the program that runs as init in a guest: it mounts what
-// its job needs, loads the job's modules, does the job, streams what it
-// finds over a virtio-serial port and ends the guest.
-//
-// With the argument wire.RunningArg it does the job alone, on the running kernel.
+// Command guest is the program that runs as init in a guest: it mounts what its job
+// needs, loads the job's modules, does the job, streams what it finds over a
+// virtio-serial port and ends the guest. With the argument wire.RunningArg it does the
+// job alone, on the running kernel.
 //
 // It is built static and is the only program of the initramfs. Under icount
 // every instruction that it runs is time, so it starts no shell, no other
@@ -170,8 +169,7 @@ func do(out *wire.Encoder, job wire.Job) error {
 	return nil
 }
 
-// sender sends samples. Its first error, after which the stream cannot go on, is that
-// of the job.
+// sender sends samples. Its first error, which ends the stream, is that of the job.
 type sender struct {
 	out *wire.Encoder
 	err error
@@ -181,8 +179,7 @@ func (s *sender) send(sample measure.Sample) {
 	s.err = cmp.Or(s.err, s.out.Send(wire.Record{Sample: &sample}))
 }
 
-// beat sends a heartbeat every millis until the function that it returns is
-// called; 0 sends none.
+// beat sends a heartbeat every millis, if that is not 0, until stop is called.
 func beat(out *wire.Encoder, millis int64) (stop func()) {
 	if millis <= 0 {
 		return func() {}
@@ -237,8 +234,7 @@ var (
 	}
 )
 
-// by9p are the mount options for the host's files.
-const by9p = "trans=virtio,version=9p2000.L,cache=loose,msize=512000"
+const by9p = "trans=virtio,version=9p2000.L,cache=loose,msize=512000" // for the host's files
 
 // hostMounts are what a program sees that takes the host's root for its own.
 var hostMounts = []mount{
@@ -254,9 +250,8 @@ var hostMounts = []mount{
 	{"bpf", wire.HostRoot + "/sys/fs/bpf", ""},
 }
 
-// mountHost mounts the host's root, in which some directories are empty and over which
-// files of a layer may be laid, and links what programs expect in /dev and no kernel
-// makes.
+// mountHost mounts the host's root, in which some directories are empty and over which files
+// of a layer may be laid, and links what programs expect in /dev and no kernel makes.
 func mountHost(emptied []string, layered bool) error {
 	const written, work, layer = "/upper/written", "/upper/work", "/layer"
 	lower := "/lower"
@@ -340,12 +335,8 @@ func openDevice(name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// readLine returns the first line of a file, "" if it cannot be read.
 func readLine(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
+	data, _ := os.ReadFile(path)
 	line, _, _ := strings.Cut(string(data), "\n")
 	return line
 }

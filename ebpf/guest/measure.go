@@ -118,11 +118,10 @@ func (m *meter) measureVM(vm *virtualMachine, shape measure.VM, all bool) error 
 		}
 		m.send(measure.Sample{Memory: &memory})
 	}
-	runs := m.params.RunsOf(shape)
 	if !all {
-		runs = nil
+		return m.dev.Bind(loops.Unbind)
 	}
-	for _, r := range runs {
+	for _, r := range m.params.RunsOf(shape) {
 		s, err := m.measureLoop(r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Loop.Op, err)
@@ -164,8 +163,7 @@ func (m *meter) measureLoop(l measure.Run) (measure.Loop, error) {
 	return out, err
 }
 
-// runTwice calls run with n and with 2n in turn, as often as repeat says, and returns
-// what it returned.
+// runTwice calls run with n and with 2n in turn, repeat times, and returns its results.
 func runTwice(repeat, n int, run func(int) (int64, error)) (once, twice []int64, err error) {
 	for i := range 2 * repeat {
 		t, err := run(n << (i % 2))
@@ -181,7 +179,6 @@ func runTwice(repeat, n int, run func(int) (int64, error)) (once, twice []int64,
 	return once, twice, nil
 }
 
-// run runs the loop once and returns what the probe saw, in nanoseconds.
 func (m *meter) run(l measure.Run, passes int) (int64, error) {
 	sum, err := m.dev.Run(l, passes)
 	if err != nil {
@@ -197,9 +194,8 @@ func (m *meter) run(l measure.Run, passes int) (int64, error) {
 	return int64(e.Nanos), nil
 }
 
-// settledClock returns the clock source once the kernel has made up its mind:
-// on x86 it starts with one that it replaces after a second, when it knows
-// how long a cycle is.
+// settledClock returns the clock source once the kernel has made up its mind: on x86 it
+// replaces the first after a second, when it knows how long a cycle is.
 func settledClock() string {
 	for tries := 0; tries < 100 && strings.HasSuffix(clockSource(), "-early"); tries++ {
 		time.Sleep(50 * time.Millisecond)

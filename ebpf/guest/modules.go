@@ -14,7 +14,6 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// loadModule loads a module, unless it is loaded already.
 func loadModule(m wire.Module) error {
 	f, err := os.Open(m.Path)
 	if err != nil {
@@ -53,7 +52,6 @@ func truth(value string) string {
 	return value
 }
 
-// moduleName is the kernel's name for the module in a file.
 func moduleName(file string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".ko"), "-", "_")
 }

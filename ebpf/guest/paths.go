@@ -25,8 +25,7 @@ type pathMeter struct {
 	bracket int64 // what an empty one takes
 }
 
-// measurePaths has guests do what KVM looks vCPUs up for, and sends what that
-// costs.
+// measurePaths has guests do what KVM looks vCPUs up for, and sends what that costs.
 func measurePaths(s *sender, dev *loops.Device, p measure.Paths) (err error) {
 	m := &pathMeter{sender: s, params: p}
 
@@ -53,13 +52,11 @@ func measurePaths(s *sender, dev *loops.Device, p measure.Paths) (err error) {
 	return m.probe.Close()
 }
 
-// emptyRuns is how often an empty bracket is measured, of which the median counts.
-const emptyRuns = 15
-
 // measureEmpty returns what a bracket takes around a function that does nothing:
 // the loop that looks nothing up, extrapolated to no pass. From begin on that is
 // bracketed, and calls returns how long each took.
 func measureEmpty(dev *loops.Device, begin func() error, calls func() ([]int64, error)) (int64, error) {
+	const emptyRuns = 15 // of which the median counts
 	vm, err := newVM()
 	if err != nil {
 		return 0, err
@@ -149,7 +146,6 @@ type load struct {
 	close    func() error
 }
 
-// loads make the load of a path for a VM, in runs of so many operations.
 var loads = map[measure.Path]func(vm *pathVM, ops int) (load, error){
 	measure.PathRequest:   requestAll,
 	measure.PathYield:     yield,
@@ -216,7 +212,6 @@ func (m *pathMeter) measureCalls(s *measure.PathSample, l load) (err error) {
 	return m.probe.Release()
 }
 
-// run does so many operations and returns how long that took.
 func (m *pathMeter) run(l load, count int) (int64, error) {
 	rest(m.params.QuietNanos)
 	began := monotonic()
@@ -230,8 +225,7 @@ func (m *pathMeter) run(l load, count int) (int64, error) {
 	return took, nil
 }
 
-// rest does nothing for so long. Go's runtime is not told: it takes the thread
-// for one that computes.
+// rest does nothing for so long, which Go's runtime takes for computing.
 func rest(nanos int64) {
 	for end := monotonic() + nanos; ; {
 		left := end - monotonic()
@@ -244,8 +238,7 @@ func rest(nanos int64) {
 	}
 }
 
-// The first vectors of interrupts: of each there are 2 * measure.MaxPathOps, but of
-// the last two.
+// The first vectors of 2 * measure.MaxPathOps interrupts, or of one: the last two.
 const (
 	broadcastVector = 0x20
 	hyperVVector    = 0x60
@@ -253,14 +246,9 @@ const (
 	autoVector      = 0xa1
 )
 
-// Fields of the local APIC's interrupt command register.
-const (
-	icrAssert     = 1 << 14
-	icrAllButSelf = 3 << 18
-)
-
 // broadcast sends IPIs to all vCPUs but the first, each with a vector of its own.
 func broadcast(p *pathVM, _ int) (load, error) {
+	const icrAssert, icrAllButSelf = 1 << 14, 3 << 18 // of the interrupt command register
 	return load{
 		do: func(count int) error {
 			return p.do(payload.EntryIPI, count, payload.Registers{AX: icrAllButSelf | icrAssert | broadcastVector}, 0)

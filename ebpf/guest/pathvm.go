@@ -18,24 +18,20 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// ioAPICPins is how many pins the I/O APIC of user space has; there is none.
-const ioAPICPins = 24
-
 // pathVM is a VM whose first vCPU has KVM look up the others.
 type pathVM struct {
 	*virtualMachine
-	ids   []int
-	start measure.Start
-	// wanted are the interrupts that have to be pending, by vCPU.
-	wanted []vectors
-	// deaf is one that never runs of those that should, 0 if there is none: see
-	// measure.Break.
+	ids    []int
+	start  measure.Start
+	wanted []vectors // the interrupts that have to be pending, by vCPU
+	// deaf is one that never runs but should, 0 is none: see measure.Break.
 	deaf int
 }
 
 // createPathVM creates a VM with these capabilities besides its own, and all its vCPUs.
 func createPathVM(shape measure.VM, capabilities ...enableCap) (*pathVM, error) {
 	ids := shape.IDs.Of(shape.VCPUs)
+	const ioAPICPins = 24 // of the I/O APIC of user space; there is none
 	splitIRQChip := enableCap{cap: kvmCapSplitIRQChip, args: [4]uint64{ioAPICPins}}
 	vm, err := newPayloadVM(ids, append([]enableCap{splitIRQChip}, capabilities...)...)
 	if err != nil {
@@ -95,8 +91,7 @@ func (p *pathVM) runFrom(first int) error {
 	return nil
 }
 
-// spread returns the indices of the vCPUs that a run of so many operations is
-// for, spread evenly over all.
+// spread returns the indices of the vCPUs that so many operations are for.
 func (p *pathVM) spread(ops int) []int {
 	return measure.Sequential.Arrange(min(ops, len(p.vcpus)), len(p.vcpus))
 }
@@ -129,7 +124,6 @@ func (p *pathVM) hypercalls(r payload.Registers, step uint32, input ...uint64) f
 // vectors are interrupts, a bit each.
 type vectors [8]uint32
 
-// vectorsOf returns count vectors from first on.
 func vectorsOf(first, count int) (v vectors) {
 	v.add(first, count)
 	return v
@@ -141,14 +135,9 @@ func (v *vectors) add(first, count int) {
 	}
 }
 
-// Where struct kvm_lapic_state has the interrupts that were requested.
-const (
-	apicIRR    = 0x200
-	apicStride = 0x10
-)
-
 // checkPending tells whether the interrupts of wanted are pending, and no others.
 func (p *pathVM) checkPending() error {
+	const apicIRR, apicStride = 0x200, 0x10 // those that were requested, in struct kvm_lapic_state
 	for i, want := range p.wanted {
 		var state [1024]byte
 		if _, err := kvmGetLAPIC.with(p.vcpus[i], unsafe.Pointer(&state)); err != nil {
@@ -165,7 +154,6 @@ func (p *pathVM) checkPending() error {
 	return nil
 }
 
-// flushes returns how often each vCPU has flushed its TLB.
 func (p *pathVM) flushes() ([]uint64, error) {
 	var out []uint64
 	data := make([]byte, 64<<10)
@@ -202,22 +190,15 @@ func statistic(data []byte, name string) (uint64, error) {
 	return 0, fmt.Errorf("expected a statistic %s, found none", name)
 }
 
-// statsHeaderSize is the size of struct kvm_stats_header, in bytes.
-const statsHeaderSize = 24
+const statsHeaderSize = 24 // of struct kvm_stats_header, in bytes
 
-const kvmMemLogDirty = 1
-
-// The dirty rings: the size of each in bytes, with room for what Intel's
-// processors log by themselves, and their place in a vCPU's descriptor, in pages.
+// The dirty rings.
 const (
-	ringBytes  = 16 << 10
-	ringOffset = 64
-)
-
-// Flags of an entry.
-const (
-	entryDirty = 1
-	entryReset = 2
+	kvmMemLogDirty = 1
+	ringBytes      = 16 << 10 // of each, with room for what Intel's processors log by themselves
+	ringOffset     = 64       // in a vCPU's descriptor, in pages
+	entryDirty     = 1        // flags of an entry
+	entryReset     = 2
 )
 
 // dirtyGFN is struct kvm_dirty_gfn.
@@ -226,16 +207,14 @@ type dirtyGFN struct {
 	offset      uint64
 }
 
-// ringVM is a VM with dirty rings. Its first vCPU alone runs, and writes to memory
-// that is watched.
+// ringVM is a VM with dirty rings. Its first vCPU alone runs, and writes.
 type ringVM struct {
 	*pathVM
 	ring []byte
 	next uint32 // entry of the ring that KVM fills next
 }
 
-// dirtyRing writes to one page after the other, and resets the rings after each,
-// in a VM of its own like p.
+// dirtyRing writes to pages in turn, and resets the rings after each, in a VM like p.
 func dirtyRing(p *pathVM, _ int) (load, error) {
 	pages, err := sharedMemory(2 * measure.MaxPathOps * os.Getpagesize())
 	if err != nil {
@@ -256,7 +235,6 @@ func dirtyRing(p *pathVM, _ int) (load, error) {
 	return load{do: r.write, close: r.close}, protectedMode(r.vcpus[0], payload.EntryStart)
 }
 
-// write writes to so many pages and resets the rings after each.
 func (r *ringVM) write(count int) error {
 	r.payload.Prepare(count, payload.Registers{AX: extraAddress}, 0)
 	if err := setEntry(r.vcpus[0], payload.EntryWrite); err != nil {

@@ -11,9 +11,8 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// vcpuState is what a monitor saves of a vCPU and gives to another one, as far as KVM
-// has something to do for it that depends on other vCPUs: it makes its map of local
-// APICs anew whenever one of them changes.
+// vcpuState is what a monitor saves of a vCPU and gives to another one, as far as KVM's
+// work for it depends on other vCPUs: a changed local APIC has the map of all made again.
 type vcpuState struct {
 	regs    regs
 	sregs   sregs
@@ -21,7 +20,6 @@ type vcpuState struct {
 	mpState uint32
 }
 
-// saveVCPU reads the state of a vCPU.
 func saveVCPU(fd int) (s vcpuState, err error) {
 	for _, part := range s.parts(kvmGetSregs, kvmGetLAPIC, kvmGetMPState, kvmGetRegs) {
 		if _, err := part.with(fd, part.state); err != nil {
@@ -41,7 +39,6 @@ func (s *vcpuState) giveTo(fd int) error {
 	return nil
 }
 
-// statePart is a part of a vCPU's state, and the request for it.
 type statePart struct {
 	request
 	state unsafe.Pointer
@@ -54,7 +51,6 @@ func (s *vcpuState) parts(sregs, lapic, mpState, regs request) [4]statePart {
 	}
 }
 
-// save reads the state of each vCPU.
 func (p *pathVM) save() (saved []vcpuState, err error) {
 	saved = make([]vcpuState, len(p.vcpus))
 	for i, fd := range p.vcpus {
@@ -82,7 +78,6 @@ func restore(shape measure.VM, saved []vcpuState) (nanos int64, err error) {
 	return nanos, errors.Join(vm.checkRestored(saved), vm.close())
 }
 
-// checkRestored tells whether each vCPU has the state that was saved.
 func (p *pathVM) checkRestored(saved []vcpuState) error {
 	for i, fd := range p.vcpus {
 		now, err := saveVCPU(fd)

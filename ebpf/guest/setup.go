@@ -13,10 +13,6 @@ import (
 	"vcpulab/ebpf/probe"
 )
 
-// deviceAddress is where the first ioeventfd is, the others a page apart: above the
-// memory of any slot.
-const deviceAddress = 3 << 30
-
 // ioEventFD is struct kvm_ioeventfd.
 type ioEventFD struct {
 	match, address uint64
@@ -29,8 +25,7 @@ type ioEventFD struct {
 // pitConfig is struct kvm_pit_config.
 type pitConfig struct{ flags, _ [8]uint32 }
 
-// setUp makes the first calls of a VM that has so many ioeventfds, an irqchip and a PIT,
-// or no device at all.
+// setUp makes the first calls of a VM with so many ioeventfds and more, or no device.
 func (m *stallMeter) setUp(devices int) (s *measure.Setup, err error) {
 	vm, err := newVM()
 	if err != nil {
@@ -67,9 +62,9 @@ func (m *stallMeter) setUp(devices int) (s *measure.Setup, err error) {
 	return s, nil
 }
 
-// addDevices adds an irqchip, a PIT and so many ioeventfds, in that order, as monitors
-// do.
+// addDevices adds an irqchip, a PIT and ioeventfds, in that order, as monitors do.
 func (v *virtualMachine) addDevices(ioeventfds int) error {
+	const deviceAddress = 3 << 30 // of the first ioeventfd, the others a page apart: above any slot
 	if _, err := kvmCreateIRQChip.do(v.fd, 0); err != nil {
 		return err
 	}

@@ -26,7 +26,6 @@ const busybox = "/bin/busybox"
 // powerSignals are what busybox's reboot, halt and poweroff send to init.
 var powerSignals = []os.Signal{unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2}
 
-// runShell runs an interactive program.
 func runShell(out *wire.Encoder, job wire.Shell, modules []wire.Module) error {
 	in, err := openPort(wire.InputPort, unix.O_RDONLY)
 	if err != nil {
@@ -83,7 +82,6 @@ func runShell(out *wire.Encoder, job wire.Shell, modules []wire.Module) error {
 	return nil
 }
 
-// shell is an interactive program.
 type shell struct {
 	cmd      *exec.Cmd
 	terminal *os.File       // nil without one
@@ -91,7 +89,6 @@ type shell struct {
 	done     chan struct{}  // closed after Input.Done
 }
 
-// connectTerminal has the program control a terminal of its own.
 func (s *shell) connectTerminal(size wire.Size) (err error) {
 	if s.terminal, err = openDevice(wire.TerminalDevice, unix.O_RDWR|unix.O_NOCTTY); err != nil {
 		return fmt.Errorf("open the terminal: %w", err)
@@ -106,7 +103,6 @@ func (s *shell) resize(size wire.Size) error {
 	return unix.IoctlSetWinsize(int(s.terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols})
 }
 
-// connectPipes sends what the program prints.
 func (s *shell) connectPipes(out *wire.Encoder) (err error) {
 	s.cmd.Stdout, s.cmd.Stderr = printer{out, false}, printer{out, true}
 	s.stdin, err = s.cmd.StdinPipe()
@@ -156,8 +152,7 @@ func (s *shell) listen(in io.Reader) {
 	}
 }
 
-// patientReader reads from a port, which seems to end as long as the guest has not
-// heard that the host is there.
+// patientReader reads from a port, which seems to end until the host is there.
 type patientReader struct{ port io.Reader }
 
 func (r patientReader) Read(p []byte) (int, error) {

@@ -22,14 +22,12 @@ const (
 	extraAddress = 1 << 30
 )
 
-// settleNanos is how long a phase lasts at its ends beyond what goes on in it:
-// a gap that is under way when something begins or ends is in the phase of it.
-// settleGaps is how many gaps there must be by then, settleTries how often to
-// wait for them.
+// What a phase has at its ends beyond what goes on in it: a gap that is under way when
+// something begins or ends is in the phase of it.
 const (
 	settleNanos = 200_000
-	settleGaps  = 4
-	settleTries = 10_000
+	settleGaps  = 4      // that there must be by then
+	settleTries = 10_000 // of waiting for them
 )
 
 type stallMeter struct {
@@ -111,8 +109,7 @@ func withVM(f func(*virtualMachine) error) error {
 
 func (m *stallMeter) vm() measure.VM { return measure.VM{VCPUs: m.params.VCPUs, IDs: measure.Dense} }
 
-// grow creates the vCPUs of a VM from the nth on, with or without changes of
-// memory slots between them.
+// grow creates the vCPUs of a VM from the nth on, and may change memory slots between.
 func (m *stallMeter) grow(vm *virtualMachine, from int, slots bool) (*measure.Growth, error) {
 	tid := unix.Gettid()
 	if err := m.probe.Watch(tid); err != nil {
@@ -177,7 +174,6 @@ type action struct {
 	took  int64 // in nanoseconds, once it is done
 }
 
-// pause is the action of doing nothing for so long.
 func pause(nanos int64) func(*virtualMachine) (*measure.Growth, error) {
 	return func(*virtualMachine) (*measure.Growth, error) { sleep(nanos); return nil, nil }
 }
@@ -198,7 +194,6 @@ func newSpinningVM() (*virtualMachine, error) {
 	return vm, setEntry(vm.vcpus[0], payload.EntrySpin)
 }
 
-// watch runs a vCPU while the actions are done, and sends its gaps.
 func (m *stallMeter) watch(actions []action) error {
 	vm, err := newSpinningVM()
 	if err != nil {

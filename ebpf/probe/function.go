@@ -10,13 +10,10 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// functionRing has room for 262,144 calls of a function, 16 bytes each.
-const functionRing = 4 << 20
-
-// AttachFunction brackets a function of the kernel or of a module that is loaded. The
-// error is wire.ErrAttach.
+// AttachFunction brackets a function of the kernel or a module. The error is wire.ErrAttach.
 func AttachFunction(name string) (*Probe, error) {
-	p, err := load(function, functionRing, name)
+	const ring = 4 << 20 // for 262,144 calls, 16 bytes each
+	p, err := load(function, ring, name)
 	if err != nil {
 		return nil, err
 	}
@@ -28,9 +25,8 @@ func AttachFunction(name string) (*Probe, error) {
 	return p, nil
 }
 
-// FunctionCalls detaches from the function and returns how long each call took. The
-// error is wire.ErrProbeMissed if not every call was seen by itself from entry to
-// return.
+// FunctionCalls detaches from the function and returns how long each call took. The error
+// is wire.ErrProbeMissed if not every call was seen by itself from entry to return.
 func (p *Probe) FunctionCalls() ([]int64, error) {
 	// First from its entry: who is in it is seen to return.
 	slices.Reverse(p.links)

@@ -64,8 +64,7 @@ var (
 		},
 	)}
 
-	// Paths brackets one function at a time, see Probe.Bracket. KVM and
-	// vcpuloops.ko must be loaded.
+	// Paths is for Probe.Bracket. KVM and vcpuloops.ko must be loaded.
 	Paths = Group{"functions of KVM", brackets(pathFunctions...)}
 
 	// function brackets a function that is named later, see AttachFunction.
@@ -119,13 +118,11 @@ func Attach(g Group, broken measure.Break) (*Probe, error) {
 	return p, nil
 }
 
-// Load loads the programs of a group, and the maps that they use, and attaches
-// none. Ring is the size of the ring buffer, 0 means that of the object. The error
-// is wire.ErrAttach.
+// Load loads the programs of a group, and the maps that they use, and attaches none. Ring
+// is the size of the ring buffer, 0 that of the object. The error is wire.ErrAttach.
 func Load(g Group, ring int) (*Probe, error) { return load(g, ring, "") }
 
-// load is Load, for programs that are attached to a function of that name unless it
-// is "".
+// load is Load, for programs that are attached to a function unless to is "".
 func load(g Group, ring int, to string) (_ *Probe, err error) {
 	p := &Probe{}
 	defer func() {
@@ -284,9 +281,8 @@ const EmptyFunction = "vcpuloops_nop"
 // another one would be measured with it.
 var pathFunctions = append([]string{EmptyFunction}, slices.Compact(slices.Sorted(maps.Values(measure.PathFunctions)))...)
 
-// Bracket brackets a function, instead of the one before, for the calls that a
-// thread makes. Without are the ends of the names of programs that are not attached,
-// see measure.Break.
+// Bracket brackets a function, instead of the one before, for the calls of a thread.
+// Without are the ends of the names of programs that are not attached, see measure.Break.
 func (p *Probe) Bracket(function string, tid int, without []string) error {
 	if err := p.Release(); err != nil {
 		return err

@@ -18,9 +18,8 @@ import (
 	"vcpulab/ebpf/wire"
 )
 
-// What the programs send and keep, in nanoseconds of the kernel's clock. Under
-// icount one is an instruction, or a nanosecond that an idle processor waited for
-// its timer. See the C types.
+// What the programs send and keep, in nanoseconds of the kernel's clock. Under icount one
+// is an instruction, or a nanosecond that an idle processor waited for its timer.
 type (
 	// Loop is one run of one loop.
 	Loop = bpfLoopEvent
@@ -36,7 +35,6 @@ const (
 	SpanMemslot = uint64(bpfSpanKindSPAN_MEMSLOT) // KVM_SET_USER_MEMORY_REGION
 )
 
-// threadKey is the key of a thread of this process in the map of threads.
 func threadKey(tid int) uint64 { return uint64(os.Getpid())<<32 | uint64(tid) }
 
 // Watch begins to watch a thread of this process.
@@ -81,8 +79,7 @@ func AddCreation(c *measure.Create, s Span) {
 	addWaits(&c.Waits, &c.WaitNanos, s)
 }
 
-// addWaits adds the waits of a span, by the names of samples. Functions that were
-// not called stay absent.
+// addWaits adds the waits of a span by name. Functions that were not called stay absent.
 func addWaits(counts *map[string]uint64, nanos *map[string]int64, s Span) {
 	for w, n := range s.Waits {
 		if n == 0 {
