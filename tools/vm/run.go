@@ -91,35 +91,32 @@ func Run(ctx context.Context, m Machine, o Options) (res *Result, err error) {
 		m.Append = append(slices.Clip(m.Append), "panic=0") // it does not reset
 	}
 	r := &run{
-		m:        m,
-		o:        o,
-		console:  newConsole(maxConsole, o.Console),
-		stderr:   wire.NewExcerpt(stderrLimit),
-		progress: make(chan struct{}, 1),
-		res:      &Result{},
+		m:         m,
+		evidence:  evidence{options: o, result: &Result{}},
+		console:   newConsole(maxConsole, o.Console),
+		said:      wire.NewExcerpt(stderrLimit),
+		progress:  make(chan struct{}, 1),
+		collected: make(chan struct{}),
+		drained:   make(chan struct{}),
 	}
 	if o.Terminal == nil && o.Input == nil {
-		r.res.Command = m.Command(filepath.Join(o.KeepDir, "records.jsonl"))
+		r.result.Command = m.Command(filepath.Join(o.KeepDir, "records.jsonl"))
 	}
 	return r.start(ctx)
 }
 
 type run struct {
 	m        Machine
-	o        Options
+	evidence // once it is over; streamErr once drained is closed
 	console  *console
-	stderr   *wire.Excerpt
+	said     *wire.Excerpt // by QEMU itself
 	started  time.Time
 	progress chan struct{} // holds a token after a sign of life of the guest
-	res      *Result
 
 	collected chan struct{} // closed after the end record or an error
 	drained   chan struct{} // closed when nothing more can come
-	// What the reader of records found; streamErr once drained is closed, the others once
-	// collected is.
-	streamErr error // why the end record is missing, nil if it came
-	recordErr error // of OnRecord
-	whole     bool  // the end record came
+	recordErr error         // of OnRecord, once collected is closed
+	whole     bool          // the end record came, once collected is closed
 }
 
 // Write lets the run see the console go by.
@@ -143,7 +140,7 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	p, err := startProcess(r.m, r, r.stderr)
+	p, err := startProcess(r.m, r, r.said)
 	if err != nil {
 		return nil, err
 	}
@@ -151,20 +148,16 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 	defer p.close()
 	defer p.Kill()
 
-	r.collected, r.drained = make(chan struct{}), make(chan struct{})
 	go r.read(p.records)
 	mon := startMonitor(p.qmp)
-
-	stopped := r.watch(ctx, p)
-	where := ""
-	if stopped == stopHang {
-		where = mon.describe(r.m.Arch, r.m.Kernel)
+	if r.stopped = r.watch(ctx, p); r.stopped == stopHang {
+		r.where = mon.describe(r.m.Arch, r.m.Kernel)
 	}
 	core := ""
-	if r.o.Core != "" && r.console.fatal() {
+	if r.options.Core != "" && r.console.fatal() {
 		stop := context.AfterFunc(ctx, p.Kill)
-		if err = mon.dump(r.o.Core); err == nil {
-			core = r.o.Core
+		if err = mon.dump(r.options.Core); err == nil {
+			core = r.options.Core
 		}
 		stop()
 	}
@@ -172,36 +165,34 @@ func (r *run) start(ctx context.Context) (*Result, error) {
 	<-r.drained
 	mon.read("") // QEMU has closed its end
 
-	r.res.Timing.Gone = time.Since(r.started)
+	r.result.Timing.Gone = time.Since(r.started)
 	r.console.close()
-	r.res.Console, r.res.Splats = r.console.text(), r.console.splats()
+	r.result.Console, r.result.Splats = r.console.text(), r.console.splats()
 	kept := ""
-	if r.o.KeepDir != "" {
-		kept = filepath.Join(r.o.KeepDir, "console.log")
-		if err := os.WriteFile(kept, []byte(r.res.Console), 0o644); err != nil {
-			return r.res, err
+	if r.options.KeepDir != "" {
+		kept = filepath.Join(r.options.KeepDir, "console.log")
+		if err := os.WriteFile(kept, []byte(r.result.Console), 0o644); err != nil {
+			return r.result, err
 		}
 	}
 
-	if stopped == stopContext {
-		return r.res, ctx.Err()
+	if r.stopped == stopContext {
+		return r.result, ctx.Err()
 	}
 	if r.recordErr != nil {
-		return r.res, r.recordErr
+		return r.result, r.recordErr
 	}
-	how, good := p.ended()
-	fault := evidence{
-		stopped: stopped, ended: how, good: good, shutdown: mon.shutdown, where: where, streamErr: r.streamErr,
-		guest: r.console.guest, stderr: r.stderr.String(), result: r.res, options: r.o,
-	}.fault()
+	r.ended, r.good = p.ended()
+	r.shutdown, r.guest, r.stderr = mon.shutdown, r.console.guest, r.said.String()
+	fault := r.fault()
 	if fault == nil {
-		return r.res, nil
+		return r.result, nil
 	}
 	fault.Arch, fault.Console, fault.Core = r.m.Arch.Name, kept, core
 	if err != nil {
-		return r.res, errors.Join(fault, err)
+		return r.result, errors.Join(fault, err)
 	}
-	return r.res, fault
+	return r.result, fault
 }
 
 // stopReason is why a run was ended from outside.
@@ -216,9 +207,9 @@ const (
 )
 
 func (r *run) watch(ctx context.Context, p *process) stopReason {
-	timeout := time.NewTimer(r.o.Timeout)
+	timeout := time.NewTimer(r.options.Timeout)
 	defer timeout.Stop()
-	quiet := newSilence(p.Pid, r.o.Silence)
+	quiet := newSilence(p.Pid, r.options.Silence)
 	defer quiet.timer.Stop()
 	var settled <-chan time.Time // set once there is nothing more to wait for
 	collected := r.collected
@@ -281,16 +272,16 @@ func (r *run) read(f io.Reader) {
 func (r *run) add(rec wire.Record) error {
 	switch {
 	case rec.Hello != nil:
-		r.res.Timing.Hello = time.Since(r.started)
-		r.res.Hello = *rec.Hello
+		r.result.Timing.Hello = time.Since(r.started)
+		r.result.Hello = *rec.Hello
 	case rec.End != nil:
-		r.res.Timing.End = time.Since(r.started)
-		r.res.End = *rec.End
+		r.result.Timing.End = time.Since(r.started)
+		r.result.End = *rec.End
 	}
-	if r.o.OnRecord == nil {
+	if r.options.OnRecord == nil {
 		return nil
 	}
-	if err := r.o.OnRecord(rec); err != nil {
+	if err := r.options.OnRecord(rec); err != nil {
 		return fmt.Errorf("record %d: %w", rec.Seq, err)
 	}
 	return nil

@@ -19,11 +19,11 @@ type talk struct {
 // connect makes the connections that the options ask for, and gives the machine its ends.
 func (r *run) connect() (t *talk, err error) {
 	t = &talk{}
-	if r.o.Terminal != nil {
-		r.m.terminal, err = t.add("terminal", r.o.Terminal, r.o.Terminal)
+	if r.options.Terminal != nil {
+		r.m.terminal, err = t.add("terminal", r.options.Terminal, r.options.Terminal)
 	}
-	if err == nil && r.o.Input != nil {
-		r.m.input, err = t.add("input", r.o.Input, io.Discard)
+	if err == nil && r.options.Input != nil {
+		r.m.input, err = t.add("input", r.options.Input, io.Discard)
 	}
 	if err != nil {
 		t.close()
