@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"unsafe"
@@ -44,7 +45,7 @@ func setMSR(fd int, index uint32, data uint64) error {
 		index, _ uint32
 		data     uint64
 	}{count: 1, index: index, data: data}
-	n, err := kvmSetMSRs.with(fd, unsafe.Pointer(&arg))
+	n, err := kvmSetMSRs.quietly(fd, unsafe.Pointer(&arg))
 	if err == nil && n != 1 {
 		err = fmt.Errorf("KVM_SET_MSRS: expected 1 register to be set, found %d", n)
 	}
@@ -62,22 +63,16 @@ func offerHyperV(fd int) error {
 		function, index, flags, eax, ebx, ecx, edx, _, _ uint32
 		_                                                uint32
 	}{count: 1, function: hvCPUIDInterface, eax: hvSignature}
-	_, err := kvmSetCPUID2.with(fd, unsafe.Pointer(&arg))
-	return err
+	return kvmSetCPUID2.with(fd, unsafe.Pointer(&arg))
 }
 
 // useHyperV gives each vCPU its VP index, which is its ID but for those of a pool,
 // and opens the hypercalls. An interrupt of the SynIC that ends by itself keeps the processor
 // from delivering interrupts without KVM, where it can.
 func (p *pathVM) useHyperV() error {
-	if err := setMSR(p.vcpus[0], hvMSRGuestOSID, 1); err != nil {
+	err := cmp.Or(setMSR(p.vcpus[0], hvMSRGuestOSID, 1), p.useSynIC(0, hvAutoSINT, hvAutoEOI|autoVector))
+	if err != nil || p.start.VM.Pool() { // of a pool some IDs are too large
 		return err
-	}
-	if err := p.useSynIC(0, hvAutoSINT, hvAutoEOI|autoVector); err != nil {
-		return err
-	}
-	if p.start.VM.Pool() {
-		return nil // some IDs are too large
 	}
 	for i, fd := range p.vcpus {
 		if err := setMSR(fd, hvMSRVPIndex, uint64(p.ids[i])); err != nil {
@@ -169,7 +164,7 @@ func synIC(p *pathVM, ops int) (load, error) {
 		}
 		routing.entries[i] = routingEntry{gsi: uint32(i), kind: kvmIRQRoutingHVSINT, vcpu: uint32(p.ids[to]), sint: hvSINT}
 	}
-	if _, err := kvmSetGSIRouting.with(p.fd, unsafe.Pointer(&routing)); err != nil {
+	if err := kvmSetGSIRouting.with(p.fd, unsafe.Pointer(&routing)); err != nil {
 		return load{}, err
 	}
 
@@ -227,25 +222,25 @@ func (p *pathVM) useXen(ops int) error {
 		flags, msr uint32
 		_          [6]uint64
 	}{flags: xenInterceptHypercalls | xenEvtchnSend, msr: xenMSR}
-	if _, err := kvmXenHVMConfig.with(p.fd, unsafe.Pointer(&config)); err != nil {
+	if err := kvmXenHVMConfig.with(p.fd, unsafe.Pointer(&config)); err != nil {
 		return err
 	}
 
 	shared := xenAttr{kind: xenAttrSharedInfo, u: [16]uint32{payload.SharedAddress >> 12}}
-	if _, err := kvmXenHVMSetAttr.with(p.fd, unsafe.Pointer(&shared)); err != nil {
+	if err := kvmXenHVMSetAttr.with(p.fd, unsafe.Pointer(&shared)); err != nil {
 		return fmt.Errorf("shared info: %w", err)
 	}
 	targets := p.spread(ops)
 	for i, to := range targets {
 		info := xenAttr{kind: xenVCPUAttrInfo, u: [16]uint32{uint32(payload.SharedAddress + i*xenInfoSize)}}
-		if _, err := kvmXenVCPUSetAttr.with(p.vcpus[to], unsafe.Pointer(&info)); err != nil {
+		if err := kvmXenVCPUSetAttr.with(p.vcpus[to], unsafe.Pointer(&info)); err != nil {
 			return fmt.Errorf("vCPU %d: %w", to, err)
 		}
 	}
 	for port := xenFirstPort; port < xenFirstPort+2*measure.MaxPathOps; port++ {
 		n := uint32(port)
 		channel := xenAttr{kind: xenAttrEvtchn, u: [16]uint32{n, xenStatusIPI, 0, n, p.xenTarget(targets, port), xenPriority2Level}}
-		if _, err := kvmXenHVMSetAttr.with(p.fd, unsafe.Pointer(&channel)); err != nil {
+		if err := kvmXenHVMSetAttr.with(p.fd, unsafe.Pointer(&channel)); err != nil {
 			return fmt.Errorf("port %d: %w", port, err)
 		}
 	}

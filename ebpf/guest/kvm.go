@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -66,13 +67,15 @@ func (r request) do(fd, arg int) (int, error) {
 	return r.result(n, errno)
 }
 
-func (r request) with(fd int, arg unsafe.Pointer) (int, error) {
+// with performs the request with a pointer.
+func (r request) with(fd int, arg unsafe.Pointer) error {
 	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
-	return r.result(n, errno)
+	_, err := r.result(n, errno)
+	return err
 }
 
-// quietly is with, but does not tell Go's runtime, which would wake up a thread
-// every 20 microseconds to see whether the request takes long.
+// quietly is for a pointer, too, but does not tell Go's runtime, which would wake up a
+// thread every 20 microseconds to see whether the request takes long.
 func (r request) quietly(fd int, arg unsafe.Pointer) (int, error) {
 	n, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), r.number, uintptr(arg))
 	return r.result(n, errno)
@@ -162,7 +165,7 @@ func (v *virtualMachine) setMemory(slot int, flags uint32, address uint64, memor
 	if len(memory) > 0 {
 		r.userAddress = uint64(uintptr(unsafe.Pointer(&memory[0])))
 	}
-	if _, err := kvmSetUserMemoryRegion.with(v.fd, unsafe.Pointer(&r)); err != nil {
+	if err := kvmSetUserMemoryRegion.with(v.fd, unsafe.Pointer(&r)); err != nil {
 		return fmt.Errorf("slot %d: %w", slot, err)
 	}
 	return nil
@@ -176,7 +179,7 @@ type enableCap struct {
 }
 
 func (c enableCap) enable(fd int) error {
-	if _, err := kvmEnableCap.with(fd, unsafe.Pointer(&c)); err != nil {
+	if err := kvmEnableCap.with(fd, unsafe.Pointer(&c)); err != nil {
 		return fmt.Errorf("capability %d: %w", c.cap, err)
 	}
 	return nil
@@ -219,7 +222,7 @@ type regs struct {
 // without another vCPU that starts it.
 func protectedMode(fd int, address uint64) error {
 	var s sregs
-	if _, err := kvmGetSregs.with(fd, unsafe.Pointer(&s)); err != nil {
+	if err := kvmGetSregs.with(fd, unsafe.Pointer(&s)); err != nil {
 		return err
 	}
 	flat := segment{limit: 0xffffffff, selector: 0x10, kind: 3, present: 1, db: 1, s: 1, g: 1}
@@ -227,15 +230,8 @@ func protectedMode(fd int, address uint64) error {
 	s.cs = flat
 	s.cs.selector, s.cs.kind = 0x8, 11
 	s.cr0 |= 1
-	if _, err := kvmSetSregs.with(fd, unsafe.Pointer(&s)); err != nil {
-		return err
-	}
-
 	runnable := uint32(0)
-	if _, err := kvmSetMPState.with(fd, unsafe.Pointer(&runnable)); err != nil {
-		return err
-	}
-	return setEntry(fd, address)
+	return cmp.Or(kvmSetSregs.with(fd, unsafe.Pointer(&s)), kvmSetMPState.with(fd, unsafe.Pointer(&runnable)), setEntry(fd, address))
 }
 
 func setEntry(fd int, address uint64) error {

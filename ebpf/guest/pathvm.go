@@ -140,7 +140,7 @@ func (p *pathVM) checkPending() error {
 	const apicIRR, apicStride = 0x200, 0x10 // those that were requested, in struct kvm_lapic_state
 	for i, want := range p.wanted {
 		var state [1024]byte
-		if _, err := kvmGetLAPIC.with(p.vcpus[i], unsafe.Pointer(&state)); err != nil {
+		if err := kvmGetLAPIC.with(p.vcpus[i], unsafe.Pointer(&state)); err != nil {
 			return fmt.Errorf("vCPU %d: %w", i, err)
 		}
 		var got vectors

@@ -22,7 +22,7 @@ type vcpuState struct {
 
 func saveVCPU(fd int) (s vcpuState, err error) {
 	for _, part := range s.parts(kvmGetSregs, kvmGetLAPIC, kvmGetMPState, kvmGetRegs) {
-		if _, err := part.with(fd, part.state); err != nil {
+		if err := part.with(fd, part.state); err != nil {
 			return s, err
 		}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"unsafe"
@@ -39,13 +40,7 @@ func (m *stallMeter) setUp(devices int) (s *measure.Setup, err error) {
 	}
 
 	tid := unix.Gettid()
-	if err := m.probe.Watch(tid); err != nil {
-		return nil, err
-	}
-	if err := vm.setMemory(0, 0, 0, m.page); err != nil {
-		return nil, err
-	}
-	if err := vm.createVCPU(0); err != nil {
+	if err := cmp.Or(m.probe.Watch(tid), vm.setMemory(0, 0, 0, m.page), vm.createVCPU(0)); err != nil {
 		return nil, err
 	}
 	if _, _, err := m.probe.Forget(tid); err != nil {
@@ -69,7 +64,7 @@ func (v *virtualMachine) addDevices(ioeventfds int) error {
 		return err
 	}
 	var pit pitConfig
-	if _, err := kvmCreatePIT2.with(v.fd, unsafe.Pointer(&pit)); err != nil {
+	if err := kvmCreatePIT2.with(v.fd, unsafe.Pointer(&pit)); err != nil {
 		return err
 	}
 	for i := range ioeventfds {
@@ -78,7 +73,7 @@ func (v *virtualMachine) addDevices(ioeventfds int) error {
 			return fmt.Errorf("eventfd: %w", err)
 		}
 		device := ioEventFD{address: uint64(deviceAddress + i<<12), size: 4, fd: int32(fd)}
-		_, err = kvmIOEventFD.with(v.fd, unsafe.Pointer(&device))
+		err = kvmIOEventFD.with(v.fd, unsafe.Pointer(&device))
 		// KVM has a reference of its own.
 		if err := errors.Join(err, unix.Close(fd)); err != nil {
 			return fmt.Errorf("ioeventfd %d: %w", i, err)
