@@ -105,7 +105,7 @@ func requestAll(p *pathVM, _ int) (load, error) {
 	flush := payload.Registers{AX: hvCallFlush, CX: payload.InputAddress}
 	return load{
 		do: p.hypercalls(flush, 0, 0, hvFlushAll|hvFlushSpaces, 0),
-		check: func(int) error {
+		end: func(int) error {
 			if err := p.runFrom(1); err != nil {
 				return err
 			}
@@ -136,7 +136,7 @@ func hyperVIPI(p *pathVM, _ int) (load, error) {
 	send := payload.Registers{AX: hvCallIPIEx | 1<<hvVarHead, CX: payload.InputAddress}
 	return load{
 		do: p.hypercalls(send, payload.InputAddress, hyperVVector, 0 /* sparse set */, 1<<(id/hvBankBits), 1<<(id%hvBankBits)),
-		check: func(most int) error {
+		end: func(most int) error {
 			p.wanted[to].add(hyperVVector, most)
 			return p.checkPending()
 		},
@@ -181,7 +181,7 @@ func synIC(p *pathVM, ops int) (load, error) {
 			}
 			return nil
 		},
-		check: func(int) error {
+		end: func(int) error {
 			for _, to := range targets {
 				p.wanted[to].add(synICVector, 1)
 			}

@@ -134,10 +134,9 @@ type load struct {
 	// do does so many operations.
 	do func(count int) error
 	// checkRun tells whether KVM did what it was asked for in the last run of
-	// so many operations, check whether it did in all runs, of most at most.
+	// so many operations, end whether it did in all runs, of most at most.
 	checkRun func(count int) error
-	check    func(most int) error
-	close    func() error
+	end      func(most int) error
 }
 
 var loads = map[measure.Path]func(vm *pathVM, ops int) (load, error){
@@ -169,13 +168,8 @@ func (m *pathMeter) measurePath(vm *pathVM, path measure.Path) error {
 	if err := m.measureCalls(&s, l); err != nil {
 		return err
 	}
-	if l.check != nil {
-		if err := l.check(2 * s.Ops); err != nil {
-			return err
-		}
-	}
-	if l.close != nil {
-		if err := l.close(); err != nil {
+	if l.end != nil {
+		if err := l.end(2 * s.Ops); err != nil {
 			return err
 		}
 	}
@@ -247,7 +241,7 @@ func broadcast(p *pathVM, _ int) (load, error) {
 		do: func(count int) error {
 			return p.do(payload.EntryIPI, count, payload.Registers{AX: icrAllButSelf | icrAssert | broadcastVector}, 0)
 		},
-		check: func(most int) error {
+		end: func(most int) error {
 			for i := range p.wanted[1:] {
 				p.wanted[1+i].add(broadcastVector, most)
 			}

@@ -232,7 +232,8 @@ func dirtyRing(p *pathVM, _ int) (load, error) {
 	if r.ring, err = r.mapVCPU(ringOffset, ringBytes); err != nil {
 		return load{}, err
 	}
-	return load{do: r.write, close: r.close}, protectedMode(r.vcpus[0], payload.EntryStart)
+	end := func(int) error { return r.close() }
+	return load{do: r.write, end: end}, protectedMode(r.vcpus[0], payload.EntryStart)
 }
 
 func (r *ringVM) write(count int) error {

@@ -26,7 +26,7 @@ type ioEventFD struct {
 // pitConfig is struct kvm_pit_config.
 type pitConfig struct{ flags, _ [8]uint32 }
 
-// setUp makes the first calls of a VM with so many ioeventfds and more, or no device.
+// setUp makes the first calls of a VM with so many ioeventfds, see addDevices, or no device.
 func (m *stallMeter) setUp(devices int) (s *measure.Setup, err error) {
 	vm, err := newVM()
 	if err != nil {
