@@ -175,16 +175,12 @@ func (w *watcher) Err(string) error { return nil }
 
 // running names the test that has run for longest, "" if none runs.
 func (w *watcher) running() string {
-	name, since := "", time.Time{}
-	for n, t := range w.started {
-		if name == "" || t.Before(since) {
-			name, since = n, t
-		}
-	}
-	if name == "" {
+	if len(w.started) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s runs since %s", name, since.Format(time.TimeOnly))
+	byStart := func(a, b string) int { return w.started[a].Compare(w.started[b]) }
+	name := slices.MinFunc(slices.Collect(maps.Keys(w.started)), byStart)
+	return fmt.Sprintf("; %s runs since %s", name, w.started[name].Format(time.TimeOnly))
 }
 
 func (w *watcher) result(ran *testjson.Execution) *Result {
