@@ -40,7 +40,7 @@ var checkers = map[string]func(root string) error{
 	},
 }
 
-// kasan reports the first fault only, unless told to report all, and taints the kernel.
+// kasan reports the first fault only, unless told to report all; that taints the kernel.
 func kasan(root string) error {
 	const symbol, tainted = " kasan_report", 1 << 5 // TAINT_BAD_PAGE
 	symbols, err := os.Open(root + "/proc/kallsyms")

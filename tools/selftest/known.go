@@ -24,9 +24,7 @@ type Proof struct {
 
 // LoadProofs reads a TOML file of tables [[proof]]. An error stands for exit.Usage.
 func LoadProofs(name string) ([]Proof, error) {
-	var file struct {
-		Proof []Proof `toml:"proof"`
-	}
+	var file struct{ Proof []Proof }
 	if err := tomlfile.Load(name, &file); err != nil {
 		return nil, fmt.Errorf("read which tests prove which patches: %w", err)
 	}
@@ -140,9 +138,7 @@ func (k KnownFailure) matches(name string) bool {
 
 // LoadKnown reads a TOML file of tables [[known]]. An error stands for exit.Usage.
 func LoadKnown(name string) ([]KnownFailure, error) {
-	var file struct {
-		Known []KnownFailure `toml:"known"`
-	}
+	var file struct{ Known []KnownFailure }
 	if err := tomlfile.Load(name, &file); err != nil {
 		return nil, fmt.Errorf("read which tests are known to fail: %w", err)
 	}

@@ -31,9 +31,7 @@ type Range struct {
 
 // LoadRanges reads a TOML file of tables [[argument]]. An error stands for exit.Usage.
 func LoadRanges(name string) ([]Range, error) {
-	var file struct {
-		Argument []Range `toml:"argument"`
-	}
+	var file struct{ Argument []Range }
 	if err := tomlfile.Load(name, &file); err != nil {
 		return nil, fmt.Errorf("read which numbers tests take: %w", err)
 	}

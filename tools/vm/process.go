@@ -99,15 +99,11 @@ type qmpMonitor struct {
 
 // qmpMessage is a greeting, an event or an answer.
 type qmpMessage struct {
-	ID     string          `json:"id"` // of the command that is answered
-	Event  string          `json:"event"`
-	Return json.RawMessage `json:"return"`
-	Error  struct {
-		Desc string `json:"desc"`
-	} `json:"error"`
-	Data struct {
-		Reason string `json:"reason"`
-	} `json:"data"`
+	ID     string // of the command that is answered
+	Event  string
+	Return json.RawMessage
+	Error  struct{ Desc string }
+	Data   struct{ Reason string }
 }
 
 func startMonitor(f *os.File) *qmpMonitor {
@@ -169,9 +165,7 @@ func (m *qmpMonitor) dump(file string) error {
 // describe returns what QEMU knows of a guest that is silent, its state and where each
 // processor is, "" when QEMU is silent too.
 func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
-	var status struct {
-		Status string `json:"status"`
-	}
+	var status struct{ Status string }
 	m.ask("status", `"query-status"`, &status)
 	if status.Status == "" {
 		return ""
