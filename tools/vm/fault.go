@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -107,11 +108,9 @@ type evidence struct {
 	options   Options
 }
 
-// accelComplaints are what QEMU prints when KVM gives up on a guest.
-var accelComplaints = []string{
-	"KVM internal error", "KVM: entry failed", "kvm run failed", "failed to initialize kvm",
-	"Could not access KVM kernel module", "KVM_GET_SUPPORTED_CPUID failed", "error: failed to set MSR",
-}
+// accelComplaint is what QEMU prints when KVM gives up on a guest.
+var accelComplaint = regexp.MustCompile("KVM internal error|KVM: entry failed|kvm run failed|failed to initialize kvm|" +
+	"Could not access KVM kernel module|KVM_GET_SUPPORTED_CPUID failed|error: failed to set MSR")
 
 func (e evidence) fault() *Fault {
 	kind, title, err := e.classify()
@@ -132,11 +131,9 @@ func (e evidence) classify() (kind FaultKind, title string, err error) {
 	if complained && splat.Kind.endsKernel() {
 		return splat.Kind, splat.Title, nil
 	}
-	for _, c := range accelComplaints {
-		if strings.Contains(e.stderr, c) {
-			line, _, _ := strings.Cut(strings.TrimSpace(e.stderr), "\n")
-			return AccelFailed, line, nil
-		}
+	if accelComplaint.MatchString(e.stderr) {
+		line, _, _ := strings.Cut(strings.TrimSpace(e.stderr), "\n")
+		return AccelFailed, line, nil
 	}
 
 	switch {
