@@ -236,14 +236,7 @@ func (g *guest) blame(err error) error {
 func (g *guest) attribute(splats []vm.Splat) {
 	for _, s := range splats {
 		owner := g.console.owner(s.Line)
-		before := owner == ""
-		if before {
-			owner = g.tests[0].Name
-		}
-		r := g.result(owner)
-		if r == nil {
-			r = &g.results[len(g.results)-1]
-		}
+		r := cmp.Or(g.result(cmp.Or(owner, g.tests[0].Name)), &g.results[len(g.results)-1])
 		if s.About == "" {
 			s.About = sourceLine(g.r.subject.Tree, s.Where)
 		}
@@ -252,7 +245,7 @@ func (g *guest) attribute(splats []vm.Splat) {
 			continue
 		}
 		r.Splats = append(r.Splats, s)
-		if before && r.Console == "" {
+		if owner == "" && r.Console == "" {
 			r.Console = g.console.during("")
 		}
 	}

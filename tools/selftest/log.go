@@ -129,11 +129,10 @@ func (g *guest) decode(ctx context.Context) {
 			continue
 		}
 		n++
-		decoded, err := g.r.subject.Decode(ctx, text)
-		if err != nil {
-			decoded = fmt.Sprintf("no source lines: %v\n%s", err, text) // the splat itself is worth more
+		var err error
+		if r.Decoded, err = g.r.subject.Decode(ctx, text); err != nil {
+			r.Decoded = fmt.Sprintf("no source lines: %v\n%s", err, text) // the splat itself is worth more
 		}
-		r.Decoded = decoded
 	}
 }
 
