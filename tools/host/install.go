@@ -65,12 +65,11 @@ func aptPrefix(ctx context.Context, uid int) (prefix []string, why string) {
 }
 
 func aptGet(prefix []string, verb ...string) []string {
-	const lockTimeout = 5 * time.Minute // for another apt, such as that of a machine that starts
 	// sudo passes no environment on. needrestart would ask about services.
 	args := append(prefix[:len(prefix):len(prefix)],
 		"env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "LC_ALL=C.UTF-8",
 		"apt-get", "--yes", "--quiet",
-		fmt.Sprintf("--option=DPkg::Lock::Timeout=%d", int(lockTimeout.Seconds())),
+		"--option=DPkg::Lock::Timeout=300", // seconds, for another apt, such as that of a machine that starts
 		"--option=Dpkg::Options::=--force-confdef", "--option=Dpkg::Options::=--force-confold")
 	return append(args, verb...)
 }
