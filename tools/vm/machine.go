@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,7 +73,7 @@ func (m Machine) check() error {
 }
 
 // commonAppend are the kernel arguments of every guest.
-var commonAppend = [...]string{
+var commonAppend = []string{
 	"panic=-1",     // a panic resets at once, which ends QEMU
 	"oops=panic",   // and so does an oops: what follows it is not a result
 	"loglevel=5",   // warnings and worse: a serial line costs boot time
@@ -82,12 +83,10 @@ var commonAppend = [...]string{
 
 func (m Machine) append() string {
 	q := m.Arch.QEMU
-	args := append(commonAppend[:len(commonAppend):len(commonAppend)], q.Append...)
-	if m.ICount {
-		args = append(args, q.AppendICount...)
+	if !m.ICount {
+		q.AppendICount = nil
 	}
-	args = append(args, "console="+q.Console)
-	return strings.Join(append(args, m.Append...), " ")
+	return strings.Join(slices.Concat(commonAppend, q.Append, q.AppendICount, []string{"console=" + q.Console}, m.Append), " ")
 }
 
 // args returns QEMU's arguments, and the files that it inherits, as file descriptors
