@@ -231,7 +231,8 @@ func protectedMode(fd int, address uint64) error {
 	s.cs.selector, s.cs.kind = 0x8, 11
 	s.cr0 |= 1
 	runnable := uint32(0)
-	return cmp.Or(kvmSetSregs.with(fd, unsafe.Pointer(&s)), kvmSetMPState.with(fd, unsafe.Pointer(&runnable)), setEntry(fd, address))
+	err := cmp.Or(kvmSetSregs.with(fd, unsafe.Pointer(&s)), kvmSetMPState.with(fd, unsafe.Pointer(&runnable)))
+	return cmp.Or(err, setEntry(fd, address))
 }
 
 func setEntry(fd int, address uint64) error {
