@@ -72,9 +72,10 @@ func (f *Fault) Error() string {
 	} else if f.Kind != QEMUFailed {
 		b.WriteString("\n  the console is empty")
 	}
-	for _, more := range [][2]string{{"all of the console", f.Console}, {"the guest's memory", f.Core}, {"to repeat it", f.Command}} {
-		if more[1] != "" {
-			fmt.Fprintf(&b, "\n  %s: %s", more[0], more[1])
+	last := [][2]string{{"all of the console", f.Console}, {"the guest's memory", f.Core}, {"to repeat it", f.Command}}
+	for _, line := range last {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "\n  %s: %s", line[0], line[1])
 		}
 	}
 	return b.String()
