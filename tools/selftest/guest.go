@@ -97,11 +97,7 @@ func (g *guest) run(ctx context.Context) (rest []Test, err error) {
 	if err := g.writeLogs(); err != nil {
 		return nil, err
 	}
-	for _, t := range g.tests {
-		if g.result(t.Name) == nil {
-			rest = append(rest, t)
-		}
-	}
+	rest = slices.DeleteFunc(slices.Clone(g.tests), func(t Test) bool { return g.result(t.Name) != nil })
 	// The guest ends before its last test if a checker gave up during the one before.
 	cutShort := slices.ContainsFunc(g.checkers, func(c wire.Checker) bool { return c.After != "" })
 	if err == nil && len(rest) > 0 && !cutShort {

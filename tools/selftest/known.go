@@ -70,23 +70,18 @@ type Expectations struct {
 
 // decide compares one test. known are the splats of the base kernel.
 func (e Expectations) decide(name string, base, patched *Result, known []vm.Splat) (Change, []string) {
-	if patched == nil && e.Incomplete != "" {
+	switch {
+	case patched == nil && e.Incomplete != "":
 		return NotRun, nil
-	}
-	if patched == nil {
+	case patched == nil:
 		return Vanished, []string{"there is no result on the patched kernel"}
-	}
-
-	if IsChecker(name) && patched.Outcome.bad() {
+	case IsChecker(name) && patched.Outcome.bad():
 		return Unchecked, []string{"that it is silent means nothing"}
 	}
 
 	var why []string
 	for _, s := range patched.Splats {
-		title := s.Title
-		if s.About != "" {
-			title += ": " + s.About
-		}
+		title := strings.TrimSuffix(s.Title+": "+s.About, ": ")
 		switch {
 		case s.Kind == vm.CheckerFailed:
 			why = append(why, fmt.Sprintf("%s: that it is silent means nothing: %s", s.Kind, title))
