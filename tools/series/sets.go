@@ -107,6 +107,9 @@ func LoadSets(dir string) (*Sets, error) {
 
 // check says what is wrong with the list.
 func (s *Sets) check() error {
+	if len(s.All) == 0 {
+		return errors.New("expected a table [[set]] for each set, found none")
+	}
 	for i, set := range slices.Concat(s.All, s.Rivals) {
 		switch {
 		case set.Name == "" || set.Name != path.Base(set.Name) || strings.HasPrefix(set.Name, "."):

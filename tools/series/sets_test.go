@@ -56,6 +56,8 @@ func TestLoadSetsBad(t *testing.T) {
 		dirs []string
 		says string
 	}{
+		"empty":           {list: "# to be done\n", says: "expected a table [[set]] for each set, found none"},
+		"only rivals":     {list: rival("r"), dirs: []string{"rivals/r"}, says: "expected a table [[set]]"},
 		"no name":         {list: "[[set]]\nabout = 'x'\n", says: "set 1: expected the name of a directory"},
 		"leads out":       {list: set("../a"), says: `found "../a"`},
 		"twice":           {list: set("a") + set("a"), says: `duplicate set "a"`},
