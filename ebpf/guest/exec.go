@@ -62,7 +62,10 @@ func execPrograms(out *wire.Encoder, job wire.Exec) error {
 // execProgram runs one program. The host and the kernel's log are told before: the
 // log has it in order with what the kernel logs.
 func execProgram(out *wire.Encoder, p wire.Program, leaks bool, meter *functionMeter) error {
-	if err := cmp.Or(logKernel(wire.StartMark+p.Name), out.Send(wire.Record{Start: p.Name})); err != nil {
+	if err := logKernel(wire.StartMark + p.Name); err != nil {
+		return err
+	}
+	if err := out.Send(wire.Record{Start: p.Name}); err != nil {
 		return err
 	}
 	if p.Clock != 0 {

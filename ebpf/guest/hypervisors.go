@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"unsafe"
@@ -70,7 +69,10 @@ func offerHyperV(fd int) error {
 // and opens the hypercalls. An interrupt of the SynIC that ends by itself keeps the processor
 // from delivering interrupts without KVM, where it can.
 func (p *pathVM) useHyperV() error {
-	err := cmp.Or(setMSR(p.vcpus[0], hvMSRGuestOSID, 1), p.useSynIC(0, hvAutoSINT, hvAutoEOI|autoVector))
+	if err := setMSR(p.vcpus[0], hvMSRGuestOSID, 1); err != nil {
+		return err
+	}
+	err := p.useSynIC(0, hvAutoSINT, hvAutoEOI|autoVector)
 	if err != nil || p.start.VM.Pool() { // of a pool some IDs are too large
 		return err
 	}

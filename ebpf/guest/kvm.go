@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -230,9 +229,14 @@ func protectedMode(fd int, address uint64) error {
 	s.cs = flat
 	s.cs.selector, s.cs.kind = 0x8, 11
 	s.cr0 |= 1
+	if err := kvmSetSregs.with(fd, unsafe.Pointer(&s)); err != nil {
+		return err
+	}
 	runnable := uint32(0)
-	err := cmp.Or(kvmSetSregs.with(fd, unsafe.Pointer(&s)), kvmSetMPState.with(fd, unsafe.Pointer(&runnable)))
-	return cmp.Or(err, setEntry(fd, address))
+	if err := kvmSetMPState.with(fd, unsafe.Pointer(&runnable)); err != nil {
+		return err
+	}
+	return setEntry(fd, address)
 }
 
 func setEntry(fd int, address uint64) error {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,9 +22,12 @@ import (
 // measureVMs creates the VMs that the job asks for, one after the other, and
 // sends what the creations and the lookups cost.
 func measureVMs(out *wire.Encoder, p measure.Params) error {
+	if err := raiseFileLimit(); err != nil {
+		return err
+	}
 	// The probes tell threads apart.
 	runtime.LockOSThread()
-	if err := cmp.Or(raiseFileLimit(), blockPreemption()); err != nil {
+	if err := blockPreemption(); err != nil {
 		return err
 	}
 	dev, err := loops.Open()

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,7 +61,13 @@ func measureEmpty(dev *loops.Device, begin func() error, calls func() ([]int64, 
 	if err != nil {
 		return 0, err
 	}
-	if err := cmp.Or(vm.createVCPU(0), dev.Bind(vm.fd), begin()); err != nil {
+	if err := vm.createVCPU(0); err != nil {
+		return 0, err
+	}
+	if err := dev.Bind(vm.fd); err != nil {
+		return 0, err
+	}
+	if err := begin(); err != nil {
 		return 0, err
 	}
 	for range emptyRuns {

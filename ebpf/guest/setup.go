@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"unsafe"
@@ -40,7 +39,13 @@ func (m *stallMeter) setUp(devices int) (s *measure.Setup, err error) {
 	}
 
 	tid := unix.Gettid()
-	if err := cmp.Or(m.probe.Watch(tid), vm.setMemory(0, 0, 0, m.page), vm.createVCPU(0)); err != nil {
+	if err := m.probe.Watch(tid); err != nil {
+		return nil, err
+	}
+	if err := vm.setMemory(0, 0, 0, m.page); err != nil {
+		return nil, err
+	}
+	if err := vm.createVCPU(0); err != nil {
 		return nil, err
 	}
 	if _, _, err := m.probe.Forget(tid); err != nil {

@@ -63,7 +63,10 @@ func (p *Probe) SetPhase(phase int) error {
 // TakeGaps returns the gaps of a phase and clears them. The phase must be over.
 func (p *Probe) TakeGaps(phase int) (g Gaps, err error) {
 	m := p.coll.Maps[bpfMapPhases]
-	if err := cmp.Or(m.Lookup(uint32(phase), &g), m.Put(uint32(phase), &Gaps{})); err != nil {
+	if err = m.Lookup(uint32(phase), &g); err == nil {
+		err = m.Put(uint32(phase), &Gaps{})
+	}
+	if err != nil {
 		return g, fmt.Errorf("gaps of phase %d: %w", phase, err)
 	}
 	return g, nil

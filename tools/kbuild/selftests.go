@@ -265,7 +265,10 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 
 	for _, n := range names {
 		to := filepath.Join(tmp, n)
-		if err := cmp.Or(os.MkdirAll(filepath.Dir(to), 0o755), os.Rename(filepath.Join(out, n), to)); err != nil {
+		if err = os.MkdirAll(filepath.Dir(to), 0o755); err == nil {
+			err = os.Rename(filepath.Join(out, n), to)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
 	}
