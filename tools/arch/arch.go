@@ -73,6 +73,9 @@ type QEMU struct {
 	// PC finds the program counter in `info registers`: a regular expression,
 	// of which the value is what follows.
 	PC string
+	// Interrupts is what the monitor is asked for the timer of a processor and its
+	// interrupts that are requested or in service, %d is its number; "" for nothing.
+	Interrupts string
 	// DebugPort is an I/O port that takes records in the place of the
 	// virtio-serial port, for guests that have no virtio; 0 for none.
 	DebugPort uint16

@@ -183,7 +183,30 @@ func (m *qmpMonitor) describe(a arch.Arch, kernel string) string {
 	if len(pcs) > 0 {
 		text += ", its processors are at " + strings.Join(pcs, ", ")
 	}
+	for i := range pcs {
+		if state := m.interrupts(a, i); state != "" {
+			text += fmt.Sprintf("; processor %d: %s", i, state)
+		}
+	}
 	return text
+}
+
+// interruptLine is of the timer and of the interrupts in what the monitor says of a local APIC.
+var interruptLine = regexp.MustCompile(`(?m)^(?:Timer|ISR|IRR)\s.*$`)
+
+// interrupts returns whether a processor's timer runs, and which of its interrupts wait: a
+// processor that is idle with a timer that has run out waits for ever.
+func (m *qmpMonitor) interrupts(a arch.Arch, processor int) string {
+	if a.QEMU.Interrupts == "" {
+		return ""
+	}
+	var apic string
+	m.ask("interrupts", fmt.Sprintf(`"human-monitor-command","arguments":{"command-line":%q}`, fmt.Sprintf(a.QEMU.Interrupts, processor)), &apic)
+	var lines []string
+	for _, line := range interruptLine.FindAllString(apic, -1) {
+		lines = append(lines, strings.Join(strings.Fields(line), " "))
+	}
+	return strings.Join(lines, ", ")
 }
 
 // programCounters finds the program counters in the monitor's list of registers.

@@ -72,6 +72,7 @@ func TestRunFaults(t *testing.T) {
 		"garbage":            {guest: []code{record1("Illegal instruction\n"), halt}, kind: LostRecords, title: "Illegal instruction"},
 		"more after the end": {guest: []code{record1(good + "{}\n"), reset}, kind: LostRecords, title: "follows the end"},
 		"hang halted":        {guest: []code{console1("booting\r\n"), halt}, edit: expectHang, kind: Hang, title: "its processors are at 0x", text: "\n    booting"},
+		"hang without timer": {guest: []code{halt}, edit: expectHang, kind: Hang, title: "; processor 0: Timer DCR=0x0 (divide by 2) initial_count = 0 current_count = 0, ISR (none), IRR (none)"},
 		"hang spinning":      {guest: []code{spin}, edit: expectHang, kind: Hang, title: "QEMU's status is running"},
 		"endless console": {guest: []code{babble}, edit: func(_ *Machine, o *Options) { o.Timeout = 1500 * time.Millisecond },
 			kind: Deadline, title: "1.5s", code: exit.TimedOut},
