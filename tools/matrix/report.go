@@ -24,6 +24,10 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 	"row":    rowName,
 	"pad":    func(column, text string) string { return fmt.Sprintf("%-*s", max(len(column), 7), text) },
 	"indent": func(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") },
+
+	"Failed":  func() State { return Failed },
+	"Unknown": func() State { return Unknown },
+	"Warned":  func() State { return Warned },
 }).Parse(reportText))
 
 // WriteText writes the report for people.

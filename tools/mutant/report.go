@@ -113,6 +113,9 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 	"took": func(r Result) time.Duration {
 		return time.Duration(r.Seconds * float64(time.Second)).Round(time.Second / 10)
 	},
+
+	"Survived":  func() Fate { return Survived },
+	"Unfounded": func() Fate { return Unfounded },
 }).Parse(reportText))
 
 // WriteText writes a table of all mutants, details of those that were not

@@ -20,6 +20,7 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 	"indent": func(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") },
 	"join":   strings.Join,
 	"wrap":   wrap,
+	"NotRun": func() Status { return NotRun },
 }).Parse(textText))
 
 // wrap returns a paragraph of a text, indented.
