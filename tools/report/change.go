@@ -53,7 +53,7 @@ func (c difference) String() string {
 }
 
 // compare tells how f differs from base. again is the baseline's second column: the span of
-// the two is noise, and so is a ratio that is not further from 1 than floor.
+// the two is noise, and so are figures that are not further apart than floor.
 func compare(base, again, f results.Figure, floor float64) difference {
 	if f.Value == base.Value {
 		return difference{Verdict: Same, ratio: 1}
@@ -76,7 +76,7 @@ func compare(base, again, f results.Figure, floor float64) difference {
 	}
 
 	if f.Low <= max(base.High, again.High) && f.High >= min(base.Low, again.Low) ||
-		math.Abs(c.ratio-1) <= floor {
+		!math.IsNaN(c.ratio) && apart(f.Value, base.Value) <= floor {
 		c.Verdict = WithinNoise
 		if percent := (c.ratio - 1) * 100; math.Abs(percent) >= 0.05 {
 			c.amount = fmt.Sprintf("%+.1f%%", percent)
@@ -178,13 +178,21 @@ type noise struct {
 	// varied are the figures of lookups that were not the same in every boot
 	// although they are counts: something is wrong with each.
 	varied []results.Figure
-	apart  []distance // the figures of the baseline that were measured again
+	apart  []distance // figures that were measured again, of the baseline at least
 }
 
-// distance is by what part of its value a figure differs from its repetition.
+// distance is how far a figure and its repetition are apart.
 type distance struct {
 	results.Figure
 	part float64
+}
+
+// apart is by what part of the larger one two values differ.
+func apart(a, b float64) float64 {
+	if a == b {
+		return 0
+	}
+	return math.Abs(a-b) / max(math.Abs(a), math.Abs(b))
 }
 
 func noiseOf(r *results.Results) noise {
@@ -199,12 +207,7 @@ func noiseOf(r *results.Results) noise {
 		if !repeated || len(r.Kernels) == 0 || f.Column != r.Kernels[0].Name {
 			continue
 		}
-
-		part := 0.0
-		if a, b := f.Value, r.Figures[i].Value; a != b {
-			part = math.Abs(a-b) / max(math.Abs(a), math.Abs(b))
-		}
-		n.apart = append(n.apart, distance{f, part})
+		n.apart = append(n.apart, distance{f, apart(f.Value, r.Figures[i].Value)})
 	}
 	return n
 }

@@ -70,11 +70,13 @@ func (d Compared) ExactlyWorse() bool {
 }
 
 // Compare tells two measurements apart. Noise is what the repetition of the
-// baseline in either of them gave, whichever is more.
+// baseline in either of them gave, or kernels that are the same in both, whichever is
+// more.
 func Compare(old, new *results.Results) *Comparison {
 	c := &Comparison{Old: measured(old), New: measured(new), Obstacles: obstacles(old, new)}
 	oldNoise, newNoise := noiseOf(old), noiseOf(new)
 	before, after := old.Index(), new.Index()
+	newNoise.apart = append(newNoise.apart, repeatedKernels(old, new)...)
 	for _, f := range new.Figures {
 		if isRepetition(new, f.Column) {
 			continue
@@ -104,6 +106,28 @@ func Compare(old, new *results.Results) *Comparison {
 		}
 	}
 	return c
+}
+
+// repeatedKernels returns how far figures of kernels are apart whose images are the
+// same in both measurements.
+func repeatedKernels(old, new *results.Results) []distance {
+	images := make(map[string]string)
+	for _, k := range old.Kernels {
+		images[k.Name] = k.Image
+	}
+	same := make(map[string]bool)
+	for _, k := range new.Kernels {
+		same[k.Name] = k.Image != "" && k.Image == images[k.Name]
+	}
+
+	var found []distance
+	before := old.Index()
+	for _, f := range new.Figures {
+		if i, ok := before[f.Place]; ok && same[f.Column] {
+			found = append(found, distance{f, apart(old.Figures[i].Value, f.Value)})
+		}
+	}
+	return found
 }
 
 // isRepetition says that a column is the second one of the baseline.

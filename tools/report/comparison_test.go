@@ -133,6 +133,29 @@ func TestCompareNoise(t *testing.T) {
 	}
 }
 
+// TestCompareSameKernel: what a kernel differs by from itself is no change, neither
+// of it nor of another kernel.
+func TestCompareSameKernel(t *testing.T) {
+	for name, c := range map[string]struct {
+		image string // of the base kernel in the new measurement
+		worse int
+	}{
+		"the same":    {readFixture(t).Kernels[0].Image, 0},
+		"another one": {"another one", 2},
+	} {
+		old, new := readFixture(t), readFixture(t)
+		new.Kernels[0].Image, new.Kernels[1].Image = c.image, "another patched one"
+		for i := range new.Figures {
+			if f := &new.Figures[i]; f.Key == figure.VM(figure.CreateAll, measure.VM{VCPUs: 8, IDs: measure.Dense}) {
+				f.Value, f.Low, f.High = 1.5*f.Value, 1.5*f.Low, 1.5*f.High
+			}
+		}
+		if n := Compare(old, new).Count(Worse); n != c.worse {
+			t.Errorf("%s: expected %d to be worse, found %d", name, c.worse, n)
+		}
+	}
+}
+
 // TestCompareNative: QEMU has no part in times of user space, the processor has.
 func TestCompareNative(t *testing.T) {
 	measured := func() *results.Results {

@@ -90,6 +90,7 @@ func TestComparePaths(t *testing.T) {
 			b.Starts[j].Ran += b.Starts[j].Ran / 33
 		}
 	}
+	new.Kernels[0].Image, new.Kernels[1].Image = "another one", "another patched one"
 	if err := new.Draw(); err != nil {
 		t.Fatal(err)
 	}
