@@ -150,8 +150,12 @@ func (a *area) switchTo(ctx context.Context, base, t tree.Tree, changed []string
 		return 0, a.clone(ctx, t, changed)
 	}
 	// A tree that was made again had been edited, and the area may share the files.
-	if again, err := a.olderThan(base); again || err != nil {
-		return 0, cmp.Or(err, a.clone(ctx, t, changed))
+	again, err := a.olderThan(base)
+	if err != nil {
+		return 0, err
+	}
+	if again {
+		return 0, a.clone(ctx, t, changed)
 	}
 	if again, err := a.olderThan(t); a.state.Tree == t.ID && !again || err != nil {
 		return 0, err

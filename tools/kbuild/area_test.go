@@ -283,6 +283,24 @@ func TestEditedTree(t *testing.T) {
 	}
 }
 
+// TestUnknownBase: what was built stays if it is not known whether the base was edited.
+func TestUnknownBase(t *testing.T) {
+	g := newTestTrees(t)
+	a := g.open(t)
+	defer a.close()
+	g.switchTo(t, a, "one")
+	object := filepath.Join(a.out, "kvm.o")
+	if err := errors.Join(os.WriteFile(object, nil, 0o644), os.Remove(g.trees["base"].Dir+".json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.switchTo(t.Context(), g.trees["base"], g.trees["two"], nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("expected an error for a base without a description, found %v", err)
+	}
+	if _, err := os.Lstat(object); err != nil {
+		t.Errorf("expected the object to be there, found %v", err)
+	}
+}
+
 // TestKilledBuildIsCleared opens an area whose build was killed.
 func TestKilledBuildIsCleared(t *testing.T) {
 	g := newTestTrees(t)
