@@ -135,7 +135,12 @@ func (o *FetchOptions) ask(ctx context.Context, url, to string, limit int64, ste
 
 // read has read read a list that a server publishes.
 func (o *FetchOptions) read(ctx context.Context, url string, read func(io.Reader) error) error {
-	dir, err := os.MkdirTemp(o.Cache.TmpDir(), "list-")
+	// Among downloads people see and remove what a killed process has left.
+	downloads := o.Cache.Path(downloadKind, "")
+	if err := os.MkdirAll(downloads, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(downloads, "list-")
 	if err != nil {
 		return err
 	}
