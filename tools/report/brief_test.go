@@ -79,6 +79,26 @@ func TestBriefSays(t *testing.T) {
 	}
 }
 
+// TestOnly: what there is one of is not said as if there were several.
+func TestOnly(t *testing.T) {
+	type answer struct {
+		Most, Compared        int
+		Names, Others, Speaks []string
+	}
+	for want, found := range map[string]string{
+		"The only goal is met.":            goalCount{Met: 1, All: 1}.Sentence(),
+		"All 2 goals are met.":             goalCount{Met: 2, All: 2}.Sentence(),
+		"0 of 1 goal is met; missed: get.": goalCount{All: 1, Missed: []string{"get"}}.Sentence(),
+		"":                                 goalCount{}.Sentence(),
+		"The figures favour kept, which is first, alone or with others, in the only column in which designs differ (base in 0).": sentence(
+			"answer", answer{1, 1, []string{"kept"}, []string{"base in 0"}, nil}),
+	} {
+		if found != want {
+			t.Errorf("expected %q, found %q", want, found)
+		}
+	}
+}
+
 // TestDigest: a README's table has 15 rows at most, as it stands in Markdown.
 func TestDigest(t *testing.T) {
 	var b bytes.Buffer
