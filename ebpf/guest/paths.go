@@ -139,7 +139,8 @@ type load struct {
 	// do does so many operations.
 	do func(count int) error
 	// checkRun tells whether KVM did what it was asked for in the last run of
-	// so many operations, end whether it did in all runs, of most at most.
+	// so many operations. end tells whether it did in all runs, of most at most, and
+	// closes what the load has of its own.
 	checkRun func(count int) error
 	end      func(most int) error
 }

@@ -51,8 +51,8 @@ func (r Runs) text() string {
 	return b.String()
 }
 
-// History is how tests ended, by their names: it decides which are started first, and
-// gives a slow test more time.
+// History is how long tests took and how they ended, by their names: it decides which
+// are started first, and gives a slow test more time.
 type History map[string]Took
 
 // historyFile is not an entry of the cache: it changes.

@@ -27,8 +27,8 @@ type applier struct {
 	each func(p *Patch, files map[string]*File) error
 }
 
-// applyAll applies patches, in order. Those that are in the tree already, and some that follow
-// them, are left out with relocate, and an error without.
+// applyAll applies patches, in order. One that does not apply because it is in the tree already,
+// maybe with some that follow it, is left out with relocate, as these are; without, it is an error.
 func (a *applier) applyAll(patches []*Patch) error {
 	for i := 0; i < len(patches); i++ {
 		err := a.applyPatch(patches[i])
