@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tree"
 )
@@ -186,13 +187,16 @@ func format(ctx context.Context, repo, span, dir string, cover bool) error {
 	if err != nil {
 		return err
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	names, err := pattern.Files(dir, "*.patch")
+	if err != nil {
+		return err
+	}
 	if cover {
 		names = names[min(1, len(names)):]
 	}
 	notes := strings.Split(out, "\x00")
-	if err != nil || len(names) != len(notes)-1 {
-		return fmt.Errorf("git format-patch %s: expected %d patches, found %d: is a commit empty? (%v)", span, len(notes)-1, len(names), err)
+	if len(names) != len(notes)-1 {
+		return fmt.Errorf("git format-patch %s: expected %d patches, found %d: is a commit empty?", span, len(notes)-1, len(names))
 	}
 	for i, name := range names {
 		if note := strings.TrimSpace(notes[i]); note != "" {
@@ -246,7 +250,7 @@ func replace(ctx context.Context, repo string, set series.Set, was *series.Serie
 			c.Gone = append(c.Gone, p.Name)
 		}
 	}
-	rules, globErr := filepath.Glob(filepath.Join(dir, "*.cocci"))
+	rules, globErr := pattern.Files(dir, "*.cocci")
 	c.Generate = len(rules) > 0
 	if err = errors.Join(err, globErr); err != nil || was.Cover == nil || !c.Generate && !c.IsChanged() {
 		return c, err

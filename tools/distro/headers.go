@@ -11,6 +11,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/progress"
 )
 
@@ -53,7 +54,7 @@ func fetchHeaders(ctx context.Context, name, dir string) error {
 // mergeUsr moves /lib/modules to /usr/lib/modules: in the system below, which has a
 // merged /usr, /lib is a link that a directory would hide.
 func mergeUsr(dir string) error {
-	modules, err := filepath.Glob(filepath.Join(dir, "lib", "modules", "*"))
+	modules, err := pattern.Files(dir, "lib/modules/*")
 	if err != nil || len(modules) == 0 {
 		return err
 	}

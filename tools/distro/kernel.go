@@ -16,6 +16,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/vm"
@@ -46,7 +47,7 @@ func Fetch(ctx context.Context, c *cache.Cache, log *progress.Log) (Kernel, erro
 	if err != nil {
 		return Kernel{}, err
 	}
-	images, _ := filepath.Glob(filepath.Join(dir, "boot", "vmlinuz-*"))
+	images, _ := pattern.Files(dir, "boot/vmlinuz-*")
 	if len(images) != 1 {
 		return Kernel{}, fmt.Errorf("%s: expected one boot/vmlinuz-*, found %d", name, len(images))
 	}
@@ -128,7 +129,7 @@ func unpack(ctx context.Context, name, dir string, options ...string) error {
 	if _, err := apt(ctx, dir, "apt-get", args...); err != nil {
 		return err
 	}
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	debs, err := pattern.Files(dir, "*.deb")
 	if err == nil && len(debs) != 1 {
 		err = errors.New("apt-get download left no package")
 	}

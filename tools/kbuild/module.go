@@ -19,6 +19,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/program"
 )
 
@@ -81,7 +82,7 @@ func (b *Builder) BuildModule(ctx context.Context, k *Kernel, srcDir string) (ko
 	if err != nil {
 		return nil, b.Cache.Full(doing, err)
 	}
-	return filepath.Glob(filepath.Join(dir, "*.ko"))
+	return pattern.Files(dir, "*.ko")
 }
 
 // Installed is a kernel that was not built here but is installed, as far as
@@ -174,7 +175,7 @@ func (m *moduleSource) build(ctx context.Context, run *makeRun, work string) (ko
 		return nil, m.relate(err, work)
 	}
 
-	built, err := filepath.Glob(filepath.Join(work, "*.ko"))
+	built, err := pattern.Files(work, "*.ko")
 	if err == nil && len(built) == 0 {
 		err = fmt.Errorf("%s: make made no *.ko; does %s have a Kbuild file with obj-m?", run.doing, m.dir)
 	}

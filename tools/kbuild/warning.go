@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 )
 
 // Warning is what a compiler, sparse or objtool says of a file,
@@ -129,7 +130,7 @@ func unexported(out string, directories []string) ([]Warning, error) {
 	exported := make(map[string]bool)
 	var uses [][2]string // an object, and a symbol that it takes from elsewhere
 	for _, dir := range directories {
-		names, err := filepath.Glob(filepath.Join(out, filepath.FromSlash(dir), "*.mod"))
+		names, err := pattern.Files(out, path.Join(dir, "*.mod"))
 		if err != nil {
 			return nil, err
 		}

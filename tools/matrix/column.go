@@ -13,6 +13,7 @@ import (
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
+	"vcpulab/tools/pattern"
 )
 
 // ext is the extension of fragments, and common the one that all columns have.
@@ -35,7 +36,7 @@ var field = regexp.MustCompile(`(?m)^# (?:(like|arch|kbuild|base|compiler): *(\S
 //	# compiler: clang-19 where it is not the architecture's
 //	# sparse: no, ...    why sparse is not used
 func Load(dir string) ([]kbuild.ObjectSpec, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+ext))
+	names, err := pattern.Files(dir, "*"+ext)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/series"
 	"vcpulab/tools/tomlfile"
 )
@@ -77,7 +78,7 @@ type head struct {
 // Load reads the mutants in dir, in the order of their names. They are of the
 // patches of some series. Errors stand for exit.Usage.
 func Load(dir string, of ...*series.Series) ([]*Mutant, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+Ext))
+	names, err := pattern.Files(dir, "*"+Ext)
 	if err == nil && len(names) == 0 {
 		err = fmt.Errorf("read the mutants: %s has no *%s: %w", dir, Ext, fs.ErrNotExist)
 	}

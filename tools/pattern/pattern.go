@@ -5,7 +5,10 @@ package pattern
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,6 +24,17 @@ func Check(patterns []string) error {
 		}
 	}
 	return nil
+}
+
+// Files returns the paths of what there is in dir of whose path from there a pattern of
+// [fs.Glob] matches the whole, sorted. [filepath.Glob] would take a directory of
+// the user's that is named "[wip]" for a pattern, and find nothing.
+func Files(dir, pattern string) ([]string, error) {
+	names, err := fs.Glob(os.DirFS(dir), pattern)
+	for i, n := range names {
+		names[i] = filepath.Join(dir, n)
+	}
+	return names, err
 }
 
 // Select returns the elements of which a pattern of [path.Match] matches the

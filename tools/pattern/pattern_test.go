@@ -3,6 +3,9 @@
 package pattern
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,5 +41,23 @@ func TestSelect(t *testing.T) {
 				t.Errorf("expected %s, found %s, %v", tt.want, found, err)
 			}
 		})
+	}
+}
+
+// TestFiles: of the directory's own name nothing is a wildcard.
+func TestFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[wip] v?*")
+	if err := os.CopyFS(dir, os.DirFS(".")); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(dir, "pattern.go"), filepath.Join(dir, "pattern_test.go")}
+	if found, err := Files(dir, "*.go"); err != nil || !slices.Equal(found, want) {
+		t.Errorf("expected %q, found %q, %v", want, found, err)
+	}
+	if found, err := Files(filepath.Join(dir, "none"), "*"); err != nil || len(found) > 0 {
+		t.Errorf("no directory: expected nothing, found %q, %v", found, err)
+	}
+	if _, err := Files(dir, "["); err == nil {
+		t.Error("expected an error for a malformed pattern")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/tomlfile"
 )
 
@@ -125,7 +126,7 @@ type Listed struct {
 
 // List returns the pins in dir, sorted by name. They are not read.
 func List(dir string) []Listed {
-	files, _ := filepath.Glob(filepath.Join(dir, filePrefix+"*"+fileSuffix))
+	files, _ := pattern.Files(dir, filePrefix+"*"+fileSuffix)
 	chosen, _ := os.Readlink(filepath.Join(dir, defaultFile))
 
 	var list []Listed

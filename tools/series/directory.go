@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/progress"
 )
 
@@ -58,7 +59,7 @@ func byNumber(a, b string) int {
 
 // below says which directories in dir hold patches, where dir itself holds none.
 func below(dir string) string {
-	patches, err := filepath.Glob(filepath.Join(dir, "*", "*.patch"))
+	patches, err := pattern.Files(dir, "*/*.patch")
 	if err != nil || len(patches) == 0 {
 		return ""
 	}

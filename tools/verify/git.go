@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"vcpulab/tools/pattern"
 	"vcpulab/tools/program"
 	"vcpulab/tools/progress"
 	"vcpulab/tools/series"
@@ -301,9 +302,12 @@ func (s *Submission) formatted(ctx context.Context) ([]string, error) {
 		"--output-directory="+dir, "base..HEAD"); err != nil {
 		return nil, err
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.patch"))
-	if err != nil || len(names) != len(s.Series.Patches)+1 {
-		return nil, fmt.Errorf("git format-patch: expected %d mails, found %d (%v)", len(s.Series.Patches)+1, len(names), err)
+	names, err := pattern.Files(dir, "*.patch")
+	if err == nil && len(names) != len(s.Series.Patches)+1 {
+		err = fmt.Errorf("git format-patch: expected %d mails, found %d", len(s.Series.Patches)+1, len(names))
+	}
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range names {
 		data, err := os.ReadFile(name)
