@@ -21,6 +21,9 @@ import (
 	"vcpulab/tools/tree"
 )
 
+// scratch is what directories of this package in the cache are called.
+const scratch = "checkin"
+
 // Collected says what has become of the patches of a set.
 type Collected struct {
 	Name    string `json:"name"`
@@ -39,7 +42,7 @@ func (c Collected) IsChanged() bool { return len(c.Changed)+len(c.Gone) > 0 }
 // replaces those of sets with them, all or nothing: also the tables of cover letters, and
 // the patches of sets that need one that was changed. The repository is only read. What is
 // not ready to be a patch is an error that lists it.
-func Collect(ctx context.Context, dir string, base tree.Tree, sets *series.Sets, o series.Options) ([]Collected, error) {
+func Collect(ctx context.Context, dir string, base tree.Tree, sets *series.Sets, o series.Options) (_ []Collected, err error) {
 	id, err := git(ctx, dir, "config", baseKey)
 	switch {
 	case err != nil:
@@ -47,11 +50,11 @@ func Collect(ctx context.Context, dir string, base tree.Tree, sets *series.Sets,
 	case id != base.ID:
 		return nil, exit.With(exit.Usage, fmt.Errorf("%s was checked out from another base than Linux %s: name the same one with --base", dir, base.Version))
 	}
-	tmp, err := os.MkdirTemp(o.Cache.Dir(), ".checkin-")
+	tmp, remove, err := o.Cache.Scratch(scratch)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { err = errors.Join(err, remove()) }()
 
 	// First the patches as they are in the branches, on what those were made on.
 	asIs, unready := filepath.Join(tmp, "branches"), clean(ctx, dir)
@@ -111,12 +114,12 @@ func Collect(ctx context.Context, dir string, base tree.Tree, sets *series.Sets,
 
 // Refresh makes the tables of cover letters those of the patches again, as Collect does,
 // after patches of sets were written by something else.
-func Refresh(ctx context.Context, base tree.Tree, sets *series.Sets, o series.Options) error {
-	tmp, err := os.MkdirTemp(o.Cache.Dir(), ".checkin-")
+func Refresh(ctx context.Context, base tree.Tree, sets *series.Sets, o series.Options) (err error) {
+	tmp, remove, err := o.Cache.Scratch(scratch)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { err = errors.Join(err, remove()) }()
 	dir := filepath.Join(tmp, "branches")
 	if _, err := Make(ctx, dir, base, sets, o); err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -196,6 +197,32 @@ func (c *Cache) Populate(ctx context.Context, kind, key string, fill func(ctx co
 		return "", false, fmt.Errorf("cache: %w", err)
 	}
 	return dir, false, nil
+}
+
+// Scratch makes an empty directory for files that become no entry. It is gone when remove
+// has been called, or once its maker is dead and the cache is opened again. A few of
+// one kind may be in use at the same time.
+func (c *Cache) Scratch(kind string) (dir string, remove func() error, err error) {
+	for i := 0; ; i++ {
+		key := strconv.Itoa(i)
+		if err := checkName(kind, key); err != nil {
+			return "", nil, err
+		}
+		lock, err := c.tryLock(name(kind, key))
+		if errors.Is(err, errLocked) {
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+
+		dir := c.tmpPath(kind, key)
+		remove := func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }
+		if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+			return "", nil, fmt.Errorf("cache: %w", errors.Join(err, remove()))
+		}
+		return dir, remove, nil
+	}
 }
 
 // Remove takes an entry out of the cache, if it is there: first from the sight of others.

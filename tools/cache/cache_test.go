@@ -223,6 +223,9 @@ func TestKilledFillIsSwept(t *testing.T) {
 			if err := write("half")(ctx, tmp); err != nil {
 				return err
 			}
+			if _, _, err := c.Scratch("work"); err != nil {
+				return err
+			}
 			os.Stdout.WriteString("filling\n")
 			// Without a timer Go's runtime would end the process: a deadlock.
 			time.Sleep(time.Hour)
@@ -245,7 +248,7 @@ func TestKilledFillIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As long as it lives, its work stays.
-	if got := leftovers(t, open(t, dir)); len(got) != 1 {
+	if got := leftovers(t, open(t, dir)); len(got) != 2 {
 		t.Errorf("while it is being filled: %v", got)
 	}
 	cmd.Process.Kill()
@@ -256,6 +259,37 @@ func TestKilledFillIsSwept(t *testing.T) {
 	}
 	if _, hit, err := c.Populate(t.Context(), "tree", "k", write("x")); hit || err != nil {
 		t.Errorf("Populate: hit %v, %v", hit, err)
+	}
+}
+
+// TestScratch: two at a time are apart, and each is empty and goes away.
+func TestScratch(t *testing.T) {
+	c := open(t, t.TempDir())
+	var dirs []string
+	var removes []func() error
+	for range 2 {
+		dir, remove, err := c.Scratch("work")
+		if err == nil {
+			err = os.Mkdir(filepath.Join(dir, "x"), 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs, removes = append(dirs, dir), append(removes, remove)
+	}
+	if dirs[0] == dirs[1] {
+		t.Errorf("expected two directories, found %s twice", dirs[0])
+	}
+	for _, remove := range removes {
+		if err := remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := leftovers(t, c); got != nil {
+		t.Errorf("expected nothing to be left, found %v", got)
+	}
+	if _, _, err := c.Scratch("../work"); err == nil {
+		t.Error("expected a kind that leaves the cache to be refused")
 	}
 }
 
