@@ -125,13 +125,14 @@ func (r *Runner) look(ctx context.Context, k Killer, c check, s *Specimen, p pai
 	return o, nil
 }
 
-// sources returns a hash of the source of a check, on which its results depend, without
-// tests. Directories that do not exist have none.
+// sources returns a hash of the source of a check, on which its results depend, and of
+// the tables and templates that are embedded in it, without tests. Directories that do
+// not exist have none.
 func sources(root string, dirs ...string) (string, error) {
 	tree := os.DirFS(root)
 	var names []string
 	for _, dir := range dirs {
-		found, _ := fs.Glob(tree, dir+"/*.go") // the pattern is good
+		found, _ := fs.Glob(tree, dir+"/*.*") // the pattern is good
 		names = append(names, found...)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })

@@ -151,7 +151,7 @@ func TestSources(t *testing.T) {
 	if text := get(); text != first {
 		t.Errorf("expected no difference, found %q", text)
 	}
-	for _, name := range []string{"tools/a/a.go", "tools/a/b.go", "tools/b/c.go"} {
+	for _, name := range []string{"tools/a/a.go", "tools/a/b.go", "tools/a/faults.toml", "tools/b/c.go", "tools/b/report.txt.tmpl"} {
 		before := get()
 		write(name, "2")
 		if get() == before {
