@@ -123,7 +123,13 @@ var texts = template.Must(template.New("").Funcs(template.FuncMap{
 func (r *Report) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	err := texts.ExecuteTemplate(t, "table", r)
-	return errors.Join(err, t.Flush(), texts.ExecuteTemplate(w, "rest", r))
+	if err == nil {
+		err = t.Flush()
+	}
+	if err == nil {
+		err = texts.ExecuteTemplate(w, "rest", r)
+	}
+	return err
 }
 
 // details says what is wrong with a mutant that was not killed.

@@ -442,6 +442,24 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// full is a file on a disk without space, and counts what was tried.
+type full struct{ tried int }
+
+var errFull = errors.New("no space left")
+
+func (f *full) Write([]byte) (int, error) {
+	f.tried++
+	return 0, errFull
+}
+
+func TestWriteTextStops(t *testing.T) {
+	r := Report{Results: []Result{{Mutant: &Mutant{Name: "a"}, Fate: Killed}}}
+	var f full
+	if err := r.WriteText(&f); err != errFull || f.tried != 1 {
+		t.Errorf("expected one try and %q, found %d and %q", errFull, f.tried, err)
+	}
+}
+
 func names(mutants []*Mutant) []string {
 	var names []string
 	for _, m := range mutants {
