@@ -106,6 +106,7 @@ func (c benchRunCmd) contradiction() error {
 
 		{!running && c.runningFlags != (runningFlags{}), "--kernel-build: expected --running with it"},
 		{running && len(c.Variant) > 0, "--variant: contradicts --running: no kernel is built"},
+		{running && c.Set != "", "--set: contradicts --running: no kernel is built"},
 		{running && c.Through != "", "--through: contradicts --running: no kernel is built"},
 		{running && c.Series != "", "--series: contradicts --running: no kernel is built"},
 		{running && c.HZ != nil, "--hz: contradicts --running: the running kernel ticks as it does"},
