@@ -57,7 +57,7 @@ func Measure(ctx context.Context, r Runner, plan Plan, log *progress.Log) (_ *re
 	}
 
 	step := log.Step("measure " + where[plan.Method])
-	defer func() { step.End(err, "%d boots", len(out.Boots)) }()
+	defer func() { step.End(err, "%s", progress.Count(len(out.Boots), "boot")) }()
 
 	stop := runBoots(ctx, r, plan, out, step)
 	if stop != nil && ctx.Err() == nil && !errors.Is(stop, running.ErrStays) {

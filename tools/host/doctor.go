@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
 )
 
 // What a whole run takes.
@@ -158,7 +159,7 @@ func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 func (r *Report) Text(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "system\t%s, Linux %s, %s\n", r.Host.OS, r.Host.Kernel, r.Host.Arch)
-	fmt.Fprintf(w, "processor\t%d cores, %s\n", r.Host.Cores, r.Host.CPU)
+	fmt.Fprintf(w, "processor\t%s, %s\n", progress.Count(r.Host.Cores, "core"), r.Host.CPU)
 	fmt.Fprintf(w, "memory\t%s, %s available\n", gib(r.Host.Memory), gib(r.Host.Available))
 	fmt.Fprintf(w, "disk\t%s free in %s\n", gib(r.Host.DiskFree), r.Host.CacheDir)
 	kvm := "works: " + r.KVM.Why

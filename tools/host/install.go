@@ -39,7 +39,7 @@ func (l *List) Install(ctx context.Context, log *progress.Log, groups ...string)
 			err = lacksError(still, "apt-get succeeded, but they are missing all the same")
 		}
 	}
-	step.End(err, "%d packages", len(lacking))
+	step.End(err, "%s", progress.Count(len(lacking), "package"))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/jsonfile"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -184,7 +185,7 @@ func (k kernelBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string) 
 	if err := kernel.collect(a.out, tmp, m.log); err != nil {
 		return fmt.Errorf("%s: collect the results: %w", m.doing, err)
 	}
-	m.step.Done("%d steps", m.steps)
+	m.step.Done("%s", progress.Count(m.steps, "step"))
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/pattern"
 	"vcpulab/tools/program"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -245,7 +246,7 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 		return err
 	}
 
-	step.Update("%d tests", len(names))
+	step.Update("%s", progress.Count(len(names), "test"))
 	m.dir, m.vars, m.targets = dir, vars, nil
 	for _, n := range names {
 		m.targets = append(m.targets, filepath.Join(out, n))
@@ -272,7 +273,7 @@ func (s *selftestBuild) fill(ctx context.Context, tmp string) (err error) {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	step.Done("%d tests", len(names))
+	step.Done("%s", progress.Count(len(names), "test"))
 	return os.RemoveAll(work)
 }
 

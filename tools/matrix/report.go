@@ -13,6 +13,7 @@ import (
 	"text/template"
 
 	"vcpulab/tools/junit"
+	"vcpulab/tools/progress"
 )
 
 //go:embed report.txt.tmpl
@@ -20,6 +21,7 @@ var reportText string
 
 var texts = template.Must(template.New("").Funcs(template.FuncMap{
 	"at":     (*Report).at,
+	"count":  progress.Count,
 	"short":  (*Cell).short,
 	"row":    rowName,
 	"pad":    func(column, text string) string { return fmt.Sprintf("%-*s", max(len(column), 7), text) },
@@ -107,7 +109,8 @@ func (r *Report) junit() junit.Suite {
 			c := r.at(i, j)
 			jc := junit.Case{Name: row.Name() + ": " + row.Subject, Class: c.Column}
 			if c.State != Failed {
-				jc.Output = fmt.Sprintf("%s, %s: %d of %d objects made, %d warnings, log: %s\n", c.Compiler, c.Checker, c.Made, c.All, c.Warnings, c.Log)
+				jc.Output = fmt.Sprintf("%s, %s: %d of %s made, %s, log: %s\n", c.Compiler, c.Checker,
+					c.Made, progress.Count(c.All, "object"), progress.Count(c.Warnings, "warning"), c.Log)
 			}
 			if why := r.WithoutSparse[c.Column]; why != "" {
 				jc.Output += "without sparse: " + why + "\n"

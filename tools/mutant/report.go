@@ -15,6 +15,7 @@ import (
 
 	"vcpulab/tools/exit"
 	"vcpulab/tools/junit"
+	"vcpulab/tools/progress"
 )
 
 // Fate is how a mutant fared.
@@ -92,7 +93,7 @@ func (r *Report) counts() map[Fate]int {
 // closing is the last line of a report.
 func (r *Report) closing() string {
 	n := r.counts()
-	s := fmt.Sprintf("%d mutants, %d killed, %d survived", len(r.Results), n[Killed], n[Survived])
+	s := fmt.Sprintf("%s, %d killed, %d survived", progress.Count(len(r.Results), "mutant"), n[Killed], n[Survived])
 	for _, f := range []Fate{Otherwise, Unfounded, Unnoticed} {
 		if n[f] > 0 {
 			s += fmt.Sprintf(", %d %s", n[f], f)

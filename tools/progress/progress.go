@@ -270,12 +270,15 @@ func elapsed(d time.Duration) string {
 	}
 }
 
-// Count returns how many things there are, in words: "1 patch", "2 processes".
+// Count returns how many things there are, in words: "1 patch", "2 processes", "3 entries".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	if strings.HasSuffix(what, "ch") || strings.HasSuffix(what, "s") {
+	switch stem, ry := strings.CutSuffix(what, "ry"); {
+	case ry:
+		what = stem + "rie"
+	case strings.HasSuffix(what, "ch"), strings.HasSuffix(what, "s"):
 		what += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, what)

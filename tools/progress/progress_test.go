@@ -197,3 +197,15 @@ func TestConcurrentUse(t *testing.T) {
 		t.Errorf("%d lines of 20", n)
 	}
 }
+
+func TestCount(t *testing.T) {
+	for want, got := range map[string]string{
+		"0 builds": Count(0, "build"), "1 build": Count(1, "build"), "2 builds": Count(2, "build"),
+		"1 patch": Count(1, "patch"), "2 patches": Count(2, "patch"), "2 processes": Count(2, "process"),
+		"1 entry": Count(1, "entry"), "2 entries": Count(2, "entry"),
+	} {
+		if got != want {
+			t.Errorf("expected %q, found %q", want, got)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
 	"vcpulab/tools/matrix"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 	"vcpulab/tools/vm"
 )
@@ -55,7 +56,7 @@ func (c buildCmd) Run(ctx context.Context, l *lab) error {
 	return l.show(kernels, func(w io.Writer) error {
 		for _, b := range built {
 			k := b.Built
-			fmt.Fprintf(w, "%-8s %s  %s, %d steps in %s\n", b.Name, k.ImagePath(), k.Release, k.Steps, k.Elapsed().Round(time.Second))
+			fmt.Fprintf(w, "%-8s %s  %s, %s in %s\n", b.Name, k.ImagePath(), k.Release, progress.Count(k.Steps, "step"), k.Elapsed().Round(time.Second))
 		}
 		return nil
 	})

@@ -15,6 +15,7 @@ import (
 
 	"vcpulab/tools/cache"
 	"vcpulab/tools/exit"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/tree"
 )
 
@@ -34,7 +35,7 @@ type cacheUse struct {
 
 func (l *lab) entries(ctx context.Context) (all []cache.Entry, err error) {
 	step := l.log.Step("look at the cache")
-	defer func() { step.End(err, "%d entries", len(all)) }()
+	defer func() { step.End(err, "%s", progress.Count(len(all), "entry")) }()
 	return l.cache.Entries(ctx, func(dir string) []string {
 		// A patched tree has links to the files of its base.
 		t, err := tree.Load(filepath.Join(dir, "linux"))
@@ -70,7 +71,7 @@ func (l *lab) showUse(verb string, all []cache.Entry) error {
 	}{l.cache.Dir(), kinds, sum}, func(w io.Writer) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, u := range append(kinds, &sum) {
-			fmt.Fprintf(t, "%s\t%d entries\t%.1f GB\n", u.Kind, u.Entries, float64(u.Bytes)/gigabyte)
+			fmt.Fprintf(t, "%s\t%s\t%.1f GB\n", u.Kind, progress.Count(u.Entries, "entry"), float64(u.Bytes)/gigabyte)
 		}
 		return t.Flush()
 	})

@@ -16,6 +16,7 @@ import (
 	"vcpulab/tools/matrix"
 	"vcpulab/tools/mutant"
 	"vcpulab/tools/pattern"
+	"vcpulab/tools/progress"
 	"vcpulab/tools/selftest"
 	"vcpulab/tools/series"
 	"vcpulab/tools/vm"
@@ -196,7 +197,7 @@ const mutantsText = `{{range .}}{{.Name}}
   {{.Fault}}
 {{with .Missed}}  {{.}}
 {{end}}  {{with .Unnoticed}}nothing notices it: {{.}}{{else}}must be caught by: {{.KilledBy}}{{if .Fast}} (fast){{end}}{{end}}
-{{end}}{{len .}} mutants
+{{end}}{{count (len .) "mutant"}}
 `
 
 func (c mutantsCmd) refresh(ctx context.Context, l *lab, sets *series.Sets, mutants []*mutant.Mutant) error {
@@ -212,6 +213,6 @@ func (c mutantsCmd) refresh(ctx context.Context, l *lab, sets *series.Sets, muta
 		written = append(written, part...)
 		stale = append(stale, err)
 	}
-	text := fmt.Sprintf("{{range .}}rewritten: {{.File}}\n{{end}}{{len .}} of %d mutants rewritten\n", len(mutants))
+	text := fmt.Sprintf("{{range .}}rewritten: {{.File}}\n{{end}}{{len .}} of %s rewritten\n", progress.Count(len(mutants), "mutant"))
 	return errors.Join(append(stale, l.print(written, text))...)
 }
