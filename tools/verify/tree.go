@@ -245,7 +245,7 @@ var selftests = inTree(func(ctx context.Context, s *Submission, src *tree.Overla
 		fmt.Fprintf(log, "%s: %d findings\n", name, len(list))
 		found = append(found, list...)
 	}
-	for test := range listed {
+	for _, test := range slices.Sorted(maps.Keys(listed)) {
 		if _, ok := was[test]; ok {
 			continue
 		}
@@ -280,7 +280,9 @@ func (s *Submission) newTest(ctx context.Context, name, makefile string, listed 
 	if err != nil {
 		return nil, err
 	}
-	for file, want := range map[string]bool{name: false, strings.TrimSuffix(name, ".c"): !strings.HasSuffix(name, ".sh")} {
+	// A script is its own program.
+	for _, file := range slices.Compact([]string{name, strings.TrimSuffix(name, ".c")}) {
+		want := file != name
 		ignored, err := r.ignores(ctx, file)
 		if err != nil {
 			return nil, err

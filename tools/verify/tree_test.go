@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -189,6 +190,18 @@ func TestOwnSelftests(t *testing.T) {
 			}
 			want(t, findings(t, selftests, other), message)
 		}
+		if err := os.WriteFile(file, []byte("*.c\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		found := slices.DeleteFunc(findings(t, selftests, other), func(f Finding) bool { return strings.Contains(f.File, "/lib/") })
+		if len(found) == 0 {
+			t.Error("expected findings, found none")
+		}
+		for i := 0; i+1 < len(found); i += 2 {
+			if source, program := found[i].File, found[i+1].File; source != program+".c" {
+				t.Errorf("expected a source and then its program, found %s and %s", source, program)
+			}
+		}
 	})
 }
 
@@ -219,5 +232,17 @@ func TestSelftestsOfOldTrees(t *testing.T) {
 			}
 			want(t, findings(t, selftests, s), c.want...)
 		})
+	}
+}
+
+// TestMissingSelftests lists tests that do not exist: findings of two runs can be compared.
+func TestMissingSelftests(t *testing.T) {
+	s := sources(t, map[string]string{selftestsMakefile: "TEST_GEN_PROGS_COMMON += e d c b a f g h\n"})
+	var found []string
+	for _, f := range findings(t, selftests, s) {
+		found = append(found, f.Found)
+	}
+	if got := strings.Join(found, " "); got != "a b c d e f g h" {
+		t.Errorf("expected them in order, found %s", got)
 	}
 }
