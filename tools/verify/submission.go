@@ -41,9 +41,9 @@ type Submission struct {
 	Cache    *cache.Cache  // keeps what takes long, by content
 	Log      *progress.Log // nil is silent
 	Jobs     int           // programs that run at a time; 0 is one a processor
-	// Seen keeps what was found in single files, and which version Sphinx has, for who
-	// looks at almost the same tree again, as those that OfSets returns do; nil keeps
-	// nothing.
+	// Seen keeps the table of rules, what was found by them in single files, and which
+	// version Sphinx has, for who looks at almost the same tree again, as those that
+	// OfSets returns do; nil keeps nothing.
 	Seen *sync.Map
 
 	after *after
