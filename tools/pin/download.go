@@ -134,17 +134,12 @@ func (o *FetchOptions) ask(ctx context.Context, url, to string, limit int64, ste
 }
 
 // read has read read a list that a server publishes.
-func (o *FetchOptions) read(ctx context.Context, url string, read func(io.Reader) error) error {
-	// Among downloads people see and remove what a killed process has left.
-	downloads := o.Cache.Path(downloadKind, "")
-	if err := os.MkdirAll(downloads, 0o755); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(downloads, "list-")
+func (o *FetchOptions) read(ctx context.Context, url string, read func(io.Reader) error) (err error) {
+	dir, remove, err := o.Cache.Scratch("list")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, remove()) }()
 	file := filepath.Join(dir, "list")
 	if err := o.get(ctx, url, file, maxIndex, nil); err != nil {
 		return err

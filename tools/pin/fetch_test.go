@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -241,22 +240,5 @@ func TestFetchTriesAllSources(t *testing.T) {
 				t.Errorf("second Fetch = %+v, %v", again, err)
 			}
 		})
-	}
-}
-
-// TestListIsADownload: a list that a killed process has left is found by who prunes the
-// cache.
-func TestListIsADownload(t *testing.T) {
-	opts := options(t)
-	var during []string
-	err := opts.read(t.Context(), serve(t, &mirror{files: map[string][]byte{"sums": []byte("a list\n")}})+"/sums", func(io.Reader) (err error) {
-		during, err = opts.Cache.Keys(downloadKind)
-		return err
-	})
-	if err != nil || len(during) != 1 {
-		t.Errorf("expected one download, found %v, %v", during, err)
-	}
-	if left := content(t, opts.Cache.Dir()); left != nil {
-		t.Errorf("left behind: %v", left)
 	}
 }
