@@ -4,6 +4,7 @@
 package bisect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -48,7 +49,8 @@ func Find(ctx context.Context, last int, look func(ctx context.Context, patch in
 	case err != nil:
 		return nil, err
 	case r.Before.Why+r.After.Why != "":
-		return nil, exit.With(exit.CheckFailed, fmt.Errorf("bisect: expected to know of the base and of patch %d: %s%s", last, r.Before.Why, r.After.Why))
+		return nil, exit.With(exit.CheckFailed, fmt.Errorf("bisect: expected to know of the base and of patch %d: %s; see %s and %s",
+			last, cmp.Or(r.Before.Why, r.After.Why), r.Before.Log, r.After.Log))
 	case r.Before.Has == r.After.Has:
 		return nil, exit.With(exit.CheckFailed, fmt.Errorf("bisect: expected a difference between the base and patch %d, found none; see %s and %s", last, r.Before.Log, r.After.Log))
 	}

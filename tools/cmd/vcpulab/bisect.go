@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func (c bisectCmd) Run(ctx context.Context, l *lab) error {
 	var ends []float64 // the figure of the base, and after all patches
 	r, err := bisect.Find(ctx, last, func(ctx context.Context, patch int) (st bisect.State, err error) {
 		step := l.log.Step(fmt.Sprintf("bisect: patch %d", patch))
-		defer func() { step.End(err, "%s", map[bool]string{true: "yes", false: "no"}[st.Has]+st.Why) }()
+		defer func() { step.End(err, "%s", cmp.Or(st.Why, map[bool]string{true: "yes", false: "no"}[st.Has])) }()
 		f := c
 		f.Through = fmt.Sprint(patch)
 		a, err := l.apply(ctx, f.seriesFlags)
