@@ -23,12 +23,13 @@ const (
 	Better       Verdict = "better"         // less, by more than that
 	Worse        Verdict = "worse"          // more, by more than that
 	Incomparable Verdict = "not comparable" // see Compared.Why
+	Chance       Verdict = "left to chance" // no two measurements are compared by it
 	OnlyOld      Verdict = "only old"       // the new measurement does not have it
 	OnlyNew      Verdict = "only new"       // the old measurement does not have it
 )
 
 // Verdicts lists them.
-var Verdicts = []Verdict{Worse, Better, WithinNoise, Same, Incomparable, OnlyOld, OnlyNew}
+var Verdicts = []Verdict{Worse, Better, WithinNoise, Same, Incomparable, Chance, OnlyOld, OnlyNew}
 
 // difference is how a figure of a kernel differs from the baseline's.
 type difference struct {

@@ -93,7 +93,9 @@ func Compare(old, new *results.Results) *Comparison {
 			}
 			how := compare(was, repeated, f, max(f.Key.Operation().ApartRuns, oldNoise.floor(f), newNoise.floor(f)))
 			d.Verdict, d.Change = how.Verdict, how.String()
-			if d.Why = c.why(d); d.Why != "" {
+			if d.Key.Operation().Compare == figure.Chance {
+				d.Verdict, d.Change = Chance, ""
+			} else if d.Why = c.why(d); d.Why != "" {
 				d.Verdict, d.Change = Incomparable, ""
 			}
 		}
@@ -213,9 +215,6 @@ func surroundings(old, new *results.Results) []Obstacle {
 
 // why returns the reason why a figure cannot be compared, "" if it can.
 func (c *Comparison) why(d Compared) string {
-	if d.Key.Operation().Compare == figure.Chance {
-		return "chance"
-	}
 	var why []string
 	for _, o := range c.Obstacles {
 		if o.Kernel == d.Kernel || o.Method == d.Method {
@@ -236,8 +235,8 @@ func (c *Comparison) Count(verdict Verdict) int {
 	return n
 }
 
-// Good reports whether all figures that both measurements have were compared,
-// and none got worse.
+// Good reports whether all figures that both measurements have were compared, but for
+// those that are left to chance, and none got worse.
 func (c *Comparison) Good() bool {
 	compared := c.Count(Same) + c.Count(WithinNoise) + c.Count(Better)
 	return compared > 0 && c.Count(Worse) == 0 && c.Count(Incomparable) == 0

@@ -130,14 +130,18 @@ func TestCompareStalls(t *testing.T) {
 	for name, want := range map[string]Verdict{
 		"grow/vcpus=520/while=idle/create-waits":                   Worse,
 		"grow/vcpus=520/while=idle/slot=after-growth/slot-waits":   Same,
-		"grow/vcpus=520/while=idle/slot=after-growth/slot-blocked": Incomparable,
+		"grow/vcpus=520/while=idle/slot=after-growth/slot-blocked": Chance,
 		"gaps/vcpus=520/phase=during/blocked":                      Worse,
 		"gaps/vcpus=520/phase=during/p99.9":                        Same,
-		"gaps/vcpus=520/phase=during/max":                          Incomparable,
+		"gaps/vcpus=520/phase=during/max":                          Chance,
 	} {
-		if got := found[name]; got.Verdict != want || got.Verdict == Incomparable && got.Why != "chance" {
+		if got := found[name]; got.Verdict != want {
 			t.Errorf("%s: expected %s, found %+v", name, want, got)
 		}
+	}
+	if c := Compare(old, old); !c.Good() || c.Count(Chance) == 0 {
+		t.Errorf("a measurement is not as good as itself: %d worse, %d not comparable, %d left to chance",
+			c.Count(Worse), c.Count(Incomparable), c.Count(Chance))
 	}
 }
 
