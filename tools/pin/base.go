@@ -98,7 +98,7 @@ func (b *Base) Fetch(ctx context.Context, opts FetchOptions) (t tree.Tree, err e
 	if err := opts.Cache.CheckOutside(b.Tree); err != nil {
 		return t, err
 	}
-	id, err := tree.Git(ctx, b.Tree, nil, "rev-parse", "--verify", "--end-of-options", b.Rev+"^{tree}")
+	id, err := tree.Revision(ctx, b.Tree, nil, b.Rev, "tree")
 	if err != nil {
 		return t, exit.With(exit.Usage, fmt.Errorf("base %s@%s: %w", b.Tree, b.Rev, err))
 	}

@@ -77,7 +77,7 @@ func openDirectory(dir string) (sets *Sets, said string, err error) {
 
 // OpenRevision returns the sets that a directory of a git repository had at a revision.
 func OpenRevision(ctx context.Context, repo, rev, dir string, c *cache.Cache) (sets *Sets, said string, err error) {
-	commit, err := tree.Git(ctx, repo, nil, "rev-parse", "--verify", "--end-of-options", rev+"^{commit}")
+	commit, err := tree.Revision(ctx, repo, nil, rev, "commit")
 	var id string
 	if err == nil {
 		id, err = tree.Git(ctx, repo, nil, "rev-parse", "--verify", commit+":./"+dir)
@@ -119,10 +119,8 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 	if !ok || a == "" || strings.HasPrefix(b, ".") {
 		return fail("expected a range of commits, A..B")
 	}
-	git := func(args ...string) (string, error) {
-		env := []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_LITERAL_PATHSPECS=0"}
-		return tree.Git(ctx, repo, env, args...)
-	}
+	env := []string{"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_LITERAL_PATHSPECS=0"}
+	git := func(args ...string) (string, error) { return tree.Git(ctx, repo, env, args...) }
 	if b == "" || b == "HEAD" {
 		changed, err := git("status", "--porcelain", "--untracked-files=no")
 		if err == nil && changed != "" {
@@ -133,9 +131,9 @@ func openRange(ctx context.Context, repo, span string, c *cache.Cache) (sets *Se
 		}
 	}
 	var from, commits, merges string
-	a, err = git("rev-parse", "--verify", "--end-of-options", a+"^{commit}")
+	a, err = tree.Revision(ctx, repo, env, a, "commit")
 	if err == nil {
-		b, err = git("rev-parse", "--verify", "--end-of-options", cmp.Or(b, "HEAD")+"^{commit}")
+		b, err = tree.Revision(ctx, repo, env, cmp.Or(b, "HEAD"), "commit")
 	}
 	if err == nil {
 		from, err = git("merge-base", a, b)

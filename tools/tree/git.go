@@ -4,6 +4,7 @@ package tree
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 
@@ -21,6 +22,16 @@ func Git(ctx context.Context, dir string, env []string, args ...string) (string,
 		"-C", dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "-c", "core.autocrlf=false",
 	}, args...)...)
 	return strings.TrimSpace(string(out)), err
+}
+
+// Revision returns the id of what a name means in a repository of the user's: kind is
+// commit or tree.
+func Revision(ctx context.Context, dir string, env []string, name, kind string) (id string, err error) {
+	id, err = Git(ctx, dir, env, "rev-parse", "--verify", "--end-of-options", name+"^{"+kind+"}")
+	if err != nil && strings.Contains(err.Error(), "Needed a single revision") {
+		err = fmt.Errorf("%s has no revision %q", dir, name)
+	}
+	return id, err
 }
 
 // OwnGit returns git for a repository that the program has made in dir. No setting of the
