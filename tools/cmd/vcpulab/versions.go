@@ -43,7 +43,7 @@ type versionsCmd struct {
 	Selftests []string `help:"What selftest wrote of the old and of the new version, to be compared." placeholder:"OLD,NEW"`
 	Objects   []string `help:"What build --objects wrote of the old and of the new version, to compare the warnings." placeholder:"OLD,NEW"`
 	Sizes     bool     `help:"Compare the sizes of the kernels for x86_64, which have to be built."`
-	Runs      []string `name:"run" help:"Make these results of both versions first, on x86_64, and compare them: sizes (of the kernels), objects (warnings with the last patch), selftests (the quick ones), figures (bench --quick)." enum:"sizes,objects,selftests,figures" placeholder:"WHAT,..."`
+	Runs      []string `name:"run" help:"Make these results of both versions first, on x86_64, and compare them: sizes (of the kernels), objects (warnings with the last patch), selftests (the quick ones), figures (bench --quick)." enum:"sizes,objects,selftests,figures" placeholder:"WHAT"`
 	Out       string   `help:"With --run: directory for the results." default:"out/versions" placeholder:"DIR"`
 }
 
@@ -70,6 +70,11 @@ func (c versionsCmd) Run(ctx context.Context, l *lab) error {
 			return exit.With(exit.Usage, fmt.Errorf("--run %s makes the results that --%[1]s names: leave out one or the other", k.name))
 		case n > 0 && n != 2:
 			return exit.With(exit.Usage, fmt.Errorf("--%s %s: expected two files, OLD,NEW", k.name, strings.Join(*k.files, ",")))
+		}
+		for _, file := range *k.files {
+			if _, err := os.Stat(file); err != nil {
+				return exit.With(exit.Usage, fmt.Errorf("--%s: %w", k.name, err))
+			}
 		}
 	}
 	oldLab, newLab := *l, *l
