@@ -21,6 +21,7 @@ import (
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
 	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/term"
 
 	"vcpulab/tools/arch"
 	"vcpulab/tools/cache"
@@ -67,6 +68,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
+	// A write to a pipe that nobody reads ends the run as Ctrl-C does, not at once: there may
+	// be a directory to remove, or a module to unload.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// An empty variable counts as unset: scripts and make pass on empty ones.
 	for _, name := range []string{"ACCEL", envKernelSrc, "VCPULAB_PIN", "VCPULAB_ROOT", cache.EnvDir} {
 		if os.Getenv(name) == "" {
@@ -89,11 +93,24 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		kong.BindToProvider((*lab).sets), kong.BindToProvider((*lab).packages))
 }
 
+// unreadPipe is the exit code where nobody reads what is printed: shells have it for a
+// program that SIGPIPE ended, as it does others.
+const unreadPipe = 128 + int(syscall.SIGPIPE)
+
 // run is the whole command with its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &checkedWriter{w: stdout, broken: cancel}
+	progress := &checkedWriter{w: stderr, broken: cancel}
+	if f, ok := stderr.(*os.File); ok && !term.IsTerminal(int(f.Fd())) {
+		stderr = progress
+	}
+	unread := func() bool { return errors.Is(cmp.Or(out.err, progress.err), syscall.EPIPE) }
+
 	var c cli
 	code := -1
-	parser, err := newParser(ctx, &c, stdout, stderr, func(n int) { code = n })
+	parser, err := newParser(ctx, &c, out, stderr, func(n int) { code = n })
 	if err != nil {
 		fmt.Fprintln(stderr, "vcpulab:", err)
 		return exit.Usage
@@ -109,14 +126,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if code >= 0 { // --help was printed
 		return code
 	}
+	if unread() {
+		return unreadPipe
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "vcpulab: %v\nvcpulab --help lists the verbs and their flags.\n", err)
 		return exit.Usage
 	}
-	out := &checkedWriter{w: stdout}
 	l, err := newLab(c.globals, out, stderr)
 	if err == nil {
 		err = parsed.Run(l)
+	}
+	if unread() {
+		return unreadPipe
 	}
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = exit.With(exit.MachineLacks, fmt.Errorf("print the result: %w", out.err))
@@ -137,13 +159,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // checkedWriter remembers the first error of writing: no line that is printed needs a check.
 type checkedWriter struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	err    error
+	broken func() // is called if w is a pipe that nobody reads
 }
 
 func (c *checkedWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.err = cmp.Or(c.err, err)
+	if errors.Is(err, syscall.EPIPE) {
+		c.broken()
+	}
 	return n, err
 }
 
