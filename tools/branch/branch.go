@@ -106,11 +106,14 @@ func baseRepository(ctx context.Context, base tree.Tree, c *cache.Cache, log *pr
 // set; git sparse-checkout disable gets all others. Errors are those of
 // [series.Series.Apply]; then nothing is left.
 func Make(ctx context.Context, dir string, base tree.Tree, sets *series.Sets, o series.Options) (made []Branch, err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
 	if _, err := os.Lstat(dir); err == nil {
 		return nil, exit.With(exit.Usage, fmt.Errorf("%s exists: expected the name of a new directory", dir))
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, err
+	if _, err := os.Stat(filepath.Dir(dir)); err != nil {
+		return nil, exit.With(exit.Usage, fmt.Errorf("make %s: %w", dir, err))
 	}
 	// Patches that do not apply are told before the base is put into a repository.
 	w := &writer{base: base, options: o, tips: make(map[string]string), files: make(map[string]bool)}
