@@ -119,14 +119,18 @@ type cacheClearCmd struct {
 
 // Run prints what was removed.
 func (c cacheClearCmd) Run(ctx context.Context, l *lab) error {
+	for _, kind := range c.Kinds { // looking at all entries may take minutes
+		keys, err := l.cache.Keys(kind)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return exit.With(exit.Usage, fmt.Errorf("cache clear: there is nothing of kind %q; vcpulab cache lists what there is", kind))
+		}
+	}
 	all, err := l.entries(ctx)
 	if err != nil {
 		return err
-	}
-	for _, kind := range c.Kinds {
-		if !slices.ContainsFunc(all, func(e cache.Entry) bool { return e.Kind == kind }) {
-			return exit.With(exit.Usage, fmt.Errorf("cache clear: there is nothing of kind %q; vcpulab cache lists what there is", kind))
-		}
 	}
 	if len(c.Kinds) > 0 {
 		all = slices.DeleteFunc(all, func(e cache.Entry) bool { return !slices.Contains(c.Kinds, e.Kind) })
