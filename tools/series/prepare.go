@@ -127,11 +127,12 @@ func (s *Series) without(subjects []string) (sent *Series, left []string, err er
 // writeMails makes the directory of the mails and returns their paths.
 func (s *Series) writeMails(o PrepareOptions) ([]string, error) {
 	tmp := o.OutDir + ".new"
-	if err := os.MkdirAll(filepath.Dir(tmp), 0o755); err != nil {
-		return nil, err
+	err := os.MkdirAll(filepath.Dir(tmp), 0o755)
+	if err == nil {
+		err = os.Mkdir(tmp, 0o755)
 	}
-	if err := os.Mkdir(tmp, 0o755); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, exit.With(exit.Usage, err)
 	}
 	defer os.RemoveAll(tmp)
 

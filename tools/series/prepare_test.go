@@ -93,6 +93,10 @@ func TestPrepare(t *testing.T) {
 	if _, err := s.Prepare(t.Context(), o); exit.Code(err) != exit.Usage {
 		t.Errorf("an existing directory: %v", err)
 	}
+	o.OutDir = "/proc/vcpulab/send"
+	if _, err := s.Prepare(t.Context(), o); exit.Code(err) != exit.Usage {
+		t.Errorf("a directory that cannot be made: %v", err)
+	}
 }
 
 func TestPrepareRefuses(t *testing.T) {
