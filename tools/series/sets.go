@@ -184,7 +184,7 @@ func (s *Sets) Find(name string) (Set, error) {
 	all := slices.Concat(s.All, s.Rivals)
 	i := slices.Index(names(all), name)
 	if i < 0 && len(all) == 1 && all[0].Name == "" {
-		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: %s has no %s, so it is one series", name, s.Dir, SetsFile))
+		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: these patches have no %s, so they are one series", name, SetsFile))
 	}
 	if i < 0 {
 		return Set{}, exit.With(exit.Usage, fmt.Errorf("unknown set %q: expected one of %s", name, strings.Join(names(all), ", ")))
