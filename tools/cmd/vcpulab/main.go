@@ -130,7 +130,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return unreadPipe
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "vcpulab: %v\nvcpulab --help lists the verbs and their flags.\n", err)
+		help := "vcpulab --help lists the verbs"
+		if e, ok := errors.AsType[*kong.ParseError](err); ok && e.Context.Selected() != nil {
+			help = "vcpulab " + e.Context.Selected().Path() + " --help says how it is used"
+		}
+		fmt.Fprintf(stderr, "vcpulab: %v\n%s.\n", err, help)
 		return exit.Usage
 	}
 	l, err := newLab(c.globals, out, stderr)
