@@ -23,10 +23,11 @@ type Entry struct {
 	Bytes int64
 }
 
-// Entries returns what is in the cache, the one first that was used last. own
+// Entries returns what is in the cache, the one first that was used last; only what is of
+// these kinds if any are named, as looking at a large cache takes minutes. own
 // returns which files of an entry's directory are not links to others', by their
 // paths; it returns nil where all have to be looked at.
-func (c *Cache) Entries(ctx context.Context, own func(dir string) []string) ([]Entry, error) {
+func (c *Cache) Entries(ctx context.Context, own func(dir string) []string, only ...string) ([]Entry, error) {
 	kinds, err := os.ReadDir(c.dir)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
@@ -35,7 +36,7 @@ func (c *Cache) Entries(ctx context.Context, own func(dir string) []string) ([]E
 	var all []Entry
 	for _, d := range kinds {
 		kind := d.Name()
-		if !d.IsDir() || !validName.MatchString(kind) {
+		if !d.IsDir() || !validName.MatchString(kind) || len(only) > 0 && !slices.Contains(only, kind) {
 			continue
 		}
 		keys, err := c.Keys(kind)

@@ -98,6 +98,11 @@ func TestUsed(t *testing.T) {
 	if all, err := c.Entries(t.Context(), func(string) []string { return nil }); err != nil || len(all) != 1 || time.Since(all[0].Used) > time.Hour {
 		t.Errorf("expected one entry that was just used, found %v, %v", all, err)
 	}
+	for kind, want := range map[string]int{"kind": 1, "other": 0} {
+		if all, err := c.Entries(t.Context(), func(string) []string { return nil }, kind); err != nil || len(all) != want {
+			t.Errorf("of kind %q alone: expected %d, found %v, %v", kind, want, all, err)
+		}
+	}
 }
 
 // TestEntriesShare: a file of two entries counts for one of them.

@@ -126,15 +126,19 @@ func (s *Series) without(subjects []string) (sent *Series, left []string, err er
 
 // writeMails makes the directory of the mails and returns their paths.
 func (s *Series) writeMails(o PrepareOptions) ([]string, error) {
-	tmp := o.OutDir + ".new"
-	err := os.MkdirAll(filepath.Dir(tmp), 0o755)
+	beside := filepath.Dir(filepath.Clean(o.OutDir))
+	err := os.MkdirAll(beside, 0o755)
+	var tmp string
 	if err == nil {
-		err = os.Mkdir(tmp, 0o755)
+		tmp, err = os.MkdirTemp(beside, ".prepare-")
 	}
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}
 	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return nil, err
+	}
 
 	var mails []string
 	for _, p := range s.mails() {

@@ -33,7 +33,7 @@ type cacheUse struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-func (l *lab) entries(ctx context.Context) (all []cache.Entry, err error) {
+func (l *lab) entries(ctx context.Context, kinds ...string) (all []cache.Entry, err error) {
 	step := l.log.Step("look at the cache")
 	defer func() { step.End(err, "%s", progress.Count(len(all), "entry")) }()
 	return l.cache.Entries(ctx, func(dir string) []string {
@@ -47,7 +47,7 @@ func (l *lab) entries(ctx context.Context) (all []cache.Entry, err error) {
 			own = append(own, filepath.Join(t.Dir, filepath.FromSlash(name)))
 		}
 		return own
-	})
+	}, kinds...)
 }
 
 // showUse prints what entries take, by kind, and a line with the sum.
@@ -119,7 +119,7 @@ type cacheClearCmd struct {
 
 // Run prints what was removed.
 func (c cacheClearCmd) Run(ctx context.Context, l *lab) error {
-	for _, kind := range c.Kinds { // looking at all entries may take minutes
+	for _, kind := range c.Kinds {
 		keys, err := l.cache.Keys(kind)
 		if err != nil {
 			return err
@@ -128,12 +128,9 @@ func (c cacheClearCmd) Run(ctx context.Context, l *lab) error {
 			return exit.With(exit.Usage, fmt.Errorf("cache clear: there is nothing of kind %q; vcpulab cache lists what there is", kind))
 		}
 	}
-	all, err := l.entries(ctx)
+	all, err := l.entries(ctx, c.Kinds...)
 	if err != nil {
 		return err
-	}
-	if len(c.Kinds) > 0 {
-		all = slices.DeleteFunc(all, func(e cache.Entry) bool { return !slices.Contains(c.Kinds, e.Kind) })
 	}
 	return l.prune(ctx, all, time.Now(), 0)
 }

@@ -34,8 +34,26 @@ var formats = map[string]func(io.Writer, *results.Results) error{
 	"bench": func(w io.Writer, r *results.Results) error { return r.WriteBench(w) },
 }
 
+// formatTable is what is printed if nothing else is asked for.
+const formatTable = "table"
+
+// contradiction refuses a flag that would be ignored beside another one.
+func (c reportCmd) contradiction(json bool) error {
+	_, plain := formats[c.Format]
+	switch {
+	case c.Format != formatTable && c.SVG+c.Quoted+c.Into != "":
+		return errors.New("--format: contradicts --svg, --quoted and --into, which write files and print nothing")
+	case json && (plain || c.Format == "brief"):
+		return fmt.Errorf("--json: contradicts --format %s: expected table or designs with it", c.Format)
+	}
+	return nil
+}
+
 // Run prints the report.
 func (c reportCmd) Run(l *lab) error {
+	if err := c.contradiction(l.JSON); err != nil {
+		return exit.With(exit.Usage, fmt.Errorf("report: %w", err))
+	}
 	r, err := results.Read(c.File)
 	if err != nil {
 		return err
@@ -54,7 +72,7 @@ func (c reportCmd) Run(l *lab) error {
 	}
 
 	switch files := (report.Files{JSON: c.File}); c.Format {
-	case "table":
+	case formatTable:
 		return l.show(r.Figures, func(w io.Writer) error { return report.Table(w, r, report.Colours(w)) })
 	case "brief":
 		return report.Brief(l.stdout, r, files, report.Colours(l.stdout))
