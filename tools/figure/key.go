@@ -112,9 +112,9 @@ func (k Key) Check() error {
 	for _, m := range k.members() {
 		switch used := strings.Contains(op.Name, m.mark); {
 		case !used && m.set:
-			return fmt.Errorf("%s: not a member of figures of %q: %+v", m.mark, k.Op, k)
+			return fmt.Errorf("%s: not a member of figures of %q, found %q", m.mark, k.Op, m.text)
 		case used && !m.known:
-			return fmt.Errorf("%s: expected a known value for figures of %q: %+v", m.mark, k.Op, k)
+			return fmt.Errorf("%s: expected a known value for figures of %q, found %q", m.mark, k.Op, m.text)
 		}
 	}
 	return nil

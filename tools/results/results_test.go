@@ -166,7 +166,7 @@ func TestParseRefuses(t *testing.T) {
 		"figure's column": {changed(func(r *Results) { r.Figures[0].Column = "new" }), `column "new" is of no kernel`},
 		"no operation":    {changed(func(r *Results) { r.Figures[0].Key = figure.Key{} }), `unknown operation ""`},
 		"other operation": {changed(func(r *Results) { r.Figures[0].Key.Op = "destroy" }), `unknown operation "destroy"`},
-		"no vCPUs":        {changed(func(r *Results) { r.Figures[1].Key.VCPUs = 0 }), `{vcpus}: expected a known value`},
+		"no vCPUs":        {changed(func(r *Results) { r.Figures[1].Key.VCPUs = 0 }), `{vcpus}: expected a known value for figures of "by_id", found "vcpus=0"`},
 		"other IDs":       {changed(func(r *Results) { r.Figures[1].Key.IDs = "a\nb" }), `{ids}: expected a known value`},
 		"not its member":  {changed(func(r *Results) { r.Figures[1].Key.Object = "kvm" }), `{object}: not a member of figures`},
 		"no values":       {changed(func(r *Results) { r.Figures[0].Values = nil }), "found 0 for 2"},
