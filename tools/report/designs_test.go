@@ -192,7 +192,7 @@ func TestDesignsMissing(t *testing.T) {
 					t.Errorf("expected %q, because of %q, found %+v", notMeasured, tt.why, c)
 				}
 			}
-			if notes := strings.Join(d.Notes, " "); n != 3 || !strings.Contains(notes, "kept (walk, ns a vCPU of 1024, hot)") || !strings.Contains(notes, tt.why) {
+			if notes := strings.Join(d.Notes, " "); n != 5 || !strings.Contains(notes, "kept (walk that reads vcpu_id, ns a vCPU of 1024, hot)") || !strings.Contains(notes, tt.why) {
 				t.Errorf("expected the reason in the notes, found %q", notes)
 			}
 			if !strings.Contains(d.Sentence, "patched is first at walks in the caches (20 ns a vCPU)") {

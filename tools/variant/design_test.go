@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vcpulab/tools/exit"
+	"vcpulab/tools/results"
 	"vcpulab/tools/series"
 )
 
@@ -60,6 +61,31 @@ func TestDesigns(t *testing.T) {
 	}
 	if want, kept := own.Change(), designs["kept"]; kept.Added != want.Added || kept.Removed != want.Removed {
 		t.Errorf("expected a rival's own patches to count, %+v, found %+v", want, kept)
+	}
+}
+
+// TestMeasuredDesigns: the committed comparison counts the lines and the architectures of
+// the patches as they are now.
+func TestMeasuredDesigns(t *testing.T) {
+	sets, variants := all(t)
+	designs, err := Designs(sets, variants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured, err := results.Read("../../ci/verify/figures-rivals.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range measured.Kernels {
+		found, want := k.Design, designs[k.Name]
+		if found == nil || want == nil {
+			t.Errorf("%s: expected a design in the comparison and in the list, found %v and %v", k.Name, found, want)
+			continue
+		}
+		if found.Added != want.Added || found.Removed != want.Removed || !slices.Equal(found.Architectures, want.Architectures) {
+			t.Errorf("%s: expected +%d -%d, %v, found +%d -%d, %v: compare the designs again, see patches/README.md",
+				k.Name, want.Added, want.Removed, want.Architectures, found.Added, found.Removed, found.Architectures)
+		}
 	}
 }
 

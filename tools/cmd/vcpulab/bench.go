@@ -197,7 +197,11 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 	}
 	candidates, err := l.kernels(ctx, c.kernelFlags(), arch.X86_64().Name, chosen)
 	if err == nil && c.Designs {
-		err = l.describe(candidates, chosen)
+		var designs map[string]*results.Design
+		designs, err = l.changes(chosen)
+		for i := range candidates {
+			candidates[i].Design = designs[candidates[i].Name]
+		}
 	}
 	if err == nil {
 		err = l.addLoops(ctx, candidates)
@@ -272,20 +276,13 @@ func (l *lab) showDesigns(r *results.Results, files report.Files) error {
 	return l.show(d, func(w io.Writer) error { return d.WriteText(w, files, report.Colours(w)) })
 }
 
-// describe adds to the candidates what is compared of designs besides figures.
-func (l *lab) describe(candidates []bench.Candidate, chosen []variant.Variant) error {
+// changes returns what is compared of designs besides figures, by the names of kernels.
+func (l *lab) changes(chosen []variant.Variant) (map[string]*results.Design, error) {
 	sets, err := l.sets()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	designs, err := variant.Designs(sets, chosen)
-	if err != nil {
-		return err
-	}
-	for i, c := range candidates {
-		candidates[i].Design = designs[c.Name]
-	}
-	return nil
+	return variant.Designs(sets, chosen)
 }
 
 // measure measures with each method that the accelerator allows.

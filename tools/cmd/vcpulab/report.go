@@ -62,7 +62,7 @@ func (c reportCmd) Run(l *lab) error {
 		err = writeFile(c.SVG, func(w io.Writer) error { return report.Picture(w, r) })
 	}
 	if err == nil && c.Quoted != "" {
-		err = quote(c.Quoted, r)
+		err = l.quote(c.Quoted, r)
 	}
 	if err == nil && c.Into != "" {
 		err = insertFigures(c.Into, r)
@@ -118,9 +118,15 @@ func (c benchCompareCmd) Run(l *lab) error {
 	return nil
 }
 
-// quote keeps what is quoted of r in a file, beside what that has of other methods.
-func quote(name string, r *results.Results) error {
+// quote keeps what is quoted of r in a file, beside what that has of other methods. What
+// is said of designs is that of their patches as they are now: it is not measured.
+func (l *lab) quote(name string, r *results.Results) error {
 	quoted := r.Quoted()
+	if r.HasDesigns() {
+		if err := l.describe(quoted); err != nil {
+			return err
+		}
+	}
 	kept, err := results.Read(name)
 	switch {
 	case err == nil:
@@ -132,6 +138,25 @@ func quote(name string, r *results.Results) error {
 		return err
 	}
 	return quoted.Write(name)
+}
+
+// describe has designs say what their patches change now.
+func (l *lab) describe(r *results.Results) error {
+	all, err := l.allVariants()
+	if err != nil {
+		return err
+	}
+	designs, err := l.changes(all)
+	if err != nil {
+		return err
+	}
+	r.Kernels = slices.Clone(r.Kernels)
+	for i, k := range r.Kernels {
+		if d := designs[k.Name]; d != nil && k.Design != nil {
+			r.Kernels[i].Design = d
+		}
+	}
+	return nil
 }
 
 // section is a place in a Markdown file, between a line that names it and the command that
