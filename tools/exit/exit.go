@@ -20,6 +20,7 @@ const (
 	TimedOut     = 6   // time ran out
 	MachineLacks = 7   // the machine lacks something: a program, disk space, the network
 	Interrupted  = 130 // the user pressed Ctrl-C: 128 + SIGINT, as shells have it
+	Unread       = 141 // the reader of what is printed has gone: 128 + SIGPIPE
 )
 
 // Coder is an error that knows which exit code it stands for.

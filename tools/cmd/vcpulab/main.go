@@ -68,7 +68,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
-	// A write to a pipe that nobody reads ends the run as Ctrl-C does, not at once: there may
+	// A write to a pipe whose reader has gone ends the run as Ctrl-C does, not at once: there may
 	// be a directory to remove, or a module to unload.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// An empty variable counts as unset: scripts and make pass on empty ones.
@@ -92,10 +92,6 @@ func newParser(ctx context.Context, c *cli, stdout, stderr io.Writer, exit func(
 		// What verbs take besides a lab is read for those that do.
 		kong.BindToProvider((*lab).sets), kong.BindToProvider((*lab).packages))
 }
-
-// unreadPipe is the exit code where nobody reads what is printed: shells have it for a
-// program that SIGPIPE ended, as it does others.
-const unreadPipe = 128 + int(syscall.SIGPIPE)
 
 // run is the whole command with its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -127,7 +123,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if unread() {
-		return unreadPipe
+		return exit.Unread
 	}
 	if err != nil {
 		help := "vcpulab --help lists the verbs"
@@ -142,7 +138,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = parsed.Run(l)
 	}
 	if unread() {
-		return unreadPipe
+		return exit.Unread
 	}
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = exit.With(exit.MachineLacks, fmt.Errorf("print the result: %w", out.err))
@@ -165,7 +161,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type checkedWriter struct {
 	w      io.Writer
 	err    error
-	broken func() // is called if w is a pipe that nobody reads
+	broken func() // is called if w is a pipe whose reader has gone
 }
 
 func (c *checkedWriter) Write(p []byte) (int, error) {
