@@ -83,7 +83,7 @@ func TestMeasuredDesigns(t *testing.T) {
 			continue
 		}
 		if found.Added != want.Added || found.Removed != want.Removed || !slices.Equal(found.Architectures, want.Architectures) {
-			t.Errorf("%s: expected +%d -%d, %v, found +%d -%d, %v: compare the designs again, see patches/README.md",
+			t.Errorf("%s: expected +%d -%d, %v, found +%d -%d, %v: report --quoted counts them again, see patches/README.md",
 				k.Name, want.Added, want.Removed, want.Architectures, found.Added, found.Removed, found.Architectures)
 		}
 	}
