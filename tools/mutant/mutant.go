@@ -51,7 +51,7 @@ type Mutant struct {
 	KilledBy  Killer         `json:"killedBy"`            // the check that must catch it
 	Finds     *regexp.Regexp `json:"finds,omitempty"`     // has to match one of the check's complaints
 	Unnoticed string         `json:"unnoticed,omitempty"` // why no check can catch it; only of reverts
-	Slow      bool           `json:"slow,omitempty"`      // it is not one of the fast ones, even if its check is
+	Slow      bool           `json:"slow,omitempty"`      // it is not one of the fast ones, even if its check is, and begins before others of its kind
 	// Revert says that the fault is the lack of Patch. Otherwise there is a diff,
 	// which changes the files of a set with OfSeries, and else the tree that all
 	// sets make.

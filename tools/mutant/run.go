@@ -98,6 +98,8 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	report := &Report{}
 	for cost := costRead; cost <= costDebug; cost++ {
 		some := slices.DeleteFunc(slices.Clone(mutants), func(m *Mutant) bool { return m.KilledBy.cost() != cost })
+		// The slow ones first: one that began last would run alone.
+		slices.SortStableFunc(some, func(a, b *Mutant) int { return cmp.Compare(slowRank(a), slowRank(b)) })
 		results := make([]Result, len(some))
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(r.atOnce(cost))
@@ -126,13 +128,22 @@ func (r *Runner) Run(ctx context.Context, mutants []*Mutant) (*Report, error) {
 	return report, nil
 }
 
+func slowRank(m *Mutant) int {
+	if m.Slow {
+		return 0
+	}
+	return 1
+}
+
 // atOnce returns how many mutants whose checks take that much run at a time: one
-// kernel is compiled while another one runs, and what is read takes one processor.
-// To compile objects alone uses all processors.
+// kernel is compiled while another one runs and a third is put away, and what is read
+// takes one processor. To compile objects alone uses all processors.
 func (r *Runner) atOnce(cost int) int {
 	switch cost {
 	case costCompile:
 		return 1
+	case costGuest:
+		return 3
 	case costDebug:
 		return min(2, max(1, r.LargeGuests))
 	}
