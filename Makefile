@@ -31,11 +31,10 @@ bench-ebpf: $(VCPULAB)
 compare-figures: $(VCPULAB)
 	$(VCPULAB) bench compare --fail-if-worse ci/verify/figures.json out/results.json
 
-## make bench-full     measure all variants at all sizes
+## make bench-full     measure all variants at all sizes, and who waits with a slow tick
 bench-full: $(VCPULAB)
 	$(VCPULAB) install build boot
 	$(VCPULAB) bench --full
-	$(VCPULAB) bench --hz 100 --sizes 1 --paths 0 --out out/hz100
 
 ## make test           run the project's own tests
 test: $(VCPULAB)

@@ -36,7 +36,7 @@ type benchRunCmd struct {
 	Variant []string `help:"Measure this kernel, too: a milestone of the series or a comparator, see ci/variants.toml. May be repeated." placeholder:"NAME" sep:"none"`
 	Designs bool     `help:"Compare ways to hold vCPUs: the kernel without patches, that with all sets, the rivals and the comparators, counted and timed, in one table. With --variant only these."`
 	Quick   bool     `help:"Fewer sizes: two minutes once the kernels are built." xor:"axes"`
-	Full    bool     `help:"All variants, and all sizes, IDs and orders of lookups." xor:"axes"`
+	Full    bool     `help:"All variants, and all sizes, IDs and orders of lookups; then, without --hz, who waits with 100 ticks a second, into hz100 beside the other results." xor:"axes"`
 	Max     bool     `help:"Also VMs of the most vCPUs that KVM takes, 4096."`
 	Sizes   []int    `help:"Numbers of vCPUs of the VMs, instead of those that would be measured." placeholder:"N"`
 	IDs     []string `name:"ids" help:"How VMs number their vCPUs: dense, shuffled or sparse." placeholder:"IDS" enum:"dense,shuffled,sparse"`
@@ -177,12 +177,37 @@ func chosen[T ~string](all []T, names []string) []T {
 
 // Run prints what came out, and where the rest is.
 func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
-	if c.Running {
+	show := l.showBrief
+	switch {
+	case c.Running:
 		return c.measureRunning(ctx, l)
+	case c.Designs:
+		show = l.showDesigns
 	}
-	choose, to, show := l.variants, "out", l.showBrief
+	err := c.measureKernels(ctx, l, show)
+	if !c.Full || c.HZ != nil || err != nil && exit.Code(err) != exit.CheckFailed {
+		return err
+	}
+	if l.JSON {
+		// One document is printed.
+		show = func(*results.Results, report.Files) error { return nil }
+	}
+	return errors.Join(err, c.slowTick().measureKernels(ctx, l, show))
+}
+
+// slowTick is what --full measures on kernels with a slow tick, for which grace
+// periods are the longer: who waits, and nothing that does not depend on it.
+func (c benchRunCmd) slowTick() benchRunCmd {
+	hz := "100"
+	c.Full, c.HZ, c.Out, c.Native, c.Max = false, &hz, filepath.Join(cmp.Or(c.Out, "out"), "hz100"), false, false
+	c.Sizes, c.Paths, c.Count, c.Variant = []int{1}, []int{0}, nil, nil
+	return c
+}
+
+func (c benchRunCmd) measureKernels(ctx context.Context, l *lab, show func(*results.Results, report.Files) error) error {
+	choose, to := l.variants, "out"
 	if c.Designs {
-		choose, to, show = l.designs, filepath.Join("out", "designs"), l.showDesigns
+		choose, to = l.designs, filepath.Join("out", "designs")
 	}
 	chosen, err := choose(c.Variant, c.Full)
 	if err != nil {
