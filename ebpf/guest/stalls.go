@@ -68,7 +68,7 @@ func measureStalls(s *sender, p measure.Stalls) error {
 		}
 	}
 	if err := withVM(func(vm *virtualMachine) error {
-		growth, err := m.grow(vm, 1, true)
+		growth, err := m.grow(vm, "")
 		if err != nil {
 			return fmt.Errorf("growing a VM that is idle: %w", err)
 		}
@@ -80,7 +80,7 @@ func measureStalls(s *sender, p measure.Stalls) error {
 
 	actions := []action{
 		{phase: measure.Before, do: pause(p.QuietNanos)},
-		{phase: measure.During, do: func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, false) }},
+		{phase: measure.During, do: func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, measure.During) }},
 		{phase: measure.After, do: pause(p.QuietNanos)},
 	}
 	if err := m.watch(actions); err != nil {
@@ -90,11 +90,18 @@ func measureStalls(s *sender, p measure.Stalls) error {
 	if err := withVM(func(other *virtualMachine) error {
 		return m.watch([]action{
 			{phase: measure.None, do: pause(actions[1].took)},
-			{phase: measure.Other, do: func(*virtualMachine) (*measure.Growth, error) { return m.grow(other, 1, false) }},
-			{phase: measure.Slots, do: func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, 2, true) }},
+			{phase: measure.Other, do: func(*virtualMachine) (*measure.Growth, error) { return m.grow(other, measure.Other) }},
+			{phase: measure.Slots, do: func(vm *virtualMachine) (*measure.Growth, error) { return m.grow(vm, measure.Slots) }},
 		})
 	}); err != nil {
 		return err
+	}
+	for _, phase := range []measure.Phase{measure.Halted, measure.Stuck} {
+		growth, err := m.growBeside(phase)
+		if err != nil {
+			return fmt.Errorf("growing a VM with a vCPU that is %s: %w", phase, err)
+		}
+		m.send(measure.Sample{Growth: growth})
 	}
 	return errors.Join(m.probe.Check(), m.probe.Close())
 }
@@ -109,8 +116,10 @@ func withVM(f func(*virtualMachine) error) error {
 
 func (m *stallMeter) vm() measure.VM { return measure.VM{VCPUs: m.params.VCPUs, IDs: measure.Dense} }
 
-// grow creates the vCPUs of a VM from the nth on, and may change memory slots between.
-func (m *stallMeter) grow(vm *virtualMachine, from int, slots bool) (*measure.Growth, error) {
+// grow creates the vCPUs of a VM that the phase has not yet, and may change memory
+// slots between.
+func (m *stallMeter) grow(vm *virtualMachine, phase measure.Phase) (*measure.Growth, error) {
+	from, slots := phase.GrowsFrom(), phase == "" || phase == measure.Slots
 	tid := unix.Gettid()
 	if err := m.probe.Watch(tid); err != nil {
 		return nil, err
@@ -133,7 +142,7 @@ func (m *stallMeter) grow(vm *virtualMachine, from int, slots bool) (*measure.Gr
 	}
 
 	// Read the events now: it would be in the way before.
-	g := &measure.Growth{VM: m.vm()}
+	g := &measure.Growth{VM: m.vm(), Phase: phase}
 	for n := from; n <= m.params.VCPUs; n++ {
 		create, err := m.nextCall(probe.SpanCreate)
 		if err != nil {
@@ -247,7 +256,6 @@ func (m *stallMeter) act(vm *virtualMachine, actions []action) (growths []*measu
 		}
 		a.took = monotonic() - start
 		if g != nil {
-			g.Running, g.Phase = true, a.phase
 			growths = append(growths, g)
 		}
 	}

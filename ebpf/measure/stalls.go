@@ -21,16 +21,18 @@ type Break struct {
 	// Without names programs that are not attached, or of those that bracket one
 	// function after the other the ends of their names.
 	Without []string `json:"without,omitempty"`
-	Idle    bool     `json:"idle,omitempty"` // does not run the vCPU of Stalls
+	Idle    bool     `json:"idle,omitempty"`  // does not run the vCPU of Stalls
+	Awake   bool     `json:"awake,omitempty"` // does not run the vCPU of Stalls that is to wait in KVM_RUN
 	// Deaf is a vCPU of Paths, by index, whose local APIC takes no interrupts; 0 is none.
 	Deaf int  `json:"deaf,omitempty"`
 	Lazy bool `json:"lazy,omitempty"` // leaves one operation out of each run of Paths that is bracketed
 }
 
-// Phase is what goes on while a vCPU runs and its gaps are watched.
+// Phase is what goes on while a vCPU runs and its gaps are watched, or what the vCPU
+// does while its VM grows.
 type Phase string
 
-// The phases.
+// The phases. In the last two no gaps are watched.
 const (
 	Before Phase = "before" // nothing, before the VM grows
 	During Phase = "during" // the vCPU's own VM grows to its full size
@@ -38,13 +40,30 @@ const (
 	None   Phase = "none"   // nothing, for as long as During took
 	Other  Phase = "other"  // another VM grows
 	Slots  Phase = "slots"  // the VM grows, and its memory slots change as it does
+	Halted Phase = "halted" // the VM grows, and its vCPU is halted in KVM_RUN
+	Stuck  Phase = "stuck"  // the VM grows, and its vCPU is in KVM_RUN, in a fault that nobody resolves
 )
 
 // MaxPhases is how many phases the probes and the payload tell apart.
 const MaxPhases = 8
 
-// Phases lists the phases in the order in which they are measured.
+// Phases lists those in which gaps are watched, in the order in which they are measured.
 var Phases = []Phase{Before, During, After, None, Other, Slots}
+
+// Growths lists what VMs grow beside, in the order in which they are measured; nothing
+// stands for no vCPU that is in KVM_RUN.
+var Growths = []Phase{"", During, Other, Slots, Halted, Stuck}
+
+// Runs tells whether a vCPU runs in this phase.
+func (p Phase) Runs() bool { return p != "" && p != Halted && p != Stuck }
+
+// GrowsFrom returns the ordinal of the first vCPU that is created in this phase.
+func (p Phase) GrowsFrom() int {
+	if p == "" || p == Other {
+		return 1
+	}
+	return 2 // the one that runs or waits was there before
+}
 
 // TableFull tells whether the container of a VM with so many vCPUs has to grow for the
 // next one: an array that doubles when it is full and begins with 1 and 8 entries, and an
@@ -106,11 +125,10 @@ func (c Call) GracePeriods() uint64 {
 
 // Growth is a sample: the ioctls of the thread that made a VM grow.
 type Growth struct {
-	VM      VM          `json:"vm"`
-	Running bool        `json:"running,omitempty"` // vCPU 0 ran meanwhile; Phase is the one of its gaps
-	Phase   Phase       `json:"phase,omitempty"`
-	Create  []Call      `json:"create"`          // all KVM_CREATE_VCPU, by ordinal
-	Slots   []SlotCalls `json:"slots,omitempty"` // the changes of memory slots, by ordinal of the creation
+	VM     VM          `json:"vm"`
+	Phase  Phase       `json:"phase,omitempty"` // what goes on beside it, one of Growths
+	Create []Call      `json:"create"`          // all KVM_CREATE_VCPU, by ordinal
+	Slots  []SlotCalls `json:"slots,omitempty"` // the changes of memory slots, by ordinal of the creation
 }
 
 // Setup is a sample: the first calls of a VM that a monitor sets up. A device on a bus of KVM's leaves

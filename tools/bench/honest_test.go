@@ -152,6 +152,7 @@ func TestStallsBroken(t *testing.T) {
 		"switches are missed":      {without("sched_switch"), "task switches were not seen"},
 		"waits are missed":         {without("synchronize_srcu_expedited_entry"), "a grace period to be waited for"},
 		"the vCPU does not run":    {measure.Break{Idle: true}, "the vCPU does not run"},
+		"the vCPU does not wait":   {measure.Break{Awake: true}, "a vCPU that is halted: the VM's payload failed: expected a thread that sleeps in KVM_RUN"},
 		"there is no such program": {without("vcpu_sleep"), "no program vcpu_sleep"},
 	} {
 		plan := smallPlan()

@@ -83,7 +83,7 @@ func (k Key) members() []member {
 		{"{at}", strconv.Itoa(k.At), k.At != 0, k.At >= 0},
 		{"{order}", after("/order=", k.Order), k.Order != "", k.Order == "" || slices.Contains(measure.AllOrders, k.Order)},
 		{"{missing}", map[bool]string{true: "/missing"}[k.Missing], k.Missing, true},
-		{"{phase}", string(k.Phase), k.Phase != "", k.Phase == Idle || slices.Contains(measure.Phases, k.Phase)},
+		{"{phase}", string(k.Phase), k.Phase != "", k.Phase == Idle || slices.Contains(measure.Phases, k.Phase) || slices.Contains(measure.Growths, k.Phase)},
 		{"{slot}", string(k.Slot), k.Slot != "", slices.Contains(slots, k.Slot)},
 		{"{lookup}", string(k.Lookup), k.Lookup != "", slices.Contains(measure.Ops[1:], k.Lookup)},
 		{"{state}", string(k.State), k.State != "", slices.Contains(measure.States, k.State)},

@@ -230,8 +230,10 @@ func (p methodPart) Waiting() []string {
 			}
 			if times > 0 {
 				what := "with no vCPU running"
-				if g.Running {
+				if g.Phase.Runs() {
 					what = "with a vCPU running, " + strings.TrimPrefix(figure.PhaseText(g.Phase), "while ")
+				} else if g.Phase != "" {
+					what = figure.PhaseText(g.Phase)
 				}
 				add(b, fmt.Sprintf("KVM_CREATE_VCPU waited %d times %s, longest", times, what), longest)
 			}

@@ -30,7 +30,7 @@ func withStalls(t testing.TB, r *results.Results, stalled string) *results.Resul
 		slot := measure.Call{Nanos: 60000, Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000,
 			Waits: map[string]uint64{"synchronize_srcu_expedited": 1}}
 		for _, phase := range []measure.Phase{"", measure.Slots} {
-			g := measure.Growth{VM: vm, Running: phase != "", Phase: phase, Create: make([]measure.Call, 520)}
+			g := measure.Growth{VM: vm, Phase: phase, Create: make([]measure.Call, 520)}
 			if bad {
 				g.Create[16] = measure.Call{Waits: map[string]uint64{"synchronize_rcu": 1},
 					Blocked: 1, LongestNanos: 3_000_000, Stack: []string{"schedule", "synchronize_rcu", "kvm_vm_ioctl"}}

@@ -19,15 +19,14 @@ const minGaps = 20 // how many gaps a phase has at least
 // not all that was asked for, or contradicts itself.
 func (b *Boot) completeStalls(p measure.Stalls) error {
 	vm := measure.VM{VCPUs: p.VCPUs, IDs: measure.Dense}
-	growths := []measure.Phase{"", measure.During, measure.Other, measure.Slots}
-	if err := expect(len(b.Growths) == len(growths) && len(b.Gaps) == len(measure.Phases), "stalls: expected %d growing VMs and %d phases, found %d and %d",
-		len(growths), len(measure.Phases), len(b.Growths), len(b.Gaps)); err != nil {
+	if err := expect(len(b.Growths) == len(measure.Growths) && len(b.Gaps) == len(measure.Phases), "stalls: expected %d growing VMs and %d phases, found %d and %d",
+		len(measure.Growths), len(measure.Phases), len(b.Growths), len(b.Gaps)); err != nil {
 		return err
 	}
 	for i, g := range b.Growths {
 		if err := cmp.Or(
-			expect(g.VM == vm && g.Phase == growths[i] && g.Running == (i > 0),
-				"expected the growth of %v in phase %q, found that of %v in %q", vm, growths[i], g.VM, g.Phase),
+			expect(g.VM == vm && g.Phase == measure.Growths[i],
+				"expected the growth of %v in phase %q, found that of %v in %q", vm, measure.Growths[i], g.VM, g.Phase),
 			checkGrowth(g)); err != nil {
 			return fmt.Errorf("stalls: growth in phase %q: %w", g.Phase, err)
 		}
@@ -63,10 +62,7 @@ func setupValues(s measure.Setup) ([]value, error) {
 
 // checkGrowth looks whether all calls are there.
 func checkGrowth(g measure.Growth) error {
-	first := 1
-	if g.Phase == measure.During || g.Phase == measure.Slots {
-		first = 2 // the one that runs was there before
-	}
+	first := g.Phase.GrowsFrom()
 	var changes, found []int // ordinals after whose creation slots change
 	for n := first; n <= g.VM.VCPUs && (g.Phase == "" || g.Phase == measure.Slots); n++ {
 		if measure.SlotsChange(n) {
@@ -136,10 +132,7 @@ func checkGaps(g measure.Gaps) error {
 
 // growthValues draws the figures of the thread that makes a VM grow.
 func growthValues(g measure.Growth) ([]value, error) {
-	key := figure.Key{VCPUs: g.VM.VCPUs, Phase: g.Phase}
-	if !g.Running {
-		key.Phase = figure.Idle
-	}
+	key := figure.Key{VCPUs: g.VM.VCPUs, Phase: cmp.Or(g.Phase, figure.Idle)}
 
 	var waits, blocked, contended, kicks uint64
 	deferred := 0.0

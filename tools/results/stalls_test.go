@@ -23,13 +23,9 @@ func addStalls(b *Boot, p measure.Stalls) {
 		Nanos: 60000, Blocked: 1, BlockedNanos: 20000, LongestNanos: 20000, Stack: []string{"schedule"},
 		Waits: map[string]uint64{"synchronize_srcu_expedited": 1}, WaitNanos: map[string]int64{"synchronize_srcu_expedited": 30000},
 	}
-	for _, phase := range []measure.Phase{"", measure.During, measure.Other, measure.Slots} {
-		g := measure.Growth{VM: vm, Running: phase != "", Phase: phase}
-		first := 1
-		if phase == measure.During || phase == measure.Slots {
-			first = 2
-		}
-		for n := first; n <= p.VCPUs; n++ {
+	for _, phase := range measure.Growths {
+		g := measure.Growth{VM: vm, Phase: phase}
+		for n := phase.GrowsFrom(); n <= p.VCPUs; n++ {
 			g.Create = append(g.Create, measure.Call{Nanos: 45000, ArchNanos: 30000})
 			if measure.SlotsChange(n) && (phase == "" || phase == measure.Slots) {
 				g.Slots = append(g.Slots, measure.SlotCalls{VCPU: n, After: slot, Control: slot})
@@ -66,11 +62,12 @@ func TestCompleteStalls(t *testing.T) {
 		says  string // "" if the boot is complete
 	}{
 		"complete":            {func(*Boot) {}, ""},
-		"nothing":             {func(b *Boot) { b.Growths, b.Gaps = nil, nil }, "expected 4 growing VMs and 6 phases, found 0 and 0"},
-		"a phase is missing":  {func(b *Boot) { b.Gaps = b.Gaps[1:] }, "4 and 5"},
+		"nothing":             {func(b *Boot) { b.Growths, b.Gaps = nil, nil }, "expected 6 growing VMs and 6 phases, found 0 and 0"},
+		"a phase is missing":  {func(b *Boot) { b.Gaps = b.Gaps[1:] }, "6 and 5"},
 		"phases out of order": {func(b *Boot) { b.Gaps[0].Phase = measure.After }, `expected phase "before"`},
 		"another VM":          {func(b *Boot) { b.Growths[1].VM.VCPUs++ }, "expected the growth of vcpus=20"},
-		"no vCPU ran":         {func(b *Boot) { b.Growths[3].Running = false }, "expected the growth"},
+		"no vCPU ran":         {func(b *Boot) { b.Growths[3].Phase = "" }, "expected the growth"},
+		"no vCPU was stuck":   {func(b *Boot) { b.Growths[5].Phase = measure.Halted }, `in phase "stuck", found that of vcpus=20/ids=dense in "halted"`},
 		"creation missed":     {func(b *Boot) { b.Growths[2].Create = b.Growths[2].Create[1:] }, "expected 20 creations, found 19"},
 		"no time":             {func(b *Boot) { b.Growths[0].Create[3].BlockedNanos = 45000 }, "creation 3: expected time to pass, found 0 of 45000 ns"},
 		"slots missed":        {func(b *Boot) { b.Growths[0].Slots = b.Growths[0].Slots[2:] }, "expected changes of memory slots after the creation of vCPUs [2 3"},
@@ -112,6 +109,7 @@ func TestStallValues(t *testing.T) {
 	g.Create[8].Waits = map[string]uint64{"synchronize_rcu": 1} // the 9th
 	g.Create[8].Blocked, g.Create[8].Deferred = 2, map[string]uint64{"call_rcu": 1}
 	g.Create[8].Kicks, g.Create[9].Kicks = 3, 1
+	b.Growths[4].Create[7].Kicks, b.Growths[5].Create[7].Blocked = 2, 5 // beside vCPUs that wait
 	for i := range g.Slots {
 		if g.Slots[i].VCPU == 9 {
 			g.Slots[i].After.Waits = map[string]uint64{"synchronize_srcu": 1, "synchronize_srcu_expedited": 1}
@@ -138,6 +136,8 @@ func TestStallValues(t *testing.T) {
 		"grow/vcpus=20/while=idle/create-deferred":                {"deferred-frees", 1, 1, 1},
 		"grow/vcpus=20/while=idle/create-kicks":                   {"kicks", 4, 4, 4},
 		"grow/vcpus=20/while=during/create-waits":                 {"grace-periods", 0, 0, 0},
+		"grow/vcpus=20/while=halted/create-kicks":                 {"kicks", 2, 2, 2},
+		"grow/vcpus=20/while=stuck/create-blocked":                {"blocks", 5, 5, 5},
 		"grow/vcpus=20/while=idle/slot=after-growth/slot-waits":   {"grace-periods", 2, 2, 2},
 		"grow/vcpus=20/while=idle/slot=after-creation/slot-waits": {"grace-periods", 1, 1, 1},
 		"grow/vcpus=20/while=idle/slot=control/slot-waits":        {"grace-periods", 1, 1, 1},
