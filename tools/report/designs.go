@@ -229,6 +229,16 @@ func (d *Designs) Missing() []string {
 	return each(missing.keys, func(why string) string { return strings.Join(firstOf(4, missing.of[why]), ", ") + ": " + why })
 }
 
+// OtherRuns says which columns are of other runs than the rest.
+func (d *Designs) OtherRuns() []string {
+	const day = "2 January 2006"
+	return each(d.of.Others, func(o results.Other) string {
+		titles := each(o.Methods, results.Method.Title)
+		return fmt.Sprintf("What is measured in %s is of another run on the same kernels, of %s; the rest is of %s",
+			list(titles), o.Created.UTC().Format(day), d.of.Created.UTC().Format(day))
+	})
+}
+
 // LargerVCPUs says by how much each vCPU's object is larger than the baseline's.
 func (d *Designs) LargerVCPUs() []string {
 	key := figure.Key{Op: figure.MemoryObject, Object: "kvm_vcpu"}

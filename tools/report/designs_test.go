@@ -133,7 +133,7 @@ func TestDesignsAlike(t *testing.T) {
 	i := slices.IndexFunc(r.Figures, func(f results.Figure) bool { return f.Key == hot && f.Column == "kept" })
 	r.Figures[i].High = 10.5
 	set(t, r, create, "patched", figure.ICount, 10.5) // less than runs differ by
-	for _, want := range []string{"patched and kept are first at creating all vCPUs (10 instructions) and walks in the caches (10 ns a vCPU)"} {
+	for _, want := range []string{"patched and kept are first at creating all vCPUs (10 instructions) and walks that read vcpu_id in the caches (10 ns a vCPU)"} {
 		if s := designs(t, r).Sentence; !strings.Contains(s, want) {
 			t.Errorf("expected %q, found %q", want, s)
 		}
@@ -195,7 +195,7 @@ func TestDesignsMissing(t *testing.T) {
 			if notes := strings.Join(d.Notes, " "); n != 5 || !strings.Contains(notes, "kept (walk that reads vcpu_id, ns a vCPU of 1024, hot)") || !strings.Contains(notes, tt.why) {
 				t.Errorf("expected the reason in the notes, found %q", notes)
 			}
-			if !strings.Contains(d.Sentence, "patched is first at walks in the caches (20 ns a vCPU)") {
+			if !strings.Contains(d.Sentence, "patched is first at walks that read vcpu_id in the caches (20 ns a vCPU)") {
 				t.Errorf("expected the others to be compared, found %q", d.Sentence)
 			}
 		})

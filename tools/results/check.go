@@ -45,6 +45,9 @@ func (r *Results) check() (err error) {
 	for i, o := range r.Omitted {
 		err = cmp.Or(err, unless(known(o.Method) && (o.Kernel == "" || names[o.Kernel]), "omitted %d: kernel %q or method %q is unknown", i, o.Kernel, o.Method))
 	}
+	for i, o := range r.Others {
+		err = cmp.Or(err, unless(len(o.Methods) > 0 && !slices.ContainsFunc(o.Methods, func(m Method) bool { return !known(m) }), "other run %d: expected known methods, found %q", i, o.Methods))
+	}
 
 	columns, seen := r.Columns(), make(map[Place]bool)
 	for i, f := range r.Figures {

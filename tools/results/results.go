@@ -52,6 +52,14 @@ type Results struct {
 	Omitted     []Omitted   `json:"omitted,omitempty"`     // what was asked for and cannot be measured here
 	Figures     []Figure    `json:"figures"`               // drawn from Boots by Draw
 	Interrupted bool        `json:"interrupted,omitempty"` // the run was ended before its last boot
+	Others      []Other     `json:"others,omitempty"`      // other runs on the same kernels, of which Beside has kept something
+}
+
+// Other is a run of which the boots and figures of some methods were kept.
+type Other struct {
+	Methods []Method  `json:"methods"`
+	Created time.Time `json:"created"`
+	Host    Host      `json:"host"`
 }
 
 // Host is the machine that measured, without its name: results are meant for

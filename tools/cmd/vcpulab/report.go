@@ -131,8 +131,10 @@ func (l *lab) quote(name string, r *results.Results) error {
 	switch {
 	case err == nil:
 		err = quoted.Beside(kept)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, results.ErrFormat):
+	case errors.Is(err, fs.ErrNotExist):
 		err = nil // there is nothing to keep
+	default:
+		err = fmt.Errorf("--quoted: %w: nothing was written; remove the file if nothing of it is to be kept", err)
 	}
 	if err != nil {
 		return err
