@@ -196,11 +196,11 @@ func (c benchRunCmd) Run(ctx context.Context, l *lab) error {
 }
 
 // slowTick is what --full measures on kernels with a slow tick, for which grace
-// periods are the longer: who waits, and nothing that does not depend on it.
+// periods are the longer: who waits, with each design, and nothing that does not depend on it.
 func (c benchRunCmd) slowTick() benchRunCmd {
 	hz := "100"
-	c.Full, c.HZ, c.Out, c.Native, c.Max = false, &hz, filepath.Join(cmp.Or(c.Out, "out"), "hz100"), false, false
-	c.Sizes, c.Paths, c.Count, c.Variant = []int{1}, []int{0}, nil, nil
+	c.HZ, c.Out, c.Native, c.Max, c.Count = &hz, filepath.Join(cmp.Or(c.Out, "out"), "hz100"), false, false, nil
+	c.Sizes, c.IDs, c.Order, c.Paths = []int{1}, []string{string(measure.Dense)}, []string{string(measure.Sequential)}, []int{0}
 	return c
 }
 
