@@ -123,6 +123,18 @@ func DesignsMarkdown(w io.Writer, r *results.Results) error {
 	return p.writeTo(w)
 }
 
+// DesignsSentence writes what wins where as a paragraph of Markdown. The error is that
+// of NewDesigns, or of w.
+func DesignsSentence(w io.Writer, r *results.Results) error {
+	d, err := NewDesigns(r)
+	if err != nil {
+		return err
+	}
+	p := &paper{}
+	p.wrapped("", escapeMarkdown(d.Sentence))
+	return p.writeTo(w)
+}
+
 // DesignGroup is what stands over columns that follow each other.
 type DesignGroup struct {
 	Group   string

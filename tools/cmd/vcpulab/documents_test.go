@@ -120,6 +120,7 @@ var documentCommands = []documentCommand{
 	{"bin/vcpulab bench --designs", covered{ci: `^\tbench-ebpf$`, why: "make bench-ebpf measures two kernels in the same way"}},
 	{"bin/vcpulab report --quoted ci/verify/figures-rivals.json out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
 	{"bin/vcpulab report --into patches/README.md out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
+	{"bin/vcpulab report --into README.md out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
 	{"bin/vcpulab report --svg patches/designs.svg out/designs/results.json", covered{prepare: copyDesigns, run: `^$`}},
 	{"bin/vcpulab bench compare before.json out/results.json", covered{run: `(?m)^[0-9]+ figures: [0-9]+ same\.$`}},
 	{"go tool benchstat -col kernel out/results.bench", covered{
@@ -326,6 +327,7 @@ func TestQuoted(t *testing.T) {
 		{"README.md", "figures.json", report.Digest, "--into README.md"},
 		{"README.md", "figures.json", report.TimedDigest, "--into README.md"},
 		{"patches/lookups.svg", "figures.json", report.Picture, "--svg patches/lookups.svg"},
+		{"README.md", "figures-rivals.json", report.DesignsSentence, "--into README.md"},
 		{"patches/README.md", "figures-rivals.json", report.DesignsMarkdown, "--into patches/README.md"},
 		{"patches/designs.svg", "figures-rivals.json", report.Picture, "--svg patches/designs.svg"},
 		{"patches/index/0000-cover-letter.patch", "figures-rivals.json", report.DesignsMail, "--format mail"},

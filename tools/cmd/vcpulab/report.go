@@ -170,11 +170,14 @@ var (
 	figuresSection = section{"figures", "report --into README.md out/results.json"}
 	timesSection   = section{"times", "report --into README.md out/results.json"}
 	designsSection = section{"designs", "report --into patches/README.md out/designs/results.json"}
+	// sentenceSection is for what wins where, without the table.
+	sentenceSection = section{"sentence", "report --into README.md out/designs/results.json"}
 )
 
 func (s section) begin() string { return "<!-- " + s.name + ": vcpulab " + s.command + " -->\n" }
 
-// insertFigures puts the figures of r into a file: the comparison of designs if r has one.
+// insertFigures puts the figures of r into a file: the comparison of designs, or its
+// sentence alone, if r has one.
 // If the file has a place for times, too, what r does not have stays as it is.
 func insertFigures(name string, r *results.Results) error {
 	text, err := os.ReadFile(name)
@@ -185,6 +188,9 @@ func insertFigures(name string, r *results.Results) error {
 		return s.insert(name, func(w io.Writer) error { return write(w, r) })
 	}
 	if r.HasDesigns() {
+		if strings.Contains(string(text), sentenceSection.begin()) {
+			return insert(sentenceSection, report.DesignsSentence)
+		}
 		return insert(designsSection, report.DesignsMarkdown)
 	}
 	measured := func(m results.Method) bool {
