@@ -27,6 +27,7 @@ type Comment struct {
 	Text string // without the delimiters and the stars of lines
 	Line int    // 1-based, of its first line
 	Func string
+	Next int // the index of the token after it, or the number of tokens
 }
 
 // File is the content of a file.
@@ -160,7 +161,7 @@ func (s *scanner) comment(raw string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		lines = append(lines, strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "*")))
 	}
-	s.out.Comments = append(s.out.Comments, Comment{Text: strings.TrimSpace(strings.Join(lines, "\n")), Line: s.line, Func: s.fn()})
+	s.out.Comments = append(s.out.Comments, Comment{Text: strings.TrimSpace(strings.Join(lines, "\n")), Line: s.line, Func: s.fn(), Next: len(s.out.Tokens)})
 }
 
 // directive reads a line of the preprocessor. The body of a macro is treated as

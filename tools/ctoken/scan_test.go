@@ -86,7 +86,7 @@ func TestSimple(t *testing.T) {
 
 func TestComments(t *testing.T) {
 	got := Scan([]byte("/**\n * f - do it\n * @a: this\n */\nvoid f(int a)\n{\n\t/* Pairs with g(). */\n}\n// last\n")).Comments
-	want := []Comment{{"f - do it\n@a: this", 1, ""}, {"Pairs with g().", 7, "f"}, {"last", 9, ""}}
+	want := []Comment{{"f - do it\n@a: this", 1, "", 0}, {"Pairs with g().", 7, "f", 7}, {"last", 9, "", 8}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

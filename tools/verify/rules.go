@@ -65,6 +65,11 @@ func (t *ruleTable) check(src *tree.Overlay, log io.Writer, seen *sync.Map) []Fi
 		fmt.Fprintf(log, "%s: %s: %d findings\n", x.File, x.Form, len(list))
 		found = append(found, list...)
 	}
+	for _, c := range t.Comments {
+		list := foundBy(c, read(c.File), seen, c.check)
+		fmt.Fprintf(log, "%s: %q: %d findings\n", c.File, c.Says, len(list))
+		found = append(found, list...)
+	}
 	return found
 }
 
@@ -194,7 +199,7 @@ func statement(data []byte, tokens []ctoken.Token, i int) string {
 		to++
 	}
 	lines := strings.Split(string(data), "\n")[tokens[from].Line-1 : tokens[to].Line]
-	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
+	return flat(strings.Join(lines, " "))
 }
 
 // check looks whether each walk in a file does something with what it visits. A
@@ -329,4 +334,28 @@ func (x *textRule) check(file *source) []Finding {
 		return nil
 	}
 	return []Finding{{File: x.File, Message: "something is missing", Expected: x.Form.String(), Found: "nothing like it in the file", Why: x.Why}}
+}
+
+// flat returns text with a blank for each stretch of white space.
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// check looks for a comment that has the words, and for the code after it.
+func (c *commentRule) check(file *source) []Finding {
+	says, src := flat(c.Says), file.scan()
+	missing := Finding{
+		File: c.File, Message: "a comment is missing", Expected: fmt.Sprintf("%q, right before %s", says, c.Before), Found: "nothing like it in the file", Why: c.Why,
+	}
+	for _, k := range src.Comments {
+		if !strings.Contains(flat(k.Text), says) {
+			continue
+		}
+		if c.Before.Match(src.Tokens[k.Next:]) > 0 {
+			return nil
+		}
+		missing.Line, missing.Function, missing.Message, missing.Found = k.Line, k.Func, "this comment is not where it belongs", "the end of the file after it"
+		if k.Next < len(src.Tokens) {
+			missing.Found = statement(file.data, src.Tokens, k.Next)
+		}
+	}
+	return []Finding{missing}
 }

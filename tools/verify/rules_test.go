@@ -69,6 +69,12 @@ file = "virt/kvm/a.c"
 form = "int elsewhere;"
 sets = ["e", "!f"]
 why = "a text"
+[[comment]]
+file = "virt/kvm/a.c"
+says = "None"
+before = "kvm->vcpus = NULL;"
+sets = ["g"]
+why = "a comment"
 `
 	s := sources(t, map[string]string{"virt/kvm/a.c": "void f(void)\n{\n\tkvm->vcpus = NULL;\n}\n", "ci/verify/rules.toml": table})
 	s.Seen = new(sync.Map) // what was found by the rules of one tree is not of others
@@ -83,6 +89,7 @@ why = "a text"
 		{[]string{"d"}, "something is missing"},
 		{[]string{"e"}, "something is missing"},
 		{[]string{"e", "f"}, ""},
+		{[]string{"g"}, "a comment is missing"},
 	} {
 		s.Sets = c.sets
 		if found := findings(t, rules, s); c.want == "" {
@@ -117,6 +124,9 @@ func TestOwnTablesNameSets(t *testing.T) {
 	}
 	for _, x := range r.Texts {
 		named = append(named, x.Sets...)
+	}
+	for _, c := range r.Comments {
+		named = append(named, c.Sets...)
 	}
 	for _, e := range gone.Interfaces {
 		named = append(named, e.Sets...)
@@ -214,6 +224,45 @@ func TestOrderRules(t *testing.T) {
 	}
 }
 
+const commentTable = `
+[[comment]]
+file = "virt/kvm/a.c"
+says = "the index of the vCPU, not its ID"
+before = "vcpu = kvm_get_vcpu($kvm, $i);"
+why = "it is ABI"
+`
+
+func TestCommentRules(t *testing.T) {
+	const (
+		comment = "\t/*\n\t * This is the index of the vCPU,\n\t * not its ID.  That is ABI.\n\t */\n"
+		good    = "int f(int a)\n{\n" + comment + "\tvcpu = kvm_get_vcpu(kvm, a);\n\treturn g(vcpu);\n}\n"
+	)
+	for name, c := range map[string]struct {
+		old, new string
+		want     []string
+	}{
+		"good":            {"ABI", "so", nil},
+		"other lines":     {"index of the vCPU,\n\t * not its", "index\n\t * of the vCPU, not\n\t * its", nil},
+		"one line":        {comment, "\t// the index of the vCPU, not its ID\n", nil},
+		"another comment": {comment, comment + "\t/* a comes from userspace */\n", nil},
+		"there twice":     {"int f", "/* the index of the vCPU, not its ID */\nint f", nil},
+		"gone":            {comment, "", []string{"virt/kvm/a.c: a comment is missing", `expected: "the index of the vCPU, not its ID", right before vcpu = kvm_get_vcpu($kvm, $i);`, "why:      it is ABI"}},
+		"other words":     {"the index of the vCPU,\n\t * not its ID", "the ID of the vCPU,\n\t * not its index", []string{"a comment is missing"}},
+		"in the code":     {comment, "\tputs(\"the index of the vCPU, not its ID\");\n", []string{"a comment is missing"}},
+		"other code":      {"kvm_get_vcpu(", "kvm_get_vcpu_by_id(", []string{"virt/kvm/a.c:3: f()", "this comment is not where it belongs", "found:    vcpu = kvm_get_vcpu_by_id(kvm, a);"}},
+		"too late":        {good, "int f(int a)\n{\n\tvcpu = kvm_get_vcpu(kvm, a);\n" + comment + "\treturn g(vcpu);\n}\n", []string{"virt/kvm/a.c:4: f()", "is not where it belongs", "found:    return g(vcpu);"}},
+		"at the end":      {good, comment, []string{"virt/kvm/a.c:1:", "is not where it belongs", "found:    the end of the file after it"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(good, c.old) {
+				t.Fatalf("there is no %q", c.old)
+			}
+			s := sources(t, map[string]string{"virt/kvm/a.c": strings.Replace(good, c.old, c.new, 1), "ci/verify/rules.toml": commentTable})
+			want(t, findings(t, rules, s), c.want...)
+		})
+	}
+}
+
 func TestLoadRulesBad(t *testing.T) {
 	for name, c := range map[string]struct{ table, want string }{
 		"not there":      {"", "no such file"},
@@ -222,6 +271,8 @@ func TestLoadRulesBad(t *testing.T) {
 		"no reason":      {"[[field]]\nname = 'a'\n", "field a: it has no why"},
 		"no pattern":     {"[[text]]\nfile = 'a'\nform = ''\nwhy = 'b'\n", "has no tokens"},
 		"no steps":       {"[[order]]\nfunction = 'a'\nwhy = 'b'\n", "order of a: it has no steps"},
+		"no words":       {"[[comment]]\nfile = 'a'\nsays = ' '\nbefore = 'b'\nwhy = 'c'\n", "comment in a: it has no says"},
+		"no code":        {"[[comment]]\nfile = 'a'\nsays = 'b'\nwhy = 'c'\n", "comment in a: it has no before"},
 		"bad expression": {"[[field]]\nname = 'a'\nwhy = 'b'\nbase = '('\n", "missing closing )"},
 	} {
 		t.Run(name, func(t *testing.T) {

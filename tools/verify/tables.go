@@ -25,11 +25,12 @@ func (s *Submission) table(name string) string { return filepath.Join(s.Tables, 
 type ruleTable struct {
 	// In are the directories and files in which fields are looked for, as
 	// path.Match has them.
-	In     []string     `toml:"in"`
-	Fields []*fieldRule `toml:"field"`
-	Walks  []*walkRule  `toml:"walk"`
-	Orders []*orderRule `toml:"order"`
-	Texts  []*textRule  `toml:"text"`
+	In       []string       `toml:"in"`
+	Fields   []*fieldRule   `toml:"field"`
+	Walks    []*walkRule    `toml:"walk"`
+	Orders   []*orderRule   `toml:"order"`
+	Texts    []*textRule    `toml:"text"`
+	Comments []*commentRule `toml:"comment"`
 }
 
 // fieldRule says how a field of a structure may be accessed, or a function called.
@@ -96,12 +97,23 @@ type textRule struct {
 	Sets []string       `toml:"sets"` // as those of a field
 }
 
+// commentRule is a comment that has to stand right before some code.
+type commentRule struct {
+	File string `toml:"file"`
+	// Says are words of it, however its lines are broken.
+	Says   string         `toml:"says"`
+	Before ctoken.Pattern `toml:"before"`
+	Why    string         `toml:"why"`
+	Sets   []string       `toml:"sets"` // as those of a field
+}
+
 // of returns the rules that are about the tree of a submission.
 func (t *ruleTable) of(s *Submission) *ruleTable {
 	own := *t
 	own.Fields = slices.DeleteFunc(slices.Clone(t.Fields), func(f *fieldRule) bool { return !s.has(f.Sets) })
 	own.Orders = slices.DeleteFunc(slices.Clone(t.Orders), func(o *orderRule) bool { return !s.has(o.Sets) })
 	own.Texts = slices.DeleteFunc(slices.Clone(t.Texts), func(x *textRule) bool { return !s.has(x.Sets) })
+	own.Comments = slices.DeleteFunc(slices.Clone(t.Comments), func(c *commentRule) bool { return !s.has(c.Sets) })
 	return &own
 }
 
@@ -142,6 +154,12 @@ func loadRules(name string) (*ruleTable, error) {
 	for _, x := range t.Texts {
 		need("text of "+x.File, "form", x.Form.String())
 		need("text "+x.Form.String(), "why", x.Why)
+	}
+	for _, c := range t.Comments {
+		rule := "comment in " + c.File
+		need(rule, "says", flat(c.Says))
+		need(rule, "before", c.Before.String())
+		need(rule, "why", c.Why)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, tomlfile.Invalid(name, err)

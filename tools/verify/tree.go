@@ -69,8 +69,7 @@ var (
 
 func pairsOf(text string) []pair {
 	var found []pair
-	flat := strings.Join(strings.Fields(text), " ")
-	for _, m := range pairsWith.FindAllStringSubmatch(flat, -1) {
+	for _, m := range pairsWith.FindAllStringSubmatch(flat(text), -1) {
 		w := pairWhere.FindStringSubmatch(m[1])
 		if w == nil {
 			continue
