@@ -21,6 +21,7 @@ func TestOwnRetired(t *testing.T) {
 		"over two lines":       {"arch/riscv/kvm/vmid.c", "kvm_for_each_vcpu(v, ", "kvm_for_each_vcpu(i,\n\t\t\t  v, ", []string{"arch/riscv/kvm/vmid.c:"}},
 		"a comment":            {"include/linux/kvm_host.h", "/* index into kvm->vcpus */", "/* index into kvm->vcpu_array */", []string{"include/linux/kvm_host.h:", "vcpu_array"}},
 		"a document":           {"Documentation/virt/kvm/locking.rst", "online_vcpus", "vcpu_array", []string{"Documentation/virt/kvm/locking.rst:"}},
+		"a field of an attr":   {"Documentation/virt/kvm/devices/arm-vgic.rst", "Invalid vcpu_id", "Invalid vcpu_index", []string{"Documentation/virt/kvm/devices/arm-vgic.rst:", "vcpu_id, which"}},
 		"of the other variant": {"virt/kvm/kvm_main.c", "kvm_for_each_vcpu(", "__kvm_for_each_vcpu2(", []string{"virt/kvm/kvm_main.c:"}},
 	} {
 		t.Run(name, func(t *testing.T) { want(t, findings(t, retired, edited(t, s, c.file, c.old, c.new)), c.want...) })

@@ -343,6 +343,9 @@ func TestOwnRules(t *testing.T) {
 		"a map of what was freed":        {"arch/x86/kvm/x86.c", "\tkvfree(rcu_replace_pointer(kvm->arch.apic_map, NULL, true));\n\n\tkvm_destroy_vcpus(kvm);\n", "\tkvm_destroy_vcpus(kvm);\n\tkvfree(rcu_replace_pointer(kvm->arch.apic_map, NULL, true));\n", "too early"},
 		"an ID taken for an index":       {"arch/arm64/kvm/vgic/vgic-mmio-v2.c", "kvm_get_vcpu_by_id(vcpu->kvm, __ffs(irq->targets))", "kvm_get_vcpu(vcpu->kvm, __ffs(irq->targets))", "belongs in"},
 		"an index taken for an ID":       {"arch/riscv/kvm/aia_device.c", "kvm_get_vcpu(kvm, vcpu_idx)", "kvm_get_vcpu_by_id(kvm, vcpu_idx)", "belongs in"},
+		"a comment gone":                 {"arch/arm64/include/asm/kvm_host.h", "\t/* vcpu_idx, by compressed MPIDR */\n", "", "a comment is missing"},
+		"a comment left behind":          {"arch/riscv/kvm/aia_device.c", "\tvcpu = kvm_get_vcpu(kvm, vcpu_idx);", "\tmutex_lock(&kvm->lock);\n\tvcpu = kvm_get_vcpu(kvm, vcpu_idx);", "not where it belongs"},
+		"a comment of the contrary":      {main, "bit for each vcpu_idx", "bit for each vcpu_id", "a comment is missing"},
 		"a bitmap of IDs":                {"arch/riscv/kvm/tlb.c", "bitmap_set(vcpu_mask, vcpu->vcpu_idx, 1);", "bitmap_set(vcpu_mask, vcpu->vcpu_id, 1);", "bitmap_set(vcpu_mask, vcpu->vcpu_idx, 1);"},
 	} {
 		t.Run(name, func(t *testing.T) {
