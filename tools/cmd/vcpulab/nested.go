@@ -23,6 +23,7 @@ import (
 
 type nestedCmd struct {
 	Memory  int      `help:"Memory of the guest in MiB, of which what the command writes is a part." default:"4096" placeholder:"MIB"`
+	CPUs    int      `name:"cpus" help:"Processors of the guest, up to 8." default:"1" placeholder:"N"`
 	Headers bool     `help:"Give the guest the headers of its kernel, to build modules as bench --running does (ignored if the command runs on this machine)."`
 	Always  bool     `help:"Also where this machine's own KVM works."`
 	Out     string   `help:"Directory for the console, and for what repeats a boot that failed." default:"out/nested" placeholder:"DIR"`
@@ -40,6 +41,14 @@ const (
 	nestedHeartbeat = time.Second
 	nestedSilence   = 2 * time.Minute
 )
+
+// Validate refuses what QEMU would.
+func (c nestedCmd) Validate() error {
+	if c.CPUs < 1 || c.CPUs > 8 {
+		return fmt.Errorf("--cpus: expected 1 to 8, found %d", c.CPUs)
+	}
+	return nil
+}
 
 // Run runs the command on this machine if its KVM boots a kernel, otherwise in a guest
 // that sees this machine's files and keeps to itself what is written to them.
@@ -101,7 +110,7 @@ func (c nestedCmd) boot(ctx context.Context, l *lab, command wire.Program) error
 	if err != nil {
 		return err
 	}
-	m := vm.Machine{Arch: arch.X86_64(), Kernel: k.Image, MemMiB: c.Memory, HostRoot: true}
+	m := vm.Machine{Arch: arch.X86_64(), Kernel: k.Image, MemMiB: c.Memory, CPUs: c.CPUs, HostRoot: true}
 	m.Arch.QEMU.TCG.CPU = nestedCPU
 	if c.Headers {
 		if m.HostLayer, err = distro.FetchHeaders(ctx, l.cache, l.log, k); err != nil {
