@@ -4,11 +4,6 @@ package vm
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,87 +42,6 @@ func TestHeadings(t *testing.T) {
 				t.Errorf("%s: %q: expected %q, found %q", name, before+text, kind, got)
 			}
 		}
-	}
-}
-
-// TestHeadingsOfKernel looks through the sources of the pinned kernel's checks for
-// headings that are not known.
-func TestHeadingsOfKernel(t *testing.T) {
-	dir := os.Getenv("VCPULAB_TEST_TREE")
-	if dir == "" {
-		t.Skip("NOT TESTED: VCPULAB_TEST_TREE does not name the unpacked pinned kernel; run make test, or set it")
-	}
-	var files []string
-	for _, glob := range []string{
-		"kernel/locking/*.c", "kernel/rcu/*.[ch]", "kernel/sched/core.c", "kernel/kcsan/report.c", "kernel/*.c", "lib/*.c",
-		"mm/*.c", "mm/k*/*.c", "arch/{x86,arm64,riscv,powerpc}/kernel/traps.c", "arch/{x86,arm64,riscv,powerpc}/mm/fault.c",
-	} {
-		parts := []string{glob}
-		if head, rest, ok := strings.Cut(glob, "{"); ok {
-			names, tail, _ := strings.Cut(rest, "}")
-			parts = nil
-			for n := range strings.SplitSeq(names, ",") {
-				parts = append(parts, head+n+tail)
-			}
-		}
-		for _, p := range parts {
-			found, err := filepath.Glob(filepath.Join(dir, p))
-			if err != nil || len(found) == 0 {
-				t.Fatalf("%s: found %d files, %v", p, len(found), err)
-			}
-			files = append(files, found...)
-		}
-	}
-
-	literal := regexp.MustCompile(`(?:printk|pr_\w+|print_lockdep_off)\((?:KERN_\w+\s*)?\s*"((?:\[ ?)?(?:BUG|WARNING: |INFO: |Oops|PANIC|Unable to handle kernel|Internal error|kernel BUG|[Kk]ernel stack)[^"]*)"`)
-	prefix := regexp.MustCompile(`#define pr_fmt\(fmt\) "([^"]*)" fmt`)
-	verb := regexp.MustCompile(`%[-#0-9.*]*(?:l*[du]|l*[xX]|[sc]|p\w*)`)
-	harmless := []string{ // not by the code that is tested, or the end of another report
-		"WARNING: Flushing system-wide workqueues", "INFO: task %s:%d is blocked on", "INFO: task %s:%d blocked on", "INFO: task %s:%d <%s>", "INFO: Stall ended",
-		"INFO: Expedited stall ended",
-	}
-	seen := 0
-	for _, f := range files {
-		if strings.Contains(f, "test") || strings.Contains(f, "torture") {
-			continue
-		}
-		source, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := ""
-		if m := prefix.FindSubmatch(source); m != nil {
-			before = string(m[1])
-		}
-		if strings.Contains(f, "kernel/rcu/tree") {
-			before = "rcu: " // of tree.c, which includes them
-		}
-		for _, m := range literal.FindAllSubmatch(source, -1) {
-			format := string(m[1])
-			if slices.ContainsFunc(harmless, func(h string) bool { return strings.HasPrefix(format, h) }) {
-				continue
-			}
-			seen++
-			format = strings.Replace(format, "blocked%s", "blocked in I/O wait", 1)
-			text := before + verb.ReplaceAllStringFunc(strings.ReplaceAll(format, `\n`, ""), func(v string) string {
-				switch v[len(v)-1] {
-				case 's', 'c':
-					return "name"
-				case 'S', 'B':
-					return "kvm_get_vcpu+0x10/0x20"
-				case 'V':
-					return "text"
-				}
-				return "12345"
-			})
-			text = strings.Replace(text, "(name)", "(Not tainted)", 1) // of slub
-			if _, ok := findSplat(text); !ok {
-				t.Errorf("%s: not known: %q", strings.TrimPrefix(f, dir+"/"), text)
-			}
-		}
-	}
-	if seen < 60 {
-		t.Errorf("found only %d headings", seen)
 	}
 }
 
