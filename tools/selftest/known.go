@@ -82,6 +82,9 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 	var why []string
 	for _, s := range patched.Splats {
 		title := strings.TrimSuffix(s.Title+": "+s.About, ": ")
+		if s.Caller != "" {
+			title += ", called by " + s.Caller
+		}
 		switch {
 		case s.Kind == vm.CheckerFailed:
 			why = append(why, fmt.Sprintf("%s: that it is silent means nothing: %s", s.Kind, title))

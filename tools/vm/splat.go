@@ -31,12 +31,18 @@ type Splat struct {
 	// About tells it from others of its title, if known: the condition or the text of a
 	// WARN_ON(), the lock of a report of lockdep, who allocated what leaked.
 	About string `json:"about,omitempty"`
+	// Caller is the function that called the code that complains, where that is not
+	// what the complaint is about: a lock, an allocator, a check of the kernel.
+	Caller string `json:"caller,omitempty"`
 }
 
 // Same tells whether two kernels complain of the same. A WARN_ON() is known by its function
 // and condition: lines move, and any task on any processor may run into it.
 func (s Splat) Same(o Splat) bool {
 	if s.About != "" && o.About != "" && lasting(s.About) != lasting(o.About) {
+		return false
+	}
+	if s.Caller != "" && o.Caller != "" && s.Caller != o.Caller {
 		return false
 	}
 	if s.Func != "" || o.Func != "" {
@@ -75,17 +81,29 @@ const (
 //go:embed splats.toml
 var splatsText []byte
 
-// splatStart has a group for each line of splats.toml, whose kind is in splatKinds.
-var splatStart, splatKinds = func() (*regexp.Regexp, []FaultKind) {
-	var file struct{ Splats [][]string }
+// splatStart has a group for each of the splats in splats.toml, whose kind is in splatKinds.
+var (
+	splatStart   *regexp.Regexp
+	splatKinds   []FaultKind
+	callerWanted *regexp.Regexp // of a heading without the function that is at fault
+	helper       *regexp.Regexp // of a function that is not at fault
+)
+
+func init() {
+	var file struct {
+		Splats           [][]string
+		Callers, Helpers []string
+	}
 	tomlfile.Embedded("splats.toml", splatsText, &file)
 	var all []string
-	var kinds []FaultKind
 	for _, s := range file.Splats {
-		kinds, all = append(kinds, FaultKind(s[0])), append(all, "("+s[1]+")")
+		splatKinds, all = append(splatKinds, FaultKind(s[0])), append(all, "("+s[1]+")")
 	}
-	return regexp.MustCompile("^(?:" + strings.Join(all, "|") + ")"), kinds
-}()
+	anyOf := func(all []string) string { return "^(?:" + strings.Join(all, "|") + ")" }
+	splatStart = regexp.MustCompile(anyOf(all))
+	callerWanted = regexp.MustCompile(anyOf(file.Callers))
+	helper = regexp.MustCompile(anyOf(file.Helpers) + "$")
+}
 
 var (
 	// oopsAt is where the processor was, such as RIP: 0010:func+0x1/0x2 on x86.
@@ -164,6 +182,7 @@ type splatFinder struct {
 	open  bool // the last splat found has not named its function yet
 	last  message
 	cut   []string // the messages since "cut here"; nil without one
+	from  callerFinder
 
 	warnings, fatal int // number found, kept or not
 }
@@ -216,14 +235,22 @@ func (s *splatFinder) add(m message) {
 		}
 		*count++
 		if s.open = *count <= maxSplats; !s.open {
+			s.from = callerFinder{}
 			return
 		}
 		splat := Splat{Kind: kind, Title: progress.Printable(strings.TrimSpace(m.text)), Line: s.lines}
 		if at := warnAt.FindStringSubmatch(m.text); at != nil {
 			splat.Where, splat.Func, splat.About = at[1], at[2], s.condition(m)
 		}
+		s.from.begin(n, splat, m.by)
 		s.found = append(s.found, splat)
 		return
+	}
+	if caller, ok := s.from.add(m); ok {
+		for _, n := range s.from.of {
+			s.found[n].Caller = caller
+		}
+		s.from, s.open = callerFinder{}, false
 	}
 	if s.open {
 		s.open = s.found[len(s.found)-1].detail(m.text)
