@@ -60,9 +60,14 @@ func (p Person) address() string { return fmt.Sprintf("%s <%s>", mailName(p.Name
 
 // ParsePerson reads "Name <address>". An error stands for exit.Usage.
 func ParsePerson(text string) (Person, error) {
+	var p Person
 	a, err := mail.ParseAddress(text)
-	if err != nil || a.Name == "" {
+	if err == nil {
+		p = Person{a.Name, a.Address}
+		a, err = mail.ParseAddress(p.address()) // fails for an address that needs quotes
+	}
+	if err != nil || p.Name == "" || p != (Person{a.Name, a.Address}) {
 		return Person{}, exit.With(exit.Usage, fmt.Errorf("expected a name and an address, as \"Jane Doe <jane@example.org>\", found %q", text))
 	}
-	return Person{a.Name, a.Address}, nil
+	return p, nil
 }

@@ -58,3 +58,19 @@ func TestParsePerson(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParsePerson: who is taken can be written into a header, and is read back from there.
+func FuzzParsePerson(f *testing.F) {
+	for _, text := range []string{"Jané Doe <jane@example.org>", `"Doe, J. \"x\"" <jane@example.org>`, "=?utf-8?q?a=0Ab?= <a@x>", `A <"b c"@x>`, "A <a@x>\nBcc: b@x", "A <a@[127.0.0.1]>"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParsePerson(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParsePerson(p.address()); again != p || err != nil || strings.ContainsAny(p.address(), "\r\n\x00") {
+			t.Errorf("%q is %+v, and from %q %+v, %v", text, p, p.address(), again, err)
+		}
+	})
+}
