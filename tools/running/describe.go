@@ -138,7 +138,7 @@ func (s System) buildID() string {
 		return results.Unknown
 	}
 	size := binary.LittleEndian.Uint32(before[len(before)-4:])
-	return hex.EncodeToString(text[:min(int(size), len(text))])
+	return known(hex.EncodeToString(text[:min(int(size), len(text))]))
 }
 
 // quietest returns the processor to measure on: the fastest that this process

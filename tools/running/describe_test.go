@@ -5,6 +5,11 @@ package running
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"vcpulab/tools/results"
@@ -86,4 +91,28 @@ func TestCommandLine(t *testing.T) {
 	if want := "ro quiet mitigations=off tsc=reliable"; got != want {
 		t.Errorf("expected %q, found %q", want, got)
 	}
+}
+
+// FuzzDescribe: what cannot be read is unknown, not empty.
+func FuzzDescribe(f *testing.F) {
+	f.Add("Linux version 6.12.9 (me@home) (gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld 2.40) #1 SMP\n", "\x04\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00GNU\x00\x01\x02\x00\x00", "ro root=/dev/sda rd.a=1\n", "0.42 0.3\n")
+	f.Add("", "\xff\xff\xff\xff\xff\xff\xff\xff\x03\x00\x00\x00GNU\x00", " \n", " ")
+	parent := f.TempDir()
+	f.Fuzz(func(t *testing.T, version, notes, line, load string) {
+		s := System{Root: filepath.Join(parent, fmt.Sprint(os.Getpid()))}
+		for name, text := range map[string]string{"sys/kernel/notes": notes, "proc/version": version, "proc/loadavg": load} {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(s.path(name)), 0o755), os.WriteFile(s.path(name), []byte(text), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if id := s.buildID(); id == "" || id != results.Unknown && strings.Trim(id, "0123456789abcdef") != "" {
+			t.Errorf("a build ID of %q", id)
+		}
+		if compiler(s.line("proc/version")) == "" || s.Load() == "" {
+			t.Errorf("nothing is known of %q and %q", version, load)
+		}
+		if once := CommandLine(line); CommandLine(once) != once {
+			t.Errorf("%q is left of %q", once, line)
+		}
+	})
 }
