@@ -115,7 +115,7 @@ func checksum(ctx context.Context, name string) (string, error) {
 func parseDepends(out string) (names []string) {
 	for line := range strings.Lines(out) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: "); ok {
-			names = append(names, name)
+			names = append(names, strings.TrimSpace(name))
 		}
 	}
 	return names

@@ -5,6 +5,7 @@ package distro
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,4 +81,21 @@ func TestFetchFails(t *testing.T) {
 	if got, err := os.ReadFile(log); err == nil {
 		t.Errorf("expected no download, found %q", got)
 	}
+}
+
+// FuzzParseDepends: a package is a word after "Depends: ", however it is indented.
+func FuzzParseDepends(f *testing.F) {
+	f.Add("linux-image-amd64\n  Depends: linux-image-6.1.0-32-amd64\n |Depends: a\n  Recommends: b\n")
+	f.Add("Depends: <a>\r\nDepends: \nDepends: Depends: c\nDepends:  d")
+	f.Fuzz(func(t *testing.T, out string) {
+		names := parseDepends(out)
+		for _, name := range names {
+			if name != strings.TrimSpace(name) || name == "" || strings.Contains(name, "\n") || !strings.Contains(out, name) {
+				t.Errorf("a package named %q", name)
+			}
+		}
+		if again := parseDepends("  Depends: " + strings.Join(names, "\n  Depends: ")); len(names) > 0 && !slices.Equal(again, names) {
+			t.Errorf("expected %q, found %q", names, again)
+		}
+	})
 }
