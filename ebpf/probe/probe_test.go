@@ -217,3 +217,20 @@ ffffffffa0010000 t bpf_trampoline_6442494726	[bpf]
 		t.Error("nonsense was taken for symbols")
 	}
 }
+
+// FuzzReadSymbols: symbols are in order, and each is found by its address.
+func FuzzReadSymbols(f *testing.F) {
+	f.Add("ffffffff81000200 T schedule\nffffffff81000100 t __schedule\n1 d data\nffffffffa0000000 t kvm_vm_ioctl\t[kvm]\n")
+	f.Add("0 w a\n0 W b\nnonsense T c\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ReadSymbols(strings.NewReader(text))
+		if err != nil && s != nil || len(s) > strings.Count(text, "\n")+1 {
+			t.Errorf("%d symbols of %q, %v", len(s), text, err)
+		}
+		for i, symbol := range s {
+			if symbol.name == "" || i > 0 && symbol.address < s[i-1].address || len(s.Names([]uint64{symbol.address, symbol.address + 1})) > 2 {
+				t.Errorf("symbol %d: %+v after %+v", i, symbol, s[max(i-1, 0)])
+			}
+		}
+	})
+}

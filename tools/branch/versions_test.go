@@ -3,6 +3,7 @@
 package branch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,4 +46,28 @@ func TestParseRangeDiff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzParseRangeDiff: no line is lost, and a patch is in a version or there is an error.
+func FuzzParseRangeDiff(f *testing.F) {
+	f.Add(" 1:  a3f1c22 !  1:  99b0d1e Uno\n    @@ Metadata\n    -    One\n 2:  0123abc <  -:  ------- Two\n -:  ------- >  2:  fedc321 Three\n")
+	f.Add("3:  a3f1c22 = 2:  99b0d1e Three\n")
+	patches := []*series.Patch{{Name: "1.patch", Subject: "One"}, {Name: "2.patch", Subject: "Two"}}
+	f.Fuzz(func(t *testing.T, text string) {
+		text = strings.TrimSuffix(text, "\n") + "\n"
+		pairs, err := parseRangeDiff(text, patches, patches)
+		if err != nil {
+			return
+		}
+		var lines int
+		for _, p := range pairs {
+			lines += 1 + len(slices.Collect(strings.Lines(p.Diff)))
+			if p.Old == "" && p.New == "" || p.Subject == "" || Summary([]Pair{p}) != "1 patch: 1 "+string(p.Fate) {
+				t.Errorf("a pair of nothing: %+v", p)
+			}
+		}
+		if want := len(slices.Collect(strings.Lines(text))); lines != want {
+			t.Errorf("expected %d lines, found %d in %+v", want, lines, pairs)
+		}
+	})
 }
