@@ -57,6 +57,11 @@ func TestCompare(t *testing.T) {
 	type counts struct{ Passed, Failed, Skipped, BothFail, NotComparable int }
 	cut := result("a", Pass, "x pass")
 	cut.LeftOut = 100
+	warnedBy := func(caller string) Result {
+		r := warned("a", "BUG: scheduling while atomic: x/1/0x00000002")
+		r.Splats[0].Caller = caller
+		return r
+	}
 	tests := map[string]struct {
 		base, patched []Result
 		verdict       Change
@@ -92,6 +97,8 @@ func TestCompare(t *testing.T) {
 			[]string{"kernel warning, which the base kernel did not have: WARNING: a.c:12 at f+0x1/0x20, CPU#1: a/77"}, counts{Failed: 1}},
 		"warning on both": {[]Result{warned("a", "WARNING: a.c:12 at f+0x1/0x20, CPU#1: a/77")},
 			[]Result{warned("a", "WARNING: a.c:14 at f+0x3/0x28, CPU#0: a/78")}, Same, nil, counts{Passed: 1}},
+		"warning from elsewhere": {[]Result{warnedBy("a")}, []Result{warnedBy("b")}, Regressed,
+			[]string{"kernel warning, which the base kernel did not have: BUG: scheduling while atomic: x/1/0x00000002, called by b"}, counts{Failed: 1}},
 		"new and warned": {nil, []Result{warned("a", "WARNING: a.c:12 at f")}, Regressed,
 			[]string{"kernel warning, which the base kernel did not have: WARNING: a.c:12 at f"}, counts{Failed: 1}},
 	}
