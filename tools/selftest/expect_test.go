@@ -127,7 +127,7 @@ func TestKnownFailures(t *testing.T) {
 	const name = "x86/a"
 	for what, tc := range map[string]struct {
 		base, patched Result
-		added         []string
+		added         []string // which have to prove something
 		want          Change
 		failed        int
 		why           string
@@ -139,11 +139,17 @@ func TestKnownFailures(t *testing.T) {
 		"is skipped":                     {result(name, Pass), result(name, Skip), nil, Regressed, 1, ""},
 		"passes, but the kernel warns":   {result(name, Pass), warned(name, "WARNING: x"), nil, Regressed, 1, "kernel warning, which the base kernel did not have: WARNING: x"},
 		"of the series":                  {result(name, Pass), result(name, Fail), []string{name}, Regressed, 1, "a test that comes with the series has to pass with it"},
+		"cannot run":                     {result(name, Skip), result(name, Skip), []string{name}, Known, 0, "too slow here"},
+		"cannot run with the series":     {result(name, Fail), result(name, Skip), []string{name}, Unproved, 1, `it has to fail without, and to pass with, "KVM: Fix it": on the patched kernel the outcome is: skip`},
 		"another one":                    {result("b", Pass), result("b", Fail), nil, Regressed, 1, ""},
 		"passes, but a subtest vanished": {result(name, Pass, "s pass"), result(name, Pass), nil, Regressed, 1, "subtest s vanished"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			c := Compare([]Result{tc.base}, []Result{tc.patched}, Expectations{Known: known, Added: tc.added})
+			e := Expectations{Known: known, Added: tc.added}
+			for _, test := range tc.added {
+				e.Proofs = append(e.Proofs, Proof{Test: test, Patch: "KVM: Fix it"})
+			}
+			c := Compare([]Result{tc.base}, []Result{tc.patched}, e)
 			p := c.Tests[0]
 			if why := strings.Join(p.Why, "; "); p.Change != tc.want || c.Failed != tc.failed || why != tc.why || (c.Err() != nil) != (tc.failed > 0) {
 				t.Errorf("expected %s, %d failed: %s\nfound %s, %d failed: %s", tc.want, tc.failed, tc.why, p.Change, c.Failed, why)

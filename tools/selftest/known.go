@@ -104,26 +104,32 @@ func (e Expectations) decide(name string, base, patched *Result, known []vm.Spla
 	if own && patched.Outcome.bad() {
 		why = append(why, "a test that comes with the series has to pass with it")
 	}
-	if i := slices.IndexFunc(e.Known, func(k KnownFailure) bool { return k.matches(name) }); i >= 0 && complaints == 0 && !own {
+	listed := slices.IndexFunc(e.Known, func(k KnownFailure) bool { return k.matches(name) })
+	if listed >= 0 && complaints == 0 && !own {
 		// Of a list that is out of date people are told.
 		if patched.Outcome == Pass && len(why) == 0 {
 			return change, []string{"it is listed as a known failure, and passes"}
 		}
 		if patched.Outcome.bad() {
-			return Known, []string{e.Known[i].Why}
+			return Known, []string{e.Known[listed].Why}
 		}
 	}
 	if len(why) > 0 {
 		return Regressed, why
 	}
 
+	// What cannot run, with the parameters that were asked for, proves nothing.
+	if listed >= 0 && patched.Outcome == Skip && (base == nil || base.Outcome == Skip) {
+		return Known, []string{e.Known[listed].Why}
+	}
 	if i := slices.IndexFunc(e.Proofs, func(p Proof) bool { return p.Test == name }); i >= 0 {
 		return e.Proofs[i].decide(base, patched)
 	}
 	return change, nil
 }
 
-// KnownFailure is a test that the user expects to fail on this machine.
+// KnownFailure is a test that the user expects to fail on this machine, or to be skipped
+// although it has to prove something.
 type KnownFailure struct {
 	Test string `toml:"test"` // a pattern of [path.Match] for its name
 	Why  string `toml:"why"`
