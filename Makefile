@@ -16,7 +16,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # For test-kernel: an architecture that can be booted, or all of them.
 ARCH ?= x86_64
 
-.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params test-powerpc test-kvm apply-patches \
+.PHONY: help fuzz bench-ebpf compare-figures bench-full test test-kernel test-kernel-quick test-kernel-debug test-kernel-kcsan test-kernel-params test-powerpc test-kvm test-kvm-quick apply-patches \
 	verify onto build build-matrix build-last mutants mutants-fast doctor generate regenerate-patches ci clean $(VCPULAB)
 
 help:
@@ -77,6 +77,7 @@ test-kernel-params: $(VCPULAB)
 	$(VCPULAB) selftest --quick --param kvm_amd.nested=0
 	$(VCPULAB) selftest --quick --param kvm.tdp_mmu=0
 	$(VCPULAB) selftest --quick --arch arm64 --param kvm-arm.mode=nvhe
+	$(VCPULAB) selftest --quick --arch arm64 --param kvm-arm.mode=protected --known ci/known-protected.toml
 
 ## make test-powerpc   look vCPUs up by ID on powerpc, for which the kernel has no KVM selftests; has to fail on the unpatched kernel
 test-powerpc: $(VCPULAB)
@@ -87,6 +88,12 @@ test-powerpc: $(VCPULAB)
 
 # Runs a program in a guest, given as standard input.
 IN_GUEST = sh -c 'cat >/tmp/program && chmod +x /tmp/program && exec /tmp/program'
+
+## make test-kvm-quick  boot and test a kernel with KVM, in the same way as test-kvm
+test-kvm-quick: $(VCPULAB)
+	$(VCPULAB) install build boot selftests
+	$(VCPULAB) selftest --only vcpu_id_test --out out/quick
+	$(VCPULAB) nested -- $(VCPULAB) selftest --only vcpu_id_test --accel kvm --out out/kvm
 
 ## make test-kvm       boot, measure and test with KVM: in a guest that has one, if this machine's does not work
 test-kvm: $(VCPULAB)
