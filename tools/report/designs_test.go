@@ -230,6 +230,25 @@ func TestDesignsJSON(t *testing.T) {
 	}
 }
 
+// TestAnswersOfMethod: what only another method gave has no line in a method's table.
+func TestAnswersOfMethod(t *testing.T) {
+	s := newSheet(compared(t))
+	if len(s.methods) != 2 {
+		t.Fatalf("expected counts and times, found %v", s.methods)
+	}
+	for _, m := range s.methods {
+		all := s.answers(m)
+		if len(all) == 0 {
+			t.Errorf("%s: expected lines, found none", m)
+		}
+		for _, a := range all {
+			if len(a.Base) == 0 {
+				t.Errorf("%s: %s %s: expected a figure, found none", m, a.Code, a.What)
+			}
+		}
+	}
+}
+
 // TestNoDesigns: there is nothing to compare with one.
 func TestNoDesigns(t *testing.T) {
 	r := compared(t)

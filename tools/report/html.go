@@ -61,8 +61,16 @@ type answerTable struct {
 // same by every method: once is enough.
 func (p methodPart) Answers(first bool) answerTable {
 	return answerTable{p, slices.DeleteFunc(p.answers(p.M), func(a answer) bool {
-		return a.First != first || p.M != p.methods[0] && !a.rows[0].op().Unit.Cost
+		return a.First != first || p.M != p.firstOf(a) && !a.rows[0].op().Unit.Cost
 	})}
+}
+
+// firstOf returns the first of the page's methods that gave a line.
+func (p methodPart) firstOf(a answer) figure.Method {
+	i := slices.IndexFunc(p.methods, func(m figure.Method) bool {
+		return slices.ContainsFunc(a.rows, func(r row) bool { return r.measuredBy(m) })
+	})
+	return p.methods[i]
 }
 
 // AllAnswers are both.

@@ -66,6 +66,16 @@ type cell struct {
 	column string
 }
 
+// measuredBy tells whether there is a figure by a method.
+func (r row) measuredBy(m figure.Method) bool {
+	for c := range r.cells {
+		if c.method == m {
+			return true
+		}
+	}
+	return false
+}
+
 func (g *group) rows() []row {
 	var out []row
 	for _, c := range g.curves {

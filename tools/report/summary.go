@@ -33,11 +33,14 @@ type other struct {
 	Sign   string // points the same way as the colour
 }
 
-// answers sum up the sheet, one line for each operation.
+// answers sum up what a method gave, one line for each operation.
 func (s *sheet) answers(m figure.Method) []answer {
 	var out []answer
 	for _, g := range s.groups {
 		for _, rows := range s.summed(g) {
+			if !slices.ContainsFunc(rows, func(r row) bool { return r.measuredBy(m) }) {
+				continue
+			}
 			of, key := rows[0].op().Summary, rows[0].key
 			out = append(out, answer{
 				First: of.First.Or(false, key), Code: of.Code.Of(key), What: of.What(key), Sizes: sizesOver(rows),
