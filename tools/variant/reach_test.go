@@ -3,6 +3,7 @@
 package variant
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -116,6 +117,38 @@ func TestDesignsWait(t *testing.T) {
 					t.Errorf("%s: %s of %s: expected %g, found %g", file, key.Name(), k.Name, want, n)
 				}
 			}
+		}
+	}
+}
+
+// TestFirstCalls: what is said of the first calls of a VM, over all designs.
+func TestFirstCalls(t *testing.T) {
+	span := func(slot figure.Slot, files ...string) (least, most float64) {
+		for _, file := range files {
+			r := readCompared(t, file)
+			for _, k := range r.Kernels {
+				waited := value(t, r, figure.Key{Op: figure.SetupSlotBlocked, Slot: slot}, k.Name, results.ICount)
+				least, most = min(cmp.Or(least, waited), waited), max(most, waited)
+				if n := value(t, r, figure.Key{Op: figure.SetupVCPUBlocked, Slot: slot}, k.Name, results.ICount); n != 0 {
+					t.Errorf("%s: first vCPU of %s, %s: expected no wait, found %g ns", file, k.Name, slot, n)
+				}
+			}
+		}
+		return least, most
+	}
+	const fast, slow = "figures-rivals.json", "figures-rivals-hz100.json"
+	fastLeast, fastMost := span(figure.AfterDevices, fast)
+	slowLeast, slowMost := span(figure.AfterDevices, slow)
+	least, most := span(figure.WithoutDevices, fast, slow)
+	want := fmt.Sprintf("took %.1f to %.1f ms with HZ=1000 and %.1f to %.1f ms with HZ=100,", fastLeast/1e6, fastMost/1e6, slowLeast/1e6, slowMost/1e6)
+	without := fmt.Sprintf("a VM without a device waits for %.0f to %.0f µs, and the creation of a first vCPU for nothing.", least/1e3, most/1e3)
+	text, err := os.ReadFile("../../ebpf/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range []string{want, without} {
+		if !strings.Contains(strings.Join(strings.Fields(string(text)), " "), said) {
+			t.Errorf("ebpf/README.md: expected %q", said)
 		}
 	}
 }
