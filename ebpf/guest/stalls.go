@@ -96,6 +96,13 @@ func measureStalls(s *sender, p measure.Stalls) error {
 	}); err != nil {
 		return err
 	}
+	if err := errors.Join(m.probe.Check(), m.probe.Close()); err != nil {
+		return err
+	}
+
+	if m.probe, err = probe.Attach(probe.Beside, measure.Break{Ring: p.Break.Ring}); err != nil {
+		return err
+	}
 	for _, phase := range []measure.Phase{measure.Halted, measure.Stuck} {
 		growth, err := m.growBeside(phase)
 		if err != nil {

@@ -64,6 +64,13 @@ var (
 		},
 	)}
 
+	// Beside is Stalls for a thread that creates vCPUs beside one that does not run. It
+	// leaves out what frees memory later: with local APICs each creation does, and each
+	// time an interrupt may hit the program and do so, too, which the program misses then.
+	Beside = Group{"a thread that creates vCPUs", slices.Concat(
+		[]string{"sched_switch", "contention_end"}, Creations.programs, []string{"__kvm_vcpu_kick_entry", "contention_begin"},
+	)}
+
 	// Paths is for Probe.Bracket. KVM and vcpuloops.ko must be loaded.
 	Paths = Group{"functions of KVM", brackets(pathFunctions...)}
 

@@ -84,7 +84,7 @@ func TestMeasure(t *testing.T) {
 				r.cancel = cancel
 			}
 			plan := NewPlan(results.ICount, QuickAxes)
-			plan.Parallel, plan.Optional = 1, strings.Contains(name, "of designs")
+			plan.Parallel, plan.Attempts, plan.Optional = 1, 2, strings.Contains(name, "of designs")
 
 			got, err := Measure(ctx, r, plan, nil)
 			if !errors.Is(err, tt.err) {

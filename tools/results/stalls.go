@@ -147,8 +147,10 @@ func growthValues(g measure.Growth) ([]value, error) {
 		counted(as(key, figure.GrowWaits), float64(waits)),
 		counted(as(key, figure.GrowBlocked), float64(blocked)),
 		counted(as(key, figure.GrowContended), float64(contended)),
-		counted(as(key, figure.GrowDeferred), deferred),
 		counted(as(key, figure.GrowKicks), float64(kicks)),
+	}
+	if g.Phase == "" || g.Phase.Runs() { // it is not counted beside a vCPU that waits
+		out = append(out, counted(as(key, figure.GrowDeferred), deferred))
 	}
 
 	calls := map[figure.Slot][]measure.Call{}
