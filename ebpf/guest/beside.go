@@ -77,7 +77,7 @@ func (v *virtualMachine) addStuck() error {
 	page := os.Getpagesize()
 	memory, err := unix.Mmap(-1, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
-		return fmt.Errorf("memory that nobody fills: %w", err)
+		return fmt.Errorf("memory that is never filled: %w", err)
 	}
 	v.mapped = append(v.mapped, memory)
 	if err := v.setMemory(0, 0, resetVector&^uint64(page-1), memory); err != nil {

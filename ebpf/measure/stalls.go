@@ -41,7 +41,7 @@ const (
 	Other  Phase = "other"  // another VM grows
 	Slots  Phase = "slots"  // the VM grows, and its memory slots change as it does
 	Halted Phase = "halted" // the VM grows, and its vCPU is halted in KVM_RUN
-	Stuck  Phase = "stuck"  // the VM grows, and its vCPU is in KVM_RUN, in a fault that nobody resolves
+	Stuck  Phase = "stuck"  // the VM grows, and its vCPU is in KVM_RUN, in a fault that is never resolved
 )
 
 // MaxPhases is how many phases the probes and the payload tell apart.
