@@ -146,7 +146,14 @@ func (c nestedCmd) boot(ctx context.Context, l *lab, command wire.Program) error
 		_, err := to.Write(r.Output.Data)
 		return err
 	}
-	if _, err := vm.Boot(ctx, l.cache, m, guest, o); err != nil {
+	_, err = vm.Boot(ctx, l.cache, m, guest, o)
+	if hang, ok := hung(err); ok && ctx.Err() == nil {
+		// Now and then the emulator does not deliver an interrupt. What the command
+		// wrote is gone, so that it may well run once more.
+		l.log.Printf("the guest with KVM hung and is started once more: %s", hang.Title)
+		_, err = vm.Boot(ctx, l.cache, m, guest, o)
+	}
+	if err != nil {
 		return err
 	}
 	switch {
@@ -156,6 +163,12 @@ func (c nestedCmd) boot(ctx context.Context, l *lab, command wire.Program) error
 		return exit.With(ended.Code, fmt.Errorf("%s: exit status %d", command.Name, ended.Code))
 	}
 	return nil
+}
+
+// hung tells whether a guest went silent, and neither ended nor complained.
+func hung(err error) (*vm.Fault, bool) {
+	fault, ok := errors.AsType[*vm.Fault](err)
+	return fault, ok && fault.Kind == vm.Hang
 }
 
 // inGuest is the command as the guest runs it: as here, in this directory.
