@@ -119,6 +119,9 @@ type Guests struct {
 	Spec     kbuild.Spec
 	Options  selftest.Options  // how to run tests, and which splats do not count
 	Machines map[string]string // what tests need of the machine, by their names
+	// Tries is how often a test runs at most until it finds a mutant's fault, 0 for
+	// once: where the kernel finds it by looking at a sample.
+	Tries int
 	// Overlooked describes Options.Overlook: results in the cache are of no use
 	// when it changes.
 	Overlooked string
@@ -144,7 +147,7 @@ func (c selftestCheck) parts(s *Specimen, p pair) ([]string, error) {
 }
 
 // inspect builds the kernel and the tests, and runs the test. A mutant has to
-// fail at the first try, while the test may run again on the series.
+// fail at the first try, but for Tries, while the test may run again on the series.
 func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *observation, err error) {
 	t, err := s.Tree(ctx)
 	if err != nil {
@@ -194,14 +197,20 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 		return nil, err
 	}
 	defer os.RemoveAll(o.KeepDir)
-	results, err := selftest.Run(ctx, c.Cache, kernel, o)
-	if fault, ok := errors.AsType[*vm.Fault](err); ok && !fault.Infrastructure() {
-		return &observation{Findings: []Complaint{{"boot", fault.Error()}}, Details: fault.Error()}, nil
+	for try := 1; ; try++ {
+		results, err := selftest.Run(ctx, c.Cache, kernel, o)
+		if fault, ok := errors.AsType[*vm.Fault](err); ok && !fault.Infrastructure() {
+			return &observation{Findings: []Complaint{{"boot", fault.Error()}}, Details: fault.Error()}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		found, err := c.found(results)
+		if err != nil || s.Mutant == nil || try >= c.guests.Tries || s.Mutant.finds(found.beyond(nil, c.k.Test)) >= 0 {
+			return found, err
+		}
+		c.Log.Printf("%s: %s found nothing, it is tried again", s.Name, c.k)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c.found(results)
 }
 
 // tests returns the names of the tests to build: those of all mutants that the

@@ -112,7 +112,7 @@ func (r *Runner) look(ctx context.Context, k Killer, c check, s *Specimen, p pai
 		return nil, err
 	}
 	key := cache.Key(append([]string{kindResult, "2", id, k.String()}, parts...)...)
-	if r.Again {
+	if r.Again && s.Mutant != nil {
 		if err := r.Cache.Remove(ctx, kindResult, key); err != nil {
 			return nil, err
 		}

@@ -173,6 +173,12 @@ func (m *Mutant) setKiller(by, finds string) (err error) {
 	return nil
 }
 
+// finds returns the index of the complaint that the mutant has to cause, -1 if it is
+// not among them.
+func (m *Mutant) finds(all []Complaint) int {
+	return slices.IndexFunc(all, func(c Complaint) bool { return m.Finds.MatchString(c.String()) })
+}
+
 // findTarget finds out from the paths of the diff what the mutant changes.
 func (m *Mutant) findTarget() error {
 	paths := m.change.Paths()

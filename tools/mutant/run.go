@@ -44,7 +44,7 @@ type Runner struct {
 	// tree that the sets apply to, its Sets are those that are mutated.
 	Verify verify.Submission
 	Out    string // directory for logs, which exists
-	Again  bool   // ignores the results in the cache
+	Again  bool   // ignores the mutants' results in the cache, not those of the sets as they are
 	// LargeGuests is how many mutants run at a time whose kernels look for faults
 	// of their own: their guests have much memory. 0 is 1.
 	LargeGuests int
@@ -216,7 +216,7 @@ func (r *Runner) judge(ctx context.Context, c check, p pair, res *Result) (detai
 		}
 		res.Seconds, res.Cached, res.Findings, details = found.Seconds, found.cached, found.beyond(clean.Splats, res.KilledBy.Test), found.Details
 		res.Fate = Survived
-		if i := slices.IndexFunc(res.Findings, func(c Complaint) bool { return res.Finds.MatchString(c.String()) }); i >= 0 {
+		if i := res.finds(res.Findings); i >= 0 {
 			res.Fate, res.Found = Killed, &res.Findings[i]
 			return details, nil
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"vcpulab/tools/arch"
 	"vcpulab/tools/exit"
 	"vcpulab/tools/kbuild"
@@ -29,7 +31,7 @@ type mutantsCmd struct {
 	Fast    bool     `help:"Only those that need no kernel but the default one and take little time."`
 	List    bool     `help:"List the mutants, why a reader could miss them and which check must catch them." xor:"what"`
 	Refresh bool     `help:"Rewrite the mutants whose lines have only moved in the series." xor:"what"`
-	Again   bool     `help:"Run checks again whose results are in the cache."`
+	Again   bool     `help:"Run mutants again whose results are in the cache."`
 	Accel   string   `help:"kvm or tcg (default: what was found to work)." enum:"auto,kvm,tcg" default:"auto" env:"ACCEL"`
 	Out     string   `help:"Directory for logs, JSON and JUnit." default:"out/mutants" placeholder:"DIR"`
 }
@@ -57,25 +59,55 @@ func (c mutantsCmd) Run(ctx context.Context, l *lab, sets *series.Sets) error {
 	if err != nil {
 		return err
 	}
-	report := new(mutant.Report)
-	for _, some := range ofRivals(sets, all, mutants) {
-		r, err := c.runner(ctx, l, sets, some.rival)
-		if err != nil {
-			return err
-		}
-		r.Tests, r.Out = mutant.Tests(some.tested), out
-		part, err := r.Run(ctx, some.mutants)
-		if err != nil {
-			return err
-		}
-		report.Results = append(report.Results, part.Results...)
+	report, err := c.run(ctx, l, sets, ofRivals(sets, all, mutants), out)
+	if err != nil {
+		return err
 	}
-
 	err = report.Save(out)
 	if !l.JSON {
 		l.printf("logs: %s\n\n", out)
 	}
 	return errors.Join(err, l.show(report, report.WriteText), report.Err())
+}
+
+// run runs mutants of all sets, and beside them those of one rival after the other: it
+// may be that of either a guest runs that keeps no processor busy.
+func (c mutantsCmd) run(ctx context.Context, l *lab, sets *series.Sets, stacks []stackMutants, out string) (*mutant.Report, error) {
+	parts := make([]*mutant.Report, len(stacks))
+	runStack := func(ctx context.Context, i int) error {
+		r, err := c.runner(ctx, l, sets, stacks[i].rival)
+		if err != nil {
+			return err
+		}
+		r.Tests, r.Out = mutant.Tests(stacks[i].tested), out
+		parts[i], err = r.Run(ctx, stacks[i].mutants)
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for i, stack := range stacks {
+		if stack.rival == "" {
+			g.Go(func() error { return runStack(ctx, i) })
+		}
+	}
+	g.Go(func() error {
+		for i, stack := range stacks {
+			if stack.rival == "" {
+				continue
+			}
+			if err := runStack(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	report := new(mutant.Report)
+	for _, part := range parts {
+		report.Results = append(report.Results, part.Results...)
+	}
+	return report, nil
 }
 
 // load reads all mutants, and makes those that lack a patch.
@@ -187,7 +219,7 @@ func (c mutantsCmd) guests(l *lab, config string) (mutant.Guests, error) {
 		if err != nil {
 			return g, err
 		}
-		g.Overlooked, g.Options.Append = string(races), []string{kcsanOften}
+		g.Overlooked, g.Options.Append, g.Tries = string(races), []string{kcsanOften}, 3
 	}
 	g.Spec, err = l.spec(kernelFlags{Config: config}, name)
 	return g, err
