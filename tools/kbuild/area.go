@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"vcpulab/tools/cache"
+	"vcpulab/tools/header"
 	"vcpulab/tools/jsonfile"
 	"vcpulab/tools/tree"
 )
@@ -27,7 +28,9 @@ type area struct {
 	state areaState
 	close func() // unlocks it
 
-	considered []string // the paths that this switch may have replaced
+	considered []string          // the paths that this switch may have replaced
+	replaced   map[string][]byte // those that it has, with the headers' content before
+	wasDone    bool              // state.Done before this switch
 }
 
 // areaState describes the content of a work area. It is saved before that is
@@ -44,6 +47,10 @@ type areaState struct {
 	Building bool `json:"building,omitempty"`
 	// Started is set once kbuild has run, even if it failed: out is not empty.
 	Started bool `json:"started,omitempty"`
+	// Done says that make has made all that it is to make of Tree.
+	Done bool `json:"done,omitempty"`
+	// Spared are objects in out that make was kept from making of Tree, see spare.
+	Spared []string `json:"spared,omitempty"`
 	// Warnings are those about each target when it was last made, where they are
 	// recorded: make prints none for targets that it does not make again.
 	Warnings map[string][]Warning `json:"warnings,omitempty"`
@@ -164,7 +171,8 @@ func (a *area) switchTo(ctx context.Context, base, t tree.Tree, changed []string
 	paths := slices.Concat(a.state.Changed, changed)
 	slices.Sort(paths)
 	paths = slices.Compact(paths)
-	a.state.Tree, a.state.Changed, a.considered = "", paths, paths
+	a.considered, a.replaced, a.wasDone = paths, make(map[string][]byte), a.state.Done
+	a.state.Tree, a.state.Changed, a.state.Done = "", paths, false
 	if err := a.save(); err != nil {
 		return 0, err
 	}
@@ -183,11 +191,18 @@ func (a *area) switchTo(ctx context.Context, base, t tree.Tree, changed []string
 		if err := ctx.Err(); err != nil {
 			return replaced, err
 		}
+		var before []byte
+		if header.Is(p) {
+			if before, err = to.ReadFile(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return replaced, err
+			}
+		}
 		changed, err := tree.Sync(from, to, p)
 		if err != nil {
 			return replaced, err
 		}
 		if changed {
+			a.replaced[p] = before
 			replaced++
 		}
 	}

@@ -25,6 +25,8 @@
 // targets that it does not make: the state of the work area has the warnings
 // about each from when it was made. Nothing is linked; symbols that one of KVM's
 // modules takes from another that does not export them are found in their objects.
+// [ObjectSpec.Spare] keeps make from making what only includes a header that has
+// changed, without mentioning what has: package header tells.
 //
 // # External modules
 //

@@ -28,6 +28,9 @@ type ObjectSpec struct {
 	// fragments are for: it need not have all symbols that they set. KVM has to be
 	// among what it does have.
 	Elsewhere bool
+	// Spare says that an object need not be compiled again if it mentions nothing of
+	// what a header has changed, see package header.
+	Spare bool
 }
 
 // Objects is what was found when KVM's objects were compiled, with W=1 and
@@ -105,6 +108,9 @@ func (b *Builder) Objects(ctx context.Context, name string, t tree.Tree, spec Ob
 		setup = append(setup, "elsewhere")
 	}
 	o.setKeys(areaKind, spec.Name, seen, setup)
+	if _, known := b.Cache.Lookup(o.kind, o.key); spec.Spare && !known {
+		o.setKeys(areaKind, spec.Name, append(seen, "spare"), setup)
+	}
 
 	dir, hit, err := o.populate(ctx, o.fill)
 	if err != nil {
@@ -147,8 +153,19 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 	if err := o.configure(ctx, a, *m); err != nil {
 		return err
 	}
+	spare := a.unspare
+	if o.spec.Spare {
+		spare = a.spare
+	}
+	if err := spare(o.directories()); err != nil {
+		return fmt.Errorf("%s: %w", o.doing(), err)
+	}
 	m.said = &targetWarnings{dir: a.src, made: make(map[string][]Warning)}
 	if err := a.run(ctx, m, false); err != nil {
+		return err
+	}
+	a.state.Done = true
+	if err := a.save(); err != nil {
 		return err
 	}
 

@@ -34,8 +34,8 @@ arch/` + arch.Source + `/kvm/: $(addprefix $(O)/,$(objects))
 $(O)/%.o: %.c $(wildcard include/linux/*.h)
 	@mkdir -p $(@D)
 	@echo '  CC      $*.o'
-	@cd $(O) && $(or $(CC),gcc) -I../include -Wall -Wextra -MMD -MF $*.d -c ../$< -o $*.o
-	@cd $(O) && mv $*.d $(*D)/.$(*F).o.cmd
+	@cd $(O) && $(or $(CC),gcc) -I../include -Wall -Wextra -c ../$< -o $*.o
+	@cd $(O) && { echo 'source_$*.o := ../$<'; echo; echo 'deps_$*.o := \'; printf '  ../%s \\\n' $(filter %.h,$^); echo; } >$(*D)/.$(*F).o.cmd
 	@echo '  CHECK   ../$<'
 	@cd $(O) && $(CHECK) -I../include ../$<
 `,
@@ -182,6 +182,72 @@ func TestObjectsThatMatter(t *testing.T) {
 		if _, err := os.Stat(found.Log); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// TestObjectsSpared checks that an object is not made if a header has changed that it
+// mentions nothing of, and is made once all are to be.
+func TestObjectsSpared(t *testing.T) {
+	k := newKVMTrees(t)
+	const header = "include/linux/kvm_host.h"
+	a := "virt/kvm/a.c"
+	k.content[header] += "int of_a(void);\nstatic inline int for_a(void)\n{\n\treturn of_a();\n}\n"
+	k.content["Makefile"] = strings.Replace(k.content["Makefile"], "objects :=", "objects := virt/kvm/c.o", 1)
+	k.content["virt/kvm/c.c"] = "#include <linux/kvm_host.h>\nint c(void);\nint c(void)\n{\n\treturn 1;\n}\n"
+	k.content[a] += "int use(void);\nint use(void)\n{\n\treturn for_a();\n}\n"
+	k.base = writeTree(t, filepath.Join(k.dir, "again"), "again", nil, nil, k.content)
+	k.compile(t, k.base)
+
+	changed := func(old, new string) files {
+		if !strings.Contains(k.content[header], old) {
+			t.Fatalf("the header lacks %q", old)
+		}
+		return files{header: strings.Replace(k.content[header], old, new, 1)}
+	}
+	k.spec.Spare = true
+	type step struct {
+		name string
+		tree tree.Tree
+		made int
+	}
+	ofA := k.tree(t, "of-a", changed("int of_a(void)", "int of_a()"))
+	nobody := k.tree(t, "nobody", changed("int of_a(void);", "int of_a(void); int of_nobody(void);"))
+	noted := k.tree(t, "noted", changed("int get(int i);", "int get(int i); /* noted */"))
+	for _, s := range []step{
+		{"what one mentions", ofA, 2}, // and one of the other directory
+		{"a comment", noted, 2},       // goes back to the other's declaration
+		{"what two mention", k.tree(t, "two", changed("int get(int i)", "int get(int)")), 2},
+		{"a file and a header", k.tree(t, "file", files{header: k.content[header] + "int of_file(void);\n", "virt/kvm/c.c": k.content["virt/kvm/c.c"] + "\n"}), 3},
+		{"a failure", k.tree(t, "bad", changed("int of_a(void)", "none of_a(void)")), 0},
+		{"after a failure", k.tree(t, "good", changed("int of_a(void);", "int of_a(void); int of_none(void);")), 3},
+		{"nobody", nobody, 2},
+	} {
+		found, err := k.b.Objects(t.Context(), s.name, s.tree, k.spec)
+		if s.made == 0 {
+			if exit.Code(err) != exit.BuildFailed {
+				t.Errorf("%s: expected it to fail, found %v", s.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if found.Made != s.made || found.All != 3 || len(found.Warnings) != 1 {
+			t.Errorf("%s: expected %d of 3 objects to be made, found %d of %d, %v", s.name, s.made, found.Made, found.All, found.Warnings)
+		}
+	}
+
+	// What was spared is made when all is asked for, and once.
+	k.spec.Spare = false
+	if found := k.compile(t, nobody); found.Cached || found.Made != 1 || found.All != 3 {
+		t.Errorf("all: expected the other one to be made, found %+v", found)
+	}
+	k.spec.Spare = true
+	if found := k.compile(t, nobody); !found.Cached || found.Made != 1 {
+		t.Errorf("all, again: expected what is known, found %+v", found)
+	}
+	if found := k.compile(t, noted); !found.Cached {
+		t.Errorf("expected what is known, found %+v", found)
 	}
 }
 

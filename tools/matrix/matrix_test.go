@@ -127,7 +127,11 @@ func (s *fakeCompiler) CanBuildObjects(_ context.Context, spec kbuild.ObjectSpec
 
 func (s *fakeCompiler) Objects(_ context.Context, name string, t tree.Tree, spec kbuild.ObjectSpec) (*kbuild.Objects, error) {
 	s.mu.Lock()
-	s.calls = append(s.calls, spec.Name+"/"+name)
+	call := spec.Name + "/" + name
+	if spec.Spare {
+		call += ", spared"
+	}
+	s.calls = append(s.calls, call)
 	s.mu.Unlock()
 	if s.fail != nil {
 		return nil, s.fail
@@ -261,6 +265,23 @@ func TestRunParallel(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"s390x/0", "s390x/1", "arm64/0", "arm64/1"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestRunSpared checks that nothing is spared in the first and the last row.
+func TestRunSpared(t *testing.T) {
+	for rows, want := range map[int][]string{
+		1: {"s390x/base"},
+		2: {"s390x/base", "s390x/patch 1"},
+		4: {"s390x/base", "s390x/patch 1, spared", "s390x/patch 2, spared", "s390x/patch 3"},
+	} {
+		c := &fakeCompiler{}
+		if _, err := Run(t.Context(), c, []kbuild.ObjectSpec{{Name: "s390x"}}, series("a", "a", "a", "a")[:rows], 1); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, c.calls); diff != "" {
+			t.Errorf("%d rows: %s", rows, diff)
+		}
 	}
 }
 

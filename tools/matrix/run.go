@@ -8,6 +8,10 @@
 // neither the compiler, at W=1, nor sparse prints a warning that the last row
 // that did compile does not have. Warnings are compared as sets of file and
 // message: a count would hide one that replaced another.
+//
+// Between the first and the last row objects are spared that mention nothing of what a
+// header has changed, see [kbuild.ObjectSpec]. In the last one nothing is: what had
+// wrongly been spared before shows there.
 package matrix
 
 import (
@@ -162,6 +166,7 @@ func compileColumn(ctx context.Context, c Compiler, column kbuild.ObjectSpec, ro
 		if err != nil {
 			return nil, err
 		}
+		column.Spare = 0 < i && i < len(rows)-1
 		found, err := c.Objects(ctx, row.Name(), t, column)
 		if failed, ok := errors.AsType[*kbuild.Error](err); ok && exit.Code(err) == exit.BuildFailed {
 			cells = append(cells, Cell{Column: column.Name, Patch: row.Patch, State: Failed, Error: err.Error(), Log: failed.Log})

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+package header
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// assertion matches words that begin what has to be true of a layout when it is
+// compiled.
+var assertion = regexp.MustCompile(`^(?:BUILD_BUG\w*|_?[Ss]tatic_assert|compiletime_assert\w*|offsetof|offsetofend|ASSERT_\w+)$`)
+
+var (
+	pasting    = regexp.MustCompile(`(\w+)\s*##|##\s*(\w+)`)
+	pastedCall = regexp.MustCompile(`\b\w*(?:CONCAT|PASTE)\w*\(([^()]*)`)
+	macroHead  = regexp.MustCompile(`^\s*#\s*define\s+\w+(?:\(([^)]*)\))?`)
+)
+
+// findFragments finds the words of which ## makes names: those that stand beside it and
+// are no parameter, and the arguments of macros that are there for that. A file that is
+// compiled and makes names of its macros' parameters alone is affected by anything.
+func (s *search) findFragments() {
+	s.pasted = make(map[string]bool)
+	found := make(map[string]bool)
+	for name, text := range s.texts {
+		if !strings.Contains(text, "##") && !strings.Contains(text, "CONCAT") && !strings.Contains(text, "PASTE") {
+			continue
+		}
+		for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+			for _, call := range pastedCall.FindAllStringSubmatch(line, -1) {
+				eachWord(call[1], func(w string) bool { found[w] = true; return true })
+			}
+			if !strings.Contains(line, "##") {
+				continue
+			}
+			var params []string
+			if head := macroHead.FindStringSubmatch(line); head != nil {
+				eachWord(head[1], func(w string) bool { params = append(params, w); return true })
+			}
+			own := false
+			for _, m := range pasting.FindAllStringSubmatch(line, -1) {
+				w := m[1] + m[2]
+				if !slices.Contains(params, w) && strings.Trim(w, "_") != "" {
+					found[w], own = true, true
+				}
+			}
+			if !own && !Is(name) {
+				s.pasted[name] = true
+			}
+		}
+	}
+	for w := range found {
+		// Shorter ones are too many.
+		if len(w) > 3 || strings.Contains(w, "_") {
+			s.fragments = append(s.fragments, w)
+		}
+	}
+}
+
+// eachWord calls f with the words of a text, until it returns false.
+func eachWord(text string, f func(w string) bool) {
+	for at := 0; at < len(text); {
+		if !wordByte(text[at]) {
+			at++
+			continue
+		}
+		start := at
+		for at < len(text) && wordByte(text[at]) {
+			at++
+		}
+		if !f(text[start:at]) {
+			return
+		}
+	}
+}
+
+func wordByte(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// mentions returns the first word of a text that f is true of, "" if there is none.
+func mentions(text string, f func(w string) bool) (found string) {
+	eachWord(text, func(w string) bool {
+		if f(w) {
+			found = w
+		}
+		return found == ""
+	})
+	return found
+}
+
+// spread adds the names of macros, functions and structures of headers that mention
+// a name, until there is no other.
+func (s *search) spread() {
+	headers := slices.DeleteFunc(slices.Sorted(maps.Keys(s.texts)), func(name string) bool { return !Is(name) })
+	done := make(map[string]bool)
+	for s.grown = true; s.grown; {
+		s.grown = false
+		for name, reason := range maps.Clone(s.names) {
+			if done[name] {
+				continue
+			}
+			done[name] = true
+			for _, f := range s.fragments {
+				if len(f) < len(name) && (strings.HasPrefix(name, f) || strings.HasSuffix(name, f)) {
+					s.add([]string{f}, reason)
+					done[f] = true
+				}
+			}
+		}
+		for _, name := range headers {
+			s.spreadTo(name)
+		}
+	}
+}
+
+// spreadTo adds the names of the items of a header that mention one.
+func (s *search) spreadTo(header string) {
+	if s.whole[header] != "" || mentions(s.texts[header], func(w string) bool { return s.names[w] != "" || s.layouts[w] }) == "" {
+		return
+	}
+	if s.items[header] == nil {
+		s.items[header] = split(s.texts[header])
+	}
+	for _, i := range s.items[header] {
+		switch {
+		case i.kind == include:
+		case i.kind == record && i.words[0] != "enum":
+			s.spreadToMembers(i)
+		default:
+			reason := s.first(i.words)
+			if reason == "" && s.dependsOnLayout(i.words) {
+				reason = "a layout"
+			}
+			if reason != "" && (i.kind == other || i.kind == condition) {
+				s.whole[header] = fmt.Sprintf("%s mentions %s", header, reason)
+			} else if reason != "" {
+				s.add(i.names, reason)
+			}
+		}
+	}
+}
+
+// first returns the reason of the first word that is a name, "" if none is.
+func (s *search) first(words []string) string {
+	for _, w := range words {
+		if reason := s.names[w]; reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// dependsOnLayout tells whether tokens have one of the structures by value, or name one
+// where they assert something.
+func (s *search) dependsOnLayout(tokens []string) bool {
+	if len(s.layouts) == 0 || len(tokens) == 3 && tokens[2] == ";" { // "struct name ;"
+		return false
+	}
+	named, asserts := false, false
+	for i, t := range tokens {
+		if s.layouts[t] {
+			named = true
+			if i > 0 && (tokens[i-1] == "struct" || tokens[i-1] == "union") && i+1 < len(tokens) && tokens[i+1] != "*" {
+				return true
+			}
+		}
+		asserts = asserts || assertion.MatchString(t)
+	}
+	return named && asserts
+}
+
+// spreadToMembers adds the names of the members of a structure that mention a name. A
+// member of the same name as another that differs does not.
+func (s *search) spreadToMembers(i item) {
+	for _, m := range members(i.words) {
+		name := declared(m.words)
+		types := slices.DeleteFunc(slices.Clone(m.words), func(w string) bool { return slices.Contains(name, w) })
+		reason := s.first(slices.Concat(types, m.under))
+		if s.dependsOnLayout(m.words) {
+			s.addLayout(i.names[0])
+		}
+		switch {
+		case reason == "":
+		case name == nil:
+			s.add(i.names, reason)
+		default:
+			s.add(name, "a member of "+i.names[0])
+			s.addLayout(i.names[0])
+		}
+	}
+}
+
+// affected returns the objects that mention a name, include a header whose users are all
+// affected, or are to show what is wrong with a header itself.
+func (s *search) affected() map[string]string {
+	all := make(map[string]string)
+	foreign := s.foreign()
+	for _, o := range s.objects {
+		if reason := cmp.Or(s.reason(o), foreign(o)); reason != "" {
+			all[o.Name] = reason
+		}
+	}
+	for _, header := range slices.Sorted(maps.Keys(s.changes)) {
+		users := make(map[string]string) // the first one of each group that is not affected
+		served := make(map[string]bool)  // groups one of which is
+		for _, o := range s.objects {
+			if !slices.Contains(o.Sources, header) {
+				continue
+			}
+			group := groupOf(o)
+			served[group] = served[group] || all[o.Name] != ""
+			if first := users[group]; first == "" || o.Name < first {
+				users[group] = o.Name
+			}
+		}
+		for group, first := range users {
+			if !served[group] {
+				all[first] = "one of " + group + " is compiled that includes " + header
+			}
+		}
+	}
+	return all
+}
+
+// groupOf returns what objects share that are compiled in the same way: the directory,
+// and the language.
+func groupOf(o Object) string {
+	for _, source := range o.Sources {
+		if !Is(source) {
+			return path.Join(path.Dir(o.Name), "*"+path.Ext(source))
+		}
+	}
+	return path.Dir(o.Name)
+}
+
+// reason returns why an object is affected, "" if it is not.
+func (s *search) reason(o Object) string {
+	for _, i := range s.included {
+		if !slices.ContainsFunc(o.Sources, func(source string) bool { return s.isLeaf(i, source) }) {
+			return "includes " + i.name + " now"
+		}
+	}
+	for _, source := range o.Sources {
+		if s.gone[source] {
+			return source + " is gone"
+		}
+		if reason := s.whole[source]; reason != "" {
+			return reason
+		}
+	}
+	for _, source := range o.Sources {
+		if Is(source) {
+			continue
+		}
+		name := path.Base(source)
+		if s.pasted[source] && len(s.names) > 0 {
+			return name + " makes names of words"
+		}
+		tokens := allWords(s.texts[source])
+		for _, w := range tokens {
+			if change := s.names[w]; change != "" {
+				return fmt.Sprintf("%s mentions %s, for %s", name, w, change)
+			}
+			if len(s.layouts) > 0 && assertion.MatchString(w) {
+				return fmt.Sprintf("%s has %s", name, w)
+			}
+		}
+		if s.dependsOnLayout(tokens) {
+			return name + " has a structure by value"
+		}
+	}
+	return ""
+}
+
+// isLeaf tells whether a file is certainly the one that is included, and includes nothing
+// itself: as an object has it, that it is included once more changes nothing. For a header
+// of userspace it is not certain: another one of the same name may come first.
+func (s *search) isLeaf(i inclusion, source string) bool {
+	if strings.Contains(s.texts[source], "#include") || !strings.Contains(s.texts[source], "#ifndef") {
+		return false
+	}
+	name := i.name[1 : len(i.name)-1]
+	if i.name[0] == '"' {
+		return source == path.Join(path.Dir(i.header), name)
+	}
+	above, found := strings.CutSuffix(source, "include/"+name)
+	return found && (above == "" || path.Dir(path.Clean(above)) == "arch")
+}
+
+// foreign returns a function that tells what of the new items an object may lack: a word
+// that headers of other objects have and none of its own has.
+func (s *search) foreign() func(o Object) string {
+	came := make(map[string]bool)
+	for _, w := range s.came {
+		came[w] = isWord(w)
+	}
+	has := make(map[string]map[string]bool) // words by file
+	anywhere := make(map[string]bool)
+	for name, text := range s.texts {
+		if _, changed := s.changes[name]; changed || !Is(name) {
+			continue
+		}
+		has[name] = make(map[string]bool)
+		eachWord(text, func(w string) bool {
+			if came[w] {
+				has[name][w], anywhere[w] = true, true
+			}
+			return true
+		})
+	}
+	return func(o Object) string {
+		own := make(map[string]bool)
+		for _, source := range o.Sources {
+			maps.Copy(own, has[source])
+		}
+		for _, w := range slices.Sorted(maps.Keys(anywhere)) {
+			if !own[w] {
+				return "lacks " + w
+			}
+		}
+		return ""
+	}
+}
