@@ -49,6 +49,12 @@ func (c installCmd) Run(ctx context.Context, l *lab, list *host.List) error {
 			}
 		}
 	}
+	// Of apt, only some waits for another one.
+	unlock, err := l.cache.Lock(ctx, "install", "packages")
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	got, err := list.Install(ctx, l.log, groups...)
 	if err != nil {
 		return err
