@@ -49,7 +49,7 @@ func Is(name string) bool { return path.Ext(name) == ".h" }
 func Affected(objects []Object, changes map[string]Change, read func(name string) ([]byte, error)) (map[string]string, error) {
 	s := &search{
 		changes: changes, texts: make(map[string]string), gone: make(map[string]bool), items: make(map[string][]item),
-		names: make(map[string]string), layouts: make(map[string]bool), whole: make(map[string]string),
+		names: make(map[string]string), fresh: make(map[string]bool), layouts: make(map[string]bool), whole: make(map[string]string),
 	}
 	for _, o := range objects {
 		if slices.ContainsFunc(o.Sources, func(source string) bool { _, changed := changes[source]; return changed }) {
@@ -82,18 +82,36 @@ type search struct {
 	// names are those that mean something else now, with the change that they come
 	// from. layouts are structures whose members have moved.
 	names    map[string]string
+	fresh    map[string]bool // names that the header did not have: macros make none of them
 	layouts  map[string]bool
-	grown    bool // there are more of either
-	included []inclusion
+	grown    bool              // there are more of either
+	included []inclusion       // that a header has now and did not have before
+	lost     []inclusion       // that it had before
 	came     []string          // words of what a header has now and did not have before
 	whole    map[string]string // headers whose users are all affected, with the reason
 
 	fragments []string        // words that macros make names of
+	words     map[string]bool // that are anywhere
 	pasted    map[string]bool // files that make names of words of their own
 }
 
-// inclusion is an #include that a header has now and did not have before.
+// inclusion is an #include of a header.
 type inclusion struct{ name, header string }
+
+// isLeaf tells whether a file with a text is certainly the one that is included, and includes nothing
+// itself: as an object has it, that it is included once more changes nothing. For a header
+// of userspace it is not certain: another one of the same name may come first.
+func (i inclusion) isLeaf(source, text string) bool {
+	if strings.Contains(text, "#include") || !strings.Contains(text, "#ifndef") {
+		return false
+	}
+	name := i.name[1 : len(i.name)-1]
+	if i.name[0] == '"' {
+		return source == path.Join(path.Dir(i.header), name)
+	}
+	above, found := strings.CutSuffix(source, "include/"+name)
+	return found && (above == "" || path.Dir(path.Clean(above)) == "arch")
+}
 
 func (s *search) load(name string, read func(name string) ([]byte, error)) error {
 	if _, loaded := s.texts[name]; loaded {
@@ -120,15 +138,19 @@ func (s *search) compare(header string, c Change) {
 
 	records := make(map[string]item) // that are gone
 	for _, i := range gone {
-		if i.kind == record {
+		switch i.kind {
+		case record:
 			records[i.place()] = i
-		} else {
+		case include:
+			s.lost = append(s.lost, inclusion{i.names[0], header})
+		default:
 			s.differs(header, i)
 		}
 	}
+	known := wordsOf(string(c.Before))
 	for _, i := range came {
 		if i.kind != define && i.kind != include {
-			s.came = append(s.came, i.words...)
+			s.came = append(s.came, slices.DeleteFunc(slices.Clone(i.words), func(w string) bool { return known[w] })...)
 		}
 		switch {
 		case i.kind == include && !slices.ContainsFunc(before, func(b item) bool { return b.kind == include && b.names[0] == i.names[0] }):
@@ -136,6 +158,9 @@ func (s *search) compare(header string, c Change) {
 		case i.kind == record && s.compareMembers(records[i.place()], i):
 			delete(records, i.place())
 		default:
+			if len(i.names) > 0 && !known[i.names[0]] {
+				s.fresh[i.names[0]] = true
+			}
 			s.differs(header, i)
 		}
 	}
@@ -171,7 +196,9 @@ func ordered(list []item) []string {
 // differs records that an item is not what it was.
 func (s *search) differs(header string, i item) {
 	switch i.kind {
-	case condition, other, include:
+	case include:
+		s.whole[header] = header + " includes " + i.names[0] + " twice"
+	case condition, other:
 		s.whole[header] = fmt.Sprintf("%s: %.40q differs", header, strings.Join(i.words, " "))
 	default:
 		s.add(i.names, fmt.Sprintf("%s: %s", header, i.names[0]))
@@ -220,7 +247,10 @@ func (s *search) compareMembers(before, after item) bool {
 		if name == nil {
 			return false
 		}
-		names = append(names, name...)
+		// What nothing could mention so far, nothing does that has not changed itself.
+		if count[m.String()] > 0 || slices.ContainsFunc(old, func(o member) bool { return slices.Equal(declared(o.words), name) }) {
+			names = append(names, name...)
+		}
 	}
 	s.add(names, "a member of "+after.names[0])
 	s.addLayout(after.names[0])

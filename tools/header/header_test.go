@@ -159,7 +159,7 @@ func TestAffected(t *testing.T) {
 			for what, found := range map[string]map[string]string{"there": affectedBy(t, host, after), "back": affectedBy(t, after, host)} {
 				want := c.want
 				if what == "back" && name == "a known include" {
-					want = all // whoever had it from here lacks it
+					want = all // none includes it otherwise
 				}
 				if diff := cmp.Diff(want, slices.Sorted(maps.Keys(found))); diff != "" {
 					t.Errorf("%s: %s\n%v", what, diff, found)

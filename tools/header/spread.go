@@ -12,9 +12,11 @@ import (
 	"strings"
 )
 
-// assertion matches words that begin what has to be true of a layout when it is
-// compiled.
-var assertion = regexp.MustCompile(`^(?:BUILD_BUG\w*|_?[Ss]tatic_assert|compiletime_assert\w*|offsetof|offsetofend|ASSERT_\w+)$`)
+// assertion matches words that begin what has to be true when it is compiled.
+var assertion = regexp.MustCompile(`^(?:BUILD_BUG\w*|_?[Ss]tatic_assert|compiletime_assert\w*|ASSERT_\w+)$`)
+
+// ofMember are macros that depend on the type of a member, not on where it is.
+var ofMember = []string{"container_of", "container_of_const", "sizeof_field", "typeof_member"}
 
 var (
 	pasting    = regexp.MustCompile(`(\w+)\s*##|##\s*(\w+)`)
@@ -55,12 +57,41 @@ func (s *search) findFragments() {
 			}
 		}
 	}
+	delete(found, "")
 	for w := range found {
-		// Shorter ones are too many.
-		if len(w) > 3 || strings.Contains(w, "_") {
+		if strings.Trim(w, "_") != "" {
 			s.fragments = append(s.fragments, w)
 		}
 	}
+	s.words = make(map[string]bool)
+	for _, text := range s.texts {
+		eachWord(text, func(w string) bool { s.words[w] = true; return true })
+	}
+}
+
+// partsOf returns the fragments of which macros may make a name: those that it begins or
+// ends with, if what remains, but for another one, is a word that there is.
+func (s *search) partsOf(name string) []string {
+	var parts []string
+	for _, f := range s.fragments {
+		rest, isStart := strings.CutPrefix(name, f)
+		if isStart && rest != "" && s.isArgument(rest, strings.CutSuffix) {
+			parts = append(parts, f)
+		}
+		rest, isEnd := strings.CutSuffix(name, f)
+		if isEnd && rest != "" && s.isArgument(rest, strings.CutPrefix) {
+			parts = append(parts, f)
+		}
+	}
+	return parts
+}
+
+// isArgument tells whether a text is a word that there is, once a fragment is cut off.
+func (s *search) isArgument(text string, cut func(text, fragment string) (string, bool)) bool {
+	return s.words[text] || slices.ContainsFunc(s.fragments, func(f string) bool {
+		rest, found := cut(text, f)
+		return found && s.words[rest]
+	})
 }
 
 // eachWord calls f with the words of a text, until it returns false.
@@ -78,6 +109,12 @@ func eachWord(text string, f func(w string) bool) {
 			return
 		}
 	}
+}
+
+func wordsOf(text string) map[string]bool {
+	all := make(map[string]bool)
+	eachWord(text, func(w string) bool { all[w] = true; return true })
+	return all
 }
 
 func wordByte(c byte) bool {
@@ -107,11 +144,12 @@ func (s *search) spread() {
 				continue
 			}
 			done[name] = true
-			for _, f := range s.fragments {
-				if len(f) < len(name) && (strings.HasPrefix(name, f) || strings.HasSuffix(name, f)) {
-					s.add([]string{f}, reason)
-					done[f] = true
-				}
+			if s.fresh[name] {
+				continue
+			}
+			for _, part := range s.partsOf(name) {
+				s.add([]string{part}, reason)
+				done[part] = true
 			}
 		}
 		for _, name := range headers {
@@ -125,10 +163,7 @@ func (s *search) spreadTo(header string) {
 	if s.whole[header] != "" || mentions(s.texts[header], func(w string) bool { return s.names[w] != "" || s.layouts[w] }) == "" {
 		return
 	}
-	if s.items[header] == nil {
-		s.items[header] = split(s.texts[header])
-	}
-	for _, i := range s.items[header] {
+	for _, i := range s.split(header) {
 		switch {
 		case i.kind == include:
 		case i.kind == record && i.words[0] != "enum":
@@ -147,6 +182,14 @@ func (s *search) spreadTo(header string) {
 	}
 }
 
+// split splits a header, once.
+func (s *search) split(header string) []item {
+	if s.items[header] == nil {
+		s.items[header] = split(s.texts[header])
+	}
+	return s.items[header]
+}
+
 // first returns the reason of the first word that is a name, "" if none is.
 func (s *search) first(words []string) string {
 	for _, w := range words {
@@ -157,28 +200,57 @@ func (s *search) first(words []string) string {
 	return ""
 }
 
-// dependsOnLayout tells whether tokens have one of the structures by value, or name one
-// where they assert something.
+// dependsOnLayout tells whether tokens have one of the structures by value, or assert
+// something of what may be one.
 func (s *search) dependsOnLayout(tokens []string) bool {
 	if len(s.layouts) == 0 || len(tokens) == 3 && tokens[2] == ";" { // "struct name ;"
 		return false
 	}
-	named, asserts := false, false
+	var calls []string // that are open
 	for i, t := range tokens {
-		if s.layouts[t] {
-			named = true
-			if i > 0 && (tokens[i-1] == "struct" || tokens[i-1] == "union") && i+1 < len(tokens) && tokens[i+1] != "*" {
+		switch {
+		case t == "(":
+			calls = append(calls, tokens[max(i-1, 0)])
+		case t == ")":
+			calls = calls[:max(len(calls)-1, 0)]
+		case s.layouts[t] && i > 0 && (tokens[i-1] == "struct" || tokens[i-1] == "union") && i+1 < len(tokens) && tokens[i+1] != "*":
+			if len(calls) == 0 || !slices.Contains(ofMember, calls[len(calls)-1]) {
+				return true
+			}
+		case assertion.MatchString(t) && asksForSize(tokens[i+1:]):
+			return true
+		}
+	}
+	return false
+}
+
+// asksForSize tells whether the arguments of an assertion have the size of an expression,
+// or there are none. A structure's size names it.
+func asksForSize(tokens []string) bool {
+	depth := 0
+	for i, t := range tokens {
+		switch t {
+		case "(":
+			depth++
+		case ")":
+			if depth--; depth <= 0 {
+				return i == 1
+			}
+		case "sizeof", "sizeof_field", "typeof":
+			if i+2 < len(tokens) && tokens[i+2] != "struct" && tokens[i+2] != "union" {
 				return true
 			}
 		}
-		asserts = asserts || assertion.MatchString(t)
 	}
-	return named && asserts
+	return false
 }
 
 // spreadToMembers adds the names of the members of a structure that mention a name. A
 // member of the same name as another that differs does not.
 func (s *search) spreadToMembers(i item) {
+	if s.names[i.names[0]] != "" {
+		return // whoever can mention them is affected already
+	}
 	for _, m := range members(i.words) {
 		name := declared(m.words)
 		types := slices.DeleteFunc(slices.Clone(m.words), func(w string) bool { return slices.Contains(name, w) })
@@ -243,8 +315,15 @@ func groupOf(o Object) string {
 // reason returns why an object is affected, "" if it is not.
 func (s *search) reason(o Object) string {
 	for _, i := range s.included {
-		if !slices.ContainsFunc(o.Sources, func(source string) bool { return s.isLeaf(i, source) }) {
+		if !slices.ContainsFunc(o.Sources, func(source string) bool { return i.isLeaf(source, s.texts[source]) }) {
 			return "includes " + i.name + " now"
+		}
+	}
+	for _, i := range s.lost {
+		if !slices.ContainsFunc(o.Sources, func(source string) bool {
+			return source != i.header && strings.Contains(s.texts[source], "#include "+i.name)
+		}) {
+			return "includes no " + i.name + " any more"
 		}
 	}
 	for _, source := range o.Sources {
@@ -268,30 +347,12 @@ func (s *search) reason(o Object) string {
 			if change := s.names[w]; change != "" {
 				return fmt.Sprintf("%s mentions %s, for %s", name, w, change)
 			}
-			if len(s.layouts) > 0 && assertion.MatchString(w) {
-				return fmt.Sprintf("%s has %s", name, w)
-			}
 		}
 		if s.dependsOnLayout(tokens) {
-			return name + " has a structure by value"
+			return name + " depends on a layout"
 		}
 	}
 	return ""
-}
-
-// isLeaf tells whether a file is certainly the one that is included, and includes nothing
-// itself: as an object has it, that it is included once more changes nothing. For a header
-// of userspace it is not certain: another one of the same name may come first.
-func (s *search) isLeaf(i inclusion, source string) bool {
-	if strings.Contains(s.texts[source], "#include") || !strings.Contains(s.texts[source], "#ifndef") {
-		return false
-	}
-	name := i.name[1 : len(i.name)-1]
-	if i.name[0] == '"' {
-		return source == path.Join(path.Dir(i.header), name)
-	}
-	above, found := strings.CutSuffix(source, "include/"+name)
-	return found && (above == "" || path.Dir(path.Clean(above)) == "arch")
 }
 
 // foreign returns a function that tells what of the new items an object may lack: a word
