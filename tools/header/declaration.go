@@ -44,14 +44,17 @@ func classify(tokens []string) (kind, []string) {
 	if isRecord(tokens) {
 		return classifyRecord(tokens)
 	}
+	// A static function that is not inline, and not used, is complained of.
+	isStatic := slices.Contains(tokens, "static")
 	if isFunction(tokens) {
 		head := tokens[:slices.Index(tokens, "{")]
-		if names := called(head); names != nil && slices.Contains(head, "static") {
+		isInline := slices.ContainsFunc(head, func(t string) bool { return strings.Contains(t, "inline") })
+		if names := called(head); names != nil && isStatic && isInline {
 			return function, names
 		}
 		return other, nil
 	}
-	if tokens[len(tokens)-1] != ";" || slices.ContainsFunc(tokens, func(t string) bool { return t == "{" || t == "=" || t == "typedef" }) {
+	if isStatic || tokens[len(tokens)-1] != ";" || slices.ContainsFunc(tokens, func(t string) bool { return t == "{" || t == "=" || t == "typedef" }) {
 		return other, nil
 	}
 	var names []string
@@ -82,25 +85,40 @@ func called(head []string) []string {
 		case ")":
 			depth--
 		}
+		if depth == 0 && (t == "[" || t == ",") || t[0] == '#' {
+			return nil // a variable, several, or a condition in the middle
+		}
+		if depth == 0 && plain > 0 && isWord(t) && !strings.HasPrefix(t, "__") {
+			return nil
+		}
 		if depth != 1 || t != "(" {
 			continue
 		}
-		if i < 2 || !isWord(head[i-1]) || slices.Contains(notNames, head[i-1]) || i+1 < len(head) && head[i+1] == "*" {
+		if i < 2 || i+1 < len(head) && head[i+1] == "*" {
 			return nil
 		}
 		name, before := head[i-1], head[i-2]
+		if !isWord(name) || slices.Contains(notNames, name) || slices.Contains(statements, name) || before == "extern" {
+			return nil
+		}
 		names = append(names, name)
 		if strings.HasPrefix(name, "__") {
-			// It may be a mark behind a variable's name.
+			if strings.HasPrefix(before, "__") {
+				return nil
+			}
+			// It may be a mark, before the name or behind a variable's.
 			if isWord(before) && !slices.Contains(notNames, before) && !typeName.MatchString(before) {
 				names = append(names, before)
 			}
 			continue
 		}
 		// DECLARE_MACRO(name) declares what only the macro knows.
-		if plain++; plain > 1 || name == strings.ToUpper(name) || before == "extern" || before == "static" {
+		if plain++; plain > 1 || name == strings.ToUpper(name) || before == "static" {
 			return nil
 		}
+	}
+	if plain == 0 && len(names) > 1 {
+		return nil
 	}
 	return names
 }
@@ -187,7 +205,7 @@ func members(tokens []string) []member {
 		case "}":
 			depth--
 		}
-		if depth > 0 || t != ";" && i < len(inside)-1 {
+		if i < len(inside)-1 && (depth > 0 || t != ";") {
 			continue
 		}
 		words := inside[start : i+1]
@@ -205,4 +223,32 @@ func members(tokens []string) []member {
 		}
 	}
 	return list
+}
+
+// allMembers returns the members of a structure, and those of structures within it, each
+// of which is also one without its braces.
+func allMembers(tokens []string) []member {
+	var list []member
+	for _, m := range members(tokens) {
+		brace := slices.Index(m.words, "{")
+		if brace < 0 || m.words[0] == "enum" {
+			list = append(list, m)
+			continue
+		}
+		for _, inner := range allMembers(m.words) {
+			list = append(list, member{inner.words, slices.Concat(m.under, inner.under)})
+		}
+		_, tail := body(m.words)
+		list = append(list, member{slices.Concat(m.words[:brace], tail), m.under})
+	}
+	return list
+}
+
+// nested returns the words of a member that has braces of its own: tags, enumerators and
+// members are among them.
+func nested(words []string) []string {
+	if !slices.Contains(words, "{") {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !isWord(w) || slices.Contains(notNames, w) || typeName.MatchString(w) })
 }

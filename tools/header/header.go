@@ -12,11 +12,13 @@
 // understand the change: if a condition, the order of macros, or something else than a
 // macro, a function, a variable or a structure differs. Of a structure whose members
 // differ, those objects are affected that mention one of these, have the structure by
-// value, or assert something. Not seen are a frame that becomes too large because a
-// structure does, an assertion in another header that doesn't name the structure, an
-// assignment to a structure with a member that is const now, and a name that a macro of
-// a header puts together of nothing but its arguments. So the last one of several trees
-// is to be compiled as a whole.
+// value, or assert something about a size.
+//
+// Not seen are a frame that becomes too large because a structure does, a member that is
+// const now, declarations that change places, what an object lacks only because it
+// includes headers in another order, and a name that a macro of a header puts together of
+// nothing but its arguments. So the last one of several trees is to be compiled as a
+// whole.
 package header
 
 import (
@@ -28,6 +30,9 @@ import (
 	"slices"
 	"strings"
 )
+
+// Version is raised when other objects are affected by the same change.
+const Version = "1"
 
 // Change is a header before and after; nil where there is none.
 type Change struct{ Before, After []byte }
@@ -48,8 +53,10 @@ func Is(name string) bool { return path.Ext(name) == ".h" }
 // wrong in the header itself shows there.
 func Affected(objects []Object, changes map[string]Change, read func(name string) ([]byte, error)) (map[string]string, error) {
 	s := &search{
-		changes: changes, texts: make(map[string]string), gone: make(map[string]bool), items: make(map[string][]item),
-		names: make(map[string]string), fresh: make(map[string]bool), layouts: make(map[string]bool), whole: make(map[string]string),
+		changes: changes, texts: make(map[string]string), missing: make(map[string]bool), items: make(map[string][]item),
+		names: make(map[string]string), fresh: make(map[string]bool), dropped: make(map[string]bool), layouts: make(map[string]bool),
+		came: make(map[string]string), whole: make(map[string]string), touched: make(map[string]bool),
+		words: make(map[string]bool), makesNames: make(map[string]bool),
 	}
 	for _, o := range objects {
 		if slices.ContainsFunc(o.Sources, func(source string) bool { _, changed := changes[source]; return changed }) {
@@ -76,23 +83,25 @@ type search struct {
 	objects []Object // that include a header that has changed
 	changes map[string]Change
 	texts   map[string]string // of the files
-	gone    map[string]bool   // files that are recorded, and do not exist any more
+	missing map[string]bool   // files that are recorded, and do not exist any more
 	items   map[string][]item // of headers, once they are needed
 
 	// names are those that mean something else now, with the change that they come
 	// from. layouts are structures whose members have moved.
 	names    map[string]string
 	fresh    map[string]bool // names that the header did not have: macros make none of them
+	dropped  map[string]bool // names that the header does not have any more
 	layouts  map[string]bool
 	grown    bool              // there are more of either
 	included []inclusion       // that a header has now and did not have before
 	lost     []inclusion       // that it had before
-	came     []string          // words of what a header has now and did not have before
+	came     map[string]string // words that a header has now and did not have before, with the header
 	whole    map[string]string // headers whose users are all affected, with the reason
+	touched  map[string]bool   // headers that have a name: one of their users is affected
 
-	fragments []string        // words that macros make names of
-	words     map[string]bool // that are anywhere
-	pasted    map[string]bool // files that make names of words of their own
+	words      map[string]bool // of all files
+	fragments  []string        // those that macros make names of
+	makesNames map[string]bool // files that make names of whatever words
 }
 
 // inclusion is an #include of a header.
@@ -102,7 +111,7 @@ type inclusion struct{ name, header string }
 // itself: as an object has it, that it is included once more changes nothing. For a header
 // of userspace it is not certain: another one of the same name may come first.
 func (i inclusion) isLeaf(source, text string) bool {
-	if strings.Contains(text, "#include") || !strings.Contains(text, "#ifndef") {
+	if anyInclude.MatchString(text) || !strings.Contains(text, "#ifndef") {
 		return false
 	}
 	name := i.name[1 : len(i.name)-1]
@@ -119,7 +128,7 @@ func (s *search) load(name string, read func(name string) ([]byte, error)) error
 	}
 	text, err := read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		s.gone[name], err = true, nil
+		s.missing[name], err = true, nil
 	}
 	if err != nil {
 		return fmt.Errorf("find what a header affects: %w", err)
@@ -148,9 +157,16 @@ func (s *search) compare(header string, c Change) {
 		}
 	}
 	known := wordsOf(string(c.Before))
+	for _, i := range gone {
+		for _, name := range i.names {
+			s.dropped[name] = s.dropped[name] || i.kind != include && !slices.ContainsFunc(after, func(a item) bool { return slices.Contains(a.names, name) })
+		}
+	}
 	for _, i := range came {
-		if i.kind != define && i.kind != include {
-			s.came = append(s.came, slices.DeleteFunc(slices.Clone(i.words), func(w string) bool { return known[w] })...)
+		for _, w := range i.words {
+			if isWord(w) && !known[w] && i.kind != include {
+				s.came[w] = header
+			}
 		}
 		switch {
 		case i.kind == include && !slices.ContainsFunc(before, func(b item) bool { return b.kind == include && b.names[0] == i.names[0] }):
@@ -166,6 +182,11 @@ func (s *search) compare(header string, c Change) {
 	}
 	for _, i := range records {
 		s.differs(header, i)
+	}
+	for _, i := range after {
+		for _, name := range i.names {
+			delete(s.came, name) // it declares that itself
+		}
 	}
 }
 
@@ -245,6 +266,7 @@ func (s *search) compareMembers(before, after item) bool {
 		}
 		name := declared(m.words)
 		if name == nil {
+			s.add(nested(m.words), "in "+after.names[0])
 			return false
 		}
 		// What nothing could mention so far, nothing does that has not changed itself.

@@ -42,6 +42,7 @@ var (
 	// none, strings.
 	commentOrText = regexp.MustCompile(`"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*(?s:.*?)\*/`)
 	includedFile  = regexp.MustCompile(`^\s*#\s*include\s*([<"][^>"]+[>"])`)
+	anyInclude    = regexp.MustCompile(`#\s*include\b`)
 	defineCall    = regexp.MustCompile(`^\s*#\s*define\s+\w+\(`)
 )
 

@@ -11,6 +11,8 @@ import (
 // TestNotMissed has an object each that a simpler comparison of headers would miss.
 func TestNotMissed(t *testing.T) {
 	const getS = "static inline int chk(void)\n{\n\tBUILD_BUG_ON(sizeof(struct u) != 8);\n}\n"
+	// base has the words that all headers have, so that no object lacks one.
+	const base = "static inline bool char const double int long return sizeof struct typedef unsigned void BUILD_BUG_ON\n"
 	for name, c := range map[string]struct {
 		before, after string            // of h.h
 		user          string            // what u.c has
@@ -69,11 +71,45 @@ func TestNotMissed(t *testing.T) {
 			before: "struct s {\n\tint a;\n};", after: "struct s {\n\tint n;\n\tint a;\n};", user: "int q = chk();", others: map[string]string{"o.h": "struct u {\n\tstruct s m;\n};\n" + getS}},
 		"a size that is a macro": {
 			before: "struct s {\n\tint a;\n};", after: "struct s {\n\tint n;\n\tint a;\n};", user: "int q[CNT] = { 1, 2 };", others: map[string]string{"o.h": "#define CNT (16 / sizeof(struct s))\n"}},
+		"a caller in another header": {
+			before: "int kick(int);", after: "int kick(void);", user: "int q;", others: map[string]string{"o.h": "static inline int z(void)\n{\n\treturn kick(1);\n}\n"}},
+		"a declaration that others have": {
+			before: "struct d;\nint z(struct d *p);", after: "int z(struct d *p);", user: "int q;"},
+		"what a macro asks for": {
+			before: "#define CALL() old()", after: "#define CALL() dep()", user: "int q;"},
+		"an include with a blank": {
+			before: "", after: "#include \"k.h\"", user: "int q;", others: map[string]string{"k.h": "#ifndef K\n# include \"m.h\"\n#endif\n"}},
+		"an include that comes earlier": {
+			before: "#ifdef HAVE_X\nlong z(void);\n#else\nint z(void);\n#endif\n", after: "#include \"k.h\"\n#ifdef HAVE_X\nlong z(void);\n#else\nint z(void);\n#endif\n",
+			user: "int (*q)(void) = z;", others: map[string]string{"k.h": "#ifndef K\n#define HAVE_X\n#endif\n"}},
+		"a function that is not inline": {before: "", after: "static int f(void)\n{\n\treturn 1;\n}\n", user: "int q;"},
+		"an array with a mark":          {before: "extern int foo[4] __aligned(8);", after: "extern char foo[4] __aligned(8);", user: "int *q = foo;"},
+		"two marks":                     {before: "extern int foo __read_mostly __aligned(8);", after: "extern char foo __read_mostly __aligned(8);", user: "int *q = &foo;"},
+		"a mark before the type":        {before: "extern __aligned(8) int foo;", after: "extern __aligned(8) char foo;", user: "int *q = &foo;"},
+		"a macro with underscores":      {before: "extern __DECLARE(foo);", after: "extern __DECLARE(bar);", user: "int *q = &foo;"},
+		"a register":                    {before: "register unsigned long sp asm(\"a\");", after: "register unsigned long sp asm(\"b\");", user: "int q = sp;"},
+		"two declarations":              {before: "extern int f(int), bar;", after: "extern int f(int), *bar;", user: "int *q = &bar;"},
+		"an enumerator in a structure":  {before: "struct s {\n\tenum { FP_FREE, FP_X } owner;\n};", after: "struct s {\n\tenum { FP_NONE, FP_X } owner;\n};", user: "int q = FP_FREE;"},
+		"a structure in another":        {before: "struct s {\n\tstruct in { int z; } m;\n};", after: "struct s {\n\tstruct in { char *z; } m;\n};", user: "int f(struct in *p) { return p->z; }"},
+		"parameters alone, among others": {
+			before: "struct s {\n\tint cr0_wp;\n};\n", after: "struct s {\n\tchar *cr0_wp;\n};\n", user: "#define F(r, n) int is_##r##_##n(struct s *p) { return p->r##_##n; }\nF(cr0, wp)"},
+		"a fragment in the middle": {
+			before: "#define CALL(a, b) a##_mid_##b()\nint kick_mid_all(void);", after: "#define CALL(a, b) a##_mid_##b()\nlong kick_mid_all(void);", user: "int q = CALL(kick, all);"},
+		"a fragment before a number": {
+			before: "#define GPR(p, n) ((p)->gpr##n)\nstruct s {\n\tint gpr4;\n};", after: "#define GPR(p, n) ((p)->gpr##n)\nstruct s {\n\tchar *gpr4;\n};", user: "int q = GPR(p, 4);"},
+		"a type with const": {
+			before: "#define __t int", after: "#define __t char *", user: "int q = p->__bar;", others: map[string]string{"o.h": "struct s {\n\tconst __t __bar;\n};\n"}},
+		"a mark of a structure": {
+			before: "#define __kpacked __packed", after: "#define __kpacked", user: "BUILD_BUG_ON(sizeof(struct s) != 9);", others: map[string]string{"o.h": "struct s {\n\tint a;\n} __kpacked;\n"}},
+		"a structure behind a pointer": {
+			before: "struct s {\n\tint a;\n};", after: "struct s {\n\tint n;\n\tint a;\n};", user: "struct s *p, q = { 1, 2 };"},
+		"branches in a prototype": {
+			before: "#ifdef A\nint foo(int a,\n#else\nint foo(long a,\n#endif\n\tint b);\nint bar(int);", after: "#ifdef A\nint foo(int a,\n#else\nint foo(long a,\n#endif\n\tint b);\nint bar(long);", user: "int q = bar(1);"},
 		"a file that is gone": {before: "int e(void);\n", after: "int e(void);\nint f(void);\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := map[string]string{"h.h": c.after, "d/a.c": "int a;\n", "dep.h": "int dep(void);\n"}
-			sources := []string{"d/u.c", "h.h"}
+			files := map[string]string{"h.h": c.after, "d/a.c": "int a;\n", "dep.h": "int dep(void);\n", "base.h": base}
+			sources := []string{"d/u.c", "h.h", "base.h"}
 			if c.user != "" {
 				files["d/u.c"] = c.user
 			}
@@ -81,7 +117,7 @@ func TestNotMissed(t *testing.T) {
 				files[other] = text
 				sources = append(sources, other)
 			}
-			objects := []Object{{"d/a.o", []string{"d/a.c", "h.h", "dep.h"}}, {"d/u.o", sources}}
+			objects := []Object{{"d/a.o", []string{"d/a.c", "dep.h", "h.h", "base.h"}}, {"d/u.o", sources}}
 			found, err := Affected(objects, map[string]Change{"h.h": {[]byte(c.before), []byte(c.after)}}, func(name string) ([]byte, error) {
 				if text, ok := files[name]; ok {
 					return []byte(text), nil

@@ -18,109 +18,6 @@ var assertion = regexp.MustCompile(`^(?:BUILD_BUG\w*|_?[Ss]tatic_assert|compilet
 // ofMember are macros that depend on the type of a member, not on where it is.
 var ofMember = []string{"container_of", "container_of_const", "sizeof_field", "typeof_member"}
 
-var (
-	pasting    = regexp.MustCompile(`(\w+)\s*##|##\s*(\w+)`)
-	pastedCall = regexp.MustCompile(`\b\w*(?:CONCAT|PASTE)\w*\(([^()]*)`)
-	macroHead  = regexp.MustCompile(`^\s*#\s*define\s+\w+(?:\(([^)]*)\))?`)
-)
-
-// findFragments finds the words of which ## makes names: those that stand beside it and
-// are no parameter, and the arguments of macros that are there for that. A file that is
-// compiled and makes names of its macros' parameters alone is affected by anything.
-func (s *search) findFragments() {
-	s.pasted = make(map[string]bool)
-	found := make(map[string]bool)
-	for name, text := range s.texts {
-		if !strings.Contains(text, "##") && !strings.Contains(text, "CONCAT") && !strings.Contains(text, "PASTE") {
-			continue
-		}
-		for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
-			for _, call := range pastedCall.FindAllStringSubmatch(line, -1) {
-				eachWord(call[1], func(w string) bool { found[w] = true; return true })
-			}
-			if !strings.Contains(line, "##") {
-				continue
-			}
-			var params []string
-			if head := macroHead.FindStringSubmatch(line); head != nil {
-				eachWord(head[1], func(w string) bool { params = append(params, w); return true })
-			}
-			own := false
-			for _, m := range pasting.FindAllStringSubmatch(line, -1) {
-				w := m[1] + m[2]
-				if !slices.Contains(params, w) && strings.Trim(w, "_") != "" {
-					found[w], own = true, true
-				}
-			}
-			if !own && !Is(name) {
-				s.pasted[name] = true
-			}
-		}
-	}
-	delete(found, "")
-	for w := range found {
-		if strings.Trim(w, "_") != "" {
-			s.fragments = append(s.fragments, w)
-		}
-	}
-	s.words = make(map[string]bool)
-	for _, text := range s.texts {
-		eachWord(text, func(w string) bool { s.words[w] = true; return true })
-	}
-}
-
-// partsOf returns the fragments of which macros may make a name: those that it begins or
-// ends with, if what remains, but for another one, is a word that there is.
-func (s *search) partsOf(name string) []string {
-	var parts []string
-	for _, f := range s.fragments {
-		rest, isStart := strings.CutPrefix(name, f)
-		if isStart && rest != "" && s.isArgument(rest, strings.CutSuffix) {
-			parts = append(parts, f)
-		}
-		rest, isEnd := strings.CutSuffix(name, f)
-		if isEnd && rest != "" && s.isArgument(rest, strings.CutPrefix) {
-			parts = append(parts, f)
-		}
-	}
-	return parts
-}
-
-// isArgument tells whether a text is a word that there is, once a fragment is cut off.
-func (s *search) isArgument(text string, cut func(text, fragment string) (string, bool)) bool {
-	return s.words[text] || slices.ContainsFunc(s.fragments, func(f string) bool {
-		rest, found := cut(text, f)
-		return found && s.words[rest]
-	})
-}
-
-// eachWord calls f with the words of a text, until it returns false.
-func eachWord(text string, f func(w string) bool) {
-	for at := 0; at < len(text); {
-		if !wordByte(text[at]) {
-			at++
-			continue
-		}
-		start := at
-		for at < len(text) && wordByte(text[at]) {
-			at++
-		}
-		if !f(text[start:at]) {
-			return
-		}
-	}
-}
-
-func wordsOf(text string) map[string]bool {
-	all := make(map[string]bool)
-	eachWord(text, func(w string) bool { all[w] = true; return true })
-	return all
-}
-
-func wordByte(c byte) bool {
-	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
 // mentions returns the first word of a text that f is true of, "" if there is none.
 func mentions(text string, f func(w string) bool) (found string) {
 	eachWord(text, func(w string) bool {
@@ -167,15 +64,19 @@ func (s *search) spreadTo(header string) {
 		switch {
 		case i.kind == include:
 		case i.kind == record && i.words[0] != "enum":
-			s.spreadToMembers(i)
+			s.spreadToMembers(header, i)
 		default:
 			reason := s.first(i.words)
 			if reason == "" && s.dependsOnLayout(i.words) {
 				reason = "a layout"
 			}
-			if reason != "" && (i.kind == other || i.kind == condition) {
+			if reason == "" {
+				continue
+			}
+			s.touched[header] = true
+			if i.kind == other || i.kind == condition || slices.ContainsFunc(i.words, func(w string) bool { return s.dropped[w] && !slices.Contains(i.names, w) }) {
 				s.whole[header] = fmt.Sprintf("%s mentions %s", header, reason)
-			} else if reason != "" {
+			} else {
 				s.add(i.names, reason)
 			}
 		}
@@ -213,7 +114,7 @@ func (s *search) dependsOnLayout(tokens []string) bool {
 			calls = append(calls, tokens[max(i-1, 0)])
 		case t == ")":
 			calls = calls[:max(len(calls)-1, 0)]
-		case s.layouts[t] && i > 0 && (tokens[i-1] == "struct" || tokens[i-1] == "union") && i+1 < len(tokens) && tokens[i+1] != "*":
+		case s.layouts[t] && i > 0 && (tokens[i-1] == "struct" || tokens[i-1] == "union") && isByValue(tokens[i+1:], len(calls) > 0):
 			if len(calls) == 0 || !slices.Contains(ofMember, calls[len(calls)-1]) {
 				return true
 			}
@@ -222,6 +123,19 @@ func (s *search) dependsOnLayout(tokens []string) bool {
 		}
 	}
 	return false
+}
+
+// isByValue tells whether what follows the name of a structure makes it more than a
+// pointer's type. Outside of parentheses other names may follow that of a pointer.
+func isByValue(tokens []string, within bool) bool {
+	if len(tokens) == 0 || tokens[0] != "*" {
+		return len(tokens) > 0
+	}
+	if within {
+		return false
+	}
+	end := slices.IndexFunc(tokens, func(t string) bool { return slices.Contains([]string{";", "=", "(", ")", "{"}, t) })
+	return end > 0 && slices.Contains(tokens[:end], ",")
 }
 
 // asksForSize tells whether the arguments of an assertion have the size of an expression,
@@ -247,25 +161,36 @@ func asksForSize(tokens []string) bool {
 
 // spreadToMembers adds the names of the members of a structure that mention a name. A
 // member of the same name as another that differs does not.
-func (s *search) spreadToMembers(i item) {
-	if s.names[i.names[0]] != "" {
-		return // whoever can mention them is affected already
+func (s *search) spreadToMembers(header string, i item) {
+	_, tail := body(i.words)
+	if reason := s.first(tail); reason != "" {
+		s.add(i.names, reason)
+		s.addLayout(i.names[0])
 	}
-	for _, m := range members(i.words) {
+	if s.names[i.names[0]] != "" {
+		s.touched[header] = true
+		return // whoever can mention its members is affected already
+	}
+	for _, m := range allMembers(i.words) {
 		name := declared(m.words)
-		types := slices.DeleteFunc(slices.Clone(m.words), func(w string) bool { return slices.Contains(name, w) })
-		reason := s.first(slices.Concat(types, m.under))
+		types := m.words
+		if len(name) == 1 {
+			types = slices.DeleteFunc(slices.Clone(m.words), func(w string) bool { return w == name[0] })
+		}
 		if s.dependsOnLayout(m.words) {
 			s.addLayout(i.names[0])
 		}
-		switch {
-		case reason == "":
-		case name == nil:
-			s.add(i.names, reason)
-		default:
-			s.add(name, "a member of "+i.names[0])
-			s.addLayout(i.names[0])
+		reason := s.first(slices.Concat(types, m.under))
+		if reason == "" {
+			continue
 		}
+		s.touched[header] = true
+		if name == nil {
+			s.add(slices.Concat(i.names, nested(m.words)), reason)
+			return
+		}
+		s.add(name, "a member of "+i.names[0])
+		s.addLayout(i.names[0])
 	}
 }
 
@@ -279,7 +204,10 @@ func (s *search) affected() map[string]string {
 			all[o.Name] = reason
 		}
 	}
-	for _, header := range slices.Sorted(maps.Keys(s.changes)) {
+	for header := range s.changes {
+		s.touched[header] = true
+	}
+	for _, header := range slices.Sorted(maps.Keys(s.touched)) {
 		users := make(map[string]string) // the first one of each group that is not affected
 		served := make(map[string]bool)  // groups one of which is
 		for _, o := range s.objects {
@@ -315,7 +243,8 @@ func groupOf(o Object) string {
 // reason returns why an object is affected, "" if it is not.
 func (s *search) reason(o Object) string {
 	for _, i := range s.included {
-		if !slices.ContainsFunc(o.Sources, func(source string) bool { return i.isLeaf(source, s.texts[source]) }) {
+		at := slices.IndexFunc(o.Sources, func(source string) bool { return i.isLeaf(source, s.texts[source]) })
+		if at < 0 || at > slices.Index(o.Sources, i.header) {
 			return "includes " + i.name + " now"
 		}
 	}
@@ -327,8 +256,8 @@ func (s *search) reason(o Object) string {
 		}
 	}
 	for _, source := range o.Sources {
-		if s.gone[source] {
-			return source + " is gone"
+		if s.missing[source] {
+			return source + " is missing"
 		}
 		if reason := s.whole[source]; reason != "" {
 			return reason
@@ -339,7 +268,7 @@ func (s *search) reason(o Object) string {
 			continue
 		}
 		name := path.Base(source)
-		if s.pasted[source] && len(s.names) > 0 {
+		if s.makesNames[source] && len(s.names) > 0 {
 			return name + " makes names of words"
 		}
 		tokens := allWords(s.texts[source])
@@ -356,33 +285,29 @@ func (s *search) reason(o Object) string {
 }
 
 // foreign returns a function that tells what of the new items an object may lack: a word
-// that headers of other objects have and none of its own has.
+// that another header of other objects has, and none of its own has.
 func (s *search) foreign() func(o Object) string {
-	came := make(map[string]bool)
-	for _, w := range s.came {
-		came[w] = isWord(w)
-	}
 	has := make(map[string]map[string]bool) // words by file
 	anywhere := make(map[string]bool)
 	for name, text := range s.texts {
-		if _, changed := s.changes[name]; changed || !Is(name) {
+		if !Is(name) {
 			continue
 		}
 		has[name] = make(map[string]bool)
 		eachWord(text, func(w string) bool {
-			if came[w] {
+			if header := s.came[w]; header != "" && header != name {
 				has[name][w], anywhere[w] = true, true
 			}
 			return true
 		})
 	}
 	return func(o Object) string {
-		own := make(map[string]bool)
+		found := make(map[string]bool)
 		for _, source := range o.Sources {
-			maps.Copy(own, has[source])
+			maps.Copy(found, has[source])
 		}
 		for _, w := range slices.Sorted(maps.Keys(anywhere)) {
-			if !own[w] {
+			if !found[w] && slices.Contains(o.Sources, s.came[w]) {
 				return "lacks " + w
 			}
 		}
