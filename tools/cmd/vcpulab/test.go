@@ -49,7 +49,7 @@ const testSilence = time.Hour
 // slowest are the packages whose tests take longest. They are begun first, so that
 // none of them is left at the end with a processor that has nothing to do.
 var slowest = []string{
-	"./tools/cmd/vcpulab", "./tools/bench", "./tools/kbuild", "./tools/vm", "./tools/verify", "./tools/selftest", "./tools/native", "./tools/series",
+	"./tools/selftest", "./tools/cmd/vcpulab", "./tools/bench", "./tools/kbuild", "./tools/vm", "./tools/verify", "./tools/native", "./tools/series",
 }
 
 // Run prints what failed and, last, how many tests passed and failed.
