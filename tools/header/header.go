@@ -107,9 +107,9 @@ type search struct {
 // inclusion is an #include of a header.
 type inclusion struct{ name, header string }
 
-// isLeaf tells whether a file with a text is certainly the one that is included, and includes nothing
-// itself: as an object has it, that it is included once more changes nothing. For a header
-// of userspace it is not certain: another one of the same name may come first.
+// isLeaf tells whether a file with a text is certainly the one that is included, and
+// includes nothing itself: for an object that has it before, once more changes nothing.
+// Of a header of userspace it is not certain: another one of the same name may come first.
 func (i inclusion) isLeaf(source, text string) bool {
 	if anyInclude.MatchString(text) || !strings.Contains(text, "#ifndef") {
 		return false
@@ -156,36 +156,47 @@ func (s *search) compare(header string, c Change) {
 			s.differs(header, i)
 		}
 	}
-	known := wordsOf(string(c.Before))
-	for _, i := range gone {
-		for _, name := range i.names {
-			s.dropped[name] = s.dropped[name] || i.kind != include && !slices.ContainsFunc(after, func(a item) bool { return slices.Contains(a.names, name) })
-		}
-	}
+	s.noteNames(header, gone, came, after, wordsOf(string(c.Before)))
 	for _, i := range came {
-		for _, w := range i.words {
-			if isWord(w) && !known[w] && i.kind != include {
-				s.came[w] = header
-			}
-		}
 		switch {
 		case i.kind == include && !slices.ContainsFunc(before, func(b item) bool { return b.kind == include && b.names[0] == i.names[0] }):
 			s.included = append(s.included, inclusion{i.names[0], header})
 		case i.kind == record && s.compareMembers(records[i.place()], i):
 			delete(records, i.place())
 		default:
-			if len(i.names) > 0 && !known[i.names[0]] {
-				s.fresh[i.names[0]] = true
-			}
 			s.differs(header, i)
 		}
 	}
 	for _, i := range records {
 		s.differs(header, i)
 	}
+}
+
+// noteNames notes which names a header declares no more, which ones it did not have, and
+// which words of others it has now. known are the words that it had.
+func (s *search) noteNames(header string, gone, came, after []item, known map[string]bool) {
+	declares := make(map[string]bool)
 	for _, i := range after {
 		for _, name := range i.names {
-			delete(s.came, name) // it declares that itself
+			declares[name] = true
+		}
+	}
+	for _, i := range gone {
+		for _, name := range i.names {
+			s.dropped[name] = s.dropped[name] || i.kind != include && !declares[name]
+		}
+	}
+	for _, i := range came {
+		if i.kind == include {
+			continue
+		}
+		for _, name := range i.names {
+			s.fresh[name] = s.fresh[name] || !known[name]
+		}
+		for _, w := range i.words {
+			if isWord(w) && !known[w] && !declares[w] {
+				s.came[w] = header
+			}
 		}
 	}
 }

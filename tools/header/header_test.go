@@ -191,3 +191,29 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// TestSplit checks that no token of a header is lost between its items.
+func TestSplit(t *testing.T) {
+	var got []string
+	for _, i := range split(host) {
+		for _, w := range i.words {
+			if w != "##" {
+				w = strings.TrimPrefix(w, "#") // of a line within a declaration
+			}
+			got = append(got, w)
+		}
+	}
+	// A line within a declaration ends with a semicolon.
+	count := func(list []string) map[string]int {
+		n := make(map[string]int)
+		for _, w := range list {
+			if w != ";" && w != "endif" && w != "with arguments" {
+				n[w]++
+			}
+		}
+		return n
+	}
+	if diff := cmp.Diff(count(allWords(host)), count(got)); diff != "" {
+		t.Error(diff)
+	}
+}
