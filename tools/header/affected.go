@@ -64,7 +64,7 @@ func (s *search) reason(o Object) string {
 			continue
 		}
 		at := slices.IndexFunc(o.Sources, func(source string) bool { return i.isLeaf(source, s.texts[source]) })
-		if at < 0 || at > slices.Index(o.Sources, i.header) {
+		if at < 0 || at > slices.Index(o.Sources, i.header) && s.conditionOn(i.header, o.Sources[at]) {
 			return "includes " + i.name + " now"
 		}
 	}
@@ -104,11 +104,23 @@ func (s *search) reason(o Object) string {
 	return ""
 }
 
+// conditionOn tells whether a header has a condition on what another one declares.
+func (s *search) conditionOn(header, other string) bool {
+	for _, declaration := range s.split(other) {
+		for _, i := range s.split(header) {
+			if i.kind == condition && slices.ContainsFunc(declaration.names, func(name string) bool { return slices.Contains(i.words, name) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // foreign returns a function that tells what of the new items an object may lack: a word
-// that another header of other objects has, and none of its own has.
+// that another header of other objects declares, and none of its own has.
 func (s *search) foreign() func(o Object) string {
 	has := make(map[string]map[string]bool) // words by file
-	anywhere := make(map[string]bool)
+	declared := make(map[string]bool)
 	for name, text := range s.texts {
 		if !Is(name) {
 			continue
@@ -116,18 +128,26 @@ func (s *search) foreign() func(o Object) string {
 		has[name] = make(map[string]bool)
 		eachWord(text, func(w string) bool {
 			if header := s.came[w]; header != "" && header != name {
-				has[name][w], anywhere[w] = true, true
+				has[name][w] = true
 			}
 			return true
 		})
+		if len(has[name]) == 0 {
+			continue
+		}
+		for _, i := range s.split(name) {
+			for _, n := range i.names {
+				declared[n] = declared[n] || has[name][n]
+			}
+		}
 	}
 	return func(o Object) string {
 		found := make(map[string]bool)
 		for _, source := range o.Sources {
 			maps.Copy(found, has[source])
 		}
-		for _, w := range slices.Sorted(maps.Keys(anywhere)) {
-			if !found[w] && slices.Contains(o.Sources, s.came[w]) {
+		for w, is := range declared {
+			if is && !found[w] && slices.Contains(o.Sources, s.came[w]) {
 				return "lacks " + w
 			}
 		}
