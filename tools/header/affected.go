@@ -69,9 +69,7 @@ func (s *search) reason(o Object) string {
 		}
 	}
 	for _, i := range s.lost {
-		if slices.Contains(o.Sources, i.header) && !slices.ContainsFunc(o.Sources, func(source string) bool {
-			return source != i.header && strings.Contains(s.texts[source], "#include "+i.name)
-		}) {
+		if slices.Contains(o.Sources, i.header) && !slices.ContainsFunc(o.Sources, func(source string) bool { return source != i.header && s.includes(source, i.name) }) {
 			return "includes no " + i.name + " any more"
 		}
 	}
@@ -104,6 +102,14 @@ func (s *search) reason(o Object) string {
 	return ""
 }
 
+// includes tells whether a file has an #include under no condition but that which keeps
+// it from being read twice.
+func (s *search) includes(source, name string) bool {
+	return strings.Contains(s.texts[source], name) && slices.ContainsFunc(s.split(source), func(i item) bool {
+		return i.kind == include && i.names[0] == name && !strings.Contains(i.under, "\n")
+	})
+}
+
 // conditionOn tells whether a header has a condition on what another one declares.
 func (s *search) conditionOn(header, other string) bool {
 	for _, declaration := range s.split(other) {
@@ -120,7 +126,7 @@ func (s *search) conditionOn(header, other string) bool {
 // that another header of other objects declares, and none of its own has.
 func (s *search) foreign() func(o Object) string {
 	has := make(map[string]map[string]bool) // words by file
-	declared := make(map[string]bool)
+	offered := make(map[string]bool)        // words that another header declares
 	for name, text := range s.texts {
 		if !Is(name) {
 			continue
@@ -137,7 +143,7 @@ func (s *search) foreign() func(o Object) string {
 		}
 		for _, i := range s.split(name) {
 			for _, n := range i.names {
-				declared[n] = declared[n] || has[name][n]
+				offered[n] = offered[n] || has[name][n]
 			}
 		}
 	}
@@ -146,7 +152,7 @@ func (s *search) foreign() func(o Object) string {
 		for _, source := range o.Sources {
 			maps.Copy(found, has[source])
 		}
-		for w, is := range declared {
+		for w, is := range offered {
 			if is && !found[w] && slices.Contains(o.Sources, s.came[w]) {
 				return "lacks " + w
 			}

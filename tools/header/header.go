@@ -32,7 +32,7 @@ import (
 )
 
 // Version is raised when other objects are affected by the same change.
-const Version = "1"
+const Version = "2"
 
 // Change is a header before and after; nil where there is none.
 type Change struct{ Before, After []byte }

@@ -82,6 +82,8 @@ func TestNotMissed(t *testing.T) {
 		"an include that comes earlier": {
 			before: "#ifdef HAVE_X\nlong z(void);\n#else\nint z(void);\n#endif\n", after: "#include \"k.h\"\n#ifdef HAVE_X\nlong z(void);\n#else\nint z(void);\n#endif\n",
 			user: "int (*q)(void) = z;", others: map[string]string{"k.h": "#ifndef K\n#define HAVE_X\n#endif\n"}},
+		"an include that others have under a condition": {
+			before: "#include <x.h>", after: "", user: "int q;", others: map[string]string{"o.h": "#ifndef O\n#ifdef C\n#include <x.h>\n#endif\n#endif\n"}},
 		"a function that is not inline": {before: "", after: "static int f(void)\n{\n\treturn 1;\n}\n", user: "int q;"},
 		"an array with a mark":          {before: "extern int foo[4] __aligned(8);", after: "extern char foo[4] __aligned(8);", user: "int *q = foo;"},
 		"two marks":                     {before: "extern int foo __read_mostly __aligned(8);", after: "extern char foo __read_mostly __aligned(8);", user: "int *q = &foo;"},

@@ -15,13 +15,11 @@ var assertion = regexp.MustCompile(`^(?:BUILD_BUG\w*|_?[Ss]tatic_assert|compilet
 // ofMember are macros that depend on the type of a member, not on where it is.
 var ofMember = []string{"container_of", "container_of_const", "sizeof_field", "typeof_member"}
 
-// mentions returns the first word of a text that f is true of, "" if there is none.
-func mentions(text string, f func(w string) bool) (found string) {
+// anyWord tells whether f is true of a word of a text.
+func anyWord(text string, f func(w string) bool) (found bool) {
 	eachWord(text, func(w string) bool {
-		if f(w) {
-			found = w
-		}
-		return found == ""
+		found = f(w)
+		return !found
 	})
 	return found
 }
@@ -54,7 +52,7 @@ func (s *search) spread() {
 
 // spreadTo adds the names of the items of a header that mention one.
 func (s *search) spreadTo(header string) {
-	if s.whole[header] != "" || mentions(s.texts[header], func(w string) bool { return s.names[w] != "" || s.layouts[w] }) == "" {
+	if s.whole[header] != "" || !anyWord(s.texts[header], func(w string) bool { return s.names[w] != "" || s.layouts[w] }) {
 		return
 	}
 	for _, i := range s.split(header) {
@@ -166,7 +164,7 @@ func (s *search) spreadToMembers(header string, i item) {
 	}
 	if s.names[i.names[0]] != "" {
 		s.touched[header] = true
-		return // whoever can mention its members is affected already
+		return // what can mention its members is affected already
 	}
 	for _, m := range allMembers(i.words) {
 		name := declared(m.words)

@@ -163,9 +163,9 @@ func (o *objectBuild) fill(ctx context.Context, a *area, m *makeRun, tmp string)
 	}
 	spare := a.unspare
 	if o.spec.Spare {
-		spare = a.spare
+		spare = func() error { return a.spare(o.directories()) }
 	}
-	if err := spare(o.directories()); err != nil {
+	if err := spare(); err != nil {
 		return fmt.Errorf("%s: %w", o.doing(), err)
 	}
 	m.said = &targetWarnings{dir: a.src, made: make(map[string][]Warning)}

@@ -211,7 +211,7 @@ func TestObjectsSpared(t *testing.T) {
 		made int
 	}
 	ofA := k.tree(t, "of-a", changed("int of_a(void)", "int of_a()"))
-	nobody := k.tree(t, "nobody", changed("int of_a(void);", "int of_a(void); int of_nobody(void);"))
+	unused := k.tree(t, "unused", changed("int of_a(void);", "int of_a(void); int of_none_yet(void);"))
 	noted := k.tree(t, "noted", changed("int get(int i);", "int get(int i); /* noted */"))
 	for _, s := range []step{
 		{"what one mentions", ofA, 2}, // and one of the other directory
@@ -220,7 +220,7 @@ func TestObjectsSpared(t *testing.T) {
 		{"a file and a header", k.tree(t, "file", files{header: k.content[header] + "int of_file(void);\n", "virt/kvm/c.c": k.content["virt/kvm/c.c"] + "\n"}), 3},
 		{"a failure", k.tree(t, "bad", changed("int of_a(void)", "none of_a(void)")), 0},
 		{"after a failure", k.tree(t, "good", changed("int of_a(void);", "int of_a(void); int of_none(void);")), 3},
-		{"nobody", nobody, 2},
+		{"what none mentions", unused, 2},
 	} {
 		found, err := k.b.Objects(t.Context(), s.name, s.tree, k.spec)
 		if s.made == 0 {
@@ -239,11 +239,11 @@ func TestObjectsSpared(t *testing.T) {
 
 	// What was spared is made when all is asked for, and once.
 	k.spec.Spare = false
-	if found := k.compile(t, nobody); found.Cached || found.Made != 1 || found.All != 3 {
+	if found := k.compile(t, unused); found.Cached || found.Made != 1 || found.All != 3 {
 		t.Errorf("all: expected the other one to be made, found %+v", found)
 	}
 	k.spec.Spare = true
-	if found := k.compile(t, nobody); !found.Cached || found.Made != 1 {
+	if found := k.compile(t, unused); !found.Cached || found.Made != 1 {
 		t.Errorf("all, again: expected what is known, found %+v", found)
 	}
 	if found := k.compile(t, noted); !found.Cached {

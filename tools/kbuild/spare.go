@@ -100,7 +100,7 @@ func (a *area) newerThan(o header.Object, changes map[string]header.Change, time
 }
 
 // unspare has make compile what it was kept from compiling.
-func (a *area) unspare([]string) error {
+func (a *area) unspare() error {
 	spared := a.state.Spared
 	if err := a.setTimes(spared, time.Unix(0, 0)); err != nil {
 		return err

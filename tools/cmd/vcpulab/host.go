@@ -49,7 +49,8 @@ func (c installCmd) Run(ctx context.Context, l *lab, list *host.List) error {
 			}
 		}
 	}
-	// Of apt, only some waits for another one.
+	// apt waits for another one to end only where it installs, not where it updates
+	// its lists.
 	unlock, err := l.cache.Lock(ctx, "install", "packages")
 	if err != nil {
 		return err
