@@ -197,7 +197,7 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 		return nil, err
 	}
 	defer os.RemoveAll(o.KeepDir)
-	for try := 1; ; try++ {
+	run := func() (*observation, error) {
 		results, err := selftest.Run(ctx, c.Cache, kernel, o)
 		if fault, ok := errors.AsType[*vm.Fault](err); ok && !fault.Infrastructure() {
 			return &observation{Findings: []Complaint{{"boot", fault.Error()}}, Details: fault.Error()}, nil
@@ -205,11 +205,23 @@ func (c selftestCheck) inspect(ctx context.Context, s *Specimen, p pair) (_ *obs
 		if err != nil {
 			return nil, err
 		}
-		found, err := c.found(results)
-		if err != nil || s.Mutant == nil || try >= c.guests.Tries || s.Mutant.finds(found.beyond(nil, c.k.Test)) >= 0 {
+		return c.found(results)
+	}
+	if s.Mutant == nil {
+		return run()
+	}
+	return c.runUntil(s, run)
+}
+
+// runUntil runs a test until it finds a mutant's fault, as often as the guests allow, and
+// returns what the last run found.
+func (c selftestCheck) runUntil(s *Specimen, run func() (*observation, error)) (*observation, error) {
+	for try := 1; ; try++ {
+		found, err := run()
+		if err != nil || s.Mutant.finds(found.beyond(nil, c.k.Test)) >= 0 || try >= c.guests.Tries {
 			return found, err
 		}
-		c.Log.Printf("%s: %s found nothing, it is tried again", s.Name, c.k)
+		c.Log.Printf("%s: %s found nothing, it is tried again (%d of %d)", s.Name, c.k, try+1, c.guests.Tries)
 	}
 }
 

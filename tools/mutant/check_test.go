@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -157,5 +158,42 @@ func TestSources(t *testing.T) {
 		if get() == before {
 			t.Errorf("%s makes no difference", name)
 		}
+	}
+}
+
+// TestRunUntil: KCSAN looks at a sample of what is read and written, so a test may run
+// again on a mutant until it finds its fault, and no longer.
+func TestRunUntil(t *testing.T) {
+	race := observation{Splats: []vm.Splat{{Title: "KCSAN: data-race in kvm_get_vcpu"}}}
+	other := observation{Findings: []Complaint{{"kvm_page_table_test", "fail: exit status 1"}}}
+	failed := errors.New("QEMU is not there")
+	for name, test := range map[string]struct {
+		tries int
+		runs  []observation // what each run of the test would find
+		err   error         // of all of them
+		want  int           // how many take place
+	}{
+		"found at once":          {tries: 3, runs: []observation{race, {}, {}}, want: 1},
+		"found by the last":      {tries: 3, runs: []observation{{}, {}, race}, want: 3},
+		"not found":              {tries: 3, runs: []observation{{}, {}, {}, race}, want: 3},
+		"something else":         {tries: 2, runs: []observation{other, race}, want: 2},
+		"not a matter of chance": {runs: []observation{{}, race}, want: 1},
+		"could not run":          {tries: 3, runs: []observation{{}, {}, {}}, err: failed, want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &Mutant{Name: "unmarked", Finds: regexp.MustCompile("data-race in kvm_get_vcpu")}
+			c := selftestCheck{Runner: &Runner{}, k: Killer{Test: "vcpu_growth_race"}, guests: Guests{Tries: test.tries}}
+			ran := 0
+			found, err := c.runUntil(&Specimen{Mutant: m}, func() (*observation, error) {
+				ran++
+				return &test.runs[ran-1], test.err
+			})
+			if ran != test.want || err != test.err {
+				t.Errorf("%d runs, %v; expected %d, %v", ran, err, test.want, test.err)
+			}
+			if found != &test.runs[test.want-1] {
+				t.Error("what another run found was returned")
+			}
+		})
 	}
 }
