@@ -38,24 +38,58 @@ func (i item) String() string { return i.under + "\n" + strings.Join(i.words, " 
 func (i item) place() string { return i.names[0] + "\n" + i.under }
 
 var (
-	// commentOrText matches comments and, so that what looks like one in them is
-	// none, strings.
-	commentOrText = regexp.MustCompile(`"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|//[^\n]*|/\*(?s:.*?)\*/`)
-	includedFile  = regexp.MustCompile(`^\s*#\s*include\s*([<"][^>"]+[>"])`)
-	anyInclude    = regexp.MustCompile(`#\s*include\b`)
-	defineCall    = regexp.MustCompile(`^\s*#\s*define\s+\w+\(`)
+	includedFile = regexp.MustCompile(`^\s*#\s*include\s*([<"][^>"]+[>"])`)
+	anyInclude   = regexp.MustCompile(`#\s*include\b`)
+	defineCall   = regexp.MustCompile(`^\s*#\s*define\s+\w+\(`)
 )
 
 // withoutComments returns the text with lines that end where the preprocessor has
 // them end.
 func withoutComments(text string) string {
 	text = strings.ReplaceAll(text, "\\\n", " ")
-	return commentOrText.ReplaceAllStringFunc(text, func(found string) string {
-		if found[0] == '/' {
-			return " "
+	var kept strings.Builder
+	from, at := 0, 0
+	for {
+		next := strings.IndexAny(text[at:], `"'/`)
+		if next < 0 {
+			kept.WriteString(text[from:])
+			return kept.String()
 		}
-		return found
-	})
+		at += next
+		length, isComment := commentOrString(text[at:])
+		if isComment {
+			kept.WriteString(text[from:at])
+			kept.WriteByte(' ')
+			from = at + length
+		}
+		at += max(length, 1)
+	}
+}
+
+// commentOrString returns the length of the comment or, because what looks like one
+// within it is none, the string that a text begins with; 0 if it begins with neither.
+func commentOrString(text string) (length int, isComment bool) {
+	switch {
+	case strings.HasPrefix(text, "//"):
+		if end := strings.IndexByte(text, '\n'); end >= 0 {
+			return end, true
+		}
+		return len(text), true
+	case strings.HasPrefix(text, "/*"):
+		if _, after, closed := strings.Cut(text[2:], "*/"); closed {
+			return len(text) - len(after), true
+		}
+	case text[0] == '"' || text[0] == '\'':
+		for i := 1; i < len(text) && text[i] != '\n'; i++ {
+			switch text[i] {
+			case '\\':
+				i++
+			case text[0]:
+				return i + 1, false
+			}
+		}
+	}
+	return 0, false
 }
 
 func words(text string) []string {

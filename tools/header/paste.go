@@ -21,11 +21,14 @@ var (
 func (s *search) findFragments() {
 	found := make(map[string]bool)
 	for name, text := range s.texts {
-		maps.Copy(s.words, wordsOf(text))
-		if !strings.Contains(text, "##") && !strings.Contains(text, "CONCAT") && !strings.Contains(text, "PASTE") {
+		eachWord(text, func(w string) bool { s.words[w] = true; return true })
+		if !mayPaste(text) {
 			continue
 		}
 		for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+			if !mayPaste(line) {
+				continue
+			}
 			for _, call := range pastedCall.FindAllStringSubmatch(line, -1) {
 				maps.Copy(found, wordsOf(call[1]))
 			}
@@ -39,6 +42,12 @@ func (s *search) findFragments() {
 			s.fragments = append(s.fragments, w)
 		}
 	}
+}
+
+// mayPaste tells whether a text may put names together. It is asked first, as it takes
+// less time than to look closely.
+func mayPaste(text string) bool {
+	return strings.Contains(text, "##") || strings.Contains(text, "CONCAT") || strings.Contains(text, "PASTE")
 }
 
 // findPasted adds the words beside ## in a macro that are no parameters. It returns false
