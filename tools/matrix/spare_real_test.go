@@ -35,14 +35,19 @@ const faultyHeader = "include/linux/kvm_host.h"
 //
 // VCPULAB_TEST_SEED=N has the same faults again.
 func TestRealSpare(t *testing.T) {
-	faults, _ := strconv.Atoi(os.Getenv("VCPULAB_TEST_FAULTS"))
-	dir := os.Getenv("VCPULAB_TEST_TREE")
-	if dir == "" || faults == 0 {
+	dir, number := os.Getenv("VCPULAB_TEST_TREE"), os.Getenv("VCPULAB_TEST_FAULTS")
+	if dir == "" || number == "" {
 		t.Skip("NOT TESTED: VCPULAB_TEST_TREE and VCPULAB_TEST_FAULTS are not both set: compiling KVM for each of many faults takes too long for every run")
 	}
-	seed, err := strconv.ParseUint(os.Getenv("VCPULAB_TEST_SEED"), 10, 64)
-	if err != nil {
-		seed = rand.Uint64()
+	faults, err := strconv.Atoi(number)
+	if err != nil || faults < 1 {
+		t.Fatalf("VCPULAB_TEST_FAULTS=%s: expected a number of faults", number)
+	}
+	seed := rand.Uint64()
+	if again := os.Getenv("VCPULAB_TEST_SEED"); again != "" {
+		if seed, err = strconv.ParseUint(again, 10, 64); err != nil {
+			t.Fatalf("VCPULAB_TEST_SEED: %v", err)
+		}
 	}
 	t.Logf("VCPULAB_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -65,8 +70,11 @@ func TestRealSpare(t *testing.T) {
 	}
 	all, some := newArea(t, columns[0]), newArea(t, columns[0])
 	some.spec.Spare = true
-	all.compile(t, "base", base)
-	some.compile(t, "base", base)
+	for _, a := range []*area{all, some} {
+		if found, _ := a.compile(t, "base", base); found == nil {
+			t.Fatal("the kernel does not compile without a fault")
+		}
+	}
 	some.keep(t)
 
 	clone := filepath.Join(all.dir, "faulty")
@@ -88,10 +96,11 @@ func TestRealSpare(t *testing.T) {
 		some.bringBack(t)
 		want, wanted := all.compile(t, fmt.Sprintf("fault %d", n), faulty)
 		got, gotten := some.compile(t, fmt.Sprintf("fault %d", n), faulty)
-		if (want == nil) != (got == nil) {
+		switch {
+		case (want == nil) != (got == nil):
 			t.Errorf("%s: it compiles: %v, with objects spared: %v", what, want != nil, got != nil)
-		}
-		if want == nil || got == nil {
+			continue
+		case want == nil:
 			t.Logf("%s: it does not compile", what)
 			noticed++
 			continue

@@ -221,7 +221,7 @@ func (c selftestCheck) runUntil(s *Specimen, run func() (*observation, error)) (
 		if err != nil || s.Mutant.finds(found.beyond(nil, c.k.Test)) >= 0 || try >= c.guests.Tries {
 			return found, err
 		}
-		c.Log.Printf("%s: %s found nothing, it is tried again (%d of %d)", s.Name, c.k, try+1, c.guests.Tries)
+		c.Log.Printf("%s: %s did not find the fault, it runs again (%d of %d)", s.Name, c.k, try+1, c.guests.Tries)
 	}
 }
 
